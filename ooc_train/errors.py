@@ -1,0 +1,37 @@
+"""Every error that the package raises on purpose, as one tree.
+
+::
+
+    OocTrainError
+    ├── InputError      the data given cannot be used (message names file and line)
+    ├── FormatError     the HDF5 file or run folder is foreign, newer, truncated or damaged
+    ├── OutputError     the result cannot be written, or would overwrite something
+    ├── BudgetError     the memory or disk allowed is too small for the work
+    └── OptionError     an option's value is out of range, or options contradict each other
+
+A message is one sentence or two: what happened, where, and what to do about it.
+"""
+
+
+class OocTrainError(Exception):
+    """Base of all errors that the package raises on purpose."""
+
+
+class InputError(OocTrainError):
+    """The data given cannot be used."""
+
+
+class FormatError(OocTrainError):
+    """A file is not a complete, undamaged file of this package in a version that it reads."""
+
+
+class OutputError(OocTrainError):
+    """The result cannot be written, or would overwrite something."""
+
+
+class BudgetError(OocTrainError):
+    """The memory or disk allowed is too small for the work."""
+
+
+class OptionError(OocTrainError):
+    """An option's value is out of range, or options contradict each other."""

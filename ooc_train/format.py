@@ -1,0 +1,144 @@
+"""The file format: one HDF5 file with the rows of every split and the vectorizer that made them.
+
+This docstring is the specification of format version 1.
+
+Why a format of our own inside HDF5: flat arrays stored contiguously can be read as slices
+through any HDF5 library and memory-mapped at their offset, ragged rows cost two integers each,
+and a file is useful without this package (``h5py.File(path)["train/values"]``).
+
+Root
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 1, ``features`` = ``"ngram"``
+    (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON text: source
+    names and sizes, options, counts), ``complete`` = 1 (written last).
+
+``classes/labels``, ``classes/names``
+    String lists (below) of equal length, one entry a class: the label as the source spells it,
+    and the name shown to people.  A row's label is an index into both.
+
+``train``, ``validation``, ``test``
+    One group for each split that the conversion was asked for; ``train`` always exists.
+
+    =========  ==============  ==============================  ======================================
+    dataset    shape           dtype                           content
+    =========  ==============  ==============================  ======================================
+    labels     (n_rows,)       uint8, or uint16 above 256      index of the row's class
+                               classes
+    indptr     (n_rows + 1,)   int64                           row ``i`` owns the entries
+                                                               ``indptr[i]:indptr[i + 1]``
+    indices    (n_entries,)    uint16, or uint32 above 65,536  columns, ascending within a row
+                               columns
+    values     (n_entries,)    float32                         the features' values
+    =========  ==============  ==============================  ======================================
+
+    Train rows lie in a seeded random order, so contiguous slices are unbiased samples; rows of
+    other splits lie in the order of their source.
+
+``vectorizer``
+    Attributes ``parameters`` (JSON text: how text becomes terms, and which are kept) and
+    ``n_documents`` (train rows that the statistics come from).  Everything that is needed to
+    turn new text into the very same features:
+
+    ==================  =======================  ====================================================
+    ``terms``           string list, n_features  column ``j`` counts ``terms[j]``; code-point order
+    ``term_hashes``     (n_features,) uint64     hash of each term
+    ``term_df``         (n_features,) uint32     document frequency of each term
+    ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents, ascending;
+                                                 a row's norm runs over all of these
+    ``kept_df``         (n_kept,) uint32         document frequency of each
+    ==================  =======================  ====================================================
+
+A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
+``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
+slower to read and cannot be mapped.
+
+All datasets are contiguous and little-endian, no dataset carries time stamps, and nothing in
+the file depends on the machine, the memory budget or the number of threads: the same input,
+options and seed give the same bytes.
+
+Versions: 1 is the first.  A reader refuses any other version; it never guesses.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+FORMAT_NAME = "ooc-train"
+FORMAT_VERSION = 1
+SPLIT_NAMES = ("train", "validation", "test")
+MAX_CLASSES = 65_536
+
+UInt8Array = npt.NDArray[np.uint8]
+
+
+def create_file(path: str) -> h5py.File:
+    """A new HDF5 file at ``path`` whose bytes depend on its content alone."""
+    return h5py.File(path, "w", libver=("v110", "v110"), track_order=True)
+
+
+def create_dataset(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+    """An empty contiguous dataset, without time stamps, to be filled slice by slice."""
+    return group.create_dataset(
+        name, shape=shape, dtype=np.dtype(dtype).newbyteorder("<"), track_times=False
+    )
+
+
+def write_array(group: h5py.Group, name: str, array: npt.NDArray[Any]) -> None:
+    """Store a whole array as a contiguous dataset."""
+    create_dataset(group, name, array.shape, array.dtype)[...] = array
+
+
+def label_dtype(n_classes: int) -> np.dtype[Any]:
+    """The smallest integer type for indices of ``n_classes`` classes."""
+    return np.dtype(np.uint8 if n_classes <= 256 else np.uint16)
+
+
+def index_dtype(n_columns: int) -> np.dtype[Any]:
+    """The smallest integer type for column numbers below ``n_columns``."""
+    return np.dtype(np.uint16 if n_columns <= 65_536 else np.uint32)
+
+
+def create_sparse_split(
+    file: h5py.File, name: str, *, n_rows: int, n_entries: int, n_columns: int, n_classes: int
+) -> h5py.Group:
+    """The group of one split of sparse rows, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
+    create_dataset(group, "indptr", (n_rows + 1,), np.int64)
+    create_dataset(group, "indices", (n_entries,), index_dtype(n_columns))
+    create_dataset(group, "values", (n_entries,), np.float32)
+    return group
+
+
+def write_strings(parent: h5py.Group, name: str, strings: Sequence[str]) -> None:
+    """Store ``strings`` as a string list."""
+    encoded = [string.encode("utf-8") for string in strings]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(item) for item in encoded], out=offsets[1:])
+    group = parent.create_group(name)
+    write_array(group, "bytes", np.frombuffer(b"".join(encoded), np.uint8))
+    write_array(group, "offsets", offsets)
+
+
+def read_strings(parent: h5py.Group, name: str) -> list[str]:
+    """The strings of a string list, in order.  Memory: all of them."""
+    blob = parent[name]["bytes"][...].tobytes()
+    offsets = parent[name]["offsets"][...].tolist()
+    return [blob[i:j].decode("utf-8") for i, j in zip(offsets[:-1], offsets[1:], strict=True)]
+
+
+def write_header(file: h5py.File, *, features: str, producer: str, provenance: object) -> None:
+    """The root's attributes, all but ``complete``."""
+    file.attrs["format"] = FORMAT_NAME
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["features"] = features
+    file.attrs["producer"] = producer
+    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+
+
+def mark_complete(file: h5py.File) -> None:
+    """The last thing written: from here on the file is whole."""
+    file.attrs["complete"] = 1
