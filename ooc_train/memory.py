@@ -1,0 +1,158 @@
+"""What memory there is, and what this process tree takes of it.
+
+Anonymous memory is the figure that a budget bounds: file pages are dropped by the kernel when
+memory gets scarce, anonymous ones cannot be.  The kernel keeps a high-water mark of resident
+memory (``VmHWM``) but none of anonymous memory, so a thread samples that.  Linux only; elsewhere
+the figures are ``None``.
+"""
+
+import os
+import re
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from ooc_train.errors import OptionError
+
+SAMPLE_SECONDS = 0.02
+_UNITS = {
+    "": 1, "B": 1,
+    "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
+    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+}  # fmt: skip
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a size such as ``512MB`` (10^6) or ``2GiB`` (2^30).
+
+    >>> parse_size("512MB"), parse_size("1.5 KiB")
+    (512000000, 1536)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = match and _UNITS.get(match[2].upper())
+    if not match or not unit:
+        raise OptionError(f"{text!r} is not a size; write a number and a unit, such as 512MB")
+    return int(float(match[1]) * unit)
+
+
+def usable_bytes() -> int:
+    """The memory that this process may use: the machine's, or its cgroup's limit if smaller."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([total, *_cgroup_limits()])
+
+
+def _cgroup_limits() -> list[int]:
+    """Limits of this process's memory cgroup and of all above it, in version 1 or 2."""
+    limits = []
+    for line in _read("/proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, name = Path("/sys/fs/cgroup"), "memory.max"
+        elif "memory" in controllers.split(","):
+            root, name = Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"
+        else:
+            continue
+        folder = root / path.lstrip("/")
+        for place in (folder, *folder.parents):
+            text = _read(place / name).strip()
+            if text.isdigit():
+                limits.append(int(text))
+            if place == root:
+                break
+    return limits
+
+
+class Memory(NamedTuple):
+    """Resident and anonymous memory of the process tree, in bytes."""
+
+    rss_bytes: int | None
+    anon_bytes: int | None
+
+
+def measure() -> Memory:
+    """Resident and anonymous memory of this process and its descendants, now.
+
+    Pages that a fork shares count once: with children, proportional shares are added up.
+    """
+    pids = _tree(os.getpid())
+    if len(pids) == 1:
+        fields = _fields(f"/proc/{pids[0]}/status")
+        return Memory(fields.get("VmRSS"), fields.get("RssAnon"))
+    shares = [_fields(f"/proc/{pid}/smaps_rollup") for pid in pids]
+    return Memory(
+        sum(share.get("Pss", 0) for share in shares),
+        sum(share.get("Pss_Anon", 0) for share in shares),
+    )
+
+
+class MemoryMonitor:
+    """Samples the process tree's memory in a thread, while used as a context manager.
+
+    ``peak_anon_bytes`` is the largest sample; ``peak_rss_bytes`` the kernel's own high-water
+    mark of this process or the largest sample of the tree, whichever is more.
+    """
+
+    def __init__(self) -> None:
+        self._peak = Memory(0, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
+
+    def __enter__(self) -> "MemoryMonitor":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def peak_anon_bytes(self) -> int | None:
+        """The largest anonymous memory seen so far, or ``None`` where it cannot be measured."""
+        return self._sample().anon_bytes or None
+
+    @property
+    def peak_rss_bytes(self) -> int | None:
+        """The largest resident memory so far, or ``None`` where it cannot be measured."""
+        high_water = _fields("/proc/self/status").get("VmHWM", 0)
+        return max(high_water, self._sample().rss_bytes or 0) or None
+
+    def _sample(self) -> Memory:
+        now = measure()
+        self._peak = Memory(
+            max(self._peak.rss_bytes or 0, now.rss_bytes or 0),
+            max(self._peak.anon_bytes or 0, now.anon_bytes or 0),
+        )
+        return self._peak
+
+    def _run(self) -> None:
+        while not self._stop.wait(SAMPLE_SECONDS):
+            self._sample()
+
+
+def _tree(root: int) -> list[int]:
+    """``root`` and all its descendants."""
+    pids = [root]
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*/children"):
+            pids.extend(int(child) for child in _read(task).split())
+    return pids
+
+
+def _fields(path: str) -> dict[str, int]:
+    """The sizes in a ``/proc`` file of ``Name:  123 kB`` lines, in bytes."""
+    return {
+        name: int(value) * 1024
+        for name, value in re.findall(r"^(\w+):\s+(\d+) kB$", _read(path), re.MULTILINE)
+    }
+
+
+def _read(path: str | Path) -> str:
+    """A ``/proc`` or ``/sys`` file's text; empty where it does not exist or has just gone."""
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
