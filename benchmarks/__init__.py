@@ -1,0 +1,1 @@
+"""Benchmarks of the package against its peers, and the corpus that they run on."""

@@ -1,0 +1,567 @@
+"""Labelled text like real reviews: any number of rows, seeded, streamed to CSV.
+
+The rows stand in for the review corpora that are too big to ship.  Words follow Zipf's law with an
+open vocabulary, neighbouring words depend on each other so that bigrams repeat, words recur within
+their row, lengths are log-normal, and the class shows in some words and some pairs of words.
+
+The *language* (spelling, successors, what speaks for a class) is fixed; the seed chooses the
+*rows*.  So rows of another seed are a test set.  Row i depends on the seed, i, the number of
+classes and the mean length alone, never on how many rows or threads were asked for.
+
+The file is in the Zhang layout: no header, every field quoted, `"class 1..K","title","body"`,
+UTF-8, one line a row.
+
+    python -m benchmarks.corpus reviews.csv --rows 400000
+    python -m benchmarks.corpus --statistics reviews.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import concurrent.futures
+import contextlib
+import dataclasses
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+BLOCK_ROWS = 2048
+MIN_WORDS = 5
+MAX_LENGTH_RATIO = 20  # the longest body, in mean bodies
+LENGTH_SIGMA = 0.65  # standard deviation of the logarithm of the words in a body
+MAX_TITLE_WORDS = 7
+MAX_MEAN_WORDS = 10_000
+MAX_CLASSES = 1000
+ACCENTED_ROWS = 0.015
+
+# The words' law: density proportional to 1 / ((x + shift) (x + knee)) over ids x >= 0.  That is
+# Zipf's 1 / x below the knee and 1 / x^2 above it, where the vocabulary grows without end.
+WORD_SHIFT, WORD_KNEE = 1.5, 7000.0
+# The same law for which of a word's successors comes next, and which entry of a class's lexicon.
+NEXT_SHIFT, NEXT_KNEE = 2.0, 3000.0
+LEXICON_SHIFT, LEXICON_KNEE = 10.0, 1000.0
+MAX_ID = 2.0**40
+
+# Where the next word comes from; the rest is drawn from the words' law by itself.
+SHARE_CLASS = 0.06  # the lexicon of a class
+SHARE_REPEAT = 0.06  # an earlier word of the same row
+SHARE_NEXT = 0.70  # a successor of the word before
+SHARE_PAIRS = 0.4  # of what the lexicon gives: pairs whose words tell nothing one by one
+MISLEADING_ROWS = 0.04  # rows whose text speaks for another class than their label
+PAIR_CLASSES = 4  # at most so many classes share the words of their pairs
+
+ROW = np.dtype(
+    [
+        ("seed", np.uint64),
+        ("label", np.int64),
+        ("theme", np.int64),  # the class that the text speaks for
+        ("purity", np.float64),  # share of the class's words that are the theme's for certain
+        ("n_title", np.int64),
+        ("n_body", np.int64),
+        ("accented", np.bool_),
+    ]
+)
+
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+
+
+def _compiled(function: Compiled) -> Compiled:
+    """Compile a kernel that runs without the interpreter's lock."""
+    return cast(Compiled, njit(cache=True, nogil=True)(function))
+
+
+# ---- Random numbers: splitmix64 (Steele, Lea, Flood 2014), because each row has its own stream.
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_U8, _U11, _U16, _U27, _U30 = (np.uint64(n) for n in (8, 11, 16, 27, 30))
+_U31, _U32, _U59 = (np.uint64(n) for n in (31, 32, 59))
+_U15, _U63, _U255 = (np.uint64(n) for n in (15, 63, 255))  # masks
+
+
+@_compiled
+def _mix(x: np.uint64) -> np.uint64:
+    x = (x ^ (x >> _U30)) * _MIX_1
+    x = (x ^ (x >> _U27)) * _MIX_2
+    return x ^ (x >> _U31)
+
+
+@_compiled
+def _unit(bits: np.uint64) -> float:
+    """A number in [0, 1) from 64 random bits."""
+    return float(bits >> _U11) * 2.0**-53
+
+
+@_compiled
+def _random(state: NDArray[np.uint64]) -> np.uint64:
+    state[0] += _GOLDEN
+    return _mix(state[0])
+
+
+@_compiled
+def _hash(kind: int, a: int, b: int) -> float:
+    """A number in [0, 1) that is a fixed function of three integers: a fact of the language."""
+    x = _mix(np.uint64(a) * _GOLDEN + np.uint64(kind))
+    return _unit(_mix(x + np.uint64(b) * _MIX_1))
+
+
+@_compiled
+def _quantile(u: float, shift: float, knee: float) -> int:
+    """The inverse of the words' law's distribution function, for u in [0, 1)."""
+    y = math.exp((1.0 - u) * math.log(shift / knee))
+    return int(min((y * knee - shift) / (1.0 - y), MAX_ID))
+
+
+# ---- The language.
+
+_SUCCESSOR, _LEXICON, _PAIR_FIRST, _PAIR_SECOND = 1, 2, 3, 4
+
+
+@_compiled
+def _word(u: float) -> int:
+    return _quantile(u, WORD_SHIFT, WORD_KNEE)
+
+
+@_compiled
+def _successor(word: int, u: float) -> int:
+    return _word(_hash(_SUCCESSOR, word, _quantile(u, NEXT_SHIFT, NEXT_KNEE)))
+
+
+@_compiled
+def _class_pair(theme: int, n_classes: int, entry: int, turn: int) -> tuple[int, int]:
+    """Two words that speak for a class by standing next to each other.
+
+    The classes of a group use the same words equally often and differ in which follows which.
+    """
+    group_size = min(PAIR_CLASSES, n_classes)
+    group, member = theme // group_size, theme % group_size
+    first = entry * group_size + turn % group_size
+    second = entry * group_size + (turn + member) % group_size
+    return (
+        _word(_hash(_PAIR_FIRST, group, first)),
+        _word(_hash(_PAIR_SECOND, group, second)),
+    )
+
+
+@_compiled
+def _class_words(row: Any, n_classes: int, state: NDArray[np.uint64]) -> tuple[int, int]:
+    """One or two words (else -1) from a lexicon: the theme's, or that of any class."""
+    theme = row.theme
+    if _unit(_random(state)) >= row.purity:
+        theme = int(_unit(_random(state)) * n_classes)
+    entry = _quantile(_unit(_random(state)), LEXICON_SHIFT, LEXICON_KNEE)
+    if _unit(_random(state)) >= SHARE_PAIRS:
+        return _word(_hash(_LEXICON, theme, entry)), -1
+    turn = int(_unit(_random(state)) * PAIR_CLASSES)
+    return _class_pair(theme, n_classes, entry, turn)
+
+
+@_compiled
+def _compose(
+    row: Any, n_classes: int, state: NDArray[np.uint64], words: NDArray[np.int64]
+) -> None:
+    """Fill `words` with a row's word ids, title first."""
+    pending = -1
+    for i in range(words.size):
+        source, u = _unit(_random(state)), _unit(_random(state))
+        if pending >= 0:
+            words[i], pending = pending, -1
+        elif source < SHARE_CLASS:
+            words[i], pending = _class_words(row, n_classes, state)
+        elif source < SHARE_CLASS + SHARE_REPEAT and i > 0:
+            words[i] = words[int(u * i)]
+        elif source < SHARE_CLASS + SHARE_REPEAT + SHARE_NEXT and i > 0:
+            words[i] = _successor(words[i - 1], u)
+        else:
+            words[i] = _word(u)
+
+
+# ---- Spelling: consonants and vowels alternate, so that distinct ids have distinct spellings.
+
+_ONSETS = "t s w h b m n f d l c p r g y k th wh st sh pr br ch gr tr cl fr pl sp j v".split()
+_VOWELS = "e a o i u ea ou ai".split()
+_CODAS = ["", *"n t s r d l m st nd ng rs ll ck k p".split()]
+_TABLE_WORDS = 1 << 14
+_TWO_SYLLABLE_STRIDE = 611_953  # prime: spreads the choice over all words of two syllables
+_LENGTH_NOISE = 3.0  # letters by which a word may be too long for its rank
+_SLOT = 16  # bytes of a table entry: the spelling, and its length in the last byte
+_LONG_BITS = 25  # three syllables of four consonant bits and three vowel bits, and the last coda
+_LONG_MASK = (1 << _LONG_BITS) - 1
+_LONG_SCRAMBLE = 0x1A3C5E7  # odd, so that multiplying is one to one
+_NUMBER_MASK, _NUMBER_BITS = 127, 77  # ids with these low bits are spelled as decimal numbers
+_MAX_WORD_BYTES = 64  # the longest spelling, accented, with everything that may surround it
+
+
+def _short_spellings() -> list[str]:
+    """The spellings of the most frequent words, by id: one or two syllables, short ones first."""
+    starts = [onset + vowel for onset in ["", *_ONSETS] for vowel in _VOWELS]
+    ends = [vowel + coda for vowel in _VOWELS for coda in _CODAS]
+    spellings = [onset + end for onset in ["", *_ONSETS] for end in ends]
+    spellings = [s for s in spellings if len(s) > 1 or s in "ai"]
+    n_two = len(starts) * len(_ONSETS) * len(ends)
+    for k in range(_TABLE_WORDS):
+        rest, end = divmod(k * _TWO_SYLLABLE_STRIDE % n_two, len(ends))
+        start, onset = divmod(rest, len(_ONSETS))
+        spellings.append(starts[start] + _ONSETS[onset] + ends[end])
+    noise = np.random.default_rng(0).random(len(spellings)) * _LENGTH_NOISE
+    order = np.argsort(np.array([len(s) for s in spellings]) + noise, kind="stable")
+    return [spellings[i] for i in order[:_TABLE_WORDS]]
+
+
+def _spelling_table() -> NDArray[np.uint8]:
+    """The short spellings for the kernels, (_TABLE_WORDS, _SLOT) uint8."""
+    table = np.zeros((_TABLE_WORDS, _SLOT), np.uint8)
+    for word, spelling in enumerate(_short_spellings()):
+        table[word, : len(spelling)] = np.frombuffer(spelling.encode(), np.uint8)
+        table[word, -1] = len(spelling)
+    return table
+
+
+def _padded(pieces: list[str]) -> NDArray[np.uint8]:
+    """Short strings as rows of bytes, zeros to the right."""
+    width = max(map(len, pieces))
+    padded = b"".join(piece.encode().ljust(width, b"\0") for piece in pieces)
+    return np.frombuffer(padded, np.uint8).reshape(len(pieces), width)
+
+
+_LONG_ONSETS = _padded(list("tswhbmnfdlcprgvk"))
+_LONG_VOWELS = _padded(_VOWELS)
+_LONG_CODAS = _padded(_CODAS)
+
+
+@_compiled
+def _put(piece: NDArray[np.uint8], out: NDArray[np.uint8], at: int) -> int:
+    for letter in piece:
+        if letter:
+            out[at] = letter
+            at += 1
+    return at
+
+
+@_compiled
+def _put_syllable(bits: int, out: NDArray[np.uint8], at: int) -> int:
+    at = _put(_LONG_ONSETS[bits & 15], out, at)
+    return _put(_LONG_VOWELS[bits >> 4 & 7], out, at)
+
+
+@_compiled
+def _spell_number(number: int, out: NDArray[np.uint8]) -> int:
+    n_digits = 1
+    while 10**n_digits <= number:
+        n_digits += 1
+    for k in range(n_digits - 1, -1, -1):
+        out[k] = 48 + number % 10
+        number //= 10
+    return n_digits
+
+
+@_compiled
+def _spell_long(word: int, out: NDArray[np.uint8]) -> int:
+    """A word beyond the table: three syllables, more for ids above 2^25."""
+    bits = word - _TABLE_WORDS
+    more, low = bits >> _LONG_BITS, (bits * _LONG_SCRAMBLE) & _LONG_MASK
+    at = 0
+    while more > 0:
+        at = _put_syllable(more & 127, out, at)
+        more >>= 7
+    for _ in range(3):
+        at = _put_syllable(low & 127, out, at)
+        low >>= 7
+    return _put(_LONG_CODAS[low], out, at)
+
+
+@_compiled
+def _spell(word: int, table: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
+    """Write a word's spelling, lower case ASCII, and return its length in bytes."""
+    if word & _NUMBER_MASK == _NUMBER_BITS:
+        return _spell_number(word, out)
+    if word >= _TABLE_WORDS:
+        return _spell_long(word, out)
+    length = int(table[word, -1])
+    for k in range(length):
+        out[k] = table[word, k]
+    return length
+
+
+_QUOTE = ord('"')
+
+# ---- The text: sentences, punctuation, the fields of a row.
+
+
+@_compiled
+def _accent(letter: int) -> int:
+    """The second byte in UTF-8 of a vowel with its accent (the first is 0xC3), or 0."""
+    if letter == ord("e"):
+        return 0xA9
+    if letter == ord("a"):
+        return 0xA0
+    if letter == ord("o"):
+        return 0xB6
+    return 0
+
+
+@_compiled
+def _put_word(
+    letters: NDArray[np.uint8], capital: bool, accented: bool, out: NDArray[np.uint8], at: int
+) -> int:
+    for k in range(letters.size):
+        letter = letters[k]
+        second = _accent(letter) if accented else 0
+        if capital and k == 0:
+            out[at] = letter - 32 if letter >= 97 else letter
+        elif second:
+            out[at], out[at + 1] = 0xC3, second
+            at += 1
+        else:
+            out[at] = letter
+        at += 1
+    return at
+
+
+@_compiled
+def _put_quotes(out: NDArray[np.uint8], at: int) -> int:
+    """A quotation mark inside a quoted field."""
+    out[at], out[at + 1] = _QUOTE, _QUOTE
+    return at + 2
+
+
+@_compiled
+def _put_apostrophe(accented: bool, out: NDArray[np.uint8], at: int) -> int:
+    """An apostrophe and "s"; the typographer's apostrophe where there are accents."""
+    if accented:
+        out[at], out[at + 1], out[at + 2] = 0xE2, 0x80, 0x99
+        at += 2
+    else:
+        out[at] = ord("'")
+    out[at + 1] = ord("s")
+    return at + 2
+
+
+@_compiled
+def _terminal(bits: np.uint64) -> int:
+    kind = bits & _U15
+    if kind == 0:
+        return ord("!")
+    return ord("?") if kind == 1 else ord(".")
+
+
+@_compiled
+def _put_text(
+    words: NDArray[np.int64],
+    accented: bool,
+    state: NDArray[np.uint64],
+    table: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    at: int,
+) -> int:
+    """Write words as sentences: capitals, commas, full stops, here and there a quotation."""
+    spelling = np.empty(_MAX_WORD_BYTES, np.uint8)
+    left = 0  # words left in the sentence
+    for i in range(words.size):
+        bits = _random(state)
+        capital = left == 0
+        left = 3 + int(bits >> _U59) if capital else left - 1
+        length = _spell(words[i], table, spelling)
+        quoted = bits & _U255 == 0
+        if quoted:
+            at = _put_quotes(out, at)
+        foreign = accented and words[i] & 3 == 0
+        at = _put_word(spelling[:length], capital, foreign, out, at)
+        if bits >> _U8 & _U63 == 0:
+            at = _put_apostrophe(accented, out, at)
+        if quoted:
+            at = _put_quotes(out, at)
+        if i + 1 == words.size or left == 0:
+            left = 0
+            out[at] = _terminal(bits >> _U32)
+            at += 1
+        elif bits >> _U16 & _U15 == 0:
+            out[at] = ord(",")
+            at += 1
+        out[at] = ord(" ")
+        at += 1
+    return at - 1 if words.size else at
+
+
+@_compiled
+def _put_separator(out: NDArray[np.uint8], at: int) -> int:
+    out[at], out[at + 1], out[at + 2] = _QUOTE, ord(","), _QUOTE
+    return at + 3
+
+
+@_compiled
+def _put_row(
+    row: Any, n_classes: int, table: NDArray[np.uint8], out: NDArray[np.uint8], at: int
+) -> int:
+    state = np.empty(1, np.uint64)
+    state[0] = row.seed
+    words = np.empty(row.n_title + row.n_body, np.int64)
+    _compose(row, n_classes, state, words)
+    out[at] = _QUOTE
+    at += 1 + _spell_number(row.label + 1, out[at + 1 :])
+    at = _put_separator(out, at)
+    at = _put_text(words[: row.n_title], row.accented, state, table, out, at)
+    at = _put_separator(out, at)
+    at = _put_text(words[row.n_title :], row.accented, state, table, out, at)
+    out[at], out[at + 1] = _QUOTE, ord("\n")
+    return at + 2
+
+
+@_compiled
+def _put_rows(
+    rows: NDArray[Any], n_classes: int, table: NDArray[np.uint8], out: NDArray[np.uint8]
+) -> int:
+    """Write rows as lines of CSV and return the number of bytes."""
+    at = 0
+    for i in range(rows.size):
+        at = _put_row(rows[i], n_classes, table, out, at)
+    return at
+
+
+# ---- Blocks of rows, in order, on several threads.
+
+
+def _draw_rows(entropy: list[int], n_classes: int, mean_words: float) -> NDArray[Any]:
+    """What is drawn once a row, for one block: (BLOCK_ROWS,) ROW."""
+    rng = np.random.default_rng(entropy)
+    rows = np.empty(BLOCK_ROWS, ROW)
+    rows["seed"] = rng.integers(2**64, size=BLOCK_ROWS, dtype=np.uint64)
+    rows["label"] = rng.integers(n_classes, size=BLOCK_ROWS)
+    other = rng.integers(n_classes, size=BLOCK_ROWS)
+    misleading = rng.random(BLOCK_ROWS) < MISLEADING_ROWS
+    rows["theme"] = np.where(misleading, other, rows["label"])
+    rows["purity"] = np.sqrt(rng.random(BLOCK_ROWS))
+    has_title = rng.random(BLOCK_ROWS) < 0.5
+    rows["n_title"] = has_title * rng.integers(1, MAX_TITLE_WORDS + 1, size=BLOCK_ROWS)
+    median = mean_words * math.exp(-(LENGTH_SIGMA**2) / 2)
+    body = median * np.exp(LENGTH_SIGMA * rng.standard_normal(BLOCK_ROWS))
+    rows["n_body"] = np.clip(np.rint(body), MIN_WORDS, mean_words * MAX_LENGTH_RATIO)
+    rows["accented"] = rng.random(BLOCK_ROWS) < ACCENTED_ROWS
+    return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    """A corpus without its number of rows: rows i of equal corpora are the same bytes."""
+
+    seed: int = 0
+    n_classes: int = 2
+    mean_words: float = 75.0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.n_classes <= MAX_CLASSES:
+            raise ValueError(
+                f"the number of classes is {self.n_classes}, expected 2 to {MAX_CLASSES}"
+            )
+        if not MIN_WORDS <= self.mean_words <= MAX_MEAN_WORDS:
+            raise ValueError(
+                f"the mean words a row are {self.mean_words}, "
+                f"expected {MIN_WORDS} to {MAX_MEAN_WORDS}"
+            )
+        if self.seed < 0:
+            raise ValueError(f"the seed is {self.seed}, expected 0 or more")
+
+    def blocks(self, n_rows: int, *, n_threads: int | None = None) -> Iterator[memoryview]:
+        """Yield the first `n_rows` rows as lines of CSV, BLOCK_ROWS at a time, in order.
+
+        Memory: a few blocks a thread, whatever the number of rows.
+        """
+        if n_rows < 0:
+            raise ValueError(f"the number of rows is {n_rows}, expected 0 or more")
+        n_threads = n_threads or os.cpu_count() or 1
+        table = _spelling_table()
+        sizes = (min(BLOCK_ROWS, n_rows - start) for start in range(0, n_rows, BLOCK_ROWS))
+        pending: collections.deque[concurrent.futures.Future[memoryview]] = collections.deque()
+        with concurrent.futures.ThreadPoolExecutor(n_threads) as pool:
+            for block, size in enumerate(sizes):
+                pending.append(pool.submit(self._block, block, size, table))
+                if len(pending) > n_threads + 1:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def _block(self, block: int, n_rows: int, table: NDArray[np.uint8]) -> memoryview:
+        rows = _draw_rows([self.seed, block], self.n_classes, self.mean_words)[:n_rows]
+        n_words = int(rows["n_title"].sum() + rows["n_body"].sum())
+        out = np.empty(n_words * _MAX_WORD_BYTES + n_rows * _MAX_WORD_BYTES, np.uint8)
+        return memoryview(out)[: _put_rows(rows, self.n_classes, table, out)]
+
+
+def write_corpus(
+    path: str | os.PathLike[str],
+    n_rows: int,
+    *,
+    seed: int = 0,
+    n_classes: int = 2,
+    mean_words: float = 75.0,
+    n_threads: int | None = None,
+) -> int:
+    """Write `n_rows` rows to the file at `path`, "-" for standard output; return the bytes."""
+    corpus = Corpus(seed, n_classes, mean_words)
+    n_bytes = 0
+    with _output(path) as file:
+        for block in corpus.blocks(n_rows, n_threads=n_threads):
+            n_bytes += file.write(block)
+        file.flush()
+    return n_bytes
+
+
+@contextlib.contextmanager
+def _output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A file that is complete or absent; standard output, a device or a pipe as it is."""
+    target = Path(path)
+    if str(path) == "-":
+        yield sys.stdout.buffer
+    elif target.exists() and not target.is_file():
+        with target.open("wb", buffering=0) as file:
+            yield cast(BinaryIO, file)
+    else:
+        partial = target.with_name(f"{target.name}.partial")
+        try:
+            with partial.open("wb", buffering=0) as file:
+                yield cast(BinaryIO, file)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpus")
+    parser.add_argument("file")
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--classes", type=int, default=2)
+    parser.add_argument("--words", type=float, default=75.0)
+    parser.add_argument("--threads", type=int)
+    options = parser.parse_args(arguments)
+    start = time.perf_counter()
+    n_bytes = write_corpus(
+        options.file,
+        options.rows,
+        seed=options.seed,
+        n_classes=options.classes,
+        mean_words=options.words,
+        n_threads=options.threads,
+    )
+    seconds = time.perf_counter() - start
+    print(
+        f"{options.rows:,} rows, {n_bytes / 1e6:,.1f} MB in {seconds:.2f} s "
+        f"({n_bytes / 1e6 / seconds:,.0f} MB/s)",
+        file=sys.stderr,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,308 @@
+"""The conversion as one call: sources in, one complete HDF5 file and a report out."""
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ooc_train import __version__
+from ooc_train import format as fmt
+from ooc_train.convert.corpus import Corpus
+from ooc_train.convert.ngram import NgramReport, write_ngrams
+from ooc_train.convert.rejects import RejectFile
+from ooc_train.convert.resources import MemoryPlan, Resources, check_temp_dir, default_budget
+from ooc_train.convert.sources import LayoutOptions, Source, find_source
+from ooc_train.convert.vectorizer import NgramParameters
+from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
+from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.progress import Progress, Silent
+
+DEFAULT_VALIDATION_FRACTION = 0.1
+DEFAULT_MAX_REJECTS = 100
+
+Paths = Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """Everything that a conversion can be told; the defaults are the command's."""
+
+    test: Paths = ()
+    validation: Paths = ()
+    validation_fraction: float | None = None
+    features: str = "ngram"
+    text: Sequence[str] = ()
+    label: str | None = None
+    header: bool = False
+    classes: str | os.PathLike[str] | None = None
+    seed: int = 0
+    memory_bytes: int | None = None
+    temp_dir: str | os.PathLike[str] | None = None
+    rejects: str | os.PathLike[str] | None = None
+    max_rejects: int = DEFAULT_MAX_REJECTS
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, before anything is read."""
+        fraction = self.validation_fraction
+        if fraction is not None and not 0 <= fraction < 1:
+            raise OptionError(f"--validation-fraction {fraction} is not in [0, 1)")
+        if fraction and self.validation:
+            raise OptionError("--validation and --validation-fraction exclude each other")
+        if self.features != "ngram":
+            raise OptionError(f"--features {self.features} is not known; ngram is")
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
+        if self.max_rejects < 0:
+            raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
+
+    @property
+    def drawn_fraction(self) -> float:
+        """The share of train rows to draw for validation."""
+        if self.validation:
+            return 0.0
+        if self.validation_fraction is None:
+            return DEFAULT_VALIDATION_FRACTION
+        return self.validation_fraction
+
+
+def convert(
+    train: Paths | str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Convert labelled text to one HDF5 file of features, in bounded memory.
+
+    Args:
+        train: path or paths of the training rows, CSV or TSV, plain or gzip.
+        output: path of the file to write; it appears when it is complete.
+        progress: told how far the work is.
+        **options: the fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
+
+    Returns:
+        A report: ``rows``, ``test_rows``, ``rejected_rows``, ``replaced_rows``, ``classes``,
+        ``features``, ``n_features``, ``seconds`` by phase and in total, peak memory in bytes.
+
+    Raises:
+        InputError: the data cannot be used; the message names file and line.
+        OutputError: the output exists, or cannot be written.
+        BudgetError: the memory budget is too small.
+        OptionError: an option is out of range.
+
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
+    """
+    chosen = ConvertOptions(**options)
+    train = [train] if isinstance(train, str | os.PathLike) else train
+    return _Conversion([Path(path) for path in train], Path(output), chosen, progress).run()
+
+
+class _Conversion:
+    """One conversion: its files, checked before the work begins."""
+
+    def __init__(
+        self, train: list[Path], output: Path, options: ConvertOptions, progress: Progress | None
+    ) -> None:
+        self._options = options
+        self._output = output
+        self._progress = _Stopwatch(progress or Silent())
+        _check_output(output, options.force)
+        self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
+        check_temp_dir(self._temp_dir)
+        layout = LayoutOptions(tuple(options.text), options.label, options.header)
+        paths = {
+            "train": train,
+            "validation": [Path(path) for path in options.validation],
+            "test": [Path(path) for path in options.test],
+        }
+        self._sources: dict[str, list[Source]] = {
+            split: [find_source(path, layout) for path in files]
+            for split, files in paths.items()
+            if files
+        }
+
+    def run(self) -> dict[str, Any]:
+        with MemoryMonitor() as memory:
+            budget = self._options.memory_bytes or default_budget()
+            plan = MemoryPlan.divide(budget, measure().anon_bytes or 0)
+            rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
+            corpus = Corpus(self._sources, rejects, plan.block_bytes)
+            with _disk_errors(self._output, self._temp_dir), rejects:
+                found = self._write(corpus, plan)
+            return {
+                "output": str(self._output),
+                "rows": found.split_rows["train"],
+                "validation_rows": found.split_rows.get("validation", 0),
+                "test_rows": found.split_rows.get("test", 0),
+                "rejected_rows": rejects.count,
+                "rejects": str(rejects.path) if rejects.count else None,
+                "features": self._options.features,
+                **{k: v for k, v in asdict(found).items() if k != "split_rows"},
+                "output_bytes": self._output.stat().st_size,
+                "seconds": self._progress.seconds(),
+                "memory_budget_bytes": budget,
+                "workers": plan.n_workers,
+                "peak_rss_bytes": memory.peak_rss_bytes,
+                "peak_anon_bytes": memory.peak_anon_bytes,
+            }
+
+    def _write(self, corpus: Corpus, plan: MemoryPlan) -> NgramReport:
+        """Write the file under a temporary name and give it its own when it is complete."""
+        unfinished = self._output.with_name(f".{self._output.name}.{os.getpid()}.part")
+        try:
+            with ThreadPoolExecutor(plan.n_workers, "convert") as pool:
+                resources = Resources(plan, pool, self._temp_dir, self._progress)
+                with fmt.create_file(str(unfinished)) as file:
+                    found = write_ngrams(
+                        file,
+                        corpus,
+                        NgramParameters(),
+                        resources,
+                        validation_fraction=self._options.drawn_fraction,
+                        seed=self._options.seed,
+                    )
+                    self._write_classes(file, found.classes)
+                    fmt.write_header(
+                        file,
+                        features=self._options.features,
+                        producer=f"ooc-train {__version__}",
+                        provenance=self._provenance(found),
+                    )
+                    fmt.mark_complete(file)
+            self._progress.finish()
+            unfinished.replace(self._output)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return found
+
+    def _write_classes(self, file: Any, labels: list[str]) -> None:
+        group = file.create_group("classes")
+        fmt.write_strings(group, "labels", labels)
+        fmt.write_strings(group, "names", self._class_names(labels))
+
+    def _class_names(self, labels: list[str]) -> list[str]:
+        """The classes' names: line k of ``classes.txt`` names class k of the Zhang layout."""
+        path = self._classes_path()
+        if path is None:
+            return labels
+        try:
+            names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}, the classes' names, cannot be read: {error}") from error
+        if set(labels) <= set(names):
+            return labels
+        numbers = [int(label) if label.isdecimal() else 0 for label in labels]
+        if all(1 <= number <= len(names) for number in numbers):
+            return [names[number - 1] for number in numbers]
+        unnamed = [
+            label
+            for label, number in zip(labels, numbers, strict=True)
+            if not 1 <= number <= len(names)
+        ]
+        raise InputError(
+            f"{path} names {len(names)} classes, one a line, but there is no line for label "
+            f"{unnamed[0]!r}; add it, or name another file with --classes"
+        )
+
+    def _classes_path(self) -> Path | None:
+        """The file of the classes' names: said, or beside data in the Zhang layout."""
+        if self._options.classes:
+            return Path(self._options.classes)
+        first = self._sources["train"][0]
+        beside = first.path.parent / "classes.txt"
+        return beside if not first.has_header and beside.is_file() else None
+
+    def _provenance(self, found: NgramReport) -> dict[str, Any]:
+        """Where the rows come from, without a path or a time of this machine."""
+        first = self._sources["train"][0]
+        options = self._options
+        return {
+            "sources": {
+                split: [{"name": s.path.name, "bytes": s.path.stat().st_size} for s in files]
+                for split, files in self._sources.items()
+            },
+            "layout": {
+                "header": first.has_header,
+                "columns": first.columns.count,
+                "text": list(options.text) or [c + 1 for c in first.columns.text],
+                "label": options.label or first.columns.label + 1,
+            },
+            "seed": options.seed,
+            "validation_fraction": options.drawn_fraction,
+            "replaced_rows": found.replaced_rows,
+            "empty_rows": found.empty_rows,
+        }
+
+    def _rejects_path(self) -> Path:
+        if self._options.rejects:
+            return Path(self._options.rejects)
+        return self._output.with_name(self._output.name + ".rejected.csv")
+
+
+class _Stopwatch:
+    """Passes progress on, and keeps the seconds of each phase."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._began = time.perf_counter()
+        self._phases: dict[str, float] = {}
+        self._phase, self._phase_began = "preparing", self._began
+
+    def start(self, phase: str, total: int | None, unit: str) -> None:
+        self._end_phase(phase)
+        self._inner.start(phase, total, unit)
+
+    def advance(self, amount: int) -> None:
+        self._inner.advance(amount)
+
+    def show(self, text: str) -> None:
+        self._inner.show(text)
+
+    def message(self, text: str) -> None:
+        self._inner.message(text)
+
+    def finish(self) -> None:
+        self._end_phase("finishing")
+        self._inner.finish()
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each phase and in total."""
+        return {**self._phases, "total": time.perf_counter() - self._began}
+
+    def _end_phase(self, following: str) -> None:
+        now = time.perf_counter()
+        self._phases[self._phase] = self._phases.get(self._phase, 0.0) + now - self._phase_began
+        self._phase, self._phase_began = following, now
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; name the file to write")
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; give --force to overwrite it, or another name")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output.parent}, the output's folder, does not exist; make it first")
+    if not os.access(output.parent, os.W_OK):
+        raise OutputError(f"{output.parent}, the output's folder, cannot be written to")
+
+
+@contextmanager
+def _disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
+    """Errors of the disk as an ``OutputError``."""
+    try:
+        yield
+    except OocTrainError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(
+                f"the disk is full: {output} was not written; free some space, or put temporary "
+                f"files, now in {temp_dir}, on another disk with --temp-dir"
+            ) from error
+        raise OutputError(f"{output} could not be written: {error}") from error

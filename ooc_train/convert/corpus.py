@@ -1,0 +1,142 @@
+"""All sources of a conversion as one stream of numbered, labelled blocks of rows.
+
+The stream can be read as often as needed and is the same each time: the first reading learns the
+classes and writes rejects down, later ones pass over the same rows in silence.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.convert.delimited import Reject, Rows, read_rows
+from ooc_train.convert.rejects import RejectFile
+from ooc_train.convert.sources import Source
+from ooc_train.errors import InputError
+from ooc_train.format import MAX_CLASSES
+
+
+class Block(NamedTuple):
+    """Consecutive rows of one source.
+
+    ``first_row`` counts over all sources; ``labels`` int32 (n_rows,) number the classes in the
+    order in which they were met; ``n_bytes`` is the progress in the source since the last block.
+    """
+
+    split: str
+    first_row: int
+    rows: Rows
+    labels: npt.NDArray[np.int32]
+    n_bytes: int
+
+
+class Corpus:
+    """The rows of all splits: train first, then the others.  Memory: a block, and the classes."""
+
+    def __init__(
+        self, sources: Mapping[str, Sequence[Source]], rejects: RejectFile, block_bytes: int
+    ) -> None:
+        self.sources = sources
+        self.rejects = rejects
+        self.n_rows = dict.fromkeys(sources, 0)
+        self.block_bytes = block_bytes
+        self._classes: dict[bytes, int] = {}
+        self._read_once = False
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all files, as they lie on the disk."""
+        return sum(source.path.stat().st_size for files in self.sources.values() for source in files)
+
+    def met_classes(self) -> list[str]:
+        """The classes' labels in the order in which they were met."""
+        return [label.decode("utf-8", "replace") for label in self._classes]
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows that can be used, block by block.
+
+        Raises ``InputError`` for a split without rows, too many rejects, or files that changed
+        between two readings.
+        """
+        counts = dict.fromkeys(self.sources, 0)
+        first_row = 0
+        for split, files in self.sources.items():
+            for source in files:
+                for block in self._source_blocks(split, source, first_row):
+                    yield block
+                    first_row += len(block.rows)
+                    counts[split] += len(block.rows)
+            if counts[split] == 0:
+                raise InputError(f"{_names(files)}: no row can be used for the {split} split")
+        if self._read_once and counts != self.n_rows:
+            raise InputError(
+                "the input changed while it was being read; run the conversion again when nothing "
+                "writes to it"
+            )
+        self.n_rows = counts
+        self._read_once = True
+
+    def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
+        position = 0
+        with source.open() as (stream, file):
+            pieces = read_rows(
+                stream,
+                source.columns,
+                block_bytes=self.block_bytes,
+                skip_header=source.has_header,
+            )
+            for piece in _readable(source, pieces):
+                if isinstance(piece, Reject):
+                    self._reject(source, piece)
+                    continue
+                rows, labels = self._label(split, source, piece)
+                if len(rows):
+                    progress = file.tell() - position
+                    yield Block(split, first_row, rows, labels, progress)
+                    position += progress
+                    first_row += len(rows)
+
+    def _label(
+        self, split: str, source: Source, rows: Rows
+    ) -> tuple[Rows, npt.NDArray[np.int32]]:
+        """Number the rows' labels, and leave out rows whose label cannot be used."""
+        texts = [label.strip() for label in rows.label_bytes()]
+        if split == "train" and not self._read_once:
+            for text in texts:
+                if text and text not in self._classes:
+                    self._add_class(source, text)
+        labels = np.array([self._classes.get(text, -1) for text in texts], np.int32)
+        usable = labels >= 0
+        if usable.all():
+            return rows, labels
+        for row in np.flatnonzero(~usable).tolist():
+            label = texts[row].decode("utf-8", "replace")
+            reason = f"label {label!r} does not occur in the train rows" if label else "no label"
+            raw = b",".join((texts[row], rows.text_bytes(row)))
+            self._reject(source, Reject(int(rows.lines[row]), reason, raw))
+        return rows.take(usable), labels[usable]
+
+    def _add_class(self, source: Source, label: bytes) -> None:
+        if len(self._classes) == MAX_CLASSES:
+            raise InputError(
+                f"{source.path} has more than {MAX_CLASSES:,} different labels, the latest "
+                f"{label.decode('utf-8', 'replace')!r}; does --label name the right column?"
+            )
+        self._classes[label] = len(self._classes)
+
+    def _reject(self, source: Source, reject: Reject) -> None:
+        if not self._read_once:
+            self.rejects.add(source.path, reject)
+
+
+def _readable(source: Source, pieces: Iterator[Rows | Reject]) -> Iterator[Rows | Reject]:
+    """``pieces``, with errors of the file and its compression as an ``InputError``."""
+    try:
+        yield from pieces
+    except (OSError, EOFError) as error:  # gzip raises both for damaged and cut files
+        raise InputError(f"{source.path} cannot be read to its end: {error}") from error
+
+
+def _names(files: Sequence[Source]) -> str:
+    return ", ".join(str(source.path) for source in files)

@@ -1,0 +1,345 @@
+"""CSV and TSV bytes to columnar blocks of rows, with exact line numbers for whatever is wrong.
+
+One state machine in a compiled kernel does RFC 4180: fields separated by one byte, quoted where
+they begin with ``"``, a quote inside a quoted field doubled, rows ended by LF or CRLF, blank lines
+passed over.  A library's parser would be shorter but counts records instead of lines, lets NUL
+bytes pass, and does not say which bytes a bad row consists of; ``csv`` of the standard library is
+the oracle in the tests.
+
+What cannot be a row is reported as a ``Reject`` and reading goes on: behind the whole record where
+it is complete (too few columns), behind its first line where the quoting is broken, so that one
+stray quote costs one line and not the rest of the file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.convert.jit import kernel
+
+MAX_ROW_BYTES = 8 * 2**20
+_QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
+_WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
+_COMMA, _SPACE = 44, 32
+_MAX_REJECTS_A_CALL = 256
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+
+
+class Reject(NamedTuple):
+    """A piece of a source that could not be read as a row."""
+
+    line: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which fields of a row matter: numbers from 0, ``label`` is -1 where there is none."""
+
+    delimiter: bytes
+    count: int
+    text: tuple[int, ...]
+    label: int
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of one source in columnar form.
+
+    ``text`` uint8 holds the rows' texts (several columns joined by ``", "``) one after another,
+    row ``i`` at ``text_offsets[i]:text_offsets[i + 1]``; labels likewise; ``lines[i]`` is the line
+    that row ``i`` starts on, from 1.
+    """
+
+    text: Bytes
+    text_offsets: Offsets
+    labels: Bytes
+    label_offsets: Offsets
+    lines: Offsets
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def label_bytes(self) -> list[bytes]:
+        """The labels as separate byte strings."""
+        blob, offsets = self.labels.tobytes(), self.label_offsets.tolist()
+        return [blob[i:j] for i, j in zip(offsets[:-1], offsets[1:], strict=True)]
+
+    def text_bytes(self, row: int) -> bytes:
+        """One row's text."""
+        return self.text[self.text_offsets[row] : self.text_offsets[row + 1]].tobytes()
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> "Rows":
+        """The rows where ``keep`` is true."""
+        text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
+        labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
+        return Rows(text, text_offsets, labels, label_offsets, self.lines[keep])
+
+
+def _take_ragged(
+    data: Bytes, offsets: Offsets, keep: npt.NDArray[np.bool_]
+) -> tuple[Bytes, Offsets]:
+    lengths = np.diff(offsets)
+    taken = np.zeros(int(keep.sum()) + 1, np.int64)
+    np.cumsum(lengths[keep], out=taken[1:])
+    return data[np.repeat(keep, lengths)], taken
+
+
+def read_rows(
+    stream: BinaryIO, columns: Columns, *, block_bytes: int, skip_header: bool
+) -> Iterator[Rows | Reject]:
+    """Blocks of rows of about ``block_bytes`` of source each, and rejects where they occur.
+
+    Memory: four times ``block_bytes``, or of the longest row (at most ``MAX_ROW_BYTES``).
+    """
+    parser = _Parser(columns)
+    buffer = np.empty(block_bytes, np.uint8)
+    filled, final, at_start = 0, False, True
+    while True:
+        filled, final = _fill(stream, buffer, filled)
+        if at_start and buffer[:filled][:3].tobytes() == b"\xef\xbb\xbf":  # a byte-order mark
+            buffer[:3] = _NEWLINE
+            parser.line -= 3
+        at_start = False
+        rows, rejects, consumed = parser.parse(buffer[:filled], final)
+        if skip_header and len(rows):
+            rows, skip_header = rows.take(np.arange(len(rows)) > 0), False
+        yield from rejects
+        if len(rows):
+            yield rows
+        if final and consumed == filled:
+            return
+        if consumed == 0 and filled == len(buffer):
+            if len(buffer) >= MAX_ROW_BYTES:
+                reject, consumed = _too_long(stream, buffer, parser)
+                yield reject
+            else:
+                buffer = np.concatenate((buffer, np.empty_like(buffer)))
+        filled -= consumed
+        buffer[:filled] = buffer[consumed : consumed + filled].copy()
+
+
+def _fill(stream: BinaryIO, buffer: Bytes, filled: int) -> tuple[int, bool]:
+    """Read until ``buffer`` is full or the stream ends; the bytes filled, and whether it ended."""
+    view = buffer.data
+    while filled < len(buffer):
+        n_read = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+        if not n_read:
+            return filled, True
+        filled += n_read
+    return filled, False
+
+
+def _too_long(
+    stream: BinaryIO, buffer: Bytes, parser: "_Parser"
+) -> tuple[Reject, int]:
+    """Reject the first line of a full buffer that holds no whole row; the bytes to drop."""
+    reason = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
+    reject = Reject(parser.line, reason, buffer[:1000].tobytes())
+    newlines = np.flatnonzero(buffer == _NEWLINE)
+    parser.line += 1
+    if newlines.size:
+        return reject, int(newlines[0]) + 1
+    view = buffer.data
+    while n_read := stream.readinto(view):  # type: ignore[attr-defined]
+        newlines = np.flatnonzero(buffer[:n_read] == _NEWLINE)
+        if newlines.size:
+            rest = n_read - int(newlines[0]) - 1
+            buffer[len(buffer) - rest :] = buffer[int(newlines[0]) + 1 : n_read].copy()
+            return reject, len(buffer) - rest
+    return reject, len(buffer)
+
+
+class _Parser:
+    """The kernel's state between buffers: which columns, and the line reached."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.line = 1
+        self._columns = columns
+        self._text_columns = np.array(columns.text, np.int64)
+
+    def parse(self, data: Bytes, final: bool) -> tuple[Rows, list[Reject], int]:
+        """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed."""
+        # Sizes for the worst case: of these arrays only what is written becomes memory.
+        text = np.empty(2 * len(data), np.uint8)
+        labels = np.empty(len(data), np.uint8)
+        capacity = len(data) // self._columns.count + 2
+        text_offsets = np.zeros(capacity, np.int64)
+        label_offsets = np.zeros(capacity, np.int64)
+        lines = np.empty(capacity, np.int64)
+        rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
+        n_rows, n_rejected, consumed, line = _parse(
+            data, final, self.line, ord(self._columns.delimiter), self._columns.count,
+            self._text_columns, self._columns.label, text, text_offsets, labels, label_offsets,
+            lines, rejected,
+        )  # fmt: skip
+        rejects = [self._describe(data, *found) for found in rejected[:n_rejected].tolist()]
+        self.line = line
+        rows = Rows(
+            text[: text_offsets[n_rows]],
+            text_offsets[: n_rows + 1].copy(),
+            labels[: label_offsets[n_rows]],
+            label_offsets[: n_rows + 1].copy(),
+            lines[:n_rows].copy(),
+        )
+        return rows, rejects, consumed
+
+    def _describe(
+        self, data: Bytes, start: int, stop: int, line: int, code: int, found: int
+    ) -> Reject:
+        reason = {
+            _WRONG_COLUMNS: f"found {found} columns, expected {self._columns.count}",
+            _HAS_NUL: "the row contains a NUL byte",
+            _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled)",
+            _QUOTE_OPEN: "a quote is opened and never closed",
+        }[code]
+        return Reject(line, reason, data[start:stop].tobytes().rstrip(b"\r\n"))
+
+
+@kernel
+def _parse(  # noqa: C901, PLR0912, PLR0913, PLR0915
+    data: Bytes,
+    final: bool,
+    line: int,
+    delimiter: int,
+    n_columns: int,
+    text_columns: Offsets,
+    label_column: int,
+    text: Bytes,
+    text_offsets: Offsets,
+    labels: Bytes,
+    label_offsets: Offsets,
+    lines: Offsets,
+    rejected: Offsets,
+) -> tuple[int, int, int, int]:
+    """Rows found, rejects found, bytes consumed and the line reached.
+
+    One function, long as it is: it is one state machine, and a call a field would halve its speed.
+    """
+    n = len(data)
+    starts = np.empty(n_columns, np.int64)
+    stops = np.empty(n_columns, np.int64)
+    doubled = np.empty(n_columns, np.bool_)
+    special = np.zeros(256, np.bool_)
+    special[_NEWLINE] = special[_NUL] = special[_QUOTE] = True
+    plain_stop = np.zeros(256, np.bool_)
+    plain_stop[_NEWLINE] = plain_stop[_NUL] = plain_stop[delimiter] = True
+    n_rows = n_rejected = text_end = label_end = 0
+    i = 0
+    while i < n and n_rejected < len(rejected):
+        start, start_line, column, problem = i, line, 0, 0
+        complete = False
+        while not complete:  # one field a turn
+            has_double = False
+            if i < n and data[i] == _QUOTE:
+                i += 1
+                field_start = i
+                while True:
+                    while i < n and not special[data[i]]:
+                        i += 1
+                    if i >= n:
+                        problem = _QUOTE_OPEN
+                        break
+                    byte = data[i]
+                    if byte == _QUOTE:
+                        if i + 1 < n and data[i + 1] == _QUOTE:
+                            has_double = True
+                            i += 2
+                            continue
+                        break
+                    if byte == _NEWLINE:
+                        line += 1
+                    else:
+                        problem = max(problem, _HAS_NUL)
+                    i += 1
+                if problem == _QUOTE_OPEN:
+                    break
+                field_stop = i
+                i += 1
+                if i + 1 < n and data[i] == _RETURN and data[i + 1] == _NEWLINE:
+                    i += 1
+                if i >= n or data[i] == _RETURN and i + 1 >= n:
+                    if not final:
+                        problem = _QUOTE_OPEN  # what follows the quote is not here yet
+                        break
+                    i = n
+                elif data[i] != delimiter and data[i] != _NEWLINE:
+                    problem = _TEXT_AFTER_QUOTE
+                    break
+            else:
+                field_start = i
+                while True:
+                    while i < n and not plain_stop[data[i]]:
+                        i += 1
+                    if i < n and data[i] == _NUL:
+                        problem = _HAS_NUL
+                        i += 1
+                        continue
+                    break
+                field_stop = i
+                if (i >= n or data[i] == _NEWLINE) and i > field_start:
+                    field_stop -= data[i - 1] == _RETURN
+            if column < n_columns:
+                starts[column], stops[column] = field_start, field_stop
+                doubled[column] = has_double
+            column += 1
+            complete = i >= n or data[i] == _NEWLINE
+            i += 1
+        if problem == _QUOTE_OPEN or i > n:
+            if not final:
+                i, line = start, start_line
+                break
+            i = min(i, n)
+        if problem == _QUOTE_OPEN or problem == _TEXT_AFTER_QUOTE:
+            i = start  # quoting is broken: give up this line alone
+            while i < n and data[i] != _NEWLINE:
+                i += 1
+            if i >= n and not final:
+                i, line = start, start_line
+                break
+            i = min(i + 1, n)
+            line = start_line
+        line += 1
+        if column == 1 and not problem and stops[0] == starts[0] and data[start] != _QUOTE:
+            continue  # a blank line
+        if not problem and column != n_columns:
+            problem = _WRONG_COLUMNS
+        if problem:
+            rejected[n_rejected, 0], rejected[n_rejected, 1] = start, i
+            rejected[n_rejected, 2], rejected[n_rejected, 3] = start_line, problem
+            rejected[n_rejected, 4] = column
+            n_rejected += 1
+            continue
+        for k in range(len(text_columns)):
+            field = text_columns[k]
+            if k:
+                text[text_end], text[text_end + 1] = _COMMA, _SPACE
+                text_end += 2
+            text_end = _copy(data, starts[field], stops[field], doubled[field], text, text_end)
+        if label_column >= 0:
+            field = label_column
+            label_end = _copy(data, starts[field], stops[field], doubled[field], labels, label_end)
+        lines[n_rows] = start_line
+        n_rows += 1
+        text_offsets[n_rows], label_offsets[n_rows] = text_end, label_end
+    return n_rows, n_rejected, i, line
+
+
+@kernel
+def _copy(data: Bytes, start: int, stop: int, doubled: bool, out: Bytes, end: int) -> int:
+    """Append a field to ``out`` at ``end``, doubled quotes made single; the new end."""
+    if not doubled:
+        out[end : end + stop - start] = data[start:stop]
+        return end + stop - start
+    i = start
+    while i < stop:
+        out[end] = data[i]
+        end += 1
+        i += 2 if data[i] == _QUOTE else 1
+    return end

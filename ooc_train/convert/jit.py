@@ -1,0 +1,36 @@
+"""The one way in which this package compiles a kernel, and the one machine instruction it adds."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile ``function`` to machine code that runs without the GIL, cached on disk.
+
+    No ``fastmath``: results must not depend on how a processor reorders a sum.
+    """
+    compiled: Function = njit(nogil=True, cache=True)(function)
+    return compiled
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def folded_product(typing_context: Any, left: Any, right: Any) -> Any:  # noqa: ARG001
+    """The 128-bit product of two uint64, its halves folded together by exclusive or.
+
+    The mixing step of wyhash (Wang Yi, public domain): one multiplication spreads every input
+    bit over the whole word.  Neither NumPy nor Numba offers a 128-bit product.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        wide, word = ir.IntType(128), ir.IntType(64)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), word)
+        return builder.xor(builder.trunc(product, word), high)
+
+    return types.uint64(types.uint64, types.uint64), generate

@@ -1,0 +1,465 @@
+"""n-gram features: fit on the train rows, transform all rows, in bounded memory.
+
+The steps, each bounded by itself:
+
+1. Read every source once; n-grams go to a temporary file by their hash's partition.
+2. Partition by partition: document frequencies, kept terms, squared norms of all rows.
+3. Partition by partition: scores of the kept terms; the best are candidates.
+4. Read every source again with the candidates: rows go to buckets by their destination, and the
+   candidates' strings are learned, which settles ties and proves that no two share a hash.
+5. Write: rows bucket by bucket, then the vectorizer.
+
+The result equals ``TfidfVectorizer`` and ``SelectKBest`` of scikit-learn on the whole corpus in
+memory, whatever the budget and the number of threads.
+"""
+
+import itertools
+import queue
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train import format as fmt
+from ooc_train.convert.corpus import Block, Corpus
+from ooc_train.convert.folding import fold
+from ooc_train.convert.grams import N_PARTITIONS, extract_grams, locate_grams, partition_records
+from ooc_train.convert.jit import kernel
+from ooc_train.convert.placement import Destination, Placement
+from ooc_train.convert.resources import Resources
+from ooc_train.convert.selection import BestTerms, Scored, f_scores, select_terms
+from ooc_train.convert.shuffle import LabelledRows, RowShuffle
+from ooc_train.convert.spill import Column, Spill, row_array
+from ooc_train.convert.statistics import (
+    HashRange,
+    Kept,
+    SquaredNorms,
+    TableTooLarge,
+    add_squared_norms,
+    class_sums,
+    divided,
+    inverse_document_frequency,
+    kept_terms,
+    write_inverse_norms,
+)
+from ooc_train.convert.terms import HashCollision, TermIndex, TermStrings
+from ooc_train.convert.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
+from ooc_train.errors import InputError
+
+MAX_ATTEMPTS = 8
+
+Floats = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass
+class NgramReport:
+    """What the conversion found and did."""
+
+    classes: list[str] = field(default_factory=list)
+    n_features: int = 0
+    replaced_rows: int = 0
+    empty_rows: int = 0
+    grams: int = 0
+    distinct_grams: int = 0
+    kept_terms: int = 0
+    spill_bytes: int = 0
+    attempts: int = 0
+    split_rows: dict[str, int] = field(default_factory=dict)
+
+
+class _Indexed(NamedTuple):
+    """The first reading's result: n-grams by partition, each row's class."""
+
+    spill: Spill
+    row_classes: Classes
+    classes: list[str]
+
+
+class _Fitted(NamedTuple):
+    """Statistics of the train rows: kept terms, all rows' norms, and the best terms."""
+
+    n_documents: int
+    kept_hashes: Column
+    kept_df: Column
+    inverse_norms: Floats
+    candidates: Scored
+
+
+def write_ngrams(
+    file: h5py.File,
+    corpus: Corpus,
+    parameters: NgramParameters,
+    resources: Resources,
+    *,
+    validation_fraction: float,
+    seed: int,
+) -> NgramReport:
+    """Convert ``corpus`` and write its splits and the vectorizer into ``file``.
+
+    Raises ``InputError`` for data without a usable class or term.
+    """
+    for attempt in range(MAX_ATTEMPTS):
+        conversion = _NgramConversion(
+            corpus, replace(parameters, hash_seed=parameters.hash_seed + attempt), resources
+        )
+        try:
+            with conversion:
+                conversion.report.attempts = attempt + 1
+                return conversion.run(file, validation_fraction, seed)
+        except HashCollision:
+            resources.progress.message("two terms share a hash; fitting again with another seed")
+    raise AssertionError(f"{MAX_ATTEMPTS} hash seeds in a row led to collisions")
+
+
+class _NgramConversion:
+    """One attempt, with one hash seed.  Its temporary files go when it ends."""
+
+    def __init__(
+        self, corpus: Corpus, parameters: NgramParameters, resources: Resources
+    ) -> None:
+        self.report = NgramReport()
+        self._corpus = corpus
+        self._parameters = parameters
+        self._resources = resources
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "_NgramConversion":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def run(self, file: h5py.File, validation_fraction: float, seed: int) -> NgramReport:
+        indexed = self._index()
+        placement = Placement(self._corpus.n_rows, validation_fraction, seed)
+        fit_classes = self._fit_classes(indexed, placement)
+        fitted = self._fit(indexed, fit_classes)
+        shuffles, strings = self._transform(indexed, fitted, placement)
+        self._write(file, indexed, fitted, shuffles, strings)
+        return self.report
+
+    # Step 1
+
+    def _index(self) -> _Indexed:
+        """Read all rows: n-grams into a spill, labels into a column."""
+        spill = self._stack.enter_context(Spill(self._resources.temp_dir))
+        labels = self._stack.enter_context(Column(self._resources.temp_dir, np.int32))
+        self._resources.progress.start("reading", self._corpus.n_bytes, "B")
+
+        def index(block: Block) -> tuple[Block, int, int, int]:
+            folded = fold(block.rows.text, block.rows.text_offsets)
+            grams = extract_grams(
+                folded.text, folded.offsets, self._parameters.ngrams, self._parameters.hash_seed
+            )
+            spill.write(block.first_row, *partition_records(*grams))
+            n_empty = int((np.diff(grams.offsets) == 0).sum())
+            return block, folded.n_replaced, n_empty, len(grams.hashes)
+
+        for block, n_replaced, n_empty, n_grams in self._resources.in_order(
+            index, self._corpus.blocks()
+        ):
+            labels.append(block.labels)
+            self.report.replaced_rows += n_replaced
+            self.report.empty_rows += n_empty
+            self.report.grams += n_grams
+            self._resources.progress.advance(block.n_bytes)
+        self.report.spill_bytes = spill.n_bytes
+        order, classes = _sorted_classes(self._corpus.met_classes())
+        row_classes = labels.mapped()
+        _renumber(row_classes, order)
+        self.report.classes = classes
+        if len(classes) < 2:
+            raise InputError(
+                f"all rows have the label {classes[0]!r}; training takes at least two classes "
+                f"(does --label name the right column?)"
+            )
+        return _Indexed(spill, row_classes, classes)
+
+    def _fit_classes(self, indexed: _Indexed, placement: Placement) -> Classes:
+        """Each row's class where the row belongs to the train split, else -1."""
+        n_rows = len(indexed.row_classes)
+        fit_classes = row_array(self._resources.temp_dir, n_rows, np.int32)
+        fit_classes[:] = -1
+        n_train = self._corpus.n_rows["train"]
+        for start in range(0, n_train, 2**16):
+            stop = min(start + 2**16, n_train)
+            drawn = placement.drawn(start, stop - start)
+            fit_classes[start:stop] = np.where(drawn, -1, indexed.row_classes[start:stop])
+        counts = _class_counts(fit_classes, len(indexed.classes))
+        if not counts.all():
+            lost = [indexed.classes[i] for i in np.flatnonzero(counts == 0)]
+            raise InputError(
+                f"the validation split took every row of {', '.join(map(repr, lost[:5]))}; use "
+                f"--validation-fraction 0, another --seed, or more rows of it"
+            )
+        self.report.split_rows = placement.n_rows
+        return fit_classes
+
+    # Steps 2 and 3
+
+    def _fit(self, indexed: _Indexed, fit_classes: Classes) -> _Fitted:
+        """Document frequencies, norms and scores."""
+        temp_dir = self._resources.temp_dir
+        n_rows = len(indexed.row_classes)
+        counts = _class_counts(fit_classes, len(indexed.classes))
+        n_documents = int(counts.sum())
+        kept_hashes = self._stack.enter_context(Column(temp_dir, np.uint64))
+        kept_df = self._stack.enter_context(Column(temp_dir, np.uint32))
+        norms = [
+            SquaredNorms(row_array(temp_dir, n_rows, np.uint64), row_array(temp_dir, n_rows, np.uint64))
+            for _ in range(self._resources.plan.n_workers)
+        ]
+        ranges: list[tuple[HashRange, int]] = []
+        self._resources.progress.start("counting", N_PARTITIONS, "part")
+        for found in self._count(indexed.spill, fit_classes, n_documents, norms):
+            for where, kept in found:
+                kept_hashes.append(kept.hashes)
+                kept_df.append(kept.df)
+                ranges.append((where, len(kept.hashes)))
+                self.report.distinct_grams += kept.n_distinct
+            self._resources.progress.advance(1)
+        self.report.kept_terms = len(kept_hashes)
+        if not len(kept_hashes):
+            raise InputError(
+                f"no term occurs in {self._parameters.min_df} rows or more of the train split; are "
+                f"the texts long enough, and does --text name the right columns?"
+            )
+        inverse_norms = row_array(temp_dir, n_rows, np.float64)
+        write_inverse_norms(norms, inverse_norms)
+        fitted = _Fitted(n_documents, kept_hashes, kept_df, inverse_norms, _NOTHING_SCORED)
+        return fitted._replace(
+            candidates=self._score(indexed.spill, fit_classes, counts, fitted, ranges)
+        )
+
+    def _count(
+        self,
+        spill: Spill,
+        fit_classes: Classes,
+        n_documents: int,
+        norms: list[SquaredNorms],
+    ) -> Iterator[list[tuple[HashRange, Kept]]]:
+        """The kept terms of each partition, in the order of their hashes."""
+        limits = (self._parameters.min_df, n_documents)
+        free: queue.SimpleQueue[SquaredNorms] = queue.SimpleQueue()
+        for one in norms:
+            free.put(one)
+
+        def count(where: HashRange) -> list[tuple[HashRange, Kept]]:
+            try:
+                kept = kept_terms(
+                    spill, where, fit_classes, limits, self._resources.plan.table_bytes
+                )
+            except TableTooLarge:
+                return [found for half in divided(where) for found in count(half)]
+            mine = free.get()
+            add_squared_norms(spill, where, kept, n_documents, mine)
+            free.put(mine)
+            return [(where, kept)]
+
+        ranges = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
+        return self._resources.in_order(count, ranges)
+
+    def _score(
+        self,
+        spill: Spill,
+        fit_classes: Classes,
+        class_counts: npt.NDArray[np.int64],
+        fitted: _Fitted,
+        ranges: Iterable[tuple[HashRange, int]],
+    ) -> Scored:
+        """The best kept terms and all that tie with the last of them."""
+        kept_hashes, kept_df = fitted.kept_hashes.mapped(), fitted.kept_df.mapped()
+        n_classes = len(class_counts)
+        group = max(1, self._resources.plan.table_bytes // (8 * (n_classes + 8)))
+
+        def score(part: tuple[HashRange, slice]) -> Scored:
+            where, terms = part
+            hashes, df = kept_hashes[terms].copy(), kept_df[terms].copy()
+            idf = inverse_document_frequency(df, fitted.n_documents)
+            sums, squares = class_sums(
+                spill, where, hashes, idf, fitted.inverse_norms, fit_classes, n_classes
+            )
+            return Scored(hashes, df, f_scores(sums, squares, class_counts))
+
+        best = BestTerms(self._parameters.top_k)
+        self._resources.progress.start("scoring", len(kept_hashes), "term")
+        for scored in self._resources.in_order(score, _groups(ranges, group)):
+            best.add(scored)
+            self._resources.progress.advance(len(scored.scores))
+        return best.candidates()
+
+    # Step 4
+
+    def _transform(
+        self, indexed: _Indexed, fitted: _Fitted, placement: Placement
+    ) -> tuple[dict[str, RowShuffle], TermStrings]:
+        """Read all rows again: the candidates' entries into buckets, their strings in memory."""
+        candidates = fitted.candidates
+        terms = TermIndex(candidates.hashes)
+        strings = TermStrings(terms.n_terms)
+        idf = inverse_document_frequency(candidates.df, fitted.n_documents)
+        shuffles = self._shuffles(placement, terms.n_terms)
+
+        def transform(item: tuple[Block, list[Destination]]) -> Block:
+            block, destinations = item
+            folded = fold(block.rows.text, block.rows.text_offsets)
+            grams, places = locate_grams(
+                folded.text, folded.offsets, self._parameters.ngrams, self._parameters.hash_seed
+            )
+            matches, first = terms.match(grams)
+            strings.learn(matches.terms, first, places)
+            stop = block.first_row + len(block.rows)
+            values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
+            labels = indexed.row_classes[block.first_row : stop]
+            rows = LabelledRows(labels, matches.offsets, matches.terms, values)
+            for split, chosen, numbers in destinations:
+                shuffles[split].write(numbers, rows, chosen)
+            return block
+
+        def placed() -> Iterator[tuple[Block, list[Destination]]]:
+            for block in self._corpus.blocks():
+                yield block, placement.destinations(block.split, block.first_row, len(block.rows))
+
+        self._resources.progress.start("transforming", self._corpus.n_bytes, "B")
+        for block in self._resources.in_order(transform, placed()):
+            self._resources.progress.advance(block.n_bytes)
+        self.report.spill_bytes += sum(shuffle.n_bytes for shuffle in shuffles.values())
+        return shuffles, strings
+
+    def _shuffles(self, placement: Placement, n_terms: int) -> dict[str, RowShuffle]:
+        total = sum(placement.n_rows.values())
+        most = 8 * (self.report.grams + 2 * total)  # every n-gram selected
+        return {
+            split: self._stack.enter_context(
+                RowShuffle(
+                    self._resources.temp_dir,
+                    n_rows,
+                    n_terms,
+                    expected_bytes=most * n_rows // total,
+                    bucket_bytes=self._resources.plan.bucket_bytes,
+                )
+            )
+            for split, n_rows in placement.n_rows.items()
+        }
+
+    # Step 5
+
+    def _write(
+        self,
+        file: h5py.File,
+        indexed: _Indexed,
+        fitted: _Fitted,
+        shuffles: dict[str, RowShuffle],
+        strings: TermStrings,
+    ) -> None:
+        candidates = fitted.candidates
+        texts = strings.strings()
+        selected = select_terms(candidates, texts, self._parameters.top_k)
+        self.report.n_features = len(selected)
+        column_of = np.full(len(texts), -1, np.int32)
+        column_of[selected] = np.arange(len(selected))
+        self._resources.progress.start("writing", sum(s.n_rows for s in shuffles.values()), "row")
+        for split in fmt.SPLIT_NAMES:
+            if split in shuffles:
+                n_entries = int(shuffles[split].entries[selected].sum())
+                group = fmt.create_sparse_split(
+                    file,
+                    split,
+                    n_rows=shuffles[split].n_rows,
+                    n_entries=n_entries,
+                    n_columns=len(selected),
+                    n_classes=len(indexed.classes),
+                )
+                self._write_rows(group, shuffles[split].read(column_of))
+        terms = SelectedTerms(
+            [texts[i].decode("utf-8") for i in selected.tolist()],
+            candidates.hashes[selected],
+            candidates.df[selected],
+        )
+        kept_hashes, kept_df = fitted.kept_hashes.mapped(), fitted.kept_df.mapped()
+        pieces = (
+            (kept_hashes[start : start + 2**20], kept_df[start : start + 2**20])
+            for start in range(0, len(kept_hashes), 2**20)
+        )
+        write_vectorizer(
+            file, self._parameters, fitted.n_documents, terms, (len(kept_hashes), pieces)
+        )
+
+    def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
+        first_row = first_entry = 0
+        group["indptr"][0] = 0
+        for rows in pieces:
+            n_rows, n_entries = len(rows.labels), len(rows.columns)
+            group["labels"][first_row : first_row + n_rows] = rows.labels
+            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = (
+                rows.offsets[1:] + first_entry
+            )
+            group["indices"][first_entry : first_entry + n_entries] = rows.columns
+            group["values"][first_entry : first_entry + n_entries] = rows.values
+            first_row += n_rows
+            first_entry += n_entries
+            self._resources.progress.advance(n_rows)
+
+
+_NOTHING_SCORED = Scored(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0))
+
+
+def _sorted_classes(met: list[str]) -> tuple[Ints, list[str]]:
+    """The rank of each class, and the classes by rank: as numbers if all are, else as strings."""
+    all_integers = all(label.removeprefix("-").isdecimal() for label in met)
+    keys = [(int(label) if all_integers else 0, label) for label in met]
+    order = sorted(range(len(met)), key=keys.__getitem__)
+    ranks = np.empty(len(met), np.int32)
+    ranks[order] = np.arange(len(met))
+    return ranks, [met[i] for i in order]
+
+
+def _groups(
+    ranges: Iterable[tuple[HashRange, int]], most: int
+) -> Iterator[tuple[HashRange, slice]]:
+    """Slices of the kept terms, each of at most ``most`` terms of one range."""
+    start = 0
+    for where, n_terms in ranges:
+        for first in range(0, n_terms, most):
+            yield where, slice(start + first, start + min(first + most, n_terms))
+        start += n_terms
+
+
+def _class_counts(fit_classes: Classes, n_classes: int) -> npt.NDArray[np.int64]:
+    counts = np.zeros(n_classes, np.int64)
+    _count_classes(fit_classes, counts)
+    return counts
+
+
+@kernel
+def _count_classes(fit_classes: Classes, counts: npt.NDArray[np.int64]) -> None:
+    for number in fit_classes:
+        if number >= 0:
+            counts[number] += 1
+
+
+@kernel
+def _renumber(classes: Classes, ranks: Ints) -> None:
+    for i in range(len(classes)):
+        classes[i] = ranks[classes[i]]
+
+
+@kernel
+def _values(
+    terms: Ints,
+    counts: Ints,
+    offsets: npt.NDArray[np.int64],
+    idf: Floats,
+    inverse_norms: Floats,
+) -> npt.NDArray[np.float32]:
+    values = np.empty(len(terms), np.float32)
+    for row in range(len(offsets) - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            values[i] = counts[i] * idf[terms[i]] * inverse_norms[row]
+    return values

@@ -1,0 +1,62 @@
+"""Which split each row goes to, and its place there: decided by (seed, row number) alone."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.permutation import Permutation
+
+Offsets = npt.NDArray[np.int64]
+
+
+class Destination(NamedTuple):
+    """The rows of a block that go to one split: positions in the block, and places in the split."""
+
+    split: str
+    chosen: Offsets
+    places: Offsets
+
+
+class Placement:
+    """Places for rows numbered over all sources, train rows first.
+
+    Exactly ``round(validation_fraction * n)`` of the ``n`` train rows are drawn for validation; the
+    others are shuffled.  All other rows keep their order.
+    """
+
+    def __init__(
+        self, source_rows: Mapping[str, int], validation_fraction: float, seed: int
+    ) -> None:
+        n_train = source_rows["train"]
+        self._order = Permutation(n_train, seed, 1)
+        self._n_drawn = round(validation_fraction * n_train)
+        self._first_rows: dict[str, int] = {}
+        first_row = 0
+        for split, n_rows in source_rows.items():
+            self._first_rows[split] = first_row
+            first_row += n_rows
+        self._n_drawn_before = 0
+        self.n_rows = {**source_rows, "train": n_train - self._n_drawn}
+        if self._n_drawn:
+            self.n_rows["validation"] = self._n_drawn
+
+    def drawn(self, first_row: int, n_rows: int) -> npt.NDArray[np.bool_]:
+        """Which of these train rows are drawn for validation."""
+        return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn
+
+    def destinations(self, split: str, first_row: int, n_rows: int) -> list[Destination]:
+        """Where the rows of a block go.  Blocks must come in order."""
+        positions = np.arange(n_rows)
+        if split != "train":
+            return [Destination(split, positions, positions + first_row - self._first_rows[split])]
+        places = self._order(positions + first_row)
+        drawn = places < self._n_drawn
+        chosen, others = np.flatnonzero(drawn), np.flatnonzero(~drawn)
+        found = [Destination("train", others, places[others] - self._n_drawn)]
+        if len(chosen):
+            ranks = self._n_drawn_before + np.arange(len(chosen))
+            found.append(Destination("validation", chosen, ranks))
+            self._n_drawn_before += len(chosen)
+        return found

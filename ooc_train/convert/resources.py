@@ -1,0 +1,114 @@
+"""What a conversion may use: memory by purpose, threads, and a place for temporary files."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ooc_train.errors import BudgetError, OptionError
+from ooc_train.memory import usable_bytes
+from ooc_train.progress import Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MAX_DEFAULT_BUDGET = 4 * 10**9
+_MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**18, 2**22
+# A block being converted: text, folded text, words, 16 bytes and 8 for each n-gram's place and
+# hash, its records, and the parser's buffers for the next block.
+_BLOCK_MULTIPLE = 20
+_MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
+
+
+def default_budget() -> int:
+    """A quarter of the memory that this process may use, at most 4 GB."""
+    return min(usable_bytes() // 4, MAX_DEFAULT_BUDGET)
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a budget is divided.  Nothing that a conversion computes depends on it."""
+
+    n_workers: int
+    block_bytes: int
+    table_bytes: int
+    bucket_bytes: int
+
+    @classmethod
+    def divide(cls, budget_bytes: int, baseline_bytes: int) -> "MemoryPlan":
+        """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
+
+        Raises ``BudgetError`` with the smallest budget that would do.
+        """
+        least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE
+        if budget_bytes < least:
+            raise BudgetError(
+                f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since the program "
+                f"itself takes {baseline_bytes / 1e6:.0f} MB; give --memory {least / 1e6:.0f}MB or "
+                f"more"
+            )
+        # A fifth stays free for what the allocator holds back.
+        free = (budget_bytes - baseline_bytes) * 4 // 5
+        n_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        n_workers = max(1, min(n_workers, free // (2 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE)))
+        # One more block is parsed, and one more waits, while all workers are busy.
+        block_bytes = free // (n_workers + 2) // _BLOCK_MULTIPLE
+        return cls(
+            n_workers=n_workers,
+            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, _MAX_BLOCK_BYTES)),
+            table_bytes=free // (2 * n_workers),
+            bucket_bytes=min(free // 6, 2**26),
+        )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the steps of a conversion share."""
+
+    plan: MemoryPlan
+    pool: Executor
+    temp_dir: Path
+    progress: Progress
+
+    def in_order(
+        self, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[Result]:
+        """``map`` over the pool, in order, with no more items under way than memory allows."""
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(self.pool.submit(function, item))
+                while waiting and (len(waiting) > self.plan.n_workers or waiting[0].done()):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def check_temp_dir(folder: Path) -> None:
+    """Refuse a folder that cannot take temporary files, or that lies in memory."""
+    if not folder.is_dir():
+        raise OptionError(f"{folder} is not a folder; give one that exists with --temp-dir")
+    if not os.access(folder, os.W_OK):
+        raise OptionError(f"{folder} cannot be written to; give another folder with --temp-dir")
+    if _file_system(folder) in _MEMORY_FILE_SYSTEMS:
+        raise OptionError(
+            f"{folder} lies in memory, which temporary files are meant to spare; give a folder on "
+            f"a disk with --temp-dir"
+        )
+
+
+def _file_system(folder: Path) -> str:
+    """The kind of file system that a folder lies on; empty where that is not known."""
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    resolved = folder.resolve()
+    above = [mount for mount in mounts if resolved.is_relative_to(mount[0].replace("\\040", " "))]
+    return max(above, key=lambda mount: len(mount[0]), default=["", ""])[1]

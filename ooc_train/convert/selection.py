@@ -1,0 +1,103 @@
+"""Scores of terms, and the best of them, as scikit-learn's ``SelectKBest`` takes them.
+
+Many terms tie at the cut, and which of two sums is larger in the sixteenth digit depends on the
+order of summation.  So scores count to ``SCORE_DIGITS`` significant digits, and among equals the
+terms last in code-point order win, which is the rule of ``SelectKBest``.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+SCORE_DIGITS = 10
+
+Floats = npt.NDArray[np.float64]
+Hashes = npt.NDArray[np.uint64]
+
+
+class Scored(NamedTuple):
+    """Terms with their scores: hashes uint64, document frequencies uint32, scores float64."""
+
+    hashes: Hashes
+    df: npt.NDArray[np.uint32]
+    scores: Floats
+
+    def take(self, where: npt.NDArray[np.intp]) -> "Scored":
+        """The terms at these positions."""
+        return Scored(self.hashes[where], self.df[where], self.scores[where])
+
+
+def f_scores(sums: Floats, squares: Floats, class_counts: npt.NDArray[np.int64]) -> Floats:
+    """One-way ANOVA's F of each term, as ``sklearn.feature_selection.f_classif`` defines it.
+
+    ``sums`` (n_terms, n_classes) of values by class, ``squares`` (n_terms,) sums of squared values
+    over all rows.  Terms that do not vary at all get minus infinity, those that vary only between
+    classes plus infinity.
+    """
+    n_rows, n_classes = class_counts.sum(), len(class_counts)
+    correction = sums.sum(axis=1) ** 2 / n_rows
+    total = squares - correction
+    between = (sums**2 / class_counts).sum(axis=1) - correction
+    within = total - between
+    # What is left of a difference of equal sums is rounding, not variance.
+    rounding = squares * 1e-12
+    within[within <= rounding] = 0.0
+    between[between <= rounding] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
+    return np.nan_to_num(round_scores(scores), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def round_scores(scores: Floats) -> Floats:
+    """``scores`` rounded to ``SCORE_DIGITS`` significant digits.
+
+    >>> round_scores(np.array([0.0, 123.45678901234, np.inf])).tolist()
+    [0.0, 123.456789, inf]
+    """
+    rounded = scores.copy()
+    regular = np.isfinite(scores) & (scores != 0)
+    values = scores[regular]
+    scale = 10.0 ** (SCORE_DIGITS - 1 - np.floor(np.log10(np.abs(values))))
+    rounded[regular] = np.round(values * scale) / scale
+    return rounded
+
+
+class BestTerms:
+    """The ``k`` best terms seen so far and all that tie with the last of them.
+
+    Memory: some multiples of ``k`` and of the number of ties.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._parts: list[Scored] = []
+        self._n = 0
+
+    def add(self, terms: Scored) -> None:
+        """Consider more terms."""
+        self._parts.append(terms)
+        self._n += len(terms.scores)
+        if self._n > 4 * self._k + 100_000:
+            self._parts = [self.candidates()]
+            self._n = len(self._parts[0].scores)
+
+    def candidates(self) -> Scored:
+        """Every term whose score is at least that of the ``k``-th best."""
+        columns = zip(*self._parts, strict=True)
+        terms = Scored(*(np.concatenate(column) for column in columns))
+        if len(terms.scores) <= self._k:
+            return terms
+        cut = -np.partition(-terms.scores, self._k - 1)[self._k - 1]
+        return terms.take(np.flatnonzero(terms.scores >= cut))
+
+
+def select_terms(candidates: Scored, strings: list[bytes], k: int) -> npt.NDArray[np.int64]:
+    """Positions of the ``k`` selected candidates, in the code-point order of their strings.
+
+    Of the candidates that tie at the cut those last in code-point order are selected.  UTF-8
+    sorts as code points do.
+    """
+    order = sorted(range(len(strings)), key=strings.__getitem__)
+    by_score = sorted(order, key=lambda i: candidates.scores[i])  # stable: ties stay in order
+    return np.array(sorted(by_score[-k:], key=strings.__getitem__), np.int64)

@@ -1,0 +1,185 @@
+"""Sparse rows on their way to their place: an external shuffle through buckets.
+
+A row's destination in its split is known when it is read, so it goes to the *bucket* of
+destinations that its own falls into.  Buckets lie in a temporary file; later each is read whole,
+its rows put in order, and written behind the one before.
+
+A packed row is a run of uint64: its destination; its label and number of entries; and for each
+entry a column and a float32, two halves of one uint64.
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.convert.jit import kernel
+from ooc_train.convert.spill import Spill
+
+_HEADER_ITEMS = 2
+_INSERTION_SORT_LENGTH = 64
+
+Ints = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Records = npt.NDArray[np.uint64]
+
+
+class LabelledRows(NamedTuple):
+    """Sparse rows: labels (n_rows,), offsets (n_rows + 1,), columns and values (n_entries,)."""
+
+    labels: Ints
+    offsets: Offsets
+    columns: Ints
+    values: Floats
+
+
+class RowShuffle:
+    """Rows of one split, written in any order and read back in the order of their destinations.
+
+    ``entries`` (n_columns,) counts the entries of each column.  Any number of threads may write.
+    Memory: one bucket of about ``bucket_bytes``, twice, while reading.
+    """
+
+    def __init__(
+        self, folder: Path, n_rows: int, n_columns: int, *, expected_bytes: int, bucket_bytes: int
+    ) -> None:
+        self.n_rows = n_rows
+        self.entries = np.zeros(n_columns, np.int64)
+        n_buckets = max(1, min(n_rows, -(-expected_bytes // bucket_bytes)))
+        self._rows_a_bucket = max(1, -(-n_rows // n_buckets))
+        self._n_buckets = -(-n_rows // self._rows_a_bucket)
+        self._spill = Spill(folder)
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "RowShuffle":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._spill.__exit__(kind, error, trace)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes written to the temporary file so far."""
+        return self._spill.n_bytes
+
+    def write(self, destinations: Offsets, rows: LabelledRows, chosen: Offsets) -> None:
+        """Add the rows at the positions ``chosen``, each with its destination in the split."""
+        buckets = destinations // self._rows_a_bucket
+        order = np.argsort(buckets, kind="stable")
+        sizes = _HEADER_ITEMS + np.diff(rows.offsets)[chosen]
+        bounds = np.zeros(self._n_buckets + 1, np.int64)
+        np.cumsum(np.bincount(buckets, sizes, self._n_buckets).astype(np.int64), out=bounds[1:])
+        packed = np.empty(bounds[-1], np.uint64)
+        entries = np.zeros_like(self.entries)
+        _pack(
+            chosen[order], destinations[order], *rows,
+            packed, packed.view(np.int32), packed.view(np.float32), entries,
+        )  # fmt: skip
+        with self._lock:
+            self.entries += entries
+        self._spill.write(0, packed, bounds)
+
+    def read(self, column_of: Ints) -> Iterator[LabelledRows]:
+        """All rows in order, a bucket at a time, columns ascending within each row.
+
+        Entry columns are mapped by ``column_of``; those that it maps to -1 are left out.
+        """
+        for bucket in range(self._n_buckets):
+            first = bucket * self._rows_a_bucket
+            n_rows = min(self._rows_a_bucket, self.n_rows - first)
+            packed = self._spill.read(bucket)
+            labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
+            halves, floats = packed.view(np.int32), packed.view(np.float32)
+            starts = np.empty(n_rows, np.int64)
+            _locate(packed, halves, first, starts)
+            columns = np.empty(len(packed) - _HEADER_ITEMS * n_rows, np.int32)
+            values = np.empty(len(columns), np.float32)
+            n = _unpack(starts, halves, floats, column_of, labels, offsets, columns, values)
+            yield LabelledRows(labels, offsets, columns[:n], values[:n])
+
+
+@kernel
+def _pack(
+    chosen: Offsets,
+    destinations: Offsets,
+    labels: Ints,
+    offsets: Offsets,
+    columns: Ints,
+    values: Floats,
+    packed: Records,
+    halves: Ints,
+    floats: Floats,
+    entries: Offsets,
+) -> None:
+    end = 0
+    for i in range(len(chosen)):
+        row = chosen[i]
+        packed[end] = np.uint64(destinations[i])
+        halves[2 * end + 2] = labels[row]
+        halves[2 * end + 3] = offsets[row + 1] - offsets[row]
+        end += _HEADER_ITEMS
+        for k in range(offsets[row], offsets[row + 1]):
+            halves[2 * end], floats[2 * end + 1] = columns[k], values[k]
+            entries[columns[k]] += 1
+            end += 1
+
+
+@kernel
+def _locate(packed: Records, halves: Ints, first: int, starts: Offsets) -> None:
+    i = 0
+    while i < len(packed):
+        starts[np.int64(packed[i]) - first] = i
+        i += _HEADER_ITEMS + halves[2 * i + 3]
+
+
+@kernel
+def _unpack(
+    starts: Offsets,
+    halves: Ints,
+    floats: Floats,
+    column_of: Ints,
+    labels: Ints,
+    offsets: Offsets,
+    columns: Ints,
+    values: Floats,
+) -> int:
+    n = 0
+    for row in range(len(starts)):
+        i = starts[row]
+        labels[row] = halves[2 * i + 2]
+        n_entries = halves[2 * i + 3]
+        begin = n
+        for k in range(i + _HEADER_ITEMS, i + _HEADER_ITEMS + n_entries):
+            column = column_of[halves[2 * k]]
+            if column >= 0:
+                columns[n], values[n] = column, floats[2 * k + 1]
+                n += 1
+        sort_entries(columns[begin:n], values[begin:n])
+        offsets[row + 1] = n
+    return n
+
+
+@kernel
+def sort_entries(columns: Ints, values: Floats) -> None:
+    """Sort one row's entries by column, in place."""
+    if len(columns) > _INSERTION_SORT_LENGTH:
+        order = np.argsort(columns)
+        columns[:], values[:] = columns[order], values[order]
+        return
+    for i in range(1, len(columns)):
+        column, value = columns[i], values[i]
+        k = i
+        while k > 0 and columns[k - 1] > column:
+            columns[k], values[k] = columns[k - 1], values[k - 1]
+            k -= 1
+        columns[k], values[k] = column, value

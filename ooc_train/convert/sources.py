@@ -1,0 +1,189 @@
+"""Which files there are, how their rows are laid out, and their bytes.
+
+Headerless CSV is taken for the layout of Zhang et al. 2015 (arXiv 1509.01626), in which AG News,
+DBPedia, Amazon and Yelp reviews are published: the class first, then one or more texts.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from ooc_train.convert.delimited import MAX_ROW_BYTES, Columns
+from ooc_train.errors import InputError, OptionError
+
+_SAMPLE_BYTES = 2**16
+_SAMPLE_ROWS = 50
+_TAB_SUFFIXES = {".tsv", ".tab"}
+_HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
+
+
+@dataclass(frozen=True)
+class LayoutOptions:
+    """How the user says that rows are laid out: columns by name, or by number from 1."""
+
+    text: tuple[str, ...] = ()
+    label: str | None = None
+    header: bool = False
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first row names the columns: said so, or implied by a name."""
+        named = [column for column in (*self.text, self.label or "1") if not column.isdigit()]
+        return self.header or bool(named)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of rows."""
+
+    path: Path
+    columns: Columns
+    has_header: bool
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """The decompressed stream, and the file under it, whose position is the progress."""
+        with open_file(self.path) as file:
+            if self.path.suffix == ".gz":
+                with gzip.GzipFile(fileobj=file) as stream:
+                    yield io.BufferedReader(stream, 2**18), file  # type: ignore[arg-type]
+            else:
+                yield file, file
+
+
+def open_file(path: Path) -> BinaryIO:
+    """The file at ``path``, unbuffered, or an ``InputError`` that says why not."""
+    try:
+        return path.open("rb", buffering=0)  # type: ignore[return-value]
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; name the files in it") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True) -> Source:
+    """Look into a file and decide which of its columns are text and which is the label."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    delimiter = "\t" if _TAB_SUFFIXES & set(suffixes[-2:]) else ","
+    sample = _sample_rows(path, delimiter)
+    if not sample:
+        raise InputError(f"{path} is empty; it must hold one row a line")
+    first = sample[0]
+    if options.has_header:
+        if len(sample) == 1:
+            raise InputError(f"{path} holds a header and no rows")
+        text, label = _named_columns(path, first, options, needs_label)
+    else:
+        text, label = _numbered_columns(path, first, options, needs_label)
+        if label >= 0:
+            _refuse_header(path, sample, label)
+    columns = Columns(delimiter.encode(), len(first), text, label)
+    return Source(path, columns, options.has_header)
+
+
+def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
+    """The fields of the first rows: at least of one that is whole, if there is any."""
+    columns = Columns(delimiter.encode(), 1, (0,), -1)
+    size, sample, rows = _SAMPLE_BYTES, b"", []
+    while len(rows) < 2 and len(sample) < size <= MAX_ROW_BYTES:
+        with Source(path, columns, has_header=False).open() as (stream, _):
+            try:
+                sample = stream.read(size)
+            except (EOFError, OSError) as error:  # gzip raises both for damaged and cut files
+                raise InputError(f"{path} cannot be decompressed: {error}") from error
+        rows = _split_rows(sample, delimiter)
+        if len(sample) < size:
+            return rows
+        size *= 4
+        sample = b"" if len(rows) < 2 else sample
+    return rows[:-1] or rows  # the last may be cut off
+
+
+def _split_rows(sample: bytes, delimiter: str) -> list[list[str]]:
+    text = sample.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) == _SAMPLE_ROWS:
+                break
+    except csv.Error:
+        pass  # a field beyond the module's limit; the rows before it will do
+    return rows
+
+
+def _named_columns(
+    path: Path, header: Sequence[str], options: LayoutOptions, needs_label: bool
+) -> tuple[tuple[int, ...], int]:
+    names = [name.strip() for name in header]
+
+    def position(column: str) -> int:
+        if column in names:
+            return names.index(column)
+        if column.isdigit() and 1 <= int(column) <= len(names):
+            return int(column) - 1
+        listing = ", ".join(repr(name) for name in names)
+        raise InputError(f"{path}, line 1: there is no column {column!r}; the columns are {listing}")
+
+    label_name = options.label or ("label" if "label" in names else None)
+    if label_name is None and needs_label:
+        raise OptionError(f"{path} has a header; name the column of the labels with --label")
+    label = position(label_name) if label_name is not None and needs_label else -1
+    if options.text:
+        return _distinct(path, [position(column) for column in options.text], label), label
+    if "text" in names:
+        return (names.index("text"),), label
+    raise OptionError(f"{path} has a header; name the columns of the text with --text")
+
+
+def _numbered_columns(
+    path: Path, first: Sequence[str], options: LayoutOptions, needs_label: bool
+) -> tuple[tuple[int, ...], int]:
+    def position(column: str) -> int:
+        if not 1 <= int(column) <= len(first):
+            raise InputError(
+                f"{path}, line 1: there is no column {column}; the row has {len(first)} columns "
+                f"(is the delimiter right? .tsv files are split at tabs, others at commas)"
+            )
+        return int(column) - 1
+
+    label = position(options.label or "1") if needs_label else -1
+    text = [position(column) for column in options.text]
+    text = text or [column for column in range(len(first)) if column != label]
+    if not text:
+        raise InputError(
+            f"{path}, line 1: the row has one column; a class and at least one text are expected "
+            f"(is the delimiter right? .tsv files are split at tabs, others at commas)"
+        )
+    return _distinct(path, text, label), label
+
+
+def _distinct(path: Path, text: Sequence[int], label: int) -> tuple[int, ...]:
+    if len(set(text)) < len(text) or label in text:
+        raise OptionError(f"{path}: --text and --label must name different columns")
+    return tuple(text)
+
+
+def _refuse_header(path: Path, sample: Sequence[Sequence[str]], label: int) -> None:
+    """A header where none is expected would become a class of its own."""
+    labels = [row[label].strip() for row in sample if len(row) > label]
+    others_are_numbers = len(labels) > 1 and all(_is_integer(value) for value in labels[1:])
+    odd_one_out = others_are_numbers and not _is_integer(labels[0])
+    if labels and (odd_one_out or labels[0].lower() in _HEADER_WORDS):
+        raise InputError(
+            f"{path}, line 1 looks like a header ({', '.join(map(repr, sample[0]))}); "
+            f"say --header, or name the columns with --text and --label"
+        )
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()

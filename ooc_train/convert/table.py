@@ -1,0 +1,68 @@
+"""An open-addressing hash table of 64-bit hashes, for the kernels to share.
+
+Entry ``e`` is the pair ``table[2 * e]`` (the hash, 0 where free) and ``table[2 * e + 1]``
+(whatever the kernel keeps), side by side so that a look-up touches one cache line.  The number of
+entries is a power of two, at least twice the number of hashes; the hashes' own low bits are the
+address.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.convert.jit import kernel
+
+Table = npt.NDArray[np.uint64]
+Hashes = npt.NDArray[np.uint64]
+_LEAST_ENTRIES = 64
+ENTRY_BYTES = 16
+
+
+def table_bytes(n_hashes: int) -> int:
+    """The size of a table for ``n_hashes``."""
+    return ENTRY_BYTES * max(_LEAST_ENTRIES, 1 << (2 * n_hashes - 1).bit_length())
+
+
+def empty_table(n_hashes: int) -> Table:
+    """A free table with room for ``n_hashes``."""
+    return np.zeros(table_bytes(n_hashes) // 8, np.uint64)
+
+
+def index_table(hashes: Hashes) -> Table:
+    """A table that gives the position of each hash in ``hashes``."""
+    table = empty_table(len(hashes))
+    _insert_positions(hashes, table)
+    return table
+
+
+def grown_table(table: Table, n_hashes: int) -> Table:
+    """The same entries in a table with room for ``n_hashes``."""
+    larger = empty_table(n_hashes)
+    _copy_entries(table, larger)
+    return larger
+
+
+@kernel
+def find(table: Table, value: np.uint64) -> int:
+    """The entry that holds ``value``, or the free one where it belongs."""
+    mask = len(table) // 2 - 1
+    entry = int(np.int64(value & np.uint64(mask)))
+    while table[2 * entry] != value and table[2 * entry] != 0:
+        entry = (entry + 1) & mask
+    return entry
+
+
+@kernel
+def _insert_positions(hashes: Hashes, table: Table) -> None:
+    for i in range(len(hashes)):
+        entry = find(table, hashes[i])
+        table[2 * entry] = hashes[i]
+        table[2 * entry + 1] = np.uint64(i)
+
+
+@kernel
+def _copy_entries(table: Table, larger: Table) -> None:
+    for i in range(len(table) // 2):
+        if table[2 * i] != 0:
+            entry = find(larger, table[2 * i])
+            larger[2 * entry] = table[2 * i]
+            larger[2 * entry + 1] = table[2 * i + 1]

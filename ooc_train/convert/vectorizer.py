@@ -1,0 +1,211 @@
+"""The fitted vectorizer: text to tf-idf rows, the same for a whole corpus and for one sentence.
+
+Method: word n-grams, smooth idf and L2 norm as scikit-learn's ``TfidfVectorizer``, columns chosen by
+``SelectKBest``; the vectorizer of "Step 3: Prepare Your Data" in Google's text-classification guide.
+A row's norm runs over every kept term, selected or not, hence the long arrays of hashes and document
+frequencies beside the selected terms.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train import format as fmt
+from ooc_train.convert.folding import fold
+from ooc_train.convert.grams import extract_grams
+from ooc_train.convert.jit import kernel
+from ooc_train.convert.shuffle import sort_entries
+from ooc_train.convert.statistics import (
+    add_squares,
+    fixed_squared_idf,
+    idf_of,
+    inverse_document_frequency,
+    inverse_norm,
+)
+from ooc_train.convert.table import Table, find, index_table
+from ooc_train.errors import FormatError
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+Counts = npt.NDArray[np.uint32]
+Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class NgramParameters:
+    """How text becomes terms, and which of them are kept and selected."""
+
+    ngrams: tuple[int, int] = (1, 2)
+    min_df: int = 2
+    top_k: int = 20_000
+    score: str = "f_classif"
+    hash_seed: int = 0
+
+
+@dataclass(frozen=True)
+class SelectedTerms:
+    """The terms that have a column, in code-point order."""
+
+    strings: list[str]
+    hashes: Hashes
+    df: Counts
+
+    def idf(self, n_documents: int) -> npt.NDArray[np.float64]:
+        """Inverse document frequency of each."""
+        return inverse_document_frequency(self.df, n_documents)
+
+
+class Vectorizer:
+    """A fitted vectorizer, read from the ``vectorizer`` group of a file that stays open.
+
+    The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
+    """
+
+    def __init__(self, group: h5py.Group) -> None:
+        parameters = json.loads(group.attrs["parameters"])
+        known = set(asdict(NgramParameters()))
+        if set(parameters) != known:
+            unknown = ", ".join(sorted(set(parameters) ^ known))
+            raise FormatError(
+                f"{group.file.filename}: the vectorizer's parameters are not those of this "
+                f"version ({unknown}); convert the data again"
+            )
+        self.parameters = NgramParameters(**{**parameters, "ngrams": tuple(parameters["ngrams"])})
+        self.n_documents = int(group.attrs["n_documents"])
+        self._kept_hashes = map_dataset(group["kept_hashes"])
+        self._kept_df = map_dataset(group["kept_df"])
+        self._table = index_table(group["term_hashes"][...])
+        self.n_columns = len(group["term_hashes"])
+
+    def transform(self, text: Bytes, offsets: Offsets) -> tuple[Offsets, Ints, Floats]:
+        """Tf-idf rows of UTF-8 texts, row ``i`` at ``offsets[i]:offsets[i + 1]`` of ``text``.
+
+        Returns indptr int64, columns int32 ascending within each row, and values float32.
+        """
+        folded = fold(text, offsets)
+        grams = extract_grams(
+            folded.text, folded.offsets, self.parameters.ngrams, self.parameters.hash_seed
+        )
+        indptr = np.zeros(len(offsets), np.int64)
+        columns = np.empty(len(grams.hashes), np.int32)
+        values = np.empty(len(grams.hashes), np.float32)
+        n = _transform(
+            *grams, self._kept_hashes, self._kept_df, self.n_documents, self._table,
+            indptr, columns, values,
+        )  # fmt: skip
+        return indptr, columns[:n], values[:n]
+
+
+def write_vectorizer(
+    file: h5py.File,
+    parameters: NgramParameters,
+    n_documents: int,
+    terms: SelectedTerms,
+    kept: tuple[int, Iterator[tuple[Hashes, Counts]]],
+) -> None:
+    """Store a fitted vectorizer; ``kept`` is how many terms are kept, and they in pieces."""
+    group = file.create_group("vectorizer")
+    group.attrs["parameters"] = json.dumps(asdict(parameters), sort_keys=True)
+    group.attrs["n_documents"] = n_documents
+    fmt.write_strings(group, "terms", terms.strings)
+    fmt.write_array(group, "term_hashes", terms.hashes)
+    fmt.write_array(group, "term_df", terms.df)
+    n_kept, pieces = kept
+    hashes = fmt.create_dataset(group, "kept_hashes", (n_kept,), np.uint64)
+    df = fmt.create_dataset(group, "kept_df", (n_kept,), np.uint32)
+    start = 0
+    for piece_hashes, piece_df in pieces:
+        hashes[start : start + len(piece_hashes)] = piece_hashes
+        df[start : start + len(piece_df)] = piece_df
+        start += len(piece_hashes)
+
+
+def map_dataset(dataset: h5py.Dataset) -> npt.NDArray[Any]:
+    """A contiguous dataset as a read-only mapped array."""
+    if dataset.size == 0:
+        empty = np.empty(dataset.shape, dataset.dtype)
+        empty.flags.writeable = False
+        return empty
+    offset = dataset.id.get_offset()
+    return np.asarray(
+        np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape)
+    )
+
+
+@kernel
+def _transform(
+    hashes: Hashes,
+    offsets: Offsets,
+    kept_hashes: Hashes,
+    kept_df: Counts,
+    n_documents: int,
+    table: Table,
+    indptr: Offsets,
+    columns: Ints,
+    values: Floats,
+) -> int:
+    n = 0
+    weighted = np.empty(len(hashes))  # count * idf, to be divided by the row's norm
+    for row in range(len(offsets) - 1):
+        grams = np.sort(hashes[offsets[row] : offsets[row + 1]])
+        begin, i = n, 0
+        whole = fraction = np.uint64(0)
+        while i < len(grams):
+            value = grams[i]
+            count = 0
+            while i < len(grams) and grams[i] == value:
+                i += 1
+                count += 1
+            kept = _search(kept_hashes, value)
+            if kept < 0:
+                continue
+            weight = fixed_squared_idf(kept_df[kept], n_documents)
+            whole, fraction = add_squares(count, weight, whole, fraction)
+            entry = find(table, value)
+            if table[2 * entry] == value:
+                columns[n] = table[2 * entry + 1]
+                weighted[n] = count * idf_of(kept_df[kept], n_documents)
+                n += 1
+        if n > begin:
+            inverse = inverse_norm(whole, fraction)
+            for k in range(begin, n):
+                values[k] = weighted[k] * inverse
+            sort_entries(columns[begin:n], values[begin:n])
+        indptr[row + 1] = n
+    return n
+
+
+@kernel
+def _search(ascending: Hashes, value: np.uint64) -> int:
+    """The position of ``value``, or -1: interpolation, since hashes are evenly spread."""
+    low, high = 0, len(ascending) - 1
+    if high < 0:
+        return -1
+    guess = min(high, int(float(value) / 2.0**64 * len(ascending)))
+    step = 16
+    if ascending[guess] <= value:
+        low = guess
+        while guess + step <= high and ascending[guess + step] <= value:
+            low = guess + step
+            step *= 2
+        high = min(high, guess + step)
+    else:
+        high = guess
+        while guess - step >= low and ascending[guess - step] > value:
+            high = guess - step
+            step *= 2
+        low = max(low, guess - step)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if ascending[middle] <= value:
+            low = middle
+        else:
+            high = middle - 1
+    return low if ascending[low] == value else -1

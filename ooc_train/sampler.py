@@ -1,0 +1,134 @@
+"""The order in which rows are read: integers in, integers out, no data touched.
+
+Reading single rows at random is slow and reading the file from end to end every epoch trains
+badly.  In between: the file is cut into *slices* of contiguous rows, the slices are permuted,
+*windows* of many slices are held in memory together, and the rows of a window are permuted
+among themselves.  All of it is a pure function of the number of rows, the seed and the epoch,
+so that any place in an epoch can be found without replaying what came before it.
+
+>>> windows = list(Order(10, seed=0, epoch=0, slice_rows=2, window_slices=3).windows())
+>>> [sorted(window.slices) for window in windows]
+[[(0, 2), (4, 6)], [(2, 4), (6, 8), (8, 10)]]
+>>> sum(len(window.rows) for window in windows)
+10
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.permutation import Permutation
+
+SLICE_ROWS = 256
+WINDOW_SLICES = 64
+WINDOW_BYTES = 32_000_000
+
+# Kinds of draws: the slices' order must not repeat that of other permutations from the same seed.
+_SLICES, _CUT, _ROWS = 0x51, 0x52, 0x53
+
+
+def n_steps(n_rows: int, batch_size: int) -> int:
+    """Batches in an epoch, the last short one included."""
+    return -(-n_rows // batch_size)
+
+
+def slice_rows_for(row_bytes: float) -> int:
+    """Rows in a slice, such that a window of rows of average ``row_bytes`` fits WINDOW_BYTES."""
+    return int(min(max(WINDOW_BYTES / WINDOW_SLICES / max(row_bytes, 1), 1), SLICE_ROWS))
+
+
+class Window(NamedTuple):
+    """Slices ``(start, stop)`` to be read, and the order of their rows.
+
+    ``rows`` is ``(n,) int64``: positions in the rows of the slices laid one after another.
+    """
+
+    slices: list[tuple[int, int]]
+    rows: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of one epoch: every one of ``n_rows`` exactly once.
+
+    ``slice_rows`` and ``window_slices`` must depend on the file alone, never on the memory at
+    hand, or a run could not be repeated elsewhere.  State: some integers and the ``Permutation``
+    of the slices, at most 512 KiB.
+    """
+
+    n_rows: int
+    seed: int
+    epoch: int
+    slice_rows: int = SLICE_ROWS
+    window_slices: int = WINDOW_SLICES
+
+    def windows(self, first_position: int = 0) -> Iterator[Window]:
+        """The epoch's windows from the row at ``first_position`` in this order on.
+
+        The first window's ``rows`` lack those before that position.
+        """
+        if first_position >= self.n_rows:
+            return
+        number = self._window_at(first_position)
+        skipped = first_position - self._first_slice(number) * self.slice_rows
+        for later in range(number, self._n_windows):
+            window = self._window(later)
+            yield window._replace(rows=window.rows[skipped:])
+            skipped = 0
+
+    @property
+    def _n_whole(self) -> int:
+        """Slices of full length."""
+        return self.n_rows // self.slice_rows
+
+    @property
+    def _n_slices(self) -> int:
+        return n_steps(self.n_rows, self.slice_rows)
+
+    @property
+    def _n_windows(self) -> int:
+        return n_steps(self._n_slices, self.window_slices)
+
+    @cached_property
+    def _slice_order(self) -> Permutation:
+        return Permutation(self._n_whole, self.seed, self.epoch, _SLICES)
+
+    @cached_property
+    def _cut(self) -> int:
+        """How many whole slices lie before the short one in the file.
+
+        The short slice always comes last, which keeps positions computable; so that it is not
+        always the same rows that come last, it lies elsewhere in the file in every epoch.
+        """
+        return int(self._generator(_CUT).integers(self._n_whole + 1))
+
+    def _first_slice(self, number: int) -> int:
+        """Position of the first slice of window ``number``; windows are as equal as can be."""
+        return number * self._n_slices // self._n_windows
+
+    def _window_at(self, position: int) -> int:
+        """The window that holds the row at ``position`` of the epoch."""
+        number = position // self.slice_rows * self._n_windows // self._n_slices
+        while self._first_slice(number + 1) * self.slice_rows <= position:
+            number += 1
+        return number
+
+    def _window(self, number: int) -> Window:
+        first, stop = self._first_slice(number), self._first_slice(number + 1)
+        whole = self._slice_order(np.arange(first, min(stop, self._n_whole)))
+        n_short = self.n_rows % self.slice_rows
+        starts = whole * self.slice_rows + np.where(whole < self._cut, 0, n_short)
+        slices = [(start, start + self.slice_rows) for start in starts.tolist()]
+        if stop > self._n_whole:
+            start = self._cut * self.slice_rows
+            slices.append((start, start + n_short))
+        n_rows = sum(stop - start for start, stop in slices)
+        # In the order of the file, which disks like; the rows are permuted anyway.
+        return Window(sorted(slices), self._generator(_ROWS, number).permutation(n_rows))
+
+    def _generator(self, *kind: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, *kind])
