@@ -153,7 +153,7 @@ def _extract(
                 mixed ^ np.uint64(i - start), seed ^ np.uint64(_SECRET_3)
             )
             n_words += 1
-            begin[1] = end
+            word_begin = end
             if locating:
                 words[end : end + i - start] = text[start:i]
                 end += i - start + 1
@@ -163,7 +163,7 @@ def _extract(
                     chain[k - 1] ^ np.uint64(_SECRET_1), mixed ^ np.uint64(_SECRET_2)
                 )
                 begin[k] = begin[k - 1]
-            chain[1] = mixed
+            chain[1], begin[1] = mixed, word_begin
             for k in range(shortest, min(longest, n_words) + 1):
                 # 0 marks a free slot in the tables
                 hashes[n] = chain[k] | np.uint64(chain[k] == 0)
