@@ -45,26 +45,32 @@ ACCENTED_ROWS = 0.015
 
 # The words' law: density proportional to 1 / ((x + shift) (x + knee)) over ids x >= 0.  That is
 # Zipf's 1 / x below the knee and 1 / x^2 above it, where the vocabulary grows without end.
-WORD_SHIFT, WORD_KNEE = 1.5, 7000.0
+WORD_SHIFT, WORD_KNEE = 1.5, 8000.0
 # The same law for which of a word's successors comes next, and which entry of a class's lexicon.
-NEXT_SHIFT, NEXT_KNEE = 2.0, 3000.0
+NEXT_SHIFT, NEXT_KNEE = 0.6, 3000.0
 LEXICON_SHIFT, LEXICON_KNEE = 10.0, 1000.0
+LEXICON_WORD_SHIFT = 100.0  # lexica are of words that are not among the most frequent
+PHRASE_SHIFT, PHRASE_KNEE = 1.0, 30.0
 MAX_ID = 2.0**40
 
 # Where the next word comes from; the rest is drawn from the words' law by itself.
-SHARE_CLASS = 0.06  # the lexicon of a class
-SHARE_REPEAT = 0.06  # an earlier word of the same row
-SHARE_NEXT = 0.70  # a successor of the word before
-SHARE_PAIRS = 0.4  # of what the lexicon gives: pairs whose words tell nothing one by one
-MISLEADING_ROWS = 0.04  # rows whose text speaks for another class than their label
-PAIR_CLASSES = 4  # at most so many classes share the words of their pairs
+SHARE_LEXICON = 0.06  # the lexicon of the class
+SHARE_CLASS = 0.10  # that, and the successors that the class prefers
+SHARE_REPEAT = 0.08  # an earlier word of the same row
+SHARE_NEXT = 0.79  # a successor of the word before
+
+# How a class turns down a word that was drawn, once; then the next draw counts.
+DISLIKE_POWER = 4  # the higher, the fewer words are disliked strongly
+DISLIKE_KNEE = 50.0  # words of lower ids are hardly disliked
+LEAST_PURITY = 0.3
+MISLEADING_ROWS = 0.04  # rows whose text speaks for any class, not for their label's
 
 ROW = np.dtype(
     [
         ("seed", np.uint64),
         ("label", np.int64),
         ("theme", np.int64),  # the class that the text speaks for
-        ("purity", np.float64),  # share of the class's words that are the theme's for certain
+        ("purity", np.float64),  # how strongly it does, in [0, 1)
         ("n_title", np.int64),
         ("n_body", np.int64),
         ("accented", np.bool_),
@@ -124,7 +130,7 @@ def _quantile(u: float, shift: float, knee: float) -> int:
 
 # ---- The language.
 
-_SUCCESSOR, _LEXICON, _PAIR_FIRST, _PAIR_SECOND = 1, 2, 3, 4
+_SUCCESSOR, _LEXICON, _DISLIKED, _PHRASE = 1, 2, 3, 4  # and above: the phrases of classes
 
 
 @_compiled
@@ -138,62 +144,50 @@ def _successor(word: int, u: float) -> int:
 
 
 @_compiled
-def _class_pair(theme: int, n_classes: int, entry: int, turn: int) -> tuple[int, int]:
-    """Two words that speak for a class by standing next to each other.
+def _dislike(word: int, theme: int) -> float:
+    """The probability that a text of a class turns this word down.
 
-    The classes of a group use the same words equally often and differ in which follows which.
+    Each class dislikes words of its own, most of them hardly, few strongly, and the most
+    frequent ones the least.
     """
-    group_size = min(PAIR_CLASSES, n_classes)
-    group, member = theme // group_size, theme % group_size
-    first = entry * group_size + turn % group_size
-    second = entry * group_size + (turn + member) % group_size
-    return (
-        _word(_hash(_PAIR_FIRST, group, first)),
-        _word(_hash(_PAIR_SECOND, group, second)),
-    )
+    return _hash(_DISLIKED, word, theme) ** DISLIKE_POWER * word / (word + DISLIKE_KNEE)
 
 
 @_compiled
-def _class_words(row: Any, n_classes: int, state: NDArray[np.uint64]) -> tuple[int, int]:
-    """One or two words (else -1) from a lexicon: the theme's, or that of any class."""
-    theme = row.theme
-    if _unit(_random(state)) >= row.purity:
-        theme = int(_unit(_random(state)) * n_classes)
-    entry = _quantile(_unit(_random(state)), LEXICON_SHIFT, LEXICON_KNEE)
-    if _unit(_random(state)) >= SHARE_PAIRS:
-        return _word(_hash(_LEXICON, theme, entry)), -1
-    turn = int(_unit(_random(state)) * PAIR_CLASSES)
-    return _class_pair(theme, n_classes, entry, turn)
+def _next_word(source: float, u: float, row: Any, words: NDArray[np.int64], i: int) -> int:
+    """One draw of the word after `words[:i]`; `source` in [0, 1) decides where from."""
+    if i == 0 or source >= SHARE_CLASS + SHARE_REPEAT + SHARE_NEXT:
+        return _word(u)
+    if source < SHARE_LEXICON * row.purity:
+        entry = _quantile(u, LEXICON_SHIFT, LEXICON_KNEE)
+        return _quantile(_hash(_LEXICON, row.theme, entry), LEXICON_WORD_SHIFT, WORD_KNEE)
+    if source < SHARE_CLASS * row.purity:
+        entry = _quantile(u, PHRASE_SHIFT, PHRASE_KNEE)
+        return _word(_hash(_PHRASE + row.theme, words[i - 1], entry))
+    if source < SHARE_CLASS + SHARE_REPEAT:
+        return words[int(u * i)]
+    return _successor(words[i - 1], u)
 
 
 @_compiled
-def _compose(
-    row: Any, n_classes: int, state: NDArray[np.uint64], words: NDArray[np.int64]
-) -> None:
+def _compose(row: Any, state: NDArray[np.uint64], words: NDArray[np.int64]) -> None:
     """Fill `words` with a row's word ids, title first."""
-    pending = -1
     for i in range(words.size):
-        source, u = _unit(_random(state)), _unit(_random(state))
-        if pending >= 0:
-            words[i], pending = pending, -1
-        elif source < SHARE_CLASS:
-            words[i], pending = _class_words(row, n_classes, state)
-        elif source < SHARE_CLASS + SHARE_REPEAT and i > 0:
-            words[i] = words[int(u * i)]
-        elif source < SHARE_CLASS + SHARE_REPEAT + SHARE_NEXT and i > 0:
-            words[i] = _successor(words[i - 1], u)
-        else:
-            words[i] = _word(u)
+        source = _unit(_random(state))
+        word = _next_word(source, _unit(_random(state)), row, words, i)
+        if _unit(_random(state)) < row.purity * _dislike(word, row.theme):
+            word = _next_word(source, _unit(_random(state)), row, words, i)
+        words[i] = word
 
 
 # ---- Spelling: consonants and vowels alternate, so that distinct ids have distinct spellings.
 
-_ONSETS = "t s w h b m n f d l c p r g y k th wh st sh pr br ch gr tr cl fr pl sp j v".split()
-_VOWELS = "e a o i u ea ou ai".split()
+_ONSETS = "t s w h b m n f d l c p r g k z th wh st sh pr br ch gr tr cl fr pl sp j v".split()
+_VOWELS = "e a o i u y ea ou".split()
 _CODAS = ["", *"n t s r d l m st nd ng rs ll ck k p".split()]
 _TABLE_WORDS = 1 << 14
 _TWO_SYLLABLE_STRIDE = 611_953  # prime: spreads the choice over all words of two syllables
-_LENGTH_NOISE = 3.0  # letters by which a word may be too long for its rank
+_LETTER_WORDS = {2: "a", 6: "i"}  # by id; tokenizers drop words of one letter
 _SLOT = 16  # bytes of a table entry: the spelling, and its length in the last byte
 _LONG_BITS = 25  # three syllables of four consonant bits and three vowel bits, and the last coda
 _LONG_MASK = (1 << _LONG_BITS) - 1
@@ -202,20 +196,36 @@ _NUMBER_MASK, _NUMBER_BITS = 127, 77  # ids with these low bits are spelled as d
 _MAX_WORD_BYTES = 64  # the longest spelling, accented, with everything that may surround it
 
 
-def _short_spellings() -> list[str]:
-    """The spellings of the most frequent words, by id: one or two syllables, short ones first."""
+def _short_candidates() -> list[str]:
+    """Spellings of one or two syllables: all of one, and a sample of two."""
     starts = [onset + vowel for onset in ["", *_ONSETS] for vowel in _VOWELS]
     ends = [vowel + coda for vowel in _VOWELS for coda in _CODAS]
-    spellings = [onset + end for onset in ["", *_ONSETS] for end in ends]
-    spellings = [s for s in spellings if len(s) > 1 or s in "ai"]
+    candidates = [onset + end for onset in ["", *_ONSETS] for end in ends]
     n_two = len(starts) * len(_ONSETS) * len(ends)
-    for k in range(_TABLE_WORDS):
+    for k in range(2 * _TABLE_WORDS):
         rest, end = divmod(k * _TWO_SYLLABLE_STRIDE % n_two, len(ends))
         start, onset = divmod(rest, len(_ONSETS))
-        spellings.append(starts[start] + _ONSETS[onset] + ends[end])
-    noise = np.random.default_rng(0).random(len(spellings)) * _LENGTH_NOISE
-    order = np.argsort(np.array([len(s) for s in spellings]) + noise, kind="stable")
-    return [spellings[i] for i in order[:_TABLE_WORDS]]
+        candidates.append(starts[start] + _ONSETS[onset] + ends[end])
+    return candidates
+
+
+def _short_spellings() -> list[str]:
+    """The spellings of the most frequent words, by id: as in English, the frequent ones short."""
+    rng = np.random.default_rng(0)
+    candidates = _short_candidates()
+    by_length: list[list[str]] = [[] for _ in range(_SLOT)]
+    for k in rng.permutation(len(candidates)):
+        by_length[len(candidates[k])].append(candidates[k])
+    ids = np.arange(_TABLE_WORDS)
+    wanted = 1.6 + 1.45 * np.log10(ids + 4) + 1.4 * rng.standard_normal(_TABLE_WORDS)
+    spellings = []
+    for length in np.clip(np.rint(wanted), 2, 8).astype(int).tolist():
+        while not by_length[length]:
+            length += 1
+        spellings.append(by_length[length].pop())
+    for word, letter in _LETTER_WORDS.items():
+        spellings[word] = letter
+    return spellings
 
 
 def _spelling_table() -> NDArray[np.uint8]:
@@ -400,13 +410,11 @@ def _put_separator(out: NDArray[np.uint8], at: int) -> int:
 
 
 @_compiled
-def _put_row(
-    row: Any, n_classes: int, table: NDArray[np.uint8], out: NDArray[np.uint8], at: int
-) -> int:
+def _put_row(row: Any, table: NDArray[np.uint8], out: NDArray[np.uint8], at: int) -> int:
     state = np.empty(1, np.uint64)
     state[0] = row.seed
     words = np.empty(row.n_title + row.n_body, np.int64)
-    _compose(row, n_classes, state, words)
+    _compose(row, state, words)
     out[at] = _QUOTE
     at += 1 + _spell_number(row.label + 1, out[at + 1 :])
     at = _put_separator(out, at)
@@ -418,13 +426,11 @@ def _put_row(
 
 
 @_compiled
-def _put_rows(
-    rows: NDArray[Any], n_classes: int, table: NDArray[np.uint8], out: NDArray[np.uint8]
-) -> int:
+def _put_rows(rows: NDArray[Any], table: NDArray[np.uint8], out: NDArray[np.uint8]) -> int:
     """Write rows as lines of CSV and return the number of bytes."""
     at = 0
     for i in range(rows.size):
-        at = _put_row(rows[i], n_classes, table, out, at)
+        at = _put_row(rows[i], table, out, at)
     return at
 
 
@@ -440,7 +446,7 @@ def _draw_rows(entropy: list[int], n_classes: int, mean_words: float) -> NDArray
     other = rng.integers(n_classes, size=BLOCK_ROWS)
     misleading = rng.random(BLOCK_ROWS) < MISLEADING_ROWS
     rows["theme"] = np.where(misleading, other, rows["label"])
-    rows["purity"] = np.sqrt(rng.random(BLOCK_ROWS))
+    rows["purity"] = rng.uniform(LEAST_PURITY, 1.0, BLOCK_ROWS)
     has_title = rng.random(BLOCK_ROWS) < 0.5
     rows["n_title"] = has_title * rng.integers(1, MAX_TITLE_WORDS + 1, size=BLOCK_ROWS)
     median = mean_words * math.exp(-(LENGTH_SIGMA**2) / 2)
@@ -494,7 +500,7 @@ class Corpus:
         rows = _draw_rows([self.seed, block], self.n_classes, self.mean_words)[:n_rows]
         n_words = int(rows["n_title"].sum() + rows["n_body"].sum())
         out = np.empty(n_words * _MAX_WORD_BYTES + n_rows * _MAX_WORD_BYTES, np.uint8)
-        return memoryview(out)[: _put_rows(rows, self.n_classes, table, out)]
+        return memoryview(out)[: _put_rows(rows, table, out)]
 
 
 def write_corpus(

@@ -1,3 +1,40 @@
-"""Out-of-core training: data far bigger than memory, through ordinary Keras."""
+"""Out-of-core training: data far bigger than memory, through ordinary Keras.
+
+>>> import ooc_train
+>>> ooc_train.convert("train.csv", "reviews.h5", test=["test.csv"])     # doctest: +SKIP
+>>> ooc_train.train("reviews.h5", "runs/reviews")                       # doctest: +SKIP
+>>> ooc_train.load("runs/reviews").predict(["An utterly charming film"]) # doctest: +SKIP
+['2']
+
+Importing this loads neither TensorFlow nor Numba: each name loads its module when first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ooc_train.conversion.convert import convert
+    from ooc_train.inspection import inspect
+    from ooc_train.prediction import load, predict
+    from ooc_train.store import open  # noqa: A004 - it reads as ooc_train.open
+    from ooc_train.training import evaluate, train
+
+_HOMES = {
+    "convert": "ooc_train.conversion.convert",
+    "evaluate": "ooc_train.training",
+    "inspect": "ooc_train.inspection",
+    "load": "ooc_train.prediction",
+    "open": "ooc_train.store",
+    "predict": "ooc_train.prediction",
+    "train": "ooc_train.training",
+}
+
+__all__ = ["convert", "evaluate", "inspect", "load", "open", "predict", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

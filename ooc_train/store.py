@@ -266,7 +266,7 @@ class Store:
         return len(self.class_labels)
 
     def _read_header(self) -> None:
-        _check_header(self.path, self.file)
+        check_header(self.path, self.file)
         self.features = str(self.file.attrs["features"])
         try:
             self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
@@ -298,7 +298,8 @@ def _open_hdf5(path: Path) -> h5py.File:
         raise FormatError(f"{path} is cut short or damaged ({error}); {_AGAIN}") from error
 
 
-def _check_header(path: Path, file: h5py.File) -> None:
+def check_header(path: Path, file: h5py.File) -> None:
+    """Raise FormatError unless ``file`` is a complete one in a version that this reader knows."""
     if file.attrs.get("format") != FORMAT_NAME:
         raise FormatError(f"{path} was not written by ooc-convert; make a file with it first")
     version = file.attrs.get("format_version")

@@ -1,5 +1,6 @@
 """The quickstart's corpus, built from a small installation made up here."""
 
+import ast
 import csv
 import doctest
 import importlib
@@ -146,6 +147,51 @@ def test_a_module_docstring_has_no_title(corpus_tool, tmp_path):
     path = tmp_path / "apple.py"
     path.write_text(f'"""{paragraph(random.Random(0))}"""\n')
     assert [docstring.title for docstring in corpus_tool.read_docstrings(path)] == [""]
+
+
+def test_every_docstring_of_a_module_is_found(corpus_tool):
+    # The standard library's ast.walk, which visits every node, is the oracle.
+    path = Path(ast.__file__).parent / "subprocess.py"
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, owners)]
+    titles = [
+        getattr(node, "name", "")
+        for node in nodes
+        if corpus_tool.split_pieces(ast.get_docstring(node) or "")
+    ]
+    found = [docstring.title for docstring in corpus_tool.read_docstrings(path)]
+    assert sorted(found) == sorted(titles)
+
+
+BLOCKS = """
+try:
+    def a(): "{0}"
+except OSError:
+    def b(): "{0}"
+else:
+    async def c(): "{0}"
+finally:
+    class D:
+        class E: "{0}"
+match 1:
+    case 1:
+        with x:
+            def f(): "{0}"
+for _ in x:
+    pass
+else:
+    if x:
+        pass
+    elif x:
+        def g(): "{0}"
+"""
+
+
+def test_docstrings_inside_blocks_are_found(corpus_tool, tmp_path):
+    path = tmp_path / "blocks.py"
+    path.write_text(BLOCKS.format(paragraph(random.Random(0))))
+    found = {docstring.title for docstring in corpus_tool.read_docstrings(path)}
+    assert found == set("abcEfg")
 
 
 @pytest.mark.parametrize(

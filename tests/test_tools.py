@@ -228,6 +228,8 @@ def test_the_summary_reads_the_reports(tmp_path):
         report = {"seconds": 12.34, "peak_rss_bytes": 512_000_000, "peak_anon_bytes": 99_900_000}
         if command == "inspect":
             report = {}
+        if command == "train":
+            report["seconds"] = {"import": 5.0, "total": 30.0}
         if command == "evaluate":
             report |= {"accuracy": 0.80049, "rows": 3849}
         (tmp_path / f"{command}.json").write_text(json.dumps(report))
@@ -235,6 +237,7 @@ def test_the_summary_reads_the_reports(tmp_path):
     lines = [line.split() for line in result.stdout.splitlines()]
     assert lines[1] == ["ooc-convert", "12.3", "512.0", "99.9"]
     assert lines[2] == ["ooc-inspect", "-", "-", "-"]
+    assert lines[3] == ["ooc-train", "30.0", "512.0", "99.9"]
     assert lines[-1] == ["accuracy", "0.800", "on", "3,849", "held-out", "rows"]
 
 

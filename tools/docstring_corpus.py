@@ -107,11 +107,20 @@ def read_docstrings(path: Path) -> list[Docstring]:
 
 
 def _docstrings_of(tree: ast.Module) -> Iterator[Docstring]:
-    for node in ast.walk(tree):
+    for node in _walk_statements(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             pieces = split_pieces(clean(ast.get_docstring(node) or ""))
             if pieces:
                 yield Docstring(getattr(node, "name", ""), tuple(pieces))
+
+
+def _walk_statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Do as `ast.walk`, but pass by the expressions: most of a tree, and they hold no docstring."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:  # which grows on the way
+        yield node
+        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+            nodes += getattr(node, block, ())
 
 
 def find_packages(package_folders: Iterable[Path], standard_library: Path) -> dict[str, list[Path]]:

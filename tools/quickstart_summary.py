@@ -34,11 +34,16 @@ def summary(reports: dict[str, Report]) -> str:
     """Format the table; `-` stands where a report does not say."""
     lines = [f"{'command':<12}" + "".join(f"{name:>18}" for name in COLUMNS)]
     for command, report in reports.items():
-        cells = [_cell(report.get(key), scale) for key, scale in COLUMNS.values()]
+        cells = [_cell(_total(report.get(key)), scale) for key, scale in COLUMNS.values()]
         lines.append(f"{'ooc-' + command:<12}" + "".join(f"{cell:>18}" for cell in cells))
     evaluation = reports["evaluate"]
     lines += ["", f"accuracy {evaluation['accuracy']:.3f} on {evaluation['rows']:,} held-out rows"]
     return "\n".join(lines)
+
+
+def _total(value: Any) -> Any:
+    """Take the total of seconds that a report gives by phase."""
+    return value.get("total") if isinstance(value, dict) else value
 
 
 def _cell(value: float | None, scale: float) -> str:

@@ -32,7 +32,7 @@ def _stderr_discarded() -> Iterator[None]:
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 with _stderr_discarded():
-    import tensorflow as tf
     import keras
+    import tensorflow as tf
 
 __all__ = ["keras", "tf"]

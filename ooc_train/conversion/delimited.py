@@ -18,7 +18,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.jit import kernel
+from ooc_train.conversion.jit import kernel
 
 MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0

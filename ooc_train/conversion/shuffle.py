@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.jit import kernel
-from ooc_train.convert.spill import Spill
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.spill import Spill
 
 _HEADER_ITEMS = 2
 _INSERTION_SORT_LENGTH = 64

@@ -12,12 +12,12 @@ from typing import Any
 
 from ooc_train import __version__
 from ooc_train import format as fmt
-from ooc_train.convert.corpus import Corpus
-from ooc_train.convert.ngram import NgramReport, write_ngrams
-from ooc_train.convert.rejects import RejectFile
-from ooc_train.convert.resources import MemoryPlan, Resources, check_temp_dir, default_budget
-from ooc_train.convert.sources import LayoutOptions, Source, find_source
-from ooc_train.convert.vectorizer import NgramParameters
+from ooc_train.conversion.corpus import Corpus
+from ooc_train.conversion.ngram import NgramReport, write_ngrams
+from ooc_train.conversion.rejects import RejectFile
+from ooc_train.conversion.resources import MemoryPlan, Resources, check_temp_dir, default_budget
+from ooc_train.conversion.sources import LayoutOptions, Source, find_source
+from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent
@@ -88,7 +88,7 @@ def convert(
 
     Returns:
         A report: ``rows``, ``test_rows``, ``rejected_rows``, ``replaced_rows``, ``classes``,
-        ``features``, ``n_features``, ``seconds`` by phase and in total, peak memory in bytes.
+        ``features``, ``n_features``, ``seconds`` and ``phase_seconds``, peak memory in bytes.
 
     Raises:
         InputError: the data cannot be used; the message names file and line.
@@ -146,6 +146,7 @@ class _Conversion:
                 **{k: v for k, v in asdict(found).items() if k != "split_rows"},
                 "output_bytes": self._output.stat().st_size,
                 "seconds": self._progress.seconds(),
+                "phase_seconds": self._progress.phases,
                 "memory_budget_bytes": budget,
                 "workers": plan.n_workers,
                 "peak_rss_bytes": memory.peak_rss_bytes,
@@ -251,7 +252,7 @@ class _Stopwatch:
     def __init__(self, inner: Progress) -> None:
         self._inner = inner
         self._began = time.perf_counter()
-        self._phases: dict[str, float] = {}
+        self.phases: dict[str, float] = {}
         self._phase, self._phase_began = "preparing", self._began
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
@@ -271,13 +272,13 @@ class _Stopwatch:
         self._end_phase("finishing")
         self._inner.finish()
 
-    def seconds(self) -> dict[str, float]:
-        """Seconds of each phase and in total."""
-        return {**self._phases, "total": time.perf_counter() - self._began}
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self._began
 
     def _end_phase(self, following: str) -> None:
         now = time.perf_counter()
-        self._phases[self._phase] = self._phases.get(self._phase, 0.0) + now - self._phase_began
+        self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self._phase_began
         self._phase, self._phase_began = following, now
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.delimited import Reject, Rows, read_rows
-from ooc_train.convert.rejects import RejectFile
-from ooc_train.convert.sources import Source
+from ooc_train.conversion.delimited import Reject, Rows, read_rows
+from ooc_train.conversion.rejects import RejectFile
+from ooc_train.conversion.sources import Source
 from ooc_train.errors import InputError
 from ooc_train.format import MAX_CLASSES
 

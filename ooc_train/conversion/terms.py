@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.grams import Grams, Places
-from ooc_train.convert.jit import kernel
-from ooc_train.convert.table import Table, find, index_table
+from ooc_train.conversion.grams import Grams, Places
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.table import Table, find, index_table
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.grams import HASH_BITS, HASH_MASK, ROW_MARK
-from ooc_train.convert.jit import kernel
-from ooc_train.convert.spill import Segment, Spill
-from ooc_train.convert.table import Table, empty_table, find, grown_table, index_table, table_bytes
+from ooc_train.conversion.grams import HASH_BITS, HASH_MASK, ROW_MARK
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.spill import Segment, Spill
+from ooc_train.conversion.table import Table, empty_table, find, grown_table, index_table, table_bytes
 
 FRACTION_BITS = 40
 _FRACTION_ONE = 1 << FRACTION_BITS

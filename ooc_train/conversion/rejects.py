@@ -5,7 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
-from ooc_train.convert.delimited import Reject
+from ooc_train.conversion.delimited import Reject
 from ooc_train.errors import InputError
 
 COLUMNS = ("file", "line", "reason", "row")

@@ -16,18 +16,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.convert.folding import fold
-from ooc_train.convert.grams import extract_grams
-from ooc_train.convert.jit import kernel
-from ooc_train.convert.shuffle import sort_entries
-from ooc_train.convert.statistics import (
+from ooc_train.conversion.folding import fold
+from ooc_train.conversion.grams import extract_grams
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.shuffle import sort_entries
+from ooc_train.conversion.statistics import (
     add_squares,
     fixed_squared_idf,
     idf_of,
     inverse_document_frequency,
     inverse_norm,
 )
-from ooc_train.convert.table import Table, find, index_table
+from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.errors import FormatError
 
 Bytes = npt.NDArray[np.uint8]

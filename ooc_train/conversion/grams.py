@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.jit import folded_product, kernel
+from ooc_train.conversion.jit import folded_product, kernel
 
 N_PARTITIONS = 256
 ROW_MARK = 255

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from ooc_train.convert.delimited import MAX_ROW_BYTES, Columns
+from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns
 from ooc_train.errors import InputError, OptionError
 
 _SAMPLE_BYTES = 2**16

@@ -25,16 +25,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.convert.corpus import Block, Corpus
-from ooc_train.convert.folding import fold
-from ooc_train.convert.grams import N_PARTITIONS, extract_grams, locate_grams, partition_records
-from ooc_train.convert.jit import kernel
-from ooc_train.convert.placement import Destination, Placement
-from ooc_train.convert.resources import Resources
-from ooc_train.convert.selection import BestTerms, Scored, f_scores, select_terms
-from ooc_train.convert.shuffle import LabelledRows, RowShuffle
-from ooc_train.convert.spill import Column, Spill, row_array
-from ooc_train.convert.statistics import (
+from ooc_train.conversion.corpus import Block, Corpus
+from ooc_train.conversion.folding import fold
+from ooc_train.conversion.grams import N_PARTITIONS, extract_grams, locate_grams, partition_records
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.selection import BestTerms, Scored, f_scores, select_terms
+from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
+from ooc_train.conversion.spill import Column, Spill, row_array
+from ooc_train.conversion.statistics import (
     HashRange,
     Kept,
     SquaredNorms,
@@ -46,8 +46,8 @@ from ooc_train.convert.statistics import (
     kept_terms,
     write_inverse_norms,
 )
-from ooc_train.convert.terms import HashCollision, TermIndex, TermStrings
-from ooc_train.convert.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
+from ooc_train.conversion.terms import HashCollision, TermIndex, TermStrings
+from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.errors import InputError
 
 MAX_ATTEMPTS = 8

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.convert.jit import kernel
+from ooc_train.conversion.jit import kernel
 
 # No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
 N_CODE_POINTS = 0x40000

@@ -1,0 +1,151 @@
+"""What all commands share: options, progress bars, reports, and how errors reach the user."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ooc_train import __version__
+from ooc_train.errors import OocTrainError, OptionError, OutputError
+from ooc_train.memory import parse_size
+from ooc_train.progress import Progress, Silent
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class Command:
+    """One command: its parser with the options that all commands have, and its outcome."""
+
+    def __init__(self, name: str, description: str, example: str) -> None:
+        self.parser = argparse.ArgumentParser(
+            prog=name,
+            description=description,
+            epilog=f"example:\n{example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.add = self.parser.add_argument
+        self.add("--report", metavar="FILE", type=Path, help="write what was done to FILE as JSON")
+        self.add("--quiet", action="store_true", help="no progress bars and no summary")
+        self.add("--debug", action="store_true", help="show the traceback of an error")
+        self.add("--version", action="version", version=f"%(prog)s {__version__}")
+
+    def run(
+        self, work: Callable[[argparse.Namespace], dict[str, Any]], arguments: Sequence[str] | None
+    ) -> int:
+        """Parse, do ``work``, write the report; the exit status.  No traceback but with --debug."""
+        options = self.parser.parse_args(arguments)
+        try:
+            _check_report(options.report)
+            report = work(options)
+            if options.report:
+                write_json(options.report, report)
+        except OptionError as error:
+            self._say(error, options)
+            return EXIT_USAGE
+        except OocTrainError as error:
+            self._say(error, options)
+            return EXIT_FAILED
+        except KeyboardInterrupt as error:
+            self._say(error, options, "interrupted; nothing was left half written")
+            return EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read the output has enough; Python's own flush at exit must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        except Exception as error:  # noqa: BLE001 - a user must not see a traceback
+            kind = type(error).__name__
+            self._say(error, options, f"{kind}: {error} (run again with --debug for the traceback)")
+            return EXIT_FAILED
+        return 0
+
+    def _say(
+        self, error: BaseException, options: argparse.Namespace, text: str | None = None
+    ) -> None:
+        if options.debug:
+            raise error
+        print(f"{self.parser.prog}: {text or error}", file=sys.stderr)
+
+
+def progress_of(options: argparse.Namespace) -> Progress:
+    """Bars on standard error, or nothing with ``--quiet``."""
+    return Silent() if options.quiet else Bars()
+
+
+def say(options: argparse.Namespace, text: str) -> None:
+    """Print a line of the summary, unless ``--quiet``."""
+    if not options.quiet:
+        print(text)
+
+
+def size_argument(text: str) -> int:
+    """An option's value such as ``512MB`` in bytes, for ``argparse``."""
+    try:
+        return parse_size(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def write_json(path: Path, report: dict[str, Any]) -> None:
+    """Write a report, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}, the report, could not be written: {error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _check_report(path: Path | None) -> None:
+    """Find out before the work, not after it, that the report has no place."""
+    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise OutputError(f"{path}, the report, cannot be written; is its folder there?")
+
+
+class Bars:
+    """Progress as bars on standard error, for phases that take longer than a second."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def start(self, phase: str, total: int | None, unit: str) -> None:
+        """Show a new bar."""
+        self.finish()
+        self._bar = tqdm(
+            total=total,
+            desc=phase,
+            unit=unit,
+            unit_scale=True,
+            delay=1,
+            leave=False,
+            mininterval=0.2 if sys.stderr.isatty() else 10,
+        )
+
+    def advance(self, amount: int) -> None:
+        """Move the bar."""
+        self._bar.update(amount)
+
+    def show(self, text: str) -> None:
+        """Put figures beside the bar."""
+        self._bar.set_postfix_str(text, refresh=False)
+
+    def message(self, text: str) -> None:
+        """Print a line above the bar."""
+        tqdm.write(text, file=sys.stderr)
+
+    def finish(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def megabytes(n_bytes: int | None) -> str:
+    """A size for people."""
+    return "unknown" if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"

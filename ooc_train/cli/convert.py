@@ -1,0 +1,95 @@
+"""``ooc-convert``: labelled text to one HDF5 file of features."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
+
+_DESCRIPTION = """\
+Convert labelled text of any size to one HDF5 file of features, in bounded memory.
+
+Rows come from CSV files (tab-separated for .tsv), plain or gzip.  Without a header
+the first column is the class and all others are text, as in AG News, DBPedia, Amazon
+and Yelp reviews; with one, name the columns.  Features are tf-idf n-grams: words and
+pairs of words, the best 20,000 by ANOVA F, equal to scikit-learn's to rounding."""
+
+_EXAMPLE = """\
+  ooc-convert train.csv --test test.csv -o reviews.h5
+  ooc-convert part1.csv.gz part2.csv.gz --text title,body --label stars -o reviews.h5"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    command = Command("ooc-convert", _DESCRIPTION, _EXAMPLE)
+    _add_options(command)
+    return command.run(_work, arguments)
+
+
+def _add_options(command: Command) -> None:
+    add = command.add
+    add("train", nargs="+", type=Path, help="files of the training rows")
+    add("-o", "--output", required=True, type=Path, help="the HDF5 file to write")
+    add("--test", nargs="+", default=[], type=Path, metavar="FILE", help="files of test rows")
+    add("--validation", nargs="+", default=[], type=Path, metavar="FILE",
+        help="files of validation rows, instead of drawing them from the training rows")  # fmt: skip
+    add("--validation-fraction", type=float, metavar="F",
+        help="share of the training rows to draw for validation (default: 0.1)")  # fmt: skip
+    add("--features", default="ngram", choices=["ngram"], help="what rows become (default: ngram)")
+    add("--text", default="", metavar="COLS",
+        help="the columns of the text, by name or number from 1, separated by commas")  # fmt: skip
+    add("--label", metavar="COL", help="the column of the class, by name or number from 1")
+    add("--header", action="store_true",
+        help="the first row names the columns (implied where --text or --label are names)")  # fmt: skip
+    add("--classes", type=Path, metavar="FILE",
+        help="the classes' names, line k for class k (default: classes.txt beside headerless data)")  # fmt: skip
+    add("--memory", type=size_argument, metavar="SIZE", dest="memory_bytes",
+        help="memory for the whole process, such as 512MB (default: a quarter of what it may use, "
+        "at most 4GB)")  # fmt: skip
+    add("--temp-dir", type=Path, metavar="DIR",
+        help="a folder on a disk for temporary files (default: the output's folder)")  # fmt: skip
+    add("--rejects", type=Path, metavar="FILE",
+        help="where rows go that cannot be used (default: OUTPUT.rejected.csv)")  # fmt: skip
+    add("--max-rejects", type=int, default=100, metavar="N",
+        help="stop when more than N rows cannot be used (default: 100)")  # fmt: skip
+    add("--seed", type=int, default=0, metavar="N", help="seed of the rows' order (default: 0)")
+    add("--force", action="store_true", help="overwrite the output if it exists")
+
+
+def _work(options: argparse.Namespace) -> dict[str, Any]:
+    from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
+
+    report = convert(
+        options.train,
+        options.output,
+        progress=progress_of(options),
+        test=options.test,
+        validation=options.validation,
+        validation_fraction=options.validation_fraction,
+        features=options.features,
+        text=[column.strip() for column in options.text.split(",") if column.strip()],
+        label=options.label,
+        header=options.header,
+        classes=options.classes,
+        memory_bytes=options.memory_bytes,
+        temp_dir=options.temp_dir,
+        rejects=options.rejects,
+        max_rejects=options.max_rejects,
+        seed=options.seed,
+        force=options.force,
+    )
+    say(
+        options,
+        f"{options.output}: {report['rows']:,} train, {report['validation_rows']:,} validation and "
+        f"{report['test_rows']:,} test rows of {len(report['classes'])} classes, "
+        f"{report['n_features']:,} {report['features']} features "
+        f"({report['seconds']:.1f} s, {megabytes(report['peak_anon_bytes'])} of memory)",
+    )
+    if report["rejected_rows"]:
+        say(options, f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}")
+    if report["replaced_rows"]:
+        say(options, f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD")
+    if report["empty_rows"]:
+        say(options, f"{report['empty_rows']:,} rows have no word of two letters; kept, all zeros")
+    return report

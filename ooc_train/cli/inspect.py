@@ -1,0 +1,88 @@
+"""``ooc-inspect``: what is in a converted file."""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ooc_train.cli.common import Command
+from ooc_train.inspection import inspect
+from ooc_train.memory import MemoryMonitor
+
+_DESCRIPTION = """\
+Show what is in a converted file: splits, rows and classes with their counts, features,
+sizes, and where the rows came from.  Reads the labels, not the features; does not load
+TensorFlow."""
+
+_EXAMPLE = "  ooc-inspect reviews.h5"
+MAX_CLASSES_SHOWN = 60
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    command = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE)
+    command.add("data", type=Path, help="a file written by ooc-convert")
+    return command.run(_work, arguments)
+
+
+def _work(options: argparse.Namespace) -> dict[str, Any]:
+    began = time.perf_counter()
+    with MemoryMonitor() as memory:
+        report = inspect(options.data)
+        report |= {
+            "seconds": time.perf_counter() - began,
+            "peak_rss_bytes": memory.peak_rss_bytes,
+            "peak_anon_bytes": memory.peak_anon_bytes,
+        }
+    if not options.quiet:
+        print(_text(report))
+    return report
+
+
+def _text(report: dict[str, Any]) -> str:
+    parameters = ", ".join(f"{key} {value}" for key, value in report["vectorizer"].items())
+    splits = report["splits"]
+    lines = [
+        f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
+        f"written by {report['producer']}",
+        f"features: {report['features']}, {report['n_features']:,} columns of "
+        f"{report['kept_terms']:,} kept terms ({parameters})",
+        "",
+        f"{'split':<12}{'rows':>12}{'entries':>15}{'a row':>8}{'MB':>10}",
+        *(
+            f"{name:<12}{split['rows']:>12,}{split['entries']:>15,}"
+            f"{split['entries_per_row']:>8.1f}{split['bytes'] / 1e6:>10,.1f}"
+            for name, split in splits.items()
+        ),
+        "",
+        *_class_lines(report["classes"], splits),
+        "",
+        *_source_lines(report["provenance"]),
+    ]
+    return "\n".join(lines)
+
+
+def _class_lines(classes: Sequence[dict[str, str]], splits: dict[str, Any]) -> list[str]:
+    width = max(8, *(len(entry["label"]) for entry in classes))
+    name_width = max(4, *(len(entry["name"]) for entry in classes))
+    head = f"{'label':<{width}}{'name':<{name_width}}" + "".join(f"{s:>12}" for s in splits)
+    lines = [
+        f"{entry['label']:<{width}}{entry['name']:<{name_width}}"
+        + "".join(f"{split['class_counts'][i]:>12,}" for split in splits.values())
+        for i, entry in enumerate(classes[:MAX_CLASSES_SHOWN])
+    ]
+    hidden = len(classes) - len(lines)
+    return [head, *lines] + ([f"... and {hidden} more classes"] if hidden else [])
+
+
+def _source_lines(provenance: dict[str, Any]) -> list[str]:
+    return [
+        f"{split} from {', '.join(f['name'] for f in files)} "
+        f"({sum(f['bytes'] for f in files) / 1e6:,.1f} MB)"
+        for split, files in provenance["sources"].items()
+    ] + [
+        f"seed {provenance['seed']}, validation fraction {provenance['validation_fraction']}, "
+        f"{provenance['replaced_rows']:,} rows with invalid UTF-8, "
+        f"{provenance['empty_rows']:,} without a word"
+    ]

@@ -1,0 +1,61 @@
+"""``ooc-train``: a converted file to a run folder with a trained model."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ooc_train.cli.common import Command, megabytes, progress_of, say
+from ooc_train.training import train
+
+_DESCRIPTION = """\
+Train a Keras model from a converted file, in memory that does not grow with its rows.
+
+The model is the multi-layer perceptron of Google's text-classification guide.  With a
+validation split, training stops when the loss on it has not fallen for 2 epochs, and the
+best weights are kept; without one, say --epochs.  The run folder holds the model, which
+plain Keras loads, the vectorizer, the history and the settings: all that ooc-evaluate
+and ooc-predict need."""
+
+_EXAMPLE = "  ooc-train reviews.h5 -o runs/reviews"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    command = Command("ooc-train", _DESCRIPTION, _EXAMPLE)
+    add = command.add
+    add("data", type=Path, help="a file written by ooc-convert")
+    add("-o", "--output", required=True, type=Path, help="the run folder to write")
+    add("--model", default="auto", choices=["auto", "mlp"], help="what to train (default: auto)")
+    add("--epochs", type=int, metavar="N",
+        help="epochs at the most (default: 1000; required without a validation split)")  # fmt: skip
+    add("--batch-size", type=int, default=128, metavar="N", help="rows a step (default: 128)")
+    add("--learning-rate", type=float, default=1e-3, metavar="F", help="Adam's (default: 0.001)")
+    add("--seed", type=int, default=0, metavar="N",
+        help="seed of the weights, the order of rows and dropout (default: 0)")  # fmt: skip
+    add("--force", action="store_true", help="overwrite the run folder if it exists")
+    return command.run(_work, arguments)
+
+
+def _work(options: argparse.Namespace) -> dict[str, Any]:
+    report = train(
+        options.data,
+        options.output,
+        model=options.model,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        force=options.force,
+        progress=progress_of(options),
+    )
+    best = report["epochs"][report["best_epoch"] - 1]
+    scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
+    kind = "validation" if scored == "val_accuracy" else "training"
+    say(
+        options,
+        f"{options.output}: {kind} accuracy {best[scored]:.4f} after epoch {report['best_epoch']} "
+        f"of {len(report['epochs'])} ({report['seconds']:.1f} s, "
+        f"{megabytes(report['peak_anon_bytes'])} of memory)",
+    )
+    return report

@@ -1,0 +1,182 @@
+"""Predictions on new text: converted with the run's own vectorizer, then given to its model.
+
+There is one way from text to features, `ooc_train.conversion`, so what a model sees here is bit for
+bit what it was trained and evaluated on.
+"""
+
+import csv
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.delimited import Reject, read_rows
+from ooc_train.conversion.sources import LayoutOptions, find_source
+from ooc_train.conversion.vectorizer import Vectorizer
+from ooc_train.errors import InputError
+from ooc_train.memory import MemoryMonitor
+from ooc_train.progress import Progress, Silent
+from ooc_train.rows import SparseRows
+from ooc_train.training.run_folder import open_run
+
+BLOCK_BYTES = 2**20
+MODEL_ROWS = 1024
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Texts = tuple[Bytes, Offsets]
+
+
+class Predictor:
+    """A run's vectorizer and model.
+
+    Memory: TensorFlow, the model, and the selected terms' hashes.
+    """
+
+    def __init__(self, run: str | Path) -> None:
+        opened = open_run(run)
+        self.class_labels = opened.class_labels
+        self.class_names = opened.class_names
+        with h5py.File(opened.vectorizer_path, "r") as file:
+            self._vectorizer = Vectorizer(file["vectorizer"])
+        self._model = opened.load_model()
+
+    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Probabilities of the classes: ``(n_texts, n_classes) float32``, in their order."""
+        return self._predict(_as_arrays([text.encode("utf-8", "replace") for text in texts]))
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The label of the most probable class of each text."""
+        best = self.predict_proba(texts).argmax(axis=1)
+        return [self.class_labels[i] for i in best.tolist()]
+
+    def write_csv(self, blocks: Iterator[Texts], output: TextIO, progress: Progress) -> int:
+        """Write a line of CSV for each text, in order, a header first; how many texts."""
+        writer = csv.writer(output, lineterminator="\n")
+        writer.writerow(["label", "name", *(f"p_{label}" for label in self.class_labels)])
+        n_rows = 0
+        for block in blocks:
+            probabilities = self._predict(block)
+            best = probabilities.argmax(axis=1).tolist()
+            for i, row in zip(best, probabilities.tolist(), strict=True):
+                shares = [f"{share:.6g}" for share in row]
+                writer.writerow([self.class_labels[i], self.class_names[i], *shares])
+            output.flush()
+            n_rows += len(best)
+            progress.advance(len(best))
+        return n_rows
+
+    def _predict(self, texts: Texts) -> npt.NDArray[np.float32]:
+        from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
+
+        rows = SparseRows(*self._vectorizer.transform(*texts), self._vectorizer.n_columns)
+        parts = [
+            predict_rows(self._model, rows[start : start + MODEL_ROWS])
+            for start in range(0, len(rows), MODEL_ROWS)
+        ]
+        return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+
+
+def load(run: str | Path) -> Predictor:
+    """The predictor of a run folder.
+
+    Raises InputError if there is no such folder, FormatError if it is not a complete run.
+    """
+    return Predictor(run)
+
+
+def predict(
+    run: str | Path,
+    source: str | Path | BinaryIO,
+    output: TextIO,
+    *,
+    text: Sequence[str] = (),
+    header: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Predict every row of a CSV file, or every line of a binary stream, into a CSV.
+
+    Of a file laid out as the training data was, the same columns are read; ``text`` names others,
+    by name or number from 1.  Rows come out in the order of the input, whatever their number.
+
+    Returns a report: ``rows``, ``seconds``, ``rows_per_second`` and peak memory in bytes.  Memory:
+    TensorFlow, the model, and a megabyte of text at a time.
+
+    Raises InputError for a row that cannot be read, with its line: none is passed over.
+    """
+    began = time.perf_counter()
+    progress = progress or Silent()
+    with MemoryMonitor() as memory:
+        blocks = (
+            _file_texts(Path(source), _layout(run, Path(source), text, header))
+            if isinstance(source, str | Path)
+            else _line_texts(source)
+        )
+        predictor = Predictor(run)
+        predicting = time.perf_counter()
+        progress.start("predicting", None, "row")
+        n_rows = predictor.write_csv(blocks, output, progress)
+        progress.finish()
+        now = time.perf_counter()
+        return {
+            "rows": n_rows,
+            "seconds": now - began,
+            "rows_per_second": n_rows / (now - predicting),
+            "peak_rss_bytes": memory.peak_rss_bytes,
+            "peak_anon_bytes": memory.peak_anon_bytes,
+        }
+
+
+def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> LayoutOptions:
+    """Which columns to read: those said, those of the training data, or all there are."""
+    with h5py.File(open_run(run).vectorizer_path, "r") as file:
+        trained = json.loads(file.attrs["provenance"])["layout"]
+    if text:
+        return LayoutOptions(tuple(text), None, header)
+    columns = tuple(str(column) for column in trained["text"])
+    if header or trained["header"]:
+        return LayoutOptions(columns, None, header=True)
+    found = find_source(path, LayoutOptions(), needs_label=False).columns.count
+    if found == trained["columns"]:
+        return LayoutOptions(columns)
+    if found == len(columns):  # the texts alone, without the class
+        return LayoutOptions()
+    raise InputError(
+        f"{path}, line 1: found {found} columns, where the training data had {trained['columns']}; "
+        f"name the columns of the text with --text"
+    )
+
+
+def _file_texts(path: Path, layout: LayoutOptions) -> Iterator[Texts]:
+    source = find_source(path, layout, needs_label=False)
+    with source.open() as (stream, _):
+        for piece in read_rows(
+            stream, source.columns, block_bytes=BLOCK_BYTES, skip_header=source.has_header
+        ):
+            if isinstance(piece, Reject):
+                raise InputError(
+                    f"{path}, line {piece.line}: {piece.reason}; mend the row or take it out"
+                )
+            yield piece.text, piece.text_offsets
+
+
+def _line_texts(stream: BinaryIO) -> Iterator[Texts]:
+    """One text a line, as soon as lines are there."""
+    rest = b""
+    while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
+        *lines, rest = (rest + piece).split(b"\n")
+        if lines:
+            yield _as_arrays(lines)
+    if rest:
+        yield _as_arrays([rest])
+
+
+def _as_arrays(texts: Sequence[bytes]) -> Texts:
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return np.frombuffer(bytearray(b"".join(texts)), np.uint8), offsets

@@ -1,0 +1,10 @@
+"""The training half: models trained from converted files, and evaluated.
+
+TensorFlow is imported when it is first needed, not by importing this package.
+"""
+
+from ooc_train.training.evaluation import evaluate
+from ooc_train.training.fitting import train
+from ooc_train.training.run_folder import Run, open_run
+
+__all__ = ["Run", "evaluate", "open_run", "train"]

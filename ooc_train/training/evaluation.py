@@ -1,0 +1,102 @@
+"""`evaluate`: how well a run's model does on a split of a converted file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.errors import InputError
+from ooc_train.progress import Progress, Silent
+from ooc_train.store import Batches
+from ooc_train.store import open as open_store
+from ooc_train.training.run_folder import open_run
+
+Counts = npt.NDArray[np.int64]
+
+
+def evaluate(
+    run: str | Path,
+    path: str | Path,
+    *,
+    split: str = "test",
+    batch_size: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Compare what a run's model predicts for a split with its labels, reading it once.
+
+    ``batch_size`` is that of the training if not given; it changes the speed, not the result.
+
+    Returns ``accuracy``, ``loss`` (mean cross-entropy), ``rows``, ``split``, ``macro_f1``,
+    ``classes`` (for each a dictionary of ``label``, ``name``, ``precision``, ``recall``, ``f1``
+    and ``support``, its rows; a ratio without rows is 0) and ``confusion``, rows counted by
+    their class and then by the predicted one.  Memory: TensorFlow, one batch, and 8 bytes for
+    each pair of classes.
+
+    Raises InputError or FormatError if run or file cannot be used or do not fit each other.
+    """
+    progress = progress or Silent()
+    opened = open_run(run)
+    with open_store(path) as store:
+        opened.check_matches(store)
+        batches = store[split].batches(batch_size or opened.settings["batch_size"])
+        if not len(batches):
+            raise InputError(f"split {split!r} of {path} has no rows; choose another split")
+        loss, confusion = _count(opened.load_model(), batches, progress)
+    progress.finish()
+    scores = class_scores(confusion)
+    return {
+        "split": split,
+        "rows": int(confusion.sum()),
+        "accuracy": float(np.trace(confusion) / confusion.sum()),
+        "loss": loss,
+        "macro_f1": float(np.mean([score["f1"] for score in scores])),
+        "classes": [
+            {"label": label, "name": name, **score}
+            for label, name, score in zip(
+                opened.class_labels, opened.class_names, scores, strict=True
+            )
+        ],
+        "confusion": confusion.tolist(),
+    }
+
+
+def _count(model: Any, batches: Batches, progress: Progress) -> tuple[float, Counts]:
+    """The mean loss, and ``(n_classes, n_classes)`` counts by true and by predicted class."""
+    from ooc_train.training.steps import Evaluator, Totals  # noqa: PLC0415 - imports TensorFlow
+
+    n_classes = batches.split.n_classes
+    confusion = np.zeros(n_classes * n_classes, np.int64)
+    evaluator, totals = Evaluator(model), Totals()
+    progress.start("evaluating", len(batches.split), "rows")
+    for batch in batches:
+        loss, predicted = evaluator(batch)
+        np.add.at(confusion, batch.labels * n_classes + predicted, 1)
+        totals.add(n_rows=len(batch.rows), mean_loss=loss)
+        progress.advance(len(batch.rows))
+    return totals.loss, confusion.reshape(n_classes, n_classes)
+
+
+def class_scores(confusion: Counts) -> list[dict[str, Any]]:
+    """Precision, recall, F1 and support of each class, from counts by true and predicted class.
+
+    >>> class_scores(np.array([[3, 1], [0, 4]]))[0]
+    {'precision': 1.0, 'recall': 0.75, 'f1': 0.8571428571428571, 'support': 4}
+    """
+    correct, support, predicted = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    ratios = zip(
+        _ratio(correct, predicted),
+        _ratio(correct, support),
+        _ratio(2 * correct, support + predicted),
+        support.tolist(),
+        strict=True,
+    )
+    return [
+        {"precision": precision, "recall": recall, "f1": f1, "support": n}
+        for precision, recall, f1, n in ratios
+    ]
+
+
+def _ratio(numerator: Counts, denominator: Counts) -> list[float]:
+    ratios: list[float] = (numerator / np.maximum(denominator, 1)).tolist()
+    return ratios

@@ -1,0 +1,133 @@
+"""The epochs: train, validate, stop early, keep the best weights."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ooc_train.errors import InputError, OptionError
+from ooc_train.progress import Progress
+from ooc_train.rows import Batch
+from ooc_train.store import Store
+from ooc_train.training.backend import keras
+from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
+from ooc_train.training.steps import Evaluator, Totals, Trainer
+
+SHOW_EVERY_STEPS = 20
+
+
+@dataclass
+class EarlyStopping:
+    """The lowest validation loss, and the weights that had it.
+
+    As Keras's callback with ``patience=2`` and ``restore_best_weights``.  Memory: one copy of
+    the weights.
+    """
+
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    _weights: list[Any] = field(default_factory=list)
+    _epoch: int = 0
+
+    def after_epoch(self, loss: float, model: keras.Model) -> bool:
+        """Whether to stop now, given the validation loss after one more epoch."""
+        self._epoch += 1
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, self._epoch
+            self._weights = model.get_weights()
+        return self._epoch - self.best_epoch >= PATIENCE
+
+    def restore_best(self, model: keras.Model) -> None:
+        """Give ``model`` the weights of the best epoch."""
+        model.set_weights(self._weights)
+
+
+class Loop:
+    """Training from a file, to be run once."""
+
+    def __init__(
+        self, trainer: Trainer, store: Store, options: TrainingOptions, progress: Progress
+    ) -> None:
+        self._trainer = trainer
+        self._evaluator = Evaluator(trainer.model)
+        self._train_split = store["train"]
+        self._validation_split = store.splits.get("validation")
+        self._options = options
+        self._progress = progress
+
+    def run(self, after_epoch: Callable[[dict[str, Any]], None]) -> int:
+        """Train; the number of the epoch, from 1, whose weights the model has in the end.
+
+        ``after_epoch`` is called with the figures of each epoch.
+        """
+        stopping = EarlyStopping()
+        for epoch in range(self._options.epochs or MOST_EPOCHS):
+            figures = self._train_epoch(epoch) | self._validate()
+            self._progress.message(_line(epoch, figures))
+            after_epoch(figures)
+            if self._validation_split and stopping.after_epoch(
+                figures["val_loss"], self._trainer.model
+            ):
+                break
+        if not self._validation_split:
+            return epoch + 1
+        stopping.restore_best(self._trainer.model)
+        return stopping.best_epoch
+
+    def _train_epoch(self, epoch: int) -> dict[str, Any]:
+        began = time.perf_counter()
+        batches = self._train_split.batches(
+            self._options.batch_size, seed=self._options.seed, epoch=epoch
+        )
+        totals = Totals()
+        self._progress.start(f"epoch {epoch + 1}", len(self._train_split), "rows")
+        for step, batch in enumerate(batches, start=1):
+            loss, n_correct = self._trainer(batch)
+            self._check_finite(loss, batch)
+            totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            self._progress.advance(len(batch.rows))
+            if step % SHOW_EVERY_STEPS == 0:
+                self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")
+        seconds = time.perf_counter() - began
+        return {
+            "seconds": seconds,
+            "rows_per_second": totals.n_rows / seconds,
+            "loss": totals.loss,
+            "accuracy": totals.accuracy,
+        }
+
+    def _validate(self) -> dict[str, float | None]:
+        if not self._validation_split:
+            return {"val_loss": None, "val_accuracy": None}
+        totals = Totals()
+        self._progress.start("validation", len(self._validation_split), "rows")
+        for batch in self._validation_split.batches(self._options.batch_size):
+            loss, predicted = self._evaluator(batch)
+            self._check_finite(loss, batch)
+            n_correct = int(np.count_nonzero(predicted == batch.labels))
+            totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            self._progress.advance(len(batch.rows))
+        return {"val_loss": totals.loss, "val_accuracy": totals.accuracy}
+
+    def _check_finite(self, loss: float, batch: Batch) -> None:
+        if math.isfinite(loss):
+            return
+        where = f"the loss became {loss} at step {self._trainer.n_steps}"
+        if not np.isfinite(batch.rows.values).all():
+            raise InputError(
+                f"{where}: rows of that batch hold values that are not finite; "
+                "convert the source again without them"
+            )
+        rate = self._options.learning_rate
+        raise OptionError(f"{where} with learning rate {rate:g}; try a smaller --learning-rate")
+
+
+def _line(epoch: int, figures: dict[str, Any]) -> str:
+    text = f"epoch {epoch + 1}: loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.4f}"
+    if figures["val_loss"] is not None:
+        text += f", validation loss {figures['val_loss']:.4f}"
+        text += f", validation accuracy {figures['val_accuracy']:.4f}"
+    return f"{text}, {figures['rows_per_second']:,.0f} rows/s"

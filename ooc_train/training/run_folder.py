@@ -1,0 +1,202 @@
+"""The run folder: what training leaves behind, and all that evaluation and prediction need.
+
+==================  ============================================================================
+``model.keras``     the model with its best weights; loads with plain Keras
+``vectorizer.h5``   header, classes and vectorizer of the data file, see `ooc_train.format`
+``settings.json``   the options of the training and the sizes of the model
+``history.csv``     a line for each epoch
+``report.json``     what `train` returned
+==================  ============================================================================
+
+A run folder is written under another name beside its own and renamed when it is complete.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from ooc_train.errors import FormatError, InputError, OutputError
+from ooc_train.format import create_file, read_strings
+from ooc_train.store import Store, check_header
+
+if TYPE_CHECKING:
+    from ooc_train.training.backend import keras
+
+MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
+HISTORY, REPORT = "history.csv", "report.json"
+FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
+
+
+@contextlib.contextmanager
+def new_run(path: str | Path, *, force: bool) -> Iterator[Path]:
+    """An empty folder to write a run into, which becomes ``path`` at the end of the block.
+
+    If the block fails, nothing is left.  Raises OutputError where something is at ``path``
+    already, unless that is a run and ``force`` says to replace it, or if writing fails.
+    """
+    final = Path(path)
+    _check_free(final, force=force)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(
+            tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent)
+        )
+        try:
+            # mkdtemp's folder is private; a run is as open as anything else its owner makes.
+            folder.chmod(0o777 & ~_umask())
+            yield folder
+            _check_free(final, force=force)
+            _put_in_place(folder, final)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OutputError(
+            f"{final} cannot be written: {reason}; free space, or choose another place"
+        ) from error
+
+
+def _check_free(final: Path, *, force: bool) -> None:
+    if not os.path.lexists(final) or _is_empty(final):
+        return
+    if not _is_run(final):
+        raise OutputError(f"{final} exists and is not a run folder; choose another place")
+    if not force:
+        raise OutputError(f"the run folder {final} exists; use --force to replace it")
+
+
+def _is_run(path: Path) -> bool:
+    return all((path / name).is_file() for name in FILES)
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _put_in_place(folder: Path, final: Path) -> None:
+    if not final.exists():
+        folder.rename(final)
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as old:
+        final.rename(Path(old) / "run")
+        folder.rename(final)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as indented JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def append_history(folder: Path, epoch: int, figures: dict[str, Any]) -> None:
+    """Add the figures of an epoch, counted from 1, to the history; the header comes first."""
+    with (folder / HISTORY).open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        if epoch == 1:
+            writer.writerow(["epoch", *figures])
+        writer.writerow([epoch, *figures.values()])
+
+
+def copy_vectorizer(store: Store, folder: Path) -> None:
+    """Write what turns new text into this file's features.  Memory: HDF5's copy buffer."""
+    with create_file(str(folder / VECTORIZER)) as target:
+        store.file.copy("classes", target)
+        store.file.copy("vectorizer", target)
+        for name, value in store.file.attrs.items():
+            target.attrs[name] = value
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run folder."""
+
+    path: Path
+    settings: dict[str, Any]
+    class_labels: list[str]
+    class_names: list[str]
+
+    @property
+    def vectorizer_path(self) -> Path:
+        """The file with header, classes and vectorizer."""
+        return self.path / VECTORIZER
+
+    def load_model(self) -> "keras.Model":
+        """The trained model, a plain Keras model of dense rows.  Imports TensorFlow."""
+        from ooc_train.training.backend import keras  # noqa: PLC0415 - 5 seconds
+
+        return keras.models.load_model(self.path / MODEL, compile=False)
+
+    def check_matches(self, store: Store) -> None:
+        """Raise FormatError if ``store`` has other classes or features than the run's model."""
+        with h5py.File(self.vectorizer_path, "r") as own:
+            difference = _difference(own, store.file)
+        if difference:
+            raise FormatError(
+                f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
+                "same vectorizer, or train on it"
+            )
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in a folder that training has written.
+
+    Raises InputError if there is no such folder, FormatError if it is not a complete run.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"there is no run folder {folder}; make one with ooc-train")
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise FormatError(
+            f"{folder} is not a complete run folder: {', '.join(missing)} is missing; train again"
+        )
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        with h5py.File(folder / VECTORIZER, "r") as file:
+            check_header(folder / VECTORIZER, file)
+            labels, names = (read_strings(file, f"classes/{kind}") for kind in ("labels", "names"))
+    except (OSError, ValueError, KeyError) as error:
+        raise FormatError(f"the run folder {folder} is damaged: {error}; train again") from error
+    return Run(folder, settings, labels, names)
+
+
+def _difference(run: h5py.File, data: h5py.File) -> str | None:
+    """What differs between the features of two files, if anything does."""
+    for what, arrays in _COMPARED.items():
+        if any(_bytes(run[name]) != _bytes(data[name]) for name in arrays):
+            return f"the {what} differ"
+    for what, name in _COMPARED_ATTRIBUTES.items():
+        mine, other = run["vectorizer"].attrs[name], data["vectorizer"].attrs[name]
+        if mine != other:
+            return f"the {what} differ"
+    return None
+
+
+_COMPARED = {
+    "classes": ("classes/labels/bytes", "classes/labels/offsets"),
+    "terms": ("vectorizer/terms/bytes", "vectorizer/terms/offsets"),
+    "document frequencies": ("vectorizer/term_df",),
+}
+_COMPARED_ATTRIBUTES = {
+    "vectorizer's parameters": "parameters",
+    "numbers of documents": "n_documents",
+}
+
+
+def _bytes(dataset: h5py.Dataset) -> bytes:
+    content: bytes = dataset[...].tobytes()
+    return content

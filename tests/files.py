@@ -1,0 +1,106 @@
+"""Small files in the package's format, made without the conversion half: the tests' data."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from ooc_train import format as file_format
+
+
+@dataclass(frozen=True)
+class Toy:
+    """Rows of random columns, some of which only rows of one class have.
+
+    Each class has ``n_signal`` columns of its own, and each of a row's entries falls on one of
+    them with probability ``signal``.  Row ``i`` has 0 to ``2 * mean_entries`` entries.
+    """
+
+    n_classes: int = 2
+    n_columns: int = 60
+    mean_entries: int = 6
+    n_signal: int = 5
+    signal: float = 0.5
+
+    def rows(self, n_rows, rng):
+        """Labels ``(n,)``, indptr, indices and values of ``n_rows`` rows."""
+        labels = rng.integers(self.n_classes, size=n_rows)
+        lengths = rng.integers(2 * self.mean_entries + 1, size=n_rows)
+        row_of = np.repeat(np.arange(n_rows), lengths)
+        own = labels[row_of] * self.n_signal + rng.integers(self.n_signal, size=len(row_of))
+        other = rng.integers(self.n_columns, size=len(row_of))
+        columns = np.where(rng.random(len(row_of)) < self.signal, own, other)
+        # Each column once a row, ascending, as the format demands.
+        cells = np.unique(row_of * self.n_columns + columns)
+        indptr = np.searchsorted(cells, np.arange(n_rows + 1) * self.n_columns)
+        values = rng.uniform(0.2, 1, len(cells)).astype(np.float32)
+        return labels, indptr, cells % self.n_columns, values
+
+
+def write_toy(path: Path, *, toy: Toy = Toy(), seed: int = 0, sort: bool = False, **n_rows) -> Path:
+    """A complete file at ``path`` with splits of the sizes given, such as ``train=100``.
+
+    With ``sort`` the rows of each split lie in the order of their classes.
+    """
+    splits = {}
+    for number, (name, n) in enumerate(n_rows.items()):
+        rows = toy.rows(n, np.random.default_rng([seed, number]))
+        splits[name] = _sorted(*rows) if sort else rows
+    return write_file(path, splits, n_classes=toy.n_classes, n_columns=toy.n_columns)
+
+
+def write_file(path: Path, splits: dict, *, n_classes: int, n_columns: int) -> Path:
+    """A complete file at ``path`` with, for each split, labels, indptr, indices and values."""
+    with file_format.create_file(str(path)) as file:
+        file_format.write_header(
+            file, features="ngram", producer="tests", provenance={"source": "toy"}
+        )
+        labels = [str(k + 1) for k in range(n_classes)]
+        file_format.write_strings(file, "classes/labels", labels)
+        file_format.write_strings(file, "classes/names", [f"class {label}" for label in labels])
+        for name, rows in splits.items():
+            _write_split(file, name, rows, n_classes=n_classes, n_columns=n_columns)
+        write_vectorizer(file, n_columns)
+        file_format.mark_complete(file)
+    return path
+
+
+def write_vectorizer(file: h5py.File, n_columns: int) -> None:
+    group = file.create_group("vectorizer")
+    group.attrs["parameters"] = json.dumps({"ngrams": [1, 2]})
+    group.attrs["n_documents"] = 1000
+    file_format.write_strings(group, "terms", [f"term{k:06}" for k in range(n_columns)])
+    for name in ("term_hashes", "kept_hashes"):
+        file_format.write_array(group, name, np.arange(n_columns, dtype=np.uint64))
+    for name in ("term_df", "kept_df"):
+        file_format.write_array(group, name, np.full(n_columns, 2, np.uint32))
+
+
+def _sorted(labels, indptr, indices, values):
+    order = np.argsort(labels, kind="stable")
+    lengths = np.diff(indptr)[order]
+    entries = np.concatenate([np.arange(indptr[i], indptr[i + 1]) for i in order])
+    return (
+        labels[order],
+        np.concatenate([[0], np.cumsum(lengths)]),
+        indices[entries],
+        values[entries],
+    )
+
+
+def _write_split(file, name, rows, *, n_classes, n_columns):
+    labels, indptr, indices, values = rows
+    group = file_format.create_sparse_split(
+        file,
+        name,
+        n_rows=len(labels),
+        n_entries=len(indices),
+        n_columns=n_columns,
+        n_classes=n_classes,
+    )
+    arrays = {"labels": labels, "indptr": indptr, "indices": indices, "values": values}
+    for array_name, array in arrays.items():
+        if len(array):
+            group[array_name][...] = array

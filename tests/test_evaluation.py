@@ -1,0 +1,154 @@
+"""Evaluation of a run: scores against scikit-learn's, and what does not fit together."""
+
+import doctest
+import json
+
+import h5py
+import numpy as np
+import pytest
+from files import Toy, write_toy
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
+
+import ooc_train.training.evaluation
+from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.format import write_array, write_strings
+from ooc_train.store import open as open_store
+from ooc_train.training import evaluate, open_run, train
+from ooc_train.training.evaluation import class_scores
+from ooc_train.training.feeding import predict_rows
+
+# Keras copies variables in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def write(path, n_classes=2, **n_rows):
+    return write_toy(path, toy=Toy(n_classes=n_classes), **(n_rows or {"train": 600, "test": 333}))
+
+
+@pytest.fixture(scope="module", params=[2, 5], ids=["two", "five"])
+def trained(request, tmp_path_factory):
+    """A file and a run on it."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    path = write(folder / "toy.h5", request.param)
+    train(path, folder / "run", epochs=3)
+    return path, folder / "run"
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(ooc_train.training.evaluation).failed == 0
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_scores_equal_those_of_scikit_learn(trained, split):
+    path, run = trained
+    result = evaluate(run, path, split=split)
+    with open_store(path) as store:
+        n_rows = len(store[split])
+        labels = store[split].read_labels(0, n_rows)
+        probabilities = predict_rows(open_run(run).load_model(), store[split].read(0, n_rows))
+    predicted = probabilities.argmax(axis=1)
+    assert (result["rows"], result["split"]) == (n_rows, split)
+    assert result["accuracy"] == pytest.approx((predicted == labels).mean())
+    assert result["loss"] == pytest.approx(log_loss(labels, probabilities), abs=1e-5)
+    assert result["confusion"] == confusion_matrix(labels, predicted).tolist()
+    oracle = precision_recall_fscore_support(labels, predicted)
+    for name, expected in zip(("precision", "recall", "f1", "support"), oracle, strict=True):
+        np.testing.assert_allclose([scores[name] for scores in result["classes"]], expected)
+    assert result["macro_f1"] == pytest.approx(oracle[2].mean())
+    assert [(scores["label"], scores["name"]) for scores in result["classes"]][:2] == [
+        ("1", "class 1"),
+        ("2", "class 2"),
+    ]
+    json.dumps(result)
+
+
+def test_the_test_split_is_the_default(trained):
+    path, run = trained
+    assert evaluate(run, path)["rows"] == 333
+
+
+def test_the_batch_size_does_not_matter(trained):
+    path, run = trained
+    expected = evaluate(run, path)
+    result = evaluate(run, path, batch_size=10)
+    assert result["confusion"] == expected["confusion"]
+    assert result["loss"] == pytest.approx(expected["loss"], abs=1e-6)
+
+
+def test_classes_without_rows_or_predictions_score_zero():
+    scores = class_scores(np.array([[4, 0, 0], [2, 0, 0], [0, 0, 0]]))
+    assert scores[1] == {"precision": 0, "recall": 0, "f1": 0, "support": 2}
+    assert scores[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
+    assert scores[0] == {"precision": 4 / 6, "recall": 1, "f1": 0.8, "support": 4}
+
+
+def change_terms(file):
+    group = file["vectorizer/terms"]
+    group["bytes"][0] = ord("T")
+
+
+def change_classes(file):
+    n = len(file["classes/labels/offsets"]) - 1
+    del file["classes/labels"]
+    write_strings(file["classes"], "labels", [f"{k}" for k in range(n)])
+
+
+def change_document_frequencies(file):
+    del file["vectorizer/term_df"]
+    write_array(file["vectorizer"], "term_df", np.full(60, 3, np.uint32))
+
+
+def change_parameters(file):
+    file["vectorizer"].attrs["parameters"] = json.dumps({"ngrams": [1, 1]})
+
+
+def change_documents(file):
+    file["vectorizer"].attrs["n_documents"] = 1001
+
+
+CHANGES = [
+    (change_terms, "the terms differ"),
+    (change_classes, "the classes differ"),
+    (change_document_frequencies, "the document frequencies differ"),
+    (change_parameters, "the vectorizer's parameters differ"),
+    (change_documents, "the numbers of documents differ"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES)
+def test_a_file_that_does_not_fit_the_run(trained, tmp_path, change, message):
+    path = write(tmp_path / "other.h5", len(open_run(trained[1]).class_labels))
+    evaluate(trained[1], path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(FormatError, match=rf"other\.h5 does not fit the run .*: {message}; conv"):
+        evaluate(trained[1], path)
+
+
+def test_another_number_of_columns(trained, tmp_path):
+    toy = Toy(n_classes=len(open_run(trained[1]).class_labels), n_columns=61)
+    path = write_toy(tmp_path / "other.h5", toy=toy, train=10, test=10)
+    with pytest.raises(FormatError, match="the terms differ"):
+        evaluate(trained[1], path)
+
+
+def test_unknown_split(trained):
+    with pytest.raises(InputError, match="no split 'dev'; it has: train, test"):
+        evaluate(trained[1], trained[0], split="dev")
+
+
+def test_a_split_without_rows(trained, tmp_path):
+    n_classes = len(open_run(trained[1]).class_labels)
+    path = write(tmp_path / "a.h5", n_classes, train=5, test=0)
+    with pytest.raises(InputError, match=r"split 'test' of .* has no rows; choose another split"):
+        evaluate(trained[1], path)
+
+
+def test_batch_size_out_of_range(trained):
+    with pytest.raises(OptionError, match="batch size must be at least 1, not -3"):
+        evaluate(trained[1], trained[0], batch_size=-3)
+
+
+def test_no_run(trained, tmp_path):
+    with pytest.raises(InputError, match="there is no run folder"):
+        evaluate(tmp_path / "none", trained[0])

@@ -1,0 +1,210 @@
+"""The reader: what it returns, and what it refuses."""
+
+import doctest
+import json
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from files import Toy, write_toy
+
+import ooc_train.rows
+import ooc_train.store
+from ooc_train.errors import FormatError, InputError
+from ooc_train.store import open as open_store
+
+TOY = Toy(n_classes=3)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_toy(tmp_path / "toy.h5", toy=TOY, train=50, validation=10, test=20)
+
+
+@pytest.mark.parametrize("module", [ooc_train.rows, ooc_train.store])
+def test_examples_in_docstrings(module):
+    assert doctest.testmod(module).failed == 0
+
+
+def test_header(path):
+    with open_store(path) as store:
+        assert store.path == path
+        assert store.features == "ngram"
+        assert store.class_labels == ["1", "2", "3"]
+        assert store.class_names == ["class 1", "class 2", "class 3"]
+        assert (store.n_classes, store.n_columns) == (3, 60)
+        assert store.provenance == {"source": "toy"}
+        assert list(store) == list(store.splits) == ["train", "validation", "test"]
+        assert [len(store[name]) for name in store] == [50, 10, 20]
+        assert len(store) == 3
+
+
+def test_rows_and_labels_are_those_written(path):
+    labels, indptr, indices, values = TOY.rows(50, np.random.default_rng([0, 0]))
+    with open_store(path) as store:
+        split = store["train"]
+        assert (split.n_rows, split.n_entries) == (50, len(values))
+        rows = split.read(7, 31)
+        entries = slice(indptr[7], indptr[31])
+        np.testing.assert_array_equal(rows.indptr, indptr[7:32] - indptr[7])
+        np.testing.assert_array_equal(rows.indices, indices[entries])
+        np.testing.assert_array_equal(rows.values, values[entries])
+        assert (rows.n_columns, rows.values.dtype, rows.indptr.dtype) == (60, "f4", "i8")
+        np.testing.assert_array_equal(split.read_labels(7, 31), labels[7:31])
+        assert split.read_labels(7, 31).dtype == np.int64
+
+
+def test_several_slices_at_once(path):
+    with open_store(path) as store:
+        split = store["train"]
+        rows, labels = split.read_slices([(40, 50), (3, 3), (0, 5)])
+        np.testing.assert_array_equal(
+            rows.to_dense(), np.vstack([split.read(40, 50).to_dense(), split.read(0, 5).to_dense()])
+        )
+        np.testing.assert_array_equal(
+            labels, np.concatenate([split.read_labels(40, 50), split.read_labels(0, 5)])
+        )
+
+
+def test_no_rows(path):
+    with open_store(path) as store:
+        assert store["train"].read(50, 50).to_dense().shape == (0, 60)
+        assert store["train"].read_labels(50, 50).shape == (0,)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 3), (5, 4), (0, 51)])
+def test_rows_that_there_are_not(path, start, stop):
+    with open_store(path) as store, pytest.raises(IndexError, match="has rows 0 to 50"):
+        store["train"].read(start, stop)
+
+
+def test_the_file_is_closed_afterwards(path):
+    with open_store(path) as store:
+        pass
+    assert not store.file
+    with h5py.File(path, "r+"):
+        pass
+
+
+def test_unknown_split(path):
+    with (
+        open_store(path) as store,
+        pytest.raises(InputError, match="no split 'dev'; it has: train, validation, test"),
+    ):
+        store["dev"]
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"there is no file .*no\.h5; make one with ooc-convert"):
+        open_store(tmp_path / "no.h5")
+
+
+def test_folder(tmp_path):
+    with pytest.raises(InputError, match="there is no file"):
+        open_store(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"1,a text\n"])
+def test_no_hdf5_file(tmp_path, content):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(FormatError, match=r"a\.csv is not an HDF5 file; make one from it with"):
+        open_store(tmp_path / "a.csv")
+
+
+def test_foreign_hdf5_file(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["train"] = 1
+    with pytest.raises(FormatError, match=r"a\.h5 was not written by ooc-convert"):
+        open_store(tmp_path / "a.h5")
+
+
+def test_truncated_file(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3])
+    with pytest.raises(FormatError, match=r"toy\.h5 is cut short or damaged .*convert the source"):
+        open_store(path)
+
+
+ATTRIBUTES = [
+    ("format_version", 2, "has format version 2, and this ooc-train reads 1; use the release that"),
+    ("complete", 0, "was never finished; convert the source again"),
+    ("features", "images", "has 'images' features, and this ooc-train reads ngram; use a newer"),
+    ("provenance", "{", "is damaged: .*; convert the source again"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "message"), ATTRIBUTES)
+def test_other_headers(path, name, value, message):
+    with h5py.File(path, "r+") as file:
+        file.attrs[name] = value
+    with pytest.raises(FormatError, match=rf"toy\.h5 {message}"):
+        open_store(path)
+
+
+@pytest.mark.parametrize("name", ["complete", "provenance", "format_version"])
+def test_missing_attributes(path, name):
+    with h5py.File(path, "r+") as file:
+        del file.attrs[name]
+    with pytest.raises(FormatError, match=r"toy\.h5"):
+        open_store(path)
+
+
+@pytest.mark.parametrize(
+    "name", ["vectorizer", "classes", "classes/names", "train", "test/values", "train/labels"]
+)
+def test_missing_objects(path, name):
+    with h5py.File(path, "r+") as file:
+        del file[name]
+    with pytest.raises(FormatError, match=r"toy\.h5.*convert the source again"):
+        open_store(path)
+
+
+def replace(path, name, change):
+    with h5py.File(path, "r+") as file:
+        array = file[name][...]
+        del file[name]
+        file[name] = change(array)
+
+
+ARRAYS = [
+    ("train/indptr", lambda a: np.concatenate([[1], a[1:]]), "indptr runs from 1 to"),
+    ("train/indptr", lambda a: a - (a == a[-1]), r"indptr runs from 0 to \d+, not 0 to"),
+    ("train/indptr", lambda a: a[:-1], "the lengths disagree: 50 labels, 50 row offsets"),
+    ("train/labels", lambda a: a[:-1], "the lengths disagree: 49 labels, 51 row offsets"),
+    ("train/values", lambda a: a[:-1], "the lengths disagree"),
+    ("train/values", lambda a: a.astype("i4"), "the array 'values' has the type int32"),
+    ("train/indices", lambda a: a.astype("f4"), "the array 'indices' has the type float32"),
+    ("train/labels", lambda a: a[:, None], "the array 'labels' is missing or not one-dim"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), ARRAYS)
+def test_arrays_that_do_not_fit(path, name, change, message):
+    replace(path, name, change)
+    with pytest.raises(FormatError, match=rf"toy\.h5: split 'train' is damaged: {message}"):
+        open_store(path)
+
+
+CONTENTS = [
+    ("train/indptr", lambda a: np.concatenate([a[:4], [a[-1]], a[5:]]), "indptr does not ascend"),
+    ("train/indptr", lambda a: np.concatenate([a[:4], [-1], a[5:]]), "indptr does not ascend"),
+    ("train/indices", lambda a: np.full_like(a, 60), "have a column too high"),
+    ("train/labels", lambda a: np.full_like(a, 3), "have a label of no class"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), CONTENTS)
+def test_contents_out_of_range(path, name, change, message):
+    replace(path, name, change)
+    with open_store(path) as store, pytest.raises(FormatError, match=message):
+        list(store["train"].batches(3))
+
+
+def test_neither_tensorflow_nor_numba_is_imported():
+    code = "import sys, json, ooc_train.store; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    loaded = json.loads(done.stdout)
+    assert "h5py" in loaded
+    assert not {"tensorflow", "keras", "numba", "scipy"} & set(loaded)

@@ -1,0 +1,528 @@
+"""Training from a file: the model, the steps, the loop and the run folder."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from files import Toy, write_file, write_toy
+
+from ooc_train.errors import FormatError, InputError, OptionError, OutputError
+from ooc_train.progress import Silent
+from ooc_train.rows import Batch, SparseRows
+from ooc_train.store import open as open_store
+from ooc_train.training import open_run, train
+from ooc_train.training.backend import keras, tf
+from ooc_train.training.feeding import dropout, forward, predict_rows, sparse_tensor
+from ooc_train.training.loop import EarlyStopping
+from ooc_train.training.models import build_mlp
+from ooc_train.training.steps import Evaluator, Trainer
+
+# Keras copies variables in a way that NumPy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+TWO, FIVE = Toy(n_classes=2), Toy(n_classes=5)
+RUN_FILES = ["history.csv", "model.keras", "report.json", "settings.json", "vectorizer.h5"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("training")
+
+
+@pytest.fixture(scope="module", params=[TWO, FIVE], ids=["two", "five"])
+def trained(request, folder):
+    """A file, a run on it and the run's report."""
+    n = request.param.n_classes
+    path = write_toy(folder / f"{n}.h5", toy=request.param, train=1500, validation=300, test=300)
+    return path, folder / f"run{n}", train(path, folder / f"run{n}", epochs=4)
+
+
+@pytest.fixture(scope="module")
+def path(folder):
+    return write_toy(folder / "small.h5", toy=TWO, train=300, validation=100)
+
+
+@pytest.fixture(scope="module")
+def unvalidated(folder):
+    return write_toy(folder / "unvalidated.h5", toy=TWO, train=300)
+
+
+def weights(run):
+    return open_run(run).load_model().get_weights()
+
+
+def same(one, other):
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def leftovers(folder):
+    """What a failed training has left beside the data."""
+    return [path.name for path in folder.iterdir() if path.suffix != ".h5"]
+
+
+# The model and its steps
+
+
+def test_the_guides_model():
+    mlp = build_mlp(30, 2)
+    assert [type(layer).__name__ for layer in mlp.layers] == [
+        "Dropout", "Dense", "Dropout", "Dense",
+    ]  # fmt: skip
+    assert [mlp.layers[0].rate, mlp.layers[2].rate] == [0.2, 0.2]
+    assert [(layer.units, layer.activation.__name__) for layer in mlp.layers[1::2]] == [
+        (64, "relu"),
+        (1, "sigmoid"),
+    ]
+    five = build_mlp(30, 5).layers[-1]
+    assert (five.units, five.activation.__name__) == (5, "softmax")
+
+
+def toy_batch(n_rows=100, *, n_classes=5, mean_entries=6):
+    toy = Toy(n_classes=n_classes, mean_entries=mean_entries)
+    labels, indptr, indices, values = toy.rows(n_rows, np.random.default_rng(0))
+    return Batch(SparseRows(indptr, indices, values, toy.n_columns), labels)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_sparse_rows_give_what_dense_rows_give(n_classes):
+    model = build_mlp(60, n_classes)
+    rows, _ = toy_batch(n_classes=n_classes)
+    np.testing.assert_allclose(
+        forward(model, sparse_tensor(rows)), model(rows.to_dense()), atol=1e-6
+    )
+    probabilities = predict_rows(model, rows)
+    assert (probabilities.shape, probabilities.dtype) == ((100, n_classes), np.float32)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(probabilities[:, -1], model(rows.to_dense())[:, -1], atol=1e-6)
+
+
+@pytest.mark.parametrize("n_rows", [0, 3])
+def test_rows_without_entries(n_rows):
+    rows, labels = toy_batch(n_rows, mean_entries=0)
+    model = build_mlp(60, 5)
+    assert predict_rows(model, rows).shape == (n_rows, 5)
+    if n_rows:
+        loss, n_correct = Trainer(model, learning_rate=1e-3, seed=0)(Batch(rows, labels))
+        assert np.isfinite(loss)
+        assert 0 <= n_correct <= n_rows
+
+
+def test_dropout_on_stored_values():
+    rows = SparseRows(
+        np.arange(0, 100_001, 100), np.tile(np.arange(100), 1000), np.ones(100_000, "f4"), 100
+    )
+    dropped = dropout(sparse_tensor(rows), rate=0.2, seed=(3, 4)).values.numpy()
+    np.testing.assert_allclose(np.unique(dropped), [0, 1.25])
+    assert abs((dropped == 0).mean() - 0.2) < 0.01
+    again = dropout(sparse_tensor(rows), rate=0.2, seed=(3, 4)).values.numpy()
+    later = dropout(sparse_tensor(rows), rate=0.2, seed=(3, 5)).values.numpy()
+    assert (dropped == again).all()
+    assert (dropped != later).any()
+
+
+def test_input_dropout_is_done_in_training_only():
+    model = build_mlp(60, 5)
+    rows, _ = toy_batch()
+    calm = forward(model, sparse_tensor(rows)).numpy()
+    model.layers[2].rate = 0  # leaves the dropout on the input
+    noisy = forward(model, sparse_tensor(rows), dropout_seed=(0, 0)).numpy()
+    assert np.abs(calm - noisy).max() > 1e-3
+    assert (calm == forward(model, sparse_tensor(rows)).numpy()).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 5])
+def test_steps_equal_keras_on_dense_rows(n_classes):
+    """Without dropout, which draws differently, weights are those of ``model.fit``."""
+    keras.utils.set_random_seed(1)
+    model = build_mlp(60, n_classes)
+    model.layers[0].rate = model.layers[2].rate = 0
+    plain = keras.models.clone_model(model)
+    plain.set_weights(model.get_weights())
+    kind = "binary" if n_classes == 2 else "sparse_categorical"
+    plain.compile(keras.optimizers.Adam(0.01), f"{kind}_crossentropy", ["accuracy"])
+
+    trainer = Trainer(model, learning_rate=0.01, seed=0)
+    rows, labels = toy_batch(300, n_classes=n_classes)
+    losses = []
+    for start in range(0, 300, 20):
+        losses.append(trainer(Batch(rows[start : start + 20], labels[start : start + 20]))[0])
+    history = plain.fit(rows.to_dense(), labels, batch_size=20, shuffle=False, verbose=0).history
+    assert np.mean(losses) == pytest.approx(history["loss"][0], abs=1e-5)
+    for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+
+    loss, predicted = Evaluator(model)(Batch(rows, labels))
+    expected_loss, expected_accuracy = plain.evaluate(rows.to_dense(), labels, verbose=0)
+    assert loss == pytest.approx(expected_loss, abs=1e-4)
+    assert (predicted == labels).mean() == pytest.approx(expected_accuracy, abs=1e-6)
+
+
+def test_a_step_counts_the_correct_rows():
+    model = build_mlp(60, 5)
+    model.layers[0].rate = model.layers[2].rate = 0
+    batch = toy_batch()
+    _, predicted = Evaluator(model)(batch)
+    _, n_correct = Trainer(model, learning_rate=1e-3, seed=0)(batch)
+    assert n_correct == (predicted == batch.labels).sum()
+
+
+def test_steps_are_compiled_once():
+    trainer = Trainer(build_mlp(60, 5), learning_rate=1e-3, seed=0)
+    rows, labels = toy_batch()
+    for n in (100, 7, 1):
+        trainer(Batch(rows[:n], labels[:n]))
+    assert trainer._step.experimental_get_tracing_count() == 1
+    assert trainer.n_steps == 3
+
+
+# The run
+
+
+def test_the_report(trained):
+    _, run, report = trained
+    assert json.loads((run / "report.json").read_text()) == report
+    assert set(report) >= {
+        "epochs", "steps", "seconds", "peak_rss_bytes", "peak_anon_bytes",
+        "baseline_rss_bytes", "baseline_anon_bytes",
+    }  # fmt: skip
+    assert report["peak_anon_bytes"] > report["baseline_anon_bytes"] > 50_000_000
+    assert report["peak_rss_bytes"] > report["baseline_rss_bytes"] > 100_000_000
+    assert (report["rows"], report["validation_rows"]) == (1500, 300)
+    assert report["steps"] == 4 * 12
+    assert report["best_epoch"] == 4
+    assert len(report["epochs"]) == 4
+    for figures in report["epochs"]:
+        assert figures["rows_per_second"] == pytest.approx(1500 / figures["seconds"])
+    assert 0 < sum(figures["seconds"] for figures in report["epochs"]) < report["seconds"]
+
+
+def test_it_learns(trained):
+    _, _, report = trained
+    first, last = report["epochs"][0], report["epochs"][-1]
+    assert last["loss"] < first["loss"]
+    assert last["val_loss"] < first["val_loss"]
+    assert last["accuracy"] > first["accuracy"]
+    chance = 1 / report["n_classes"]
+    assert last["val_accuracy"] > 1.7 * chance
+
+
+def test_the_history(trained):
+    _, run, report = trained
+    with (run / "history.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line.pop("epoch") for line in lines] == ["1", "2", "3", "4"]
+    assert [{name: float(text) for name, text in line.items()} for line in lines] == report[
+        "epochs"
+    ]
+
+
+def test_the_settings(trained):
+    _, run, report = trained
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["model"] == "mlp"
+    assert settings["epochs"] == 4
+    assert (settings["batch_size"], settings["learning_rate"], settings["seed"]) == (128, 1e-3, 0)
+    assert settings["n_classes"] == report["n_classes"]
+
+
+def test_nothing_else_is_left(trained):
+    path, run, _ = trained
+    assert sorted(file.name for file in run.iterdir()) == RUN_FILES
+    assert not [name for name in leftovers(path.parent) if name.startswith(".")]
+    # Others may read it as they may read what else its owner makes.
+    other = path.parent / "other"
+    other.mkdir(exist_ok=True)
+    assert run.stat().st_mode == other.stat().st_mode
+
+
+def test_the_model_is_plain_keras(trained):
+    path, run, report = trained
+    model = keras.models.load_model(run / "model.keras")
+    assert "ooc_train" not in json.dumps(model.get_config())
+    with open_store(path) as store:
+        batch = next(iter(store["validation"].batches(1000)))
+    kind = "binary" if report["n_classes"] == 2 else "sparse_categorical"
+    model.compile(loss=f"{kind}_crossentropy", metrics=["accuracy"])
+    loss, accuracy = model.evaluate(batch.rows.to_dense(), batch.labels, verbose=0)
+    assert loss == pytest.approx(report["epochs"][-1]["val_loss"], abs=1e-5)
+    assert accuracy == pytest.approx(report["epochs"][-1]["val_accuracy"], abs=1e-6)
+
+
+def test_a_run_suffices_when_the_data_file_is_gone(folder, path):
+    copy = Path(shutil.copy(path, folder / "copy.h5"))
+    train(copy, folder / "alone", epochs=1)
+    copy.unlink()
+    run = open_run(folder / "alone")
+    assert run.class_labels == ["1", "2"]
+    assert run.class_names == ["class 1", "class 2"]
+    assert predict_rows(run.load_model(), toy_batch(n_classes=2).rows).shape == (100, 2)
+    with h5py.File(run.vectorizer_path) as mine, h5py.File(path) as original:
+        assert dict(mine.attrs) == dict(original.attrs)
+        assert dict(mine["vectorizer"].attrs) == dict(original["vectorizer"].attrs)
+        names = []
+        original["vectorizer"].visit(names.append)
+        assert "terms/bytes" in names
+        for name in names:
+            if isinstance(original["vectorizer"][name], h5py.Dataset):
+                assert (mine["vectorizer"][name][...] == original["vectorizer"][name][...]).all()
+
+
+def test_the_same_seed_gives_the_same_weights(folder, path):
+    one = train(path, folder / "one", epochs=2, seed=3)
+    np.random.default_rng().random()
+    keras.utils.set_random_seed(99)
+    two = train(path, folder / "two", epochs=2, seed=3)
+    assert same(weights(folder / "one"), weights(folder / "two"))
+    assert [e["loss"] for e in one["epochs"]] == [e["loss"] for e in two["epochs"]]
+    train(path, folder / "three", epochs=2, seed=4)
+    assert not same(weights(folder / "one"), weights(folder / "three"))
+
+
+def test_early_stopping_follows_patience():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    stopping, stopped = EarlyStopping(), []
+    for epoch, loss in enumerate([0.5, 0.6, 0.4, 0.4, 0.41], start=1):
+        model.set_weights([np.full((1, 1), epoch)])
+        stopped.append(stopping.after_epoch(loss, model))
+    assert stopped == [False, False, False, False, True]
+    stopping.restore_best(model)
+    assert stopping.best_epoch == 3
+    assert model.get_weights()[0] == 3
+
+
+def test_the_best_weights_are_kept(folder):
+    """Labels without any signal: the model soon learns them by heart, and validation suffers."""
+    toy = Toy(signal=0, mean_entries=20)
+    path = write_toy(folder / "noise.h5", toy=toy, train=200, validation=400)
+    report = train(path, folder / "noise", learning_rate=0.02, batch_size=32)
+    losses = [figures["val_loss"] for figures in report["epochs"]]
+    assert report["best_epoch"] == np.argmin(losses) + 1 == len(losses) - 2
+    with open_store(path) as store:
+        batch = next(iter(store["validation"].batches(1000)))
+    loss, _ = Evaluator(open_run(folder / "noise").load_model())(batch)
+    assert loss == pytest.approx(min(losses), abs=1e-5)
+
+
+def test_without_validation_the_last_weights_are_kept(folder, unvalidated):
+    report = train(unvalidated, folder / "unvalidated", epochs=3)
+    assert report["best_epoch"] == 3
+    assert report["epochs"][0]["val_loss"] is None
+    assert report["epochs"][0]["val_accuracy"] is None
+    assert (folder / "unvalidated" / "history.csv").read_text().splitlines()[1].endswith(",,")
+
+
+def test_data_in_class_order_trains_as_well(folder):
+    accuracies = []
+    for sort in (False, True):
+        path = write_toy(
+            folder / f"sort{sort}.h5", toy=FIVE, sort=sort, train=6000, validation=1000
+        )
+        report = train(path, folder / f"sort{sort}", epochs=3)
+        accuracies.append(report["epochs"][-1]["val_accuracy"])
+    assert accuracies[1] > accuracies[0] - 0.02
+
+
+class Listening(Silent):
+    """Keeps what a training says."""
+
+    def __init__(self):
+        self.said = []
+
+    def start(self, phase, total, unit):
+        self.said.append((phase, total, unit))
+
+    def advance(self, amount):
+        phase, total, unit = self.said[-1]
+        self.said[-1] = (phase, total - amount, unit)
+
+    def message(self, text):
+        self.said.append((text, 0, ""))
+
+    def finish(self):
+        self.said.append(("finished", 0, ""))
+
+
+def test_progress(folder, path):
+    progress = Listening()
+    train(path, folder / "progress", epochs=1, progress=progress)
+    assert [said for said in progress.said if said[0].startswith(("epoch 1", "valid", "fin"))] == [
+        ("epoch 1", 0, "rows"),
+        ("validation", 0, "rows"),
+        (progress.said[-2][0], 0, ""),
+        ("finished", 0, ""),
+    ]
+    assert progress.said[-2][0].startswith("epoch 1: loss 0.")
+
+
+# What is refused
+
+
+def test_epochs_are_needed_without_validation(folder, unvalidated):
+    with pytest.raises(OptionError, match=r"has no validation split .*; give --epochs, or convert"):
+        train(unvalidated, folder / "refused")
+    assert not (folder / "refused").exists()
+
+
+def test_no_train_rows(tmp_path):
+    path = write_toy(tmp_path / "a.h5", train=0)
+    with pytest.raises(OptionError, match="has no train rows"):
+        train(path, tmp_path / "run", epochs=1)
+
+
+OPTIONS = [
+    ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp"),
+    ({"epochs": 0}, "epochs must be at least 1, not 0"),
+    ({"batch_size": 0}, "batch size must be at least 1, not 0"),
+    ({"learning_rate": 0}, "learning rate must be above 0, not 0"),
+    ({"learning_rate": float("inf")}, "learning rate must be above 0"),
+    ({"learning_rate": float("nan")}, "learning rate must be above 0"),
+    ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
+    ({"seed": 2**32}, "seed must be from 0"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), OPTIONS)
+def test_options_out_of_range(path, tmp_path, options, message):
+    with pytest.raises(OptionError, match=message):
+        train(path, tmp_path / "run", **options)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_loss_that_is_not_finite(path, tmp_path):
+    with pytest.raises(OptionError, match=r"at step [2-9] .*1e\+30; try a smaller --learning-rate"):
+        train(path, tmp_path / "run", learning_rate=1e30, epochs=3)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_values_that_are_not_finite(tmp_path, split):
+    rows = TWO.rows(50, np.random.default_rng(0))
+    bad = (*rows[:3], np.full_like(rows[3], np.nan))
+    splits = {"train": rows, "validation": rows} | {split: bad}
+    path = write_file(tmp_path / "a.h5", splits, n_classes=2, n_columns=60)
+    with pytest.raises(InputError, match="at step 1: rows of that batch hold values that are not"):
+        train(path, tmp_path / "run", epochs=2)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_run_is_replaced_by_force_only(folder, path):
+    train(path, folder / "kept", epochs=1)
+    before = (folder / "kept" / "report.json").read_text()
+    with pytest.raises(OutputError, match=r"run folder .*kept exists; use --force to replace it"):
+        train(path, folder / "kept", epochs=1)
+    assert (folder / "kept" / "report.json").read_text() == before
+    train(path, folder / "kept", epochs=2, force=True)
+    assert len(json.loads((folder / "kept" / "report.json").read_text())["epochs"]) == 2
+    assert not [name for name in leftovers(folder) if name.startswith(".")]
+
+
+def test_what_is_no_run_is_never_replaced(path, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter").write_text("dear")
+    (tmp_path / "file").write_text("text")
+    for name in ("home", "file"):
+        with pytest.raises(OutputError, match=f"{name} exists and is not a run folder"):
+            train(path, tmp_path / name, epochs=1, force=True)
+    assert (tmp_path / "home" / "letter").read_text() == "dear"
+    assert sorted(leftovers(tmp_path)) == ["file", "home"]
+
+
+def test_an_empty_folder_may_become_a_run(path, tmp_path):
+    (tmp_path / "run").mkdir()
+    train(path, tmp_path / "run", epochs=1)
+    assert open_run(tmp_path / "run").path == tmp_path / "run"
+    assert leftovers(tmp_path) == ["run"]
+
+
+def test_a_place_that_cannot_be_written(path, tmp_path):
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(OutputError, match=r"file/run cannot be written: .*; free space, or choose"):
+        train(path, tmp_path / "file" / "run", epochs=1)
+
+
+def test_a_full_disk(path, tmp_path, monkeypatch):
+    def no_space(model, target):
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Sequential, "save", no_space)
+    with pytest.raises(OutputError, match="run cannot be written: No space left on device; free"):
+        train(path, tmp_path / "run", epochs=1)
+    assert leftovers(tmp_path) == []
+
+
+def test_an_interrupted_training_leaves_nothing(path, tmp_path):
+    class Interrupting(Silent):
+        def message(self, text):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(path, tmp_path / "runs" / "run", epochs=1, progress=Interrupting())
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_a_run_made_meanwhile_is_not_overwritten(path, tmp_path):
+    class Overtaken(Silent):
+        def message(self, text):
+            (tmp_path / "run").mkdir()
+            (tmp_path / "run" / "model.keras").write_text("another's")
+
+    with pytest.raises(OutputError, match="run exists and is not a run folder"):
+        train(path, tmp_path / "run", epochs=1, progress=Overtaken())
+    assert (tmp_path / "run" / "model.keras").read_text() == "another's"
+
+
+@pytest.mark.parametrize("name", RUN_FILES)
+def test_half_a_run_is_refused(trained, tmp_path, name):
+    half = shutil.copytree(trained[1], tmp_path / "half")
+    (half / name).unlink()
+    with pytest.raises(FormatError, match=f"half is not a complete run folder: {name} is missing"):
+        open_run(half)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "vectorizer.h5"])
+def test_a_damaged_run_is_refused(trained, tmp_path, name):
+    damaged = shutil.copytree(trained[1], tmp_path / "damaged")
+    (damaged / name).write_bytes((damaged / name).read_bytes()[:100])
+    with pytest.raises(FormatError, match=r"run folder .*damaged is damaged: .*; train again"):
+        open_run(damaged)
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(InputError, match=r"there is no run folder .*none; make one with ooc-train"):
+        open_run(tmp_path / "none")
+
+
+# Ordinary Keras
+
+
+def test_a_plain_keras_fit(trained):
+    """The guide's batch training, with the file in place of its arrays."""
+    path, _, report = trained
+    n_classes = report["n_classes"]
+    keras.utils.set_random_seed(0)
+    model = build_mlp(60, n_classes)
+    kind = "binary" if n_classes == 2 else "sparse_categorical"
+    model.compile("adam", f"{kind}_crossentropy", ["accuracy"])
+    with open_store(path) as store:
+        split, validation = store["train"], store["validation"]
+        history = model.fit(
+            split.generator(128),
+            steps_per_epoch=len(split.batches(128)),
+            validation_data=validation.generator(128, seed=None),
+            validation_steps=len(validation.batches(128)),
+            epochs=4,
+            shuffle=False,
+            verbose=0,
+        ).history
+    assert len(history["loss"]) == 4
+    assert history["val_accuracy"][-1] > report["epochs"][-1]["val_accuracy"] - 0.1
+
+
+def test_tensorflow_sees_the_rows_as_they_are():
+    rows, _ = toy_batch()
+    np.testing.assert_array_equal(tf.sparse.to_dense(sparse_tensor(rows)), rows.to_dense())
