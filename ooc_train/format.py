@@ -18,9 +18,9 @@ Root
 ``train``, ``validation``, ``test``
     One group for each split that the conversion was asked for; ``train`` always exists.
 
-    =========  ==============  ==============================  ======================================
+    =========  ==============  ==============================  =================================
     dataset    shape           dtype                           content
-    =========  ==============  ==============================  ======================================
+    =========  ==============  ==============================  =================================
     labels     (n_rows,)       uint8, or uint16 above 256      index of the row's class
                                classes
     indptr     (n_rows + 1,)   int64                           row ``i`` owns the entries
@@ -28,7 +28,7 @@ Root
     indices    (n_entries,)    uint16, or uint32 above 65,536  columns, ascending within a row
                                columns
     values     (n_entries,)    float32                         the features' values
-    =========  ==============  ==============================  ======================================
+    =========  ==============  ==============================  =================================
 
     Train rows lie in a seeded random order, so contiguous slices are unbiased samples; rows of
     other splits lie in the order of their source.
@@ -38,14 +38,14 @@ Root
     ``n_documents`` (train rows that the statistics come from).  Everything that is needed to
     turn new text into the very same features:
 
-    ==================  =======================  ====================================================
+    ==================  =======================  =================================================
     ``terms``           string list, n_features  column ``j`` counts ``terms[j]``; code-point order
     ``term_hashes``     (n_features,) uint64     hash of each term
     ``term_df``         (n_features,) uint32     document frequency of each term
-    ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents, ascending;
-                                                 a row's norm runs over all of these
+    ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents,
+                                                 ascending; a row's norm runs over all of these
     ``kept_df``         (n_kept,) uint32         document frequency of each
-    ==================  =======================  ====================================================
+    ==================  =======================  =================================================
 
 A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
 ``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
@@ -58,6 +58,7 @@ options and seed give the same bytes.
 Versions: 1 is the first.  A reader refuses any other version; it never guesses.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -79,7 +80,9 @@ def create_file(path: str) -> h5py.File:
     return h5py.File(path, "w", libver=("v110", "v110"), track_order=True)
 
 
-def create_dataset(group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any) -> h5py.Dataset:
+def create_dataset(
+    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any
+) -> h5py.Dataset:
     """An empty contiguous dataset, without time stamps, to be filled slice by slice."""
     return group.create_dataset(
         name, shape=shape, dtype=np.dtype(dtype).newbyteorder("<"), track_times=False
@@ -127,7 +130,7 @@ def read_strings(parent: h5py.Group, name: str) -> list[str]:
     """The strings of a string list, in order.  Memory: all of them."""
     blob = parent[name]["bytes"][...].tobytes()
     offsets = parent[name]["offsets"][...].tolist()
-    return [blob[i:j].decode("utf-8") for i, j in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
 
 
 def write_header(file: h5py.File, *, features: str, producer: str, provenance: object) -> None:

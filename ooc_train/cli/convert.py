@@ -32,27 +32,66 @@ def _add_options(command: Command) -> None:
     add("train", nargs="+", type=Path, help="files of the training rows")
     add("-o", "--output", required=True, type=Path, help="the HDF5 file to write")
     add("--test", nargs="+", default=[], type=Path, metavar="FILE", help="files of test rows")
-    add("--validation", nargs="+", default=[], type=Path, metavar="FILE",
-        help="files of validation rows, instead of drawing them from the training rows")  # fmt: skip
-    add("--validation-fraction", type=float, metavar="F",
-        help="share of the training rows to draw for validation (default: 0.1)")  # fmt: skip
+    add(
+        "--validation",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="files of validation rows, instead of drawing them from the training rows",
+    )
+    add(
+        "--validation-fraction",
+        type=float,
+        metavar="F",
+        help="share of the training rows to draw for validation (default: 0.1)",
+    )
     add("--features", default="ngram", choices=["ngram"], help="what rows become (default: ngram)")
-    add("--text", default="", metavar="COLS",
-        help="the columns of the text, by name or number from 1, separated by commas")  # fmt: skip
+    add(
+        "--text",
+        default="",
+        metavar="COLS",
+        help="the columns of the text, by name or number from 1, separated by commas",
+    )
     add("--label", metavar="COL", help="the column of the class, by name or number from 1")
-    add("--header", action="store_true",
-        help="the first row names the columns (implied where --text or --label are names)")  # fmt: skip
-    add("--classes", type=Path, metavar="FILE",
-        help="the classes' names, line k for class k (default: classes.txt beside headerless data)")  # fmt: skip
-    add("--memory", type=size_argument, metavar="SIZE", dest="memory_bytes",
+    add(
+        "--header",
+        action="store_true",
+        help="the first row names the columns (implied if --text or --label are names)",
+    )
+    add(
+        "--classes",
+        type=Path,
+        metavar="FILE",
+        help="the names of the classes, line k for class k (default: classes.txt beside the data)",
+    )
+    add(
+        "--memory",
+        type=size_argument,
+        metavar="SIZE",
+        dest="memory_bytes",
         help="memory for the whole process, such as 512MB (default: a quarter of what it may use, "
-        "at most 4GB)")  # fmt: skip
-    add("--temp-dir", type=Path, metavar="DIR",
-        help="a folder on a disk for temporary files (default: the output's folder)")  # fmt: skip
-    add("--rejects", type=Path, metavar="FILE",
-        help="where rows go that cannot be used (default: OUTPUT.rejected.csv)")  # fmt: skip
-    add("--max-rejects", type=int, default=100, metavar="N",
-        help="stop when more than N rows cannot be used (default: 100)")  # fmt: skip
+        "at most 4GB)",
+    )
+    add(
+        "--temp-dir",
+        type=Path,
+        metavar="DIR",
+        help="a folder on a disk for temporary files (default: the output's folder)",
+    )
+    add(
+        "--rejects",
+        type=Path,
+        metavar="FILE",
+        help="where rows go that cannot be used (default: OUTPUT.rejected.csv)",
+    )
+    add(
+        "--max-rejects",
+        type=int,
+        default=100,
+        metavar="N",
+        help="stop when more than N rows cannot be used (default: 100)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="seed of the rows' order (default: 0)")
     add("--force", action="store_true", help="overwrite the output if it exists")
 

@@ -24,8 +24,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = command.add
     add("run", type=Path, help="a run folder written by ooc-train")
     add("data", type=Path, help="a file written by ooc-convert")
-    add("--split", default="test", choices=["train", "validation", "test"],
-        help="the rows to evaluate on (default: test)")  # fmt: skip
+    add(
+        "--split",
+        default="test",
+        choices=["train", "validation", "test"],
+        help="the rows to evaluate on (default: test)",
+    )
     add("--batch-size", type=int, metavar="N", help="rows at a time (default: the training's)")
     return command.run(_work, arguments)
 

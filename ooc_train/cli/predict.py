@@ -28,10 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = command.add
     add("run", type=Path, help="a run folder written by ooc-train")
     add("--input", type=Path, metavar="FILE", help="a CSV file (default: texts on standard input)")
-    add("-o", "--output", type=Path, metavar="FILE", help="the CSV to write (default: standard output)")
-    add("--text", default="", metavar="COLS",
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="the CSV to write (default: standard output)",
+    )
+    add(
+        "--text",
+        default="",
+        metavar="COLS",
         help="the columns of the text, by name or number from 1, separated by commas "
-        "(default: those of the training data)")  # fmt: skip
+        "(default: those of the training data)",
+    )
     add("--header", action="store_true", help="the first row names the columns")
     add("--force", action="store_true", help="overwrite the output if it exists")
     return command.run(_work, arguments)

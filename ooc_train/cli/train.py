@@ -27,12 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("data", type=Path, help="a file written by ooc-convert")
     add("-o", "--output", required=True, type=Path, help="the run folder to write")
     add("--model", default="auto", choices=["auto", "mlp"], help="what to train (default: auto)")
-    add("--epochs", type=int, metavar="N",
-        help="epochs at the most (default: 1000; required without a validation split)")  # fmt: skip
+    add(
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="epochs at the most (default: 1000; required without a validation split)",
+    )
     add("--batch-size", type=int, default=128, metavar="N", help="rows a step (default: 128)")
     add("--learning-rate", type=float, default=1e-3, metavar="F", help="Adam's (default: 0.001)")
-    add("--seed", type=int, default=0, metavar="N",
-        help="seed of the weights, the order of rows and dropout (default: 0)")  # fmt: skip
+    add(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the weights, the order of rows and dropout (default: 0)",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     return command.run(_work, arguments)
 

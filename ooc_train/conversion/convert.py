@@ -80,21 +80,17 @@ def convert(
 ) -> dict[str, Any]:
     """Convert labelled text to one HDF5 file of features, in bounded memory.
 
-    Args:
-        train: path or paths of the training rows, CSV or TSV, plain or gzip.
-        output: path of the file to write; it appears when it is complete.
-        progress: told how far the work is.
-        **options: the fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
+    ``train`` is the path or paths of the training rows, CSV or TSV, plain or gzip; ``output`` the
+    file to write, which appears when it is complete; ``options`` are the fields of
+    ``ConvertOptions``, such as ``test=["test.csv"]``.
 
-    Returns:
-        A report: ``rows``, ``test_rows``, ``rejected_rows``, ``replaced_rows``, ``classes``,
-        ``features``, ``n_features``, ``seconds`` and ``phase_seconds``, peak memory in bytes.
+    Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
+    ``replaced_rows``, ``classes``, ``features``, ``n_features``, ``seconds``, ``phase_seconds``,
+    peak memory in bytes, and more.
 
-    Raises:
-        InputError: the data cannot be used; the message names file and line.
-        OutputError: the output exists, or cannot be written.
-        BudgetError: the memory budget is too small.
-        OptionError: an option is out of range.
+    Raises ``InputError`` for data that cannot be used, naming file and line; ``OutputError`` if the
+    output exists or cannot be written; ``BudgetError`` for too small a memory budget; and
+    ``OptionError`` for an option out of range.
 
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """

@@ -47,7 +47,9 @@ class Corpus:
     @property
     def n_bytes(self) -> int:
         """The size of all files, as they lie on the disk."""
-        return sum(source.path.stat().st_size for files in self.sources.values() for source in files)
+        return sum(
+            source.path.stat().st_size for files in self.sources.values() for source in files
+        )
 
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
@@ -97,9 +99,7 @@ class Corpus:
                     position += progress
                     first_row += len(rows)
 
-    def _label(
-        self, split: str, source: Source, rows: Rows
-    ) -> tuple[Rows, npt.NDArray[np.int32]]:
+    def _label(self, split: str, source: Source, rows: Rows) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
         texts = [label.strip() for label in rows.label_bytes()]
         if split == "train" and not self._read_once:

@@ -11,6 +11,7 @@ it is complete (too few columns), behind its first line where the quoting is bro
 stray quote costs one line and not the rest of the file.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -69,7 +70,7 @@ class Rows:
     def label_bytes(self) -> list[bytes]:
         """The labels as separate byte strings."""
         blob, offsets = self.labels.tobytes(), self.label_offsets.tolist()
-        return [blob[i:j] for i, j in zip(offsets[:-1], offsets[1:], strict=True)]
+        return [blob[i:j] for i, j in itertools.pairwise(offsets)]
 
     def text_bytes(self, row: int) -> bytes:
         """One row's text."""
@@ -136,9 +137,7 @@ def _fill(stream: BinaryIO, buffer: Bytes, filled: int) -> tuple[int, bool]:
     return filled, False
 
 
-def _too_long(
-    stream: BinaryIO, buffer: Bytes, parser: "_Parser"
-) -> tuple[Reject, int]:
+def _too_long(stream: BinaryIO, buffer: Bytes, parser: "_Parser") -> tuple[Reject, int]:
     """Reject the first line of a full buffer that holds no whole row; the bytes to drop."""
     reason = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
     reject = Reject(parser.line, reason, buffer[:1000].tobytes())
@@ -203,7 +202,7 @@ class _Parser:
 
 
 @kernel
-def _parse(  # noqa: C901, PLR0912, PLR0913, PLR0915
+def _parse(  # noqa: C901, PLR0912, PLR0915
     data: Bytes,
     final: bool,
     line: int,
@@ -264,7 +263,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0913, PLR0915
                 i += 1
                 if i + 1 < n and data[i] == _RETURN and data[i + 1] == _NEWLINE:
                     i += 1
-                if i >= n or data[i] == _RETURN and i + 1 >= n:
+                if i >= n or (data[i] == _RETURN and i + 1 >= n):
                     if not final:
                         problem = _QUOTE_OPEN  # what follows the quote is not here yet
                         break
@@ -296,7 +295,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0913, PLR0915
                 i, line = start, start_line
                 break
             i = min(i, n)
-        if problem == _QUOTE_OPEN or problem == _TEXT_AFTER_QUOTE:
+        if problem >= _TEXT_AFTER_QUOTE:
             i = start  # quoting is broken: give up this line alone
             while i < n and data[i] != _NEWLINE:
                 i += 1

@@ -1,4 +1,4 @@
-"""Text to words separated by spaces, exactly as scikit-learn's vectorizers see it.
+r"""Text to words separated by spaces, exactly as scikit-learn's vectorizers see it.
 
 Folding is what ``TfidfVectorizer(strip_accents="unicode")`` does before it looks for tokens:
 decode UTF-8 with U+FFFD for what is broken, ``str.lower``, NFKD, drop combining characters.  All of
@@ -7,10 +7,11 @@ for one rule of ``str.lower``: the capital sigma, which is another letter at the
 So a table from code points to folded bytes does it, built by Python's own ``str`` and
 ``unicodedata``; rows with a capital sigma are lowered by ``str.lower`` first.
 
-Whatever ``\\w`` does not match becomes a space in the result.
+Whatever ``\w`` does not match becomes a space in the result.
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
@@ -97,7 +98,7 @@ def _lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]
     if not sigmas.size:
         return text, offsets
     blob, bounds = text.tobytes(), offsets.tolist()
-    rows = [blob[i:j] for i, j in zip(bounds[:-1], bounds[1:], strict=True)]
+    rows = [blob[i:j] for i, j in itertools.pairwise(bounds)]
     for row in np.unique(np.searchsorted(offsets, sigmas, "right") - 1).tolist():
         # surrogateescape: broken bytes come out as they went in, to be counted later
         lowered = rows[row].decode("utf-8", "surrogateescape").lower()

@@ -1,16 +1,16 @@
-"""Folded rows to hashed word n-grams, laid out by partition.
+r"""Folded rows to hashed word n-grams, laid out by partition.
 
-A word is a run of two or more ``\\w`` characters (scikit-learn's ``(?u)\\b\\w\\w+\\b``).  Words are
+A word is a run of two or more ``\w`` characters (scikit-learn's ``(?u)\b\w\w+\b``).  Words are
 hashed to 64 bits, n-grams from the hashes of their words, so an n-gram costs one multiplication and
 its text is never built.  A hash's highest 8 bits name its *partition*.
 
 A *gram record* is one uint64: the low 56 bits are the hash's, and the highest 8, which the
 partition already tells, say how many rows after the previous record of the same partition this one
-belongs to.  255 there announces a record that is no gram but a row number, for gaps of 255 and more.
-A term that occurs twice in a row has two records, one behind the other: repetition is the count.
+belongs to.  255 there announces a record that is no gram but a row number, for gaps of 255 and
+more.  A term that occurs twice in a row has two records, one behind the other: repetition is the count.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,8 @@ def _extract_into(
 ) -> Grams:
     hashes = np.empty(_capacity(text, offsets, ngrams), np.uint64)
     gram_offsets = np.zeros(len(offsets), np.int64)
-    n_grams = _extract(text, offsets, *ngrams, np.uint64(seed), hashes, gram_offsets, *places)
+    arrays: tuple[Any, ...] = (hashes, gram_offsets, *places)
+    n_grams = _extract(text, offsets, *ngrams, np.uint64(seed), *arrays)
     return Grams(hashes[:n_grams], gram_offsets)
 
 
@@ -149,9 +150,7 @@ def _extract(
             if i - start - n_continuation < 2:
                 continue
             mixed = folded_product(word ^ np.uint64(_SECRET_2), mixed ^ np.uint64(_SECRET_3))
-            mixed = folded_product(
-                mixed ^ np.uint64(i - start), seed ^ np.uint64(_SECRET_3)
-            )
+            mixed = folded_product(mixed ^ np.uint64(i - start), seed ^ np.uint64(_SECRET_3))
             n_words += 1
             word_begin = end
             if locating:

@@ -13,7 +13,6 @@ The result equals ``TfidfVectorizer`` and ``SelectKBest`` of scikit-learn on the
 memory, whatever the budget and the number of threads.
 """
 
-import itertools
 import queue
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -120,9 +119,7 @@ def write_ngrams(
 class _NgramConversion:
     """One attempt, with one hash seed.  Its temporary files go when it ends."""
 
-    def __init__(
-        self, corpus: Corpus, parameters: NgramParameters, resources: Resources
-    ) -> None:
+    def __init__(self, corpus: Corpus, parameters: NgramParameters, resources: Resources) -> None:
         self.report = NgramReport()
         self._corpus = corpus
         self._parameters = parameters
@@ -212,7 +209,9 @@ class _NgramConversion:
         kept_hashes = self._stack.enter_context(Column(temp_dir, np.uint64))
         kept_df = self._stack.enter_context(Column(temp_dir, np.uint32))
         norms = [
-            SquaredNorms(row_array(temp_dir, n_rows, np.uint64), row_array(temp_dir, n_rows, np.uint64))
+            SquaredNorms(
+                row_array(temp_dir, n_rows, np.uint64), row_array(temp_dir, n_rows, np.uint64)
+            )
             for _ in range(self._resources.plan.n_workers)
         ]
         ranges: list[tuple[HashRange, int]] = []
@@ -397,9 +396,7 @@ class _NgramConversion:
         for rows in pieces:
             n_rows, n_entries = len(rows.labels), len(rows.columns)
             group["labels"][first_row : first_row + n_rows] = rows.labels
-            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = (
-                rows.offsets[1:] + first_entry
-            )
+            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = rows.offsets[1:] + first_entry
             group["indices"][first_entry : first_entry + n_entries] = rows.columns
             group["values"][first_entry : first_entry + n_entries] = rows.values
             first_row += n_rows

@@ -52,6 +52,7 @@ class RejectFile:
         if self.count > self._limit:
             self._file.flush()
             raise InputError(
-                f"more than {self._limit} rows cannot be used, such as {'; '.join(self._examples)}; "
+                f"more than {self._limit} rows cannot be used, such as "
+                f"{'; '.join(self._examples)}; "
                 f"all so far are in {self.path}: mend them, or allow more with --max-rejects"
             )

@@ -51,7 +51,7 @@ class Source:
         with open_file(self.path) as file:
             if self.path.suffix == ".gz":
                 with gzip.GzipFile(fileobj=file) as stream:
-                    yield io.BufferedReader(stream, 2**18), file  # type: ignore[arg-type]
+                    yield io.BufferedReader(stream, 2**18), file
             else:
                 yield file, file
 
@@ -59,7 +59,7 @@ class Source:
 def open_file(path: Path) -> BinaryIO:
     """The file at ``path``, unbuffered, or an ``InputError`` that says why not."""
     try:
-        return path.open("rb", buffering=0)  # type: ignore[return-value]
+        return path.open("rb", buffering=0)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path") from None
     except IsADirectoryError:
@@ -91,7 +91,8 @@ def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True)
 def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
     """The fields of the first rows: at least of one that is whole, if there is any."""
     columns = Columns(delimiter.encode(), 1, (0,), -1)
-    size, sample, rows = _SAMPLE_BYTES, b"", []
+    size, sample = _SAMPLE_BYTES, b""
+    rows: list[list[str]] = []
     while len(rows) < 2 and len(sample) < size <= MAX_ROW_BYTES:
         with Source(path, columns, has_header=False).open() as (stream, _):
             try:
@@ -132,7 +133,9 @@ def _named_columns(
         if column.isdigit() and 1 <= int(column) <= len(names):
             return int(column) - 1
         listing = ", ".join(repr(name) for name in names)
-        raise InputError(f"{path}, line 1: there is no column {column!r}; the columns are {listing}")
+        raise InputError(
+            f"{path}, line 1: there is no column {column!r}; the columns are {listing}"
+        )
 
     label_name = options.label or ("label" if "label" in names else None)
     if label_name is None and needs_label:

@@ -68,7 +68,7 @@ class Spill:
             self._end += records.nbytes
             self._blocks.append(_Block(first_row, position, bounds.astype(np.uint32)))
         view = memoryview(records.view(np.uint8).data)
-        while len(view):
+        while view.nbytes:
             n_written = os.pwrite(self._file, view, position)
             view, position = view[n_written:], position + n_written
 
@@ -96,7 +96,7 @@ class Spill:
         records = np.empty(end - begin, np.uint64)
         view = memoryview(records.view(np.uint8).data)
         offset = position + begin * _ITEM_BYTES
-        while len(view):
+        while view.nbytes:
             n_read = os.preadv(self._file, [view], offset)
             if n_read == 0:
                 raise EOFError("a temporary file is shorter than what was written to it")

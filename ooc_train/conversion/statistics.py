@@ -20,7 +20,14 @@ import numpy.typing as npt
 from ooc_train.conversion.grams import HASH_BITS, HASH_MASK, ROW_MARK
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.spill import Segment, Spill
-from ooc_train.conversion.table import Table, empty_table, find, grown_table, index_table, table_bytes
+from ooc_train.conversion.table import (
+    Table,
+    empty_table,
+    find,
+    grown_table,
+    index_table,
+    table_bytes,
+)
 
 FRACTION_BITS = 40
 _FRACTION_ONE = 1 << FRACTION_BITS
@@ -194,9 +201,7 @@ def _occurrences(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Row, position in the table and count of every (row, term) pair of a segment."""
     rows, terms, counts = np.empty((3, len(segment.records)), np.int64)
-    n = _resolve(
-        segment.records, segment.first_row, where.first_bits, table, rows, terms, counts
-    )
+    n = _resolve(segment.records, segment.first_row, where.first_bits, table, rows, terms, counts)
     return rows[:n], terms[:n], counts[:n]
 
 
@@ -207,7 +212,7 @@ def divided(where: HashRange) -> Iterator[HashRange]:
 
 
 @kernel
-def _count_documents(  # noqa: PLR0913
+def _count_documents(
     records: Hashes,
     start: int,
     first_row: int,
@@ -284,9 +289,7 @@ def _resolve(
 
 
 @kernel
-def _add_norms(
-    more_whole: Hashes, more_fraction: Hashes, whole: Hashes, fraction: Hashes
-) -> None:
+def _add_norms(more_whole: Hashes, more_fraction: Hashes, whole: Hashes, fraction: Hashes) -> None:
     bits, mask = np.uint64(FRACTION_BITS), np.uint64(_FRACTION_ONE - 1)
     for i in range(len(whole)):
         total = fraction[i] + more_fraction[i]

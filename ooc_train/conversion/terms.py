@@ -53,7 +53,9 @@ class TermIndex:
         terms, counts = np.empty((2, len(grams.hashes)), np.int32)
         first = np.empty(len(grams.hashes), np.int64)
         offsets = np.zeros(len(grams.offsets), np.int64)
-        n = _match(grams.hashes, grams.offsets, self._table, self.n_terms, terms, counts, first, offsets)
+        n = _match(
+            grams.hashes, grams.offsets, self._table, self.n_terms, terms, counts, first, offsets
+        )
         return Matches(terms[:n], counts[:n], offsets), first[:n]
 
 

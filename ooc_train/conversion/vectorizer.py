@@ -1,9 +1,9 @@
 """The fitted vectorizer: text to tf-idf rows, the same for a whole corpus and for one sentence.
 
-Method: word n-grams, smooth idf and L2 norm as scikit-learn's ``TfidfVectorizer``, columns chosen by
-``SelectKBest``; the vectorizer of "Step 3: Prepare Your Data" in Google's text-classification guide.
-A row's norm runs over every kept term, selected or not, hence the long arrays of hashes and document
-frequencies beside the selected terms.
+Method: word n-grams, smooth idf and L2 norm as scikit-learn's ``TfidfVectorizer``, columns chosen
+by ``SelectKBest``; the vectorizer of "Step 3: Prepare Your Data" in Google's text-classification
+guide.  A row's norm runs over every kept term, selected or not, hence the long arrays of hashes and
+document frequencies beside the selected terms.
 """
 
 import json
@@ -134,9 +134,7 @@ def map_dataset(dataset: h5py.Dataset) -> npt.NDArray[Any]:
         empty.flags.writeable = False
         return empty
     offset = dataset.id.get_offset()
-    return np.asarray(
-        np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape)
-    )
+    return np.asarray(np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape))
 
 
 @kernel
