@@ -81,12 +81,15 @@ def create_file(path: str) -> h5py.File:
 
 
 def create_dataset(
-    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: Any
+    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike
 ) -> h5py.Dataset:
     """An empty contiguous dataset, without time stamps, to be filled slice by slice."""
-    return group.create_dataset(
-        name, shape=shape, dtype=np.dtype(dtype).newbyteorder("<"), track_times=False
-    )
+    # Space is given out now, so that where a dataset lies does not depend on when it is filled.
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    return group.create_dataset(name, shape, little_endian, track_times=False, dcpl=layout)
 
 
 def write_array(group: h5py.Group, name: str, array: npt.NDArray[Any]) -> None:

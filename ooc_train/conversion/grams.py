@@ -7,7 +7,8 @@ its text is never built.  A hash's highest 8 bits name its *partition*.
 A *gram record* is one uint64: the low 56 bits are the hash's, and the highest 8, which the
 partition already tells, say how many rows after the previous record of the same partition this one
 belongs to.  255 there announces a record that is no gram but a row number, for gaps of 255 and
-more.  A term that occurs twice in a row has two records, one behind the other: repetition is the count.
+more.  A term that occurs twice in a row has two records, one behind the other: repetition is the
+count.
 """
 
 from typing import Any, NamedTuple

@@ -7,6 +7,7 @@ DBPedia, Amazon and Yelp reviews are published: the class first, then one or mor
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -91,9 +92,8 @@ def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True)
 def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
     """The fields of the first rows: at least of one that is whole, if there is any."""
     columns = Columns(delimiter.encode(), 1, (0,), -1)
-    size, sample = _SAMPLE_BYTES, b""
-    rows: list[list[str]] = []
-    while len(rows) < 2 and len(sample) < size <= MAX_ROW_BYTES:
+    size = _SAMPLE_BYTES
+    while True:
         with Source(path, columns, has_header=False).open() as (stream, _):
             try:
                 sample = stream.read(size)
@@ -102,24 +102,19 @@ def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
         rows = _split_rows(sample, delimiter)
         if len(sample) < size:
             return rows
-        size *= 4
-        sample = b"" if len(rows) < 2 else sample
-    return rows[:-1] or rows  # the last may be cut off
+        if len(rows) > 1 or size >= MAX_ROW_BYTES:
+            return rows[:-1] or rows  # the last may be cut off
+        size *= 8
 
 
 def _split_rows(sample: bytes, delimiter: str) -> list[list[str]]:
     text = sample.decode("utf-8-sig", "replace").replace("\0", "\ufffd")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = []
+    limit = csv.field_size_limit(len(text) + 1)
     try:
-        for row in reader:
-            if row:
-                rows.append(row)
-            if len(rows) == _SAMPLE_ROWS:
-                break
-    except csv.Error:
-        pass  # a field beyond the module's limit; the rows before it will do
-    return rows
+        return list(itertools.islice((row for row in reader if row), _SAMPLE_ROWS))
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _named_columns(

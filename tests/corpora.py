@@ -1,0 +1,86 @@
+"""Small labelled corpora for the tests, and the in-memory oracle of their features."""
+
+import csv
+import warnings
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_selection import f_classif
+
+from ooc_train import format as file_format
+from ooc_train.conversion.selection import round_scores
+
+WORDS = [
+    *"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho".split(),
+    *"Straße ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case".split(),
+]
+
+
+def random_rows(n_rows, *, n_classes=3, seed=0, n_words=12):
+    """Rows ``(label, title, body)`` with Zipf words; each class prefers some of them."""
+    rng = np.random.default_rng(seed)
+    weights = 1 / np.arange(1, len(WORDS) + 1)
+    rows = []
+    for _ in range(n_rows):
+        label = int(rng.integers(n_classes))
+        order = np.roll(np.arange(len(WORDS)), 5 * label)
+        n = int(rng.integers(0, 2 * n_words))
+        chosen = order[rng.choice(len(WORDS), n, p=weights / weights.sum())]
+        words = [WORDS[i] for i in chosen]
+        rows.append((str(label + 1), " ".join(words[:2]), " ".join(words[2:])))
+    return rows
+
+
+def write_rows(path: Path, rows) -> Path:
+    """Write rows in the Zhang layout."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return path
+
+
+def read_split(path, split):
+    """A split's matrix (float64 CSR) and its labels as the source spells them."""
+    with h5py.File(path) as file:
+        group = file[split]
+        n_columns = len(file["vectorizer/term_hashes"])
+        matrix = scipy.sparse.csr_matrix(
+            (group["values"][:], group["indices"][:].astype(np.int64), group["indptr"][:]),
+            shape=(len(group["labels"]), n_columns),
+        )
+        labels = np.array(file_format.read_strings(file, "classes/labels"))
+        return matrix, labels[group["labels"][:]].tolist()
+
+
+def read_terms(path):
+    """The terms of the columns."""
+    with h5py.File(path) as file:
+        return file_format.read_strings(file["vectorizer"], "terms")
+
+
+class Oracle:
+    """scikit-learn in memory: terms by F at 10 significant digits, the last of equals taken."""
+
+    def __init__(self, texts, labels, *, top_k=20_000):
+        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, strip_accents="unicode")
+        matrix = self._vectorizer.fit_transform(texts)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # features that do not vary
+            self.scores = f_classif(matrix, labels)[0]
+        rounded = np.nan_to_num(round_scores(self.scores), nan=-np.inf, posinf=np.inf)
+        self.selected = np.sort(np.argsort(rounded, kind="stable")[-top_k:])
+        self.terms = self._vectorizer.get_feature_names_out()[self.selected].tolist()
+
+    def transform(self, texts):
+        return self._vectorizer.transform(texts)[:, self.selected]
+
+
+def assert_same(matrix, expected, tolerance=1e-6):
+    """The same stored entries, and values equal within ``tolerance``."""
+    assert matrix.shape == expected.shape
+    assert matrix.has_sorted_indices
+    assert matrix.nnz == expected.nnz
+    difference = abs(matrix - expected)
+    assert difference.nnz == 0 or difference.max() <= tolerance

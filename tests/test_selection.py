@@ -1,0 +1,76 @@
+"""Scores and the best terms: scikit-learn's functions are the oracle."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.feature_selection import f_classif
+
+from ooc_train.conversion.selection import (
+    BestTerms,
+    Scored,
+    f_scores,
+    round_scores,
+    select_terms,
+)
+
+
+def sums_of(values, labels, n_classes):
+    sums = np.stack([values[labels == k].sum(axis=0) for k in range(n_classes)], axis=1)
+    return sums, (values**2).sum(axis=0), np.bincount(labels, minlength=n_classes)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+def test_f_equals_scikit_learn(n_classes):
+    rng = np.random.default_rng(n_classes)
+    labels = rng.permutation(np.arange(90) % n_classes)
+    values = rng.random((90, 40)) * (rng.random((90, 40)) < 0.3)
+    expected = f_classif(scipy.sparse.csr_matrix(values), labels)[0]
+    np.testing.assert_allclose(f_scores(*sums_of(values, labels, n_classes)), expected, rtol=1e-9)
+
+
+def test_terms_that_do_not_vary_score_least_and_perfect_ones_most():
+    labels = np.arange(10) % 2
+    values = np.stack([np.ones(10), labels.astype(float), np.arange(10.0)], axis=1)
+    constant, perfect, ordinary = f_scores(*sums_of(values, labels, 2))
+    assert constant == -np.inf
+    assert perfect == np.inf
+    assert np.isfinite(ordinary)
+
+
+@given(st.floats(1e-6, 1e12), st.integers(-4, 4))
+def test_rounding_forgets_the_eleventh_digit(score, steps):
+    rounded = round_scores(np.array([score]))[0]
+    assert abs(rounded - score) <= 0.6e-9 * score
+    assert round_scores(np.array([rounded]))[0] == pytest.approx(rounded, rel=1e-15)
+    far = score * (1 + 1e-8 * steps)
+    assert (round_scores(np.array([far]))[0] == rounded) == (steps == 0)
+
+
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=60),
+    st.integers(1, 70),
+    st.integers(1, 4),
+)
+def test_the_best_are_those_of_select_k_best(scores, k, n_parts):
+    """Parts in any number give the same; of equals, the last in code-point order are taken."""
+    terms = [f"t{i:03}".encode() for i in range(len(scores))]
+    best = BestTerms(k)
+    for part in np.array_split(np.arange(len(scores)), n_parts):
+        best.add(Scored(part.astype(np.uint64), part.astype(np.uint32), np.float64(scores)[part]))
+    candidates = best.candidates()
+    strings = [terms[i] for i in candidates.hashes.tolist()]
+    selected = [strings[i] for i in select_terms(candidates, strings, k).tolist()]
+    order = np.argsort(scores, kind="stable")[-k:]  # what SelectKBest does
+    assert selected == [terms[i] for i in np.sort(order)]
+
+
+def test_pruning_keeps_all_that_may_yet_be_needed():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 50_000, 400_000).astype(float)
+    best = BestTerms(10)
+    for part in np.array_split(np.arange(len(scores)), 7):
+        best.add(Scored(part.astype(np.uint64), part.astype(np.uint32), scores[part]))
+    cut = np.sort(scores)[-10]
+    assert sorted(best.candidates().hashes.tolist()) == np.flatnonzero(scores >= cut).tolist()
