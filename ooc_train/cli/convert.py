@@ -1,6 +1,7 @@
 """``ooc-convert``: labelled text to one HDF5 file of features."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
     if report["empty_rows"]:
         say(options, f"{report['empty_rows']:,} rows have no word of two letters; kept, all zeros")
     return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

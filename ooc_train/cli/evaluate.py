@@ -1,6 +1,7 @@
 """``ooc-evaluate``: how well a run does on a split."""
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,3 +86,7 @@ def _matrix_lines(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> 
         f"{label:>{width}}" + "".join(f"  {cell:>{width}}" for cell in row)
         for label, row in zip(labels, cells, strict=True)
     ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

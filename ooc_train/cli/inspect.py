@@ -1,6 +1,7 @@
 """``ooc-inspect``: what is in a converted file."""
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,3 +87,7 @@ def _source_lines(provenance: dict[str, Any]) -> list[str]:
         f"{provenance['replaced_rows']:,} rows with invalid UTF-8, "
         f"{provenance['empty_rows']:,} without a word"
     ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -78,3 +78,7 @@ def _output(path: Path | None, force: bool) -> Iterator[TextIO]:
         raise OutputError(f"{path} could not be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

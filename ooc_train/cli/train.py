@@ -1,6 +1,7 @@
 """``ooc-train``: a converted file to a run folder with a trained model."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         f"{megabytes(report['peak_anon_bytes'])} of memory)",
     )
     return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

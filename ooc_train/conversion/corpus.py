@@ -66,16 +66,15 @@ class Corpus:
         for split, files in self.sources.items():
             for source in files:
                 for block in self._source_blocks(split, source, first_row):
-                    yield block
                     first_row += len(block.rows)
                     counts[split] += len(block.rows)
+                    if self._read_once and counts[split] > self.n_rows[split]:
+                        raise _changed()
+                    yield block
             if counts[split] == 0:
                 raise InputError(f"{_names(files)}: no row can be used for the {split} split")
         if self._read_once and counts != self.n_rows:
-            raise InputError(
-                "the input changed while it was being read; run the conversion again when nothing "
-                "writes to it"
-            )
+            raise _changed()
         self.n_rows = counts
         self._read_once = True
 
@@ -136,6 +135,13 @@ def _readable(source: Source, pieces: Iterator[Rows | Reject]) -> Iterator[Rows 
         yield from pieces
     except (OSError, EOFError) as error:  # gzip raises both for damaged and cut files
         raise InputError(f"{source.path} cannot be read to its end: {error}") from error
+
+
+def _changed() -> InputError:
+    return InputError(
+        "the input changed while it was being read; run the conversion again when nothing writes "
+        "to it"
+    )
 
 
 def _names(files: Sequence[Source]) -> str:

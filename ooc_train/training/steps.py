@@ -99,6 +99,6 @@ def _signature(model: keras.Model) -> tuple[tf.TypeSpec, tf.TypeSpec]:
 def _loss_of(model: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Mean cross-entropy of ``(n,)`` labels and the model's outputs."""
     if model.output_shape[-1] > 1:
-        return keras.losses.SparseCategoricalCrossentropy()  # type: ignore[no-any-return]
+        return keras.losses.SparseCategoricalCrossentropy()
     binary = keras.losses.BinaryCrossentropy()
     return lambda labels, output: binary(labels[:, tf.newaxis], output)

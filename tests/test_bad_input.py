@@ -1,0 +1,276 @@
+"""Input that cannot be used: what happens, what the message says, and what is left behind."""
+
+import csv
+import errno
+import gzip
+import os
+
+import pytest
+
+import ooc_train
+from ooc_train.conversion import spill
+from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
+from tests.corpora import random_rows, read_split, write_rows
+
+GOOD = "".join(f'"{1 + i % 2}","a title","some words of text number {i % 7}"\n' for i in range(40))
+
+
+def convert(tmp_path, content, **options):
+    """Convert ``content`` (text or bytes) written to ``train.csv``."""
+    source = tmp_path / "train.csv"
+    source.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return ooc_train.convert(source, tmp_path / "o.h5", **{"validation_fraction": 0, **options})
+
+
+def rejected(tmp_path):
+    with (tmp_path / "o.h5.rejected.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "train.csv is empty"),
+        ("\n\n", "train.csv is empty"),
+        ("class,title,body\n" + GOOD, r"train.csv, line 1 looks like a header \('class', 'title'"),
+        ("kind,title,body\n" + GOOD, "line 1 looks like a header .* say --header, or name"),
+        ('"1","a","some words"\n' * 5, "all rows have the label '1'; training takes at least two"),
+        ('"1","a","b"\n"2","c","d"\n' * 5, "no term occurs in 2 rows or more"),
+        ("a line\nof text\n", "the row has one column; a class and at least one text"),
+    ],
+)
+def test_files_that_cannot_be_used_at_all(tmp_path, content, message):
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path, content)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ('"1","no body"\n', "found 2 columns, expected 3"),
+        ('"1","a","b","c"\n', "found 4 columns, expected 3"),
+        ('"1","a "stray" quote","b"\n', "text follows a closing quote"),
+        ('"1","a","never closed\n', "text follows a closing quote"),
+        ('"1","a","nul \0 byte"\n', "the row contains a NUL byte"),
+        ('"","a","no label"\n', "no label"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_written_down(tmp_path, bad, reason):
+    report = convert(tmp_path, GOOD + bad + GOOD)
+    assert report["rows"] == 80
+    assert report["rejected_rows"] == 1
+    (row,) = rejected(tmp_path)
+    assert row["file"].endswith("train.csv")
+    assert row["line"] == "41"
+    assert row["reason"].startswith(reason)
+    assert row["row"].strip()
+
+
+def test_a_label_unseen_in_training_is_rejected_with_its_line(tmp_path):
+    test = write_rows(tmp_path / "test.csv", [*random_rows(3, n_classes=2), ("7", "x", "y")])
+    report = convert(tmp_path, GOOD, test=[test])
+    assert (report["test_rows"], report["rejected_rows"]) == (3, 1)
+    (row,) = rejected(tmp_path)
+    assert row["reason"] == "label '7' does not occur in the train rows"
+    assert (row["file"], row["line"]) == (str(test), "4")
+    assert read_split(tmp_path / "o.h5", "test")[0].shape[0] == 3
+
+
+def test_too_many_rejects_stop_the_conversion(tmp_path):
+    content = GOOD + '"1","x"\n' * 101
+    message = r"more than 100 rows cannot be used, such as .*line 41: found 2.*--max-rejects"
+    with pytest.raises(InputError, match=message):
+        convert(tmp_path, content)
+    assert len(rejected(tmp_path)) == 101
+    assert not (tmp_path / "o.h5").exists()
+    assert convert(tmp_path, content, max_rejects=101)["rejected_rows"] == 101
+
+
+def test_no_usable_test_row_is_an_error(tmp_path):
+    test = write_rows(tmp_path / "test.csv", [("7", "x", "y")])
+    with pytest.raises(InputError, match="test.csv: no row can be used for the test split"):
+        convert(tmp_path, GOOD, test=[test])
+
+
+def test_a_reject_file_of_an_earlier_run_does_not_stay(tmp_path):
+    (tmp_path / "o.h5.rejected.csv").write_text("old")
+    convert(tmp_path, GOOD)
+    assert not (tmp_path / "o.h5.rejected.csv").exists()
+
+
+def test_invalid_utf8_is_replaced_and_counted(tmp_path):
+    content = GOOD.encode() + b'"1","caf\xe9 caf\xe9","ok"\n' * 2
+    report = convert(tmp_path, content)
+    assert report["replaced_rows"] == 2
+    assert report["rejected_rows"] == 0
+
+
+def test_texts_without_a_word_are_kept_as_zeros_and_counted(tmp_path):
+    report = convert(tmp_path, GOOD + '"1","",""\n"2","!","a b"\n')
+    assert report["empty_rows"] == 2
+    assert report["rows"] == 42
+    assert (read_split(tmp_path / "o.h5", "train")[0].getnnz(axis=1) == 0).sum() == 2
+
+
+def test_a_class_of_one_row_stays_unless_validation_takes_it(tmp_path):
+    content = GOOD + '"3","alone","some words"\n'
+    assert convert(tmp_path, content)["classes"] == ["1", "2", "3"]
+    for seed in range(200):
+        try:
+            convert(tmp_path, content, validation_fraction=0.5, seed=seed, force=True)
+        except InputError as error:
+            assert "the validation split took every row of '3'" in str(error)
+            assert "--validation-fraction 0" in str(error)
+            return
+    raise AssertionError("with no seed the only row was drawn")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"text": ["review"], "label": "stars"}, InputError,
+         "line 1: there is no column 'stars'; the columns are 'label', 'text'"),
+        ({"text": ["review"]}, InputError, "no column 'review'; the columns are 'label', 'text'"),
+        ({"text": ["5"]}, InputError, "there is no column 5; the row has 2 columns"),
+        ({"label": "text", "text": ["text"]}, OptionError, "must name different columns"),
+    ],
+)  # fmt: skip
+def test_columns_that_do_not_exist(tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        convert(tmp_path, "label,text\n1,some words\n2,some words\n", **options)
+
+
+def test_a_header_alone(tmp_path):
+    with pytest.raises(InputError, match="holds a header and no rows"):
+        convert(tmp_path, "label,text\n", header=True)
+
+
+def test_missing_files_and_folders(tmp_path):
+    with pytest.raises(InputError, match=r"gone.csv does not exist; check the path"):
+        ooc_train.convert(tmp_path / "gone.csv", tmp_path / "o.h5")
+    with pytest.raises(InputError, match="is a folder"):
+        ooc_train.convert(tmp_path, tmp_path / "o.h5")
+
+
+def test_damaged_gzip(tmp_path):
+    whole = gzip.compress(random_text().encode())
+    for damaged in (whole[: len(whole) // 2], whole[:-2000] + b"x" * 2000):
+        source = tmp_path / "train.csv.gz"
+        source.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"train.csv.gz cannot be (read to its end|decompre)"):
+            ooc_train.convert(source, tmp_path / "o.h5")
+        assert not (tmp_path / "o.h5").exists()
+
+
+def random_text():
+    return "".join(",".join(row) + "\n" for row in random_rows(4000))
+
+
+def test_an_output_that_exists_is_kept_without_force(tmp_path):
+    (tmp_path / "o.h5").write_text("precious")
+    with pytest.raises(OutputError, match="o.h5 exists; give --force to overwrite it"):
+        convert(tmp_path, GOOD)
+    assert (tmp_path / "o.h5").read_text() == "precious"
+    assert convert(tmp_path, GOOD, force=True)["rows"] == 40
+
+
+def test_outputs_that_cannot_be_written(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(20))
+    with pytest.raises(OutputError, match="the output's folder, does not exist"):
+        ooc_train.convert(source, tmp_path / "none" / "o.h5")
+    with pytest.raises(OutputError, match="is a folder; name the file to write"):
+        ooc_train.convert(source, tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(20))
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(OutputError, match="cannot be written to"):
+        ooc_train.convert(source, closed / "o.h5")
+
+
+def test_a_failed_conversion_keeps_the_file_it_was_to_replace(tmp_path):
+    convert(tmp_path, GOOD)
+    before = (tmp_path / "o.h5").read_bytes()
+    with pytest.raises(InputError):
+        convert(tmp_path, GOOD + '"1","x"\n', force=True, max_rejects=0)
+    assert (tmp_path / "o.h5").read_bytes() == before
+
+
+def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spill.os, "pwrite", full)
+    with pytest.raises(OutputError, match="the disk is full: .*o.h5 was not written; free some"):
+        convert(tmp_path, GOOD)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
+
+
+def test_an_interrupt_leaves_nothing_behind(tmp_path):
+    class Interrupt:
+        def start(self, phase, total, unit):
+            if phase == "writing":
+                raise KeyboardInterrupt
+
+        def advance(self, amount):
+            pass
+
+    source = write_rows(tmp_path / "train.csv", random_rows(100))
+    with pytest.raises(KeyboardInterrupt):
+        ooc_train.convert(source, tmp_path / "o.h5", progress=Interrupt())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
+
+
+def test_input_that_changes_between_the_two_readings(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(100))
+
+    class Appender:
+        def start(self, phase, total, unit):
+            if phase == "transforming":
+                with source.open("a") as file:
+                    file.write('"1","one","more row"\n')
+
+        def advance(self, amount):
+            pass
+
+        def finish(self):
+            pass
+
+    with pytest.raises(InputError, match="the input changed while it was being read"):
+        ooc_train.convert(source, tmp_path / "o.h5", progress=Appender())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"validation_fraction": 1.0}, OptionError, r"--validation-fraction 1.0 is not in \[0, 1\)"),
+        ({"validation_fraction": 0.1, "validation": ["v.csv"]}, OptionError, "exclude each other"),
+        ({"features": "pixels"}, OptionError, "--features pixels is not known"),
+        ({"seed": -1}, OptionError, "--seed -1 is negative"),
+        ({"max_rejects": -1}, OptionError, "--max-rejects -1 is negative"),
+        ({"memory_bytes": 10_000_000}, BudgetError, r"10 MB is too small.* give --memory \d+MB"),
+        ({"temp_dir": "nowhere"}, OptionError, "nowhere is not a folder"),
+        ({"temp_dir": "/dev/shm"}, OptionError, "lies in memory, which temporary files are meant"),
+    ],
+)
+def test_options_out_of_range(tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        convert(tmp_path, GOOD, **options)
+
+
+def test_names_of_classes(tmp_path):
+    names = tmp_path / "classes.txt"
+    names.write_text("first\nsecond\n")
+    convert(tmp_path, GOOD)
+    with ooc_train.open(tmp_path / "o.h5") as store:
+        assert store.class_labels == ["1", "2"]
+        assert store.class_names == ["first", "second"]
+    names.write_text("first\n")
+    with pytest.raises(InputError, match=r"names 1 classes, .* no line for label '2'"):
+        convert(tmp_path, GOOD, force=True)
+    with pytest.raises(InputError, match="the classes' names, cannot be read"):
+        convert(tmp_path, GOOD, force=True, classes=tmp_path / "none.txt")

@@ -1,0 +1,179 @@
+"""The commands: help, exit status, messages, reports, and what they do not load."""
+
+import importlib
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ooc_train import __version__
+from ooc_train.cli import common
+from ooc_train.cli.common import Command
+from ooc_train.errors import InputError, OptionError
+from tests.corpora import random_rows, write_rows
+
+COMMANDS = ("convert", "train", "evaluate", "predict", "inspect")
+README = Path(__file__).parents[1] / "README.md"
+
+
+def main_of(command):
+    return importlib.import_module(f"ooc_train.cli.{command}").main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_with_an_example_and_stands_in_the_readme(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main_of(command)(["--help"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert re.search(rf"example:\n  .*ooc-{command} ", text)
+    for option in ("--report", "--quiet", "--debug", "--version"):
+        assert option in text
+    assert f"ooc-{command}" in README.read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_version(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main_of(command)(["--version"])
+    assert exit_.value.code == 0
+    assert capsys.readouterr().out == f"ooc-{command} {__version__}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_wrong_command_line_is_status_2(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main_of(command)(["--no-such-option"])
+    assert exit_.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def run_raising(error, *arguments):
+    def work(_):
+        raise error
+
+    return Command("ooc-test", "", "").run(work, arguments)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (InputError("data.csv, line 3: bad"), 1, "ooc-test: data.csv, line 3: bad\n"),
+        (OptionError("--seed is bad"), 2, "ooc-test: --seed is bad\n"),
+        (KeyboardInterrupt(), 130, "ooc-test: interrupted; nothing was left half written\n"),
+        (ZeroDivisionError("oops"), 1, "ooc-test: ZeroDivisionError: oops (run again with"),
+    ],
+)
+def test_errors_become_one_sentence_and_a_status(error, status, message, capsys):
+    assert run_raising(error) == status
+    captured = capsys.readouterr()
+    assert captured.err.startswith(message)
+    assert "Traceback" not in captured.err
+    assert not captured.out
+    with pytest.raises(type(error)):
+        run_raising(error, "--debug")
+
+
+def test_a_report_that_cannot_be_written_is_found_before_the_work(tmp_path, capsys):
+    worked = []
+    status = Command("ooc-test", "", "").run(
+        lambda _: worked.append(1) or {}, ["--report", str(tmp_path / "none" / "r.json")]
+    )
+    assert status == 1
+    assert not worked
+    assert "the report, cannot be written" in capsys.readouterr().err
+
+
+def test_sizes_on_the_command_line(capsys):
+    command = Command("ooc-test", "", "")
+    command.add("--memory", type=common.size_argument)
+    assert command.parser.parse_args(["--memory", "512MB"]).memory == 512_000_000
+    assert command.parser.parse_args(["--memory", "1.5 GiB"]).memory == 1_610_612_736
+    with pytest.raises(SystemExit):
+        command.parser.parse_args(["--memory", "lots"])
+    assert "'lots' is not a size; write a number and a unit" in capsys.readouterr().err
+
+
+@pytest.fixture
+def converted(tmp_path, capsys):
+    train = write_rows(tmp_path / "train.csv", random_rows(200))
+    test = write_rows(tmp_path / "test.csv", random_rows(50, seed=1))
+    output, report = tmp_path / "o.h5", tmp_path / "r.json"
+    arguments = [str(train), "--test", str(test), "-o", str(output), "--report", str(report)]
+    assert main_of("convert")(arguments) == 0
+    return output, json.loads(report.read_text()), capsys.readouterr()
+
+
+def test_convert_reports_what_scripts_rely_on(converted):
+    _, report, captured = converted
+    assert (report["rows"], report["test_rows"], report["validation_rows"]) == (180, 50, 20)
+    assert (report["rejected_rows"], report["replaced_rows"]) == (0, 0)
+    assert report["classes"] == ["1", "2", "3"]
+    assert (report["features"], report["n_features"] > 10) == ("ngram", True)
+    assert 0 < report["seconds"] < 600
+    assert 10**7 < report["peak_anon_bytes"] <= report["peak_rss_bytes"]
+    assert "180 train, 20 validation and 50 test rows of 3 classes" in captured.out
+
+
+def test_quiet_prints_nothing(tmp_path, capsys):
+    train = write_rows(tmp_path / "train.csv", random_rows(50))
+    assert main_of("convert")([str(train), "-o", str(tmp_path / "o.h5"), "--quiet"]) == 0
+    assert main_of("inspect")([str(tmp_path / "o.h5"), "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_inspect_shows_what_is_in_the_file(converted, capsys, tmp_path):
+    output, _, _ = converted
+    assert main_of("inspect")([str(output), "--report", str(tmp_path / "i.json")]) == 0
+    text = capsys.readouterr().out
+    report = json.loads((tmp_path / "i.json").read_text())
+    assert re.search(r"train +180 ", text)
+    assert sum(report["splits"]["test"]["class_counts"]) == 50
+    assert report["provenance"]["sources"]["train"][0]["name"] == "train.csv"
+    assert str(tmp_path) not in json.dumps(report["provenance"])
+
+
+HEAVY = ("tensorflow", "keras", "numba", "pandas", "sklearn", "scipy")
+
+
+def loaded_by(code):
+    """Which heavy modules a fresh interpreter has loaded after ``code``."""
+    listing = f"import sys; {code}; print([m for m in {HEAVY} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def test_import_and_inspect_load_nothing_heavy(converted):
+    output, _, _ = converted
+    assert loaded_by("import ooc_train") == "[]"
+    inspect = f"from ooc_train.cli.inspect import main; main(['{output}'])"
+    assert loaded_by(inspect) == "[]"
+    # The check can fail: this loads one of them.
+    assert "'numba'" in loaded_by("import ooc_train; ooc_train.convert")
+
+
+def test_the_facade_has_what_it_says():
+    import ooc_train
+
+    assert sorted(ooc_train.__all__) == [
+        "convert", "evaluate", "inspect", "load", "open", "predict", "train",
+    ]  # fmt: skip
+    for name in ooc_train.__all__:
+        assert callable(getattr(ooc_train, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = ooc_train.nothing
+
+
+def test_bars_appear_only_on_standard_error(capsys):
+    bars = common.Bars()
+    bars.start("reading", 10, "row")
+    bars.advance(10)
+    bars.show("loss 1")
+    bars.message("kept")
+    bars.finish()
+    captured = capsys.readouterr()
+    assert not captured.out
+    assert "kept" in captured.err
