@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,10 @@ class _Conversion:
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:
+            self._progress.start("compiling", None, "")
+            with _disk_errors(self._output, self._temp_dir):
+                _compile_kernels(self._temp_dir)
+            self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(budget, measure().anon_bytes or 0)
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
@@ -242,6 +247,33 @@ class _Conversion:
         return self._output.with_name(self._output.name + ".rejected.csv")
 
 
+def _compile_kernels(temp_dir: Path) -> None:
+    """Convert a few rows, so that what compiling takes is known before memory is divided.
+
+    The first conversion after an installation compiles for some 10 seconds; later ones load the
+    result from Numba's cache.
+    """
+    rows = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in ("word", "Wört"))
+    plan = MemoryPlan(n_workers=1, block_bytes=2**12, table_bytes=2**16, bucket_bytes=2**12)
+    with (
+        tempfile.TemporaryDirectory(prefix=".ooc-", dir=temp_dir) as name,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        folder = Path(name)
+        (folder / "rows.csv").write_text(rows, "utf-8")
+        source = find_source(folder / "rows.csv", LayoutOptions())
+        corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
+        with fmt.create_file(str(folder / "rows.h5")) as file:
+            write_ngrams(
+                file,
+                corpus,
+                NgramParameters(),
+                Resources(plan, pool, folder, Silent()),
+                validation_fraction=0.25,
+                seed=0,
+            )
+
+
 class _Stopwatch:
     """Passes progress on, and keeps the seconds of each phase."""
 
@@ -249,7 +281,7 @@ class _Stopwatch:
         self._inner = inner
         self._began = time.perf_counter()
         self.phases: dict[str, float] = {}
-        self._phase, self._phase_began = "preparing", self._began
+        self._phase, self._phase_began = "checking", self._began
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
         self._end_phase(phase)
