@@ -77,7 +77,8 @@ UInt8Array = npt.NDArray[np.uint8]
 
 def create_file(path: str) -> h5py.File:
     """A new HDF5 file at ``path`` whose bytes depend on its content alone."""
-    return h5py.File(path, "w", libver=("v110", "v110"), track_order=True)
+    # Later versions of the library's own format put the time into every group's header.
+    return h5py.File(path, "w", libver=("earliest", "v110"))
 
 
 def create_dataset(
