@@ -13,10 +13,10 @@ from sklearn.feature_selection import f_classif
 from ooc_train import format as file_format
 from ooc_train.conversion.selection import round_scores
 
-WORDS = [
-    *"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho".split(),
-    *"Straße ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case".split(),
-]
+WORDS = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
+    "Straße ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case"
+).split()
 
 
 def random_rows(n_rows, *, n_classes=3, seed=0, n_words=12):

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from files import Toy, write_file, write_toy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
@@ -12,6 +11,7 @@ from hypothesis.extra import numpy as numpy_strategies
 from ooc_train.errors import OptionError
 from ooc_train.rows import Batch, SparseRows, concatenate
 from ooc_train.store import open as open_store
+from tests.files import Toy, write_file, write_toy
 
 N_ROWS, N_CLASSES, N_COLUMNS = 700, 5, 7
 

@@ -142,7 +142,9 @@ HEAVY = ("tensorflow", "keras", "numba", "pandas", "sklearn", "scipy")
 def loaded_by(code):
     """Which heavy modules a fresh interpreter has loaded after ``code``."""
     listing = f"import sys; {code}; print([m for m in {HEAVY} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", listing], capture_output=True, text=True, check=True
+    )
     return done.stdout.splitlines()[-1]
 
 

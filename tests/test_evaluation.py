@@ -6,7 +6,6 @@ import json
 import h5py
 import numpy as np
 import pytest
-from files import Toy, write_toy
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 import ooc_train.training.evaluation
@@ -16,9 +15,9 @@ from ooc_train.store import open as open_store
 from ooc_train.training import evaluate, open_run, train
 from ooc_train.training.evaluation import class_scores
 from ooc_train.training.feeding import predict_rows
+from tests.files import Toy, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 def write(path, n_classes=2, **n_rows):

@@ -35,9 +35,7 @@ def test_every_split_equals_scikit_learn(tmp_path, fraction):
     rows, test_rows = random_rows(300), random_rows(90, seed=1)
     train = write_rows(tmp_path / "train.csv", rows)
     test = write_rows(tmp_path / "test.csv", test_rows)
-    report = ooc_train.convert(
-        train, tmp_path / "o.h5", test=[test], validation_fraction=fraction
-    )
+    report = ooc_train.convert(train, tmp_path / "o.h5", test=[test], validation_fraction=fraction)
     kept, drawn = train_order(len(rows), fraction)
     assert len(drawn) == round(fraction * 300)
     oracle = Oracle([text_of(rows[i]) for i in kept], [rows[i][0] for i in kept])
@@ -149,7 +147,9 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     assert read_terms(tmp_path / "weak.h5") == read_terms(tmp_path / "full.h5")
     for split in ("train", "validation"):
         assert_same(
-            read_split(tmp_path / "weak.h5", split)[0], read_split(tmp_path / "full.h5", split)[0], 0
+            read_split(tmp_path / "weak.h5", split)[0],
+            read_split(tmp_path / "full.h5", split)[0],
+            0,
         )
 
 

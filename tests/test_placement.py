@@ -23,7 +23,11 @@ def places(source_rows, fraction, seed, block_rows):
 
 
 @given(
-    st.integers(1, 60), st.integers(0, 20), st.floats(0, 0.99), st.integers(0, 9), st.integers(1, 70)
+    st.integers(1, 60),
+    st.integers(0, 20),
+    st.floats(0, 0.99),
+    st.integers(0, 9),
+    st.integers(1, 70),
 )
 def test_every_row_has_one_place(n_train, n_test, fraction, seed, block_rows):
     sources = {"train": n_train, "test": n_test}

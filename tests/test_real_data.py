@@ -1,4 +1,4 @@
-"""Real data, end to end: features equal to scikit-learn's, and the accuracies of the guide's model."""
+"""Real data, end to end: features equal to scikit-learn's, and the guide's accuracies."""
 
 import csv
 import io

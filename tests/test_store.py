@@ -8,12 +8,12 @@ import sys
 import h5py
 import numpy as np
 import pytest
-from files import Toy, write_toy
 
 import ooc_train.rows
 import ooc_train.store
 from ooc_train.errors import FormatError, InputError
 from ooc_train.store import open as open_store
+from tests.files import Toy, write_toy
 
 TOY = Toy(n_classes=3)
 
@@ -86,6 +86,16 @@ def test_the_file_is_closed_afterwards(path):
     assert not store.file
     with h5py.File(path, "r+"):
         pass
+
+
+def test_a_refused_file_is_closed(path):
+    with h5py.File(path, "r+") as file:
+        del file["classes"]
+    with pytest.raises(FormatError) as caught, open_store(path):
+        pass
+    with h5py.File(path, "r+"):
+        pass
+    del caught  # which kept alive what had opened the file
 
 
 def test_unknown_split(path):

@@ -19,14 +19,13 @@ def sparse_tensor(rows: SparseRows) -> tf.SparseTensor:
     return tf.SparseTensor(coordinates, rows.values, (len(rows), rows.n_columns))
 
 
-def dropout(features: tf.SparseTensor, *, rate: float, seed: tf.Tensor) -> tf.SparseTensor:
-    """Stored values set to 0 with probability ``rate``, the others scaled by ``1 / (1 - rate)``.
+def dropout(values: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
+    """``values`` set to 0 with probability ``rate``, the others scaled by ``1 / (1 - rate)``.
 
     ``seed`` is ``(2,)`` integers: the same seed drops the same values.
     """
-    kept = tf.random.stateless_uniform(tf.shape(features.values), seed) >= rate
-    values = tf.where(kept, features.values / (1 - rate), 0)
-    return features.with_values(values)
+    kept = tf.random.stateless_uniform(tf.shape(values), seed) >= rate
+    return tf.where(kept, values / (1 - rate), 0)
 
 
 def forward(
@@ -34,20 +33,26 @@ def forward(
 ) -> tf.Tensor:
     """What ``model`` makes of the dense form of ``features``: ``(n, n_outputs) float32``.
 
-    With a ``dropout_seed``, of ``(2,)`` integers, as in training; otherwise as in inference.
+    With a ``dropout_seed``, of ``(2,)`` integers, as in training; otherwise as in inference.  What
+    is dropped is a function of that seed alone, not of a generator's state: nothing to save.
     """
     training = dropout_seed is not None
-    layers = list(model.layers)
-    while isinstance(layers[0], keras.layers.Dropout):
-        layer = layers.pop(0)
-        if training:
-            features = dropout(features, rate=layer.rate, seed=dropout_seed)
-    first = layers.pop(0)
-    dense = tf.sparse.sparse_dense_matmul(features, first.kernel) + first.bias
-    dense = first.activation(dense)
-    for layer in layers:
-        dense = layer(dense, training=training)
-    return dense
+    hidden: tf.Tensor | None = None
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dropout):
+            if training:
+                seed = tf.random.experimental.stateless_fold_in(dropout_seed, number)
+                if hidden is None:
+                    values = dropout(features.values, rate=layer.rate, seed=seed)
+                    features = features.with_values(values)
+                else:
+                    hidden = dropout(hidden, rate=layer.rate, seed=seed)
+        elif hidden is None:
+            hidden = tf.sparse.sparse_dense_matmul(features, layer.kernel) + layer.bias
+            hidden = layer.activation(hidden)
+        else:
+            hidden = layer(hidden, training=training)
+    return hidden
 
 
 def class_probabilities(output: tf.Tensor) -> tf.Tensor:

@@ -78,13 +78,12 @@ def _train_into(
     """Train and write all but the report; the report, without what the whole call took."""
     progress.start("loading TensorFlow", None, "")
     # Only here, when all that can be checked without it has been: it takes 5 seconds.
-    from ooc_train.training.backend import keras  # noqa: PLC0415
     from ooc_train.training.loop import Loop  # noqa: PLC0415
     from ooc_train.training.models import BUILDERS  # noqa: PLC0415
     from ooc_train.training.steps import Trainer  # noqa: PLC0415
 
-    keras.utils.set_random_seed(options.seed)
-    model = BUILDERS[MODELS[options.model]](store.n_columns, store.n_classes)
+    build = BUILDERS[MODELS[options.model]]
+    model = build(store.n_columns, store.n_classes, seed=options.seed)
     trainer = Trainer(model, learning_rate=options.learning_rate, seed=options.seed)
     baseline = measure()
     run_folder.write_json(folder / run_folder.SETTINGS, _settings(store, options))
