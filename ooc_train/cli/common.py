@@ -129,15 +129,18 @@ class Bars:
 
     def advance(self, amount: int) -> None:
         """Move the bar."""
-        self._bar.update(amount)
+        if self._bar is not None:
+            self._bar.update(amount)
 
     def show(self, text: str) -> None:
         """Put figures beside the bar."""
-        self._bar.set_postfix_str(text, refresh=False)
+        if self._bar is not None:
+            self._bar.set_postfix_str(text, refresh=False)
 
     def message(self, text: str) -> None:
-        """Print a line above the bar."""
-        tqdm.write(text, file=sys.stderr)
+        """Print a line in place of the bar, which has come to its end."""
+        self.finish()
+        print(text, file=sys.stderr)
 
     def finish(self) -> None:
         """Take the bar away."""
