@@ -1,5 +1,6 @@
 """How the library tells what it is doing, without printing: the caller passes an object in."""
 
+import time
 from typing import Protocol
 
 
@@ -39,3 +40,44 @@ class Silent:
 
     def finish(self) -> None:
         """Show nothing."""
+
+
+class Stopwatch:
+    """Passes progress on, and keeps the seconds of each phase."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+        self._began = time.perf_counter()
+        self.phases: dict[str, float] = {}
+        self._phase, self._phase_began = "checking", self._began
+
+    def start(self, phase: str, total: int | None, unit: str) -> None:
+        """Begin another phase."""
+        self._end_phase(phase)
+        self._inner.start(phase, total, unit)
+
+    def advance(self, amount: int) -> None:
+        """Pass it on."""
+        self._inner.advance(amount)
+
+    def show(self, text: str) -> None:
+        """Pass it on."""
+        self._inner.show(text)
+
+    def message(self, text: str) -> None:
+        """Pass it on."""
+        self._inner.message(text)
+
+    def finish(self) -> None:
+        """End the last phase."""
+        self._end_phase("finishing")
+        self._inner.finish()
+
+    def seconds(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self._began
+
+    def _end_phase(self, following: str) -> None:
+        now = time.perf_counter()
+        self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self._phase_began
+        self._phase, self._phase_began = following, now

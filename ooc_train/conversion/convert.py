@@ -3,7 +3,6 @@
 import errno
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from ooc_train.conversion.sources import LayoutOptions, Source, find_source
 from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress, Silent, Stopwatch
 
 DEFAULT_VALIDATION_FRACTION = 0.1
 DEFAULT_MAX_REJECTS = 100
@@ -108,7 +107,7 @@ class _Conversion:
     ) -> None:
         self._options = options
         self._output = output
-        self._progress = _Stopwatch(progress or Silent())
+        self._progress = Stopwatch(progress or Silent())
         _check_output(output, options.force)
         self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
         check_temp_dir(self._temp_dir)
@@ -272,42 +271,6 @@ def _compile_kernels(temp_dir: Path) -> None:
                 validation_fraction=0.25,
                 seed=0,
             )
-
-
-class _Stopwatch:
-    """Passes progress on, and keeps the seconds of each phase."""
-
-    def __init__(self, inner: Progress) -> None:
-        self._inner = inner
-        self._began = time.perf_counter()
-        self.phases: dict[str, float] = {}
-        self._phase, self._phase_began = "checking", self._began
-
-    def start(self, phase: str, total: int | None, unit: str) -> None:
-        self._end_phase(phase)
-        self._inner.start(phase, total, unit)
-
-    def advance(self, amount: int) -> None:
-        self._inner.advance(amount)
-
-    def show(self, text: str) -> None:
-        self._inner.show(text)
-
-    def message(self, text: str) -> None:
-        self._inner.message(text)
-
-    def finish(self) -> None:
-        self._end_phase("finishing")
-        self._inner.finish()
-
-    def seconds(self) -> float:
-        """Seconds since the beginning."""
-        return time.perf_counter() - self._began
-
-    def _end_phase(self, following: str) -> None:
-        now = time.perf_counter()
-        self.phases[self._phase] = self.phases.get(self._phase, 0.0) + now - self._phase_began
-        self._phase, self._phase_began = following, now
 
 
 def _check_output(output: Path, force: bool) -> None:

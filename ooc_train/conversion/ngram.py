@@ -13,7 +13,6 @@ The result equals ``TfidfVectorizer`` and ``SelectKBest`` of scikit-learn on the
 memory, whatever the budget and the number of threads.
 """
 
-import queue
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -25,26 +24,16 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.conversion.corpus import Block, Corpus
+from ooc_train.conversion.fitting import Fit, KeptTerms, count_classes
 from ooc_train.conversion.folding import fold
-from ooc_train.conversion.grams import N_PARTITIONS, extract_grams, locate_grams, partition_records
+from ooc_train.conversion.grams import extract_grams, locate_grams, partition_records
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.selection import BestTerms, Scored, f_scores, select_terms
+from ooc_train.conversion.selection import Scored, select_terms
 from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
 from ooc_train.conversion.spill import Column, Spill, row_array
-from ooc_train.conversion.statistics import (
-    HashRange,
-    Kept,
-    SquaredNorms,
-    TableTooLarge,
-    add_squared_norms,
-    class_sums,
-    divided,
-    inverse_document_frequency,
-    kept_terms,
-    write_inverse_norms,
-)
+from ooc_train.conversion.statistics import inverse_document_frequency
 from ooc_train.conversion.terms import HashCollision, TermIndex, TermStrings
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.errors import InputError
@@ -84,8 +73,7 @@ class _Fitted(NamedTuple):
     """Statistics of the train rows: kept terms, all rows' norms, and the best terms."""
 
     n_documents: int
-    kept_hashes: Column
-    kept_df: Column
+    kept: KeptTerms
     inverse_norms: Floats
     candidates: Scored
 
@@ -135,8 +123,7 @@ class _NgramConversion:
     def run(self, file: h5py.File, validation_fraction: float, seed: int) -> NgramReport:
         indexed = self._index()
         placement = Placement(self._corpus.n_rows, validation_fraction, seed)
-        fit_classes = self._fit_classes(indexed, placement)
-        fitted = self._fit(indexed, fit_classes)
+        fitted = self._fit(indexed, placement)
         shuffles, strings = self._transform(indexed, fitted, placement)
         self._write(file, indexed, fitted, shuffles, strings)
         return self.report
@@ -178,6 +165,26 @@ class _NgramConversion:
             )
         return _Indexed(spill, row_classes, classes)
 
+    # Steps 2 and 3
+
+    def _fit(self, indexed: _Indexed, placement: Placement) -> _Fitted:
+        """Document frequencies, norms and scores."""
+        fit_classes = self._fit_classes(indexed, placement)
+        counts = count_classes(fit_classes, len(indexed.classes))
+        if not counts.all():
+            lost = [indexed.classes[i] for i in np.flatnonzero(counts == 0)]
+            raise InputError(
+                f"the validation split took every row of {', '.join(map(repr, lost[:5]))}; use "
+                f"--validation-fraction 0, another --seed, or more rows of it"
+            )
+        self.report.split_rows = placement.n_rows
+        fit = Fit(indexed.spill, fit_classes, counts, self._resources, self._stack)
+        kept, inverse_norms = fit.count(self._parameters)
+        self.report.distinct_grams = kept.n_distinct
+        self.report.kept_terms = len(kept.hashes)
+        candidates = fit.score(kept, inverse_norms, self._parameters.top_k)
+        return _Fitted(fit.n_documents, kept, inverse_norms, candidates)
+
     def _fit_classes(self, indexed: _Indexed, placement: Placement) -> Classes:
         """Each row's class where the row belongs to the train split, else -1."""
         n_rows = len(indexed.row_classes)
@@ -188,110 +195,7 @@ class _NgramConversion:
             stop = min(start + 2**16, n_train)
             drawn = placement.drawn(start, stop - start)
             fit_classes[start:stop] = np.where(drawn, -1, indexed.row_classes[start:stop])
-        counts = _class_counts(fit_classes, len(indexed.classes))
-        if not counts.all():
-            lost = [indexed.classes[i] for i in np.flatnonzero(counts == 0)]
-            raise InputError(
-                f"the validation split took every row of {', '.join(map(repr, lost[:5]))}; use "
-                f"--validation-fraction 0, another --seed, or more rows of it"
-            )
-        self.report.split_rows = placement.n_rows
         return fit_classes
-
-    # Steps 2 and 3
-
-    def _fit(self, indexed: _Indexed, fit_classes: Classes) -> _Fitted:
-        """Document frequencies, norms and scores."""
-        temp_dir = self._resources.temp_dir
-        n_rows = len(indexed.row_classes)
-        counts = _class_counts(fit_classes, len(indexed.classes))
-        n_documents = int(counts.sum())
-        kept_hashes = self._stack.enter_context(Column(temp_dir, np.uint64))
-        kept_df = self._stack.enter_context(Column(temp_dir, np.uint32))
-        norms = [
-            SquaredNorms(
-                row_array(temp_dir, n_rows, np.uint64), row_array(temp_dir, n_rows, np.uint64)
-            )
-            for _ in range(self._resources.plan.n_workers)
-        ]
-        ranges: list[tuple[HashRange, int]] = []
-        self._resources.progress.start("counting", N_PARTITIONS, "part")
-        for found in self._count(indexed.spill, fit_classes, n_documents, norms):
-            for where, kept in found:
-                kept_hashes.append(kept.hashes)
-                kept_df.append(kept.df)
-                ranges.append((where, len(kept.hashes)))
-                self.report.distinct_grams += kept.n_distinct
-            self._resources.progress.advance(1)
-        self.report.kept_terms = len(kept_hashes)
-        if not len(kept_hashes):
-            raise InputError(
-                f"no term occurs in {self._parameters.min_df} rows or more of the train split; are "
-                f"the texts long enough, and does --text name the right columns?"
-            )
-        inverse_norms = row_array(temp_dir, n_rows, np.float64)
-        write_inverse_norms(norms, inverse_norms)
-        fitted = _Fitted(n_documents, kept_hashes, kept_df, inverse_norms, _NOTHING_SCORED)
-        return fitted._replace(
-            candidates=self._score(indexed.spill, fit_classes, counts, fitted, ranges)
-        )
-
-    def _count(
-        self,
-        spill: Spill,
-        fit_classes: Classes,
-        n_documents: int,
-        norms: list[SquaredNorms],
-    ) -> Iterator[list[tuple[HashRange, Kept]]]:
-        """The kept terms of each partition, in the order of their hashes."""
-        limits = (self._parameters.min_df, n_documents)
-        free: queue.SimpleQueue[SquaredNorms] = queue.SimpleQueue()
-        for one in norms:
-            free.put(one)
-
-        def count(where: HashRange) -> list[tuple[HashRange, Kept]]:
-            try:
-                kept = kept_terms(
-                    spill, where, fit_classes, limits, self._resources.plan.table_bytes
-                )
-            except TableTooLarge:
-                return [found for half in divided(where) for found in count(half)]
-            mine = free.get()
-            add_squared_norms(spill, where, kept, n_documents, mine)
-            free.put(mine)
-            return [(where, kept)]
-
-        ranges = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
-        return self._resources.in_order(count, ranges)
-
-    def _score(
-        self,
-        spill: Spill,
-        fit_classes: Classes,
-        class_counts: npt.NDArray[np.int64],
-        fitted: _Fitted,
-        ranges: Iterable[tuple[HashRange, int]],
-    ) -> Scored:
-        """The best kept terms and all that tie with the last of them."""
-        kept_hashes, kept_df = fitted.kept_hashes.mapped(), fitted.kept_df.mapped()
-        n_classes = len(class_counts)
-        group = max(1, self._resources.plan.table_bytes // (8 * (n_classes + 8)))
-
-        def score(part: tuple[HashRange, slice]) -> Scored:
-            where, terms = part
-            hashes, df = kept_hashes[terms].copy(), kept_df[terms].copy()
-            idf = inverse_document_frequency(df, fitted.n_documents)
-            sums, squares = class_sums(
-                spill, where, hashes, idf, fitted.inverse_norms, fit_classes, n_classes
-            )
-            return Scored(hashes, df, f_scores(sums, squares, class_counts))
-
-        best = BestTerms(self._parameters.top_k)
-        self._resources.progress.start("scoring", len(kept_hashes), "term")
-        for scored in self._resources.in_order(score, _groups(ranges, group)):
-            best.add(scored)
-            self._resources.progress.advance(len(scored.scores))
-        return best.candidates()
 
     # Step 4
 
@@ -381,7 +285,7 @@ class _NgramConversion:
             candidates.hashes[selected],
             candidates.df[selected],
         )
-        kept_hashes, kept_df = fitted.kept_hashes.mapped(), fitted.kept_df.mapped()
+        kept_hashes, kept_df = fitted.kept.hashes.mapped(), fitted.kept.df.mapped()
         pieces = (
             (kept_hashes[start : start + 2**20], kept_df[start : start + 2**20])
             for start in range(0, len(kept_hashes), 2**20)
@@ -404,9 +308,6 @@ class _NgramConversion:
             self._resources.progress.advance(n_rows)
 
 
-_NOTHING_SCORED = Scored(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0))
-
-
 def _sorted_classes(met: list[str]) -> tuple[Ints, list[str]]:
     """The rank of each class, and the classes by rank: as numbers if all are, else as strings."""
     all_integers = all(label.removeprefix("-").isdecimal() for label in met)
@@ -415,30 +316,6 @@ def _sorted_classes(met: list[str]) -> tuple[Ints, list[str]]:
     ranks = np.empty(len(met), np.int32)
     ranks[order] = np.arange(len(met))
     return ranks, [met[i] for i in order]
-
-
-def _groups(
-    ranges: Iterable[tuple[HashRange, int]], most: int
-) -> Iterator[tuple[HashRange, slice]]:
-    """Slices of the kept terms, each of at most ``most`` terms of one range."""
-    start = 0
-    for where, n_terms in ranges:
-        for first in range(0, n_terms, most):
-            yield where, slice(start + first, start + min(first + most, n_terms))
-        start += n_terms
-
-
-def _class_counts(fit_classes: Classes, n_classes: int) -> npt.NDArray[np.int64]:
-    counts = np.zeros(n_classes, np.int64)
-    _count_classes(fit_classes, counts)
-    return counts
-
-
-@kernel
-def _count_classes(fit_classes: Classes, counts: npt.NDArray[np.int64]) -> None:
-    for number in fit_classes:
-        if number >= 0:
-            counts[number] += 1
 
 
 @kernel

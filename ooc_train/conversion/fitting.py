@@ -1,0 +1,171 @@
+"""The fit: document frequencies, norms and scores of all n-grams, partitions in parallel.
+
+Here the kernels of `statistics` meet threads, temporary files and the memory plan.
+"""
+
+import queue
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.grams import N_PARTITIONS
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.selection import BestTerms, Scored, f_scores
+from ooc_train.conversion.spill import Column, Spill, row_array
+from ooc_train.conversion.statistics import (
+    HashRange,
+    Kept,
+    SquaredNorms,
+    TableTooLarge,
+    add_squared_norms,
+    class_sums,
+    divided,
+    inverse_document_frequency,
+    kept_terms,
+    write_inverse_norms,
+)
+from ooc_train.conversion.vectorizer import NgramParameters
+from ooc_train.errors import InputError
+
+Floats = npt.NDArray[np.float64]
+Classes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
+
+
+class KeptTerms(NamedTuple):
+    """All terms within the limits on their document frequency, in the order of their hashes.
+
+    ``ranges`` says how many of them each range of hashes has; ``n_distinct`` counts all n-grams of
+    the train rows, kept or not.
+    """
+
+    hashes: Column
+    df: Column
+    ranges: list[tuple[HashRange, int]]
+    n_distinct: int
+
+
+class Fit:
+    """The steps of a fit on spilled n-grams.
+
+    ``fit_classes`` (n_rows,) int32 is each row's class, or -1 where the row is not of the train
+    split.  Temporary files belong to ``stack``.
+    """
+
+    def __init__(
+        self,
+        spill: Spill,
+        fit_classes: Classes,
+        class_counts: Counts,
+        resources: Resources,
+        stack: ExitStack,
+    ) -> None:
+        self._spill = spill
+        self._fit_classes = fit_classes
+        self._class_counts = class_counts
+        self._resources = resources
+        self._stack = stack
+        self.n_documents = int(class_counts.sum())
+
+    def count(self, parameters: NgramParameters) -> tuple[KeptTerms, Floats]:
+        """The kept terms, and one over every row's norm, (n_rows,) float64 on disk."""
+        temp_dir, n_rows = self._resources.temp_dir, len(self._fit_classes)
+        hashes = self._stack.enter_context(Column(temp_dir, np.uint64))
+        df = self._stack.enter_context(Column(temp_dir, np.uint32))
+        norms = [
+            SquaredNorms(*(row_array(temp_dir, n_rows, np.uint64) for _ in SquaredNorms._fields))
+            for _ in range(self._resources.plan.n_workers)
+        ]
+        ranges: list[tuple[HashRange, int]] = []
+        n_distinct = 0
+        self._resources.progress.start("counting", N_PARTITIONS, "part")
+        for found in self._count_partitions(parameters.min_df, norms):
+            for where, kept in found:
+                hashes.append(kept.hashes)
+                df.append(kept.df)
+                ranges.append((where, len(kept.hashes)))
+                n_distinct += kept.n_distinct
+            self._resources.progress.advance(1)
+        if not len(hashes):
+            raise InputError(
+                f"no term occurs in {parameters.min_df} rows or more of the train split; are the "
+                f"texts long enough, and does --text name the right columns?"
+            )
+        inverse_norms = row_array(temp_dir, n_rows, np.float64)
+        write_inverse_norms(norms, inverse_norms)
+        return KeptTerms(hashes, df, ranges, n_distinct), inverse_norms
+
+    def _count_partitions(
+        self, min_df: int, norms: Iterable[SquaredNorms]
+    ) -> Iterator[list[tuple[HashRange, Kept]]]:
+        """The kept terms of each partition, in the order of their hashes."""
+        limits = (min_df, self.n_documents)
+        free: queue.SimpleQueue[SquaredNorms] = queue.SimpleQueue()
+        for one in norms:
+            free.put(one)
+
+        def count(where: HashRange) -> list[tuple[HashRange, Kept]]:
+            try:
+                kept = kept_terms(
+                    self._spill, where, self._fit_classes, limits, self._resources.plan.table_bytes
+                )
+            except TableTooLarge:
+                return [found for half in divided(where) for found in count(half)]
+            mine = free.get()
+            add_squared_norms(self._spill, where, kept, self.n_documents, mine)
+            free.put(mine)
+            return [(where, kept)]
+
+        ranges = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
+        return self._resources.in_order(count, ranges)
+
+    def score(self, kept: KeptTerms, inverse_norms: Floats, top_k: int) -> Scored:
+        """The best ``top_k`` kept terms and all that tie with the last of them."""
+        hashes, df = kept.hashes.mapped(), kept.df.mapped()
+        n_classes = len(self._class_counts)
+        most = max(1, self._resources.plan.table_bytes // (8 * (n_classes + 8)))
+
+        def score(part: tuple[HashRange, slice]) -> Scored:
+            where, terms = part
+            own_hashes, own_df = hashes[terms].copy(), df[terms].copy()
+            idf = inverse_document_frequency(own_df, self.n_documents)
+            sums, squares = class_sums(
+                self._spill, where, own_hashes, idf, inverse_norms, self._fit_classes, n_classes
+            )
+            return Scored(own_hashes, own_df, f_scores(sums, squares, self._class_counts))
+
+        best = BestTerms(top_k)
+        self._resources.progress.start("scoring", len(hashes), "term")
+        for scored in self._resources.in_order(score, _groups(kept.ranges, most)):
+            best.add(scored)
+            self._resources.progress.advance(len(scored.scores))
+        return best.candidates()
+
+
+def count_classes(fit_classes: Classes, n_classes: int) -> Counts:
+    """The train rows of each class."""
+    counts = np.zeros(n_classes, np.int64)
+    _count_classes(fit_classes, counts)
+    return counts
+
+
+def _groups(
+    ranges: Iterable[tuple[HashRange, int]], most: int
+) -> Iterator[tuple[HashRange, slice]]:
+    """Slices of the kept terms, each of at most ``most`` terms of one range."""
+    start = 0
+    for where, n_terms in ranges:
+        for first in range(0, n_terms, most):
+            yield where, slice(start + first, start + min(first + most, n_terms))
+        start += n_terms
+
+
+@kernel
+def _count_classes(fit_classes: Classes, counts: Counts) -> None:
+    for number in fit_classes:
+        if number >= 0:
+            counts[number] += 1
