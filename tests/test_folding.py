@@ -1,5 +1,6 @@
 """Folding and tokens: scikit-learn's own preprocessing is the oracle, over all of Unicode."""
 
+import collections
 import re
 import unicodedata
 
@@ -8,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import strip_accents_unicode
 
-from ooc_train.conversion.folding import N_CODE_POINTS, fold
-from ooc_train.conversion.grams import extract_grams, locate_grams
+from ooc_train.conversion.folding import N_CODE_POINTS, ascii_table, fold, folding_table
+from ooc_train.conversion.grams import extract_grams, hash_terms
+from ooc_train.conversion.terms import TermMatcher
 
 INTERESTING = st.sampled_from(
     "aAzZ09_ .,'\n\t\u00a0äÖßéñÅİıſǅΣσςΑΩﬁﬃ™½²①Ⅷ٣५한글日本語ㄱ\u0301\u0307\u200d\u0345\u1e9e🙂𝔘𐐀"
@@ -38,7 +40,8 @@ def test_tokens_equal_scikit_learn(rows):
     rows = [row.replace(b"\0", b" ") for row in rows]
     folded = fold(*as_arrays(rows))
     for i, row in enumerate(rows):
-        words = folded.text[folded.offsets[i] : folded.offsets[i + 1]].tobytes().decode().split(" ")
+        words = ascii_table()[folded.text[folded.offsets[i] : folded.offsets[i + 1]]]
+        words = words.tobytes().decode().split(" ")
         assert [word for word in words if len(word) > 1] == oracle_tokens(row)
 
 
@@ -52,6 +55,16 @@ def test_rows_with_broken_utf8_are_counted(rows):
         return False
 
     assert fold(*as_arrays(rows)).n_replaced == sum(map(is_broken, rows))
+
+
+def test_every_code_point_folds_as_python_folds_it():
+    points = [c for c in range(1, N_CODE_POINTS) if not 0xD800 <= c < 0xE000]
+    table = folding_table()
+    pool = table.pool.tobytes()
+    for point in points:
+        found = pool[table.starts[point] : table.stops[point]].decode()
+        folded = strip_accents_unicode(chr(point).lower())
+        assert found == re.sub(r"\W", " ", folded)
 
 
 def test_nothing_happens_above_the_table():
@@ -71,18 +84,18 @@ def oracle_grams(row, ngrams):
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), st.sampled_from([(1, 1), (1, 2), (2, 3), (1, 4)]))
-def test_ngrams_and_their_places(texts, ngrams):
+def test_terms_are_found_with_their_counts_and_strings(texts, ngrams):
     rows = [text.replace("\0", " ").encode() for text in texts]
-    folded = fold(*as_arrays(rows))
-    grams, places = locate_grams(folded.text, folded.offsets, ngrams, 0)
-    for i, row in enumerate(rows):
-        found = [
-            places.words[places.starts[k] : places.stops[k]].tobytes().decode()
-            for k in range(grams.offsets[i], grams.offsets[i + 1])
-        ]
-        assert found == oracle_grams(row, ngrams)
-    same = extract_grams(folded.text, folded.offsets, ngrams, 0)
-    assert np.array_equal(same.hashes, grams.hashes)
+    oracle = [collections.Counter(oracle_grams(row, ngrams)) for row in rows]
+    terms = sorted(set().union(*oracle))[::2]  # half of them; the others must not be found
+    matcher = TermMatcher(hash_terms(terms, 0), ngrams, 0)
+    found = matcher.match(fold(*as_arrays(rows)))
+    for i, counts in enumerate(oracle):
+        part = slice(found.offsets[i], found.offsets[i + 1])
+        pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
+        expected = {term: n for term, n in counts.items() if term in terms}
+        assert {terms[k]: n for k, n in pairs} == expected
+    assert [string.decode() for string in matcher.strings()] == terms
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), st.integers(0, 3))

@@ -3,13 +3,14 @@
 import gzip
 import random
 import time
+import types
 
+import numba
 import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion import ngram
-from ooc_train.conversion.grams import Grams
+from ooc_train.conversion import grams, ngram, terms
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.vectorizer import NgramParameters
@@ -125,23 +126,30 @@ def test_terms_repeated_thousands_of_times_in_one_row(tmp_path):
     )
 
 
+@numba.njit
+def seven_bits(value):
+    return (value >> np.uint64(57) << np.uint64(57)) | np.uint64(1)
+
+
+def recompiled(kernel, **replaced):
+    """A kernel with some of the functions that it calls replaced."""
+    code, names = kernel.py_func.__code__, kernel.py_func.__globals__
+    return numba.njit(types.FunctionType(code, {**names, **replaced}))
+
+
 def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     """With a hash of 7 bits under the first seed the result is that of the full hash."""
     write_rows(tmp_path / "train.csv", random_rows(200))
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "full.h5")
 
-    def weakened(extract):
-        def weak(text, offsets, ngrams, seed):
-            found = extract(text, offsets, ngrams, seed)
-            grams = found if isinstance(found, Grams) else found[0]
-            if seed == 0:
-                grams.hashes[:] = (grams.hashes >> np.uint64(57) << np.uint64(57)) | np.uint64(1)
-            return found
+    for module, name, seed_at in ((grams, "_extract", 5), (terms, "_match", 5)):
+        strong = getattr(module, name)
+        weak = recompiled(strong, nonzero=seven_bits)
 
-        return weak
+        def either(*arguments, strong=strong, weak=weak, seed_at=seed_at):
+            return (strong if arguments[seed_at] else weak)(*arguments)
 
-    for name in ("extract_grams", "locate_grams"):
-        monkeypatch.setattr(ngram, name, weakened(getattr(ngram, name)))
+        monkeypatch.setattr(module, name, either)
     report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "weak.h5")
     assert report["attempts"] == 2
     assert read_terms(tmp_path / "weak.h5") == read_terms(tmp_path / "full.h5")

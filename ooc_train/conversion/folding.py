@@ -7,7 +7,9 @@ for one rule of ``str.lower``: the capital sigma, which is another letter at the
 So a table from code points to folded bytes does it, built by Python's own ``str`` and
 ``unicodedata``; rows with a capital sigma are lowered by ``str.lower`` first.
 
-Whatever ``\w`` does not match becomes a space in the result.
+Rows of ASCII, the most by far, need no more than a table of 128 bytes: they stay as they are, and
+whoever reads the text applies ``ascii_table``, which leaves folded text alone.  Whatever ``\w``
+does not match becomes a space.
 """
 
 import functools
@@ -23,6 +25,8 @@ from ooc_train.conversion.jit import kernel
 
 # No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
 N_CODE_POINTS = 0x40000
+# All that change under folding are here: the rest of planes 2 and 3 is ideographs (tested).
+_CHANGING = (*range(0x20000), *range(0x2F800, 0x2FA20))
 _SPACE = 32
 
 Bytes = npt.NDArray[np.uint8]
@@ -30,15 +34,15 @@ Offsets = npt.NDArray[np.int64]
 
 
 class FoldingTable(NamedTuple):
-    """Code point ``c`` folds to ``pool[starts[c]:starts[c + 1]]``; ``ascii`` is its first part."""
+    """Code point ``c`` folds to ``pool[starts[c]:stops[c]]``."""
 
-    ascii: Bytes
     starts: Offsets
+    stops: Offsets
     pool: Bytes
 
 
 class Folded(NamedTuple):
-    """Folded rows, and how many of them had broken UTF-8."""
+    """Rows that ``ascii_table`` turns into words and spaces; how many had broken UTF-8."""
 
     text: Bytes
     offsets: Offsets
@@ -46,50 +50,60 @@ class Folded(NamedTuple):
 
 
 def fold(text: Bytes, offsets: Offsets) -> Folded:
-    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
+    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``, but for those of ASCII.
 
-    Memory: as much as the text, up to eleven times that for exotic ligatures.
+    Memory: nothing, or as much as the text, up to eleven times that for exotic ligatures.
     """
     if not _has_high_bytes(text):
-        folded = np.empty(len(text), np.uint8)
-        _fold_ascii(text, _ascii_table(), folded)
-        return Folded(folded, offsets, 0)
+        return Folded(text, offsets, 0)
     text, offsets = _lower_capital_sigma(text, offsets)
     table = folding_table()
-    size = _fold_unicode(text, offsets, *table, np.empty(0, np.uint8), np.empty(0, np.int64))[0]
-    folded, folded_offsets = np.empty(size, np.uint8), np.zeros(len(offsets), np.int64)
-    _, n_replaced = _fold_unicode(text, offsets, *table, folded, folded_offsets)
+    folded_offsets = np.zeros(len(offsets), np.int64)
+    _measure(text, offsets, table.starts, table.stops, folded_offsets)
+    folded = np.empty(folded_offsets[-1], np.uint8)
+    n_replaced = _fold_rows(text, offsets, *table, folded_offsets, folded)
     return Folded(folded, folded_offsets, n_replaced)
 
 
 @functools.cache
-def _ascii_table() -> Bytes:
-    return np.array([_fold_string(chr(c))[0] if c else _SPACE for c in range(128)], np.uint8)
+def ascii_table() -> Bytes:
+    """What each byte becomes: ASCII letters lower case, other non-words spaces, the rest as is."""
+    folded = [_fold_character(chr(c))[0] for c in range(128)]
+    return np.array([*folded, *range(128, 256)], np.uint8)
 
 
 @functools.cache
 def folding_table() -> FoldingTable:
-    """The table for this Python's Unicode version.  5 MB, built in a fraction of a second."""
-    points = (c for c in range(1, N_CODE_POINTS) if not 0xD800 <= c < 0xE000)
-    pieces = _fold_string("\0".join(map(chr, points))).split(b"\0")
-    pieces[0xD800 - 1 : 0xD800 - 1] = [b" "] * 0x800  # surrogates: not in valid UTF-8
-    pieces.insert(0, b" ")
-    starts = np.zeros(N_CODE_POINTS + 1, np.int64)
-    np.cumsum([len(piece) for piece in pieces], out=starts[1:])
-    pool = np.frombuffer(bytearray(b"".join(pieces)), np.uint8)
-    return FoldingTable(_ascii_table(), starts, pool)
+    """The table for this Python's Unicode version.  5 MB, built in a tenth of a second."""
+    surrogates = " " * (0xE000 - 0xD800)  # not in valid UTF-8
+    characters = "".join(map(chr, range(0xD800))) + surrogates
+    characters += "".join(map(chr, range(0xE000, N_CODE_POINTS)))
+    words = re.sub(r"\W", " ", characters)
+    points = np.frombuffer(words.encode("utf-32-le"), np.uint32)
+    stops = np.cumsum(1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000))
+    starts = np.concatenate(([0], stops[:-1]))
+    changed = {c: _fold_character(characters[c]) for c in _CHANGING if _changes(characters[c])}
+    places = np.fromiter(changed, np.int64)
+    ends = stops[-1] + np.cumsum([len(folded) for folded in changed.values()])
+    starts[places] = np.concatenate((stops[-1:], ends[:-1]))
+    stops[places] = ends
+    pool = np.frombuffer(bytearray(words.encode() + b"".join(changed.values())), np.uint8)
+    return FoldingTable(starts, stops, pool)
 
 
-def _fold_string(text: str) -> bytes:
-    """Fold by Python's own means, NUL left alone."""
-    decomposed = unicodedata.normalize("NFKD", text.lower())
-    stripped = decomposed.translate(_combining())
-    return re.sub(r"[^\w\0]", " ", stripped).encode("utf-8")
+def _changes(character: str) -> bool:
+    return (
+        character.lower() != character
+        or not unicodedata.is_normalized("NFKD", character)
+        or unicodedata.combining(character) > 0
+    )
 
 
-@functools.cache
-def _combining() -> dict[int, None]:
-    return {c: None for c in range(N_CODE_POINTS) if unicodedata.combining(chr(c))}
+def _fold_character(character: str) -> bytes:
+    """Fold by Python's own means."""
+    decomposed = unicodedata.normalize("NFKD", character.lower())
+    kept = (c for c in decomposed if not unicodedata.combining(c))
+    return re.sub(r"\W", " ", "".join(kept)).encode()
 
 
 def _lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
@@ -117,59 +131,63 @@ def _has_high_bytes(text: Bytes) -> bool:
 
 
 @kernel
-def _fold_ascii(text: Bytes, table: Bytes, out: Bytes) -> None:
-    for i in range(len(text)):
-        out[i] = table[text[i]]
+def _measure(
+    text: Bytes, offsets: Offsets, starts: Offsets, stops: Offsets, folded_offsets: Offsets
+) -> None:
+    end = 0
+    for row in range(len(offsets) - 1):
+        i, stop = offsets[row], offsets[row + 1]
+        if not _has_high_bytes(text[i:stop]):
+            end += stop - i
+        else:
+            while i < stop:
+                point, width = _decode(text, i, stop)
+                i += width
+                known = 0 <= point < N_CODE_POINTS
+                end += stops[point] - starts[point] if known else 1
+        folded_offsets[row + 1] = end
 
 
 @kernel
-def _fold_unicode(
+def _fold_rows(
     text: Bytes,
     offsets: Offsets,
-    ascii_table: Bytes,
     starts: Offsets,
+    stops: Offsets,
     pool: Bytes,
-    out: Bytes,
-    out_offsets: Offsets,
-) -> tuple[int, int]:
-    """Bytes needed and rows with broken UTF-8; ``out`` of length 0 only counts."""
-    counting = len(out) == 0
-    end = 0
+    folded_offsets: Offsets,
+    folded: Bytes,
+) -> int:
+    """Fill ``folded``; the number of rows with broken UTF-8."""
     n_replaced = 0
     for row in range(len(offsets) - 1):
-        i, stop = offsets[row], offsets[row + 1]
+        i, stop, end = offsets[row], offsets[row + 1], folded_offsets[row]
+        if folded_offsets[row + 1] - end == stop - i and not _has_high_bytes(text[i:stop]):
+            folded[end : end + stop - i] = text[i:stop]
+            continue
         broken = False
         while i < stop:
-            byte = text[i]
-            if byte < 128:
-                if not counting:
-                    out[end] = ascii_table[byte]
-                end += 1
-                i += 1
-                continue
             point, width = _decode(text, i, stop)
             i += width
+            broken = broken or point < 0
             if point < 0 or point >= N_CODE_POINTS:
                 # U+FFFD, once or more for a broken sequence: a space all the same
-                broken = broken or point < 0
-                if not counting:
-                    out[end] = _SPACE
+                folded[end] = _SPACE
                 end += 1
                 continue
-            for k in range(starts[point], starts[point + 1]):
-                if not counting:
-                    out[end] = pool[k]
+            for k in range(starts[point], stops[point]):
+                folded[end] = pool[k]
                 end += 1
         n_replaced += broken
-        if not counting:
-            out_offsets[row + 1] = end
-    return end, n_replaced
+    return n_replaced
 
 
 @kernel
 def _decode(text: Bytes, i: int, stop: int) -> tuple[int, int]:
     """The code point at ``i`` and its width in bytes; -1 and 1 where UTF-8 is broken."""
     lead = np.int64(text[i])
+    if lead < 0x80:
+        return lead, 1
     if 0xC2 <= lead < 0xE0:
         width, point, least = 2, lead & 0x1F, 0x80
     elif 0xE0 <= lead < 0xF0:

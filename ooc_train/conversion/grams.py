@@ -11,11 +11,12 @@ more.  A term that occurs twice in a row has two records, one behind the other: 
 count.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.folding import ascii_table
 from ooc_train.conversion.jit import folded_product, kernel
 
 N_PARTITIONS = 256
@@ -39,52 +40,13 @@ class Grams(NamedTuple):
     offsets: Offsets
 
 
-class Places(NamedTuple):
-    """Where the n-grams' texts are: n-gram ``i`` is ``words[starts[i]:stops[i]]``.
-
-    ``words`` are the rows' words, each followed by one space.
-    """
-
-    words: Bytes
-    starts: npt.NDArray[np.int32]
-    stops: npt.NDArray[np.int32]
-
-
 def extract_grams(text: Bytes, offsets: Offsets, ngrams: tuple[int, int], seed: int) -> Grams:
     """All n-grams of ``ngrams[0]`` to ``ngrams[1]`` words.  Memory: 8 bytes for each."""
-    return _extract_into(text, offsets, ngrams, seed, _no_places())
-
-
-def locate_grams(
-    text: Bytes, offsets: Offsets, ngrams: tuple[int, int], seed: int
-) -> tuple[Grams, Places]:
-    """``extract_grams``, and where each lies.  Memory: 16 bytes for each and the text again."""
-    capacity = _capacity(text, offsets, ngrams)
-    places = Places(
-        np.empty(len(text) + len(offsets), np.uint8),
-        np.empty(capacity, np.int32),
-        np.empty(capacity, np.int32),
-    )
-    return _extract_into(text, offsets, ngrams, seed, places), places
-
-
-def _extract_into(
-    text: Bytes, offsets: Offsets, ngrams: tuple[int, int], seed: int, places: Places
-) -> Grams:
-    hashes = np.empty(_capacity(text, offsets, ngrams), np.uint64)
-    gram_offsets = np.zeros(len(offsets), np.int64)
-    arrays: tuple[Any, ...] = (hashes, gram_offsets, *places)
-    n_grams = _extract(text, offsets, *ngrams, np.uint64(seed), *arrays)
-    return Grams(hashes[:n_grams], gram_offsets)
-
-
-def _capacity(text: Bytes, offsets: Offsets, ngrams: tuple[int, int]) -> int:
     n_words = (len(text) + len(offsets)) // 3 + 1  # a word takes two letters and a space
-    return n_words * (ngrams[1] - ngrams[0] + 1)
-
-
-def _no_places() -> Places:
-    return Places(np.empty(0, np.uint8), np.empty(0, np.int32), np.empty(0, np.int32))
+    hashes = np.empty(n_words * (ngrams[1] - ngrams[0] + 1), np.uint64)
+    gram_offsets = np.zeros(len(offsets), np.int64)
+    n_grams = _extract(text, offsets, ascii_table(), *ngrams, np.uint64(seed), hashes, gram_offsets)
+    return Grams(hashes[:n_grams], gram_offsets)
 
 
 def hash_terms(terms: list[str], seed: int) -> Hashes:
@@ -111,65 +73,80 @@ def partition_records(hashes: Hashes, offsets: Offsets) -> tuple[Hashes, Offsets
 
 
 @kernel
+def next_word(
+    text: Bytes, i: int, stop: int, table: Bytes, seed: np.uint64
+) -> tuple[int, int, np.uint64]:
+    """The next word of a row from ``i`` on: where it begins and ends, and its hash.
+
+    There is none where the end is beyond ``stop``.
+    """
+    while i < stop:
+        if table[text[i]] == _SPACE:
+            i += 1
+            continue
+        start = i
+        n_continuation = 0
+        chunk = shift = np.uint64(0)
+        mixed = seed ^ np.uint64(_SECRET_1)
+        while i < stop:
+            byte = np.uint64(table[text[i]])
+            if byte == np.uint64(_SPACE):
+                break
+            n_continuation += (byte & np.uint64(0xC0)) == np.uint64(0x80)
+            chunk |= byte << shift
+            shift += np.uint64(8)
+            if shift == np.uint64(64):
+                mixed = folded_product(chunk ^ np.uint64(_SECRET_2), mixed)
+                chunk = shift = np.uint64(0)
+            i += 1
+        if i - start - n_continuation > 1:
+            mixed = folded_product(chunk ^ np.uint64(_SECRET_2), mixed ^ np.uint64(_SECRET_3))
+            return (
+                start,
+                i,
+                folded_product(mixed ^ np.uint64(i - start), seed ^ np.uint64(_SECRET_3)),
+            )
+    return stop, stop + 1, seed
+
+
+@kernel
+def chain_hash(before: np.uint64, word: np.uint64) -> np.uint64:
+    """The hash of an n-gram from that of all its words but the last, and the last's."""
+    return folded_product(before ^ np.uint64(_SECRET_1), word ^ np.uint64(_SECRET_2))
+
+
+@kernel
+def nonzero(value: np.uint64) -> np.uint64:
+    """``value``, or 1 for 0, which marks a free slot in the tables."""
+    return value | np.uint64(value == 0)
+
+
+@kernel
 def _extract(
     text: Bytes,
     offsets: Offsets,
+    table: Bytes,
     shortest: int,
     longest: int,
     seed: np.uint64,
     hashes: Hashes,
     gram_offsets: Offsets,
-    words: Bytes,
-    starts: npt.NDArray[np.int32],
-    stops: npt.NDArray[np.int32],
 ) -> int:
-    n = end = 0
-    locating = len(words) > 0
+    n = 0
     chain = np.zeros(MAX_NGRAM + 1, np.uint64)  # chain[k]: the k-gram that ends at this word
-    begin = np.zeros(MAX_NGRAM + 1, np.int32)
     for row in range(len(offsets) - 1):
-        i, stop = offsets[row], offsets[row + 1]
+        stop = offsets[row + 1]
         n_words = 0
-        while i < stop:
-            if text[i] == _SPACE:
-                i += 1
-                continue
-            start = i
-            n_continuation = 0
-            word = np.uint64(0)
-            shift = np.uint64(0)
-            mixed = seed ^ np.uint64(_SECRET_1)
-            while i < stop and text[i] != _SPACE:
-                byte = np.uint64(text[i])
-                n_continuation += (byte & np.uint64(0xC0)) == np.uint64(0x80)
-                word |= byte << shift
-                shift += np.uint64(8)
-                if shift == np.uint64(64):
-                    mixed = folded_product(word ^ np.uint64(_SECRET_2), mixed)
-                    word = shift = np.uint64(0)
-                i += 1
-            if i - start - n_continuation < 2:
-                continue
-            mixed = folded_product(word ^ np.uint64(_SECRET_2), mixed ^ np.uint64(_SECRET_3))
-            mixed = folded_product(mixed ^ np.uint64(i - start), seed ^ np.uint64(_SECRET_3))
+        _, i, word = next_word(text, offsets[row], stop, table, seed)
+        while i <= stop:
             n_words += 1
-            word_begin = end
-            if locating:
-                words[end : end + i - start] = text[start:i]
-                end += i - start + 1
-                words[end - 1] = _SPACE
             for k in range(min(longest, n_words), 1, -1):
-                chain[k] = folded_product(
-                    chain[k - 1] ^ np.uint64(_SECRET_1), mixed ^ np.uint64(_SECRET_2)
-                )
-                begin[k] = begin[k - 1]
-            chain[1], begin[1] = mixed, word_begin
+                chain[k] = chain_hash(chain[k - 1], word)
+            chain[1] = word
             for k in range(shortest, min(longest, n_words) + 1):
-                # 0 marks a free slot in the tables
-                hashes[n] = chain[k] | np.uint64(chain[k] == 0)
-                if locating:
-                    starts[n], stops[n] = begin[k], end - 1
+                hashes[n] = nonzero(chain[k])
                 n += 1
+            _, i, word = next_word(text, i, stop, table, seed)
         gram_offsets[row + 1] = n
     return n
 

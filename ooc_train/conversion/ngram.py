@@ -26,7 +26,7 @@ from ooc_train import format as fmt
 from ooc_train.conversion.corpus import Block, Corpus
 from ooc_train.conversion.fitting import Fit, KeptTerms, count_classes
 from ooc_train.conversion.folding import fold
-from ooc_train.conversion.grams import extract_grams, locate_grams, partition_records
+from ooc_train.conversion.grams import extract_grams, partition_records
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
@@ -34,7 +34,7 @@ from ooc_train.conversion.selection import Scored, select_terms
 from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.conversion.statistics import inverse_document_frequency
-from ooc_train.conversion.terms import HashCollision, TermIndex, TermStrings
+from ooc_train.conversion.terms import HashCollision, TermMatcher
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.errors import InputError
 
@@ -124,8 +124,8 @@ class _NgramConversion:
         indexed = self._index()
         placement = Placement(self._corpus.n_rows, validation_fraction, seed)
         fitted = self._fit(indexed, placement)
-        shuffles, strings = self._transform(indexed, fitted, placement)
-        self._write(file, indexed, fitted, shuffles, strings)
+        shuffles, matcher = self._transform(indexed, fitted, placement)
+        self._write(file, indexed, fitted, shuffles, matcher)
         return self.report
 
     # Step 1
@@ -201,22 +201,18 @@ class _NgramConversion:
 
     def _transform(
         self, indexed: _Indexed, fitted: _Fitted, placement: Placement
-    ) -> tuple[dict[str, RowShuffle], TermStrings]:
+    ) -> tuple[dict[str, RowShuffle], TermMatcher]:
         """Read all rows again: the candidates' entries into buckets, their strings in memory."""
         candidates = fitted.candidates
-        terms = TermIndex(candidates.hashes)
-        strings = TermStrings(terms.n_terms)
+        matcher = TermMatcher(
+            candidates.hashes, self._parameters.ngrams, self._parameters.hash_seed
+        )
         idf = inverse_document_frequency(candidates.df, fitted.n_documents)
-        shuffles = self._shuffles(placement, terms.n_terms)
+        shuffles = self._shuffles(placement, matcher.n_terms)
 
         def transform(item: tuple[Block, list[Destination]]) -> Block:
             block, destinations = item
-            folded = fold(block.rows.text, block.rows.text_offsets)
-            grams, places = locate_grams(
-                folded.text, folded.offsets, self._parameters.ngrams, self._parameters.hash_seed
-            )
-            matches, first = terms.match(grams)
-            strings.learn(matches.terms, first, places)
+            matches = matcher.match(fold(block.rows.text, block.rows.text_offsets))
             stop = block.first_row + len(block.rows)
             values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
             labels = indexed.row_classes[block.first_row : stop]
@@ -233,7 +229,7 @@ class _NgramConversion:
         for block in self._resources.in_order(transform, placed()):
             self._resources.progress.advance(block.n_bytes)
         self.report.spill_bytes += sum(shuffle.n_bytes for shuffle in shuffles.values())
-        return shuffles, strings
+        return shuffles, matcher
 
     def _shuffles(self, placement: Placement, n_terms: int) -> dict[str, RowShuffle]:
         total = sum(placement.n_rows.values())
@@ -259,10 +255,10 @@ class _NgramConversion:
         indexed: _Indexed,
         fitted: _Fitted,
         shuffles: dict[str, RowShuffle],
-        strings: TermStrings,
+        matcher: TermMatcher,
     ) -> None:
         candidates = fitted.candidates
-        texts = strings.strings()
+        texts = matcher.strings()
         selected = select_terms(candidates, texts, self._parameters.top_k)
         self.report.n_features = len(selected)
         column_of = np.full(len(texts), -1, np.int32)

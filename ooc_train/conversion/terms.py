@@ -11,13 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.grams import Grams, Places
+from ooc_train.conversion.folding import Folded, ascii_table
+from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, next_word, nonzero
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.table import Table, find, index_table
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
+Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+
+_SPACE = 32
 
 
 class HashCollision(Exception):  # noqa: N818 - control flow, never seen by a user
@@ -25,12 +29,14 @@ class HashCollision(Exception):  # noqa: N818 - control flow, never seen by a us
 
 
 class Matches(NamedTuple):
-    """The n-grams of some rows that are terms: row ``i`` has ``terms[offsets[i]:offsets[i + 1]]``,
-    each once, with its count in the row."""  # noqa: D205, D209
+    """The terms of some rows: row ``i`` has ``terms[offsets[i]:offsets[i + 1]]``.
+
+    Each term comes once a row, with its count there.
+    """
 
     terms: Ints
     counts: Ints
-    offsets: npt.NDArray[np.int64]
+    offsets: Offsets
 
 
 class _Strings(NamedTuple):
@@ -41,42 +47,48 @@ class _Strings(NamedTuple):
     lengths: Ints
 
 
-class TermIndex:
-    """Finds terms among n-grams by hash.  Memory: 32 to 64 bytes a term."""
+class TermMatcher:
+    """Finds terms in text by their hashes, and learns their strings on the way.
 
-    def __init__(self, hashes: Hashes) -> None:
+    Any number of threads may match.  Memory: some 100 bytes a term.
+    """
+
+    def __init__(self, hashes: Hashes, ngrams: tuple[int, int], seed: int) -> None:
         self.n_terms = len(hashes)
+        self._ngrams = ngrams
+        self._seed = np.uint64(seed)
         self._table = index_table(hashes)
-
-    def match(self, grams: Grams) -> tuple[Matches, npt.NDArray[np.int64]]:
-        """The terms of each row with their counts, and the n-gram at which each match is first."""
-        terms, counts = np.empty((2, len(grams.hashes)), np.int32)
-        first = np.empty(len(grams.hashes), np.int64)
-        offsets = np.zeros(len(grams.offsets), np.int64)
-        n = _match(
-            grams.hashes, grams.offsets, self._table, self.n_terms, terms, counts, first, offsets
-        )
-        return Matches(terms[:n], counts[:n], offsets), first[:n]
-
-
-class TermStrings:
-    """The strings of terms, learned from matches by any number of threads."""
-
-    def __init__(self, n_terms: int) -> None:
+        self._filter = _hash_filter(hashes)
         self._lock = threading.Lock()
         self._known = _Strings(
-            np.empty(0, np.uint8), np.zeros(n_terms, np.int32), np.zeros(n_terms, np.int32)
+            np.empty(0, np.uint8),
+            np.zeros(self.n_terms, np.int32),
+            np.zeros(self.n_terms, np.int32),
         )
 
-    def learn(self, terms: Ints, first: npt.NDArray[np.int64], places: Places) -> None:
-        """Compare the strings of matched terms with the known ones, and add the unknown.
+    def match(self, folded: Folded) -> Matches:
+        """The terms of each row.  Memory: 16 bytes for each match and the text again.
 
         Raises ``HashCollision`` where a term has two strings.
         """
-        new = _compare(terms, first, *places, *self._known)
-        if len(new):
+        text, offsets, _ = folded
+        capacity = (len(text) + len(offsets)) // 3 + 1
+        capacity *= self._ngrams[1] - self._ngrams[0] + 1
+        terms, counts = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        match_offsets = np.zeros(len(offsets), np.int64)
+        words = np.empty(len(text) + len(offsets), np.uint8)
+        new = np.empty((3, self.n_terms), np.int32)
+        known = self._known
+        n, n_new = _match(
+            text, offsets, ascii_table(), *self._ngrams, self._seed, self._table, self._filter,
+            known.pool, known.starts, known.lengths, words, terms, counts, match_offsets, new,
+        )  # fmt: skip
+        if n < 0:
+            raise HashCollision
+        if n_new:
             with self._lock:
-                self._add(terms, first, places)
+                self._learn(words, new[:, :n_new])
+        return Matches(terms[:n], counts[:n], match_offsets)
 
     def strings(self) -> list[bytes]:
         """The terms' strings as UTF-8; empty for terms that were not seen."""
@@ -84,104 +96,123 @@ class TermStrings:
         blob = pool.tobytes()
         return [blob[i : i + n] for i, n in zip(starts.tolist(), lengths.tolist(), strict=True)]
 
-    def _add(self, terms: Ints, first: npt.NDArray[np.int64], places: Places) -> None:
-        new = _compare(terms, first, *places, *self._known)  # again: others may have added
+    def _learn(self, words: Bytes, new: Ints) -> None:
+        """Add the strings that this block was the first to have, or compare with another's."""
         pool, starts, lengths = self._known
         starts, lengths = starts.copy(), lengths.copy()
         pieces, end = [pool], len(pool)
-        for i in new.tolist():
-            piece = places.words[places.starts[first[i]] : places.stops[first[i]]]
-            starts[terms[i]], lengths[terms[i]] = end, len(piece)
-            pieces.append(piece)
-            end += len(piece)
+        for term, start, stop in new.T.tolist():
+            piece = words[start:stop]
+            if lengths[term] == 0:
+                starts[term], lengths[term] = end, len(piece)
+                pieces.append(piece.copy())
+                end += len(piece)
+            else:  # another block was faster
+                known = pool[starts[term] : starts[term] + lengths[term]]
+                if not np.array_equal(known, piece):
+                    raise HashCollision
         self._known = _Strings(np.concatenate(pieces), starts, lengths)
 
 
-def _compare(
-    terms: Ints,
-    first: npt.NDArray[np.int64],
-    words: Bytes,
-    starts: Ints,
-    stops: Ints,
-    pool: Bytes,
-    known_starts: Ints,
-    known_lengths: Ints,
-) -> npt.NDArray[np.int64]:
-    """Positions of the first match of each unknown term."""
-    new = np.empty(len(known_starts), np.int64)
-    n_new = _compare_strings(
-        terms, first, words, starts, stops, pool, known_starts, known_lengths, new
-    )
-    if n_new < 0:
-        raise HashCollision
-    return new[:n_new]
+def _hash_filter(hashes: Hashes) -> npt.NDArray[np.uint64]:
+    """A bit for every value of some bits of a hash: most n-grams are no term, and end here.
+
+    The bits are not those that address the table.  Size: 16 to 32 bits a term.
+    """
+    n_bits = 16 * max(64, 1 << (max(1, len(hashes)) - 1).bit_length())
+    bits = np.zeros(n_bits // 64, np.uint64)
+    places = (hashes >> np.uint64(32)) & np.uint64(n_bits - 1)
+    np.bitwise_or.at(bits, places >> np.uint64(6), np.uint64(1) << (places & np.uint64(63)))
+    return bits
+
+
+@kernel
+def _passes(bits: npt.NDArray[np.uint64], value: np.uint64) -> bool:
+    place = np.int64((value >> np.uint64(32)) & np.uint64(64 * len(bits) - 1))
+    return bool((bits[place >> 6] >> np.uint64(place & 63)) & np.uint64(1))
 
 
 @kernel
 def _match(
-    hashes: Hashes,
-    offsets: npt.NDArray[np.int64],
+    text: Bytes,
+    offsets: Offsets,
+    ascii_: Bytes,
+    shortest: int,
+    longest: int,
+    seed: np.uint64,
     table: Table,
-    n_terms: int,
-    terms: Ints,
-    counts: Ints,
-    first: npt.NDArray[np.int64],
-    out_offsets: npt.NDArray[np.int64],
-) -> int:
-    seen_at = np.full(n_terms, -1, np.int64)
-    n = 0
-    for row in range(len(offsets) - 1):
-        begin = n
-        for i in range(offsets[row], offsets[row + 1]):
-            entry = find(table, hashes[i])
-            if table[2 * entry] == 0:
-                continue
-            term = np.int64(table[2 * entry + 1])
-            if seen_at[term] < begin:
-                terms[n], counts[n], first[n] = term, 0, i
-                seen_at[term] = n
-                n += 1
-            counts[seen_at[term]] += 1
-        out_offsets[row + 1] = n
-    return n
-
-
-@kernel
-def _compare_strings(
-    terms: Ints,
-    first: npt.NDArray[np.int64],
-    words: Bytes,
-    starts: Ints,
-    stops: Ints,
+    bits: npt.NDArray[np.uint64],
     pool: Bytes,
     known_starts: Ints,
     known_lengths: Ints,
-    new: npt.NDArray[np.int64],
-) -> int:
-    """How many matches are the first of unknown terms; -1 where a term has two strings."""
-    met_at = np.full(len(known_starts), -1, np.int64)
-    n_new = 0
-    for i in range(len(terms)):
-        term, gram = terms[i], first[i]
-        start, length = starts[gram], stops[gram] - starts[gram]
-        if known_lengths[term] > 0:
-            same = length == known_lengths[term]
-            k = 0
-            while same and k < length:
-                same = words[start + k] == pool[known_starts[term] + k]
-                k += 1
-        elif met_at[term] < 0:
-            met_at[term] = gram
-            new[n_new] = i
-            n_new += 1
-            continue
-        else:
-            other = met_at[term]
-            same = length == stops[other] - starts[other]
-            k = 0
-            while same and k < length:
-                same = words[start + k] == words[starts[other] + k]
-                k += 1
-        if not same:
-            return -1
-    return n_new
+    words: Bytes,
+    terms: Ints,
+    counts: Ints,
+    match_offsets: Offsets,
+    new: Ints,
+) -> tuple[int, int]:
+    """Matches found and how many terms were new; -1 for the first where a term has two strings.
+
+    ``words`` takes the words of all rows, each followed by one space, so that an n-gram's string is
+    a piece of it; ``new`` (3, n_terms) takes the new terms and the pieces that are their strings.
+    """
+    n = n_new = end = 0
+    chain = np.zeros(MAX_NGRAM + 1, np.uint64)
+    begin = np.zeros(MAX_NGRAM + 1, np.int64)
+    seen_at = np.full(len(known_lengths), -1, np.int64)
+    new_at = np.full(len(known_lengths), -1, np.int64)
+    for row in range(len(offsets) - 1):
+        stop = offsets[row + 1]
+        n_words, row_begin = 0, n
+        start, i, word = next_word(text, offsets[row], stop, ascii_, seed)
+        while i <= stop:
+            n_words += 1
+            for k in range(min(longest, n_words), 1, -1):
+                chain[k], begin[k] = chain_hash(chain[k - 1], word), begin[k - 1]
+            chain[1], begin[1] = word, end
+            for k in range(start, i):
+                words[end] = ascii_[text[k]]
+                end += 1
+            words[end] = _SPACE
+            end += 1
+            for k in range(shortest, min(longest, n_words) + 1):
+                value = nonzero(chain[k])
+                if not _passes(bits, value):
+                    continue
+                entry = find(table, value)
+                if table[2 * entry] == 0:
+                    continue
+                term = np.int64(table[2 * entry + 1])
+                length = end - 1 - begin[k]
+                if known_lengths[term] > 0:
+                    same = length == known_lengths[term] and _equal(
+                        words, begin[k], pool, known_starts[term], length
+                    )
+                elif new_at[term] < 0:
+                    new_at[term] = n_new
+                    new[0, n_new], new[1, n_new], new[2, n_new] = term, begin[k], end - 1
+                    n_new += 1
+                    same = True
+                else:
+                    first = new_at[term]
+                    same = length == new[2, first] - new[1, first] and _equal(
+                        words, begin[k], words, new[1, first], length
+                    )
+                if not same:
+                    return -1, 0
+                if seen_at[term] < row_begin:
+                    terms[n], counts[n] = term, 0
+                    seen_at[term] = n
+                    n += 1
+                counts[seen_at[term]] += 1
+            start, i, word = next_word(text, i, stop, ascii_, seed)
+        match_offsets[row + 1] = n
+    return n, n_new
+
+
+@kernel
+def _equal(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
+    k = 0
+    while k < length and one[start + k] == other[other_start + k]:
+        k += 1
+    return k == length
