@@ -1,7 +1,9 @@
 """The one way in which this package compiles a kernel, and the one machine instruction it adds."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from llvmlite import ir
 from numba import njit, types
@@ -15,8 +17,20 @@ def kernel(function: Function) -> Function:
 
     No ``fastmath``: results must not depend on how a processor reorders a sum.
     """
-    compiled: Function = njit(nogil=True, cache=True)(function)
-    return compiled
+    compiled: Any = njit(nogil=True, cache=True)(function)
+    # Numba's cache looks at the file of a kernel, not at those that it takes constants and other
+    # kernels from: a change there would go on with stale code.  Hence one stamp for them all.
+    index = getattr(compiled._cache, "_cache_file", None)
+    if index is not None:
+        index._source_stamp = (index._source_stamp, _sources_stamp())
+    return cast(Function, compiled)
+
+
+@functools.cache
+def _sources_stamp() -> tuple[tuple[str, float, int], ...]:
+    """Names, times and sizes of all files that kernels are made of."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
 
 
 @intrinsic  # type: ignore[untyped-decorator]

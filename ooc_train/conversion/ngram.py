@@ -124,6 +124,7 @@ class _NgramConversion:
         indexed = self._index()
         placement = Placement(self._corpus.n_rows, validation_fraction, seed)
         fitted = self._fit(indexed, placement)
+        indexed.spill.close()
         shuffles, matcher = self._transform(indexed, fitted, placement)
         self._write(file, indexed, fitted, shuffles, matcher)
         return self.report

@@ -54,7 +54,13 @@ class Spill:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._file)
+        self.close()
+
+    def close(self) -> None:
+        """Give the disk back; nothing can be read any more."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     @property
     def n_bytes(self) -> int:
