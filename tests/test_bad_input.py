@@ -220,23 +220,26 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
 
 
-def test_input_that_changes_between_the_two_readings(tmp_path):
-    source = write_rows(tmp_path / "train.csv", random_rows(100))
+@pytest.mark.parametrize("what", ["more", "fewer", "other"])
+def test_input_that_changes_between_the_two_readings(tmp_path, what):
+    rows = random_rows(100)
+    source = write_rows(tmp_path / "train.csv", rows)
+    changed = {
+        "more": [*rows, ("1", "one", "more row")],
+        "fewer": rows[:-1],
+        "other": [(label, "quite", "another text") for label, _, _ in rows],
+    }
 
-    class Appender:
+    class Writer:
         def start(self, phase, total, unit):
             if phase == "transforming":
-                with source.open("a") as file:
-                    file.write('"1","one","more row"\n')
+                write_rows(source, changed[what])
 
         def advance(self, amount):
             pass
 
-        def finish(self):
-            pass
-
     with pytest.raises(InputError, match="the input changed while it was being read"):
-        ooc_train.convert(source, tmp_path / "o.h5", progress=Appender())
+        ooc_train.convert(source, tmp_path / "o.h5", progress=Writer())
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,12 @@ class Corpus:
                     first_row += len(block.rows)
                     counts[split] += len(block.rows)
                     if self._read_once and counts[split] > self.n_rows[split]:
-                        raise _changed()
+                        raise changed_input()
                     yield block
             if counts[split] == 0:
                 raise InputError(f"{_names(files)}: no row can be used for the {split} split")
         if self._read_once and counts != self.n_rows:
-            raise _changed()
+            raise changed_input()
         self.n_rows = counts
         self._read_once = True
 
@@ -137,7 +137,8 @@ def _readable(source: Source, pieces: Iterator[Rows | Reject]) -> Iterator[Rows 
         raise InputError(f"{source.path} cannot be read to its end: {error}") from error
 
 
-def _changed() -> InputError:
+def changed_input() -> InputError:
+    """The error for sources that are not the same in both readings."""
     return InputError(
         "the input changed while it was being read; run the conversion again when nothing writes "
         "to it"

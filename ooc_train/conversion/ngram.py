@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.conversion.corpus import Block, Corpus
+from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.fitting import Fit, KeptTerms, count_classes
 from ooc_train.conversion.folding import fold
 from ooc_train.conversion.grams import extract_grams, partition_records
@@ -260,6 +260,8 @@ class _NgramConversion:
     ) -> None:
         candidates = fitted.candidates
         texts = matcher.strings()
+        if not all(texts):  # a term that was counted did not come again
+            raise changed_input()
         selected = select_terms(candidates, texts, self._parameters.top_k)
         self.report.n_features = len(selected)
         column_of = np.full(len(texts), -1, np.int32)
