@@ -8,14 +8,14 @@ import h5py
 import numpy as np
 import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.feature_selection import f_classif
+from sklearn.feature_selection import chi2, f_classif
 
 from ooc_train import format as file_format
 from ooc_train.conversion.selection import round_scores
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
-    "Straße ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case"
+    "Straße № x™ ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case"
 ).split()
 
 
@@ -63,12 +63,17 @@ def read_terms(path):
 class Oracle:
     """scikit-learn in memory: terms by F at 10 significant digits, the last of equals taken."""
 
-    def __init__(self, texts, labels, *, top_k=20_000):
-        self._vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, strip_accents="unicode")
+    def __init__(self, texts, labels, *, top_k=20_000, score="f_classif", **options):
+        options = {"ngram_range": options.pop("ngrams", (1, 2)), "min_df": 2, **options}
+        self._vectorizer = TfidfVectorizer(strip_accents="unicode", **options)
         matrix = self._vectorizer.fit_transform(texts)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # features that do not vary
-            self.scores = f_classif(matrix, labels)[0]
+            self.scores = {
+                "f_classif": lambda: f_classif(matrix, labels)[0],
+                "chi2": lambda: chi2(matrix, labels)[0],
+                "none": lambda: np.asarray((matrix > 0).sum(axis=0), float).ravel(),
+            }[score]()
         rounded = np.nan_to_num(round_scores(self.scores), nan=-np.inf, posinf=np.inf)
         self.selected = np.sort(np.argsort(rounded, kind="stable")[-top_k:])
         self.terms = self._vectorizer.get_feature_names_out()[self.selected].tolist()

@@ -13,7 +13,6 @@ import ooc_train
 from ooc_train.conversion import grams, ngram, terms
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.vectorizer import NgramParameters
 from tests.corpora import Oracle, assert_same, random_rows, read_split, read_terms, write_rows
 
 
@@ -53,15 +52,12 @@ def test_every_split_equals_scikit_learn(tmp_path, fraction):
     assert report["kept_terms"] == len(oracle.scores)
 
 
-def test_selection_and_ties_equal_select_k_best(tmp_path, monkeypatch):
+def test_selection_and_ties_equal_select_k_best(tmp_path):
     """Many columns tie at the cut: rows that occur twice give terms that share every value."""
     rows = random_rows(60, n_classes=2)
     rows += [("1", f"only{i} here{i}", f"and{i} there{i}") for i in range(30) for _ in range(2)]
-    monkeypatch.setattr(
-        "ooc_train.conversion.convert.NgramParameters", lambda: NgramParameters(top_k=150)
-    )
     train = write_rows(tmp_path / "train.csv", rows)
-    ooc_train.convert(train, tmp_path / "o.h5", validation_fraction=0)
+    ooc_train.convert(train, tmp_path / "o.h5", validation_fraction=0, top_k=150)
     kept, _ = train_order(len(rows), 0)
     oracle = Oracle([text_of(rows[i]) for i in kept], [rows[i][0] for i in kept], top_k=150)
     at_cut = np.isclose(oracle.scores, np.sort(oracle.scores)[-150], rtol=1e-9)
@@ -142,7 +138,7 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     write_rows(tmp_path / "train.csv", random_rows(200))
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "full.h5")
 
-    for module, name, seed_at in ((grams, "_extract", 5), (terms, "_match", 5)):
+    for module, name, seed_at in ((grams, "_extract", 6), (terms, "_match", 6)):
         strong = getattr(module, name)
         weak = recompiled(strong, nonzero=seven_bits)
 
@@ -238,3 +234,34 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
     monkeypatch.setattr(ngram, "fold", dawdle)
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "slow.h5")
     assert (tmp_path / "slow.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ngrams": (1, 1)},
+        {"ngrams": (2, 3)},
+        {"min_df": 5},
+        {"min_df": 0.05, "max_df": 0.3},
+        {"max_df": 40},
+        {"min_df": 1, "top_k": 50},
+        {"score": "chi2", "top_k": 70},
+        {"score": "none", "top_k": 70},
+    ],
+    ids=str,
+)
+def test_options_mean_what_they_mean_in_scikit_learn(tmp_path, options):
+    rows = random_rows(200)
+    write_rows(tmp_path / "train.csv", rows)
+    ooc_train.convert(tmp_path / "train.csv", tmp_path / "o.h5", validation_fraction=0, **options)
+    kept, _ = train_order(len(rows), 0)
+    texts, labels = [text_of(rows[i]) for i in kept], [rows[i][0] for i in kept]
+    oracle = Oracle(texts, labels, **options)
+    assert read_terms(tmp_path / "o.h5") == oracle.terms
+    assert_same(read_split(tmp_path / "o.h5", "train")[0], oracle.transform(texts))
+
+
+def test_the_number_of_workers_is_the_users(tmp_path):
+    write_rows(tmp_path / "train.csv", random_rows(100))
+    report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "o.h5", workers=3)
+    assert report["workers"] == 3

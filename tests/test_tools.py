@@ -195,15 +195,17 @@ def test_the_test_command_runs_every_check(tmp_path):
         "ruff format --check . (3) ",
         "ruff check . (2) ",
         "mypy (0) ",
-        "pytest -k one or two (2) ",
+        f"pytest --basetemp={tmp_path}/.pytest_tmp -k one or two (3) ",
     ]
 
 
 @pytest.mark.parametrize(
-    ("failing", "n_checks"), [("ruff format --check .", 1), ("mypy ", 3), ("pytest ", 4)]
+    ("failing", "n_checks"),
+    [("ruff format --check .", 1), ("mypy ", 3), ("pytest --basetemp={}/.pytest_tmp", 4)],
 )
 def test_the_test_command_stops_at_the_first_failure(tmp_path, failing, n_checks):
     copy_tools(tmp_path)
+    failing = failing.format(tmp_path)
     result = run_checks(tmp_path, failing=failing)
     assert result.returncode == 1
     assert result.stderr == f"test: failed: {failing.strip()}\n"

@@ -67,6 +67,40 @@ def _add_options(command: Command) -> None:
         help="the names of the classes, line k for class k (default: classes.txt beside the data)",
     )
     add(
+        "--ngrams",
+        type=_range_argument,
+        default=(1, 2),
+        metavar="MIN,MAX",
+        help="words in a term (default: 1,2)",
+    )
+    add(
+        "--min-df",
+        type=_frequency_argument,
+        default=2,
+        metavar="N",
+        help="least number of training rows with the term, or share such as 0.01 (default: 2)",
+    )
+    add(
+        "--max-df",
+        type=_frequency_argument,
+        default=1.0,
+        metavar="N",
+        help="largest number of training rows with the term, or share (default: 1.0)",
+    )
+    add("--top-k", type=int, default=20_000, metavar="K", help="terms to select (default: 20000)")
+    add(
+        "--score",
+        default="f_classif",
+        choices=["f_classif", "chi2", "none"],
+        help="what to select terms by; none: by their document frequency (default: f_classif)",
+    )
+    add(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="threads (default: one for each processor, as far as the memory goes)",
+    )
+    add(
         "--memory",
         type=size_argument,
         metavar="SIZE",
@@ -97,6 +131,21 @@ def _add_options(command: Command) -> None:
     add("--force", action="store_true", help="overwrite the output if it exists")
 
 
+def _range_argument(text: str) -> tuple[int, int]:
+    shortest, _, longest = text.partition(",")
+    try:
+        return int(shortest), int(longest or shortest)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not MIN,MAX, such as 1,2") from None
+
+
+def _frequency_argument(text: str) -> int | float:
+    try:
+        return int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a share") from None
+
+
 def _work(options: argparse.Namespace) -> dict[str, Any]:
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
 
@@ -112,7 +161,13 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         label=options.label,
         header=options.header,
         classes=options.classes,
+        ngrams=options.ngrams,
+        min_df=options.min_df,
+        max_df=options.max_df,
+        top_k=options.top_k,
+        score=options.score,
         memory_bytes=options.memory_bytes,
+        workers=options.workers,
         temp_dir=options.temp_dir,
         rejects=options.rejects,
         max_rejects=options.max_rejects,

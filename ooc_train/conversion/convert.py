@@ -41,7 +41,13 @@ class ConvertOptions:
     header: bool = False
     classes: str | os.PathLike[str] | None = None
     seed: int = 0
+    ngrams: tuple[int, int] = (1, 2)
+    min_df: int | float = 2
+    max_df: int | float = 1.0
+    top_k: int = 20_000
+    score: str = "f_classif"
     memory_bytes: int | None = None
+    workers: int | None = None
     temp_dir: str | os.PathLike[str] | None = None
     rejects: str | os.PathLike[str] | None = None
     max_rejects: int = DEFAULT_MAX_REJECTS
@@ -58,8 +64,22 @@ class ConvertOptions:
             raise OptionError(f"--features {self.features} is not known; ngram is")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"--workers {self.workers} is not 1 or more")
+        _ = self.parameters  # refuses its own
         if self.max_rejects < 0:
             raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
+
+    @property
+    def parameters(self) -> NgramParameters:
+        """How text becomes terms."""
+        return NgramParameters(
+            ngrams=self.ngrams,
+            min_df=self.min_df,
+            max_df=self.max_df,
+            top_k=self.top_k,
+            score=self.score,
+        )
 
     @property
     def drawn_fraction(self) -> float:
@@ -130,7 +150,7 @@ class _Conversion:
                 _compile_kernels(self._temp_dir)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
-            plan = MemoryPlan.divide(budget, measure().anon_bytes or 0)
+            plan = MemoryPlan.divide(budget, measure().anon_bytes or 0, self._options.workers)
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
             corpus = Corpus(self._sources, rejects, plan.block_bytes)
             with _disk_errors(self._output, self._temp_dir), rejects:
@@ -163,7 +183,7 @@ class _Conversion:
                     found = write_ngrams(
                         file,
                         corpus,
-                        NgramParameters(),
+                        self._options.parameters,
                         resources,
                         validation_fraction=self._options.drawn_fraction,
                         seed=self._options.seed,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ooc_train.conversion.grams import N_PARTITIONS
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.selection import BestTerms, Scored, f_scores
+from ooc_train.conversion.selection import SCORES, BestTerms, Scored
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.conversion.statistics import (
     HashRange,
@@ -83,7 +83,7 @@ class Fit:
         ranges: list[tuple[HashRange, int]] = []
         n_distinct = 0
         self._resources.progress.start("counting", N_PARTITIONS, "part")
-        for found in self._count_partitions(parameters.min_df, norms):
+        for found in self._count_partitions(parameters.df_limits(self.n_documents), norms):
             for where, kept in found:
                 hashes.append(kept.hashes)
                 df.append(kept.df)
@@ -92,18 +92,18 @@ class Fit:
             self._resources.progress.advance(1)
         if not len(hashes):
             raise InputError(
-                f"no term occurs in {parameters.min_df} rows or more of the train split; are the "
-                f"texts long enough, and does --text name the right columns?"
+                f"no term occurs in as many rows of the train split as --min-df "
+                f"{parameters.min_df} and --max-df {parameters.max_df} ask for; are the texts long "
+                f"enough, and does --text name the right columns?"
             )
         inverse_norms = row_array(temp_dir, n_rows, np.float64)
         write_inverse_norms(norms, inverse_norms)
         return KeptTerms(hashes, df, ranges, n_distinct), inverse_norms
 
     def _count_partitions(
-        self, min_df: int, norms: Iterable[SquaredNorms]
+        self, df_limits: tuple[int, int], norms: Iterable[SquaredNorms]
     ) -> Iterator[list[tuple[HashRange, Kept]]]:
         """The kept terms of each partition, in the order of their hashes."""
-        limits = (min_df, self.n_documents)
         free: queue.SimpleQueue[SquaredNorms] = queue.SimpleQueue()
         for one in norms:
             free.put(one)
@@ -111,20 +111,27 @@ class Fit:
         def count(where: HashRange) -> list[tuple[HashRange, Kept]]:
             try:
                 kept = kept_terms(
-                    self._spill, where, self._fit_classes, limits, self._resources.plan.table_bytes
+                    self._spill,
+                    where,
+                    self._fit_classes,
+                    df_limits,
+                    self._resources.plan.table_bytes,
                 )
             except TableTooLarge:
                 return [found for half in divided(where) for found in count(half)]
             mine = free.get()
-            add_squared_norms(self._spill, where, kept, self.n_documents, mine)
-            free.put(mine)
+            try:
+                add_squared_norms(self._spill, where, kept, self.n_documents, mine)
+            finally:
+                free.put(mine)
             return [(where, kept)]
 
         ranges = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
         return self._resources.in_order(count, ranges)
 
-    def score(self, kept: KeptTerms, inverse_norms: Floats, top_k: int) -> Scored:
+    def score(self, kept: KeptTerms, inverse_norms: Floats, parameters: NgramParameters) -> Scored:
         """The best ``top_k`` kept terms and all that tie with the last of them."""
+        score_of = SCORES[parameters.score]
         hashes, df = kept.hashes.mapped(), kept.df.mapped()
         n_classes = len(self._class_counts)
         most = max(1, self._resources.plan.table_bytes // (8 * (n_classes + 8)))
@@ -132,13 +139,15 @@ class Fit:
         def score(part: tuple[HashRange, slice]) -> Scored:
             where, terms = part
             own_hashes, own_df = hashes[terms].copy(), df[terms].copy()
+            if score_of is None:
+                return Scored(own_hashes, own_df, own_df.astype(np.float64))
             idf = inverse_document_frequency(own_df, self.n_documents)
             sums, squares = class_sums(
                 self._spill, where, own_hashes, idf, inverse_norms, self._fit_classes, n_classes
             )
-            return Scored(own_hashes, own_df, f_scores(sums, squares, self._class_counts))
+            return Scored(own_hashes, own_df, score_of(sums, squares, self._class_counts))
 
-        best = BestTerms(top_k)
+        best = BestTerms(parameters.top_k)
         self._resources.progress.start("scoring", len(hashes), "term")
         for scored in self._resources.in_order(score, _groups(kept.ranges, most)):
             best.add(scored)

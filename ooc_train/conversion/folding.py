@@ -8,8 +8,8 @@ So a table from code points to folded bytes does it, built by Python's own ``str
 ``unicodedata``; rows with a capital sigma are lowered by ``str.lower`` first.
 
 Rows of ASCII, the most by far, need no more than a table of 128 bytes: they stay as they are, and
-whoever reads the text applies ``ascii_table``, which leaves folded text alone.  Whatever ``\w``
-does not match becomes a space.
+whoever reads a row applies the table that goes with it, see ``Folded``.  Whatever ``\w`` does not
+match becomes a space.
 """
 
 import functools
@@ -42,10 +42,16 @@ class FoldingTable(NamedTuple):
 
 
 class Folded(NamedTuple):
-    """Rows that ``ascii_table`` turns into words and spaces; how many had broken UTF-8."""
+    """Rows that become words and spaces byte by byte: row ``i`` by ``byte_tables()[kinds[i]]``.
+
+    ``kinds`` (n_rows,) uint8 is 0 for rows of ASCII and 1 for folded ones.  (One table for both
+    will not do: NFKD makes capitals, of the sign for "No" for example, and those stay.)
+    ``n_replaced`` rows had broken UTF-8.
+    """
 
     text: Bytes
     offsets: Offsets
+    kinds: Bytes
     n_replaced: int
 
 
@@ -55,21 +61,21 @@ def fold(text: Bytes, offsets: Offsets) -> Folded:
     Memory: nothing, or as much as the text, up to eleven times that for exotic ligatures.
     """
     if not _has_high_bytes(text):
-        return Folded(text, offsets, 0)
+        return Folded(text, offsets, np.zeros(len(offsets) - 1, np.uint8), 0)
     text, offsets = _lower_capital_sigma(text, offsets)
     table = folding_table()
-    folded_offsets = np.zeros(len(offsets), np.int64)
-    _measure(text, offsets, table.starts, table.stops, folded_offsets)
+    kinds, folded_offsets = np.zeros(len(offsets) - 1, np.uint8), np.zeros(len(offsets), np.int64)
+    _measure(text, offsets, table.starts, table.stops, kinds, folded_offsets)
     folded = np.empty(folded_offsets[-1], np.uint8)
-    n_replaced = _fold_rows(text, offsets, *table, folded_offsets, folded)
-    return Folded(folded, folded_offsets, n_replaced)
+    n_replaced = _fold_rows(text, offsets, kinds, *table, folded_offsets, folded)
+    return Folded(folded, folded_offsets, kinds, n_replaced)
 
 
 @functools.cache
-def ascii_table() -> Bytes:
-    """What each byte becomes: ASCII letters lower case, other non-words spaces, the rest as is."""
+def byte_tables() -> Bytes:
+    """What each byte becomes, (2, 256) uint8: in rows of ASCII, and, itself, in folded ones."""
     folded = [_fold_character(chr(c))[0] for c in range(128)]
-    return np.array([*folded, *range(128, 256)], np.uint8)
+    return np.array([[*folded, *range(128, 256)], range(256)], np.uint8)
 
 
 @functools.cache
@@ -132,7 +138,12 @@ def _has_high_bytes(text: Bytes) -> bool:
 
 @kernel
 def _measure(
-    text: Bytes, offsets: Offsets, starts: Offsets, stops: Offsets, folded_offsets: Offsets
+    text: Bytes,
+    offsets: Offsets,
+    starts: Offsets,
+    stops: Offsets,
+    kinds: Bytes,
+    folded_offsets: Offsets,
 ) -> None:
     end = 0
     for row in range(len(offsets) - 1):
@@ -140,6 +151,7 @@ def _measure(
         if not _has_high_bytes(text[i:stop]):
             end += stop - i
         else:
+            kinds[row] = 1
             while i < stop:
                 point, width = _decode(text, i, stop)
                 i += width
@@ -152,6 +164,7 @@ def _measure(
 def _fold_rows(
     text: Bytes,
     offsets: Offsets,
+    kinds: Bytes,
     starts: Offsets,
     stops: Offsets,
     pool: Bytes,
@@ -162,7 +175,7 @@ def _fold_rows(
     n_replaced = 0
     for row in range(len(offsets) - 1):
         i, stop, end = offsets[row], offsets[row + 1], folded_offsets[row]
-        if folded_offsets[row + 1] - end == stop - i and not _has_high_bytes(text[i:stop]):
+        if kinds[row] == 0:
             folded[end : end + stop - i] = text[i:stop]
             continue
         broken = False

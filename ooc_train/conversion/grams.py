@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.folding import ascii_table
+from ooc_train.conversion.folding import Folded, byte_tables
 from ooc_train.conversion.jit import folded_product, kernel
 
 N_PARTITIONS = 256
@@ -40,12 +40,15 @@ class Grams(NamedTuple):
     offsets: Offsets
 
 
-def extract_grams(text: Bytes, offsets: Offsets, ngrams: tuple[int, int], seed: int) -> Grams:
+def extract_grams(folded: Folded, ngrams: tuple[int, int], seed: int) -> Grams:
     """All n-grams of ``ngrams[0]`` to ``ngrams[1]`` words.  Memory: 8 bytes for each."""
+    text, offsets, kinds, _ = folded
     n_words = (len(text) + len(offsets)) // 3 + 1  # a word takes two letters and a space
     hashes = np.empty(n_words * (ngrams[1] - ngrams[0] + 1), np.uint64)
     gram_offsets = np.zeros(len(offsets), np.int64)
-    n_grams = _extract(text, offsets, ascii_table(), *ngrams, np.uint64(seed), hashes, gram_offsets)
+    n_grams = _extract(
+        text, offsets, kinds, byte_tables(), *ngrams, np.uint64(seed), hashes, gram_offsets
+    )
     return Grams(hashes[:n_grams], gram_offsets)
 
 
@@ -55,7 +58,8 @@ def hash_terms(terms: list[str], seed: int) -> Hashes:
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(term) for term in encoded], out=offsets[1:])
     text = np.frombuffer(bytearray(b"".join(encoded)), np.uint8)
-    grams = extract_grams(text, offsets, (1, MAX_NGRAM), seed)
+    folded = Folded(text, offsets, np.ones(len(encoded), np.uint8), 0)
+    grams = extract_grams(folded, (1, MAX_NGRAM), seed)
     return grams.hashes[grams.offsets[1:] - 1]
 
 
@@ -125,7 +129,8 @@ def nonzero(value: np.uint64) -> np.uint64:
 def _extract(
     text: Bytes,
     offsets: Offsets,
-    table: Bytes,
+    kinds: Bytes,
+    tables: Bytes,
     shortest: int,
     longest: int,
     seed: np.uint64,
@@ -135,7 +140,7 @@ def _extract(
     n = 0
     chain = np.zeros(MAX_NGRAM + 1, np.uint64)  # chain[k]: the k-gram that ends at this word
     for row in range(len(offsets) - 1):
-        stop = offsets[row + 1]
+        stop, table = offsets[row + 1], tables[kinds[row]]
         n_words = 0
         _, i, word = next_word(text, offsets[row], stop, table, seed)
         while i <= stop:

@@ -139,9 +139,7 @@ class _NgramConversion:
 
         def index(block: Block) -> tuple[Block, int, int, int]:
             folded = fold(block.rows.text, block.rows.text_offsets)
-            grams = extract_grams(
-                folded.text, folded.offsets, self._parameters.ngrams, self._parameters.hash_seed
-            )
+            grams = extract_grams(folded, self._parameters.ngrams, self._parameters.hash_seed)
             spill.write(block.first_row, *partition_records(*grams))
             n_empty = int((np.diff(grams.offsets) == 0).sum())
             return block, folded.n_replaced, n_empty, len(grams.hashes)
@@ -183,7 +181,7 @@ class _NgramConversion:
         kept, inverse_norms = fit.count(self._parameters)
         self.report.distinct_grams = kept.n_distinct
         self.report.kept_terms = len(kept.hashes)
-        candidates = fit.score(kept, inverse_norms, self._parameters.top_k)
+        candidates = fit.score(kept, inverse_norms, self._parameters)
         return _Fitted(fit.n_documents, kept, inverse_norms, candidates)
 
     def _fit_classes(self, indexed: _Indexed, placement: Placement) -> Classes:

@@ -38,8 +38,13 @@ class MemoryPlan:
     bucket_bytes: int
 
     @classmethod
-    def divide(cls, budget_bytes: int, baseline_bytes: int) -> "MemoryPlan":
+    def divide(
+        cls, budget_bytes: int, baseline_bytes: int, workers: int | None = None
+    ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
+
+        By default there is a worker for each processor that this process may use, as far as the
+        budget goes.
 
         Raises ``BudgetError`` with the smallest budget that would do.
         """
@@ -52,8 +57,8 @@ class MemoryPlan:
             )
         # A fifth stays free for what the allocator holds back.
         free = (budget_bytes - baseline_bytes) * 4 // 5
-        n_workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-        n_workers = max(1, min(n_workers, free // (2 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE)))
+        affordable = free // (2 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE)
+        n_workers = max(1, min(workers or _n_processors(), affordable))
         # One more block is parsed, and one more waits, while all workers are busy.
         block_bytes = free // (n_workers + 2) // _BLOCK_MULTIPLE
         return cls(
@@ -88,6 +93,13 @@ class Resources:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _n_processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -5,6 +5,7 @@ order of summation.  So scores count to ``SCORE_DIGITS`` significant digits, and
 terms last in code-point order win, which is the rule of ``SelectKBest``.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,23 @@ def f_scores(sums: Floats, squares: Floats, class_counts: npt.NDArray[np.int64])
     with np.errstate(divide="ignore", invalid="ignore"):
         scores = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
     return np.nan_to_num(round_scores(scores), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def chi2_scores(sums: Floats, squares: Floats, class_counts: npt.NDArray[np.int64]) -> Floats:  # noqa: ARG001
+    """Chi-square of each term with the class, as ``sklearn.feature_selection.chi2`` defines it.
+
+    Arguments as of ``f_scores``.
+    """
+    expected = sums.sum(axis=1)[:, np.newaxis] * (class_counts / class_counts.sum())
+    return round_scores(((sums - expected) ** 2 / expected).sum(axis=1))
+
+
+SCORES: dict[str, Callable[[Floats, Floats, npt.NDArray[np.int64]], Floats] | None] = {
+    "f_classif": f_scores,
+    "chi2": chi2_scores,
+    "none": None,
+}
+"""How terms are scored: by functions of their class sums, or by their document frequency."""
 
 
 def round_scores(scores: Floats) -> Floats:

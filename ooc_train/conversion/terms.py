@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.folding import Folded, ascii_table
+from ooc_train.conversion.folding import Folded, byte_tables
 from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, next_word, nonzero
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.table import Table, find, index_table
@@ -71,7 +71,7 @@ class TermMatcher:
 
         Raises ``HashCollision`` where a term has two strings.
         """
-        text, offsets, _ = folded
+        text, offsets, kinds, _ = folded
         capacity = (len(text) + len(offsets)) // 3 + 1
         capacity *= self._ngrams[1] - self._ngrams[0] + 1
         terms, counts = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
@@ -80,8 +80,9 @@ class TermMatcher:
         new = np.empty((3, self.n_terms), np.int32)
         known = self._known
         n, n_new = _match(
-            text, offsets, ascii_table(), *self._ngrams, self._seed, self._table, self._filter,
-            known.pool, known.starts, known.lengths, words, terms, counts, match_offsets, new,
+            text, offsets, kinds, byte_tables(), *self._ngrams, self._seed, self._table,
+            self._filter, known.pool, known.starts, known.lengths, words, terms, counts,
+            match_offsets, new,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
@@ -136,11 +137,12 @@ def _passes(bits: npt.NDArray[np.uint64], value: np.uint64) -> bool:
 def _match(
     text: Bytes,
     offsets: Offsets,
-    ascii_: Bytes,
+    kinds: Bytes,
+    tables: Bytes,
     shortest: int,
     longest: int,
     seed: np.uint64,
-    table: Table,
+    index: Table,
     bits: npt.NDArray[np.uint64],
     pool: Bytes,
     known_starts: Ints,
@@ -162,16 +164,16 @@ def _match(
     seen_at = np.full(len(known_lengths), -1, np.int64)
     new_at = np.full(len(known_lengths), -1, np.int64)
     for row in range(len(offsets) - 1):
-        stop = offsets[row + 1]
+        stop, table = offsets[row + 1], tables[kinds[row]]
         n_words, row_begin = 0, n
-        start, i, word = next_word(text, offsets[row], stop, ascii_, seed)
+        start, i, word = next_word(text, offsets[row], stop, table, seed)
         while i <= stop:
             n_words += 1
             for k in range(min(longest, n_words), 1, -1):
                 chain[k], begin[k] = chain_hash(chain[k - 1], word), begin[k - 1]
             chain[1], begin[1] = word, end
             for k in range(start, i):
-                words[end] = ascii_[text[k]]
+                words[end] = table[text[k]]
                 end += 1
             words[end] = _SPACE
             end += 1
@@ -179,10 +181,10 @@ def _match(
                 value = nonzero(chain[k])
                 if not _passes(bits, value):
                     continue
-                entry = find(table, value)
-                if table[2 * entry] == 0:
+                entry = find(index, value)
+                if index[2 * entry] == 0:
                     continue
-                term = np.int64(table[2 * entry + 1])
+                term = np.int64(index[2 * entry + 1])
                 length = end - 1 - begin[k]
                 if known_lengths[term] > 0:
                     same = length == known_lengths[term] and _equal(
@@ -205,7 +207,7 @@ def _match(
                     seen_at[term] = n
                     n += 1
                 counts[seen_at[term]] += 1
-            start, i, word = next_word(text, i, stop, ascii_, seed)
+            start, i, word = next_word(text, i, stop, table, seed)
         match_offsets[row + 1] = n
     return n, n_new
 

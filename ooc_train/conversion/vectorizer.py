@@ -7,6 +7,7 @@ document frequencies beside the selected terms.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,8 +18,9 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.conversion.folding import fold
-from ooc_train.conversion.grams import extract_grams
+from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.selection import SCORES
 from ooc_train.conversion.shuffle import sort_entries
 from ooc_train.conversion.statistics import (
     add_squares,
@@ -28,7 +30,7 @@ from ooc_train.conversion.statistics import (
     inverse_norm,
 )
 from ooc_train.conversion.table import Table, find, index_table
-from ooc_train.errors import FormatError
+from ooc_train.errors import FormatError, OptionError
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -43,10 +45,40 @@ class NgramParameters:
     """How text becomes terms, and which of them are kept and selected."""
 
     ngrams: tuple[int, int] = (1, 2)
-    min_df: int = 2
+    min_df: int | float = 2
+    max_df: int | float = 1.0
     top_k: int = 20_000
     score: str = "f_classif"
     hash_seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        shortest, longest = self.ngrams
+        if not 1 <= shortest <= longest <= MAX_NGRAM:
+            raise OptionError(
+                f"--ngrams {shortest},{longest} is not two numbers from 1 to {MAX_NGRAM}, the "
+                f"smaller first"
+            )
+        for name, limit in (("--min-df", self.min_df), ("--max-df", self.max_df)):
+            if limit <= 0 or (isinstance(limit, float) and limit > 1):
+                raise OptionError(
+                    f"{name} {limit} is neither a number of rows from 1 nor a share in (0.0, 1.0]"
+                )
+        if self.top_k < 1:
+            raise OptionError(f"--top-k {self.top_k} is not 1 or more")
+        if self.score not in SCORES:
+            raise OptionError(f"--score {self.score} is not one of {', '.join(SCORES)}")
+
+    def df_limits(self, n_documents: int) -> tuple[int, int]:
+        """The least and the largest document frequency of a term that is kept.
+
+        Integers are numbers of rows, other numbers shares of them, as in scikit-learn.
+        """
+        least, most = (
+            limit if isinstance(limit, int) else limit * n_documents
+            for limit in (self.min_df, self.max_df)
+        )
+        return math.ceil(least), math.floor(most)
 
 
 @dataclass(frozen=True)
@@ -90,9 +122,7 @@ class Vectorizer:
         Returns indptr int64, columns int32 ascending within each row, and values float32.
         """
         folded = fold(text, offsets)
-        grams = extract_grams(
-            folded.text, folded.offsets, self.parameters.ngrams, self.parameters.hash_seed
-        )
+        grams = extract_grams(folded, self.parameters.ngrams, self.parameters.hash_seed)
         indptr = np.zeros(len(offsets), np.int64)
         columns = np.empty(len(grams.hashes), np.int32)
         values = np.empty(len(grams.hashes), np.float32)
