@@ -74,7 +74,9 @@ class Predictor:
     def _predict(self, texts: Texts) -> npt.NDArray[np.float32]:
         from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
 
-        rows = SparseRows(*self._vectorizer.transform(*texts), self._vectorizer.n_columns)
+        found = self._vectorizer.transform(*texts)
+        n_columns = self._vectorizer.n_columns
+        rows = SparseRows(found.indptr, found.columns, found.values, n_columns)
         parts = [
             predict_rows(self._model, rows[start : start + MODEL_ROWS])
             for start in range(0, len(rows), MODEL_ROWS)

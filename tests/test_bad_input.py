@@ -262,6 +262,8 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
         ({"max_df": 1.5}, OptionError, "--max-df 1.5 is neither"),
         ({"top_k": 0}, OptionError, "--top-k 0 is not 1 or more"),
         ({"score": "luck"}, OptionError, "--score luck is not one of f_classif, chi2, none"),
+        ({"vectorizer": "gone.h5"}, InputError, "there is no file gone.h5"),
+        ({"vectorizer": "o.h5", "top_k": 5}, OptionError, "--vectorizer brings its own terms"),
         ({"workers": 0}, OptionError, "--workers 0 is not 1 or more"),
         ({"max_rejects": -1}, OptionError, "--max-rejects -1 is negative"),
         ({"memory_bytes": 10_000_000}, BudgetError, r"10 MB is too small.* give --memory \d+MB"),

@@ -265,3 +265,27 @@ def test_the_number_of_workers_is_the_users(tmp_path):
     write_rows(tmp_path / "train.csv", random_rows(100))
     report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "o.h5", workers=3)
     assert report["workers"] == 3
+
+
+def test_a_frozen_vectorizer_gives_the_rows_of_its_own_conversion(tmp_path):
+    """What was the test split of one conversion is the train split of another."""
+    train = write_rows(tmp_path / "train.csv", random_rows(300))
+    later = random_rows(80, seed=1)
+    test = write_rows(tmp_path / "test.csv", later)
+    ooc_train.convert(train, tmp_path / "first.h5", test=[test], top_k=100)
+    write_rows(tmp_path / "later.csv", [*later, ("9", "no such", "class")])
+    report = ooc_train.convert(
+        tmp_path / "later.csv",
+        tmp_path / "second.h5",
+        vectorizer=tmp_path / "first.h5",
+        validation_fraction=0,
+    )
+    assert (report["rows"], report["rejected_rows"], report["n_features"]) == (80, 1, 100)
+    order, _ = train_order(80, 0)
+    expected, labels = read_split(tmp_path / "first.h5", "test")
+    found, found_labels = read_split(tmp_path / "second.h5", "train")
+    assert_same(found, expected[order], 0)
+    assert found_labels == [labels[i] for i in order]
+    assert read_terms(tmp_path / "second.h5") == read_terms(tmp_path / "first.h5")
+    ooc_train.train(tmp_path / "first.h5", tmp_path / "run", epochs=1)
+    assert ooc_train.evaluate(tmp_path / "run", tmp_path / "second.h5", split="train")["rows"] == 80

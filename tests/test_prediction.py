@@ -54,7 +54,7 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     predictor = ooc_train.load(folder / "run")
     source = find_source(folder / "test.csv", LayoutOptions(("2", "3")), needs_label=False)
     ((text, offsets),) = _file_texts(source.path, LayoutOptions(("2", "3")))
-    indptr, columns, values = predictor._vectorizer.transform(text, offsets)
+    indptr, columns, values, *_ = predictor._vectorizer.transform(text, offsets)
     assert np.array_equal(indptr, matrix.indptr)
     assert np.array_equal(columns, matrix.indices)
     assert np.array_equal(values, matrix.data.astype(np.float32))

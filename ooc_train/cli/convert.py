@@ -95,6 +95,12 @@ def _add_options(command: Command) -> None:
         help="what to select terms by; none: by their document frequency (default: f_classif)",
     )
     add(
+        "--vectorizer",
+        type=Path,
+        metavar="FILE",
+        help="take terms, statistics and classes from a converted file instead of fitting",
+    )
+    add(
         "--workers",
         type=int,
         metavar="N",
@@ -166,6 +172,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         max_df=options.max_df,
         top_k=options.top_k,
         score=options.score,
+        vectorizer=options.vectorizer,
         memory_bytes=options.memory_bytes,
         workers=options.workers,
         temp_dir=options.temp_dir,

@@ -8,19 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ooc_train import __version__
 from ooc_train import format as fmt
 from ooc_train.conversion.corpus import Corpus
-from ooc_train.conversion.ngram import NgramReport, write_ngrams
+from ooc_train.conversion.frozen import write_frozen
+from ooc_train.conversion.ngram import write_ngrams
 from ooc_train.conversion.rejects import RejectFile
+from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import MemoryPlan, Resources, check_temp_dir, default_budget
 from ooc_train.conversion.sources import LayoutOptions, Source, find_source
 from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.store import open as open_store
 
 DEFAULT_VALIDATION_FRACTION = 0.1
 DEFAULT_MAX_REJECTS = 100
@@ -46,6 +49,7 @@ class ConvertOptions:
     max_df: int | float = 1.0
     top_k: int = 20_000
     score: str = "f_classif"
+    vectorizer: str | os.PathLike[str] | None = None
     memory_bytes: int | None = None
     workers: int | None = None
     temp_dir: str | os.PathLike[str] | None = None
@@ -66,7 +70,11 @@ class ConvertOptions:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"--workers {self.workers} is not 1 or more")
-        _ = self.parameters  # refuses its own
+        if self.parameters != NgramParameters() and self.vectorizer:
+            raise OptionError(
+                "--vectorizer brings its own terms; leave out --ngrams, --min-df, --max-df, "
+                "--top-k and --score"
+            )
         if self.max_rejects < 0:
             raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
 
@@ -142,6 +150,7 @@ class _Conversion:
             for split, files in paths.items()
             if files
         }
+        self._fitted = _open_fitted(options.vectorizer)
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:
@@ -152,7 +161,8 @@ class _Conversion:
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(budget, measure().anon_bytes or 0, self._options.workers)
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
-            corpus = Corpus(self._sources, rejects, plan.block_bytes)
+            labels = self._fitted.class_labels if self._fitted else None
+            corpus = Corpus(self._sources, rejects, plan.block_bytes, labels)
             with _disk_errors(self._output, self._temp_dir), rejects:
                 found = self._write(corpus, plan)
             return {
@@ -180,14 +190,7 @@ class _Conversion:
             with ThreadPoolExecutor(plan.n_workers, "convert") as pool:
                 resources = Resources(plan, pool, self._temp_dir, self._progress)
                 with fmt.create_file(str(unfinished)) as file:
-                    found = write_ngrams(
-                        file,
-                        corpus,
-                        self._options.parameters,
-                        resources,
-                        validation_fraction=self._options.drawn_fraction,
-                        seed=self._options.seed,
-                    )
+                    found = self._write_features(file, corpus, resources)
                     self._write_classes(file, found.classes)
                     fmt.write_header(
                         file,
@@ -202,6 +205,26 @@ class _Conversion:
             unfinished.unlink(missing_ok=True)
         return found
 
+    def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> NgramReport:
+        fraction, seed = self._options.drawn_fraction, self._options.seed
+        if self._fitted:
+            return write_frozen(
+                file,
+                corpus,
+                self._fitted.path,
+                resources,
+                validation_fraction=fraction,
+                seed=seed,
+            )
+        return write_ngrams(
+            file,
+            corpus,
+            self._options.parameters,
+            resources,
+            validation_fraction=fraction,
+            seed=seed,
+        )
+
     def _write_classes(self, file: Any, labels: list[str]) -> None:
         group = file.create_group("classes")
         fmt.write_strings(group, "labels", labels)
@@ -209,6 +232,8 @@ class _Conversion:
 
     def _class_names(self, labels: list[str]) -> list[str]:
         """The classes' names: line k of ``classes.txt`` names class k of the Zhang layout."""
+        if self._fitted:
+            return self._fitted.class_names
         path = self._classes_path()
         if path is None:
             return labels
@@ -264,6 +289,21 @@ class _Conversion:
         if self._options.rejects:
             return Path(self._options.rejects)
         return self._output.with_name(self._output.name + ".rejected.csv")
+
+
+class _Fitted(NamedTuple):
+    """The file that a vectorizer is taken from."""
+
+    path: Path
+    class_labels: list[str]
+    class_names: list[str]
+
+
+def _open_fitted(path: str | os.PathLike[str] | None) -> _Fitted | None:
+    if path is None:
+        return None
+    with open_store(Path(path)) as store:
+        return _Fitted(store.path, store.class_labels, store.class_names)
 
 
 def _compile_kernels(temp_dir: Path) -> None:

@@ -32,16 +32,24 @@ class Block(NamedTuple):
 
 
 class Corpus:
-    """The rows of all splits: train first, then the others.  Memory: a block, and the classes."""
+    """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
+
+    The classes are those of the train rows, unless ``classes`` gives their labels.
+    """
 
     def __init__(
-        self, sources: Mapping[str, Sequence[Source]], rejects: RejectFile, block_bytes: int
+        self,
+        sources: Mapping[str, Sequence[Source]],
+        rejects: RejectFile,
+        block_bytes: int,
+        classes: Sequence[str] | None = None,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
         self.n_rows = dict.fromkeys(sources, 0)
         self.block_bytes = block_bytes
-        self._classes: dict[bytes, int] = {}
+        self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
+        self._learns_classes = classes is None
         self._read_once = False
 
     @property
@@ -101,7 +109,7 @@ class Corpus:
     def _label(self, split: str, source: Source, rows: Rows) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
         texts = [label.strip() for label in rows.label_bytes()]
-        if split == "train" and not self._read_once:
+        if split == "train" and self._learns_classes and not self._read_once:
             for text in texts:
                 if text and text not in self._classes:
                     self._add_class(source, text)
@@ -111,7 +119,10 @@ class Corpus:
             return rows, labels
         for row in np.flatnonzero(~usable).tolist():
             label = texts[row].decode("utf-8", "replace")
-            reason = f"label {label!r} does not occur in the train rows" if label else "no label"
+            where = (
+                "in the train rows" if self._learns_classes else "among the vectorizer's classes"
+            )
+            reason = f"label {label!r} does not occur {where}" if label else "no label"
             raw = b",".join((texts[row], rows.text_bytes(row)))
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]

@@ -13,29 +13,30 @@ The result equals ``TfidfVectorizer`` and ``SelectKBest`` of scikit-learn on the
 memory, whatever the budget and the number of threads.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train import format as fmt
 from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.fitting import Fit, KeptTerms, count_classes
 from ooc_train.conversion.folding import fold
 from ooc_train.conversion.grams import extract_grams, partition_records
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.selection import Scored, select_terms
-from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
+from ooc_train.conversion.shuffle import LabelledRows
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.conversion.statistics import inverse_document_frequency
 from ooc_train.conversion.terms import HashCollision, TermMatcher
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
+from ooc_train.conversion.writing import SplitWriter
 from ooc_train.errors import InputError
 
 MAX_ATTEMPTS = 8
@@ -43,22 +44,6 @@ MAX_ATTEMPTS = 8
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int32]
 Ints = npt.NDArray[np.int32]
-
-
-@dataclass
-class NgramReport:
-    """What the conversion found and did."""
-
-    classes: list[str] = field(default_factory=list)
-    n_features: int = 0
-    replaced_rows: int = 0
-    empty_rows: int = 0
-    grams: int = 0
-    distinct_grams: int = 0
-    kept_terms: int = 0
-    spill_bytes: int = 0
-    attempts: int = 0
-    split_rows: dict[str, int] = field(default_factory=dict)
 
 
 class _Indexed(NamedTuple):
@@ -125,8 +110,8 @@ class _NgramConversion:
         placement = Placement(self._corpus.n_rows, validation_fraction, seed)
         fitted = self._fit(indexed, placement)
         indexed.spill.close()
-        shuffles, matcher = self._transform(indexed, fitted, placement)
-        self._write(file, indexed, fitted, shuffles, matcher)
+        writer, matcher = self._transform(indexed, fitted, placement)
+        self._write(file, indexed, fitted, writer, matcher)
         return self.report
 
     # Step 1
@@ -200,14 +185,16 @@ class _NgramConversion:
 
     def _transform(
         self, indexed: _Indexed, fitted: _Fitted, placement: Placement
-    ) -> tuple[dict[str, RowShuffle], TermMatcher]:
+    ) -> tuple[SplitWriter, TermMatcher]:
         """Read all rows again: the candidates' entries into buckets, their strings in memory."""
         candidates = fitted.candidates
         matcher = TermMatcher(
             candidates.hashes, self._parameters.ngrams, self._parameters.hash_seed
         )
         idf = inverse_document_frequency(candidates.df, fitted.n_documents)
-        shuffles = self._shuffles(placement, matcher.n_terms)
+        writer = SplitWriter(
+            placement, matcher.n_terms, self.report.grams, self._resources, self._stack
+        )
 
         def transform(item: tuple[Block, list[Destination]]) -> Block:
             block, destinations = item
@@ -216,8 +203,7 @@ class _NgramConversion:
             values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
             labels = indexed.row_classes[block.first_row : stop]
             rows = LabelledRows(labels, matches.offsets, matches.terms, values)
-            for split, chosen, numbers in destinations:
-                shuffles[split].write(numbers, rows, chosen)
+            writer.add(rows, destinations)
             return block
 
         def placed() -> Iterator[tuple[Block, list[Destination]]]:
@@ -227,24 +213,8 @@ class _NgramConversion:
         self._resources.progress.start("transforming", self._corpus.n_bytes, "B")
         for block in self._resources.in_order(transform, placed()):
             self._resources.progress.advance(block.n_bytes)
-        self.report.spill_bytes += sum(shuffle.n_bytes for shuffle in shuffles.values())
-        return shuffles, matcher
-
-    def _shuffles(self, placement: Placement, n_terms: int) -> dict[str, RowShuffle]:
-        total = sum(placement.n_rows.values())
-        most = 8 * (self.report.grams + 2 * total)  # every n-gram selected
-        return {
-            split: self._stack.enter_context(
-                RowShuffle(
-                    self._resources.temp_dir,
-                    n_rows,
-                    n_terms,
-                    expected_bytes=most * n_rows // total,
-                    bucket_bytes=self._resources.plan.bucket_bytes,
-                )
-            )
-            for split, n_rows in placement.n_rows.items()
-        }
+        self.report.spill_bytes += writer.n_bytes
+        return writer, matcher
 
     # Step 5
 
@@ -253,7 +223,7 @@ class _NgramConversion:
         file: h5py.File,
         indexed: _Indexed,
         fitted: _Fitted,
-        shuffles: dict[str, RowShuffle],
+        writer: SplitWriter,
         matcher: TermMatcher,
     ) -> None:
         candidates = fitted.candidates
@@ -264,19 +234,7 @@ class _NgramConversion:
         self.report.n_features = len(selected)
         column_of = np.full(len(texts), -1, np.int32)
         column_of[selected] = np.arange(len(selected))
-        self._resources.progress.start("writing", sum(s.n_rows for s in shuffles.values()), "row")
-        for split in fmt.SPLIT_NAMES:
-            if split in shuffles:
-                n_entries = int(shuffles[split].entries[selected].sum())
-                group = fmt.create_sparse_split(
-                    file,
-                    split,
-                    n_rows=shuffles[split].n_rows,
-                    n_entries=n_entries,
-                    n_columns=len(selected),
-                    n_classes=len(indexed.classes),
-                )
-                self._write_rows(group, shuffles[split].read(column_of))
+        writer.write(file, column_of, n_columns=len(selected), n_classes=len(indexed.classes))
         terms = SelectedTerms(
             [texts[i].decode("utf-8") for i in selected.tolist()],
             candidates.hashes[selected],
@@ -290,19 +248,6 @@ class _NgramConversion:
         write_vectorizer(
             file, self._parameters, fitted.n_documents, terms, (len(kept_hashes), pieces)
         )
-
-    def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
-        first_row = first_entry = 0
-        group["indptr"][0] = 0
-        for rows in pieces:
-            n_rows, n_entries = len(rows.labels), len(rows.columns)
-            group["labels"][first_row : first_row + n_rows] = rows.labels
-            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = rows.offsets[1:] + first_entry
-            group["indices"][first_entry : first_entry + n_entries] = rows.columns
-            group["values"][first_entry : first_entry + n_entries] = rows.values
-            first_row += n_rows
-            first_entry += n_entries
-            self._resources.progress.advance(n_rows)
 
 
 def _sorted_classes(met: list[str]) -> tuple[Ints, list[str]]:

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -94,6 +94,19 @@ class SelectedTerms:
         return inverse_document_frequency(self.df, n_documents)
 
 
+class Transformed(NamedTuple):
+    """Sparse rows: indptr int64, columns int32 ascending within each row, values float32.
+
+    ``n_replaced`` of them had broken UTF-8, and ``n_empty`` not a single n-gram.
+    """
+
+    indptr: Offsets
+    columns: Ints
+    values: Floats
+    n_replaced: int
+    n_empty: int
+
+
 class Vectorizer:
     """A fitted vectorizer, read from the ``vectorizer`` group of a file that stays open.
 
@@ -116,11 +129,13 @@ class Vectorizer:
         self._table = index_table(group["term_hashes"][...])
         self.n_columns = len(group["term_hashes"])
 
-    def transform(self, text: Bytes, offsets: Offsets) -> tuple[Offsets, Ints, Floats]:
-        """Tf-idf rows of UTF-8 texts, row ``i`` at ``offsets[i]:offsets[i + 1]`` of ``text``.
+    @property
+    def n_kept(self) -> int:
+        """How many terms a row's norm runs over."""
+        return len(self._kept_hashes)
 
-        Returns indptr int64, columns int32 ascending within each row, and values float32.
-        """
+    def transform(self, text: Bytes, offsets: Offsets) -> "Transformed":
+        """Tf-idf rows of UTF-8 texts, row ``i`` at ``offsets[i]:offsets[i + 1]`` of ``text``."""
         folded = fold(text, offsets)
         grams = extract_grams(folded, self.parameters.ngrams, self.parameters.hash_seed)
         indptr = np.zeros(len(offsets), np.int64)
@@ -130,7 +145,8 @@ class Vectorizer:
             *grams, self._kept_hashes, self._kept_df, self.n_documents, self._table,
             indptr, columns, values,
         )  # fmt: skip
-        return indptr, columns[:n], values[:n]
+        n_empty = int((np.diff(grams.offsets) == 0).sum())
+        return Transformed(indptr, columns[:n], values[:n], folded.n_replaced, n_empty)
 
 
 def write_vectorizer(

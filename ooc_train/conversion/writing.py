@@ -1,0 +1,94 @@
+"""The rows of all splits, shuffled on their way into the file."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train import format as fmt
+from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
+
+_ENTRY_BYTES, _HEADER_BYTES = 8, 16
+
+
+class SplitWriter:
+    """Takes rows with their destinations in any order, and writes them in that of the splits.
+
+    ``n_columns`` is the number of columns of the rows that are added, ``most_entries`` how many
+    entries all rows have together at most.  Temporary files belong to ``stack``.  Any number of
+    threads may add.  Memory: two buckets while writing.
+    """
+
+    def __init__(
+        self,
+        placement: Placement,
+        n_columns: int,
+        most_entries: int,
+        resources: Resources,
+        stack: ExitStack,
+    ) -> None:
+        self._resources = resources
+        total = sum(placement.n_rows.values())
+        expected_bytes = _ENTRY_BYTES * most_entries + _HEADER_BYTES * total
+        self._shuffles = {
+            split: stack.enter_context(
+                RowShuffle(
+                    resources.temp_dir,
+                    n_rows,
+                    n_columns,
+                    expected_bytes=expected_bytes * n_rows // total,
+                    bucket_bytes=resources.plan.bucket_bytes,
+                )
+            )
+            for split, n_rows in placement.n_rows.items()
+        }
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of temporary files so far."""
+        return sum(shuffle.n_bytes for shuffle in self._shuffles.values())
+
+    def add(self, rows: LabelledRows, destinations: Sequence[Destination]) -> None:
+        """Add the rows of a block."""
+        for split, chosen, places in destinations:
+            self._shuffles[split].write(places, rows, chosen)
+
+    def write(
+        self, file: h5py.File, column_of: npt.NDArray[np.int32], *, n_columns: int, n_classes: int
+    ) -> None:
+        """Write a group for each split.
+
+        ``column_of`` gives the final column, below ``n_columns``, of each column that was added;
+        -1 leaves it out.
+        """
+        n_rows = sum(shuffle.n_rows for shuffle in self._shuffles.values())
+        self._resources.progress.start("writing", n_rows, "row")
+        for split in fmt.SPLIT_NAMES:
+            if split in self._shuffles:
+                shuffle = self._shuffles[split]
+                group = fmt.create_sparse_split(
+                    file,
+                    split,
+                    n_rows=shuffle.n_rows,
+                    n_entries=int(shuffle.entries[column_of >= 0].sum()),
+                    n_columns=n_columns,
+                    n_classes=n_classes,
+                )
+                self._write_rows(group, shuffle.read(column_of))
+
+    def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
+        first_row = first_entry = 0
+        group["indptr"][0] = 0
+        for rows in pieces:
+            n_rows, n_entries = len(rows.labels), len(rows.columns)
+            group["labels"][first_row : first_row + n_rows] = rows.labels
+            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = rows.offsets[1:] + first_entry
+            group["indices"][first_entry : first_entry + n_entries] = rows.columns
+            group["values"][first_entry : first_entry + n_entries] = rows.values
+            first_row += n_rows
+            first_entry += n_entries
+            self._resources.progress.advance(n_rows)
