@@ -4,11 +4,12 @@ import csv
 import errno
 import gzip
 import os
+from types import SimpleNamespace
 
 import pytest
 
 import ooc_train
-from ooc_train.conversion import spill
+from ooc_train.conversion import resources, spill
 from ooc_train.conversion.placement import Placement
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
 from tests.corpora import random_rows, read_split, write_rows
@@ -206,6 +207,13 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="the disk is full: .*o.h5 was not written; free some"):
         convert(tmp_path, GOOD)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
+
+
+def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=4000))
+    with pytest.raises(BudgetError, match="has 0.0 GB free, and the conversion takes about .* GB"):
+        convert(tmp_path, GOOD)
+    assert not (tmp_path / "o.h5").exists()
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path):

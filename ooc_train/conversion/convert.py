@@ -17,7 +17,14 @@ from ooc_train.conversion.frozen import write_frozen
 from ooc_train.conversion.ngram import write_ngrams
 from ooc_train.conversion.rejects import RejectFile
 from ooc_train.conversion.report import NgramReport
-from ooc_train.conversion.resources import MemoryPlan, Resources, check_temp_dir, default_budget
+from ooc_train.conversion.resources import (
+    MemoryPlan,
+    Resources,
+    check_disk,
+    check_temp_dir,
+    default_budget,
+    foreseen_disk_bytes,
+)
 from ooc_train.conversion.sources import LayoutOptions, Source, find_source
 from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
@@ -151,6 +158,8 @@ class _Conversion:
             if files
         }
         self._fitted = _open_fitted(options.vectorizer)
+        text_bytes = sum(s.text_bytes for files in self._sources.values() for s in files)
+        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, options.ngrams))
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:

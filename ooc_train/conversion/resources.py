@@ -1,6 +1,7 @@
 """What a conversion may use: memory by purpose, threads, and a place for temporary files."""
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -93,6 +94,26 @@ class Resources:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def foreseen_disk_bytes(n_text_bytes: int, ngrams: tuple[int, int]) -> int:
+    """The temporary files for so much text, and the result: an estimate, rather high.
+
+    English takes 1.3 to 1.4 bytes of spilled records for each byte of text and length of n-grams.
+    """
+    n_lengths = ngrams[1] - ngrams[0] + 1
+    return int(n_text_bytes * (1.6 * n_lengths + 1.0))
+
+
+def check_disk(folder: Path, needed_bytes: int) -> None:
+    """Refuse work that the free disk would not be enough for, before it begins."""
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise BudgetError(
+            f"{folder} has {free / 1e9:.1f} GB free, and the conversion takes about "
+            f"{needed_bytes / 1e9:.1f} GB of temporary files; free some space, or give a folder on "
+            f"another disk with --temp-dir"
+        )
 
 
 def _n_processors() -> int:

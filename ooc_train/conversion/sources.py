@@ -19,6 +19,7 @@ from ooc_train.errors import InputError, OptionError
 
 _SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
+_GZIP_RATIO = 4  # text seldom shrinks more
 _TAB_SUFFIXES = {".tsv", ".tab"}
 _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
 
@@ -45,6 +46,12 @@ class Source:
     path: Path
     columns: Columns
     has_header: bool
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of the file; of a compressed one an estimate of what is in it."""
+        size = self.path.stat().st_size
+        return size * _GZIP_RATIO if self.path.suffix == ".gz" else size
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
