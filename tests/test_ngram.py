@@ -78,7 +78,7 @@ PLANS = [
 
 
 def convert_with(plan, monkeypatch, tmp_path, **options):
-    monkeypatch.setattr(MemoryPlan, "divide", lambda *_: plan)
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
     output = tmp_path / "o.h5"
     report = ooc_train.convert(tmp_path / "train.csv", output, force=True, **options)
     return output.read_bytes(), report
@@ -223,7 +223,7 @@ def test_classes_sort_as_numbers_or_as_strings(tmp_path):
 def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path, monkeypatch):
     """Workers that finish out of order must not change a row's place."""
     write_rows(tmp_path / "train.csv", random_rows(300))
-    monkeypatch.setattr(MemoryPlan, "divide", lambda *_: PLANS[1])
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLANS[1])
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "o.h5")
     fold = ngram.fold
 

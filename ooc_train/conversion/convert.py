@@ -168,7 +168,12 @@ class _Conversion:
                 _compile_kernels(self._temp_dir)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
-            plan = MemoryPlan.divide(budget, measure().anon_bytes or 0, self._options.workers)
+            plan = MemoryPlan.divide(
+                budget,
+                measure().anon_bytes or 0,
+                ngrams=self._options.ngrams,
+                workers=self._options.workers,
+            )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
             labels = self._fitted.class_labels if self._fitted else None
             corpus = Corpus(self._sources, rejects, plan.block_bytes, labels)

@@ -18,9 +18,10 @@ Result = TypeVar("Result")
 
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**18, 2**22
-# A block being converted: text, folded text, words, 16 bytes and 8 for each n-gram's place and
-# hash, its records, and the parser's buffers for the next block.
-_BLOCK_MULTIPLE = 20
+# A block being converted takes so many times its text: the parser's buffers, text, folded text
+# and words; and for each length of n-grams their hashes and records, 8 bytes each for a word of at
+# least 3 bytes.
+_BLOCK_MULTIPLE, _MULTIPLE_A_LENGTH = 8, 6
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
@@ -40,7 +41,12 @@ class MemoryPlan:
 
     @classmethod
     def divide(
-        cls, budget_bytes: int, baseline_bytes: int, workers: int | None = None
+        cls,
+        budget_bytes: int,
+        baseline_bytes: int,
+        *,
+        ngrams: tuple[int, int] = (1, 2),
+        workers: int | None = None,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
 
@@ -49,7 +55,8 @@ class MemoryPlan:
 
         Raises ``BudgetError`` with the smallest budget that would do.
         """
-        least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE
+        multiple = _BLOCK_MULTIPLE + _MULTIPLE_A_LENGTH * (ngrams[1] - ngrams[0] + 1)
+        least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * multiple
         if budget_bytes < least:
             raise BudgetError(
                 f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since the program "
@@ -58,10 +65,10 @@ class MemoryPlan:
             )
         # A fifth stays free for what the allocator holds back.
         free = (budget_bytes - baseline_bytes) * 4 // 5
-        affordable = free // (2 * _MIN_BLOCK_BYTES * _BLOCK_MULTIPLE)
+        affordable = free // (2 * _MIN_BLOCK_BYTES * multiple)
         n_workers = max(1, min(workers or _n_processors(), affordable))
         # One more block is parsed, and one more waits, while all workers are busy.
-        block_bytes = free // (n_workers + 2) // _BLOCK_MULTIPLE
+        block_bytes = free // (n_workers + 2) // multiple
         return cls(
             n_workers=n_workers,
             block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, _MAX_BLOCK_BYTES)),
