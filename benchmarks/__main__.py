@@ -1,0 +1,110 @@
+"""Measure ooc-train on this machine, beside the systems that it competes with."""
+
+import argparse
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, Protocol
+
+from benchmarks import convert, selftest
+from ooc_train.errors import OocTrainError, OptionError
+
+
+class Benchmark(Protocol):
+    """What a module has to offer to be a subcommand; its docstring is the help."""
+
+    __doc__: str | None
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Add the subcommand's own options."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Measure and print; the exit status."""
+
+
+BENCHMARKS: dict[str, Benchmark] = {"convert": convert, "selftest": selftest}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser().parse_args(given)
+    options.command = _command_line(given)
+    options.work = (options.work or options.out).resolve()
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status: int = options.run(options)
+    except OocTrainError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2 if isinstance(error, OptionError) else 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted; temporary files are deleted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
+    for name, benchmark in BENCHMARKS.items():
+        text = benchmark.__doc__ or ""
+        command = commands.add_parser(name, help=text.splitlines()[0], description=text)
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        _add_common_options(command)
+        benchmark.add_options(command)
+        command.set_defaults(run=benchmark.run)
+    return parser
+
+
+def _add_common_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add(
+        "--out",
+        type=Path,
+        default=Path("benchmark-results"),
+        metavar="DIR",
+        help="where the JSON and Markdown files go (default: benchmark-results)",
+    )
+    add(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="where temporary files go, on a disk (default: the folder of --out)",
+    )
+    add(
+        "--runs",
+        type=_positive,
+        default=3,
+        metavar="N",
+        help="how often each system runs (default: 3)",
+    )
+    add("--quick", action="store_true", help="a small size, for a first look")
+    add(
+        "--cold",
+        action="store_true",
+        help="drop the input from the page cache before each run (default: it is warm)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
+
+
+def _command_line(given: Sequence[str]) -> str:
+    """The command as results name it: of paths on this machine only the last part."""
+    words = (Path(word).name if Path(word).is_absolute() else word for word in given)
+    return shlex.join(["python", "-m", "benchmarks", *words])
+
+
+def _terminated(number: int, _frame: FrameType | None) -> NoReturn:
+    """End by an exception, so that temporary files and running commands go as on Ctrl-C."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

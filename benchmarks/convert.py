@@ -1,0 +1,363 @@
+"""From CSV to n-gram features: ooc-convert beside scikit-learn in memory, on the same rows.
+
+Both read the same CSV files and both end with a finished file, ours HDF5, the peer's .npz.  Time
+is that of the whole process.  Rows are generated before, and that is not measured.
+"""
+
+import argparse
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environment, harness, results, tables
+from benchmarks.cgroup import CapError, memory_cgroup
+from benchmarks.harness import REPORT_NAME, Run, System, say
+from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.workspace import workspace
+from ooc_train.cli.common import size_argument
+from ooc_train.errors import OptionError, OutputError
+
+NAME = "convert"
+OURS = "ooc-convert"
+DEFAULT_ROWS, QUICK_ROWS, LEAST_ROWS = 400_000, 50_000, 1000
+EDITED = "The package was edited while it was measured: these figures are not to be quoted."
+_ROW_BYTES = 520  # of a generated row, at most
+_WORK_MULTIPLE = 7  # the input, its spilled n-grams (3.5), the result (0.8), and a reserve
+
+Source = int | list[Path]  # rows to generate, or the user's files
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The files to convert.  `n_rows` is the number generated, `None` for a user's own data."""
+
+    n_rows: int | None
+    train: Path
+    test: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that are read."""
+        return [self.train, *([self.test] if self.test else [])]
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of all files."""
+        return sum(path.stat().st_size for path in self.files)
+
+    @property
+    def options(self) -> list[str]:
+        """The files as ooc-convert and the peers take them."""
+        return [str(self.train), *(["--test", str(self.test)] if self.test else [])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How to measure: from the command line, with a cap only where it can be enforced."""
+
+    folder: Path
+    n_runs: int
+    cold: bool
+    memory_bytes: int | None
+    cap_bytes: int | None
+    peers: Sequence[str]
+    peer_rows_limit: int
+    peer_python: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one workload gave: the first run, which compiles, and the measured ones by system."""
+
+    workload: Workload
+    n_bytes: int
+    first: Run | None
+    runs: dict[str, list[Run]]
+    notes: list[str]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
+    add = parser.add_argument
+    add(
+        "--rows",
+        type=_row_counts,
+        metavar="N[,N...]",
+        help=f"rows to generate, several to see how time grows (default: {DEFAULT_ROWS:,}, with "
+        f"--quick {QUICK_ROWS:,})",
+    )
+    add(
+        "--data",
+        nargs="+",
+        type=Path,
+        metavar="CSV",
+        help="train.csv [test.csv] without header, the class first, instead of generated rows",
+    )
+    add("--memory", type=size_argument, metavar="SIZE", help="ooc-convert's --memory")
+    add(
+        "--cap",
+        type=size_argument,
+        metavar="SIZE",
+        help="run ooc-convert in a memory cgroup of this size; also its --memory unless that is "
+        "given",
+    )
+    add(
+        "--peers",
+        type=_peer_names,
+        default=list(PEERS),
+        metavar="NAMES",
+        help=f"{', '.join(PEERS)} or none (default: all)",
+    )
+    add(
+        "--peer-rows-limit",
+        type=int,
+        default=400_000,
+        metavar="N",
+        help="peers hold all in memory, and run up to N generated rows (default: 400,000)",
+    )
+    add(
+        "--peer-python",
+        default=sys.executable,
+        metavar="PYTHON",
+        help="the interpreter of the environment that has the peers (default: this one)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, write and print; 1 if ooc-convert did not complete every run."""
+    sources = _data(options) or _sizes(options)
+    with workspace(options.work, max(n_bytes for _, n_bytes in sources)) as folder:
+        found, edited = environment.describe(folder), environment.last_edit()
+        plan, notes = _plan(options, folder)
+        measured: list[Result] = []
+        for source, _ in sources:
+            with _files(source, folder) as workload:
+                measured.append(_measure(workload, plan, first=not measured))
+    if environment.last_edit() != edited:
+        notes.append(EDITED)
+    markdown = _markdown(options.command, found, measured, notes)
+    record = {
+        "benchmark": NAME,
+        "command": options.command,
+        "environment": found,
+        "notes": notes,
+        "results": [_record(result) for result in measured],
+    }
+    results.write(options.out, NAME, record, markdown)
+    print(markdown)
+    runs = [run for result in measured for run in result.runs[OURS]]
+    return 0 if all(run.outcome == harness.COMPLETED for run in runs) else 1
+
+
+def _markdown(
+    command: str, found: dict[str, Any], measured: Sequence[Result], notes: Sequence[str]
+) -> str:
+    parts = [f"## {NAME}", f"`{command}`", environment.in_words(found), *notes]
+    for result in measured:
+        remarks = [*tables.remarks(result.runs, result.first), *result.notes]
+        parts += [
+            f"### {_title(result)}",
+            tables.systems(result.runs, OURS),
+            "\n".join(f"- {remark}" for remark in remarks),
+        ]
+    if len(measured) > 1:
+        sizes = {result.workload.n_rows or 0: result.runs[OURS] for result in measured}
+        parts += [f"### How {OURS} grows with rows", tables.growth(sizes)]
+    return "\n\n".join(parts)
+
+
+def _title(result: Result) -> str:
+    n_rows = result.workload.n_rows
+    what = f"{n_rows:,} generated rows" if n_rows else "Data given"
+    done = results.completed(result.runs[OURS])
+    if not n_rows and done:
+        what += f", {done[0].report['rows']:,} train and {done[0].report['test_rows']:,} test rows"
+    return f"{what}, {result.n_bytes / 1e6:,.0f} MB of CSV"
+
+
+def _record(result: Result) -> dict[str, Any]:
+    """A result as JSON has it, figures of the table included."""
+    return {
+        "rows": result.workload.n_rows,
+        "input_bytes": result.n_bytes,
+        "notes": result.notes,
+        "first_run": results.run_record(result.first) if result.first else None,
+        "systems": {
+            name: results.system_record(runs, result.runs[OURS])
+            for name, runs in result.runs.items()
+        },
+    }
+
+
+# ---- What is converted.
+
+
+def _sizes(options: argparse.Namespace) -> list[tuple[Source, int]]:
+    """The rows to generate, and the disk space that each number of them needs."""
+    counts = options.rows or [QUICK_ROWS if options.quick else DEFAULT_ROWS]
+    return [(count, count * _ROW_BYTES * (1 + _WORK_MULTIPLE)) for count in counts]
+
+
+def _data(options: argparse.Namespace) -> list[tuple[Source, int]]:
+    """The user's files, if there are any, and the disk space that converting them needs."""
+    if not options.data:
+        return []
+    if options.rows:
+        raise OptionError("--rows and --data exclude each other")
+    if len(options.data) > 2:
+        raise OptionError(f"--data takes train.csv and test.csv, not {len(options.data)} files")
+    paths = [path.resolve() for path in options.data]
+    for path in paths:
+        if not path.is_file():
+            raise OptionError(f"--data {path} is not a file")
+    return [(paths, sum(path.stat().st_size for path in paths) * _WORK_MULTIPLE)]
+
+
+@contextlib.contextmanager
+def _files(source: Source, folder: Path) -> Iterator[Workload]:
+    """The files of a workload; generated ones are deleted afterwards."""
+    if not isinstance(source, int):
+        yield Workload(None, *source)
+        return
+    path = folder / f"{source}.csv"
+    say(f"generating {source:,} rows")
+    command = [sys.executable, "-m", "benchmarks.corpus", str(path), "--rows", str(source)]
+    made = subprocess.run(
+        command, cwd=environment.ROOT, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise OutputError(f"the rows could not be generated: {made.stderr.strip()[-500:]}")
+    try:
+        yield Workload(source, path)
+    finally:
+        path.unlink()
+
+
+# ---- Who converts it.
+
+
+def _ours(workload: Workload, plan: Plan) -> System:
+    """ooc-convert, its compiled kernels cached in a folder of this benchmark's own."""
+
+    def command(scratch: Path) -> list[str]:
+        arguments = [sys.executable, "-m", "ooc_train.cli.convert", *workload.options]
+        arguments += ["-o", str(scratch / "result.h5"), "--validation-fraction", "0", "--quiet"]
+        arguments += ["--report", str(scratch / REPORT_NAME)]
+        memory = plan.memory_bytes
+        return [*arguments, *(["--memory", str(memory)] if memory else [])]
+
+    return System(
+        name=OURS,
+        command=command,
+        inputs=workload.files,
+        variables={"NUMBA_CACHE_DIR": str(plan.folder / "compiled")},
+        cap_bytes=plan.cap_bytes,
+    )
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another system: what tables call it, and its script in `benchmarks/peers`."""
+
+    title: str
+    script: str
+
+    def system(self, workload: Workload, python: str) -> System:
+        """The peer on these files, in the environment of an interpreter."""
+        script = environment.ROOT / "benchmarks" / "peers" / self.script
+
+        def command(scratch: Path) -> list[str]:
+            places = ["--output", str(scratch / "result.npz"), "--report"]
+            return [python, str(script), *workload.options, *places, str(scratch / REPORT_NAME)]
+
+        return System(name=self.title, command=command, inputs=workload.files)
+
+
+PEERS = {"sklearn": Peer("scikit-learn, in memory", "sklearn_ngram.py")}
+
+
+def _row_counts(text: str) -> list[int]:
+    """The value of --rows."""
+    words = [word.replace("_", "") for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) >= LEAST_ROWS for word in words):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of rows, {LEAST_ROWS} or more, or several with commas"
+        )
+    return [int(word) for word in words]
+
+
+def _peer_names(text: str) -> list[str]:
+    """The value of --peers."""
+    names = [] if text == "none" else text.split(",")
+    for name in names:
+        if name not in PEERS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not a peer; {', '.join(PEERS)} or none")
+    return names
+
+
+# ---- Measuring.
+
+
+def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
+    """How to measure, and what cannot be measured here."""
+    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
+    cap = options.cap
+    if cap:
+        try:
+            with memory_cgroup(cap):
+                pass
+        except CapError as error:
+            notes.append(f"Measured without the cap of {cap / 1e6:,.0f} MB: {error}.")
+            cap = None
+    plan = Plan(
+        folder=folder,
+        n_runs=options.runs,
+        cold=options.cold,
+        memory_bytes=options.memory or options.cap,
+        cap_bytes=cap,
+        peers=options.peers,
+        peer_rows_limit=options.peer_rows_limit,
+        peer_python=options.peer_python,
+    )
+    return plan, notes
+
+
+def _measure(workload: Workload, plan: Plan, *, first: bool) -> Result:
+    """The first run if wanted, then all systems in turn."""
+    ours = _ours(workload, plan)
+    systems, notes = [ours], []
+    for name in plan.peers:
+        if workload.n_rows and workload.n_rows > plan.peer_rows_limit:
+            limit = f"--peer-rows-limit {plan.peer_rows_limit:,}"
+            notes.append(f"{PEERS[name].title}: not run above {limit}.")
+        else:
+            systems.append(PEERS[name].system(workload, plan.peer_python))
+    n_bytes = workload.n_bytes
+    compiling = None
+    if first:
+        compiling = harness.run_once(ours, plan.folder, cold=plan.cold)
+        say(f"{OURS}, first run, compiling: {harness.in_words(compiling)}")
+    runs = harness.alternate(systems, plan.n_runs, plan.folder, cold=plan.cold)
+    return Result(workload, n_bytes, compiling, runs, [*notes, *_disagreements(runs)])
+
+
+def _disagreements(runs: dict[str, list[Run]]) -> list[str]:
+    """What the reports of ours and of a peer should have in common and have not."""
+    found = []
+    for name, others in runs.items():
+        pairs = [
+            (our.report, other.report)
+            for our in results.completed(runs[OURS])[:1]
+            for other in results.completed(others)[:1]
+        ]
+        for key in ("rows", "test_rows", "n_features"):
+            found += [
+                f"Not the same work: {key}: {our[key]:,} with {OURS}, {their[key]:,} with {name}."
+                for our, their in pairs
+                if our[key] != their[key]
+            ]
+    return found

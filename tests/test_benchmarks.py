@@ -1,0 +1,650 @@
+"""The benchmark suite: its instrument, its harness, and every subcommand at a tiny size."""
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import (
+    __main__,
+    cgroup,
+    convert,
+    environment,
+    harness,
+    memory,
+    page_cache,
+    results,
+    selftest,
+    tables,
+)
+from benchmarks.cgroup import CapError, memory_cgroup
+from benchmarks.harness import Run, System
+from benchmarks.memory import Peaks, Sample
+from benchmarks.workspace import workspace
+from ooc_train.errors import BudgetError
+
+ROOT = Path(__file__).resolve().parent.parent
+linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
+
+# Every subcommand at a tiny size.  What convert compiles in its first run takes most of the time.
+TINY = {
+    "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
+    "selftest": ["--size", "150MB"],
+}
+
+
+def script(code):
+    """A command for a system that runs a line of Python."""
+    return lambda scratch: [sys.executable, "-c", code, str(scratch)]
+
+
+def made_run(seconds=1.0, outcome=harness.COMPLETED, **changes):
+    fields = {
+        "outcome": outcome,
+        "exit_status": 0,
+        "seconds": seconds,
+        "cpu_seconds": seconds,
+        "others_cpu_seconds": None,
+        "memory": Peaks(),
+        "page_cache": page_cache.WARM,
+        "result_bytes": 0,
+        "report": {},
+        "message": "",
+    }
+    return Run(**{**fields, **changes})
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Run each subcommand once in this process: exit status, output, folder."""
+    done = {}
+
+    def run(name, capsys):
+        if name not in done:
+            out = tmp_path_factory.mktemp(name)
+            status = __main__.main([name, "--out", str(out), *TINY[name]])
+            done[name] = status, capsys.readouterr().out, out
+        return done[name]
+
+    return run
+
+
+# ---- Every subcommand.
+
+
+def test_every_subcommand_has_a_tiny_size():
+    assert TINY.keys() == __main__.BENCHMARKS.keys()
+
+
+@linux
+@pytest.mark.parametrize("name", TINY)
+def test_subcommands_print_what_they_write(name, tiny, capsys):
+    status, output, out = tiny(name, capsys)
+    assert status == 0
+    assert sorted(path.name for path in out.iterdir()) == [f"{name}.json", f"{name}.md"]
+    assert output == (out / f"{name}.md").read_text("utf-8")
+    text = (out / f"{name}.json").read_text("utf-8")
+    assert str(out.parent) not in text  # no paths of this machine
+    assert sys.prefix not in text
+    record = json.loads(text)
+    assert record["benchmark"] == name
+    assert record["command"].startswith(f"python -m benchmarks {name} --out {out.name}")
+    assert record["environment"]["packages"]["numpy"] == np.__version__
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_subcommands_have_help(name, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        __main__.main([name, "--help"])
+    assert exit_.value.code == 0
+    assert "--runs N" in capsys.readouterr().out
+
+
+def test_the_suite_itself_loads_nothing_heavy():
+    heavy = {"tensorflow", "keras", "numba", "pandas", "sklearn"}
+    code = f"import sys, benchmarks.__main__; print({heavy!r} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    assert found.stdout == b"set()\n"
+
+
+# ---- convert.
+
+
+@linux
+def test_convert_measures_both_sides(tiny, capsys):
+    record = json.loads((tiny("convert", capsys)[2] / "convert.json").read_text("utf-8"))
+    small, large = record["results"]
+    ours, peer = small["systems"].values()
+    assert list(small["systems"]) == ["ooc-convert", "scikit-learn, in memory"]
+    assert small["rows"] == ours["runs"][0]["report"]["rows"] == 1000
+    assert peer["runs"][0]["report"]["rows"] == 1000
+    assert small["notes"] == []  # the same number of features on both sides
+    for system in (ours, peer):
+        (run,) = system["runs"]
+        assert run["outcome"] == "completed"
+        assert run["page_cache"] == "warm"
+        assert run["seconds"] > run["report"]["seconds"] > 0
+        assert run["result_bytes"] > 100_000
+        assert 5e7 < system["peak_anon_bytes"] < system["peak_rss_bytes"] < 1e9
+        assert max(run["memory"]["timeline"]["anon_bytes"]) == system["peak_anon_bytes"]
+    ratio = peer["runs"][0]["seconds"] / ours["runs"][0]["seconds"]
+    assert peer["times_ours"]["median"] == pytest.approx(ratio)
+    assert list(large["systems"]) == ["ooc-convert"]
+    assert large["notes"] == ["scikit-learn, in memory: not run above --peer-rows-limit 1,000."]
+
+
+@linux
+def test_convert_reports_the_first_run_apart(tiny, capsys):
+    record = json.loads((tiny("convert", capsys)[2] / "convert.json").read_text("utf-8"))
+    small, large = record["results"]
+    # Nothing was compiled before, everything afterwards.
+    assert small["first_run"]["seconds"] > 3 * small["systems"]["ooc-convert"]["seconds"]["most"]
+    assert large["first_run"] is None
+
+
+@linux
+def test_convert_prints_growth_and_phases(tiny, capsys):
+    _, output, _ = tiny("convert", capsys)
+    assert "### 1,000 generated rows, " in output
+    assert "Phases of ooc-convert, median seconds: start 0." in output
+    assert "### How ooc-convert grows with rows" in output
+    assert re.search(r"^\| 2,000 \| .* \| 2\.00 \| ", output, re.MULTILINE)
+
+
+@linux
+def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, capsys, monkeypatch):
+    rows = "".join(f'"{k % 2 + 1}","","word{k % 3} term{k % 5} and text"\n' for k in range(60))
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).write_text(rows)
+    bare = tmp_path / "bare-python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    bare.chmod(0o755)
+    monkeypatch.setattr(convert, "_ours", already_compiled(convert._ours))
+    monkeypatch.setattr(environment, "last_edit", itertools.count().__next__)
+    data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
+    arguments = ["--data", *data, "--cap", "512MB", "--peer-python", str(bare), "--runs", "1"]
+    out = tmp_path / "out"
+    assert __main__.main(["convert", "--out", str(out), *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "### Data given, 60 train and 60 test rows, 0 MB of CSV" in output
+    assert re.search(r"scikit-learn, in memory \| 1 \| – .* not installed \(\w+ is not", output)
+    record = json.loads((out / "convert.json").read_text("utf-8"))
+    assert "--data train.csv test.csv" in record["command"]
+    (run,) = record["results"][0]["systems"]["ooc-convert"]["runs"]
+    assert run["report"]["memory_budget_bytes"] == 512_000_000
+    assert record["notes"][-1] == convert.EDITED
+    if len(record["notes"]) == 1:  # the cap could be enforced
+        assert run["cap_bytes"] == 512_000_000
+        assert run["page_cache"] in {page_cache.COLD, page_cache.CANNOT_DROP}
+    assert all(path.is_file() for path in map(Path, data))
+
+
+def already_compiled(ours):
+    """Let ooc-convert use the kernels that this interpreter's package has compiled already."""
+    return lambda *arguments: dataclasses.replace(ours(*arguments), variables={})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--data nothing.csv", "nothing.csv is not a file"),
+        ("--data a.csv b.csv c.csv", "--data takes train.csv and test.csv, not 3 files"),
+        ("--data a.csv --rows 5000", "--rows and --data exclude each other"),
+        ("--rows 10", "'10' is not a number of rows, 1000 or more, or several with commas"),
+        ("--rows 5000,many", "'5000,many' is not a number of rows"),
+        ("--peers weka", "'weka' is not a peer; sklearn or none"),
+        ("--runs 0", "'0' is not a number from 1"),
+        ("--cap much", "'much' is not a size"),
+    ],
+)
+def test_wrong_options_are_explained(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = __main__.main(["convert", *arguments.split()])
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_little_disk_is_said_before_starting(tmp_path, capsys):
+    arguments = ["--out", str(tmp_path / "out"), "--rows", "1_000_000_000_000"]
+    assert __main__.main(["convert", *arguments]) == 1
+    assert "GB are needed for a while; give a folder" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_generated_rows_are_deleted_after_use(tmp_path):
+    with convert._files(1000, tmp_path) as workload:
+        assert workload.train.read_bytes().count(b"\n") == 1000
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_peers_disagreement_is_noted():
+    ours = {"rows": 10, "test_rows": 0, "n_features": 7}
+    runs = {
+        convert.OURS: [made_run(report=ours)],
+        "other": [made_run(report={**ours, "n_features": 8})],
+        "ended": [made_run(outcome=harness.KILLED)],
+    }
+    assert convert._disagreements(runs) == [
+        "Not the same work: n_features: 7 with ooc-convert, 8 with other."
+    ]
+
+
+def test_a_cap_that_cannot_be_enforced_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = __main__._parser().parse_args(["convert", "--cap", "512MB"])
+    plan, notes = convert._plan(options, tmp_path)
+    assert (plan.cap_bytes, plan.memory_bytes) == (None, 512_000_000)
+    (note,) = [note for note in notes if "cap" in note]
+    assert note.startswith("Measured without the cap of 512 MB: no memory limit can be enforced")
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_benchmark_leaves_nothing(number, tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "convert", "--rows", "1000"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    with process:
+        measured = wait_for(lambda: measured_process(process.pid, "ooc_train.cli.convert"))
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number]
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(f"/proc/{measured}").exists()
+
+
+def measured_process(parent, word):
+    """A child whose command line has a word."""
+    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+            return int(child)
+    return None
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+# ---- The peer's script.
+
+
+def run_peer(folder, *arguments):
+    command = [sys.executable, ROOT / "benchmarks/peers/sklearn_ngram.py", *arguments]
+    places = ["--output", folder / "result.npz", "--report", folder / "report.json"]
+    subprocess.run([*command, *places], check=True)
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    with np.load(folder / "result.npz") as arrays:
+        return report, dict(arrays)
+
+
+def test_the_peer_joins_columns_and_writes_both_splits(tmp_path):
+    (tmp_path / "train.csv").write_text(
+        '"1","NA","good film, café"\n"2","","bad film"\n"1","NA","good cafe"\n"2","bad","film"\n'
+    )
+    (tmp_path / "test.csv").write_text('"1","","good film"\n')
+    report, arrays = run_peer(tmp_path, tmp_path / "train.csv", "--test", tmp_path / "test.csv")
+    assert (report["rows"], report["test_rows"], report["n_features"]) == (4, 1, 7)
+    terms = ["bad", "bad film", "cafe", "film", "good", "na", "na good"]
+    assert list(arrays["terms"]) == terms
+    assert arrays["train_data"].dtype == arrays["test_data"].dtype == np.float32
+    assert list(arrays["train_labels"]) == ["1", "2", "1", "2"]
+    assert list(arrays["test_indptr"]) == [0, 2]
+    assert sum(report["phase_seconds"].values()) == pytest.approx(report["seconds"])
+
+
+# ---- The instrument.
+
+
+@linux
+def test_known_appetites_are_measured_within_3_percent(tiny, capsys):
+    status, output, out = tiny("selftest", capsys)
+    found = json.loads((out / "selftest.json").read_text("utf-8"))["results"]
+    assert [case["process"] for case in found] == [case.title for case in selftest.CASES]
+    assert all(abs(case["error"]) <= 0.03 for case in found), output
+    assert status == 0
+
+
+@linux
+@pytest.mark.parametrize(
+    ("broken", "replacement", "appetite"),
+    [
+        ("_same_memory", lambda *pids: False, "with_child_in_its_memory"),
+        ("_processes", lambda root: [root], "half_copied"),
+    ],
+)
+def test_the_self_test_can_fail(broken, replacement, appetite, tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, broken, replacement)
+    cases = [case for case in selftest.CASES if case.appetite == appetite]
+    (outcome,) = selftest.check(50_000_000, tmp_path, cases)
+    assert not outcome.passed
+    assert abs(outcome.error) > 0.4
+
+
+@linux
+def test_the_high_water_mark_is_of_before_the_first_sample():
+    code = "b'x' * 200_000_000; print(flush=True); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        with memory.TreeMonitor(process.pid) as monitor:
+            time.sleep(0.1)
+        process.communicate(b"\n")
+    peaks = monitor.peaks()
+    assert 200e6 < peaks.high_water_bytes == peaks.rss_bytes < 230e6
+    assert peaks.anon_bytes < 30e6
+    assert peaks.n_samples >= 2
+    assert peaks.longest_gap_seconds >= memory.INTERVAL_SECONDS
+
+
+def test_a_sum_is_read_again_when_sharing_changed(monkeypatch):
+    # Two processes share 100 MB; the first ends when its share has been read, for once.
+    mb = 10**6
+    status = {"RssAnon": 100 * mb, "RssFile": 0, "RssShmem": 0}
+    share = {"Rss": 100 * mb, "Anonymous": 100 * mb, "Pss": 50 * mb, "Pss_Anon": 50 * mb}
+    alone = {**share, "Pss": 100 * mb, "Pss_Anon": 100 * mb}
+    statuses = iter([status, status, {}, status, status])
+    shares = iter([share, alone])
+    processes = iter([[1, 2], [2]])
+    monkeypatch.setattr(memory, "_processes", lambda root: next(processes))
+    monkeypatch.setattr(memory, "_status", lambda pid: next(statuses))
+    monkeypatch.setattr(memory, "_sizes", lambda path: next(shares))
+    assert memory._tree_memory(1) == (100 * mb, 0, 0)
+
+
+def test_a_timeline_keeps_the_largest_samples():
+    samples = [Sample(k / 50, 7919 * k % 1000, 0, 0) for k in range(995)]
+    thinned = memory._thinned(samples, 100)
+    assert len(thinned) == 100
+    assert thinned == sorted(set(thinned) & set(samples))
+    assert max(sample.anon_bytes for sample in thinned) == 999
+
+
+# ---- The harness.
+
+
+def test_systems_alternate_and_one_that_fails_is_not_run_again(tmp_path):
+    log = tmp_path / "order"
+    write = f"open({str(log)!r}, 'a').write"
+    systems = [
+        System(name="A", command=script(f"{write}('A')")),
+        System(name="B", command=script(f"{write}('B'); raise SystemExit('no luck')")),
+        System(name="C", command=script(f"{write}('C')")),
+    ]
+    runs = harness.alternate(systems, 3, tmp_path, cold=False)
+    assert log.read_text() == "ABCACAC"
+    assert [len(of_system) for of_system in runs.values()] == [3, 1, 3]
+    assert (runs["B"][0].outcome, runs["B"][0].message) == (harness.FAILED, "no luck")
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome"),
+    [
+        ("pass", harness.COMPLETED),
+        ("raise SystemExit(3)", harness.FAILED),
+        ("raise SystemExit(69)", harness.NOT_INSTALLED),
+        ("import os; os.kill(os.getpid(), 9)", harness.KILLED),
+    ],
+)
+def test_outcomes(code, outcome, tmp_path):
+    run = harness.run_once(System(name="A", command=script(code)), tmp_path, cold=False)
+    assert run.outcome == outcome
+
+
+def test_a_run_is_measured_and_leaves_nothing(tmp_path):
+    code = """
+import json, pathlib, sys, time
+folder = pathlib.Path(sys.argv[1])
+(folder / "result.bin").write_bytes(bytes(1234))
+(folder / "report.json").write_text(json.dumps({"output": f"{folder}/result.bin", "rows": 5}))
+time.sleep(0.3)
+end = time.process_time() + 0.2
+while time.process_time() < end: pass
+print(f"written to {folder}/result.bin")
+"""
+    run = harness.run_once(System(name="A", command=script(code)), tmp_path, cold=False)
+    assert run.report == {"output": "result.bin", "rows": 5}
+    assert run.message == "written to result.bin"
+    assert run.result_bytes == 1234
+    assert 0.5 < run.seconds < 5
+    assert 0.2 < run.cpu_seconds < run.seconds
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_other_programs_take_is_told(tmp_path, monkeypatch):
+    clock = iter([100.0, 103.0])
+    monkeypatch.setattr(environment, "busy_seconds", lambda: next(clock))
+    code = "import time\nwhile time.process_time() < 1: pass"
+    run = harness.run_once(System(name="A", command=script(code)), tmp_path, cold=False)
+    assert 1.0 <= run.cpu_seconds < 1.5
+    assert 3 - run.cpu_seconds - 0.5 < run.others_cpu_seconds <= 3 - run.cpu_seconds
+    runs = [made_run(2.0, others_cpu_seconds=1.0), made_run(2.0)]
+    assert results.cores_of_others(runs) == results.Spread(0.5, 0.5, 0.5)
+
+
+@linux
+def test_the_machine_is_busy_while_something_works():
+    before = environment.busy_seconds(), time.process_time()
+    while time.process_time() < before[1] + 0.3:
+        pass
+    assert 0.25 < environment.busy_seconds() - before[0] < 300
+
+
+def test_commands_run_without_the_variables_that_slow_numpy(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "512")
+    names = "[n for n in ('OPENBLAS_CORETYPE', 'OPENBLAS_L2_SIZE', 'MINE') if n in os.environ]"
+    system = System(name="A", command=script(f"import os; print({names})"), variables={"MINE": "1"})
+    assert harness.run_once(system, tmp_path, cold=False).message == "['MINE']"
+
+
+# ---- Caps.
+
+
+@pytest.fixture
+def cap():
+    """Return a function that makes a cap, where one can be enforced."""
+    try:
+        with memory_cgroup(10**8):
+            return memory_cgroup
+    except CapError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "outcome"), [(30 * 10**6, harness.COMPLETED), (10**8, harness.KILLED)]
+)
+def test_a_cap_is_enforced(n_bytes, outcome, cap, tmp_path):
+    system = System(name="A", command=script(f"b'x' * {n_bytes}"), cap_bytes=80 * 10**6)
+    run = harness.run_once(system, tmp_path, cold=False)
+    assert run.outcome == outcome
+    assert run.cap_bytes == 80 * 10**6
+    if run.cap_enforced_by != "systemd-run":
+        assert min(n_bytes, 79 * 10**6) < run.cap_peak_bytes <= 80 * 10**6
+
+
+@pytest.mark.parametrize(
+    ("make", "folder", "files"),
+    [
+        (
+            cgroup._version_1,
+            "memory",
+            {"memory.limit_in_bytes": "123", "memory.memsw.limit_in_bytes": "123"},
+        ),
+        (cgroup._version_2, "", {"memory.max": "123", "memory.swap.max": "0"}),
+    ],
+)
+def test_a_group_is_limited_with_its_swap(make, folder, files, tmp_path, monkeypatch):
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "_own_path", lambda controller: "own")
+    (tmp_path / folder / "own").mkdir(parents=True)
+    (tmp_path / "cgroup.subtree_control").write_text("memory")
+    group = make(123)
+    assert {path.name: path.read_text() for path in group.iterdir()} == files
+    assert group.parent in {tmp_path, tmp_path / "memory/own"}
+
+
+def test_a_cap_ends_with_all_that_runs_in_it(cap):
+    with cap(10**8) as limit:
+        command = [*limit.prefix, sys.executable, "-c", "print(flush=True); input()"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        process.stdout.readline()
+    if limit.folder is None:
+        process.kill()
+    assert process.wait(timeout=10) == -signal.SIGKILL
+    process.stdin.close()
+    process.stdout.close()
+    assert limit.folder is None or not limit.folder.exists()
+
+
+def test_a_group_of_version_2_goes_where_the_controller_is_handed_out(tmp_path):
+    own = tmp_path / "user.slice" / "session"
+    own.mkdir(parents=True)
+    (own / "cgroup.subtree_control").write_text("\n")
+    (own.parent / "cgroup.subtree_control").write_text("cpu\n")
+    with pytest.raises(FileNotFoundError, match="hands out the memory controller"):
+        cgroup._distributing(tmp_path, own)
+    (tmp_path / "cgroup.subtree_control").write_text("cpu memory\n")
+    assert cgroup._distributing(tmp_path, own) == tmp_path
+    (own.parent / "cgroup.subtree_control").write_text("memory pids\n")
+    assert cgroup._distributing(tmp_path, own) == own.parent
+
+
+# ---- Page cache and disk.
+
+
+def test_the_page_cache_is_dropped_and_warmed(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(32_000_000))
+    if page_cache.prepare([file], cold=True) == page_cache.CANNOT_DROP:
+        pytest.skip("this file system's pages cannot be dropped, or it cannot tell")
+    assert page_cache.cached_share(file) < 0.01
+    with file.open("rb") as opened:
+        opened.read(4_000_000)
+    assert 0.12 < page_cache.cached_share(file) < 0.5  # the kernel reads ahead
+    assert page_cache.prepare([file], cold=False) == page_cache.WARM
+    assert page_cache.cached_share(file) > 0.99
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system cannot drop pages")
+@pytest.mark.parametrize(
+    ("cached", "state"), [(0.5, page_cache.CANNOT_DROP), (0.0, page_cache.COLD)]
+)
+def test_pages_count_as_dropped_when_they_are_gone(cached, state, tmp_path, monkeypatch):
+    advice = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda *arguments: advice.append(arguments[1:]))
+    monkeypatch.setattr(os, "fsync", lambda descriptor: advice.append("written"))
+    monkeypatch.setattr(page_cache, "cached_share", lambda path: cached)
+    (tmp_path / "file").write_bytes(b"text")
+    assert page_cache.drop(tmp_path / "file") == state
+    assert advice == ["written", (0, 0, os.POSIX_FADV_DONTNEED)]
+
+
+def interrupted(folder):
+    (folder / "file").write_text("text")
+    raise KeyboardInterrupt
+
+
+def test_a_workspace_is_deleted_whatever_happens(tmp_path):
+    with pytest.raises(KeyboardInterrupt), workspace(tmp_path, 0) as folder:
+        interrupted(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_workspace_without_room_is_refused(tmp_path):
+    with pytest.raises(BudgetError, match=r"1000000\.2 GB are needed"), workspace(tmp_path, 10**15):
+        pass
+
+
+# ---- Figures and tables.
+
+
+def test_ratios_are_of_pairs():
+    ours = [made_run(1.0), made_run(2.0), made_run(4.0)]
+    peers = [made_run(3.0), made_run(4.0), made_run(40.0)]
+    assert results.ratios(ours, peers) == results.Spread(3.0, 2.0, 10.0)
+    failed = [made_run(9.0), made_run(4.0, harness.FAILED)]
+    assert results.ratios(ours, failed) == results.Spread(9.0, 9.0, 9.0)
+    assert results.ratios(ours, []) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([1.234, 1.0, 1.5], "1.23 (1.00–1.50)"),
+        ([12.34, 13.0], "12.7 (12.3–13.0)"),
+        ([140.2], "140"),
+    ],
+)
+def test_spreads_have_three_digits(values, text):
+    assert str(results.Spread.of(values)) == text
+
+
+def test_phases_include_what_a_command_cannot_see():
+    reports = [{"seconds": 2.0, "phase_seconds": {"reading": 0.5 * k}} for k in (1, 3, 2)]
+    runs = [made_run(2.25, report=report) for report in reports]
+    assert results.phases(runs) == {"start": 0.25, "reading": 1.0}
+    assert results.phases([made_run()]) == {}
+
+
+def test_peaks_ignore_what_could_not_be_measured():
+    runs = [made_run(), made_run(memory=Peaks(anon_bytes=5)), made_run(memory=Peaks(anon_bytes=3))]
+    assert results.peak(runs, "anon_bytes") == 5
+    assert results.peak(runs[:1], "anon_bytes") is None
+
+
+def test_growth_is_against_the_smallest_that_completed():
+    sizes = {
+        4000: [made_run(5.0)],
+        1000: [made_run(1.0, harness.KILLED)],
+        2000: [made_run(2.0), made_run(2.0)],
+    }
+    lines = tables.growth(sizes).splitlines()
+    assert lines[2:] == [
+        "| 2,000 | 2.00 | 1,000 | 1.00 | 1.00 | 1.00 | – |",
+        "| 4,000 | 5.00 | 800 | 2.00 | 2.50 | 1.25 | – |",
+    ]
+
+
+def test_a_killed_system_is_a_row_that_says_so():
+    killed = made_run(
+        outcome=harness.KILLED,
+        message="reading\nout | of memory",
+        cap_bytes=512 * 10**6,
+        cap_enforced_by="cgroup, version 1",
+        cap_peak_bytes=511 * 10**6,
+    )
+    row = tables.systems({"A": [made_run()], "B": [killed]}, "A").splitlines()[-1]
+    assert row == (
+        r"| B | 1 | – | – | – | – | – | – | killed under 512 MB (cgroup, version 1, peak 511 MB) "
+        r"(out \| of memory) |"
+    )
+
+
+def test_result_files_are_whole_or_absent(tmp_path):
+    results.write(tmp_path / "new", "name", {"a": 1}, "table")
+    assert json.loads((tmp_path / "new/name.json").read_text()) == {"a": 1}
+    assert (tmp_path / "new/name.md").read_text() == "table\n"
+    with pytest.raises(ValueError, match="Out of range float"):
+        results.write(tmp_path, "other", {"a": float("nan")}, "table")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
