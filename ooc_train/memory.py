@@ -10,7 +10,6 @@ import os
 import re
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from ooc_train.errors import OptionError
@@ -103,12 +102,7 @@ class MemoryMonitor:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
         self._thread.join()
 

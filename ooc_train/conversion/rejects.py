@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from types import TracebackType
 from typing import TextIO
 
 from ooc_train.conversion.delimited import Reject
@@ -30,12 +29,7 @@ class RejectFile:
     def __enter__(self) -> "RejectFile":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._file:
             self._file.close()
 

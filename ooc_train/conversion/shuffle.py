@@ -11,7 +11,6 @@ entry a column and a float32, two halves of one uint64.
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -59,13 +58,8 @@ class RowShuffle:
     def __enter__(self) -> "RowShuffle":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._spill.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._spill.close()
 
     @property
     def n_bytes(self) -> int:
