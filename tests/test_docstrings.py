@@ -1,0 +1,22 @@
+"""The examples in docstrings run and are true."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = [
+    "ooc_train.conversion.selection",
+    "ooc_train.memory",
+    "ooc_train.permutation",
+    "ooc_train.rows",
+    "ooc_train.sampler",
+    "ooc_train.training.evaluation",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,0 +1,100 @@
+"""Sizes, limits and measurement of memory, and how a budget is divided."""
+
+import mmap
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ooc_train import memory
+from ooc_train.conversion.resources import MemoryPlan, default_budget
+from ooc_train.errors import BudgetError, OptionError
+
+APPETITE = 50_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "n_bytes"),
+    [("1", 1), ("512MB", 512 * 10**6), ("512 mb", 512 * 10**6), ("2GiB", 2**31), ("0.5k", 500)],
+)
+def test_sizes(text, n_bytes):
+    assert memory.parse_size(text) == n_bytes
+
+
+@pytest.mark.parametrize("text", ["", "MB", "12 parsecs", "-1MB", "1e3", "MB 12"])
+def test_what_is_not_a_size(text):
+    with pytest.raises(OptionError, match="is not a size; write a number and a unit"):
+        memory.parse_size(text)
+
+
+def fake_files(monkeypatch, files):
+    monkeypatch.setattr(memory, "_read", lambda path: files.get(str(path), ""))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {  # version 2: the parent's limit counts too
+            "/proc/self/cgroup": "0::/user/job\n",
+            "/sys/fs/cgroup/user/job/memory.max": "max\n",
+            "/sys/fs/cgroup/user/memory.max": "300000000\n",
+        },
+        {
+            "/proc/self/cgroup": "5:cpu:/x\n3:hugetlb,memory:/job\n",
+            "/sys/fs/cgroup/memory/job/memory.limit_in_bytes": "300000000\n",
+            "/sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        },
+    ],
+)
+def test_a_cgroups_limit_counts(monkeypatch, files):
+    fake_files(monkeypatch, files)
+    assert memory.usable_bytes() == 300_000_000
+    assert default_budget() == 75_000_000
+
+
+def test_without_a_limit_the_machines_memory_counts(monkeypatch):
+    fake_files(monkeypatch, {})
+    assert memory.usable_bytes() > 10**9
+    assert default_budget() <= 4 * 10**9
+
+
+def test_anonymous_memory_and_its_peak_are_seen():
+    before = memory.measure().anon_bytes
+    with memory.MemoryMonitor() as monitor:
+        block = np.ones(APPETITE, np.uint8)
+        assert memory.measure().anon_bytes - before == pytest.approx(APPETITE, rel=0.1)
+        while monitor._peak.anon_bytes < before + APPETITE * 0.9:
+            pass  # until the thread has looked
+        del block
+    assert monitor.peak_anon_bytes - before == pytest.approx(APPETITE, rel=0.1)
+    assert monitor.peak_rss_bytes >= monitor.peak_anon_bytes
+
+
+def test_mapped_files_are_not_anonymous(tmp_path):
+    path = tmp_path / "mapped"
+    path.write_bytes(bytes(APPETITE))
+    before = memory.measure()
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert mapped.find(b"x") == -1  # touches every page
+        now = memory.measure()
+        assert now.anon_bytes - before.anon_bytes < APPETITE / 10
+        assert now.rss_bytes - before.rss_bytes == pytest.approx(APPETITE, rel=0.2)
+
+
+@given(st.integers(100, 8000), st.integers(60, 120), st.sampled_from([(1, 1), (1, 2), (1, 8)]))
+def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseline_mb, ngrams):
+    budget, baseline = budget_mb * 10**6, baseline_mb * 10**6
+    try:
+        plan = MemoryPlan.divide(budget, baseline, ngrams=ngrams)
+    except BudgetError as error:
+        enough = int(str(error).rsplit("--memory ", 1)[1].split("MB")[0]) + 1
+        MemoryPlan.divide(enough * 10**6, baseline, ngrams=ngrams)
+        assert enough > budget_mb
+        return
+    free = budget - baseline
+    n_lengths = ngrams[1] - ngrams[0] + 1
+    assert plan.n_workers >= 1
+    assert (plan.n_workers + 2) * plan.block_bytes * (8 + 6 * n_lengths) <= free
+    assert plan.n_workers * plan.table_bytes <= free
+    assert 2 * plan.bucket_bytes <= free
