@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.delimited import Reject, read_rows
-from ooc_train.conversion.sources import LayoutOptions, find_source
+from ooc_train.conversion.sources import LayoutOptions, find_source, readable
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.errors import InputError
 from ooc_train.memory import MemoryMonitor
@@ -157,9 +157,10 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
 def _file_texts(path: Path, layout: LayoutOptions) -> Iterator[Texts]:
     source = find_source(path, layout, needs_label=False)
     with source.open() as (stream, _):
-        for piece in read_rows(
+        pieces = read_rows(
             stream, source.columns, block_bytes=BLOCK_BYTES, skip_header=source.has_header
-        ):
+        )
+        for piece in readable(path, pieces):
             if isinstance(piece, Reject):
                 raise InputError(
                     f"{path}, line {piece.line}: {piece.reason}; mend the row or take it out"

@@ -12,6 +12,7 @@ import ooc_train
 from ooc_train.conversion import resources, spill
 from ooc_train.conversion.placement import Placement
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
+from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_split, write_rows
 
 GOOD = "".join(f'"{1 + i % 2}","a title","some words of text number {i % 7}"\n' for i in range(40))
@@ -292,7 +293,14 @@ def test_names_of_classes(tmp_path):
         assert store.class_labels == ["1", "2"]
         assert store.class_names == ["first", "second"]
     names.write_text("first\n")
+    phases = []
+
+    class Recorder(Silent):
+        def start(self, phase, total, unit):
+            phases.append(phase)
+
     with pytest.raises(InputError, match=r"names 1 classes, .* no line for label '2'"):
-        convert(tmp_path, GOOD, force=True)
+        convert(tmp_path, GOOD, force=True, progress=Recorder())
+    assert phases[-1] == "reading"  # found before the long work
     with pytest.raises(InputError, match="the classes' names, cannot be read"):
         convert(tmp_path, GOOD, force=True, classes=tmp_path / "none.txt")

@@ -1,6 +1,7 @@
 """Prediction on new text: the same features and probabilities as for converted rows."""
 
 import csv
+import gzip
 import io
 import json
 import subprocess
@@ -104,6 +105,18 @@ def test_a_bad_row_is_an_error_with_its_line_and_no_output(trained, tmp_path, ca
     assert status == 1
     assert "bad.csv, line 2: found 2 columns, expected 3; mend the row" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.csv"]
+
+
+def test_damaged_gzip_is_the_inputs_fault(trained, tmp_path, capsys):
+    folder, _, _ = trained
+    source = tmp_path / "test.csv.gz"
+    rows = b"".join(b'"1","%d","%d"\n' % (i * i, i**3) for i in range(50_000))
+    whole = gzip.compress(rows)
+    source.write_bytes(whole[: len(whole) // 2])
+    arguments = [str(folder / "run"), "--input", str(source), "-o", str(tmp_path / "p.csv")]
+    assert command.main(arguments) == 1
+    assert "test.csv.gz cannot be read to its end" in capsys.readouterr().err
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_an_output_that_exists_is_kept_without_force(trained, tmp_path, capsys):

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from ooc_train import __version__
 from ooc_train.errors import OocTrainError, OptionError, OutputError
-from ooc_train.memory import parse_size
+from ooc_train.memory import MemoryMonitor, parse_size
 from ooc_train.progress import Progress, Silent
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -88,6 +89,18 @@ def size_argument(text: str) -> int:
         return parse_size(text)
     except OptionError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The report of ``work``, with its seconds and peak memory."""
+    began = time.perf_counter()
+    with MemoryMonitor() as memory:
+        report = work()
+        return report | {
+            "seconds": time.perf_counter() - began,
+            "peak_rss_bytes": memory.peak_rss_bytes,
+            "peak_anon_bytes": memory.peak_anon_bytes,
+        }
 
 
 def write_json(path: Path, report: dict[str, Any]) -> None:

@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, progress_of
-from ooc_train.memory import MemoryMonitor
+from ooc_train.cli.common import Command, measured, progress_of
 from ooc_train.training import evaluate
 
 _DESCRIPTION = """\
@@ -36,20 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
-    began = time.perf_counter()
-    with MemoryMonitor() as memory:
-        report = evaluate(
+    report = measured(
+        lambda: evaluate(
             options.run,
             options.data,
             split=options.split,
             batch_size=options.batch_size,
             progress=progress_of(options),
         )
-        report |= {
-            "seconds": time.perf_counter() - began,
-            "peak_rss_bytes": memory.peak_rss_bytes,
-            "peak_anon_bytes": memory.peak_anon_bytes,
-        }
+    )
     if not options.quiet:
         print(_text(report))
     return report

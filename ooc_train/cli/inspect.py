@@ -2,14 +2,12 @@
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command
+from ooc_train.cli.common import Command, measured
 from ooc_train.inspection import inspect
-from ooc_train.memory import MemoryMonitor
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,
@@ -28,14 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
-    began = time.perf_counter()
-    with MemoryMonitor() as memory:
-        report = inspect(options.data)
-        report |= {
-            "seconds": time.perf_counter() - began,
-            "peak_rss_bytes": memory.peak_rss_bytes,
-            "peak_anon_bytes": memory.peak_anon_bytes,
-        }
+    report = measured(lambda: inspect(options.data))
     if not options.quiet:
         print(_text(report))
     return report

@@ -176,7 +176,13 @@ class _Conversion:
             )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
             labels = self._fitted.class_labels if self._fitted else None
-            corpus = Corpus(self._sources, rejects, plan.block_bytes, labels)
+            corpus = Corpus(
+                self._sources,
+                rejects,
+                plan.block_bytes,
+                classes=labels,
+                check_labels=self._class_names,
+            )
             with _disk_errors(self._output, self._temp_dir), rejects:
                 found = self._write(corpus, plan)
             return {

@@ -4,7 +4,7 @@ The stream can be read as often as needed and is the same each time: the first r
 classes and writes rejects down, later ones pass over the same rows in silence.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ooc_train.conversion.delimited import Reject, Rows, read_rows
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.sources import Source
+from ooc_train.conversion.sources import Source, readable
 from ooc_train.errors import InputError
 from ooc_train.format import MAX_CLASSES
 
@@ -35,6 +35,7 @@ class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
     The classes are those of the train rows, unless ``classes`` gives their labels.
+    ``check_labels`` may refuse them at the end of the first reading, before the long work.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Corpus:
         rejects: RejectFile,
         block_bytes: int,
         classes: Sequence[str] | None = None,
+        check_labels: Callable[[list[str]], object] = len,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
@@ -50,6 +52,7 @@ class Corpus:
         self.block_bytes = block_bytes
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
         self._learns_classes = classes is None
+        self._check_labels = check_labels
         self._read_once = False
 
     @property
@@ -83,6 +86,8 @@ class Corpus:
                 raise InputError(f"{_names(files)}: no row can be used for the {split} split")
         if self._read_once and counts != self.n_rows:
             raise changed_input()
+        if not self._read_once:
+            self._check_labels(self.met_classes())
         self.n_rows = counts
         self._read_once = True
 
@@ -95,7 +100,7 @@ class Corpus:
                 block_bytes=self.block_bytes,
                 skip_header=source.has_header,
             )
-            for piece in _readable(source, pieces):
+            for piece in readable(source.path, pieces):
                 if isinstance(piece, Reject):
                     self._reject(source, piece)
                     continue
@@ -138,14 +143,6 @@ class Corpus:
     def _reject(self, source: Source, reject: Reject) -> None:
         if not self._read_once:
             self.rejects.add(source.path, reject)
-
-
-def _readable(source: Source, pieces: Iterator[Rows | Reject]) -> Iterator[Rows | Reject]:
-    """``pieces``, with errors of the file and its compression as an ``InputError``."""
-    try:
-        yield from pieces
-    except (OSError, EOFError) as error:  # gzip raises both for damaged and cut files
-        raise InputError(f"{source.path} cannot be read to its end: {error}") from error
 
 
 def changed_input() -> InputError:

@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns
 from ooc_train.errors import InputError, OptionError
+
+Piece = TypeVar("Piece")
 
 _SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
@@ -74,6 +76,14 @@ def open_file(path: Path) -> BinaryIO:
         raise InputError(f"{path} is a folder; name the files in it") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def readable(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """``pieces``, with errors of the file and its compression as an ``InputError``."""
+    try:
+        yield from pieces
+    except (OSError, EOFError) as error:  # gzip raises both for damaged and cut files
+        raise InputError(f"{path} cannot be read to its end: {error}") from error
 
 
 def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True) -> Source:
