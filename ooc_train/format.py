@@ -7,8 +7,8 @@ through any HDF5 library and memory-mapped at their offset, ragged rows cost two
 and a file is useful without this package (``h5py.File(path)["train/values"]``).
 
 Root
-    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 1, ``features`` = ``"ngram"``
-    (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON text: source
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 1, ``features`` = ``"ngram"`` or
+    ``"sequence"`` (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON text: source
     names and sizes, options, counts), ``complete`` = 1 (written last).
 
 ``classes/labels``, ``classes/names``
@@ -30,6 +30,10 @@ Root
     values     (n_entries,)    float32                         the features' values
     =========  ==============  ==============================  =================================
 
+    Splits of sequences have, instead of ``indices`` and ``values``, ``tokens`` (n_entries,),
+    uint16, or uint32 above 65,535 terms: the ids of a row's words in their order.  Ids begin with
+    1; 0 is what a batch is padded with and never in the file.
+
     Train rows lie in a seeded random order, so contiguous slices are unbiased samples; rows of
     other splits lie in the order of their source.
 
@@ -45,6 +49,17 @@ Root
     ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents,
                                                  ascending; a row's norm runs over all of these
     ``kept_df``         (n_kept,) uint32         document frequency of each
+    ==================  =======================  =================================================
+
+    Of sequences: attributes ``parameters`` and ``n_documents`` as above and ``max_length``, the
+    tokens of the longest train row, which batches are padded to and longer rows of other splits
+    cut to, at their beginning; and:
+
+    ==================  =======================  =================================================
+    ``terms``           string list, n_terms     id ``j + 1`` stands for ``terms[j]``; by falling
+                                                 count, ties by first appearance
+    ``term_hashes``     (n_terms,) uint64        hash of each term
+    ``term_counts``     (n_terms,) uint64        occurrences of each in the train rows
     ==================  =======================  =================================================
 
 A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
@@ -117,6 +132,17 @@ def create_sparse_split(
     create_dataset(group, "indptr", (n_rows + 1,), np.int64)
     create_dataset(group, "indices", (n_entries,), index_dtype(n_columns))
     create_dataset(group, "values", (n_entries,), np.float32)
+    return group
+
+
+def create_sequence_split(
+    file: h5py.File, name: str, *, n_rows: int, n_tokens: int, n_terms: int, n_classes: int
+) -> h5py.Group:
+    """The group of one split of sequences, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
+    create_dataset(group, "indptr", (n_rows + 1,), np.int64)
+    create_dataset(group, "tokens", (n_tokens,), index_dtype(n_terms + 1))
     return group
 
 
