@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.store import Split
+from ooc_train.splits import Split
 from ooc_train.store import open as open_store
 
 LABELS_AT_ONCE = 2**20

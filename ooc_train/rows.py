@@ -1,21 +1,86 @@
-"""Sparse rows in memory: the CSR arrays of some rows, and a batch of them with its labels.
+"""Rows in memory, sparse or of sequences, as flat arrays with offsets; and batches with labels.
 
 SciPy is deliberately not used: where it is installed, Keras imports it whole.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+Entries = slice | IntArray
+"""Which entries of a row's arrays: a range, or their numbers."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseRows:
+class Rows(ABC):
+    """Rows of different lengths: row ``i`` owns the entries ``indptr[i]:indptr[i + 1]``."""
+
+    indptr: IntArray
+    """``(n_rows + 1,) int64``, from 0 to ``n_entries``."""
+
+    features: ClassVar[str]
+    """The kind, as a file's attribute ``features`` says it."""
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_entries(self) -> int:
+        """How many entries all rows have together."""
+        return int(self.indptr[-1])
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return np.diff(self.indptr)
+
+    def __getitem__(self, part: slice) -> "Rows":
+        """The rows of a range, as views."""
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            raise ValueError(f"rows are sliced in steps of 1, not {step}; use take")
+        indptr = self.indptr[start : max(start, stop) + 1]
+        return self._with(indptr - indptr[0], slice(indptr[0], indptr[-1]))
+
+    def take(self, rows: IntArray) -> "Rows":
+        """The rows with the given numbers, in their order.  A copy."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        return self._with(_indptr_of(lengths), _ranges(self.indptr[rows], lengths))
+
+    def row_numbers(self) -> IntArray:
+        """The row that each entry belongs to: ``(n_entries,) int64``."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The number of columns of ``to_dense``."""
+
+    @abstractmethod
+    def to_dense(self) -> npt.NDArray[Any]:
+        """All rows as one matrix, ``(n_rows, width)``."""
+
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Whether all that the rows hold are finite numbers."""
+
+    @abstractmethod
+    def _with(self, indptr: IntArray, entries: Entries) -> "Rows":
+        """Rows of some of the entries, cut by ``indptr``."""
+
+    @abstractmethod
+    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "Rows":
+        """Rows of the entries of all ``parts``, cut by ``indptr``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRows(Rows):
     """Rows of which only the values that are not zero are kept.
 
     Row ``i`` has ``values[indptr[i]:indptr[i + 1]]`` in the columns ``indices[...]`` of the same
@@ -26,44 +91,18 @@ class SparseRows:
     [[0.0, 0.0, 5.0], [6.0, 7.0, 0.0]]
     """
 
-    indptr: IntArray
-    """``(n_rows + 1,) int64``, from 0 to ``n_entries``."""
     indices: npt.NDArray[Any]
     """``(n_entries,)`` integers below ``n_columns``, of the file's type."""
     values: FloatArray
     """``(n_entries,) float32``."""
     n_columns: int
 
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
+    features = "ngram"
 
     @property
-    def n_entries(self) -> int:
-        """How many values are stored."""
-        return len(self.values)
-
-    def __getitem__(self, part: slice) -> "SparseRows":
-        """The rows of a range, in steps of one.  Its entries are views, not copies."""
-        start, stop, step = part.indices(len(self))
-        if step != 1:
-            raise ValueError(f"rows are sliced in steps of 1, not {step}; use take")
-        indptr = self.indptr[start : max(start, stop) + 1]
-        entries = slice(indptr[0], indptr[-1])
-        return SparseRows(
-            indptr - indptr[0], self.indices[entries], self.values[entries], self.n_columns
-        )
-
-    def take(self, rows: IntArray) -> "SparseRows":
-        """The rows with the given numbers, in their order.  A copy."""
-        lengths = self.indptr[rows + 1] - self.indptr[rows]
-        indptr = _indptr_of(lengths)
-        entries = np.repeat(self.indptr[rows] - indptr[:-1], lengths)
-        entries += np.arange(indptr[-1])
-        return SparseRows(indptr, self.indices[entries], self.values[entries], self.n_columns)
-
-    def row_numbers(self) -> IntArray:
-        """The row that each entry belongs to: ``(n_entries,) int64``."""
-        return np.repeat(np.arange(len(self)), np.diff(self.indptr))
+    def width(self) -> int:
+        """The number of columns."""
+        return self.n_columns
 
     def to_dense(self) -> FloatArray:
         """All values, zeros included: ``(n_rows, n_columns) float32``.
@@ -74,11 +113,74 @@ class SparseRows:
         dense[self.row_numbers(), self.indices] = self.values
         return dense
 
+    def is_finite(self) -> bool:
+        """Whether all values are."""
+        return bool(np.isfinite(self.values).all())
+
+    def _with(self, indptr: IntArray, entries: Entries) -> "SparseRows":
+        return SparseRows(indptr, self.indices[entries], self.values[entries], self.n_columns)
+
+    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "SparseRows":
+        indices = np.concatenate([part.indices for part in parts])
+        values = np.concatenate([part.values for part in parts])
+        return SparseRows(indptr, indices, values, self.n_columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceRows(Rows):
+    """Rows of word ids in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
+
+    >>> rows = SequenceRows(np.array([0, 1, 4]), np.array([7, 3, 4, 5]), n_columns=9, length=4)
+    >>> rows.to_dense().tolist()
+    [[0, 0, 0, 7], [0, 3, 4, 5]]
+    >>> rows.to_dense(2).tolist()
+    [[0, 7], [4, 5]]
+    """
+
+    tokens: npt.NDArray[Any]
+    """``(n_entries,)`` ids from 1 to ``n_columns - 1``, of the file's type."""
+    n_columns: int
+    """One more than the highest id that there can be; 0 stands for padding."""
+    length: int
+    """What rows are padded or cut to: the length of the longest train row."""
+
+    features = "sequence"
+
+    @property
+    def width(self) -> int:
+        """The padded length."""
+        return self.length
+
+    def to_dense(self, length: int | None = None) -> npt.NDArray[np.int32]:
+        """Rows as the guide pads them: ``(n_rows, length) int32``.
+
+        Shorter rows have zeros on the left, longer ones lose their beginning.  Memory:
+        ``4 * n_rows * length`` bytes.
+        """
+        width = self.length if length is None else length
+        kept = np.minimum(self.lengths, width)
+        entries = _ranges(self.indptr[1:] - kept, kept)
+        places = _ranges(np.arange(1, len(self) + 1) * width - kept, kept)
+        dense = np.zeros(len(self) * width, np.int32)
+        dense[places] = self.tokens[entries]
+        return dense.reshape(len(self), width)
+
+    def is_finite(self) -> bool:
+        """Integers always are."""
+        return True
+
+    def _with(self, indptr: IntArray, entries: Entries) -> "SequenceRows":
+        return SequenceRows(indptr, self.tokens[entries], self.n_columns, self.length)
+
+    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "SequenceRows":
+        tokens = np.concatenate([part.tokens for part in parts])
+        return SequenceRows(indptr, tokens, self.n_columns, self.length)
+
 
 class Batch(NamedTuple):
     """The rows of one step, and ``(n_rows,) int64`` labels: indices of their classes."""
 
-    rows: SparseRows
+    rows: Rows
     labels: IntArray
 
     def take(self, rows: IntArray) -> "Batch":
@@ -87,16 +189,12 @@ class Batch(NamedTuple):
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
-    """The rows of all ``batches`` (at least one), one batch after another."""
+    """The rows of all ``batches`` (at least one, of one kind), one batch after another."""
     if len(batches) == 1:
         return batches[0]
     parts = [batch.rows for batch in batches]
-    rows = SparseRows(
-        _indptr_of(np.concatenate([np.diff(part.indptr) for part in parts])),
-        np.concatenate([part.indices for part in parts]),
-        np.concatenate([part.values for part in parts]),
-        parts[0].n_columns,
-    )
+    indptr = _indptr_of(np.concatenate([part.lengths for part in parts]))
+    rows = parts[0]._joined(indptr, parts)
     return Batch(rows, np.concatenate([batch.labels for batch in batches]))
 
 
@@ -104,3 +202,13 @@ def _indptr_of(lengths: IntArray) -> IntArray:
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
     return indptr
+
+
+def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:
+    """The integers of many ranges, one after another.
+
+    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)

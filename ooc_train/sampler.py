@@ -28,7 +28,8 @@ WINDOW_SLICES = 64
 WINDOW_BYTES = 32_000_000
 
 # Kinds of draws: the slices' order must not repeat that of other permutations from the same seed.
-_SLICES, _CUT, _ROWS = 0x51, 0x52, 0x53
+_SLICES, _CUT, _ROWS, _BATCHES = 0x51, 0x52, 0x53, 0x54
+_JITTER = 0.05  # of a row's length
 
 
 def n_steps(n_rows: int, batch_size: int) -> int:
@@ -129,6 +130,29 @@ class Order:
         n_rows = sum(stop - start for start, stop in slices)
         # In the order of the file, which disks like; the rows are permuted anyway.
         return Window(sorted(slices), self._generator(_ROWS, number).permutation(n_rows))
+
+    def batches_by_length(
+        self, lengths: npt.NDArray[np.int64], batch_size: int, first_step: int
+    ) -> list[npt.NDArray[np.int64]]:
+        """Rows of the given lengths in batches of near length, the batches in random order.
+
+        Returns the positions in ``lengths`` of each batch's rows.  Lengths are taken a little
+        longer or shorter at random, so that rows do not meet the same others in every epoch.
+        Where ``batch_size`` does not divide the rows, the short batch comes last, and has rows
+        of any length.  ``first_step`` is the number of the first of these batches in the epoch.
+        """
+        random = self._generator(_BATCHES, first_step)
+        by_length = np.argsort(lengths * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths)))
+        n_whole, n_short = divmod(len(lengths), batch_size)
+        first = batch_size * int(random.integers(n_whole + 1))
+        short = by_length[first : first + n_short]
+        rest = np.concatenate([by_length[:first], by_length[first + n_short :]])
+        whole = rest.reshape(n_whole, batch_size)[random.permutation(n_whole)]
+        return [*whole, short] if n_short else [*whole]
+
+    def window_start(self, position: int) -> int:
+        """The position of the first row of the window that holds the row at ``position``."""
+        return self._first_slice(self._window_at(position)) * self.slice_rows
 
     def _generator(self, *kind: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.epoch, *kind])

@@ -34,7 +34,7 @@ def numbered(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
     """Windows of 192 rows, so that 700 rows have four."""
-    monkeypatch.setattr("ooc_train.store.slice_rows_for", lambda row_bytes: 3)
+    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
 
 
 def content(batch):
@@ -120,13 +120,16 @@ def test_starting_late_does_not_read_what_came_before(numbered, monkeypatch):
     read = []
     original = type(numbered).read_slices
     monkeypatch.setattr(
-        type(numbered), "read_slices", lambda self, slices: read.append(1) or original(self, slices)
+        type(numbered),
+        "read_slices",
+        lambda self, slices: read.extend(slices[:1]) or original(self, slices),
     )
+    nothing = (0, 0)
     list(numbered.batches(100, seed=0))
-    assert len(read) == 4
+    assert len([part for part in read if part != nothing]) == 4
     read.clear()
     list(numbered.batches(100, seed=0).from_step(6))
-    assert len(read) == 1
+    assert len([part for part in read if part != nothing]) == 1
 
 
 def test_an_empty_split_has_no_batches(tmp_path):

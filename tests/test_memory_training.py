@@ -20,7 +20,7 @@ SCRIPT = """
 import json, sys
 from ooc_train.memory import measure
 from ooc_train.progress import Silent
-from ooc_train.store import Batches
+from ooc_train.batches import Batches
 from ooc_train.training import train
 
 path, run, epochs, in_memory = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "memory"

@@ -140,7 +140,11 @@ def test_truncated_file(path):
 ATTRIBUTES = [
     ("format_version", 2, "has format version 2, and this ooc-train reads 1; use the release that"),
     ("complete", 0, "was never finished; convert the source again"),
-    ("features", "images", "has 'images' features, and this ooc-train reads ngram; use a newer"),
+    (
+        "features",
+        "images",
+        "has 'images' features, and this ooc-train reads ngram or sequence; use",
+    ),
     ("provenance", "{", "is damaged: .*; convert the source again"),
 ]
 

@@ -12,11 +12,11 @@ import pytest
 from ooc_train.errors import FormatError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
 from ooc_train.rows import Batch, SparseRows
-from ooc_train.store import Split
+from ooc_train.splits import Split
 from ooc_train.store import open as open_store
 from ooc_train.training import open_run, train
 from ooc_train.training.backend import keras, tf
-from ooc_train.training.feeding import dropout, forward, predict_rows, sparse_tensor
+from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.loop import EarlyStopping
 from ooc_train.training.models import build_mlp
 from ooc_train.training.steps import Evaluator, Trainer
@@ -92,7 +92,7 @@ def test_sparse_rows_give_what_dense_rows_give(n_classes):
     model = build_mlp(60, n_classes, seed=0)
     rows, _ = toy_batch(n_classes=n_classes)
     np.testing.assert_allclose(
-        forward(model, sparse_tensor(rows)), model(rows.to_dense()), atol=1e-6
+        SparseFeed(model).forward(sparse_tensor(rows)), model(rows.to_dense()), atol=1e-6
     )
     probabilities = predict_rows(model, rows)
     assert (probabilities.shape, probabilities.dtype) == ((100, n_classes), np.float32)
@@ -106,7 +106,9 @@ def test_rows_without_entries(n_rows):
     model = build_mlp(60, 5, seed=0)
     assert predict_rows(model, rows).shape == (n_rows, 5)
     if n_rows:
-        loss, n_correct = Trainer(model, learning_rate=1e-3, seed=0)(Batch(rows, labels))
+        loss, n_correct = Trainer(SparseFeed(model), learning_rate=1e-3, seed=0)(
+            Batch(rows, labels)
+        )
         assert np.isfinite(loss)
         assert 0 <= n_correct <= n_rows
 
@@ -127,7 +129,7 @@ def test_each_layer_drops_something_else():
     model.layers[3].set_weights([np.eye(64, 5, dtype="f4"), np.zeros(5, "f4")])
     model.layers[3].activation = keras.activations.linear
     rows = SparseRows(np.arange(0, 6401, 64), np.tile(np.arange(64), 100), np.ones(6400, "f4"), 64)
-    kept = forward(model, sparse_tensor(rows), dropout_seed=(0, 0)).numpy()
+    kept = SparseFeed(model).forward(sparse_tensor(rows), dropout_seed=(0, 0)).numpy()
     np.testing.assert_allclose(np.unique(kept), [0, 1.5625], rtol=1e-6)
     assert abs((kept > 0).mean() - 0.64) < 0.08
 
@@ -143,11 +145,11 @@ def test_initial_weights_depend_on_the_seed_alone():
 def test_input_dropout_is_done_in_training_only():
     model = build_mlp(60, 5, seed=0)
     rows, _ = toy_batch()
-    calm = forward(model, sparse_tensor(rows)).numpy()
+    calm = SparseFeed(model).forward(sparse_tensor(rows)).numpy()
     model.layers[2].rate = 0  # leaves the dropout on the input
-    noisy = forward(model, sparse_tensor(rows), dropout_seed=(0, 0)).numpy()
+    noisy = SparseFeed(model).forward(sparse_tensor(rows), dropout_seed=(0, 0)).numpy()
     assert np.abs(calm - noisy).max() > 1e-3
-    assert (calm == forward(model, sparse_tensor(rows)).numpy()).all()
+    assert (calm == SparseFeed(model).forward(sparse_tensor(rows)).numpy()).all()
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -160,7 +162,7 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
     kind = "binary" if n_classes == 2 else "sparse_categorical"
     plain.compile(keras.optimizers.Adam(0.01), f"{kind}_crossentropy", metrics=["accuracy"])
 
-    trainer = Trainer(model, learning_rate=0.01, seed=0)
+    trainer = Trainer(SparseFeed(model), learning_rate=0.01, seed=0)
     rows, labels = toy_batch(300, n_classes=n_classes)
     losses = []
     for start in range(0, 300, 20):
@@ -170,7 +172,7 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
     for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-4)
 
-    loss, predicted = Evaluator(model)(Batch(rows, labels))
+    loss, predicted = Evaluator(SparseFeed(model))(Batch(rows, labels))
     expected_loss, expected_accuracy = plain.evaluate(rows.to_dense(), labels, verbose=0)
     assert loss == pytest.approx(expected_loss, abs=1e-4)
     assert (predicted == labels).mean() == pytest.approx(expected_accuracy, abs=1e-6)
@@ -180,8 +182,8 @@ def test_a_step_counts_the_correct_rows():
     model = build_mlp(60, 5, seed=0)
     model.layers[0].rate = model.layers[2].rate = 0
     batch = toy_batch()
-    _, predicted = Evaluator(model)(batch)
-    _, n_correct = Trainer(model, learning_rate=1e-3, seed=0)(batch)
+    _, predicted = Evaluator(SparseFeed(model))(batch)
+    _, n_correct = Trainer(SparseFeed(model), learning_rate=1e-3, seed=0)(batch)
     assert n_correct == (predicted == batch.labels).sum()
 
 
@@ -190,7 +192,7 @@ def test_what_is_dropped_depends_on_seed_and_step():
         keras.utils.set_random_seed(0)
         model = build_mlp(60, 5, seed=0)
         model.layers[2].rate = 0
-        trainer = Trainer(model, learning_rate=1e-9, seed=seed)
+        trainer = Trainer(SparseFeed(model), learning_rate=1e-9, seed=seed)
         return [trainer(toy_batch())[0] for _ in range(3)]
 
     assert losses(1) == losses(1)
@@ -198,7 +200,7 @@ def test_what_is_dropped_depends_on_seed_and_step():
 
 
 def test_steps_are_compiled_once():
-    trainer = Trainer(build_mlp(60, 5, seed=0), learning_rate=1e-3, seed=0)
+    trainer = Trainer(SparseFeed(build_mlp(60, 5, seed=0)), learning_rate=1e-3, seed=0)
     rows, labels = toy_batch()
     for n in (100, 7, 1):
         trainer(Batch(rows[:n], labels[:n]))
@@ -320,9 +322,9 @@ def test_epochs_have_orders_of_their_own(folder, path, monkeypatch):
     monkeypatch.setattr(Split, "batches", batches)
     train(path, folder / "orders", epochs=2, seed=5, batch_size=32)
     assert asked == [
-        ("train", 32, {"seed": 5, "epoch": 0}),
+        ("train", 32, {"seed": 5, "epoch": 0, "by_length": False}),
         ("validation", 32, {}),
-        ("train", 32, {"seed": 5, "epoch": 1}),
+        ("train", 32, {"seed": 5, "epoch": 1, "by_length": False}),
         ("validation", 32, {}),
     ]
 
@@ -348,7 +350,7 @@ def test_the_best_weights_are_kept(folder):
     assert report["best_epoch"] == np.argmin(losses) + 1 == len(losses) - 2
     with open_store(path) as store:
         batch = next(iter(store["validation"].batches(1000)))
-    loss, _ = Evaluator(open_run(folder / "noise").load_model())(batch)
+    loss, _ = Evaluator(SparseFeed(open_run(folder / "noise").load_model()))(batch)
     assert loss == pytest.approx(min(losses), abs=1e-5)
 
 
@@ -419,7 +421,7 @@ def test_no_train_rows(tmp_path):
 
 
 OPTIONS = [
-    ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp"),
+    ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp, sepcnn, or name a function"),
     ({"epochs": 0}, "epochs must be at least 1, not 0"),
     ({"batch_size": 0}, "batch size must be at least 1, not 0"),
     ({"learning_rate": 0}, "learning rate must be above 0, not 0"),

@@ -12,13 +12,19 @@ from ooc_train.training import train
 _DESCRIPTION = """\
 Train a Keras model from a converted file, in memory that does not grow with its rows.
 
-The model is the multi-layer perceptron of Google's text-classification guide.  With a
-validation split, training stops when the loss on it has not fallen for 2 epochs, and the
-best weights are kept; without one, say --epochs.  The run folder holds the model, which
-plain Keras loads, the vectorizer, the history and the settings: all that ooc-evaluate
-and ooc-predict need."""
+The models are those of Google's text-classification guide: the multi-layer perceptron
+(mlp) for n-grams, the separable convolutional network (sepcnn) for sequences.  Or name
+a function of your own, --model package.module:function, in an installed module or one in
+the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
-_EXAMPLE = "  ooc-train reviews.h5 -o runs/reviews"
+With a validation split, training stops when the loss on it has not fallen for 2 epochs,
+and the best weights are kept; without one, say --epochs.  The run folder holds the model,
+which plain Keras loads, the vectorizer, the history and the settings: all that
+ooc-evaluate and ooc-predict need."""
+
+_EXAMPLE = """\
+  ooc-train reviews.h5 -o runs/reviews
+  ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add = command.add
     add("data", type=Path, help="a file written by ooc-convert")
     add("-o", "--output", required=True, type=Path, help="the run folder to write")
-    add("--model", default="auto", choices=["auto", "mlp"], help="what to train (default: auto)")
+    add(
+        "--model",
+        default="auto",
+        metavar="NAME",
+        help="mlp, sepcnn, a function as package.module:function, or auto: mlp for n-grams, sepcnn "
+        "for sequences (default: auto)",
+    )
     add(
         "--epochs",
         type=int,
@@ -43,6 +55,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help="seed of the weights, the order of rows and dropout (default: 0)",
     )
+    add(
+        "--bucket-by-length",
+        action="store_true",
+        help="put rows of near length into a batch and pad them no further: faster; for sequences",
+    )
+    add(
+        "--embeddings",
+        type=Path,
+        metavar="FILE",
+        help="word vectors that sepcnn begins with, as text of GloVe, word2vec or fastText, plain "
+        "or .gz",
+    )
+    add(
+        "--freeze-embeddings",
+        type=int,
+        metavar="N",
+        help="epochs for which the word vectors stay as they are (default: 1)",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     return command.run(_work, arguments)
 
@@ -56,6 +86,9 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         batch_size=options.batch_size,
         learning_rate=options.learning_rate,
         seed=options.seed,
+        bucket_by_length=options.bucket_by_length,
+        embeddings=options.embeddings,
+        freeze_embeddings=options.freeze_embeddings,
         force=options.force,
         progress=progress_of(options),
     )

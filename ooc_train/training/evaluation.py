@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.batches import Batches
 from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
-from ooc_train.store import Batches
 from ooc_train.store import open as open_store
 from ooc_train.training.run_folder import open_run
 
@@ -63,12 +63,14 @@ def evaluate(
 
 def _count(model: Any, batches: Batches, progress: Progress) -> tuple[float, Counts]:
     """The mean loss, and ``(n_classes, n_classes)`` counts by true and by predicted class."""
+    from ooc_train.training.feeding import feed_for  # noqa: PLC0415 - imports TensorFlow
     from ooc_train.training.steps import Evaluator, Totals  # noqa: PLC0415 - imports TensorFlow
 
-    n_classes = batches.split.n_classes
+    split = batches.split
+    n_classes = split.n_classes
     confusion = np.zeros(n_classes * n_classes, np.int64)
-    evaluator, totals = Evaluator(model), Totals()
-    progress.start("evaluating", len(batches.split), "rows")
+    evaluator, totals = Evaluator(feed_for(model, split.features, split.width)), Totals()
+    progress.start("evaluating", len(split), "rows")
     for batch in batches:
         loss, predicted = evaluator(batch)
         np.add.at(confusion, batch.labels * n_classes + predicted, 1)

@@ -1,14 +1,153 @@
-"""Sparse batches through a plain Keras model of dense rows: same layers, same results.
+"""How batches of rows get through a Keras model: one class for each way.
 
-The model begins with dropout layers (or none) and a dense layer.  Dropout on a sparse row equals
-dropout on the dense row when done on the stored values, since the others are zero either way;
-the dense layer becomes a product of a sparse with a dense matrix; from there on all is dense.
+`SparseFeed` takes n-gram rows through a stack of dense layers without making them dense: same
+layers, same results, in less time.  `DenseFeed` gives them to any other model as a matrix, and
+`SequenceFeed` gives padded word ids to any model.
+
+What a training step drops out is a function of a seed alone in all of them, not of a generator's
+state, so that there is nothing to save but the number of steps.
 """
+
+from abc import ABC, abstractmethod
+from typing import Any
 
 import numpy as np
 
-from ooc_train.rows import FloatArray, SparseRows
+from ooc_train.rows import FloatArray, Rows, SequenceRows, SparseRows
 from ooc_train.training.backend import keras, tf
+
+Features = Any
+"""What a feed gives to TensorFlow: a dense or a sparse tensor, or an array."""
+
+
+class Feed(ABC):
+    """A model, and how rows are given to it."""
+
+    rows_at_once: int = 128
+    """Rows to predict at a time: as many as a usual step has."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+
+    @property
+    @abstractmethod
+    def signature(self) -> tf.TypeSpec:
+        """The type of all features, for any number of rows, so that steps are compiled once."""
+
+    @abstractmethod
+    def features(self, rows: Rows) -> Features:
+        """``rows`` as `forward` takes them."""
+
+    @abstractmethod
+    def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """What the model makes of the rows: ``(n, n_outputs) float32``.
+
+        With a ``dropout_seed``, of ``(2,)`` integers, as in training; otherwise as in inference.
+        """
+
+
+class SparseFeed(Feed):
+    """Sparse rows through a model of dense rows that begins with dropout (or not) and Dense.
+
+    Dropout on a sparse row equals dropout on the dense row when done on the stored values, since
+    the others are zero either way; the dense layer becomes a product of a sparse with a dense
+    matrix; from there on all is dense.
+    """
+
+    rows_at_once = 1024
+
+    @staticmethod
+    def takes(model: keras.Model) -> bool:
+        """Whether this feed can be used for a model."""
+        if not isinstance(model, keras.Sequential):
+            return False
+        first: Any = next((layer for layer in model.layers if not _drops(layer)), None)
+        return (
+            type(first) is keras.layers.Dense
+            and first.use_bias
+            and first.activity_regularizer is None
+        )
+
+    @property
+    def signature(self) -> tf.TypeSpec:
+        """Sparse matrices of the model's columns."""
+        return tf.SparseTensorSpec(self.model.input_shape, tf.float32)
+
+    def features(self, rows: SparseRows) -> tf.SparseTensor:  # type: ignore[override]
+        """See `sparse_tensor`."""
+        return sparse_tensor(rows)
+
+    def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """Layer by layer."""
+        training = dropout_seed is not None
+        if training:
+            _seed_layers(self.model, dropout_seed)
+        hidden: tf.Tensor | None = None
+        for number, layer in enumerate(self.model.layers):
+            if hidden is not None:
+                hidden = layer(hidden, training=training)
+            elif not _drops(layer):
+                hidden = tf.sparse.sparse_dense_matmul(features, layer.kernel) + layer.bias
+                hidden = layer.activation(hidden)
+            elif training:
+                # Negative, so as to be none of those that other layers get.
+                seed = tf.random.experimental.stateless_fold_in(dropout_seed, -1 - number)
+                values = dropout(features.values, rate=layer.rate, seed=seed)
+                features = features.with_values(values)
+        return hidden
+
+
+class MatrixFeed(Feed):
+    """Rows as a matrix through any model, called as it is."""
+
+    def __init__(self, model: keras.Model, width: int | None) -> None:
+        super().__init__(model)
+        self._width = width
+
+    def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
+        """The model, called."""
+        if dropout_seed is None:
+            return self.model(features, training=False)
+        _seed_layers(self.model, dropout_seed)
+        return self.model(features, training=True)
+
+
+class DenseFeed(MatrixFeed):
+    """N-gram rows as ``(n, n_columns) float32``.  Memory: that of the matrix."""
+
+    @property
+    def signature(self) -> tf.TypeSpec:
+        """Matrices of all columns."""
+        return tf.TensorSpec((None, self._width), tf.float32)
+
+    def features(self, rows: Rows) -> Features:
+        """The dense rows."""
+        return rows.to_dense()
+
+
+class SequenceFeed(MatrixFeed):
+    """Rows of word ids as ``(n, width) int32``, or as wide as the longest of them."""
+
+    @property
+    def signature(self) -> tf.TypeSpec:
+        """Matrices of the width, or of any."""
+        return tf.TensorSpec((None, self._width), tf.int32)
+
+    def features(self, rows: SequenceRows) -> Features:  # type: ignore[override]
+        """The padded rows."""
+        longest = min(int(rows.lengths.max(initial=1)), rows.length)
+        return rows.to_dense(longest if self._width is None else self._width)
+
+
+def feed_for(model: keras.Model, features: str, width: int | None) -> Feed:
+    """How rows of a kind of features are given to ``model``.
+
+    ``width`` is the number of columns, or the length that sequences are padded to: ``None`` for
+    that of a batch's longest.
+    """
+    if features == "sequence":
+        return SequenceFeed(model, width)
+    return SparseFeed(model) if SparseFeed.takes(model) else DenseFeed(model, width)
 
 
 def sparse_tensor(rows: SparseRows) -> tf.SparseTensor:
@@ -28,31 +167,18 @@ def dropout(values: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(kept, values / (1 - rate), 0)
 
 
-def forward(
-    model: keras.Model, features: tf.SparseTensor, *, dropout_seed: tf.Tensor | None = None
-) -> tf.Tensor:
-    """What ``model`` makes of the dense form of ``features``: ``(n, n_outputs) float32``.
+def _drops(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is Keras's dropout of single values, and nothing derived from it."""
+    return type(layer) is keras.layers.Dropout and layer.noise_shape is None
 
-    With a ``dropout_seed``, of ``(2,)`` integers, as in training; otherwise as in inference.  What
-    is dropped is a function of that seed alone, not of a generator's state: nothing to save.
-    """
-    training = dropout_seed is not None
-    hidden: tf.Tensor | None = None
-    for number, layer in enumerate(model.layers):
-        if isinstance(layer, keras.layers.Dropout):
-            if training:
-                seed = tf.random.experimental.stateless_fold_in(dropout_seed, number)
-                if hidden is None:
-                    values = dropout(features.values, rate=layer.rate, seed=seed)
-                    features = features.with_values(values)
-                else:
-                    hidden = dropout(hidden, rate=layer.rate, seed=seed)
-        elif hidden is None:
-            hidden = tf.sparse.sparse_dense_matmul(features, layer.kernel) + layer.bias
-            hidden = layer.activation(hidden)
-        else:
-            hidden = layer(hidden, training=training)
-    return hidden
+
+def _seed_layers(model: keras.Model, seed: tf.Tensor) -> None:
+    """Give each random layer of ``model`` a seed of its own for its next call."""
+    weights = {id(weight) for weight in model.weights}
+    states = [variable for variable in model.variables if id(variable) not in weights]
+    for number, state in enumerate(states):
+        own = tf.random.experimental.stateless_fold_in(seed, number)
+        state.assign(tf.cast(own, state.dtype))
 
 
 def class_probabilities(output: tf.Tensor) -> tf.Tensor:
@@ -62,11 +188,15 @@ def class_probabilities(output: tf.Tensor) -> tf.Tensor:
     return output
 
 
-def predict_rows(model: keras.Model, rows: SparseRows) -> FloatArray:
+def predict_rows(model: keras.Model, rows: Rows) -> FloatArray:
     """Probabilities of the classes for each row: ``(n_rows, n_classes) float32``.
 
-    ``model`` is a run's, see `run_folder.Run.load_model`.  Memory: some 30 bytes an entry and
-    the hidden layer's outputs, 256 bytes a row; so call it with some thousand rows at a time.
+    ``model`` is a run's, see `run_folder.Run.load_model`; sequences are padded to ``rows.length``.
+    Memory: that of the rows and of a step: rows are given to the model some at a time.
     """
-    probabilities: FloatArray = class_probabilities(forward(model, sparse_tensor(rows))).numpy()
-    return probabilities
+    feed = feed_for(model, rows.features, rows.width)
+    parts = []
+    for start in range(0, max(len(rows), 1), feed.rows_at_once):
+        features = feed.features(rows[start : start + feed.rows_at_once])
+        parts.append(class_probabilities(feed.forward(features)).numpy())
+    return np.concatenate(parts)

@@ -2,16 +2,23 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ooc_train import __version__
 from ooc_train.errors import OptionError
+from ooc_train.format import read_strings
 from ooc_train.memory import Memory, MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent
 from ooc_train.store import Store
 from ooc_train.store import open as open_store
 from ooc_train.training import run_folder
-from ooc_train.training.options import MODELS, MOST_EPOCHS, TrainingOptions
+from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.user_models import DataShape
+
+if TYPE_CHECKING:
+    from ooc_train.training.backend import keras
+    from ooc_train.training.steps import Trainer
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -23,6 +30,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     batch_size: int = 128,
     learning_rate: float = 1e-3,
     seed: int = 0,
+    bucket_by_length: bool = False,
+    embeddings: str | Path | None = None,
+    freeze_embeddings: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -31,19 +41,35 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     Where the file has a validation split, training stops when the loss on it has not fallen for
     2 epochs, or after ``epochs`` (1000 if not given), and the best epoch's weights are kept.
     Where it has none, ``epochs`` must be given, and the last weights are kept.  ``model`` is
-    ``"mlp"``, or ``"auto"``: the default for the file's kind of features.  The same file,
-    options and number of threads give the same weights, bit for bit.
+    ``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
+    or a function of yours as ``"package.module:function"``, see `user_models.DataShape`.  The
+    same file, options and number of threads give the same weights, bit for bit.
+
+    Of sequences: with ``bucket_by_length`` the rows of a batch are of near length, and padded only
+    as far as the longest of them; ``embeddings`` is a file of word vectors, see `embeddings`,
+    which sepcnn begins with.  They stay as they are for ``freeze_embeddings`` epochs (1 if not
+    given), and are trained with the rest afterwards.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
-    (from 1), ``steps``, ``seconds``, the memory figures, and the sizes.  Memory: TensorFlow, the
+    (from 1), ``steps``, ``seconds``, the memory figures, the sizes, and ``embeddings`` (``file``,
+    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the
     model with its optimizer, twice the weights again, one window of 32 MB and one batch.
 
-    Raises InputError or FormatError if the file cannot be used, OptionError if an option cannot
+    Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
     be, or if the loss stops being finite, and OutputError if the folder cannot be written.
     """
     began = time.perf_counter()
-    options = TrainingOptions(model, epochs, batch_size, learning_rate, seed)
+    options = TrainingOptions(
+        model,
+        epochs,
+        batch_size,
+        learning_rate,
+        seed,
+        bucket_by_length,
+        Path(embeddings) if embeddings else None,
+        freeze_embeddings,
+    )
     progress = progress or Silent()
     with (
         MemoryMonitor() as monitor,
@@ -63,6 +89,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
 
 
 def _check_trainable(store: Store, options: TrainingOptions) -> None:
+    options.model_for(store.features)
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
     if options.epochs is None and not len(store.splits.get("validation", ())):
@@ -76,15 +103,18 @@ def _train_into(
     folder: Path, store: Store, options: TrainingOptions, progress: Progress
 ) -> dict[str, Any]:
     """Train and write all but the report; the report, without what the whole call took."""
+    pretrained = _pretrained(store, options, progress)
     progress.start("loading TensorFlow", None, "")
     # Only here, when all that can be checked without it has been: it takes 5 seconds.
     from ooc_train.training.loop import Loop  # noqa: PLC0415
-    from ooc_train.training.models import BUILDERS  # noqa: PLC0415
-    from ooc_train.training.steps import Trainer  # noqa: PLC0415
+    from ooc_train.training.models import build_model  # noqa: PLC0415
 
-    build = BUILDERS[MODELS[options.model]]
-    model = build(store.n_columns, store.n_classes, seed=options.seed)
-    trainer = Trainer(model, learning_rate=options.learning_rate, seed=options.seed)
+    name = options.model_for(store.features)
+    shape = DataShape(
+        store.features, store.n_columns, store.max_length, store.n_classes, options.seed
+    )
+    model = build_model(name, shape, pretrained.matrix if pretrained else None)
+    trainer = _trainer(model, store, options)
     baseline = measure()
     run_folder.write_json(folder / run_folder.SETTINGS, _settings(store, options))
     run_folder.copy_vectorizer(store, folder)
@@ -97,10 +127,41 @@ def _train_into(
     best_epoch = Loop(trainer, store, options, progress).run(after_epoch)
     model.save(folder / run_folder.MODEL)
     return _report(store, options, baseline) | {
+        "embeddings": pretrained.report if pretrained else None,
         "epochs": epochs,
         "best_epoch": best_epoch,
         "steps": trainer.n_steps,
     }
+
+
+def _pretrained(
+    store: Store, options: TrainingOptions, progress: Progress
+) -> PretrainedEmbeddings | None:
+    """The word vectors of the file's terms, where a file of such was given."""
+    if options.embeddings is None:
+        return None
+    progress.start("reading embeddings", None, "lines")
+    terms = read_strings(store.file, "vectorizer/terms")
+    found = read_embeddings(options.embeddings, terms, seed=options.seed, progress=progress)
+    progress.message(
+        f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
+        f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
+    )
+    return found
+
+
+def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> "Trainer":
+    from ooc_train.training.feeding import feed_for  # noqa: PLC0415
+    from ooc_train.training.steps import Trainer  # noqa: PLC0415
+
+    width = None if options.bucket_by_length else store["train"].width
+    frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
+    return Trainer(
+        feed_for(model, store.features, width),
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        frozen=frozen,
+    )
 
 
 def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
@@ -109,12 +170,16 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "data": store.path.name,
         "features": store.features,
         "n_columns": store.n_columns,
+        "max_length": store.max_length,
         "n_classes": store.n_classes,
-        "model": MODELS[options.model],
+        "model": options.model_for(store.features),
         "epochs": options.epochs or MOST_EPOCHS,
         "batch_size": options.batch_size,
         "learning_rate": options.learning_rate,
         "seed": options.seed,
+        "bucket_by_length": options.bucket_by_length,
+        "embeddings": options.embeddings.name if options.embeddings else None,
+        "frozen_epochs": options.frozen_epochs,
     }
 
 
@@ -124,7 +189,7 @@ def _report(store: Store, options: TrainingOptions, baseline: Memory) -> dict[st
         "validation_rows": len(store.splits.get("validation", ())),
         "n_columns": store.n_columns,
         "n_classes": store.n_classes,
-        "model": MODELS[options.model],
+        "model": options.model_for(store.features),
         "batch_size": options.batch_size,
         "baseline_rss_bytes": baseline.rss_bytes,
         "baseline_anon_bytes": baseline.anon_bytes,

@@ -13,6 +13,7 @@ from ooc_train.progress import Progress
 from ooc_train.rows import Batch
 from ooc_train.store import Store
 from ooc_train.training.backend import keras
+from ooc_train.training.feeding import feed_for
 from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
 from ooc_train.training.steps import Evaluator, Totals, Trainer
 
@@ -52,8 +53,9 @@ class Loop:
         self, trainer: Trainer, store: Store, options: TrainingOptions, progress: Progress
     ) -> None:
         self._trainer = trainer
-        self._evaluator = Evaluator(trainer.model)
         self._train_split = store["train"]
+        feed = feed_for(trainer.model, store.features, self._train_split.width)
+        self._evaluator = Evaluator(feed)
         self._validation_split = store.splits.get("validation")
         self._options = options
         self._progress = progress
@@ -65,6 +67,8 @@ class Loop:
         """
         stopping = EarlyStopping()
         for epoch in range(self._options.epochs or MOST_EPOCHS):
+            if epoch == self._options.frozen_epochs > 0:
+                self._trainer.thaw()
             figures = self._train_epoch(epoch) | self._validate()
             self._progress.message(_line(epoch, figures))
             after_epoch(figures)
@@ -79,8 +83,9 @@ class Loop:
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
         began = time.perf_counter()
+        options = self._options
         batches = self._train_split.batches(
-            self._options.batch_size, seed=self._options.seed, epoch=epoch
+            options.batch_size, seed=options.seed, epoch=epoch, by_length=options.bucket_by_length
         )
         totals = Totals()
         self._progress.start(f"epoch {epoch + 1}", len(self._train_split), "rows")
@@ -116,7 +121,7 @@ class Loop:
         if math.isfinite(loss):
             return
         where = f"the loss became {loss} at step {self._trainer.n_steps}"
-        if not np.isfinite(batch.rows.values).all():
+        if not batch.rows.is_finite():
             raise InputError(
                 f"{where}: rows of that batch hold values that are not finite; "
                 "convert the source again without them"

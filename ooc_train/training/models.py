@@ -1,17 +1,22 @@
-"""The models that can be trained by name: plain Keras models of dense rows.
+"""The models that can be trained by name: plain Keras models, loaded anywhere without this package.
 
-They are what a run saves, and load anywhere without this package.  Training does not call them
-with dense rows but layer by layer with sparse ones, see `feeding`.
+They are what a run saves.  Training does not always call them as they are, see `feeding`.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 
+from ooc_train.rows import FloatArray
 from ooc_train.training.backend import keras
+from ooc_train.training.user_models import DataShape, build_user_model
 
 HIDDEN_UNITS = 64
 DROPOUT_RATE = 0.2
+EMBEDDING_DIMENSION = 200
+FILTERS = 64
+KERNEL_SIZE = 3
+POOL_SIZE = 3
 
 
 def build_mlp(n_columns: int, n_classes: int, *, seed: int) -> keras.Model:
@@ -22,17 +27,88 @@ def build_mlp(n_columns: int, n_classes: int, *, seed: int) -> keras.Model:
     weights are drawn from ``seed``, not from Keras's global state, which stays untouched.
     """
     hidden_seed, output_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
-    units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
     return keras.Sequential(
         [
             keras.Input((n_columns,), name="features"),
             keras.layers.Dropout(DROPOUT_RATE, name="input_dropout"),
             _dense(HIDDEN_UNITS, "relu", hidden_seed, "hidden"),
             keras.layers.Dropout(DROPOUT_RATE, name="hidden_dropout"),
-            _dense(units, activation, output_seed, "output"),
+            _output(n_classes, output_seed),
         ],
         name="mlp",
     )
+
+
+def build_sepcnn(
+    n_columns: int, n_classes: int, *, seed: int, embeddings: FloatArray | None = None
+) -> keras.Model:
+    """The separable convolutional network of Google's text-classification guide, two blocks.
+
+    Takes ``(n, any length) int32`` word ids below ``n_columns``, 0 being padding on the left,
+    and gives the same for a row however far it is padded: rows are turned round, so that pooling
+    windows count from their end; padding is set to zero again after each layer that could fill
+    it; and the average runs over what is no padding.  A separable convolution is a depthwise and
+    a pointwise layer here, which is the same and takes less time.
+
+    ``embeddings``, ``(n_columns, dimension) float32``, are the first layer's initial weights;
+    without them it has 200 dimensions, drawn at random.  All is drawn from ``seed``, as in
+    `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the 3 values that each output
+    sums: Keras's default takes a depthwise kernel to mix all channels, and with it this network
+    does not learn.  Pointwise kernels are He-uniform.
+    """
+    seeds = iter(np.random.SeedSequence(seed).generate_state(16).tolist())
+    dimension = EMBEDDING_DIMENSION if embeddings is None else embeddings.shape[1]
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    # Zeros at the end, so that the last pooling window is whole whatever the length.
+    ends = keras.ops.pad(keras.ops.flip(ids, axis=1), [[0, 0], [0, POOL_SIZE - 1]])
+    mask = keras.ops.expand_dims(keras.ops.cast(ends != 0, "float32"), axis=2)
+    embedding = keras.layers.Embedding(
+        n_columns, dimension, embeddings_initializer=_uniform(0.05, next(seeds)), name="embedding"
+    )
+    hidden = embedding(ends) * mask
+    hidden = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="block_dropout")(hidden)
+    for number in (1, 2):
+        hidden = _convolution(hidden, mask, FILTERS, seeds, f"block1_conv{number}")
+    hidden = keras.layers.MaxPooling1D(POOL_SIZE, name="pool")(hidden)
+    mask = keras.layers.MaxPooling1D(POOL_SIZE, name="pool_mask")(mask)
+    for number in (1, 2):
+        hidden = _convolution(hidden, mask, 2 * FILTERS, seeds, f"block2_conv{number}")
+    n_valid = keras.ops.maximum(keras.ops.sum(mask, axis=1), 1)
+    hidden = keras.ops.sum(hidden, axis=1) / n_valid
+    hidden = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="output_dropout")(hidden)
+    model = keras.Model(ids, _output(n_classes, next(seeds))(hidden), name="sepcnn")
+    if embeddings is not None:
+        embedding.set_weights([embeddings])
+    return model
+
+
+def _convolution(
+    hidden: keras.KerasTensor,
+    mask: keras.KerasTensor,
+    filters: int,
+    seeds: Iterator[int],
+    name: str,
+) -> keras.KerasTensor:
+    """A separable convolution with relu, and zeros again where there is padding."""
+    depthwise = keras.layers.DepthwiseConv1D(
+        KERNEL_SIZE,
+        padding="same",
+        use_bias=False,
+        depthwise_initializer=_uniform(1, next(seeds)),
+        name=f"{name}_depthwise",
+    )
+    pointwise = keras.layers.Dense(
+        filters,
+        "relu",
+        kernel_initializer=keras.initializers.HeUniform(seed=next(seeds)),
+        name=f"{name}_pointwise",
+    )
+    return pointwise(depthwise(hidden)) * mask
+
+
+def _output(n_classes: int, seed: int) -> keras.layers.Layer:
+    units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
+    return _dense(units, activation, seed, "output")
 
 
 def _dense(units: int, activation: str, seed: int, name: str) -> keras.layers.Layer:
@@ -40,5 +116,19 @@ def _dense(units: int, activation: str, seed: int, name: str) -> keras.layers.La
     return keras.layers.Dense(units, activation, kernel_initializer=initializer, name=name)
 
 
-BUILDERS: dict[str, Callable[..., keras.Model]] = {"mlp": build_mlp}
-"""For each name, a function of the numbers of columns and of classes, and of ``seed``."""
+def _uniform(limit: float, seed: int) -> keras.initializers.Initializer:
+    return keras.initializers.RandomUniform(-limit, limit, seed=seed)
+
+
+def build_model(name: str, shape: DataShape, embeddings: FloatArray | None = None) -> keras.Model:
+    """The model of that name, or that the user's function of that name makes.
+
+    ``embeddings`` are for sepcnn alone.  Raises OptionError as `build_user_model` does.
+    """
+    if name == "mlp":
+        return build_mlp(shape.n_columns, shape.n_classes, seed=shape.seed)
+    if name == "sepcnn":
+        return build_sepcnn(
+            shape.n_columns, shape.n_classes, seed=shape.seed, embeddings=embeddings
+        )
+    return build_user_model(name, shape)

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from ooc_train.errors import OptionError
 
 MOST_EPOCHS = 1000
 PATIENCE = 2
-MODELS = {"auto": "mlp", "mlp": "mlp"}
-"""What each value of ``model`` builds from n-gram features."""
+FROZEN_EPOCHS = 1
+"""Epochs that pretrained embeddings stay as they are, where nothing else is said."""
+MODELS = {"mlp": "ngram", "sepcnn": "sequence"}
+"""The models known by name, and the kind of features that each takes."""
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,16 @@ class TrainingOptions:
     batch_size: int = 128
     learning_rate: float = 1e-3
     seed: int = 0
+    bucket_by_length: bool = False
+    embeddings: Path | None = None
+    freeze_embeddings: int | None = None
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise OptionError(f"there is no model {self.model!r}; choose of: {', '.join(MODELS)}")
+        if not is_function(self.model) and self.model not in ("auto", *MODELS):
+            raise OptionError(
+                f"there is no model {self.model!r}; choose of: auto, {', '.join(MODELS)}, or name "
+                "a function of yours as package.module:function"
+            )
         if self.epochs is not None and self.epochs < 1:
             raise OptionError(f"the epochs must be at least 1, not {self.epochs}")
         if self.batch_size < 1:
@@ -32,3 +41,45 @@ class TrainingOptions:
             raise OptionError(f"the learning rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"the seed must be from 0 to 4294967295, not {self.seed}")
+        if self.freeze_embeddings is not None and self.embeddings is None:
+            raise OptionError("only pretrained embeddings can be frozen; give --embeddings too")
+        if self.freeze_embeddings is not None and self.freeze_embeddings < 0:
+            raise OptionError(f"the frozen epochs must be 0 or more, not {self.freeze_embeddings}")
+
+    @property
+    def frozen_epochs(self) -> int:
+        """Epochs for which the embeddings keep their pretrained values."""
+        if self.embeddings is None:
+            return 0
+        return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings
+
+    def model_for(self, features: str) -> str:
+        """The model's name, or the user's function, for features of a kind.
+
+        Raises OptionError if model or options do not fit these features.
+        """
+        defaults = {kind: name for name, kind in MODELS.items()}
+        model = defaults[features] if self.model == "auto" else self.model
+        if MODELS.get(model, features) != features:
+            raise OptionError(
+                f"the model {model} takes {MODELS[model]} features, and the file has {features} "
+                f"features; choose {defaults[features]}, or convert with --features {MODELS[model]}"
+            )
+        if self.bucket_by_length and features != "sequence":
+            raise OptionError(
+                f"--bucket-by-length is for sequences, and the file has {features} features; "
+                "leave it out"
+            )
+        if self.embeddings is not None and model != "sepcnn":
+            raise OptionError(f"--embeddings is for the model sepcnn, not {model}; leave it out")
+        return model
+
+
+def is_function(model: str) -> bool:
+    """Whether ``model`` names a user's function, as ``package.module:function``.
+
+    >>> is_function("mine.models:lstm"), is_function("mlp"), is_function("mine:")
+    (True, False, False)
+    """
+    module, _, function = model.partition(":")
+    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))

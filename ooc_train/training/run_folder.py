@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from ooc_train.errors import FormatError, InputError, OutputError
+from ooc_train.errors import FormatError, InputError, OptionError, OutputError
 from ooc_train.format import create_file, read_strings
 from ooc_train.store import Store, check_header
+from ooc_train.training.options import is_function
+from ooc_train.training.user_models import import_module_of
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
@@ -135,10 +137,29 @@ class Run:
         return self.path / VECTORIZER
 
     def load_model(self) -> "keras.Model":
-        """The trained model, a plain Keras model of dense rows.  Imports TensorFlow."""
+        """The trained model, which takes dense rows.  Imports TensorFlow.
+
+        Raises InputError if it has layers of the user's own and the module that registers them
+        is not there.
+        """
         from ooc_train.training.backend import keras  # noqa: PLC0415 - 5 seconds
 
-        return keras.models.load_model(self.path / MODEL, compile=False)
+        name = self.settings["model"]
+        unavailable: OptionError | None = None
+        if is_function(name):
+            try:
+                import_module_of(name)
+            except OptionError as error:
+                unavailable = error  # which matters only to a model with layers of its own
+        try:
+            return keras.models.load_model(self.path / MODEL, compile=False)
+        except (TypeError, ValueError) as error:
+            reason = unavailable or str(error).strip().partition("\n")[0]
+            raise InputError(
+                f"{self.path / MODEL} cannot be loaded: {reason}; layers of your own must be "
+                "registered, by keras.saving.register_keras_serializable, in the module of the "
+                "model's function, and that must be importable"
+            ) from error
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
@@ -176,11 +197,13 @@ def open_run(path: str | Path) -> Run:
 
 def _difference(run: h5py.File, data: h5py.File) -> str | None:
     """What differs between the features of two files, if anything does."""
+    if run.attrs["features"] != data.attrs["features"]:
+        return f"it has {data.attrs['features']} features, not {run.attrs['features']}"
     for what, arrays in _COMPARED.items():
-        if any(_bytes(run[name]) != _bytes(data[name]) for name in arrays):
+        if any(_bytes(run.get(name)) != _bytes(data.get(name)) for name in arrays):
             return f"the {what} differ"
     for what, name in _COMPARED_ATTRIBUTES.items():
-        mine, other = run["vectorizer"].attrs[name], data["vectorizer"].attrs[name]
+        mine, other = (file["vectorizer"].attrs.get(name) for file in (run, data))
         if mine != other:
             return f"the {what} differ"
     return None
@@ -190,13 +213,15 @@ _COMPARED = {
     "classes": ("classes/labels/bytes", "classes/labels/offsets"),
     "terms": ("vectorizer/terms/bytes", "vectorizer/terms/offsets"),
     "document frequencies": ("vectorizer/term_df",),
+    "counts of the terms": ("vectorizer/term_counts",),
 }
+"""Datasets of one kind of features are absent from files of the other."""
 _COMPARED_ATTRIBUTES = {
     "vectorizer's parameters": "parameters",
     "numbers of documents": "n_documents",
+    "longest rows": "max_length",
 }
 
 
-def _bytes(dataset: h5py.Dataset) -> bytes:
-    content: bytes = dataset[...].tobytes()
-    return content
+def _bytes(dataset: h5py.Dataset | None) -> bytes | None:
+    return None if dataset is None else dataset[...].tobytes()

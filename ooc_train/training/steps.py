@@ -1,6 +1,6 @@
 """One step of training and one of evaluation, each compiled once for batches of any size."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 from ooc_train.rows import Batch
 from ooc_train.training.backend import keras, tf
-from ooc_train.training.feeding import class_probabilities, forward, sparse_tensor
+from ooc_train.training.feeding import Features, Feed, class_probabilities
+
+_LABELS = tf.TensorSpec((None,), tf.int64)
 
 
 @dataclass
@@ -39,66 +41,87 @@ class Totals:
 class Evaluator:
     """A model's loss and predictions on batches with labels."""
 
-    def __init__(self, model: keras.Model) -> None:
-        self._model = model
-        self._loss = _loss_of(model)
-        self._step = tf.function(self._evaluate, input_signature=_signature(model))
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        signature = (feed.signature, _LABELS)
+        self._step = tf.function(self._evaluate, input_signature=signature)
 
     def __call__(self, batch: Batch) -> tuple[float, npt.NDArray[np.int64]]:
         """The mean loss, and the most probable class of each row: ``(n_rows,) int64``."""
-        loss, predicted = self._step(sparse_tensor(batch.rows), batch.labels)
+        loss, predicted = self._step(self._feed.features(batch.rows), batch.labels)
         return float(loss), predicted.numpy()
 
-    def _evaluate(
-        self, features: tf.SparseTensor, labels: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        output = forward(self._model, features)
-        return self._loss(labels, output), tf.argmax(class_probabilities(output), axis=1)
+    def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        output = self._feed.forward(features)
+        return _cross_entropy(labels, output), tf.argmax(class_probabilities(output), axis=1)
 
 
 class Trainer:
     """A model, its Adam optimizer, and the step that updates one by the other.
 
-    What a step drops out depends on the ``seed`` and the number of steps before it.
+    What a step drops out depends on the ``seed`` and the number of steps before it.  Variables
+    in ``frozen`` keep their values until `thaw`.
     """
 
-    def __init__(self, model: keras.Model, *, learning_rate: float, seed: int) -> None:
-        self.model = model
-        self._seed = seed
-        self._loss = _loss_of(model)
-        self._optimizer = keras.optimizers.Adam(learning_rate)
-        self._optimizer.build(model.trainable_variables)
-        self._step = tf.function(self._train, input_signature=_signature(model))
-
-    @property
-    def n_steps(self) -> int:
+    def __init__(
+        self,
+        feed: Feed,
+        *,
+        learning_rate: float,
+        seed: int,
+        frozen: Sequence[keras.Variable] = (),
+    ) -> None:
+        self.model = feed.model
+        self.n_steps = 0
         """Steps done so far."""
-        return int(self._optimizer.iterations)
+        self._feed = feed
+        self._seed = seed
+        self._optimizer = keras.optimizers.Adam(learning_rate)
+        self._optimizer.build(self.model.trainable_variables)
+        kept = {id(variable) for variable in frozen}
+        self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
+        self._step = self._compiled()
+
+    def thaw(self) -> None:
+        """Train the frozen variables too from now on.
+
+        Adam begins anew, as it does in the guide, where the second training is a ``fit`` of its
+        own: with its moments of before, which the frozen variables lack, their first steps would
+        be several times too large.
+        """
+        self._trained = self.model.trainable_variables
+        rate = self._optimizer.learning_rate
+        for variable in self._optimizer.variables:
+            if variable is not rate:
+                variable.assign(tf.zeros_like(variable))
+        self._step = self._compiled()
 
     def __call__(self, batch: Batch) -> tuple[float, int]:
         """Train on one batch; its mean loss and correct rows, before the update."""
-        loss, n_correct = self._step(sparse_tensor(batch.rows), batch.labels)
+        features = self._feed.features(batch.rows)
+        loss, n_correct = self._step(features, batch.labels, np.int64(self.n_steps))
+        self.n_steps += 1
         return float(loss), int(n_correct)
 
-    def _train(self, features: tf.SparseTensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        step = tf.cast(self._optimizer.iterations.value, tf.int64)
+    def _compiled(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        signature = (self._feed.signature, _LABELS, tf.TensorSpec((), tf.int64))
+        return tf.function(self._train, input_signature=signature)
+
+    def _train(
+        self, features: Features, labels: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            output = forward(self.model, features, dropout_seed=tf.stack([self._seed, step]))
-            loss = self._loss(labels, output)
-        variables = self.model.trainable_variables
-        self._optimizer.apply(tape.gradient(loss, variables), variables)
+            output = self._feed.forward(features, dropout_seed=tf.stack([self._seed, step]))
+            loss = _cross_entropy(labels, output)
+            # What a user's layers add, such as weight decay.
+            penalized = tf.add_n([loss, *self.model.losses])
+        self._optimizer.apply(tape.gradient(penalized, self._trained), self._trained)
         predicted = tf.argmax(class_probabilities(output), axis=1)
         return loss, tf.math.count_nonzero(predicted == labels)
 
 
-def _signature(model: keras.Model) -> tuple[tf.TypeSpec, tf.TypeSpec]:
-    """Batches of any number of rows: one signature, so that nothing is compiled twice."""
-    return tf.SparseTensorSpec(model.input_shape, tf.float32), tf.TensorSpec((None,), tf.int64)
-
-
-def _loss_of(model: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Mean cross-entropy of ``(n,)`` labels and the model's outputs."""
-    if model.output_shape[-1] > 1:
-        return keras.losses.SparseCategoricalCrossentropy()
-    binary = keras.losses.BinaryCrossentropy()
-    return lambda labels, output: binary(labels[:, tf.newaxis], output)
+def _cross_entropy(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+    """The mean over ``(n,)`` labels and a model's outputs for these rows."""
+    if output.shape[-1] == 1:
+        return keras.losses.BinaryCrossentropy()(labels[:, tf.newaxis], output)
+    return keras.losses.SparseCategoricalCrossentropy()(labels, output)

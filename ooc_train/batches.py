@@ -1,0 +1,96 @@
+"""The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.errors import OptionError
+from ooc_train.rows import Batch, IntArray, concatenate
+from ooc_train.sampler import Order, n_steps, slice_rows_for
+
+if TYPE_CHECKING:
+    from ooc_train.splits import Split
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One epoch of a split in batches: can be iterated any number of times, always the same.
+
+    With ``by_length`` the rows of each batch are of near length; the batches of a window come in
+    random order.
+    """
+
+    split: "Split"
+    batch_size: int
+    seed: int | None
+    epoch: int
+    by_length: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise OptionError(f"the batch size must be at least 1, not {self.batch_size}")
+        if self.by_length and self.seed is None:
+            raise OptionError("batches by length are in a random order; give a seed")
+
+    def __len__(self) -> int:
+        return n_steps(self.split.n_rows, self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.from_step(0)
+
+    def from_step(self, step: int) -> Iterator[Batch]:
+        """The batches from number ``step`` on, without reading those of earlier windows."""
+        if step >= len(self):
+            return iter(())
+        return self._in_file_order(step) if self.seed is None else self._shuffled(step, self.seed)
+
+    def _in_file_order(self, step: int) -> Iterator[Batch]:
+        for start in range(step * self.batch_size, self.split.n_rows, self.batch_size):
+            yield self.split.read_slices([(start, min(start + self.batch_size, self.split.n_rows))])
+
+    def _shuffled(self, step: int, seed: int) -> Iterator[Batch]:
+        """A window's whole batches at a time; the rows left over go before the next window's.
+
+        So which rows a batch has follows from the window that its last position lies in.
+        """
+        n_rows, size = self.split.n_rows, self.batch_size
+        order = Order(n_rows, seed, self.epoch, slice_rows_for(self.split.row_bytes))
+        last_position = min((step + 1) * size, n_rows) - 1
+        next_step = order.window_start(last_position) // size if self.by_length else step
+        position = next_step * size
+        held = self.split.read_slices([(0, 0)])
+        for window in order.windows(position):
+            loaded = self.split.read_slices(window.slices)
+            position += len(window.rows)
+            n_ready = len(held.labels) + len(window.rows)
+            n_left = 0 if position == n_rows else n_ready % size
+            used, left = np.split(window.rows, [max(0, len(window.rows) - n_left)])
+            if n_left < n_ready:
+                cut = self._cut(order, held, loaded, used, next_step)
+                for rows in cut[max(0, step - next_step) :]:
+                    yield _pick(held, loaded, used, rows)
+                next_step += len(cut)
+                held = loaded.take(left)
+            else:
+                held = concatenate([held, loaded.take(left)])
+            del loaded  # before the next window is read
+
+    def _cut(
+        self, order: Order, held: Batch, loaded: Batch, used: IntArray, first_step: int
+    ) -> list[npt.NDArray[Any]]:
+        """Batches of the rows held and then those ``used``, as positions among these."""
+        if not self.by_length:
+            positions = np.arange(len(held.labels) + len(used))
+            return np.split(positions, range(self.batch_size, len(positions), self.batch_size))
+        lengths = np.concatenate([held.rows.lengths, loaded.rows.lengths[used]])
+        return order.batches_by_length(lengths, self.batch_size, first_step)
+
+
+def _pick(held: Batch, loaded: Batch, used: IntArray, rows: IntArray) -> Batch:
+    """The rows at positions among those held and then those ``used`` of the window loaded."""
+    n_held = len(held.labels)
+    early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]
+    return concatenate([held.take(early), loaded.take(late)]) if len(early) else loaded.take(late)

@@ -1,0 +1,142 @@
+r"""Pretrained word vectors from text files: the rows of the vocabulary, nothing else kept.
+
+A line is a word and its numbers, separated by single spaces: the layout of GloVe.  That of
+word2vec's text and of fastText's ``.vec`` has a line before, with the counts of words and of
+numbers.  Files may be gzipped.  Words with spaces in them, of which GloVe 840B has some, are
+what stands before the last numbers of a line.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ooc_train.errors import InputError
+from ooc_train.progress import Progress, Silent
+from ooc_train.rows import FloatArray
+
+LONGEST_LINE_BYTES = 2**20
+_BUFFER_BYTES = 2**20
+_PROGRESS_LINES = 10_000
+_UNKNOWN_LIMIT = 0.05  # as Keras initialises embeddings
+_NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class PretrainedEmbeddings:
+    """Word vectors as the initial weights of an embedding, and how many are the file's."""
+
+    matrix: FloatArray
+    """``(n_terms + 1, dimension) float32``: row ``j + 1`` is the vector of term ``j``."""
+    n_found: int
+    file: str
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the training's report says of them."""
+        n_terms = len(self.matrix) - 1
+        return {
+            "file": self.file,
+            "dimension": self.matrix.shape[1],
+            "terms": n_terms,
+            "found": self.n_found,
+            "coverage": self.n_found / n_terms,
+        }
+
+
+def read_embeddings(
+    path: Path, terms: Sequence[str], *, seed: int, progress: Progress | None = None
+) -> PretrainedEmbeddings:
+    """The vectors of ``terms`` from the file at ``path``; of equal words the first counts.
+
+    Terms that the file lacks get numbers drawn from ``seed``, uniform within ±0.05; row 0, of
+    padding, is zeros.  Reads the file once.  Memory: the result, and a megabyte of the file.
+
+    Raises InputError, with the line, for a line of another length than the others, or a number
+    that is none or not finite in a line that is used; and for a file with none of the terms.
+    """
+    progress = progress or Silent()
+    try:
+        with path.open("rb") as start:
+            opener: Any = gzip.open if start.read(2) == _GZIP else open
+        with opener(path, "rb") as file:
+            found = _Reader(path, terms, progress).read(file)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}; check the file") from error
+    if not found:
+        raise InputError(f"{path} has none of the {len(terms):,} terms; is it of their language?")
+    dimension = len(next(iter(found.values())))
+    random = np.random.default_rng([seed, len(terms)])
+    matrix = random.uniform(-_UNKNOWN_LIMIT, _UNKNOWN_LIMIT, (len(terms) + 1, dimension))
+    matrix[0] = 0
+    for number, vector in found.items():
+        matrix[number] = vector
+    return PretrainedEmbeddings(matrix.astype(np.float32), len(found), path.name)
+
+
+class _Reader:
+    """Goes through the lines of one file: all are counted, those of the terms are parsed."""
+
+    def __init__(self, path: Path, terms: Sequence[str], progress: Progress) -> None:
+        self._path = path
+        self._wanted = {term.encode(): j for j, term in enumerate(terms, start=1)}
+        self._progress = progress
+
+    def read(self, file: IO[bytes]) -> dict[int, FloatArray]:
+        """The vectors found, by the number of their term from 1."""
+        found: dict[int, FloatArray] = {}
+        dimension = 0
+        for number, line in self._lines(file):
+            n_spaces = line.count(b" ")
+            if not dimension:
+                header = number == 1 and n_spaces == 1 and line.replace(b" ", b"").isdigit()
+                dimension = int(line.split()[1]) if header else n_spaces
+                if not dimension:
+                    raise self._bad(number, "no numbers after a word")
+                if header:
+                    continue
+            word = self._word(line, number, n_spaces, dimension)
+            term = self._wanted.pop(word, None)
+            if term is not None:
+                found[term] = self._vector(line, number, dimension)
+        return found
+
+    def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """The lines with their numbers from 1, without white space at their ends."""
+        number = 0
+        while line := file.readline(LONGEST_LINE_BYTES):
+            number += 1
+            if len(line) == LONGEST_LINE_BYTES:
+                raise self._bad(number, "more than a megabyte")
+            if number % _PROGRESS_LINES == 0:
+                self._progress.advance(_PROGRESS_LINES)
+            yield number, line.rstrip(b" \r\n")
+
+    def _word(self, line: bytes, number: int, n_spaces: int, dimension: int) -> bytes:
+        if n_spaces == dimension:
+            return line[: line.index(b" ")]
+        word = line.rsplit(b" ", dimension)[0]
+        if n_spaces < dimension or _NUMBER.fullmatch(word.rpartition(b" ")[2]):
+            raise self._bad(number, f"{n_spaces} numbers, where the others have {dimension}")
+        return word
+
+    def _vector(self, line: bytes, number: int, dimension: int) -> FloatArray:
+        try:
+            vector = np.array(line.split(b" ")[-dimension:], np.float64).astype(np.float32)
+        except ValueError as error:
+            raise self._bad(number, f"what is no number ({error})") from None
+        if not np.isfinite(vector).all():
+            raise self._bad(number, "a number that is not finite")
+        return vector
+
+    def _bad(self, number: int, what: str) -> InputError:
+        return InputError(
+            f"{self._path}, line {number}: found {what}; give word vectors as text, in the layout "
+            "of GloVe, word2vec or fastText"
+        )
