@@ -54,17 +54,88 @@ def write_toy(path: Path, *, toy: Toy = Toy(), seed: int = 0, sort: bool = False
 def write_file(path: Path, splits: dict, *, n_classes: int, n_columns: int) -> Path:
     """A complete file at ``path`` with, for each split, labels, indptr, indices and values."""
     with file_format.create_file(str(path)) as file:
-        file_format.write_header(
-            file, features="ngram", producer="tests", provenance={"source": "toy"}
-        )
-        labels = [str(k + 1) for k in range(n_classes)]
-        file_format.write_strings(file, "classes/labels", labels)
-        file_format.write_strings(file, "classes/names", [f"class {label}" for label in labels])
+        write_head(file, "ngram", n_classes)
         for name, rows in splits.items():
             _write_split(file, name, rows, n_classes=n_classes, n_columns=n_columns)
         write_vectorizer(file, n_columns)
         file_format.mark_complete(file)
     return path
+
+
+@dataclass(frozen=True)
+class SequenceToy:
+    """Rows of word ids, some of which only rows of one class have.
+
+    The first ``n_signal`` ids of each class are its own, and each word of a row is one of them
+    with probability ``signal``.  Rows have 0 to ``longest`` words.
+    """
+
+    n_classes: int = 2
+    n_terms: int = 60
+    longest: int = 12
+    n_signal: int = 5
+    signal: float = 0.4
+
+    def rows(self, n_rows, rng):
+        """Labels ``(n,)``, indptr and tokens of ``n_rows`` rows."""
+        labels = rng.integers(self.n_classes, size=n_rows)
+        lengths = rng.integers(self.longest + 1, size=n_rows)
+        row_of = np.repeat(np.arange(n_rows), lengths)
+        own = labels[row_of] * self.n_signal + rng.integers(self.n_signal, size=len(row_of))
+        other = rng.integers(self.n_terms, size=len(row_of))
+        tokens = 1 + np.where(rng.random(len(row_of)) < self.signal, own, other)
+        return labels, np.concatenate([[0], np.cumsum(lengths)]), tokens
+
+
+def write_sequences(
+    path: Path, *, toy: SequenceToy = SequenceToy(), seed: int = 0, **n_rows
+) -> Path:
+    """A complete file of sequences at ``path`` with splits of the sizes given."""
+    splits = {
+        name: toy.rows(n, np.random.default_rng([seed, number]))
+        for number, (name, n) in enumerate(n_rows.items())
+    }
+    return write_sequence_file(path, splits, n_classes=toy.n_classes, n_terms=toy.n_terms)
+
+
+def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: int) -> Path:
+    """A complete file at ``path`` with, for each split, labels, indptr and tokens."""
+    with file_format.create_file(str(path)) as file:
+        write_head(file, "sequence", n_classes)
+        for name, (labels, indptr, tokens) in splits.items():
+            group = file_format.create_sequence_split(
+                file,
+                name,
+                n_rows=len(labels),
+                n_tokens=len(tokens),
+                n_terms=n_terms,
+                n_classes=n_classes,
+            )
+            fill(group, labels=labels, indptr=indptr, tokens=tokens)
+        group = file.create_group("vectorizer")
+        group.attrs["parameters"] = json.dumps({"top_k": n_terms + 1})
+        group.attrs["n_documents"] = 1000
+        group.attrs["max_length"] = int(np.diff(splits["train"][1]).max(initial=0))
+        file_format.write_strings(group, "terms", [f"term{k}" for k in range(n_terms)])
+        for name in ("term_hashes", "term_counts"):
+            file_format.write_array(group, name, np.arange(n_terms, dtype=np.uint64))
+        file_format.mark_complete(file)
+    return path
+
+
+def write_head(file: h5py.File, features: str, n_classes: int) -> None:
+    file_format.write_header(
+        file, features=features, producer="tests", provenance={"source": "toy"}
+    )
+    labels = [str(k + 1) for k in range(n_classes)]
+    file_format.write_strings(file, "classes/labels", labels)
+    file_format.write_strings(file, "classes/names", [f"class {label}" for label in labels])
+
+
+def fill(group: h5py.Group, **arrays) -> None:
+    for name, array in arrays.items():
+        if len(array):
+            group[name][...] = array
 
 
 def write_vectorizer(file: h5py.File, n_columns: int) -> None:
@@ -100,7 +171,4 @@ def _write_split(file, name, rows, *, n_classes, n_columns):
         n_columns=n_columns,
         n_classes=n_classes,
     )
-    arrays = {"labels": labels, "indptr": indptr, "indices": indices, "values": values}
-    for array_name, array in arrays.items():
-        if len(array):
-            group[array_name][...] = array
+    fill(group, labels=labels, indptr=indptr, indices=indices, values=values)

@@ -128,7 +128,8 @@ class _Reader:
 
     def _vector(self, line: bytes, number: int, dimension: int) -> FloatArray:
         try:
-            vector = np.array(line.split(b" ")[-dimension:], np.float64).astype(np.float32)
+            with np.errstate(over="ignore"):  # infinite then, and refused
+                vector = np.array(line.split(b" ")[-dimension:], np.float64).astype(np.float32)
         except ValueError as error:
             raise self._bad(number, f"what is no number ({error})") from None
         if not np.isfinite(vector).all():

@@ -115,7 +115,12 @@ class Trainer:
             loss = _cross_entropy(labels, output)
             # What a user's layers add, such as weight decay.
             penalized = tf.add_n([loss, *self.model.losses])
-        self._optimizer.apply(tape.gradient(penalized, self._trained), self._trained)
+        gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
+        # An embedding's gradient has a slice for each word.  Keras squares the slices before it
+        # adds up those of one row, which makes Adam's steps several times too large for frequent
+        # words; and takes more time over it than over a dense gradient.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        self._optimizer.apply(gradients, self._trained)
         predicted = tf.argmax(class_probabilities(output), axis=1)
         return loss, tf.math.count_nonzero(predicted == labels)
 

@@ -122,15 +122,14 @@ def _current_folder_importable() -> Iterator[None]:
 
 def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
     """Put two rows through the model: it must take them, and give probabilities of the classes."""
-    if shape.length is None:
-        rows, kind = np.ones((2, shape.n_columns), np.float32), "float32"
-    else:
-        rows, kind = np.ones((2, shape.length), np.int32), "int32"
+    width, kind = (shape.n_columns, "float32") if shape.length is None else (shape.length, "int32")
+    rows = np.ones((2, width), kind)
+    rows[1] = 0  # a text without any term
     try:
         output = np.asarray(model(rows, training=False))
     except Exception as error:
         raise OptionError(
-            f"the model of {name} does not take {rows.shape[1]} {kind} values a row: "
+            f"the model of {name} does not take {width} {kind} values a row: "
             f"{_in_words(error)}; build it for the DataShape"
         ) from error
     expected = [(2, shape.n_classes)] + [(2, 1)] * (shape.n_classes == 2)
@@ -139,6 +138,11 @@ def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
         raise OptionError(
             f"the model of {name} gives an output of shape {output.shape} for 2 rows; "
             f"{wanted} values a row are needed, a probability for each class"
+        )
+    if not np.isfinite(output).all():
+        raise OptionError(
+            f"the model of {name} gives {output[1].tolist()} for a row of zeros, which a text "
+            "without terms is; mind divisions, as of an average over words"
         )
     sums = output.sum(axis=1) if output.shape[1] > 1 else np.ones(2)
     if output.min() < 0 or output.max() > 1 or np.abs(sums - 1).max() > 1e-3:

@@ -1,0 +1,131 @@
+"""Pretrained embeddings: every layout read, every damaged line refused, frozen and then trained."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from ooc_train.errors import InputError
+from ooc_train.training import open_run, train
+from ooc_train.training.embeddings import read_embeddings
+from tests.files import write_sequences
+
+TERMS = ["the", "film", "naïve", "unknown"]
+GLOVE = "the 1 2.5 -3e-1\n. . . 7 8 9\nfilm 4 5 6\nnaïve .5 +6 7.\nthe 9 9 9\n"
+EXPECTED = [[0, 0, 0], [1, 2.5, -0.3], [4, 5, 6], [0.5, 6, 7]]
+
+LAYOUTS = {
+    "glove": GLOVE.encode(),
+    "word2vec": ("5 3\n" + GLOVE).encode(),
+    "fasttext": ("5 3\n" + GLOVE.replace("\n", " \n")).encode(),
+    "windows": GLOVE.replace("\n", "\r\n").encode(),
+    "no last newline": GLOVE.rstrip("\n").encode(),
+    "gzip": gzip.compress(GLOVE.encode()),
+}
+
+
+def read(folder, content, terms=TERMS, seed=0):
+    path = folder / "vectors.txt"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_embeddings(path, terms, seed=seed)
+
+
+@pytest.mark.parametrize("content", LAYOUTS.values(), ids=LAYOUTS)
+def test_layouts(tmp_path, content):
+    found = read(tmp_path, content)
+    assert (found.matrix.shape, found.matrix.dtype) == ((5, 3), np.float32)
+    np.testing.assert_allclose(found.matrix[:4], EXPECTED, rtol=1e-6)
+    assert found.report == {
+        "file": "vectors.txt", "dimension": 3, "terms": 4, "found": 3, "coverage": 0.75,
+    }  # fmt: skip
+
+
+def test_words_not_found_get_small_values_of_the_seed(tmp_path):
+    one, same, other = (read(tmp_path, GLOVE, seed=seed).matrix[4] for seed in (0, 0, 1))
+    assert (np.abs(one) <= 0.05).all()
+    assert (one != 0).all()
+    assert (one == same).all()
+    assert (one != other).all()
+
+
+def test_one_dimension_is_no_header(tmp_path):
+    assert read(tmp_path, "the 0.5\nfilm 2\n").matrix[1:3].tolist() == [[0.5], [2]]
+
+
+BAD = [
+    ("the 1 2 3\nfilm 4 5\n", "line 2: found 2 numbers, where the others have 3"),
+    ("the 1 2 3\nother 4 5\n", "line 2: found 2 numbers, where the others have 3"),
+    ("the 1 2 3\nother 4 5 6 7\n", "line 2: found 4 numbers, where the others have 3"),
+    ("the 1 2 3\n\nfilm 1 2 3\n", "line 2: found 0 numbers"),
+    ("9 3\nthe 1 2 3\nother 4 5\n", "line 3: found 2 numbers, where the others have 3"),
+    ("9 4\nthe 1 2 3\n", "line 2: found 3 numbers, where the others have 4"),
+    ("the 1 2 3\nfilm 1 x 3\n", "line 2: found what is no number"),
+    ("the 1 nan 3\n", "line 1: found a number that is not finite"),
+    ("the 1 -inf 3\n", "line 1: found a number that is not finite"),
+    ("the 1 1e99 3\n", "line 1: found a number that is not finite"),
+    ("the\nfilm\n", "line 1: found no numbers after a word"),
+    (b"the 1 2 3\n" + b"x" * 2_000_000, "line 2: found more than a megabyte"),
+    ("a 1 2 3\nb 1 2 3\n", "has none of the 4 terms; is it of their language"),
+    ("", "has none of the 4 terms"),
+    (gzip.compress(GLOVE.encode() * 9)[:-12], "cannot be read: Compressed file ended before"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BAD)
+def test_bad_files(tmp_path, content, message):
+    with pytest.raises(InputError, match=rf"vectors\.txt.*{message}"):
+        read(tmp_path, content)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(InputError, match=r"none\.txt cannot be read: .*No such file"):
+        read_embeddings(tmp_path / "none.txt", TERMS, seed=0)
+
+
+def test_numbers_of_other_words_are_not_parsed(tmp_path):
+    assert read(tmp_path, "the 1 2 3\nother x y z\n").n_found == 1
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A toy file and vectors of half its terms."""
+    folder = tmp_path_factory.mktemp("vectors")
+    random = np.random.default_rng(0)
+    lines = (f"term{k} {' '.join(f'{x:.3f}' for x in random.normal(size=8))}" for k in range(30))
+    (folder / "vectors.txt").write_text("\n".join(lines))
+    return write_sequences(folder / "toy.h5", train=300, validation=50), folder / "vectors.txt"
+
+
+def embedding(run):
+    return open_run(run).load_model().get_layer("embedding").get_weights()[0]
+
+
+def initial(vectors):
+    return read_embeddings(vectors, [f"term{k}" for k in range(60)], seed=0).matrix
+
+
+@pytest.mark.parametrize(
+    ("frozen", "epochs", "changes"), [(2, 2, False), (1, 2, True), (0, 1, True)]
+)
+def test_frozen_epochs(data, tmp_path, frozen, epochs, changes):
+    path, vectors = data
+    report = train(
+        path, tmp_path / "run", epochs=epochs, embeddings=vectors, freeze_embeddings=frozen
+    )
+    assert report["embeddings"] == {
+        "file": "vectors.txt", "dimension": 8, "terms": 60, "found": 30, "coverage": 0.5,
+    }  # fmt: skip
+    assert report["steps"] == 3 * epochs
+    settings = json.loads((tmp_path / "run" / "settings.json").read_text())
+    assert (settings["embeddings"], settings["frozen_epochs"]) == ("vectors.txt", frozen)
+    difference = np.abs(embedding(tmp_path / "run") - initial(vectors)).max()
+    assert (difference > 0) == changes
+    # Adam's steps are no larger than they would be at its beginning.
+    assert difference < 1.01 * 1e-3 * 3
+
+
+def test_one_epoch_is_frozen_unless_said_otherwise(data, tmp_path):
+    path, vectors = data
+    train(path, tmp_path / "run", epochs=1, embeddings=vectors)
+    np.testing.assert_array_equal(embedding(tmp_path / "run"), initial(vectors))
