@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.files import Toy, write_file
+from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
 # 170 entries a row: some 1 kB, so that 60,000 rows take 60 MB and a window of theirs 17 MB.
 TOY = Toy(n_columns=2000, mean_entries=180, signal=0.1)
@@ -23,7 +23,7 @@ from ooc_train.progress import Silent
 from ooc_train.batches import Batches
 from ooc_train.training import train
 
-path, run, epochs, in_memory = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "memory"
+path, run, in_memory, options = *sys.argv[1:3], sys.argv[3] == "memory", json.loads(sys.argv[4])
 
 if in_memory:
     # The same steps on the same batches, from all rows at once: what the bound must catch.
@@ -40,36 +40,57 @@ class Sampling(Silent):
             self.most_bytes = max(self.most_bytes, measure().anon_bytes)
 
 progress = Sampling()
-report = train(path, run, epochs=epochs, progress=progress)
+report = train(path, run, progress=progress, **options)
 report["growth_bytes"] = progress.most_bytes - progress.tenth_bytes
 print(json.dumps(report))
 """
+
+
+# Of sequences of 500 words a row: 1 kB too.  A network worth its name would take minutes.
+SEQUENCES = SequenceToy(n_terms=2000, longest=1000, signal=0.1)
+BY_LENGTH = {"model": "tests.test_memory_training:average", "bucket_by_length": True}
+
+
+def average(shape):
+    """The smallest model of sequences: for each word a number, and their average."""
+    import keras
+
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32"),
+            keras.layers.Embedding(shape.n_columns, 1),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("memory")
     for factor in (1, 4):
-        rows = repeated(TOY.rows(1000, np.random.default_rng(0)), factor * N_ROWS // 1000)
-        path = folder / f"{factor}.h5"
+        times = factor * N_ROWS // 1000
+        rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
+        path = folder / f"ngram{factor}.h5"
         write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
+        rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
+        path = folder / f"sequence{factor}.h5"
+        write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
     return folder
 
 
 def repeated(rows, n_times):
     """The same rows over and over, which is faster than new ones."""
-    labels, indptr, indices, values = rows
+    labels, indptr, *entries = rows
     lengths = np.tile(np.diff(indptr), n_times)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return np.tile(labels, n_times), indptr, np.tile(indices, n_times), np.tile(values, n_times)
+    return np.tile(labels, n_times), indptr, *(np.tile(array, n_times) for array in entries)
 
 
-def training(folder, factor, *, epochs=1, how="streamed"):
+def training(data, run, *, how="streamed", **options):
     """The report of a training in a process of its own, which must say nothing else."""
-    run = folder / f"{factor}{how}{epochs}"
-    arguments = [folder / f"{factor}.h5", run, epochs, how]
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *map(str, arguments)],
+        [sys.executable, "-c", SCRIPT, str(data), str(run), how, json.dumps(options)],
         capture_output=True,
         text=True,
         check=True,
@@ -79,15 +100,17 @@ def training(folder, factor, *, epochs=1, how="streamed"):
     return json.loads(done.stdout)
 
 
-def test_memory_grows_neither_with_rows_nor_with_epochs(folder):
-    few = training(folder, 1, epochs=2)
-    many = training(folder, 4)
+@pytest.mark.parametrize(("kind", "options"), [("ngram", {}), ("sequence", BY_LENGTH)])
+def test_memory_grows_neither_with_rows_nor_with_epochs(folder, tmp_path, kind, options):
+    little, much = (folder / f"{kind}{factor}.h5" for factor in (1, 4))
+    few = training(little, tmp_path / "few", epochs=2, **options)
+    many = training(much, tmp_path / "many", epochs=1, **options)
     for report in (few, many):
         assert report["growth_bytes"] < MOST_GROWTH_BYTES
     assert many["peak_anon_bytes"] - few["peak_anon_bytes"] < MOST_DIFFERENCE_BYTES
 
     # The bound can fail: the same steps with all rows in memory fail it.
-    held = training(folder, 4, how="memory")
+    held = training(much, tmp_path / "held", how="memory", epochs=1, **options)
     assert held["peak_anon_bytes"] - few["peak_anon_bytes"] > MOST_DIFFERENCE_BYTES
     losses = [[e["loss"] for e in report["epochs"]] for report in (held, many)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
