@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from benchmarks import convert, selftest
+from benchmarks import convert, selftest, train
 from ooc_train.errors import OocTrainError, OptionError
 
 
@@ -25,7 +25,7 @@ class Benchmark(Protocol):
         """Measure and print; the exit status."""
 
 
-BENCHMARKS: dict[str, Benchmark] = {"convert": convert, "selftest": selftest}
+BENCHMARKS: dict[str, Benchmark] = {"convert": convert, "selftest": selftest, "train": train}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

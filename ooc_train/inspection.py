@@ -26,7 +26,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
             "format_version": int(store.file.attrs["format_version"]),
             "features": store.features,
             "n_features": store.n_columns,
-            "kept_terms": int(vectorizer["kept_hashes"].shape[0]),
+            # Of sequences no other terms are kept than those that have ids.
+            "kept_terms": int(vectorizer.get("kept_hashes", vectorizer["term_hashes"]).shape[0]),
             "vectorizer": json.loads(vectorizer.attrs["parameters"]),
             "classes": [
                 {"label": label, "name": name}

@@ -142,7 +142,8 @@ class Order:
         of any length.  ``first_step`` is the number of the first of these batches in the epoch.
         """
         random = self._generator(_BATCHES, first_step)
-        by_length = np.argsort(lengths * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths)))
+        jittered = lengths * random.uniform(1 - _JITTER, 1 + _JITTER, len(lengths))
+        by_length = np.argsort(jittered, kind="stable")  # the same on every machine
         n_whole, n_short = divmod(len(lengths), batch_size)
         first = batch_size * int(random.integers(n_whole + 1))
         short = by_length[first : first + n_short]

@@ -31,6 +31,7 @@ from benchmarks.harness import Run, System
 from benchmarks.memory import Peaks, Sample
 from benchmarks.workspace import workspace
 from ooc_train.errors import BudgetError
+from tests.files import write_sequences
 
 ROOT = Path(__file__).resolve().parent.parent
 linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
@@ -39,6 +40,7 @@ linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
 TINY = {
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
     "selftest": ["--size", "150MB"],
+    "train": ["--data", "TOY.h5", "--runs", "1", "--epochs", "1"],
 }
 
 
@@ -71,7 +73,9 @@ def tiny(tmp_path_factory):
     def run(name, capsys):
         if name not in done:
             out = tmp_path_factory.mktemp(name)
-            status = __main__.main([name, "--out", str(out), *TINY[name]])
+            toy = write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300)
+            arguments = [str(toy) if word == toy.name else word for word in TINY[name]]
+            status = __main__.main([name, "--out", str(out), *arguments])
             done[name] = status, capsys.readouterr().out, out
         return done[name]
 
@@ -114,6 +118,33 @@ def test_the_suite_itself_loads_nothing_heavy():
     code = f"import sys, benchmarks.__main__; print({heavy!r} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert found.stdout == b"set()\n"
+
+
+# ---- train.
+
+
+@linux
+def test_train_measures_both_sides(tiny, capsys):
+    record = json.loads((tiny("train", capsys)[2] / "train.json").read_text("utf-8"))
+    assert list(record["systems"]) == [
+        "model.fit, in memory", "ooc-train", "ooc-train --bucket-by-length",
+    ]  # fmt: skip
+    peer, *ours = record["systems"].values()
+    for system in ours:
+        (run,) = system["runs"]
+        speed = run["report"]["epochs"][-1]["rows_per_second"]
+        assert system["rows_per_second"]["median"] == speed
+        ratio = speed / peer["runs"][0]["report"]["epochs"][-1]["rows_per_second"]
+        assert system["times_in_memory"]["median"] == pytest.approx(ratio)
+        assert run["report"]["rows"] == peer["runs"][0]["report"]["rows"] == 300
+        assert 5e7 < system["peak_anon_bytes"] < system["peak_rss_bytes"]
+
+
+@pytest.mark.parametrize("more", [["--rows", "1000"], []])
+def test_train_refuses_what_it_cannot_measure(more, tmp_path, capsys):
+    arguments = ["train", "--data", str(tmp_path / "none.h5"), *more]
+    assert __main__.main([*arguments, "--out", str(tmp_path)]) == 2
+    assert ("exclude each other" if more else "is not a file") in capsys.readouterr().err
 
 
 # ---- convert.

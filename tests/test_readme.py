@@ -13,17 +13,21 @@ README = Path(__file__).parents[1] / "README.md"
 def test_the_python_examples_run(tmp_path):
     """In a process of its own: the budget that they give is for the whole process."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
+    own_model = 'print(lstm(DataShape("sequence", 9, 5, 3, 0)).output_shape)'
     write_rows(tmp_path / "train.csv", random_rows(400))
     write_rows(tmp_path / "test.csv", random_rows(50, seed=1))
-    (tmp_path / "examples.py").write_text("\n".join([*blocks, "print(model.count_params())"]))
+    (tmp_path / "examples.py").write_text(
+        "\n".join([*blocks, own_model, "print(model.count_params())"])
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "examples.py"],
         cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    accuracy, label, *_, n_parameters = done.stdout.splitlines()
+    accuracy, label, *_, shape, n_parameters = done.stdout.splitlines()
     assert 0 < float(accuracy) <= 1
     assert label in {"['1']", "['2']", "['3']"}
+    assert shape == "(None, 3)"
     assert int(n_parameters) > 0
     assert (tmp_path / "runs/reviews/model.keras").is_file()

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.inspection import inspect
 from ooc_train.rows import Batch, SequenceRows, concatenate
 from ooc_train.sampler import Order
 from ooc_train.store import open as open_store
@@ -221,3 +222,9 @@ def test_starting_late_reads_only_the_window_it_lies_in(numbered, monkeypatch):
 def test_by_length_needs_a_seed(numbered):
     with pytest.raises(OptionError, match="by length are in a random order; give a seed"):
         numbered.batches(8, by_length=True)
+
+
+def test_inspection(path):
+    found = inspect(path)
+    assert (found["features"], found["n_features"], found["kept_terms"]) == ("sequence", 61, 60)
+    assert found["splits"]["test"]["rows"] == 20
