@@ -217,6 +217,13 @@ def test_feeds_of_other_stacks():
     assert feed(layers.GaussianNoise(0.1)) is DenseFeed
 
 
+def test_each_layer_drops_something_else():
+    layers = [keras.layers.Dropout(0.5, seed=1), keras.layers.Dropout(0.5, seed=1)]
+    model = keras.Sequential([keras.Input((1000,)), *layers])
+    output = DenseFeed(model, 1000).forward(np.ones((9, 1000), "f4"), dropout_seed=(0, 0))
+    assert (output.numpy() > 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
 def test_prediction_of_many_rows_goes_part_by_part():
     model = keras.Sequential(
         [keras.Input((9,)), keras.layers.GaussianNoise(1), keras.layers.Dense(2)]

@@ -46,9 +46,9 @@ def build_sepcnn(
 
     Takes ``(n, any length) int32`` word ids below ``n_columns``, 0 being padding on the left,
     and gives the same for a row however far it is padded: rows are turned round, so that pooling
-    windows count from their end; padding is set to zero again after each layer that could fill
-    it; and the average runs over what is no padding.  A separable convolution is a depthwise and
-    a pointwise layer here, which is the same and takes less time.
+    windows count from their end; padding is set to zero after each convolution; and the average
+    runs over what is no padding.  A separable convolution is a depthwise and a pointwise layer
+    here, which is the same and takes less time.
 
     ``embeddings``, ``(n_columns, dimension) float32``, are the first layer's initial weights;
     without them it has 200 dimensions, drawn at random.  All is drawn from ``seed``, as in
@@ -59,14 +59,15 @@ def build_sepcnn(
     seeds = iter(np.random.SeedSequence(seed).generate_state(16).tolist())
     dimension = EMBEDDING_DIMENSION if embeddings is None else embeddings.shape[1]
     ids = keras.Input((None,), dtype="int32", name="ids")
-    # Zeros at the end, so that the last pooling window is whole whatever the length.
+    # Padding at the end, so that the last pooling window is whole whatever the length, and that a
+    # row's first word has padding beside it whatever the length: embeddings need no mask then.
     ends = keras.ops.pad(keras.ops.flip(ids, axis=1), [[0, 0], [0, POOL_SIZE - 1]])
     mask = keras.ops.expand_dims(keras.ops.cast(ends != 0, "float32"), axis=2)
     embedding = keras.layers.Embedding(
         n_columns, dimension, embeddings_initializer=_uniform(0.05, next(seeds)), name="embedding"
     )
-    hidden = embedding(ends) * mask
-    hidden = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="block_dropout")(hidden)
+    block_dropout = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="block_dropout")
+    hidden = block_dropout(embedding(ends))
     for number in (1, 2):
         hidden = _convolution(hidden, mask, FILTERS, seeds, f"block1_conv{number}")
     hidden = keras.layers.MaxPooling1D(POOL_SIZE, name="pool")(hidden)
@@ -74,8 +75,8 @@ def build_sepcnn(
     for number in (1, 2):
         hidden = _convolution(hidden, mask, 2 * FILTERS, seeds, f"block2_conv{number}")
     n_valid = keras.ops.maximum(keras.ops.sum(mask, axis=1), 1)
-    hidden = keras.ops.sum(hidden, axis=1) / n_valid
-    hidden = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="output_dropout")(hidden)
+    output_dropout = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="output_dropout")
+    hidden = output_dropout(keras.ops.sum(hidden, axis=1) / n_valid)
     model = keras.Model(ids, _output(n_classes, next(seeds))(hidden), name="sepcnn")
     if embeddings is not None:
         embedding.set_weights([embeddings])
