@@ -8,8 +8,8 @@ and a file is useful without this package (``h5py.File(path)["train/values"]``).
 
 Root
     Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 1, ``features`` = ``"ngram"`` or
-    ``"sequence"`` (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON text: source
-    names and sizes, options, counts), ``complete`` = 1 (written last).
+    ``"sequence"`` (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON
+    text: source names and sizes, options, counts), ``complete`` = 1 (written last).
 
 ``classes/labels``, ``classes/names``
     String lists (below) of equal length, one entry a class: the label as the source spells it,

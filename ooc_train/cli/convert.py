@@ -47,7 +47,12 @@ def _add_options(command: Command) -> None:
         metavar="F",
         help="share of the training rows to draw for validation (default: 0.1)",
     )
-    add("--features", default="ngram", choices=["ngram"], help="what rows become (default: ngram)")
+    add(
+        "--features",
+        default="ngram",
+        choices=["ngram", "sequence"],
+        help="what rows become: tf-idf n-grams, or sequences of word ids (default: ngram)",
+    )
     add(
         "--text",
         default="",
@@ -69,30 +74,37 @@ def _add_options(command: Command) -> None:
     add(
         "--ngrams",
         type=_range_argument,
-        default=(1, 2),
         metavar="MIN,MAX",
         help="words in a term (default: 1,2)",
     )
     add(
         "--min-df",
         type=_frequency_argument,
-        default=2,
         metavar="N",
         help="least number of training rows with the term, or share such as 0.01 (default: 2)",
     )
     add(
         "--max-df",
         type=_frequency_argument,
-        default=1.0,
         metavar="N",
         help="largest number of training rows with the term, or share (default: 1.0)",
     )
-    add("--top-k", type=int, default=20_000, metavar="K", help="terms to select (default: 20000)")
+    add(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="terms to select; of sequences, words to keep and the padding (default: 20000)",
+    )
     add(
         "--score",
-        default="f_classif",
         choices=["f_classif", "chi2", "none"],
         help="what to select terms by; none: by their document frequency (default: f_classif)",
+    )
+    add(
+        "--max-length",
+        type=int,
+        metavar="N",
+        help="of a sequence, words to keep: the last of the row (default: 500)",
     )
     add(
         "--vectorizer",
@@ -172,6 +184,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         max_df=options.max_df,
         top_k=options.top_k,
         score=options.score,
+        max_length=options.max_length,
         vectorizer=options.vectorizer,
         memory_bytes=options.memory_bytes,
         workers=options.workers,

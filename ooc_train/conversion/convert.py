@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,9 +14,9 @@ from ooc_train import __version__
 from ooc_train import format as fmt
 from ooc_train.conversion.corpus import Corpus
 from ooc_train.conversion.frozen import write_frozen
-from ooc_train.conversion.ngram import write_ngrams
+from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.report import NgramReport
+from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import (
     MemoryPlan,
     Resources,
@@ -26,7 +26,6 @@ from ooc_train.conversion.resources import (
     foreseen_disk_bytes,
 )
 from ooc_train.conversion.sources import LayoutOptions, Source, find_source
-from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
@@ -40,7 +39,11 @@ Paths = Sequence[str | os.PathLike[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions:
-    """Everything that a conversion can be told; the defaults are the command's."""
+    """Everything that a conversion can be told; the defaults are the command's.
+
+    Parameters of the features are ``None`` where nothing is said: see ``NgramParameters`` and
+    ``SequenceParameters`` for what they are then.
+    """
 
     test: Paths = ()
     validation: Paths = ()
@@ -51,11 +54,12 @@ class ConvertOptions:
     header: bool = False
     classes: str | os.PathLike[str] | None = None
     seed: int = 0
-    ngrams: tuple[int, int] = (1, 2)
-    min_df: int | float = 2
-    max_df: int | float = 1.0
-    top_k: int = 20_000
-    score: str = "f_classif"
+    ngrams: tuple[int, int] | None = None
+    min_df: int | float | None = None
+    max_df: int | float | None = None
+    top_k: int | None = None
+    score: str | None = None
+    max_length: int | None = None
     vectorizer: str | os.PathLike[str] | None = None
     memory_bytes: int | None = None
     workers: int | None = None
@@ -71,30 +75,35 @@ class ConvertOptions:
             raise OptionError(f"--validation-fraction {fraction} is not in [0, 1)")
         if fraction and self.validation:
             raise OptionError("--validation and --validation-fraction exclude each other")
-        if self.features != "ngram":
-            raise OptionError(f"--features {self.features} is not known; ngram is")
+        if self.features not in KINDS:
+            known = " and ".join(KINDS)
+            raise OptionError(f"--features {self.features} is not known; {known} are")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"--workers {self.workers} is not 1 or more")
-        if self.parameters != NgramParameters() and self.vectorizer:
+        if self._given and self.vectorizer:
+            raise OptionError(f"--vectorizer brings its own terms; leave out {_flags(self._given)}")
+        unfit = set(self._given) - KINDS[self.features].options
+        if unfit:
             raise OptionError(
-                "--vectorizer brings its own terms; leave out --ngrams, --min-df, --max-df, "
-                "--top-k and --score"
+                f"{_flags(unfit)} cannot be used with --features {self.features}; leave it out, or "
+                f"choose other features"
             )
+        _ = self.parameters
         if self.max_rejects < 0:
             raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
 
     @property
-    def parameters(self) -> NgramParameters:
-        """How text becomes terms."""
-        return NgramParameters(
-            ngrams=self.ngrams,
-            min_df=self.min_df,
-            max_df=self.max_df,
-            top_k=self.top_k,
-            score=self.score,
-        )
+    def _given(self) -> dict[str, Any]:
+        """The features' parameters that something is said about."""
+        names = sorted(set().union(*(kind.options for kind in KINDS.values())))
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
+    def parameters(self) -> Any:
+        """How text becomes features: the dataclass of their kind."""
+        return KINDS[self.features].parameters(**self._given)
 
     @property
     def drawn_fraction(self) -> float:
@@ -159,19 +168,19 @@ class _Conversion:
         }
         self._fitted = _open_fitted(options.vectorizer)
         text_bytes = sum(s.text_bytes for files in self._sources.values() for s in files)
-        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, options.ngrams))
+        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, options.parameters.ngrams))
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:
             self._progress.start("compiling", None, "")
             with _disk_errors(self._output, self._temp_dir):
-                _compile_kernels(self._temp_dir)
+                _compile_kernels(self._temp_dir, self._options.features)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(
                 budget,
                 measure().anon_bytes or 0,
-                ngrams=self._options.ngrams,
+                ngrams=self._options.parameters.ngrams,
                 workers=self._options.workers,
             )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
@@ -203,7 +212,7 @@ class _Conversion:
                 "peak_anon_bytes": memory.peak_anon_bytes,
             }
 
-    def _write(self, corpus: Corpus, plan: MemoryPlan) -> NgramReport:
+    def _write(self, corpus: Corpus, plan: MemoryPlan) -> ConversionReport:
         """Write the file under a temporary name and give it its own when it is complete."""
         unfinished = self._output.with_name(f".{self._output.name}.{os.getpid()}.part")
         try:
@@ -225,7 +234,7 @@ class _Conversion:
             unfinished.unlink(missing_ok=True)
         return found
 
-    def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> NgramReport:
+    def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> ConversionReport:
         fraction, seed = self._options.drawn_fraction, self._options.seed
         if self._fitted:
             return write_frozen(
@@ -236,7 +245,7 @@ class _Conversion:
                 validation_fraction=fraction,
                 seed=seed,
             )
-        return write_ngrams(
+        return KINDS[self._options.features].write(
             file,
             corpus,
             self._options.parameters,
@@ -284,7 +293,7 @@ class _Conversion:
         beside = first.path.parent / "classes.txt"
         return beside if not first.has_header and beside.is_file() else None
 
-    def _provenance(self, found: NgramReport) -> dict[str, Any]:
+    def _provenance(self, found: ConversionReport) -> dict[str, Any]:
         """Where the rows come from, without a path or a time of this machine."""
         first = self._sources["train"][0]
         options = self._options
@@ -326,7 +335,7 @@ def _open_fitted(path: str | os.PathLike[str] | None) -> _Fitted | None:
         return _Fitted(store.path, store.class_labels, store.class_names)
 
 
-def _compile_kernels(temp_dir: Path) -> None:
+def _compile_kernels(temp_dir: Path, features: str) -> None:
     """Convert a few rows, so that what compiling takes is known before memory is divided.
 
     The first conversion after an installation compiles for some 10 seconds; later ones load the
@@ -343,14 +352,20 @@ def _compile_kernels(temp_dir: Path) -> None:
         source = find_source(folder / "rows.csv", LayoutOptions())
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with fmt.create_file(str(folder / "rows.h5")) as file:
-            write_ngrams(
+            kind = KINDS[features]
+            kind.write(
                 file,
                 corpus,
-                NgramParameters(),
+                kind.parameters(),
                 Resources(plan, pool, folder, Silent()),
                 validation_fraction=0.25,
                 seed=0,
             )
+
+
+def _flags(names: Iterable[str]) -> str:
+    """Options as they are spelled on the command line."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
 
 
 def _check_output(output: Path, force: bool) -> None:
