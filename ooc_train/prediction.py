@@ -7,7 +7,7 @@ bit what it was trained and evaluated on.
 import csv
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.delimited import Reject, read_rows
+from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources import LayoutOptions, find_source, readable
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.errors import InputError
+from ooc_train.format import index_dtype
 from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
 from ooc_train.rows import SparseRows
@@ -43,7 +45,8 @@ class Predictor:
         self.class_labels = opened.class_labels
         self.class_names = opened.class_names
         with h5py.File(opened.vectorizer_path, "r") as file:
-            self._vectorizer = Vectorizer(file["vectorizer"])
+            kind, self._rows = _KINDS[file.attrs["features"]]
+            self._vectorizer = kind(file["vectorizer"])
         self._model = opened.load_model()
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -74,14 +77,32 @@ class Predictor:
     def _predict(self, texts: Texts) -> npt.NDArray[np.float32]:
         from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
 
-        found = self._vectorizer.transform(*texts)
-        n_columns = self._vectorizer.n_columns
-        rows = SparseRows(found.indptr, found.columns, found.values, n_columns)
+        rows = self._rows(self._vectorizer, texts)
         parts = [
             predict_rows(self._model, rows[start : start + MODEL_ROWS])
             for start in range(0, len(rows), MODEL_ROWS)
         ]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+
+
+def _ngram_rows(vectorizer: Vectorizer, texts: Texts) -> Any:
+    found = vectorizer.transform(*texts)
+    return SparseRows(found.indptr, found.columns, found.values, vectorizer.n_columns)
+
+
+def _sequence_rows(vectorizer: SequenceVectorizer, texts: Texts) -> Any:
+    from ooc_train.rows import SequenceRows  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    found = vectorizer.transform(*texts)
+    tokens = found.tokens.astype(index_dtype(vectorizer.n_terms + 1))
+    return SequenceRows(found.indptr, tokens, vectorizer.n_terms + 1, vectorizer.max_length)
+
+
+_KINDS: dict[str, tuple[Callable[[h5py.Group], Any], Callable[[Any, Texts], Any]]] = {
+    "ngram": (Vectorizer, _ngram_rows),
+    "sequence": (SequenceVectorizer, _sequence_rows),
+}
+"""By kind of features: the vectorizer, and how a model takes its rows."""
 
 
 def load(run: str | Path) -> Predictor:
