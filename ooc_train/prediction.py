@@ -15,9 +15,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Reject, read_rows
+from ooc_train.conversion.delimited import Reject
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources import LayoutOptions, find_source, readable
+from ooc_train.conversion.sources import LayoutOptions, find_file, find_source
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.errors import InputError
 from ooc_train.format import index_dtype
@@ -161,12 +161,14 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
         trained = json.loads(file.attrs["provenance"])["layout"]
     if text:
         return LayoutOptions(tuple(text), None, header)
+    if path.is_dir():
+        return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
     if header or trained["header"]:
         return LayoutOptions(columns, None, header=True)
-    found = find_source(path, LayoutOptions(), needs_label=False).columns.count
+    found = find_file(path, LayoutOptions(), needs_label=False).columns.count
     if found == trained["columns"]:
-        return LayoutOptions(columns)
+        return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
         return LayoutOptions()
     raise InputError(
@@ -177,16 +179,11 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
 
 def _file_texts(path: Path, layout: LayoutOptions) -> Iterator[Texts]:
     source = find_source(path, layout, needs_label=False)
-    with source.open() as (stream, _):
-        pieces = read_rows(
-            stream, source.columns, block_bytes=BLOCK_BYTES, skip_header=source.has_header
-        )
-        for piece in readable(path, pieces):
-            if isinstance(piece, Reject):
-                raise InputError(
-                    f"{path}, line {piece.line}: {piece.reason}; mend the row or take it out"
-                )
-            yield piece.text, piece.text_offsets
+    for piece, _ in source.read(BLOCK_BYTES):
+        if isinstance(piece, Reject):
+            file, line = source.place(piece.line)
+            raise InputError(f"{file}, line {line}: {piece.reason}; mend the row or take it out")
+        yield piece.text, piece.text_offsets
 
 
 def _line_texts(stream: BinaryIO) -> Iterator[Texts]:
