@@ -34,7 +34,7 @@ CLEANERS = {
 }
 
 
-def rows_of(name, n_rows=60, **words):
+def rows_of(name, n_rows=60):
     """Rows as the archive has them: Yelp's have one text, the others two."""
     n_classes = N_CLASSES[name]
     texts = [
