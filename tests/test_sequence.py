@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train import format as file_format
 from ooc_train.conversion import convert as convert_module
-from ooc_train.conversion import sequence, word_counting, words
+from ooc_train.conversion import word_counting, words
 from ooc_train.conversion.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
@@ -205,15 +205,12 @@ def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     rows = random_rows(200)
     convert(tmp_path, rows)
     full = read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")
-    weak_next = recompiled(words.next_word, nonzero=seven_bits)
-    for module, name, seed_at in ((words, "_hash_words", 2), (sequence, "_match", 2)):
-        strong = getattr(module, name)
-        weak = recompiled(strong, next_word=weak_next)
+    strong, weak = words._find, recompiled(words._find, nonzero=seven_bits)
 
-        def either(*arguments, strong=strong, weak=weak, seed_at=seed_at):
-            return (strong if arguments[seed_at] else weak)(*arguments)
+    def either(*arguments):
+        return (strong if arguments[2] else weak)(*arguments)
 
-        monkeypatch.setattr(module, name, either)
+    monkeypatch.setattr(words, "_find", either)
     assert convert(tmp_path, rows)["attempts"] == 2
     assert (read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")) == full
 

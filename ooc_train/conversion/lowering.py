@@ -23,6 +23,7 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 # No code point above changes under lower-casing (tested).
 N_CODE_POINTS = 0x20000
 _MOST_GROWTH = 3  # U+FFFD for a single byte
+_MARGIN_BYTES = 8
 _REPLACEMENT = 0xFFFD
 
 Bytes = npt.NDArray[np.uint8]
@@ -31,7 +32,10 @@ Offsets = npt.NDArray[np.int64]
 
 
 class Lowered(NamedTuple):
-    """Rows of UTF-8 words between spaces; ``n_replaced`` rows were broken UTF-8 before."""
+    """Rows of UTF-8 words between spaces; ``n_replaced`` rows were broken UTF-8 before.
+
+    Behind ``text`` there are eight bytes of memory more, so that kernels may read so many at once.
+    """
 
     text: Bytes
     offsets: Offsets
@@ -52,37 +56,27 @@ def lower(text: Bytes, offsets: Offsets) -> Lowered:
     Memory: as much as the text, up to three times that for broken UTF-8.
     """
     if not has_high_bytes(text):
-        lowered = np.empty(len(text), np.uint8)
-        _lower_ascii(text, _byte_table(), lowered)
+        lowered = np.empty(len(text) + _MARGIN_BYTES, np.uint8)[: len(text)]
+        _lower_ascii(text, lowered)
         return Lowered(lowered, offsets, 0)
     text, offsets = lower_capital_sigma(text, offsets)
     # Sized for the worst: of this array only what is written becomes memory.
-    lowered = np.empty(_MOST_GROWTH * len(text), np.uint8)
+    lowered = np.empty(_MOST_GROWTH * len(text) + _MARGIN_BYTES, np.uint8)
     lowered_offsets = np.zeros(len(offsets), np.int64)
-    n_replaced = _lower_rows(
-        text, offsets, _byte_table(), *_lowering_table(), lowered, lowered_offsets
-    )
+    n_replaced = _lower_rows(text, offsets, *_lowering_table(), lowered, lowered_offsets)
     return Lowered(lowered[: lowered_offsets[-1]], lowered_offsets, n_replaced)
-
-
-@functools.cache
-def _byte_table() -> Bytes:
-    """What each byte of ASCII becomes: (128,) uint8."""
-    lowered = "".join(map(chr, range(128))).lower()
-    filtered = lowered.translate(dict.fromkeys(map(ord, FILTERS), " "))
-    return np.frombuffer(bytearray(filtered.encode()), np.uint8)
 
 
 @functools.cache
 def _lowering_table() -> LoweringTable:
     """The table for this Python's Unicode version.  1 MB, built in 20 milliseconds."""
-    changed = {
-        c: chr(c).lower().encode() for c in range(0x80, N_CODE_POINTS) if chr(c).lower() != chr(c)
-    }
+    filters = str.maketrans(dict.fromkeys(FILTERS, " "))
+    lowered = {c: chr(c).lower().translate(filters) for c in range(N_CODE_POINTS)}
+    changed = {c: text.encode() for c, text in lowered.items() if text != chr(c)}
     changed[_REPLACEMENT] = chr(_REPLACEMENT).encode()  # its source may be anything
     starts, stops = np.zeros((2, N_CODE_POINTS), np.int32)
     places = np.fromiter(changed, np.int64)
-    ends = np.cumsum([len(lowered) for lowered in changed.values()])
+    ends = np.cumsum([len(text) for text in changed.values()])
     starts[places[1:]], stops[places] = ends[:-1], ends
     return LoweringTable(
         starts, stops, np.frombuffer(bytearray(b"".join(changed.values())), np.uint8)
@@ -90,16 +84,29 @@ def _lowering_table() -> LoweringTable:
 
 
 @kernel
-def _lower_ascii(text: Bytes, byte_table: Bytes, lowered: Bytes) -> None:
+def _lower_ascii(text: Bytes, lowered: Bytes) -> None:
+    """Lower ``text`` into ``lowered``, which is as long.
+
+    Computed, not looked up, without a branch or a call: so the compiler does many bytes at once.
+    """
     for i in range(len(text)):
-        lowered[i] = byte_table[text[i]]
+        byte = text[i]
+        filtered = (  # the ranges of FILTERS
+            (np.uint8(byte - np.uint8(33)) < np.uint8(6))
+            | (np.uint8(byte - np.uint8(40)) < np.uint8(8))
+            | (np.uint8(byte - np.uint8(58)) < np.uint8(7))
+            | (np.uint8(byte - np.uint8(91)) < np.uint8(6))
+            | (np.uint8(byte - np.uint8(123)) < np.uint8(4))
+            | (np.uint8(byte - np.uint8(9)) < np.uint8(2))
+        )
+        capital = np.uint8(byte - np.uint8(65)) < np.uint8(26)
+        lowered[i] = np.uint8(32) if filtered else np.uint8(byte | np.uint8(32 * capital))
 
 
 @kernel
 def _lower_rows(
     text: Bytes,
     offsets: Offsets,
-    byte_table: Bytes,
     starts: Ints,
     stops: Ints,
     pool: Bytes,
@@ -110,13 +117,13 @@ def _lower_rows(
     n_replaced = end = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1]
+        if not has_high_bytes(text[i:stop]):
+            _lower_ascii(text[i:stop], lowered[end : end + stop - i])
+            end += stop - i
+            lowered_offsets[row + 1] = end
+            continue
         broken = False
         while i < stop:
-            if text[i] < 128:
-                lowered[end] = byte_table[text[i]]
-                end += 1
-                i += 1
-                continue
             point, width = decode(text, i, stop)
             if point < 0:
                 broken, point = True, _REPLACEMENT

@@ -43,12 +43,13 @@ from ooc_train.conversion.strings import (
 )
 from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.word_counting import CountedWords, most_frequent_words
-from ooc_train.conversion.words import hash_words, most_words, next_word
+from ooc_train.conversion.words import find_words
 from ooc_train.errors import InputError
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
 
 
 def write_sequences(
@@ -105,7 +106,8 @@ class _SequenceConversion:
     def _index(self) -> IndexedRows:
         def extract(text: Bytes, offsets: Offsets) -> tuple[Grams, int]:
             lowered = lower(text, offsets)
-            return hash_words(lowered, self._parameters.hash_seed), lowered.n_replaced
+            words = find_words(lowered, self._parameters.hash_seed)
+            return Grams(words.hashes, words.offsets), lowered.n_replaced
 
         indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
         self.report.words = indexed.n_terms
@@ -194,14 +196,14 @@ class _SequenceConversion:
 class _WordMatcher:
     """Finds candidates in text by their hashes, and learns their strings on the way.
 
-    ``positions`` (n_words,) int64 takes where in its first row each candidate begins.  Any number
+    ``positions`` (n_words,) int64 takes the place of each among the words of its first row.  Any number
     of threads may match.  Memory: some 100 bytes a candidate.
     """
 
     def __init__(self, candidates: CountedWords, seed: int) -> None:
         self.positions = np.full(len(candidates.hashes), -1, np.int64)
         self._first_rows = candidates.first_rows
-        self._seed = np.uint64(seed)
+        self._seed = seed
         self._table = index_table(candidates.hashes)
         self._learned = LearnedStrings(len(candidates.hashes))
 
@@ -210,18 +212,19 @@ class _WordMatcher:
 
         Raises ``HashCollision`` where a candidate has two strings.
         """
+        words = find_words(lowered, self._seed)
         offsets = np.zeros(len(lowered.offsets), np.int64)
-        words = np.empty(most_words(lowered), np.int32)
+        found = np.empty(len(words.hashes), np.int32)
         new = np.empty((3, len(self.positions)), np.int32)
         n, n_new = _match(
-            lowered.text, lowered.offsets, self._seed, self._table, *self._learned.known,
-            self._first_rows, first_row, self.positions, words, offsets, new,
+            lowered.text, *words, self._table, *self._learned.known,
+            self._first_rows, first_row, self.positions, found, offsets, new,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
         if n_new:
             self._learned.learn(lowered.text, new[:, :n_new])
-        return offsets, words[:n]
+        return offsets, found[:n]
 
     def strings(self) -> list[bytes]:
         """The candidates' strings as UTF-8; empty for those that were not seen."""
@@ -231,8 +234,10 @@ class _WordMatcher:
 @kernel
 def _match(
     text: Bytes,
+    hashes: Hashes,
     offsets: Offsets,
-    seed: np.uint64,
+    starts: Ints,
+    stops: Ints,
     table: Table,
     pool: Bytes,
     known_starts: Ints,
@@ -240,8 +245,8 @@ def _match(
     first_rows: Offsets,
     first_row: int,
     positions: Offsets,
-    words: Ints,
-    word_offsets: Offsets,
+    found: Ints,
+    found_offsets: Offsets,
     new: Ints,
 ) -> tuple[int, int]:
     """Words found and how many strings were new; -1 for the first where a word has two strings.
@@ -251,33 +256,31 @@ def _match(
     n = n_new = 0
     new_at = np.full(len(known_lengths), -1, np.int64)
     for row in range(len(offsets) - 1):
-        stop = offsets[row + 1]
-        start, i, value = next_word(text, offsets[row], stop, seed)
-        while start < stop:
-            entry = find(table, value)
-            if table[2 * entry] == value:
-                word = np.int64(table[2 * entry + 1])
-                length = i - start
-                if known_lengths[word] > 0:
-                    same = length == known_lengths[word] and same_string(
-                        text, start, pool, known_starts[word], length
-                    )
-                elif new_at[word] < 0:
-                    new_at[word] = n_new
-                    new[0, n_new], new[1, n_new], new[2, n_new] = word, start, i
-                    n_new += 1
-                    same = True
-                else:
-                    first = new_at[word]
-                    same = length == new[2, first] - new[1, first] and same_string(
-                        text, start, text, new[1, first], length
-                    )
-                if not same:
-                    return -1, 0
-                if positions[word] < 0 and first_rows[word] == first_row + row:
-                    positions[word] = start - offsets[row]
-                words[n] = word
-                n += 1
-            start, i, value = next_word(text, i, stop, seed)
-        word_offsets[row + 1] = n
+        for i in range(offsets[row], offsets[row + 1]):
+            entry = find(table, hashes[i])
+            if table[2 * entry] == 0:
+                continue
+            word = np.int64(table[2 * entry + 1])
+            start, length = starts[i], stops[i] - starts[i]
+            if known_lengths[word] > 0:
+                same = length == known_lengths[word] and same_string(
+                    text, start, pool, known_starts[word], length
+                )
+            elif new_at[word] < 0:
+                new_at[word] = n_new
+                new[0, n_new], new[1, n_new], new[2, n_new] = word, start, stops[i]
+                n_new += 1
+                same = True
+            else:
+                first = new_at[word]
+                same = length == new[2, first] - new[1, first] and same_string(
+                    text, start, text, new[1, first], length
+                )
+            if not same:
+                return -1, 0
+            if positions[word] < 0 and first_rows[word] == first_row + row:
+                positions[word] = i - offsets[row]
+            found[n] = word
+            n += 1
+        found_offsets[row + 1] = n
     return n, n_new

@@ -18,7 +18,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import lower
 from ooc_train.conversion.sequence_shuffle import keep_last
 from ooc_train.conversion.table import Table, find, index_table
-from ooc_train.conversion.words import most_words, next_word
+from ooc_train.conversion.words import find_words
 from ooc_train.errors import FormatError, OptionError
 
 Bytes = npt.NDArray[np.uint8]
@@ -97,12 +97,11 @@ class SequenceVectorizer:
         Unknown words are left out, and of the others the last ``max_length`` kept.
         """
         lowered = lower(text, offsets)
+        words = find_words(lowered, self.parameters.hash_seed)
         indptr = np.zeros(len(offsets), np.int64)
-        tokens = np.empty(most_words(lowered), np.int32)
-        n, n_empty = _look_up(
-            lowered.text, lowered.offsets, np.uint64(self.parameters.hash_seed), self._table,
-            self.max_length, indptr, tokens,
-        )  # fmt: skip
+        tokens = np.empty(len(words.hashes), np.int32)
+        n = _look_up(words.hashes, words.offsets, self._table, self.max_length, indptr, tokens)
+        n_empty = int((np.diff(words.offsets) == 0).sum())
         return Sequences(indptr, tokens[:n], lowered.n_replaced, n_empty)
 
 
@@ -126,26 +125,21 @@ def write_sequence_vectorizer(
 
 @kernel
 def _look_up(
-    text: Bytes,
+    hashes: Hashes,
     offsets: Offsets,
-    seed: np.uint64,
     table: Table,
     max_length: int,
     indptr: Offsets,
     tokens: Ints,
-) -> tuple[int, int]:
-    """The number of tokens, and of rows without a word."""
-    n = n_empty = 0
+) -> int:
+    n = 0
     for row in range(len(offsets) - 1):
-        stop, begin = offsets[row + 1], n
-        start, i, value = next_word(text, offsets[row], stop, seed)
-        n_empty += start == stop
-        while start < stop:
-            entry = find(table, value)
-            if table[2 * entry] == value:
+        begin = n
+        for i in range(offsets[row], offsets[row + 1]):
+            entry = find(table, hashes[i])
+            if table[2 * entry] != 0:
                 tokens[n] = np.int64(table[2 * entry + 1]) + 1
                 n += 1
-            start, i, value = next_word(text, i, stop, seed)
         n = keep_last(tokens, begin, n, max_length)
         indptr[row + 1] = n
-    return n, n_empty
+    return n
