@@ -196,8 +196,8 @@ class _SequenceConversion:
 class _WordMatcher:
     """Finds candidates in text by their hashes, and learns their strings on the way.
 
-    ``positions`` (n_words,) int64 takes the place of each among the words of its first row.  Any number
-    of threads may match.  Memory: some 100 bytes a candidate.
+    ``positions`` (n_words,) int64 takes the place of each among the words of its first row.  Any
+    number of threads may match.  Memory: some 100 bytes a candidate.
     """
 
     def __init__(self, candidates: CountedWords, seed: int) -> None:
