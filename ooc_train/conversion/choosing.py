@@ -76,7 +76,9 @@ def _count_words(
         i, stop = offsets[row], offsets[row + 1]
         n, after_space = 0, True
         while i < stop:
-            point, width = decode(text, i, stop)
+            point, width = np.int64(text[i]), 1  # most are ASCII, and a call costs
+            if point >= 128:
+                point, width = decode(text, i, stop)
             space = 0 <= point < len(is_space) and is_space[point]
             n += after_space and not space
             after_space = space

@@ -19,13 +19,13 @@ class Kind:
     ``validation_fraction`` and ``seed``.
     """
 
-    parameters: Callable[..., Any]
+    parameters: type[Any]
     write: Callable[..., ConversionReport]
 
     @property
     def options(self) -> set[str]:
         """The names of the options that are this kind's parameters."""
-        return {field.name for field in fields(self.parameters)} - {"hash_seed"}  # type: ignore[arg-type]
+        return {field.name for field in fields(self.parameters)} - {"hash_seed"}
 
 
 KINDS = {

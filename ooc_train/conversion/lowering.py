@@ -124,7 +124,9 @@ def _lower_rows(
             continue
         broken = False
         while i < stop:
-            point, width = decode(text, i, stop)
+            point, width = np.int64(text[i]), 1  # most are ASCII, and a call costs
+            if point >= 128:
+                point, width = decode(text, i, stop)
             if point < 0:
                 broken, point = True, _REPLACEMENT
             if point < N_CODE_POINTS and starts[point] < stops[point]:

@@ -46,8 +46,11 @@ class SequenceParameters:
 
     @property
     def ngrams(self) -> tuple[int, int]:
-        """What is hashed: words alone."""
-        return 1, 1
+        """The n-grams that take as much memory and disk.
+
+        A text has at most as many words of one letter as it has words of two and pairs of these.
+        """
+        return 1, 2
 
 
 @dataclass(frozen=True)
