@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train import format as file_format
+from ooc_train import prediction
+from ooc_train import rows as rows_module
 from ooc_train.conversion import convert as convert_module
 from ooc_train.conversion import word_counting, words
 from ooc_train.conversion.lowering import N_CODE_POINTS, lower
@@ -227,6 +229,21 @@ def test_the_frozen_vectorizer_gives_the_rows_of_the_conversion(tmp_path):
     found = vectorizer.transform(*ragged([b"", b"!?", b"\xff", b"alpha"]))
     assert (found.n_replaced, found.n_empty) == (1, 2)
     assert np.diff(found.indptr).tolist() == [0, 0, 0, 1]
+
+
+def test_predictions_take_the_rows_of_the_conversion(tmp_path, monkeypatch):
+    monkeypatch.setattr(rows_module, "SequenceRows", lambda *fields: fields, raising=False)
+    test_rows = random_rows(80, seed=1, n_words=40)
+    test = write_rows(tmp_path / "test.csv", test_rows)
+    report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
+    with h5py.File(tmp_path / "o.h5") as file:
+        kind, rows_of = prediction._KINDS[file.attrs["features"]]
+        texts = ragged([text_of(row).encode() for row in test_rows])
+        indptr, tokens, n_columns, length = rows_of(kind(file["vectorizer"]), texts)
+        assert indptr.tolist() == file["test/indptr"][:].tolist()
+        assert tokens.tolist() == file["test/tokens"][:].tolist()
+        assert tokens.dtype == file["test/tokens"].dtype
+    assert (n_columns, length) == (25, report["max_length"])
 
 
 def test_a_vectorizer_of_another_version_is_refused(tmp_path):

@@ -115,7 +115,7 @@ class SequenceWriter:
             if split in self._shuffles:
                 longest = self._write_split(file, split, id_of, max_length, n_terms, n_classes)
                 if split == "train" and cut_to_longest:
-                    max_length = max(1, longest)
+                    max_length = longest
         return max_length
 
     def _write_split(
