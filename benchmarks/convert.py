@@ -1,7 +1,9 @@
-"""From CSV to n-gram features: ooc-convert beside scikit-learn in memory, on the same rows.
+"""From CSV to features: ooc-convert beside the usual way in memory, on the same rows.
 
-Both read the same CSV files and both end with a finished file, ours HDF5, the peer's .npz.  Time
-is that of the whole process.  Rows are generated before, and that is not measured.
+That is scikit-learn for n-grams and, for sequences, the pure-Python tokenizer of Google's
+text-classification guide.  Both sides read the same CSV files and end with a finished file, ours
+HDF5, the peer's .npz or HDF5.  Time is that of the whole process.  Rows are generated before, and
+that is not measured.
 """
 
 import argparse
@@ -60,6 +62,7 @@ class Plan:
     """How to measure: from the command line, with a cap only where it can be enforced."""
 
     folder: Path
+    features: str
     n_runs: int
     cold: bool
     memory_bytes: int | None
@@ -97,6 +100,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CSV",
         help="train.csv [test.csv] without header, the class first, instead of generated rows",
     )
+    add(
+        "--features",
+        default="ngram",
+        choices=["ngram", "sequence"],
+        help="what the rows become (default: ngram)",
+    )
     add("--memory", type=size_argument, metavar="SIZE", help="ooc-convert's --memory")
     add(
         "--cap",
@@ -108,9 +117,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--peers",
         type=_peer_names,
-        default=list(PEERS),
         metavar="NAMES",
-        help=f"{', '.join(PEERS)} or none (default: all)",
+        help=f"{', '.join(PEERS)} or none (default: all that make these features)",
     )
     add(
         "--peer-rows-limit",
@@ -130,6 +138,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if ooc-convert did not complete every run."""
     sources = _data(options) or _sizes(options)
+    options.peers = _fitting_peers(options)
     with workspace(options.work, max(n_bytes for _, n_bytes in sources)) as folder:
         found, edited = environment.describe(folder), environment.last_edit()
         plan, notes = _plan(options, folder)
@@ -245,7 +254,8 @@ def _ours(workload: Workload, plan: Plan) -> System:
 
     def command(scratch: Path) -> list[str]:
         arguments = [sys.executable, "-m", "ooc_train.cli.convert", *workload.options]
-        arguments += ["-o", str(scratch / "result.h5"), "--validation-fraction", "0", "--quiet"]
+        arguments += ["-o", str(scratch / "result.h5"), "--features", plan.features]
+        arguments += ["--validation-fraction", "0", "--quiet"]
         arguments += ["--report", str(scratch / REPORT_NAME)]
         memory = plan.memory_bytes
         return [*arguments, *(["--memory", str(memory)] if memory else [])]
@@ -261,23 +271,30 @@ def _ours(workload: Workload, plan: Plan) -> System:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another system: what tables call it, and its script in `benchmarks/peers`."""
+    """Another system: what tables call it, its script in `benchmarks/peers`, and what it makes."""
 
     title: str
     script: str
+    features: str
+    result: str
 
     def system(self, workload: Workload, python: str) -> System:
         """The peer on these files, in the environment of an interpreter."""
         script = environment.ROOT / "benchmarks" / "peers" / self.script
 
         def command(scratch: Path) -> list[str]:
-            places = ["--output", str(scratch / "result.npz"), "--report"]
+            places = ["--output", str(scratch / self.result), "--report"]
             return [python, str(script), *workload.options, *places, str(scratch / REPORT_NAME)]
 
         return System(name=self.title, command=command, inputs=workload.files)
 
 
-PEERS = {"sklearn": Peer("scikit-learn, in memory", "sklearn_ngram.py")}
+PEERS = {
+    "sklearn": Peer("scikit-learn, in memory", "sklearn_ngram.py", "ngram", "result.npz"),
+    "guide": Peer(
+        "the guide's tokenizer, in memory", "guide_tokenizer.py", "sequence", "result.h5"
+    ),
+}
 
 
 def _row_counts(text: str) -> list[int]:
@@ -299,6 +316,15 @@ def _peer_names(text: str) -> list[str]:
     return names
 
 
+def _fitting_peers(options: argparse.Namespace) -> list[str]:
+    """The peers to run: those said, or all that make the features."""
+    fitting = [name for name, peer in PEERS.items() if peer.features == options.features]
+    for name in options.peers or []:
+        if name not in fitting:
+            raise OptionError(f"--peers {name} does not make {options.features} features")
+    return fitting if options.peers is None else options.peers
+
+
 # ---- Measuring.
 
 
@@ -315,6 +341,7 @@ def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
             cap = None
     plan = Plan(
         folder=folder,
+        features=options.features,
         n_runs=options.runs,
         cold=options.cold,
         memory_bytes=options.memory or options.cap,

@@ -7,7 +7,7 @@ bit what it was trained and evaluated on.
 import csv
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -15,13 +15,15 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Reject, read_rows
-from ooc_train.conversion.sources import LayoutOptions, find_source, readable
+from ooc_train.conversion.delimited import Reject
+from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.sources import LayoutOptions, find_file, find_source
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.errors import InputError
+from ooc_train.format import index_dtype
 from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
-from ooc_train.rows import SparseRows
+from ooc_train.rows import SequenceRows, SparseRows
 from ooc_train.training.run_folder import open_run
 
 BLOCK_BYTES = 2**20
@@ -43,7 +45,8 @@ class Predictor:
         self.class_labels = opened.class_labels
         self.class_names = opened.class_names
         with h5py.File(opened.vectorizer_path, "r") as file:
-            self._vectorizer = Vectorizer(file["vectorizer"])
+            kind, self._rows = _KINDS[file.attrs["features"]]
+            self._vectorizer = kind(file["vectorizer"])
         self._model = opened.load_model()
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -74,14 +77,30 @@ class Predictor:
     def _predict(self, texts: Texts) -> npt.NDArray[np.float32]:
         from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
 
-        found = self._vectorizer.transform(*texts)
-        n_columns = self._vectorizer.n_columns
-        rows = SparseRows(found.indptr, found.columns, found.values, n_columns)
+        rows = self._rows(self._vectorizer, texts)
         parts = [
             predict_rows(self._model, rows[start : start + MODEL_ROWS])
             for start in range(0, len(rows), MODEL_ROWS)
         ]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+
+
+def _ngram_rows(vectorizer: Vectorizer, texts: Texts) -> Any:
+    found = vectorizer.transform(*texts)
+    return SparseRows(found.indptr, found.columns, found.values, vectorizer.n_columns)
+
+
+def _sequence_rows(vectorizer: SequenceVectorizer, texts: Texts) -> Any:
+    found = vectorizer.transform(*texts)
+    tokens = found.tokens.astype(index_dtype(vectorizer.n_terms + 1))
+    return SequenceRows(found.indptr, tokens, vectorizer.n_terms + 1, vectorizer.max_length)
+
+
+_KINDS: dict[str, tuple[Callable[[h5py.Group], Any], Callable[[Any, Texts], Any]]] = {
+    "ngram": (Vectorizer, _ngram_rows),
+    "sequence": (SequenceVectorizer, _sequence_rows),
+}
+"""By kind of features: the vectorizer, and how a model takes its rows."""
 
 
 def load(run: str | Path) -> Predictor:
@@ -140,12 +159,14 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
         trained = json.loads(file.attrs["provenance"])["layout"]
     if text:
         return LayoutOptions(tuple(text), None, header)
+    if path.is_dir():
+        return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
     if header or trained["header"]:
         return LayoutOptions(columns, None, header=True)
-    found = find_source(path, LayoutOptions(), needs_label=False).columns.count
+    found = find_file(path, LayoutOptions(), needs_label=False).columns.count
     if found == trained["columns"]:
-        return LayoutOptions(columns)
+        return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
         return LayoutOptions()
     raise InputError(
@@ -156,16 +177,11 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
 
 def _file_texts(path: Path, layout: LayoutOptions) -> Iterator[Texts]:
     source = find_source(path, layout, needs_label=False)
-    with source.open() as (stream, _):
-        pieces = read_rows(
-            stream, source.columns, block_bytes=BLOCK_BYTES, skip_header=source.has_header
-        )
-        for piece in readable(path, pieces):
-            if isinstance(piece, Reject):
-                raise InputError(
-                    f"{path}, line {piece.line}: {piece.reason}; mend the row or take it out"
-                )
-            yield piece.text, piece.text_offsets
+    for piece, _ in source.read(BLOCK_BYTES):
+        if isinstance(piece, Reject):
+            file, line = source.place(piece.line)
+            raise InputError(f"{file}, line {line}: {piece.reason}; mend the row or take it out")
+        yield piece.text, piece.text_offsets
 
 
 def _line_texts(stream: BinaryIO) -> Iterator[Texts]:

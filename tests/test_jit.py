@@ -1,4 +1,4 @@
-"""Compiled kernels: what the cache must notice."""
+"""Compiled kernels: what the cache must notice, and the instructions of our own."""
 
 import os
 import shutil
@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 import ooc_train
+from ooc_train.conversion.jit import eight_bytes, kernel, trailing_zeros
 
 CONVERSION = Path(ooc_train.__file__).parent / "conversion"
 SHOW = "from ooc_train.conversion import numbers_; print(numbers_.doubled(21))"
@@ -38,3 +41,16 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     assert list((package / "__pycache__").glob("*.nbc"))
     (package / "constants_.py").write_text("FACTOR = 10\n")
     assert run(tmp_path) == 210
+
+
+@kernel
+def words_at(data, index):
+    return eight_bytes(data, index), trailing_zeros(eight_bytes(data, index))
+
+
+def test_eight_bytes_at_any_place_and_the_zeros_below_the_lowest_one():
+    data = np.array([0, 0, 3, 0, 128, 7, 0, 255, 0, 16], np.uint8)
+    for index in (0, 1, 2):
+        word = int.from_bytes(data[index : index + 8].tobytes(), "little")
+        assert words_at(data, index) == (word, (word & -word).bit_length() - 1)
+    assert words_at(np.zeros(8, np.uint8), 0) == (0, 64)

@@ -24,9 +24,10 @@ Spill.write = hold
 """
 
 
-def peak_anon_bytes(program, corpus, output):
+def peak_anon_bytes(program, corpus, output, features):
     report = output.with_suffix(".json")
     arguments = [str(corpus), "-o", str(output), "--memory", "256MB", "--report", str(report)]
+    arguments += ["--features", features]
     subprocess.run([sys.executable, "-c", program, *arguments, "--quiet"], check=True)
     output.unlink()
     return json.loads(report.read_text())["peak_anon_bytes"]
@@ -40,10 +41,13 @@ def corpora(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize("features", ["ngram", "sequence"])
 @pytest.mark.parametrize("n_rows", [ROWS, 4 * ROWS])
-def test_anonymous_memory_stays_within_the_budget(corpora, n_rows):
-    assert peak_anon_bytes(RUN, corpora / f"{n_rows}.csv", corpora / "o.h5") < BUDGET
+def test_anonymous_memory_stays_within_the_budget(corpora, n_rows, features):
+    assert peak_anon_bytes(RUN, corpora / f"{n_rows}.csv", corpora / "o.h5", features) < BUDGET
 
 
-def test_an_in_memory_variant_does_not(corpora):
-    assert peak_anon_bytes(RUN_IN_MEMORY, corpora / f"{4 * ROWS}.csv", corpora / "o.h5") > BUDGET
+@pytest.mark.parametrize("features", ["ngram", "sequence"])
+def test_an_in_memory_variant_does_not(corpora, features):
+    corpus = corpora / f"{4 * ROWS}.csv"
+    assert peak_anon_bytes(RUN_IN_MEMORY, corpus, corpora / "o.h5", features) > BUDGET

@@ -1,4 +1,4 @@
-"""Real data, end to end: features equal to scikit-learn's, and the guide's accuracies."""
+"""Real data, end to end: features equal to the oracles', and the guide's accuracies."""
 
 import csv
 import io
@@ -11,6 +11,7 @@ import ooc_train
 from ooc_train.conversion.placement import Placement
 from tests.corpora import Oracle, assert_same, read_split, read_terms, write_rows
 from tests.real_data import data_set
+from tests.sequences import SequenceOracle, read_sequences
 
 # Test accuracy after so many epochs on all train rows; in memory, with dense batches, the same
 # model reaches 0.908, 0.899, 0.963, 0.471 and 0.601.
@@ -45,6 +46,24 @@ def test_features_equal_scikit_learn(name, tmp_path):
         matrix, found = read_split(tmp_path / "o.h5", split)
         assert found == split_labels.tolist()
         assert_same(matrix, oracle.transform(split_texts))
+
+
+@pytest.mark.parametrize("name", ["ag_news", "imdb"])
+def test_sequences_equal_the_guides_tokenizer(name, tmp_path):
+    train, test = data_set(name)
+    ooc_train.convert(train, tmp_path / "o.h5", test=[test], features="sequence")
+    labels, texts = read_texts(train)
+    order = Placement({"train": len(texts)}, 0.1, 0).destinations("train", 0, len(texts))
+    places = {found.split: found.chosen[np.argsort(found.places)] for found in order}
+    oracle = SequenceOracle(texts[np.sort(places["train"])])
+    assert read_terms(tmp_path / "o.h5") == oracle.terms
+    expected = {
+        split: (labels[rows], texts[rows]) for split, rows in places.items()
+    } | {"test": read_texts(test)}  # fmt: skip
+    for split, (split_labels, split_texts) in expected.items():
+        rows, found = read_sequences(tmp_path / "o.h5", split)
+        assert found == split_labels.tolist()
+        assert rows == oracle.transform(split_texts)
 
 
 @pytest.mark.parametrize("name", ACCURACIES)

@@ -13,12 +13,22 @@ Convert labelled text of any size to one HDF5 file of features, in bounded memor
 
 Rows come from CSV files (tab-separated for .tsv), plain or gzip.  Without a header
 the first column is the class and all others are text, as in AG News, DBPedia, Amazon
-and Yelp reviews; with one, name the columns.  Features are tf-idf n-grams: words and
-pairs of words, the best 20,000 by ANOVA F, equal to scikit-learn's to rounding."""
+and Yelp reviews; with one, name the columns.  Or they come from a folder that has a
+subfolder of .txt files for each class, as IMDb's has.  --preset knows these data sets.
+
+Features are either tf-idf n-grams: words and pairs of words, the best 20,000 by ANOVA
+F, equal to scikit-learn's to rounding; or sequences: the ids of the 20,000 most
+frequent words, equal to those of Keras' Tokenizer.  Unless --features says which, the
+rule of Google's text-classification guide decides: sequences from 1,500 rows on for
+each word of a median row."""
 
 _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
+  ooc-convert aclImdb --preset imdb -o imdb.h5
   ooc-convert part1.csv.gz part2.csv.gz --text title,body --label stars -o reviews.h5"""
+
+
+_EMPTY = {"ngram": "word of two letters; kept, all zeros", "sequence": "word; kept, all padding"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_options(command: Command) -> None:
     add = command.add
-    add("train", nargs="+", type=Path, help="files of the training rows")
+    add("train", nargs="+", type=Path, help="files or folders of the training rows")
     add("-o", "--output", required=True, type=Path, help="the HDF5 file to write")
     add("--test", nargs="+", default=[], type=Path, metavar="FILE", help="files of test rows")
     add(
@@ -47,7 +57,19 @@ def _add_options(command: Command) -> None:
         metavar="F",
         help="share of the training rows to draw for validation (default: 0.1)",
     )
-    add("--features", default="ngram", choices=["ngram"], help="what rows become (default: ngram)")
+    add(
+        "--features",
+        default="auto",
+        choices=["auto", "ngram", "sequence"],
+        help="what rows become: tf-idf n-grams, or sequences of word ids (default: auto)",
+    )
+    add(
+        "--preset",
+        metavar="NAME",
+        help="the unpacked archive of a public data set, its folder given for the training rows: "
+        "ag_news, dbpedia, amazon_review_full, amazon_review_polarity, yelp_review_full, "
+        "yelp_review_polarity or imdb",
+    )
     add(
         "--text",
         default="",
@@ -69,30 +91,37 @@ def _add_options(command: Command) -> None:
     add(
         "--ngrams",
         type=_range_argument,
-        default=(1, 2),
         metavar="MIN,MAX",
         help="words in a term (default: 1,2)",
     )
     add(
         "--min-df",
         type=_frequency_argument,
-        default=2,
         metavar="N",
         help="least number of training rows with the term, or share such as 0.01 (default: 2)",
     )
     add(
         "--max-df",
         type=_frequency_argument,
-        default=1.0,
         metavar="N",
         help="largest number of training rows with the term, or share (default: 1.0)",
     )
-    add("--top-k", type=int, default=20_000, metavar="K", help="terms to select (default: 20000)")
+    add(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="terms to select; of sequences, words to keep and the padding (default: 20000)",
+    )
     add(
         "--score",
-        default="f_classif",
         choices=["f_classif", "chi2", "none"],
         help="what to select terms by; none: by their document frequency (default: f_classif)",
+    )
+    add(
+        "--max-length",
+        type=int,
+        metavar="N",
+        help="of a sequence, words to keep: the last of the row (default: 500)",
     )
     add(
         "--vectorizer",
@@ -163,6 +192,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         validation=options.validation,
         validation_fraction=options.validation_fraction,
         features=options.features,
+        preset=options.preset,
         text=[column.strip() for column in options.text.split(",") if column.strip()],
         label=options.label,
         header=options.header,
@@ -172,6 +202,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         max_df=options.max_df,
         top_k=options.top_k,
         score=options.score,
+        max_length=options.max_length,
         vectorizer=options.vectorizer,
         memory_bytes=options.memory_bytes,
         workers=options.workers,
@@ -188,12 +219,21 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         f"{report['n_features']:,} {report['features']} features "
         f"({report['seconds']:.1f} s, {megabytes(report['peak_anon_bytes'])} of memory)",
     )
+    if "auto" in report:
+        figures = report["auto"]
+        say(
+            options,
+            f"{report['features']} features were chosen: {figures['rows']:,} rows, "
+            f"{figures['median_words']:g} words in a median row, ratio {figures['ratio']:,.0f} "
+            f"(sequences from 1,500 on)",
+        )
     if report["rejected_rows"]:
         say(options, f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}")
     if report["replaced_rows"]:
         say(options, f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD")
     if report["empty_rows"]:
-        say(options, f"{report['empty_rows']:,} rows have no word of two letters; kept, all zeros")
+        what = _EMPTY[report["features"]]
+        say(options, f"{report['empty_rows']:,} rows have no {what}")
     return report
 
 

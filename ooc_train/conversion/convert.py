@@ -3,20 +3,23 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ooc_train import __version__
 from ooc_train import format as fmt
+from ooc_train.conversion.choosing import Figures, measure_rows
 from ooc_train.conversion.corpus import Corpus
 from ooc_train.conversion.frozen import write_frozen
-from ooc_train.conversion.ngram import write_ngrams
+from ooc_train.conversion.inputs import find_inputs
+from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.report import NgramReport
+from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import (
     MemoryPlan,
     Resources,
@@ -25,85 +28,11 @@ from ooc_train.conversion.resources import (
     default_budget,
     foreseen_disk_bytes,
 )
-from ooc_train.conversion.sources import LayoutOptions, Source, find_source
-from ooc_train.conversion.vectorizer import NgramParameters
-from ooc_train.errors import InputError, OocTrainError, OptionError, OutputError
+from ooc_train.conversion.sources import LayoutOptions, find_source
+from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.store import open as open_store
-
-DEFAULT_VALIDATION_FRACTION = 0.1
-DEFAULT_MAX_REJECTS = 100
-
-Paths = Sequence[str | os.PathLike[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvertOptions:
-    """Everything that a conversion can be told; the defaults are the command's."""
-
-    test: Paths = ()
-    validation: Paths = ()
-    validation_fraction: float | None = None
-    features: str = "ngram"
-    text: Sequence[str] = ()
-    label: str | None = None
-    header: bool = False
-    classes: str | os.PathLike[str] | None = None
-    seed: int = 0
-    ngrams: tuple[int, int] = (1, 2)
-    min_df: int | float = 2
-    max_df: int | float = 1.0
-    top_k: int = 20_000
-    score: str = "f_classif"
-    vectorizer: str | os.PathLike[str] | None = None
-    memory_bytes: int | None = None
-    workers: int | None = None
-    temp_dir: str | os.PathLike[str] | None = None
-    rejects: str | os.PathLike[str] | None = None
-    max_rejects: int = DEFAULT_MAX_REJECTS
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be, before anything is read."""
-        fraction = self.validation_fraction
-        if fraction is not None and not 0 <= fraction < 1:
-            raise OptionError(f"--validation-fraction {fraction} is not in [0, 1)")
-        if fraction and self.validation:
-            raise OptionError("--validation and --validation-fraction exclude each other")
-        if self.features != "ngram":
-            raise OptionError(f"--features {self.features} is not known; ngram is")
-        if self.seed < 0:
-            raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
-        if self.workers is not None and self.workers < 1:
-            raise OptionError(f"--workers {self.workers} is not 1 or more")
-        if self.parameters != NgramParameters() and self.vectorizer:
-            raise OptionError(
-                "--vectorizer brings its own terms; leave out --ngrams, --min-df, --max-df, "
-                "--top-k and --score"
-            )
-        if self.max_rejects < 0:
-            raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
-
-    @property
-    def parameters(self) -> NgramParameters:
-        """How text becomes terms."""
-        return NgramParameters(
-            ngrams=self.ngrams,
-            min_df=self.min_df,
-            max_df=self.max_df,
-            top_k=self.top_k,
-            score=self.score,
-        )
-
-    @property
-    def drawn_fraction(self) -> float:
-        """The share of train rows to draw for validation."""
-        if self.validation:
-            return 0.0
-        if self.validation_fraction is None:
-            return DEFAULT_VALIDATION_FRACTION
-        return self.validation_fraction
 
 
 def convert(
@@ -115,9 +44,9 @@ def convert(
 ) -> dict[str, Any]:
     """Convert labelled text to one HDF5 file of features, in bounded memory.
 
-    ``train`` is the path or paths of the training rows, CSV or TSV, plain or gzip; ``output`` the
-    file to write, which appears when it is complete; ``options`` are the fields of
-    ``ConvertOptions``, such as ``test=["test.csv"]``.
+    ``train`` is the path or paths of the training rows: CSV or TSV files, plain or gzip, or folders
+    of text files by class; ``output`` the file to write, which appears when it is complete;
+    ``options`` are the fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
     ``replaced_rows``, ``classes``, ``features``, ``n_features``, ``seconds``, ``phase_seconds``,
@@ -146,38 +75,30 @@ class _Conversion:
         _check_output(output, options.force)
         self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
         check_temp_dir(self._temp_dir)
-        layout = LayoutOptions(tuple(options.text), options.label, options.header)
-        paths = {
-            "train": train,
-            "validation": [Path(path) for path in options.validation],
-            "test": [Path(path) for path in options.test],
-        }
-        self._sources: dict[str, list[Source]] = {
-            split: [find_source(path, layout) for path in files]
-            for split, files in paths.items()
-            if files
-        }
+        self._inputs = find_inputs(train, options)
         self._fitted = _open_fitted(options.vectorizer)
-        text_bytes = sum(s.text_bytes for files in self._sources.values() for s in files)
-        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, options.ngrams))
+        if self._fitted:
+            self._options = _as_fitted(options, self._fitted)
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:
-            self._progress.start("compiling", None, "")
             with _disk_errors(self._output, self._temp_dir):
-                _compile_kernels(self._temp_dir)
+                figures = self._choose_features()
+                self._check_disk()
+                self._progress.start("compiling", None, "")
+                _compile_kernels(self._temp_dir, self._options.features)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(
                 budget,
                 measure().anon_bytes or 0,
-                ngrams=self._options.ngrams,
+                ngrams=self._options.parameters.ngrams,
                 workers=self._options.workers,
             )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
             labels = self._fitted.class_labels if self._fitted else None
             corpus = Corpus(
-                self._sources,
+                self._inputs.sources,
                 rejects,
                 plan.block_bytes,
                 classes=labels,
@@ -193,6 +114,7 @@ class _Conversion:
                 "rejected_rows": rejects.count,
                 "rejects": str(rejects.path) if rejects.count else None,
                 "features": self._options.features,
+                **({"auto": asdict(figures)} if figures else {}),
                 **{k: v for k, v in asdict(found).items() if k != "split_rows"},
                 "output_bytes": self._output.stat().st_size,
                 "seconds": self._progress.seconds(),
@@ -203,7 +125,20 @@ class _Conversion:
                 "peak_anon_bytes": memory.peak_anon_bytes,
             }
 
-    def _write(self, corpus: Corpus, plan: MemoryPlan) -> NgramReport:
+    def _choose_features(self) -> Figures | None:
+        """Settle ``--features auto``, and say by what."""
+        if self._options.features != AUTO:
+            return None
+        with RejectFile(self._rejects_path(), self._options.max_rejects) as rejects:
+            figures = measure_rows(self._inputs.sources["train"], rejects, self._progress)
+        self._options = self._options.settled(figures.features)
+        return figures
+
+    def _check_disk(self) -> None:
+        text_bytes = sum(s.text_bytes for files in self._inputs.sources.values() for s in files)
+        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, self._options.parameters.ngrams))
+
+    def _write(self, corpus: Corpus, plan: MemoryPlan) -> ConversionReport:
         """Write the file under a temporary name and give it its own when it is complete."""
         unfinished = self._output.with_name(f".{self._output.name}.{os.getpid()}.part")
         try:
@@ -225,7 +160,7 @@ class _Conversion:
             unfinished.unlink(missing_ok=True)
         return found
 
-    def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> NgramReport:
+    def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> ConversionReport:
         fraction, seed = self._options.drawn_fraction, self._options.seed
         if self._fitted:
             return write_frozen(
@@ -236,7 +171,7 @@ class _Conversion:
                 validation_fraction=fraction,
                 seed=seed,
             )
-        return write_ngrams(
+        return KINDS[self._options.features].write(
             file,
             corpus,
             self._options.parameters,
@@ -251,54 +186,21 @@ class _Conversion:
         fmt.write_strings(group, "names", self._class_names(labels))
 
     def _class_names(self, labels: list[str]) -> list[str]:
-        """The classes' names: line k of ``classes.txt`` names class k of the Zhang layout."""
         if self._fitted:
             return self._fitted.class_names
-        path = self._classes_path()
-        if path is None:
-            return labels
-        try:
-            names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}, the classes' names, cannot be read: {error}") from error
-        if set(labels) <= set(names):
-            return labels
-        numbers = [int(label) if label.isdecimal() else 0 for label in labels]
-        if all(1 <= number <= len(names) for number in numbers):
-            return [names[number - 1] for number in numbers]
-        unnamed = [
-            label
-            for label, number in zip(labels, numbers, strict=True)
-            if not 1 <= number <= len(names)
-        ]
-        raise InputError(
-            f"{path} names {len(names)} classes, one a line, but there is no line for label "
-            f"{unnamed[0]!r}; add it, or name another file with --classes"
-        )
+        return self._inputs.class_names.of(labels) if self._inputs.class_names else labels
 
-    def _classes_path(self) -> Path | None:
-        """The file of the classes' names: said, or beside data in the Zhang layout."""
-        if self._options.classes:
-            return Path(self._options.classes)
-        first = self._sources["train"][0]
-        beside = first.path.parent / "classes.txt"
-        return beside if not first.has_header and beside.is_file() else None
-
-    def _provenance(self, found: NgramReport) -> dict[str, Any]:
+    def _provenance(self, found: ConversionReport) -> dict[str, Any]:
         """Where the rows come from, without a path or a time of this machine."""
-        first = self._sources["train"][0]
+        first = self._inputs.sources["train"][0]
         options = self._options
+        said = {"text": list(options.text), "label": options.label}
         return {
             "sources": {
-                split: [{"name": s.path.name, "bytes": s.path.stat().st_size} for s in files]
-                for split, files in self._sources.items()
+                split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
+                for split, files in self._inputs.sources.items()
             },
-            "layout": {
-                "header": first.has_header,
-                "columns": first.columns.count,
-                "text": list(options.text) or [c + 1 for c in first.columns.text],
-                "label": options.label or first.columns.label + 1,
-            },
+            "layout": first.layout | {name: value for name, value in said.items() if value},
             "seed": options.seed,
             "validation_fraction": options.drawn_fraction,
             "replaced_rows": found.replaced_rows,
@@ -315,6 +217,7 @@ class _Fitted(NamedTuple):
     """The file that a vectorizer is taken from."""
 
     path: Path
+    features: str
     class_labels: list[str]
     class_names: list[str]
 
@@ -323,10 +226,20 @@ def _open_fitted(path: str | os.PathLike[str] | None) -> _Fitted | None:
     if path is None:
         return None
     with open_store(Path(path)) as store:
-        return _Fitted(store.path, store.class_labels, store.class_names)
+        return _Fitted(store.path, store.features, store.class_labels, store.class_names)
 
 
-def _compile_kernels(temp_dir: Path) -> None:
+def _as_fitted(options: ConvertOptions, fitted: _Fitted) -> ConvertOptions:
+    """The options with the fitted file's kind of features."""
+    if options.features not in (AUTO, fitted.features):
+        raise OptionError(
+            f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
+            f"leave out --features"
+        )
+    return options.settled(fitted.features)
+
+
+def _compile_kernels(temp_dir: Path, features: str) -> None:
     """Convert a few rows, so that what compiling takes is known before memory is divided.
 
     The first conversion after an installation compiles for some 10 seconds; later ones load the
@@ -343,10 +256,11 @@ def _compile_kernels(temp_dir: Path) -> None:
         source = find_source(folder / "rows.csv", LayoutOptions())
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with fmt.create_file(str(folder / "rows.h5")) as file:
-            write_ngrams(
+            kind = KINDS[features]
+            kind.write(
                 file,
                 corpus,
-                NgramParameters(),
+                kind.parameters(),
                 Resources(plan, pool, folder, Silent()),
                 validation_fraction=0.25,
                 seed=0,

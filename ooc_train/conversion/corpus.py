@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Reject, Rows, read_rows
+from ooc_train.conversion.delimited import Reject, Rows
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.sources import Source, readable
+from ooc_train.conversion.sources import Source
 from ooc_train.errors import InputError
 from ooc_train.format import MAX_CLASSES
 
@@ -58,9 +58,7 @@ class Corpus:
     @property
     def n_bytes(self) -> int:
         """The size of all files, as they lie on the disk."""
-        return sum(
-            source.path.stat().st_size for files in self.sources.values() for source in files
-        )
+        return sum(source.n_bytes for files in self.sources.values() for source in files)
 
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
@@ -92,24 +90,17 @@ class Corpus:
         self._read_once = True
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
-        position = 0
-        with source.open() as (stream, file):
-            pieces = read_rows(
-                stream,
-                source.columns,
-                block_bytes=self.block_bytes,
-                skip_header=source.has_header,
-            )
-            for piece in readable(source.path, pieces):
-                if isinstance(piece, Reject):
-                    self._reject(source, piece)
-                    continue
-                rows, labels = self._label(split, source, piece)
-                if len(rows):
-                    progress = file.tell() - position
-                    yield Block(split, first_row, rows, labels, progress)
-                    position += progress
-                    first_row += len(rows)
+        progress = 0
+        for piece, n_bytes in source.read(self.block_bytes):
+            progress += n_bytes
+            if isinstance(piece, Reject):
+                self._reject(source, piece)
+                continue
+            rows, labels = self._label(split, source, piece)
+            if len(rows):
+                yield Block(split, first_row, rows, labels, progress)
+                first_row += len(rows)
+                progress = 0
 
     def _label(self, split: str, source: Source, rows: Rows) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
@@ -142,7 +133,8 @@ class Corpus:
 
     def _reject(self, source: Source, reject: Reject) -> None:
         if not self._read_once:
-            self.rejects.add(source.path, reject)
+            path, line = source.place(reject.line)
+            self.rejects.add(path, reject._replace(line=line))
 
 
 def changed_input() -> InputError:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.grams import N_PARTITIONS
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.selection import SCORES, BestTerms, Scored
 from ooc_train.conversion.spill import Column, Spill, row_array
@@ -155,13 +154,6 @@ class Fit:
         return best.candidates()
 
 
-def count_classes(fit_classes: Classes, n_classes: int) -> Counts:
-    """The train rows of each class."""
-    counts = np.zeros(n_classes, np.int64)
-    _count_classes(fit_classes, counts)
-    return counts
-
-
 def _groups(
     ranges: Iterable[tuple[HashRange, int]], most: int
 ) -> Iterator[tuple[HashRange, slice]]:
@@ -171,10 +163,3 @@ def _groups(
         for first in range(0, n_terms, most):
             yield where, slice(start + first, start + min(first + most, n_terms))
         start += n_terms
-
-
-@kernel
-def _count_classes(fit_classes: Classes, counts: Counts) -> None:
-    for number in fit_classes:
-        if number >= 0:
-            counts[number] += 1

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.utf8 import decode, has_high_bytes
 
 # No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
 N_CODE_POINTS = 0x40000
@@ -60,9 +61,9 @@ def fold(text: Bytes, offsets: Offsets) -> Folded:
 
     Memory: nothing, or as much as the text, up to eleven times that for exotic ligatures.
     """
-    if not _has_high_bytes(text):
+    if not has_high_bytes(text):
         return Folded(text, offsets, np.zeros(len(offsets) - 1, np.uint8), 0)
-    text, offsets = _lower_capital_sigma(text, offsets)
+    text, offsets = lower_capital_sigma(text, offsets)
     table = folding_table()
     kinds, folded_offsets = np.zeros(len(offsets) - 1, np.uint8), np.zeros(len(offsets), np.int64)
     _measure(text, offsets, table.starts, table.stops, kinds, folded_offsets)
@@ -112,7 +113,7 @@ def _fold_character(character: str) -> bytes:
     return re.sub(r"\W", " ", "".join(kept)).encode()
 
 
-def _lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
+def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
     """The rows, those with a capital sigma (CE A3) lowered by ``str.lower``."""
     sigmas = np.flatnonzero((text[:-1] == 0xCE) & (text[1:] == 0xA3))
     if not sigmas.size:
@@ -129,14 +130,6 @@ def _lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]
 
 
 @kernel
-def _has_high_bytes(text: Bytes) -> bool:
-    seen = np.uint8(0)
-    for byte in text:
-        seen |= byte
-    return bool(seen >= 128)
-
-
-@kernel
 def _measure(
     text: Bytes,
     offsets: Offsets,
@@ -148,12 +141,12 @@ def _measure(
     end = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1]
-        if not _has_high_bytes(text[i:stop]):
+        if not has_high_bytes(text[i:stop]):
             end += stop - i
         else:
             kinds[row] = 1
             while i < stop:
-                point, width = _decode(text, i, stop)
+                point, width = decode(text, i, stop)
                 i += width
                 known = 0 <= point < N_CODE_POINTS
                 end += stops[point] - starts[point] if known else 1
@@ -180,7 +173,7 @@ def _fold_rows(
             continue
         broken = False
         while i < stop:
-            point, width = _decode(text, i, stop)
+            point, width = decode(text, i, stop)
             i += width
             broken = broken or point < 0
             if point < 0 or point >= N_CODE_POINTS:
@@ -193,29 +186,3 @@ def _fold_rows(
                 end += 1
         n_replaced += broken
     return n_replaced
-
-
-@kernel
-def _decode(text: Bytes, i: int, stop: int) -> tuple[int, int]:
-    """The code point at ``i`` and its width in bytes; -1 and 1 where UTF-8 is broken."""
-    lead = np.int64(text[i])
-    if lead < 0x80:
-        return lead, 1
-    if 0xC2 <= lead < 0xE0:
-        width, point, least = 2, lead & 0x1F, 0x80
-    elif 0xE0 <= lead < 0xF0:
-        width, point, least = 3, lead & 0x0F, 0x800
-    elif 0xF0 <= lead < 0xF5:
-        width, point, least = 4, lead & 0x07, 0x10000
-    else:
-        return -1, 1
-    if i + width > stop:
-        return -1, 1
-    for k in range(1, width):
-        byte = np.int64(text[i + k])
-        if byte & 0xC0 != 0x80:
-            return -1, 1
-        point = (point << 6) | (byte & 0x3F)
-    if point < least or point > 0x10FFFF or 0xD800 <= point < 0xE000:
-        return -1, 1
-    return point, width

@@ -3,17 +3,19 @@
 One reading counts the rows, which their places depend on, a second one transforms them.
 """
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import h5py
 import numpy as np
 
 from ooc_train.conversion.corpus import Block, Corpus
 from ooc_train.conversion.placement import Destination, Placement
-from ooc_train.conversion.report import NgramReport
+from ooc_train.conversion.report import ConversionReport, NgramReport, SequenceReport
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceWriter
+from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.shuffle import LabelledRows
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.conversion.writing import SplitWriter
@@ -28,55 +30,122 @@ def write_frozen(
     *,
     validation_fraction: float,
     seed: int,
-) -> NgramReport:
+) -> ConversionReport:
     """Convert ``corpus`` with the vectorizer of the file ``fitted``, and write both to ``file``."""
-    report = NgramReport(attempts=0)
-    n_entries = 0
+    most_entries = 0
     resources.progress.start("reading", corpus.n_bytes, "B")
     for block in corpus.blocks():
-        n_entries += len(block.rows.text) // 2
+        most_entries += len(block.rows.text) // 2 + len(block.rows)
         resources.progress.advance(block.n_bytes)
     placement = Placement(corpus.n_rows, validation_fraction, seed)
-    report.split_rows = placement.n_rows
     with ExitStack() as stack, h5py.File(fitted, "r") as source:
-        vectorizer = Vectorizer(source["vectorizer"])
-        writer = SplitWriter(placement, vectorizer.n_columns, n_entries, resources, stack)
-        _transform(corpus, vectorizer, placement, writer, resources, report)
+        kind = _KINDS[source.attrs["features"]]
+        frozen = kind(source["vectorizer"], placement, most_entries, resources, stack)
+        _transform(corpus, frozen, placement, resources)
+        report = frozen.report
+        report.attempts = 0
+        report.split_rows = placement.n_rows
         report.classes = read_strings(source, "classes/labels")
-        report.n_features = vectorizer.n_columns
-        report.kept_terms = vectorizer.n_kept
-        report.spill_bytes = writer.n_bytes
-        writer.write(
-            file,
-            np.arange(vectorizer.n_columns, dtype=np.int32),
-            n_columns=vectorizer.n_columns,
-            n_classes=len(report.classes),
-        )
+        frozen.write(file, len(report.classes))
         source.copy("vectorizer", file)
     return report
 
 
-def _transform(
-    corpus: Corpus,
-    vectorizer: Vectorizer,
-    placement: Placement,
-    writer: SplitWriter,
-    resources: Resources,
-    report: NgramReport,
-) -> None:
-    def transform(item: tuple[Block, list[Destination]]) -> tuple[Block, int, int]:
-        block, destinations = item
-        found = vectorizer.transform(block.rows.text, block.rows.text_offsets)
-        rows = LabelledRows(block.labels, found.indptr, found.columns, found.values)
-        writer.add(rows, destinations)
-        return block, found.n_replaced, found.n_empty
+class _Frozen(Protocol):
+    """A fitted vectorizer of one kind of features, and the rows that it made."""
 
-    def placed() -> Iterator[tuple[Block, list[Destination]]]:
-        for block in corpus.blocks():
-            yield block, placement.destinations(block.split, block.first_row, len(block.rows))
+    report: ConversionReport
+
+    def __init__(
+        self,
+        group: h5py.Group,
+        placement: Placement,
+        most_entries: int,
+        resources: Resources,
+        stack: ExitStack,
+    ) -> None: ...
+
+    def add(self, block: Block, destinations: list[Destination]) -> tuple[int, int]:
+        """Transform a block; how many of its rows had broken UTF-8, and how many no term."""
+
+    def write(self, file: h5py.File, n_classes: int) -> None:
+        """Write the splits."""
+
+
+class _FrozenNgrams:
+    def __init__(
+        self,
+        group: h5py.Group,
+        placement: Placement,
+        most_entries: int,
+        resources: Resources,
+        stack: ExitStack,
+    ) -> None:
+        self._vectorizer = Vectorizer(group)
+        n_columns = self._vectorizer.n_columns
+        self._writer = SplitWriter(placement, n_columns, most_entries, resources, stack)
+        self.report: ConversionReport = NgramReport(
+            n_features=n_columns, kept_terms=self._vectorizer.n_kept
+        )
+
+    def add(self, block: Block, destinations: list[Destination]) -> tuple[int, int]:
+        found = self._vectorizer.transform(block.rows.text, block.rows.text_offsets)
+        rows = LabelledRows(block.labels, found.indptr, found.columns, found.values)
+        self._writer.add(rows, destinations)
+        return found.n_replaced, found.n_empty
+
+    def write(self, file: h5py.File, n_classes: int) -> None:
+        self.report.spill_bytes = self._writer.n_bytes
+        n_columns = self._vectorizer.n_columns
+        column_of = np.arange(n_columns, dtype=np.int32)
+        self._writer.write(file, column_of, n_columns=n_columns, n_classes=n_classes)
+
+
+class _FrozenSequences:
+    def __init__(
+        self,
+        group: h5py.Group,
+        placement: Placement,
+        most_entries: int,
+        resources: Resources,
+        stack: ExitStack,
+    ) -> None:
+        self._vectorizer = SequenceVectorizer(group)
+        self._writer = SequenceWriter(placement, most_entries, resources, stack)
+        self._report = SequenceReport(
+            n_features=self._vectorizer.n_terms, max_length=self._vectorizer.max_length
+        )
+        self.report: ConversionReport = self._report
+
+    def add(self, block: Block, destinations: list[Destination]) -> tuple[int, int]:
+        found = self._vectorizer.transform(block.rows.text, block.rows.text_offsets)
+        self._writer.add(LabelledSequences(block.labels, found.indptr, found.tokens), destinations)
+        return found.n_replaced, found.n_empty
+
+    def write(self, file: h5py.File, n_classes: int) -> None:
+        self._report.spill_bytes = self._writer.n_bytes
+        n_terms = self._vectorizer.n_terms
+        self._writer.write(
+            file,
+            np.arange(n_terms + 1, dtype=np.int32),
+            max_length=self._vectorizer.max_length,
+            n_terms=n_terms,
+            n_classes=n_classes,
+            cut_to_longest=False,
+        )
+        self._report.tokens = self._writer.n_tokens
+
+
+_KINDS: dict[str, type[_Frozen]] = {"ngram": _FrozenNgrams, "sequence": _FrozenSequences}
+
+
+def _transform(corpus: Corpus, frozen: _Frozen, placement: Placement, resources: Resources) -> None:
+    def transform(item: tuple[Block, list[Destination]]) -> tuple[Block, int, int]:
+        return item[0], *frozen.add(*item)
 
     resources.progress.start("transforming", corpus.n_bytes, "B")
-    for block, n_replaced, n_empty in resources.in_order(transform, placed()):
-        report.replaced_rows += n_replaced
-        report.empty_rows += n_empty
+    placed = placement.placed(corpus.blocks())
+    for block, n_replaced, n_empty in resources.in_order(transform, placed):
+        frozen.report.replaced_rows += n_replaced
+        frozen.report.empty_rows += n_empty
         resources.progress.advance(block.n_bytes)

@@ -1,4 +1,4 @@
-"""The one way in which this package compiles a kernel, and the one machine instruction it adds."""
+"""The one way in which this package compiles a kernel, and the machine instructions it adds."""
 
 import functools
 from collections.abc import Callable
@@ -48,3 +48,28 @@ def folded_product(typing_context: Any, left: Any, right: Any) -> Any:  # noqa: 
         return builder.xor(builder.trunc(product, word), high)
 
     return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def eight_bytes(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """``array[index : index + 8]`` of a uint8 array as one uint64, its first byte the lowest.
+
+    Nothing checks that these bytes are there.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(array, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typing_context: Any, word: Any) -> Any:  # noqa: ARG001
+    """How many of the lowest bits of a uint64 are 0; of 0 itself, 64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate

@@ -1,11 +1,12 @@
 """Which split each row goes to, and its place there: decided by (seed, row number) alone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.corpus import Block
 from ooc_train.permutation import Permutation
 
 Offsets = npt.NDArray[np.int64]
@@ -60,3 +61,8 @@ class Placement:
             found.append(Destination("validation", chosen, ranks))
             self._n_drawn_before += len(chosen)
         return found
+
+    def placed(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Destination]]]:
+        """Blocks, in order, each with where its rows go."""
+        for block in blocks:
+            yield block, self.destinations(block.split, block.first_row, len(block.rows))

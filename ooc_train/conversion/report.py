@@ -1,24 +1,47 @@
-"""What a conversion to n-gram features found and did."""
+"""What a conversion found and did."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
-class NgramReport:
-    """Figures of one conversion, filled in as it goes on.
+class ConversionReport:
+    """Figures of one conversion to any kind of features, filled in as it goes on.
 
-    ``grams`` counts (row, n-gram) occurrences, ``distinct_grams`` the different ones of the train
-    rows, ``kept_terms`` those within the limits on the document frequency, ``n_features`` the
-    selected ones; ``attempts`` is how many hash seeds were tried, 0 for a frozen vectorizer.
+    ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
+    tried, 0 for a frozen vectorizer.
     """
 
     classes: list[str] = field(default_factory=list)
     n_features: int = 0
     replaced_rows: int = 0
     empty_rows: int = 0
-    grams: int = 0
-    distinct_grams: int = 0
-    kept_terms: int = 0
     spill_bytes: int = 0
     attempts: int = 1
     split_rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class NgramReport(ConversionReport):
+    """Of a conversion to n-grams.
+
+    ``grams`` counts (row, n-gram) occurrences, ``distinct_grams`` the different ones of the train
+    rows, ``kept_terms`` those within the limits on the document frequency.
+    """
+
+    grams: int = 0
+    distinct_grams: int = 0
+    kept_terms: int = 0
+
+
+@dataclass
+class SequenceReport(ConversionReport):
+    """Of a conversion to sequences.
+
+    ``words`` counts the words of all rows, ``distinct_terms`` the different ones of the train rows,
+    ``tokens`` what is stored; ``max_length`` is that of the longest train row.
+    """
+
+    max_length: int = 0
+    words: int = 0
+    distinct_terms: int = 0
+    tokens: int = 0

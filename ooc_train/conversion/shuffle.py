@@ -1,17 +1,17 @@
-"""Sparse rows on their way to their place: an external shuffle through buckets.
+"""Rows on their way to their place: an external shuffle through buckets.
 
 A row's destination in its split is known when it is read, so it goes to the *bucket* of
 destinations that its own falls into.  Buckets lie in a temporary file; later each is read whole,
 its rows put in order, and written behind the one before.
 
-A packed row is a run of uint64: its destination; its label and number of entries; and for each
-entry a column and a float32, two halves of one uint64.
+A packed row is a run of uint64: its destination; its label and the number of uint64 that follow;
+and these.  In a sparse row there is one for each entry: a column and a float32, its two halves.
 """
 
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,10 @@ import numpy.typing as npt
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.spill import Spill
 
-_HEADER_ITEMS = 2
+HEADER_ITEMS = 2
 _INSERTION_SORT_LENGTH = 64
 
+AnyBuckets = TypeVar("AnyBuckets", bound="Buckets")
 Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -37,25 +38,30 @@ class LabelledRows(NamedTuple):
     values: Floats
 
 
-class RowShuffle:
-    """Rows of one split, written in any order and read back in the order of their destinations.
+class Packed(NamedTuple):
+    """Packed rows ``first_row`` and following of a split, row ``i`` at ``starts[i]``."""
 
-    ``entries`` (n_columns,) counts the entries of each column.  Any number of threads may write.
-    Memory: one bucket of about ``bucket_bytes``, twice, while reading.
+    first_row: int
+    starts: Offsets
+    items: Records
+
+
+class Buckets:
+    """Packed rows of one split, written in any order and read in that of their destinations.
+
+    Any number of threads may write.  Memory: one bucket of about ``bucket_bytes`` while reading.
     """
 
     def __init__(
-        self, folder: Path, n_rows: int, n_columns: int, *, expected_bytes: int, bucket_bytes: int
+        self, folder: Path, n_rows: int, *, expected_bytes: int, bucket_bytes: int
     ) -> None:
         self.n_rows = n_rows
-        self.entries = np.zeros(n_columns, np.int64)
         n_buckets = max(1, min(n_rows, -(-expected_bytes // bucket_bytes)))
         self._rows_a_bucket = max(1, -(-n_rows // n_buckets))
         self._n_buckets = -(-n_rows // self._rows_a_bucket)
         self._spill = Spill(folder)
-        self._lock = threading.Lock()
 
-    def __enter__(self) -> "RowShuffle":
+    def __enter__(self: AnyBuckets) -> AnyBuckets:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -66,13 +72,45 @@ class RowShuffle:
         """Bytes written to the temporary file so far."""
         return self._spill.n_bytes
 
-    def write(self, destinations: Offsets, rows: LabelledRows, chosen: Offsets) -> None:
-        """Add the rows at the positions ``chosen``, each with its destination in the split."""
+    def arrange(self, destinations: Offsets, n_items: Offsets) -> tuple[Offsets, Offsets]:
+        """How to pack rows of so many items each: their order, and where each bucket begins."""
         buckets = destinations // self._rows_a_bucket
         order = np.argsort(buckets, kind="stable")
-        sizes = _HEADER_ITEMS + np.diff(rows.offsets)[chosen]
+        sizes = HEADER_ITEMS + n_items
         bounds = np.zeros(self._n_buckets + 1, np.int64)
         np.cumsum(np.bincount(buckets, sizes, self._n_buckets).astype(np.int64), out=bounds[1:])
+        return order, bounds
+
+    def write_packed(self, items: Records, bounds: Offsets) -> None:
+        """Add rows that are packed as `arrange` said."""
+        self._spill.write(0, items, bounds)
+
+    def read_packed(self) -> Iterator[Packed]:
+        """All rows, a bucket at a time."""
+        for bucket in range(self._n_buckets):
+            first = bucket * self._rows_a_bucket
+            items = self._spill.read(bucket)
+            starts = np.empty(min(self._rows_a_bucket, self.n_rows - first), np.int64)
+            _locate(items, items.view(np.int32), first, starts)
+            yield Packed(first, starts, items)
+
+
+class RowShuffle(Buckets):
+    """Sparse rows of one split.  ``entries`` (n_columns,) counts the entries of each column.
+
+    Memory: one bucket of about ``bucket_bytes``, twice, while reading.
+    """
+
+    def __init__(
+        self, folder: Path, n_rows: int, n_columns: int, *, expected_bytes: int, bucket_bytes: int
+    ) -> None:
+        super().__init__(folder, n_rows, expected_bytes=expected_bytes, bucket_bytes=bucket_bytes)
+        self.entries = np.zeros(n_columns, np.int64)
+        self._lock = threading.Lock()
+
+    def write(self, destinations: Offsets, rows: LabelledRows, chosen: Offsets) -> None:
+        """Add the rows at the positions ``chosen``, each with its destination in the split."""
+        order, bounds = self.arrange(destinations, np.diff(rows.offsets)[chosen])
         packed = np.empty(bounds[-1], np.uint64)
         entries = np.zeros_like(self.entries)
         _pack(
@@ -81,22 +119,18 @@ class RowShuffle:
         )  # fmt: skip
         with self._lock:
             self.entries += entries
-        self._spill.write(0, packed, bounds)
+        self.write_packed(packed, bounds)
 
     def read(self, column_of: Ints) -> Iterator[LabelledRows]:
         """All rows in order, a bucket at a time, columns ascending within each row.
 
         Entry columns are mapped by ``column_of``; those that it maps to -1 are left out.
         """
-        for bucket in range(self._n_buckets):
-            first = bucket * self._rows_a_bucket
-            n_rows = min(self._rows_a_bucket, self.n_rows - first)
-            packed = self._spill.read(bucket)
+        for _, starts, packed in self.read_packed():
+            n_rows = len(starts)
             labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
             halves, floats = packed.view(np.int32), packed.view(np.float32)
-            starts = np.empty(n_rows, np.int64)
-            _locate(packed, halves, first, starts)
-            columns = np.empty(len(packed) - _HEADER_ITEMS * n_rows, np.int32)
+            columns = np.empty(len(packed) - HEADER_ITEMS * n_rows, np.int32)
             values = np.empty(len(columns), np.float32)
             n = _unpack(starts, halves, floats, column_of, labels, offsets, columns, values)
             yield LabelledRows(labels, offsets, columns[:n], values[:n])
@@ -121,7 +155,7 @@ def _pack(
         packed[end] = np.uint64(destinations[i])
         halves[2 * end + 2] = labels[row]
         halves[2 * end + 3] = offsets[row + 1] - offsets[row]
-        end += _HEADER_ITEMS
+        end += HEADER_ITEMS
         for k in range(offsets[row], offsets[row + 1]):
             halves[2 * end], floats[2 * end + 1] = columns[k], values[k]
             entries[columns[k]] += 1
@@ -133,7 +167,7 @@ def _locate(packed: Records, halves: Ints, first: int, starts: Offsets) -> None:
     i = 0
     while i < len(packed):
         starts[np.int64(packed[i]) - first] = i
-        i += _HEADER_ITEMS + halves[2 * i + 3]
+        i += HEADER_ITEMS + halves[2 * i + 3]
 
 
 @kernel
@@ -153,7 +187,7 @@ def _unpack(
         labels[row] = halves[2 * i + 2]
         n_entries = halves[2 * i + 3]
         begin = n
-        for k in range(i + _HEADER_ITEMS, i + _HEADER_ITEMS + n_entries):
+        for k in range(i + HEADER_ITEMS, i + HEADER_ITEMS + n_entries):
             column = column_of[halves[2 * k]]
             if column >= 0:
                 columns[n], values[n] = column, floats[2 * k + 1]

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
-from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns
+from ooc_train.conversion.cleaning import CLEANINGS
+from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns, Reject, Rows, read_rows
+from ooc_train.conversion.folders import find_folder
 from ooc_train.errors import InputError, OptionError
 
 Piece = TypeVar("Piece")
@@ -28,11 +30,17 @@ _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentime
 
 @dataclass(frozen=True)
 class LayoutOptions:
-    """How the user says that rows are laid out: columns by name, or by number from 1."""
+    """How rows are laid out: columns by name, or by number from 1; or the classes' folders.
+
+    ``cleaning`` names what is done to the texts, see ``CLEANINGS``; ``folders``, where the source
+    is a folder, those of its subfolders that are classes, all if there are none.
+    """
 
     text: tuple[str, ...] = ()
     label: str | None = None
     header: bool = False
+    cleaning: str | None = None
+    folders: tuple[str, ...] = ()
 
     @property
     def has_header(self) -> bool:
@@ -41,19 +49,90 @@ class LayoutOptions:
         return self.header or bool(named)
 
 
+class Source(Protocol):
+    """Some rows: a file of them, or a folder."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def n_bytes(self) -> int:
+        """Its size on the disk."""
+
+    @property
+    def text_bytes(self) -> int:
+        """Its size; if compressed, an estimate of what is in it."""
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """As the file's provenance has it, see ``prediction``."""
+
+    @property
+    def classes_path(self) -> Path | None:
+        """Where the classes' names are by the layout's custom, if anywhere."""
+
+    def place(self, line: int) -> tuple[Path, int]:
+        """The file and the line in it of the row that has ``line`` among ``Rows.lines``."""
+
+    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+        """Blocks of rows and rejects where they occur, each with the progress in bytes."""
+
+
 @dataclass(frozen=True)
-class Source:
-    """One file of rows."""
+class DelimitedFile:
+    """One file of rows, CSV or TSV, plain or compressed."""
 
     path: Path
     columns: Columns
     has_header: bool
+    cleaning: str | None = None
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self.path.stat().st_size
 
     @property
     def text_bytes(self) -> int:
         """The size of the file; of a compressed one an estimate of what is in it."""
-        size = self.path.stat().st_size
-        return size * _GZIP_RATIO if self.path.suffix == ".gz" else size
+        return self.n_bytes * _GZIP_RATIO if self.path.suffix == ".gz" else self.n_bytes
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """Columns by their numbers from 1."""
+        return {
+            "header": self.has_header,
+            "columns": self.columns.count,
+            "text": [column + 1 for column in self.columns.text],
+            "label": self.columns.label + 1,
+            **({"cleaning": self.cleaning} if self.cleaning else {}),
+        }
+
+    @property
+    def classes_path(self) -> Path | None:
+        """``classes.txt`` beside data in the Zhang layout."""
+        beside = self.path.parent / "classes.txt"
+        return beside if not self.has_header and beside.is_file() else None
+
+    def place(self, line: int) -> tuple[Path, int]:
+        """The one file, and the very line."""
+        return self.path, line
+
+    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+        """Blocks of rows, and rejects; see ``read_rows``."""
+        position = 0
+        with self.open() as (stream, file):
+            pieces = read_rows(
+                stream, self.columns, block_bytes=block_bytes, skip_header=self.has_header
+            )
+            for piece in readable(self.path, pieces):
+                progress = file.tell() - position
+                position += progress
+                if self.cleaning and isinstance(piece, Rows):
+                    yield CLEANINGS[self.cleaning](piece), progress
+                else:
+                    yield piece, progress
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
@@ -87,6 +166,18 @@ def readable(path: Path, pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True) -> Source:
+    """Look into a file or a folder and decide what is text and what is the label."""
+    if path.is_dir():
+        if options.text or options.label or options.header:
+            raise OptionError(
+                f"{path} is a folder of text files, which have no columns; leave out --text, "
+                f"--label and --header"
+            )
+        return find_folder(path, options.folders)
+    return find_file(path, options, needs_label=needs_label)
+
+
+def find_file(path: Path, options: LayoutOptions, *, needs_label: bool = True) -> DelimitedFile:
     """Look into a file and decide which of its columns are text and which is the label."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     delimiter = "\t" if _TAB_SUFFIXES & set(suffixes[-2:]) else ","
@@ -103,7 +194,7 @@ def find_source(path: Path, options: LayoutOptions, *, needs_label: bool = True)
         if label >= 0:
             _refuse_header(path, sample, label)
     columns = Columns(delimiter.encode(), len(first), text, label)
-    return Source(path, columns, options.has_header)
+    return DelimitedFile(path, columns, options.has_header, options.cleaning)
 
 
 def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
@@ -111,7 +202,7 @@ def _sample_rows(path: Path, delimiter: str) -> list[list[str]]:
     columns = Columns(delimiter.encode(), 1, (0,), -1)
     size = _SAMPLE_BYTES
     while True:
-        with Source(path, columns, has_header=False).open() as (stream, _):
+        with DelimitedFile(path, columns, has_header=False).open() as (stream, _):
             try:
                 sample = stream.read(size)
             except (EOFError, OSError) as error:  # gzip raises both for damaged and cut files

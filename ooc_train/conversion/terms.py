@@ -1,11 +1,5 @@
-"""The strings of selected terms, learned while the source is read a second time.
+"""Selected terms found in text by their hashes, their strings learned on the way (`strings`)."""
 
-The first occurrence of a hash gives its string; every later one must have the same.  Where it has
-not, two terms share a hash, and the fit is repeated with another seed: what is selected is thus
-exact for certain, not with high probability.
-"""
-
-import threading
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +8,7 @@ import numpy.typing as npt
 from ooc_train.conversion.folding import Folded, byte_tables
 from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, next_word, nonzero
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.strings import HashCollision, LearnedStrings, same_string
 from ooc_train.conversion.table import Table, find, index_table
 
 Bytes = npt.NDArray[np.uint8]
@@ -22,10 +17,6 @@ Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 
 _SPACE = 32
-
-
-class HashCollision(Exception):  # noqa: N818 - control flow, never seen by a user
-    """Two different terms have the same hash under this seed."""
 
 
 class Matches(NamedTuple):
@@ -37,14 +28,6 @@ class Matches(NamedTuple):
     terms: Ints
     counts: Ints
     offsets: Offsets
-
-
-class _Strings(NamedTuple):
-    """What is known so far; never changed, only replaced: readers need no lock."""
-
-    pool: Bytes
-    starts: Ints
-    lengths: Ints
 
 
 class TermMatcher:
@@ -59,12 +42,7 @@ class TermMatcher:
         self._seed = np.uint64(seed)
         self._table = index_table(hashes)
         self._filter = _hash_filter(hashes)
-        self._lock = threading.Lock()
-        self._known = _Strings(
-            np.empty(0, np.uint8),
-            np.zeros(self.n_terms, np.int32),
-            np.zeros(self.n_terms, np.int32),
-        )
+        self._learned = LearnedStrings(len(hashes))
 
     def match(self, folded: Folded) -> Matches:
         """The terms of each row.  Memory: 16 bytes for each match and the text again.
@@ -78,7 +56,7 @@ class TermMatcher:
         match_offsets = np.zeros(len(offsets), np.int64)
         words = np.empty(len(text) + len(offsets), np.uint8)
         new = np.empty((3, self.n_terms), np.int32)
-        known = self._known
+        known = self._learned.known
         n, n_new = _match(
             text, offsets, kinds, byte_tables(), *self._ngrams, self._seed, self._table,
             self._filter, known.pool, known.starts, known.lengths, words, terms, counts,
@@ -87,32 +65,12 @@ class TermMatcher:
         if n < 0:
             raise HashCollision
         if n_new:
-            with self._lock:
-                self._learn(words, new[:, :n_new])
+            self._learned.learn(words, new[:, :n_new])
         return Matches(terms[:n], counts[:n], match_offsets)
 
     def strings(self) -> list[bytes]:
         """The terms' strings as UTF-8; empty for terms that were not seen."""
-        pool, starts, lengths = self._known
-        blob = pool.tobytes()
-        return [blob[i : i + n] for i, n in zip(starts.tolist(), lengths.tolist(), strict=True)]
-
-    def _learn(self, words: Bytes, new: Ints) -> None:
-        """Add the strings that this block was the first to have, or compare with another's."""
-        pool, starts, lengths = self._known
-        starts, lengths = starts.copy(), lengths.copy()
-        pieces, end = [pool], len(pool)
-        for term, start, stop in new.T.tolist():
-            piece = words[start:stop]
-            if lengths[term] == 0:
-                starts[term], lengths[term] = end, len(piece)
-                pieces.append(piece.copy())
-                end += len(piece)
-            else:  # another block was faster
-                known = pool[starts[term] : starts[term] + lengths[term]]
-                if not np.array_equal(known, piece):
-                    raise HashCollision
-        self._known = _Strings(np.concatenate(pieces), starts, lengths)
+        return self._learned.strings()
 
 
 def _hash_filter(hashes: Hashes) -> npt.NDArray[np.uint64]:
@@ -187,7 +145,7 @@ def _match(
                 term = np.int64(index[2 * entry + 1])
                 length = end - 1 - begin[k]
                 if known_lengths[term] > 0:
-                    same = length == known_lengths[term] and _equal(
+                    same = length == known_lengths[term] and same_string(
                         words, begin[k], pool, known_starts[term], length
                     )
                 elif new_at[term] < 0:
@@ -197,7 +155,7 @@ def _match(
                     same = True
                 else:
                     first = new_at[term]
-                    same = length == new[2, first] - new[1, first] and _equal(
+                    same = length == new[2, first] - new[1, first] and same_string(
                         words, begin[k], words, new[1, first], length
                     )
                 if not same:
@@ -210,11 +168,3 @@ def _match(
             start, i, word = next_word(text, i, stop, table, seed)
         match_offsets[row + 1] = n
     return n, n_new
-
-
-@kernel
-def _equal(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
-    k = 0
-    while k < length and one[start + k] == other[other_start + k]:
-        k += 1
-    return k == length

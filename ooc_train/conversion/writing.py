@@ -1,6 +1,6 @@
-"""The rows of all splits, shuffled on their way into the file."""
+"""The sparse rows of all splits, shuffled on their way into the file."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
 import h5py
@@ -10,9 +10,31 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.shuffle import LabelledRows, RowShuffle
+from ooc_train.conversion.shuffle import AnyBuckets, LabelledRows, RowShuffle
 
 _ENTRY_BYTES, _HEADER_BYTES = 8, 16
+
+
+def split_buckets(
+    make: Callable[[int, int], AnyBuckets],
+    placement: Placement,
+    entry_bytes: int,
+    most_entries: int,
+    stack: ExitStack,
+) -> dict[str, AnyBuckets]:
+    """Buckets for each split, made by ``make`` from a number of rows and the bytes to expect.
+
+    ``most_entries`` is how many entries all rows have together at most, of ``entry_bytes`` each.
+    """
+    total = sum(placement.n_rows.values())
+    expected_bytes = entry_bytes * most_entries + _HEADER_BYTES * total
+    buckets = {
+        split: make(n_rows, expected_bytes * n_rows // total)
+        for split, n_rows in placement.n_rows.items()
+    }
+    for one in buckets.values():
+        stack.enter_context(one)
+    return buckets
 
 
 class SplitWriter:
@@ -32,20 +54,17 @@ class SplitWriter:
         stack: ExitStack,
     ) -> None:
         self._resources = resources
-        total = sum(placement.n_rows.values())
-        expected_bytes = _ENTRY_BYTES * most_entries + _HEADER_BYTES * total
-        self._shuffles = {
-            split: stack.enter_context(
-                RowShuffle(
-                    resources.temp_dir,
-                    n_rows,
-                    n_columns,
-                    expected_bytes=expected_bytes * n_rows // total,
-                    bucket_bytes=resources.plan.bucket_bytes,
-                )
+
+        def make(n_rows: int, expected_bytes: int) -> RowShuffle:
+            return RowShuffle(
+                resources.temp_dir,
+                n_rows,
+                n_columns,
+                expected_bytes=expected_bytes,
+                bucket_bytes=resources.plan.bucket_bytes,
             )
-            for split, n_rows in placement.n_rows.items()
-        }
+
+        self._shuffles = split_buckets(make, placement, _ENTRY_BYTES, most_entries, stack)
 
     @property
     def n_bytes(self) -> int:

@@ -1,0 +1,40 @@
+"""The classes' names for people: line k names class k of the Zhang layout."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ooc_train.errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """Names of classes, and how an error names the place that they come from."""
+
+    where: str
+    names: Sequence[str]
+
+    def of(self, labels: list[str]) -> list[str]:
+        """The name of each label; the labels themselves where these are the names.
+
+        Raises ``InputError`` for a label that no line names.
+        """
+        if set(labels) <= set(self.names):
+            return labels
+        numbers = [int(label) if label.isdecimal() else 0 for label in labels]
+        for label, number in zip(labels, numbers, strict=True):
+            if not 1 <= number <= len(self.names):
+                raise InputError(
+                    f"{self.where} names {len(self.names)} classes, one a line, but there is no "
+                    f"line for label {label!r}; add it, or name another file with --classes"
+                )
+        return [self.names[number - 1] for number in numbers]
+
+
+def read_class_names(path: Path) -> ClassNames:
+    """The names in a file, one a line.  Raises ``InputError`` if it cannot be read."""
+    try:
+        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}, the classes' names, cannot be read: {error}") from error
+    return ClassNames(str(path), names)

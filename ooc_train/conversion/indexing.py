@@ -1,0 +1,124 @@
+"""The first reading of a fit: hashes of all rows' terms by partition, and each row's class."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.corpus import Block, Corpus
+from ooc_train.conversion.grams import Grams, partition_records
+from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.placement import Placement
+from ooc_train.conversion.report import ConversionReport
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.spill import Column, Spill, row_array
+from ooc_train.errors import InputError
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Classes = npt.NDArray[np.int32]
+Counts = npt.NDArray[np.int64]
+
+Extract = Callable[[Bytes, Offsets], tuple[Grams, int]]
+"""Texts to their terms' hashes, and the number of texts with broken UTF-8."""
+
+
+class IndexedRows(NamedTuple):
+    """Term records by partition, each row's class (mapped from a file), and the classes in order.
+
+    ``n_terms`` counts the terms of all rows with their repetitions, ``n_train`` the train rows,
+    those drawn for validation included.
+    """
+
+    spill: Spill
+    row_classes: Classes
+    classes: list[str]
+    n_terms: int
+    n_train: int
+
+    def train_classes(self, placement: Placement, temp_dir: Path) -> tuple[Classes, Counts]:
+        """Each row's class where the row belongs to the train split, else -1; rows by class.
+
+        Raises ``InputError`` if validation took every row of a class.
+        """
+        fit_classes = row_array(temp_dir, len(self.row_classes), np.int32)
+        fit_classes[:] = -1
+        for start in range(0, self.n_train, 2**16):
+            stop = min(start + 2**16, self.n_train)
+            drawn = placement.drawn(start, stop - start)
+            fit_classes[start:stop] = np.where(drawn, -1, self.row_classes[start:stop])
+        counts = np.zeros(len(self.classes), np.int64)
+        _count_classes(fit_classes, counts)
+        if not counts.all():
+            lost = [self.classes[i] for i in np.flatnonzero(counts == 0)]
+            raise InputError(
+                f"the validation split took every row of {', '.join(map(repr, lost[:5]))}; use "
+                f"--validation-fraction 0, another --seed, or more rows of it"
+            )
+        return fit_classes, counts
+
+
+def index_rows(
+    corpus: Corpus,
+    extract: Extract,
+    resources: Resources,
+    stack: ExitStack,
+    report: ConversionReport,
+) -> IndexedRows:
+    """Read all rows: their terms into a spill, their classes into a column, both of ``stack``.
+
+    Raises ``InputError`` for fewer than two classes.
+    """
+    spill = stack.enter_context(Spill(resources.temp_dir))
+    labels = stack.enter_context(Column(resources.temp_dir, np.int32))
+    resources.progress.start("reading", corpus.n_bytes, "B")
+
+    def index(block: Block) -> tuple[Block, int, int, int]:
+        grams, n_replaced = extract(block.rows.text, block.rows.text_offsets)
+        spill.write(block.first_row, *partition_records(*grams))
+        n_empty = int((np.diff(grams.offsets) == 0).sum())
+        return block, n_replaced, n_empty, len(grams.hashes)
+
+    n_terms = 0
+    for block, n_replaced, n_empty, n_new in resources.in_order(index, corpus.blocks()):
+        labels.append(block.labels)
+        report.replaced_rows += n_replaced
+        report.empty_rows += n_empty
+        n_terms += n_new
+        resources.progress.advance(block.n_bytes)
+    report.spill_bytes = spill.n_bytes
+    order, report.classes = _sorted_classes(corpus.met_classes())
+    row_classes = labels.mapped()
+    _renumber(row_classes, order)
+    if len(report.classes) < 2:
+        raise InputError(
+            f"all rows have the label {report.classes[0]!r}; training takes at least two classes "
+            f"(does --label name the right column?)"
+        )
+    return IndexedRows(spill, row_classes, report.classes, n_terms, corpus.n_rows["train"])
+
+
+def _sorted_classes(met: list[str]) -> tuple[Classes, list[str]]:
+    """The rank of each class, and the classes by rank: as numbers if all are, else as strings."""
+    all_integers = all(label.removeprefix("-").isdecimal() for label in met)
+    keys = [(int(label) if all_integers else 0, label) for label in met]
+    order = sorted(range(len(met)), key=keys.__getitem__)
+    ranks = np.empty(len(met), np.int32)
+    ranks[order] = np.arange(len(met))
+    return ranks, [met[i] for i in order]
+
+
+@kernel
+def _renumber(classes: Classes, ranks: Classes) -> None:
+    for i in range(len(classes)):
+        classes[i] = ranks[classes[i]]
+
+
+@kernel
+def _count_classes(fit_classes: Classes, counts: Counts) -> None:
+    for number in fit_classes:
+        if number >= 0:
+            counts[number] += 1

@@ -1,0 +1,127 @@
+"""Everything that a conversion can be told, checked before anything is read."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.presets import PRESETS
+from ooc_train.errors import OptionError
+
+AUTO = "auto"
+DEFAULT_VALIDATION_FRACTION = 0.1
+DEFAULT_MAX_REJECTS = 100
+
+Paths = Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """The defaults are the command's.
+
+    Parameters of the features are ``None`` where nothing is said: see ``NgramParameters`` and
+    ``SequenceParameters`` for what they are then.
+    """
+
+    test: Paths = ()
+    validation: Paths = ()
+    validation_fraction: float | None = None
+    features: str = AUTO
+    preset: str | None = None
+    text: Sequence[str] = ()
+    label: str | None = None
+    header: bool = False
+    classes: str | os.PathLike[str] | None = None
+    seed: int = 0
+    ngrams: tuple[int, int] | None = None
+    min_df: int | float | None = None
+    max_df: int | float | None = None
+    top_k: int | None = None
+    score: str | None = None
+    max_length: int | None = None
+    vectorizer: str | os.PathLike[str] | None = None
+    memory_bytes: int | None = None
+    workers: int | None = None
+    temp_dir: str | os.PathLike[str] | None = None
+    rejects: str | os.PathLike[str] | None = None
+    max_rejects: int = DEFAULT_MAX_REJECTS
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, before anything is read."""
+        fraction = self.validation_fraction
+        if fraction is not None and not 0 <= fraction < 1:
+            raise OptionError(f"--validation-fraction {fraction} is not in [0, 1)")
+        if fraction and self.validation:
+            raise OptionError("--validation and --validation-fraction exclude each other")
+        if self.features not in (AUTO, *KINDS):
+            known = ", ".join((AUTO, *KINDS))
+            raise OptionError(f"--features {self.features} is not known; {known} are")
+        self._check_preset()
+        if self.seed < 0:
+            raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
+        if self.workers is not None and self.workers < 1:
+            raise OptionError(f"--workers {self.workers} is not 1 or more")
+        if self._given and self.vectorizer:
+            raise OptionError(f"--vectorizer brings its own terms; leave out {_flags(self._given)}")
+        if self.features != AUTO:
+            self._check_parameters()
+        if self.max_rejects < 0:
+            raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
+
+    def _check_preset(self) -> None:
+        if self.preset is None:
+            return
+        if self.preset not in PRESETS:
+            raise OptionError(f"--preset {self.preset} is not one of {', '.join(PRESETS)}")
+        said = [name for name in ("test", "text", "label", "header") if getattr(self, name)]
+        if said:
+            raise OptionError(f"--preset {self.preset} knows its layout; leave out {_flags(said)}")
+
+    def _check_parameters(self) -> None:
+        unfit = set(self._given) - KINDS[self.features].options
+        if unfit:
+            raise OptionError(
+                f"{_flags(unfit)} cannot be used with --features {self.features}; leave it out, or "
+                f"choose other features"
+            )
+        _ = self.parameters
+
+    @property
+    def _given(self) -> dict[str, Any]:
+        """The features' parameters that something is said about."""
+        names = sorted(set().union(*(kind.options for kind in KINDS.values())))
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    @property
+    def parameters(self) -> Any:
+        """How text becomes features: the dataclass of their kind."""
+        return KINDS[self.features].parameters(**self._given)
+
+    def settled(self, features: str) -> "ConvertOptions":
+        """These options with the kind of features that ``auto`` chose.
+
+        Raises ``OptionError`` if options are given that it does not have.
+        """
+        unfit = set(self._given) - KINDS[features].options
+        if unfit:
+            raise OptionError(
+                f"these rows call for {features} features, which have no {_flags(unfit)}; leave it "
+                f"out, or give --features explicitly"
+            )
+        return replace(self, features=features)
+
+    @property
+    def drawn_fraction(self) -> float:
+        """The share of train rows to draw for validation."""
+        if self.validation:
+            return 0.0
+        if self.validation_fraction is None:
+            return DEFAULT_VALIDATION_FRACTION
+        return self.validation_fraction
+
+
+def _flags(names: Iterable[str]) -> str:
+    """Options as they are spelled on the command line."""
+    return ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))

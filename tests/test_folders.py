@@ -1,0 +1,144 @@
+"""Folders of text files by class: the rows of a CSV with the same texts, and what is refused."""
+
+import csv
+import io
+import os
+
+import pytest
+
+import ooc_train
+from ooc_train.conversion.folders import find_folder
+from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.errors import InputError, OptionError
+from tests.corpora import random_rows, read_terms, write_rows
+from tests.sequences import read_sequences
+from tests.test_ngram import PLANS, text_of
+
+
+def write_folder(folder, rows):
+    """A file for each row, numbered; returns the rows in the order in which they are read."""
+    placed = {}
+    for i, row in enumerate(rows):
+        path = folder / row[0] / f"{i}_{i % 10}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of(row), "utf-8")
+        placed[os.fsencode(row[0]), os.fsencode(path.name)] = row
+    return [placed[key] for key in sorted(placed)]
+
+
+def convert(source, output, **options):
+    options = {"features": "sequence", "force": True, **options}
+    return ooc_train.convert(source, output, **options)
+
+
+def test_a_folder_gives_the_rows_of_a_csv_in_its_order(tmp_path, monkeypatch):
+    rows = write_folder(tmp_path / "train", random_rows(150))
+    test_rows = write_folder(tmp_path / "test", random_rows(60, seed=1))
+    (tmp_path / "train" / "urls_pos.txt").write_text("beside the classes")
+    (tmp_path / "train" / "1" / "notes.md").write_text("not a text")
+    (tmp_path / "train" / ".cache").mkdir()
+    convert(
+        write_rows(tmp_path / "train.csv", rows),
+        tmp_path / "csv.h5",
+        test=[write_rows(tmp_path / "test.csv", test_rows)],
+    )
+    expected = [read_sequences(tmp_path / "csv.h5", s) for s in ("train", "validation", "test")]
+    contents = set()
+    for plan in PLANS:
+        monkeypatch.setattr(MemoryPlan, "divide", lambda *_, plan=plan, **__: plan)
+        report = convert(tmp_path / "train", tmp_path / "o.h5", test=[tmp_path / "test"])
+        splits = ("train", "validation", "test")
+        assert [read_sequences(tmp_path / "o.h5", split) for split in splits] == expected
+        contents.add((tmp_path / "o.h5").read_bytes())
+    assert len(contents) == 1
+    assert read_terms(tmp_path / "o.h5") == read_terms(tmp_path / "csv.h5")
+    assert report["classes"] == ["1", "2", "3"]
+    assert report["rejected_rows"] == 0
+
+
+def test_files_that_are_no_rows_are_rejected_by_name(tmp_path):
+    write_folder(tmp_path / "train", [*random_rows(30), ("a class", "of", "its own")])
+    folder = tmp_path / "train" / "a class"
+    (folder / "nul.txt").write_bytes(b"one\0two")
+    (folder / "gone.txt").symlink_to("nowhere")
+    (folder / "pipe.txt").mkdir()
+    with (folder / "large.txt").open("wb") as file:
+        file.truncate(9 * 2**20)
+    (folder / "mark.txt").write_bytes(b"\xef\xbb\xbfmarked caf\xe9")
+    (folder / "empty.txt").touch()
+    report = convert(tmp_path / "train", tmp_path / "o.h5", validation_fraction=0)
+    assert (report["rows"], report["rejected_rows"]) == (33, 4)
+    assert report["replaced_rows"] == 1
+    assert "marked" in read_terms(tmp_path / "o.h5")
+    with (tmp_path / "o.h5.rejected.csv").open(newline="") as file:
+        rejected = list(csv.DictReader(file))
+    assert [(row["file"], row["line"], row["reason"]) for row in rejected] == [
+        (str(folder / "gone.txt"), "1", "the file cannot be read: No such file or directory"),
+        (str(folder / "large.txt"), "1", "the file is longer than 8,388,608 bytes"),
+        (str(folder / "nul.txt"), "1", "the file contains a NUL byte"),
+        (str(folder / "pipe.txt"), "1", "not a file"),
+    ]
+
+
+def test_a_class_without_training_rows_is_rejected_by_file(tmp_path):
+    write_folder(tmp_path / "train", random_rows(30))
+    write_folder(tmp_path / "test", [("1", "a", "row"), ("9", "no", "class")])
+    report = convert(tmp_path / "train", tmp_path / "o.h5", test=[tmp_path / "test"])
+    assert (report["test_rows"], report["rejected_rows"]) == (1, 1)
+    text = (tmp_path / "o.h5.rejected.csv").read_text()
+    assert f"{tmp_path / 'test' / '9' / '1_1.txt'},1,label '9' does not occur" in text
+
+
+def test_folders_that_cannot_be_used(tmp_path):
+    write_folder(tmp_path / "train", random_rows(30))
+    with pytest.raises(OptionError, match="folder of text files, which have no columns; leave out"):
+        convert(tmp_path / "train", tmp_path / "o.h5", text=["2"])
+    (tmp_path / "train" / "zero").mkdir()
+    with pytest.raises(InputError, match="zero has no .txt file; put the rows of the class 'zero'"):
+        convert(tmp_path / "train", tmp_path / "o.h5")
+    with pytest.raises(InputError, match="zero has no subfolders; each is to hold the .txt files"):
+        convert(tmp_path / "train" / "zero", tmp_path / "o.h5")
+    write_folder(tmp_path / "one", [("1", "a", "b")] * 3)
+    with pytest.raises(InputError, match="all rows have the label '1'"):
+        convert(tmp_path / "one", tmp_path / "o.h5")
+
+
+def test_every_number_finds_its_file_again(tmp_path):
+    rows = write_folder(tmp_path, random_rows(40))
+    folder = find_folder(tmp_path)
+    for number, row in enumerate(rows, 1):
+        path, line = folder.place(number)
+        assert (path.parent.name, path.read_text("utf-8"), line) == (row[0], text_of(row), 1)
+    assert folder.n_bytes == sum(len(text_of(row).encode()) for row in rows)
+
+
+def test_a_folder_that_changes_between_the_two_readings(tmp_path):
+    write_folder(tmp_path / "train", random_rows(30))
+
+    class Remover:
+        def start(self, phase, total, unit):
+            if phase == "transforming":
+                next((tmp_path / "train" / "1").iterdir()).unlink()
+
+        def advance(self, amount):
+            pass
+
+    with pytest.raises(InputError, match="the input changed while it was being read"):
+        convert(tmp_path / "train", tmp_path / "o.h5", progress=Remover())
+
+
+def test_predictions_for_a_folder_are_those_of_its_texts(tmp_path):
+    write_folder(tmp_path / "train", random_rows(200))
+    rows = write_folder(tmp_path / "new", random_rows(20, seed=1))
+    convert(tmp_path / "train", tmp_path / "o.h5", features="ngram")
+    ooc_train.train(tmp_path / "o.h5", tmp_path / "run", epochs=1)
+    outputs = []
+    lines = "".join(text_of(row) + "\n" for row in rows).encode()
+    for source in (tmp_path / "new", io.BufferedReader(io.BytesIO(lines))):
+        output = io.StringIO()
+        assert ooc_train.predict(tmp_path / "run", source, output)["rows"] == len(rows)
+        outputs.append(output.getvalue())
+    assert outputs[0] == outputs[1]
+    (tmp_path / "new" / "1" / "nul.txt").write_bytes(b"\0")
+    with pytest.raises(InputError, match=r"1.nul.txt, line 1: the file contains a NUL byte; mend"):
+        ooc_train.predict(tmp_path / "run", tmp_path / "new", io.StringIO())
