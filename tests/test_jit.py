@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 import ooc_train
-from ooc_train.conversion.jit import eight_bytes, kernel, trailing_zeros
+from ooc_train.conversion.intrinsics import load_word, trailing_zeros
+from ooc_train.conversion.jit import kernel
 
 CONVERSION = Path(ooc_train.__file__).parent / "conversion"
 SHOW = "from ooc_train.conversion import numbers_; print(numbers_.doubled(21))"
@@ -45,10 +46,10 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
 
 @kernel
 def words_at(data, index):
-    return eight_bytes(data, index), trailing_zeros(eight_bytes(data, index))
+    return load_word(data, index), trailing_zeros(load_word(data, index))
 
 
-def test_eight_bytes_at_any_place_and_the_zeros_below_the_lowest_one():
+def test_load_word_at_any_place_and_the_zeros_below_the_lowest_one():
     data = np.array([0, 0, 3, 0, 128, 7, 0, 255, 0, 16], np.uint8)
     for index in (0, 1, 2):
         word = int.from_bytes(data[index : index + 8].tobytes(), "little")

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.folding import Folded, byte_tables
-from ooc_train.conversion.jit import folded_product, kernel
+from ooc_train.conversion.intrinsics import folded_product
+from ooc_train.conversion.jit import kernel
 
 N_PARTITIONS = 256
 ROW_MARK = 255

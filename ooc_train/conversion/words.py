@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.grams import nonzero
-from ooc_train.conversion.jit import eight_bytes, folded_product, kernel, trailing_zeros
+from ooc_train.conversion.intrinsics import folded_product, load_word, trailing_zeros
+from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered
 
 _SPACE = 32
@@ -66,7 +67,7 @@ def _find(
             mixed = seed ^ np.uint64(_SECRET_1)
             chunk = np.uint64(0)
             while i < row_stop:
-                chunk = eight_bytes(text, i)
+                chunk = load_word(text, i)
                 # The first byte that is a space becomes the lowest high bit (Mycroft's test).
                 others = chunk ^ np.uint64(_SPACES)
                 spaces = (others - np.uint64(_ONES)) & ~others & np.uint64(_HIGH_BITS)

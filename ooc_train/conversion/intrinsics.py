@@ -1,0 +1,138 @@
+"""Machine instructions that neither NumPy nor Numba offers, for the kernels that touch every byte.
+
+Bytes are taken eight or 64 at a time; LLVM turns that into whatever the processor has.  Callers
+see to it that what is read or written lies inside the array: a padding of ``PADDING`` bytes behind
+the last that counts is enough.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+PADDING = 64
+_WORD, _WIDE = ir.IntType(64), ir.IntType(128)
+_LANES = ir.VectorType(ir.IntType(8), PADDING)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def folded_product(typing_context: Any, left: Any, right: Any) -> Any:  # noqa: ARG001
+    """The 128-bit product of two uint64, its halves folded together by exclusive or.
+
+    The mixing step of wyhash (Wang Yi, public domain): one multiplication spreads every input
+    bit over the whole word.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        product = builder.mul(builder.zext(args[0], _WIDE), builder.zext(args[1], _WIDE))
+        high = builder.trunc(builder.lshr(product, ir.Constant(_WIDE, 64)), _WORD)
+        return builder.xor(builder.trunc(product, _WORD), high)
+
+    return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many of the lowest bits of a uint64 are 0, as int64; 64 for 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load_word(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """The eight bytes of a uint8 array from ``index`` on as a little-endian uint64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(_pointer(_WORD, context, builder, signature, args), align=1)
+
+    return types.uint64(array, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_word(typing_context: Any, array: Any, index: Any, word: Any) -> Any:  # noqa: ARG001
+    """Put a uint64 into a uint8 array as eight little-endian bytes from ``index`` on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = _pointer(_WORD, context, builder, signature, args)
+        builder.store(args[2], pointer, align=1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_equal(typing_context: Any, array: Any, index: Any, byte: Any) -> Any:  # noqa: ARG001
+    """Which of 64 bytes of a uint8 array from ``index`` on equal ``byte``: a bit for each."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = builder.load(_pointer(_LANES, context, builder, signature, args), align=1)
+        return builder.bitcast(builder.icmp_unsigned("==", found, _splat(builder, args[2])), _WORD)
+
+    return types.uint64(array, types.intp, types.uint8), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def bytes_above(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
+    """Which of 64 bytes of a uint8 array from ``index`` on are 128 or more: a bit for each."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = builder.load(_pointer(_LANES, context, builder, signature, args), align=1)
+        return builder.bitcast(builder.icmp_signed("<", found, _constant(0)), _WORD)
+
+    return types.uint64(array, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def fold_ascii(
+    typing_context: Any,  # noqa: ARG001
+    text: Any,
+    index: Any,  # noqa: ARG001
+    out: Any,
+    end: Any,  # noqa: ARG001
+    words: Any,  # noqa: ARG001
+) -> Any:
+    """Copy 64 bytes of ASCII with small letters; with ``words``, what is in no word a space."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = _pointer(_LANES, context, builder, signature, args)
+        target = _pointer(_LANES, context, builder, signature, args, 2)
+        found = builder.load(source, align=1)
+        small = builder.or_(found, _constant(32))
+        is_capital = _between(builder, found, b"A", b"Z")
+        kept = builder.or_(
+            _between(builder, small, b"a", b"z"), _between(builder, found, b"0", b"9")
+        )
+        kept = builder.or_(kept, builder.icmp_unsigned("==", found, _constant(ord("_"))))
+        folded = builder.select(is_capital, small, found)
+        marked = builder.select(kept, folded, _constant(32))
+        builder.store(builder.select(args[4], marked, folded), target, align=1)
+        return context.get_dummy_value()
+
+    return types.void(text, types.intp, out, types.intp, types.boolean), generate
+
+
+def _pointer(
+    kind: Any, context: Any, builder: Any, signature: Any, args: Any, first: int = 0
+) -> Any:
+    """The address of the byte of array ``args[first]`` that ``args[first + 1]`` numbers."""
+    array = context.make_array(signature.args[first])(context, builder, args[first])
+    return builder.bitcast(builder.gep(array.data, [args[first + 1]]), kind.as_pointer())
+
+
+def _constant(byte: int) -> Any:
+    return ir.Constant(_LANES, [byte] * PADDING)
+
+
+def _splat(builder: Any, byte: Any) -> Any:
+    one = builder.insert_element(ir.Constant(_LANES, ir.Undefined), byte, ir.Constant(_WORD, 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), PADDING), [0] * PADDING)
+    return builder.shuffle_vector(one, ir.Constant(_LANES, ir.Undefined), zeros)
+
+
+def _between(builder: Any, found: Any, least: bytes, most: bytes) -> Any:
+    shifted = builder.sub(found, _constant(least[0]))
+    return builder.icmp_unsigned("<=", shifted, _constant(most[0] - least[0]))
