@@ -5,16 +5,20 @@ import re
 import unicodedata
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from sklearn.feature_extraction.text import strip_accents_unicode
+from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
-from ooc_train.conversion.folding import N_CODE_POINTS, byte_tables, fold, folding_table
-from ooc_train.conversion.grams import extract_grams, hash_terms
+from ooc_train.conversion.folding import _LENGTH_BITS, N_CODE_POINTS, folding_table
+from ooc_train.conversion.grams import extract_grams
+from ooc_train.conversion.strings import HashCollision
 from ooc_train.conversion.terms import TermMatcher
+from ooc_train.conversion.tokens import JOINTS, tokenize
 
 INTERESTING = st.sampled_from(
-    "aAzZ09_ .,'\n\t\u00a0äÖßéñÅİıſǅΣσςΑΩﬁﬃ™½²①Ⅷ٣५한글日本語ㄱ\u0301\u0307\u200d\u0345\u1e9e🙂𝔘𐐀"
+    "aAzZ09_ .,'\n\t\x0b\x1c\x1f\x85\u1680\u2028\u3000"
+    "\u00a0äÖßéñÅİıſǅΣσςΑΩﬁﬃ™½²①Ⅷ٣५한글日本語ㄱ\u0301\u0307\u200d\u0345\u1e9e🙂𝔘𐐀"
 )
 TEXTS = st.text(st.one_of(INTERESTING, st.characters(exclude_categories=("Cs",))), max_size=40)
 BYTES = st.one_of(TEXTS.map(str.encode), st.binary(max_size=30), st.builds(
@@ -27,24 +31,37 @@ def as_arrays(rows):
     return np.frombuffer(bytearray(b"".join(rows)), np.uint8), offsets
 
 
-def oracle_tokens(row):
-    text = strip_accents_unicode(row.decode("utf-8", "replace").lower())
-    return re.findall(r"(?u)\b\w\w+\b", text)
+def oracle_grams(row, analyzer, ngrams):
+    """scikit-learn's own analyzer, on the bytes."""
+    return TfidfVectorizer(
+        analyzer=analyzer, ngram_range=ngrams, strip_accents="unicode", decode_error="replace"
+    ).build_analyzer()(row)
 
 
-@given(st.lists(BYTES, min_size=1, max_size=6))
-@example(["ΟΔΥΣΣΕΥΣ. ΣΑΣ Σ".encode(), b"plain"])
-@example(["№ 145 ™ x™ Ｎo No.".encode(), b"NO tm"])
-@example([b"caf\xc3", b"\xe2\x82abc", b"\xed\xa0\x80xy", b"\xf4\x90\x80\x80zz", b"\xc0\xafqq"])
-def test_tokens_equal_scikit_learn(rows):
+def tokens_of(tokens, row):
+    """The tokens of a row as strings."""
+    part = slice(tokens.offsets[row], tokens.offsets[row + 1])
+    bounds = zip(tokens.starts[part].tolist(), tokens.stops[part].tolist(), strict=True)
+    return [tokens.text[start:stop].tobytes().decode() for start, stop in bounds]
+
+
+LONG = b"A plain row of ASCII that is longer than what is folded at once, \t\n  with 1 and 22"
+
+
+@pytest.mark.parametrize("analyzer", ["word", "char"])
+@given(rows=st.lists(BYTES, min_size=1, max_size=6))
+@example(rows=["ΟΔΥΣΣΕΥΣ. ΣΑΣ Σ".encode(), b"plain"])
+@example(rows=["№ 145 ™ x™ Ｎo No.".encode(), b"NO tm"])
+@example(rows=[b"caf\xc3", b"\xe2\x82abc", b"\xed\xa0\x80xy", b"\xf4\x90\x80\x80zz", b"\xc0\xafqq"])
+@example(rows=[b"a \x85b", "a \u2028 \u1680\u2029\u0085  b".encode(), b" \t\n", b""])
+@example(rows=[LONG, LONG[:64], LONG[:63], LONG[:65], LONG[1:] + "é".encode(), LONG * 3])
+@example(rows=[b"ab", b"cd" * 31, b"ef", b"g" * 130, b"x", b"y"])
+def test_tokens_equal_scikit_learn(analyzer, rows):
     # A NUL never gets here: the parser rejects the row.
     rows = [row.replace(b"\0", b" ") for row in rows]
-    folded = fold(*as_arrays(rows))
+    tokens = tokenize(*as_arrays(rows), analyzer, 0)
     for i, row in enumerate(rows):
-        words = folded.text[folded.offsets[i] : folded.offsets[i + 1]]
-        words = byte_tables()[folded.kinds[i]][words]
-        words = words.tobytes().decode().split(" ")
-        assert [word for word in words if len(word) > 1] == oracle_tokens(row)
+        assert tokens_of(tokens, i) == oracle_grams(row, analyzer, (1, 1))
 
 
 @given(st.lists(BYTES, min_size=1, max_size=6))
@@ -56,17 +73,27 @@ def test_rows_with_broken_utf8_are_counted(rows):
             return True
         return False
 
-    assert fold(*as_arrays(rows)).n_replaced == sum(map(is_broken, rows))
+    assert tokenize(*as_arrays(rows), "word", 0).n_replaced == sum(map(is_broken, rows))
 
 
-def test_every_code_point_folds_as_python_folds_it():
+@pytest.mark.parametrize(
+    ("analyzer", "mark"), [("word", lambda text: re.sub(r"\W", " ", text)), ("char", str)]
+)
+def test_every_code_point_folds_as_python_folds_it(analyzer, mark):
     points = [c for c in range(1, N_CODE_POINTS) if not 0xD800 <= c < 0xE000]
-    table = folding_table()
+    table = folding_table(analyzer)
     pool = table.pool.tobytes()
     for point in points:
-        found = pool[table.starts[point] : table.stops[point]].decode()
-        folded = strip_accents_unicode(chr(point).lower())
-        assert found == re.sub(r"\W", " ", folded)
+        start, length = divmod(int(table.entries[point]), 1 << _LENGTH_BITS)
+        folded = mark(strip_accents_unicode(chr(point).lower()))
+        assert pool[start : start + length].decode() == folded
+        assert length <= table.growth * len(chr(point).encode())
+
+
+def test_the_white_characters_that_folding_leaves():
+    left = {c for p in range(N_CODE_POINTS) for c in unicodedata.normalize("NFKD", chr(p))}
+    found = {c for c in left if re.match(r"\s", c)}
+    assert found == {*map(chr, (*range(9, 14), *range(28, 33))), *"\x85\u1680\u2028\u2029"}
 
 
 def test_nothing_happens_above_the_table():
@@ -76,38 +103,89 @@ def test_nothing_happens_above_the_table():
         assert char.lower() == char == unicodedata.normalize("NFKD", char)
 
 
-def oracle_grams(row, ngrams):
-    words = oracle_tokens(row)
-    return [
-        " ".join(words[stop - n : stop])
-        for stop in range(1, len(words) + 1)
-        for n in range(ngrams[0], min(ngrams[1], stop) + 1)
-    ]
+ANALYZERS = st.sampled_from(["word", "char"])
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=5), st.sampled_from([(1, 1), (1, 2), (2, 3), (1, 4)]))
-def test_terms_are_found_with_their_counts_and_strings(texts, ngrams):
+@given(
+    st.lists(TEXTS, min_size=1, max_size=5),
+    ANALYZERS,
+    st.sampled_from([(1, 1), (1, 2), (2, 3), (1, 4)]),
+)
+@example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2))
+def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams):
     rows = [text.replace("\0", " ").encode() for text in texts]
-    oracle = [collections.Counter(oracle_grams(row, ngrams)) for row in rows]
-    terms = sorted(set().union(*oracle))[::2]  # half of them; the others must not be found
-    matcher = TermMatcher(hash_terms(terms, 0), ngrams, 0)
-    found = matcher.match(fold(*as_arrays(rows)))
-    for i, counts in enumerate(oracle):
-        part = slice(found.offsets[i], found.offsets[i + 1])
-        pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
-        expected = {term: n for term, n in counts.items() if term in terms}
-        assert {terms[k]: n for k, n in pairs} == expected
+    oracle = [collections.Counter(oracle_grams(row, analyzer, ngrams)) for row in rows]
+    hash_of = hashes_by_string(rows, analyzer, ngrams, 0)
+    terms = sorted(hash_of)[::2]  # half of them; the others must not be found
+    matcher = TermMatcher(np.array([hash_of[term] for term in terms], np.uint64), ngrams, analyzer)
+    for _ in range(2):  # strings are learned first, and known then
+        found = matcher.match(tokenize(*as_arrays(rows), analyzer, 0))
+        for i, counts in enumerate(oracle):
+            part = slice(found.offsets[i], found.offsets[i + 1])
+            pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
+            expected = {term: n for term, n in counts.items() if term in terms}
+            assert {terms[k]: n for k, n in pairs} == expected
     assert [string.decode() for string in matcher.strings()] == terms
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=5), st.integers(0, 3))
-def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, seed):
+def hashes_by_string(rows, analyzer, ngrams, seed):
+    """Each n-gram of the rows with its hash."""
+    grams = extract_grams(tokenize(*as_arrays(rows), analyzer, seed), ngrams)
+    # scikit-learn has the shorter n-grams first, here they come by their last token
+    joint = JOINTS[analyzer].decode()
+    terms = []
+    for row in rows:
+        tokens = oracle_grams(row, analyzer, (1, 1))
+        terms += [
+            joint.join(tokens[stop - n : stop])
+            for stop in range(1, len(tokens) + 1)
+            for n in range(ngrams[0], min(ngrams[1], stop) + 1)
+        ]
+    hashes = dict(zip(terms, grams.hashes.tolist(), strict=True))
+    assert [hashes[term] for term in terms] == grams.hashes.tolist()
+    assert len(set(hashes.values())) == len(hashes)
+    return hashes
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5), ANALYZERS, st.integers(0, 3))
+def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, analyzer, seed):
     rows = [text.replace("\0", " ").encode() for text in texts]
-    folded = fold(*as_arrays(rows))
-    grams = extract_grams(folded, (1, 2), seed)
-    terms = [term for row in rows for term in oracle_grams(row, (1, 2))]
-    hash_of = dict(zip(terms, grams.hashes.tolist(), strict=True))
-    assert len(set(hash_of.values())) == len(hash_of)
-    assert [hash_of[term] for term in terms] == grams.hashes.tolist()
-    other = extract_grams(folded, (1, 2), seed + 1)
-    assert not terms or not np.intersect1d(other.hashes, grams.hashes).size
+    hashes = hashes_by_string(rows, analyzer, (1, 2), seed)
+    others = hashes_by_string(rows, analyzer, (1, 2), seed + 1)
+    assert not set(hashes.values()) & set(others.values())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("abcdefgh ijk", "abcdefgh ijl"),
+        ("abcdefghij", "abcdefghik"),
+        ("ab", "abc"),
+        ("abc", "ab"),
+        ("abcd", "ab cd"),
+        ("ab cd", "abxcd"),
+        ("ab cd", "ab cde"),
+        ("ab cd", "abc d_"),
+    ],
+)
+@pytest.mark.parametrize("together", [True, False])
+def test_two_strings_of_one_hash_are_noticed(one, other, together):
+    # Hashes such that either text has the same, be it one word or two.
+    parts = np.array([3, 5], np.uint64)
+    pair = tokenize(*as_arrays([b"ab cd"]), "word", 0)._replace(hashes=parts)
+    whole = extract_grams(pair, (2, 2)).hashes[0]
+    hashes = [[whole] if len(text.split()) == 1 else parts.tolist() for text in (one, other)]
+    if together:
+        blocks = [tokenize(*as_arrays([one.encode(), other.encode()]), "word", 0)]
+        hashes = [hashes[0] + hashes[1]]
+    else:
+        blocks = [tokenize(*as_arrays([text.encode()]), "word", 0) for text in (one, other)]
+    matcher = TermMatcher(np.array([whole], np.uint64), (1, 2), "word")
+    *before, last = [
+        block._replace(hashes=np.array(given, np.uint64))
+        for block, given in zip(blocks, hashes, strict=True)
+    ]
+    for block in before:
+        assert matcher.match(block).counts.tolist() == [1]
+    with pytest.raises(HashCollision):
+        matcher.match(last)

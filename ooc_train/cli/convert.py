@@ -89,10 +89,15 @@ def _add_options(command: Command) -> None:
         help="the names of the classes, line k for class k (default: classes.txt beside the data)",
     )
     add(
+        "--analyzer",
+        choices=["word", "char"],
+        help="what terms consist of: words, or characters, as for Chinese (default: word)",
+    )
+    add(
         "--ngrams",
         type=_range_argument,
         metavar="MIN,MAX",
-        help="words in a term (default: 1,2)",
+        help="words, or characters, in a term (default: 1,2)",
     )
     add(
         "--min-df",
@@ -197,6 +202,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         label=options.label,
         header=options.header,
         classes=options.classes,
+        analyzer=options.analyzer,
         ngrams=options.ngrams,
         min_df=options.min_df,
         max_df=options.max_df,

@@ -1,26 +1,34 @@
-r"""Text to words separated by spaces, exactly as scikit-learn's vectorizers see it.
+r"""Text to folded text, exactly as scikit-learn's vectorizers see it before they look for tokens.
 
-Folding is what ``TfidfVectorizer(strip_accents="unicode")`` does before it looks for tokens:
-decode UTF-8 with U+FFFD for what is broken, ``str.lower``, NFKD, drop combining characters.  All of
-this maps one code point at a time (the reordering of combining marks does not matter, they go), but
-for one rule of ``str.lower``: the capital sigma, which is another letter at the end of a word.
-So a table from code points to folded bytes does it, built by Python's own ``str`` and
-``unicodedata``; rows with a capital sigma are lowered by ``str.lower`` first.
+Folding is what ``TfidfVectorizer(strip_accents="unicode")`` does: decode UTF-8 with U+FFFD for what
+is broken, ``str.lower``, NFKD, drop combining characters.  All of this maps one code point at a
+time (the reordering of combining marks does not matter, they go), but for one rule of
+``str.lower``: the capital sigma, which is another letter at the end of a word.  So a table from
+code points to folded bytes does it, built by Python's own ``str`` and ``unicodedata``; rows with a
+capital sigma are lowered by ``str.lower`` first.
 
-Rows of ASCII, the most by far, need no more than a table of 128 bytes: they stay as they are, and
-whoever reads a row applies the table that goes with it, see ``Folded``.  Whatever ``\w`` does not
-match becomes a space.
+For words, whatever ``\w`` does not match becomes a space as well, so that words are what is between
+spaces.  For characters all is kept, but each run of white space becomes one space, as
+``TfidfVectorizer(analyzer="char")`` has it.
 """
 
 import functools
 import itertools
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.intrinsics import (
+    PADDING,
+    bytes_above,
+    fold_ascii,
+    load_word,
+    store_word,
+)
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.utf8 import decode, has_high_bytes
 
@@ -28,89 +36,123 @@ from ooc_train.conversion.utf8 import decode, has_high_bytes
 N_CODE_POINTS = 0x40000
 # All that change under folding are here: the rest of planes 2 and 3 is ideographs (tested).
 _CHANGING = (*range(0x20000), *range(0x2F800, 0x2FA20))
-_SPACE = 32
+_LENGTH_BITS = 7
+_SPACE, _REPLACEMENT = 32, 0xFFFD
 
 Bytes = npt.NDArray[np.uint8]
+Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 
 
-class FoldingTable(NamedTuple):
-    """Code point ``c`` folds to ``pool[starts[c]:stops[c]]``."""
-
-    starts: Offsets
-    stops: Offsets
-    pool: Bytes
-
-
 class Folded(NamedTuple):
-    """Rows that become words and spaces byte by byte: row ``i`` by ``byte_tables()[kinds[i]]``.
+    """Folded rows: row ``i`` is ``text[offsets[i]:offsets[i + 1] - 1]``, a space behind each.
 
-    ``kinds`` (n_rows,) uint8 is 0 for rows of ASCII and 1 for folded ones.  (One table for both
-    will not do: NFKD makes capitals, of the sign for "No" for example, and those stay.)
-    ``n_replaced`` rows had broken UTF-8.
+    ``text`` (n_bytes + PADDING,) uint8 ends in spaces; ``n_replaced`` rows had broken UTF-8.
     """
 
     text: Bytes
     offsets: Offsets
-    kinds: Bytes
     n_replaced: int
 
 
-def fold(text: Bytes, offsets: Offsets) -> Folded:
-    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``, but for those of ASCII.
+class FoldingTable(NamedTuple):
+    """Code point ``c`` folds to the ``entries[c] & 127`` bytes of ``pool`` at ``entries[c] >> 7``.
 
-    Memory: nothing, or as much as the text, up to eleven times that for exotic ligatures.
+    Nothing grows to more than ``growth`` times its bytes.
     """
-    if not has_high_bytes(text):
-        return Folded(text, offsets, np.zeros(len(offsets) - 1, np.uint8), 0)
-    text, offsets = lower_capital_sigma(text, offsets)
-    table = folding_table()
-    kinds, folded_offsets = np.zeros(len(offsets) - 1, np.uint8), np.zeros(len(offsets), np.int64)
-    _measure(text, offsets, table.starts, table.stops, kinds, folded_offsets)
-    folded = np.empty(folded_offsets[-1], np.uint8)
-    n_replaced = _fold_rows(text, offsets, kinds, *table, folded_offsets, folded)
-    return Folded(folded, folded_offsets, kinds, n_replaced)
+
+    entries: Ints
+    pool: Bytes
+    growth: int
+
+
+def fold(text: Bytes, offsets: Offsets, analyzer: str) -> Folded:
+    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
+
+    Memory: as much as the text, up to eleven times that for exotic ligatures.
+    """
+    table = folding_table(analyzer)
+    growth = 1
+    if has_high_bytes(text):
+        text, offsets = lower_capital_sigma(text, offsets)
+        growth = table.growth
+    # Sized for the worst: of this array only what is written becomes memory.
+    folded = np.empty(growth * len(text) + len(offsets) + PADDING, np.uint8)
+    folded_offsets = np.zeros(len(offsets), np.int64)
+    n_replaced = _fold_rows(
+        text, offsets, analyzer == "word", table.entries, table.pool, folded, folded_offsets
+    )
+    if analyzer == "char":
+        _collapse_white_space(folded, folded_offsets)
+    end = folded_offsets[-1]
+    folded[end : end + PADDING] = _SPACE
+    return Folded(folded[: end + PADDING], folded_offsets, n_replaced)
 
 
 @functools.cache
-def byte_tables() -> Bytes:
-    """What each byte becomes, (2, 256) uint8: in rows of ASCII, and, itself, in folded ones."""
-    folded = [_fold_character(chr(c))[0] for c in range(128)]
-    return np.array([[*folded, *range(128, 256)], range(256)], np.uint8)
-
-
-@functools.cache
-def folding_table() -> FoldingTable:
-    """The table for this Python's Unicode version.  5 MB, built in a tenth of a second."""
+def folding_table(analyzer: str) -> FoldingTable:
+    """The table for this Python's Unicode version.  3 MB, built in a tenth of a second."""
+    mark = FOLDINGS[analyzer]
     surrogates = " " * (0xE000 - 0xD800)  # not in valid UTF-8
     characters = "".join(map(chr, range(0xD800))) + surrogates
     characters += "".join(map(chr, range(0xE000, N_CODE_POINTS)))
-    words = re.sub(r"\W", " ", characters)
-    points = np.frombuffer(words.encode("utf-32-le"), np.uint32)
-    stops = np.cumsum(1 + (points >= 0x80) + (points >= 0x800) + (points >= 0x10000))
-    starts = np.concatenate(([0], stops[:-1]))
-    changed = {c: _fold_character(characters[c]) for c in _CHANGING if _changes(characters[c])}
+    kept = mark(characters)
+    points = np.frombuffer(kept.encode("utf-32-le"), np.uint32)
+    lengths = _utf8_lengths(points)
+    starts = np.cumsum(lengths) - lengths
+    changed = {c: mark(_strip(characters[c])).encode() for c in _changing(characters)}
     places = np.fromiter(changed, np.int64)
-    ends = stops[-1] + np.cumsum([len(folded) for folded in changed.values()])
-    starts[places] = np.concatenate((stops[-1:], ends[:-1]))
-    stops[places] = ends
-    pool = np.frombuffer(bytearray(words.encode() + b"".join(changed.values())), np.uint8)
-    return FoldingTable(starts, stops, pool)
-
-
-def _changes(character: str) -> bool:
-    return (
-        character.lower() != character
-        or not unicodedata.is_normalized("NFKD", character)
-        or unicodedata.combining(character) > 0
+    end = int(lengths.sum())
+    lengths[places] = [len(folded) for folded in changed.values()]
+    starts[places] = end + np.cumsum(lengths[places]) - lengths[places]
+    pool = kept.encode() + b"".join(changed.values()) + bytes(PADDING)
+    # of a character, and of a single broken byte
+    widths = _utf8_lengths(np.arange(N_CODE_POINTS))
+    growth = max(np.ceil(lengths / widths).max(), lengths[_REPLACEMENT])
+    return FoldingTable(
+        (starts << _LENGTH_BITS | lengths).astype(np.int32),
+        np.frombuffer(bytearray(pool), np.uint8),
+        int(growth),
     )
 
 
-def _fold_character(character: str) -> bytes:
-    """Fold by Python's own means."""
-    decomposed = unicodedata.normalize("NFKD", character.lower())
-    kept = (c for c in decomposed if not unicodedata.combining(c))
-    return re.sub(r"\W", " ", "".join(kept)).encode()
+def _words_alone(text: str) -> str:
+    return re.sub(r"\W", " ", text)
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+FOLDINGS: dict[str, Callable[[str], str]] = {"word": _words_alone, "char": _unchanged}
+"""What is done for each analyzer to text without accents, character by character."""
+
+
+def _utf8_lengths(points: npt.NDArray[np.integer]) -> Offsets:
+    return 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x10000)
+
+
+def _changing(characters: str) -> list[int]:
+    """The code points that lower-casing, NFKD or the loss of combining characters changes."""
+    found: list[int] = []
+    for start in range(0, len(_CHANGING), 256):
+        points = _CHANGING[start : start + 256]
+        together = "".join(characters[c] for c in points)
+        # Blocks of ideographs, the larger part of all: combining characters are not alphanumeric.
+        if (
+            together.isalnum()
+            and together.lower() == together
+            and unicodedata.is_normalized("NFKD", together)
+        ):
+            continue
+        found += [c for c in points if _strip(characters[c]) != characters[c]]
+    return found
+
+
+def _strip(text: str) -> str:
+    """Lower case without accents, by Python's own means."""
+    decomposed = unicodedata.normalize("NFKD", text.lower())
+    return "".join(c for c in decomposed if not unicodedata.combining(c))
 
 
 def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
@@ -130,59 +172,129 @@ def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
 
 
 @kernel
-def _measure(
-    text: Bytes,
-    offsets: Offsets,
-    starts: Offsets,
-    stops: Offsets,
-    kinds: Bytes,
-    folded_offsets: Offsets,
-) -> None:
-    end = 0
-    for row in range(len(offsets) - 1):
-        i, stop = offsets[row], offsets[row + 1]
-        if not has_high_bytes(text[i:stop]):
-            end += stop - i
-        else:
-            kinds[row] = 1
-            while i < stop:
-                point, width = decode(text, i, stop)
-                i += width
-                known = 0 <= point < N_CODE_POINTS
-                end += stops[point] - starts[point] if known else 1
-        folded_offsets[row + 1] = end
-
-
-@kernel
 def _fold_rows(
     text: Bytes,
     offsets: Offsets,
-    kinds: Bytes,
-    starts: Offsets,
-    stops: Offsets,
+    words: bool,
+    entries: Ints,
     pool: Bytes,
-    folded_offsets: Offsets,
     folded: Bytes,
+    folded_offsets: Offsets,
 ) -> int:
     """Fill ``folded``; the number of rows with broken UTF-8."""
-    n_replaced = 0
+    length_mask = (1 << _LENGTH_BITS) - 1
+    n_replaced = end = 0
     for row in range(len(offsets) - 1):
-        i, stop, end = offsets[row], offsets[row + 1], folded_offsets[row]
-        if kinds[row] == 0:
-            folded[end : end + stop - i] = text[i:stop]
-            continue
+        i, stop = offsets[row], offsets[row + 1]
+        if _is_ascii(text, i, stop):
+            _fold_ascii_row(text, i, stop, words, entries, pool, folded, end)
+            end += stop - i
+            i = stop
         broken = False
         while i < stop:
-            point, width = decode(text, i, stop)
-            i += width
-            broken = broken or point < 0
-            if point < 0 or point >= N_CODE_POINTS:
-                # U+FFFD, once or more for a broken sequence: a space all the same
+            point, width = np.int64(text[i]), 1  # many are ASCII, and a call costs
+            if point >= 128:
+                point, width = decode(text, i, stop)
+            if point < 0:
+                broken, point = True, _REPLACEMENT
+            if point < N_CODE_POINTS:
+                source, length = entries[point] >> _LENGTH_BITS, entries[point] & length_mask
+                for k in range(0, length, 8):
+                    store_word(folded, end + k, load_word(pool, source + k))
+                end += length
+            elif words:
                 folded[end] = _SPACE
                 end += 1
-                continue
-            for k in range(starts[point], stops[point]):
-                folded[end] = pool[k]
-                end += 1
+            else:
+                for k in range(width):
+                    folded[end + k] = text[i + k]
+                end += width
+            i += width
         n_replaced += broken
+        folded[end] = _SPACE
+        end += 1
+        folded_offsets[row + 1] = end
     return n_replaced
+
+
+@kernel
+def _is_ascii(text: Bytes, i: int, stop: int) -> bool:
+    high = np.uint64(0)
+    while i + PADDING <= stop:
+        high |= bytes_above(text, i)
+        i += PADDING
+    rest = np.uint8(0)
+    while i < stop:
+        rest |= text[i]
+        i += 1
+    return high == 0 and rest < 128
+
+
+@kernel
+def _fold_ascii_row(
+    text: Bytes,
+    i: int,
+    stop: int,
+    words: bool,
+    entries: Ints,
+    pool: Bytes,
+    folded: Bytes,
+    end: int,
+) -> None:
+    if stop - i < PADDING:
+        for k in range(stop - i):
+            folded[end + k] = pool[entries[text[i + k]] >> _LENGTH_BITS]
+        return
+    shift = end - i
+    while i + PADDING <= stop:
+        fold_ascii(text, i, folded, i + shift, words)
+        i += PADDING
+    # The rest together with what is done already, which comes out the same.
+    fold_ascii(text, stop - PADDING, folded, stop - PADDING + shift, words)
+
+
+@kernel
+def _collapse_white_space(text: Bytes, offsets: Offsets) -> None:
+    r"""Make each run of two or more white characters one space, in place: ``\s\s+`` to " "."""
+    end = 0
+    for row in range(len(offsets) - 1):
+        i, stop = offsets[row], offsets[row + 1] - 1
+        offsets[row] = end
+        while i < stop:
+            width = _white_width(text, i, stop)
+            following = _white_width(text, i + width, stop) if width else 0
+            if following:
+                i += width
+                while following:
+                    i += following
+                    following = _white_width(text, i, stop)
+                text[end] = _SPACE
+                end += 1
+            else:
+                for _ in range(max(1, width)):
+                    text[end] = text[i]
+                    i += 1
+                    end += 1
+        text[end] = _SPACE
+        end += 1
+    offsets[-1] = end
+
+
+@kernel
+def _white_width(text: Bytes, i: int, stop: int) -> int:
+    r"""The bytes of the white character at ``i``, 0 if there is none: ``\s`` of Python's ``re``.
+
+    Of those beyond ASCII these four are all that NFKD leaves (tested).
+    """
+    if i >= stop:
+        return 0
+    byte = text[i]
+    if byte == _SPACE or 9 <= byte <= 13 or 28 <= byte <= 31:
+        return 1
+    if byte == 0xC2 and i + 1 < stop and text[i + 1] == 0x85:
+        return 2
+    if byte == 0xE1 and i + 2 < stop and text[i + 1] == 0x9A and text[i + 2] == 0x80:
+        return 3
+    if byte == 0xE2 and i + 2 < stop and text[i + 1] == 0x80 and text[i + 2] in (0xA8, 0xA9):
+        return 3
+    return 0

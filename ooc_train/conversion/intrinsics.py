@@ -7,11 +7,15 @@ the last that counts is enough.
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ooc_train.conversion.jit import kernel
+
 PADDING = 64
+_ALL_BITS = 0xFFFFFFFFFFFFFFFF
 _WORD, _WIDE = ir.IntType(64), ir.IntType(128)
 _LANES = ir.VectorType(ir.IntType(8), PADDING)
 
@@ -113,6 +117,12 @@ def fold_ascii(
         return context.get_dummy_value()
 
     return types.void(text, types.intp, out, types.intp, types.boolean), generate
+
+
+@kernel
+def low_bytes(word: np.uint64, n: int) -> np.uint64:
+    """The first ``n`` of a word's eight bytes, 1 to 8, the others 0."""
+    return word & (np.uint64(_ALL_BITS) >> np.uint64(64 - 8 * n))
 
 
 def _pointer(

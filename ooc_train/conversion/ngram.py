@@ -23,7 +23,6 @@ import numpy.typing as npt
 
 from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.fitting import Fit, KeptTerms
-from ooc_train.conversion.folding import fold
 from ooc_train.conversion.grams import Grams, extract_grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
 from ooc_train.conversion.jit import kernel
@@ -35,6 +34,7 @@ from ooc_train.conversion.shuffle import LabelledRows
 from ooc_train.conversion.statistics import inverse_document_frequency
 from ooc_train.conversion.strings import without_collision
 from ooc_train.conversion.terms import TermMatcher
+from ooc_train.conversion.tokens import Tokens, tokenize
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.conversion.writing import SplitWriter
 
@@ -107,13 +107,15 @@ class _NgramConversion:
         """Read all rows: n-grams into a spill, labels into a column."""
 
         def extract(text: Bytes, offsets: Offsets) -> tuple[Grams, int]:
-            folded = fold(text, offsets)
-            grams = extract_grams(folded, self._parameters.ngrams, self._parameters.hash_seed)
-            return grams, folded.n_replaced
+            tokens = self._tokenize(text, offsets)
+            return extract_grams(tokens, self._parameters.ngrams), tokens.n_replaced
 
         indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
         self.report.grams = indexed.n_terms
         return indexed
+
+    def _tokenize(self, text: Bytes, offsets: Offsets) -> Tokens:
+        return tokenize(text, offsets, self._parameters.analyzer, self._parameters.hash_seed)
 
     # Steps 2 and 3
 
@@ -135,9 +137,7 @@ class _NgramConversion:
     ) -> tuple[SplitWriter, TermMatcher]:
         """Read all rows again: the candidates' entries into buckets, their strings in memory."""
         candidates = fitted.candidates
-        matcher = TermMatcher(
-            candidates.hashes, self._parameters.ngrams, self._parameters.hash_seed
-        )
+        matcher = TermMatcher(candidates.hashes, self._parameters.ngrams, self._parameters.analyzer)
         idf = inverse_document_frequency(candidates.df, fitted.n_documents)
         writer = SplitWriter(
             placement, matcher.n_terms, self.report.grams, self._resources, self._stack
@@ -145,7 +145,7 @@ class _NgramConversion:
 
         def transform(item: tuple[Block, list[Destination]]) -> Block:
             block, destinations = item
-            matches = matcher.match(fold(block.rows.text, block.rows.text_offsets))
+            matches = matcher.match(self._tokenize(block.rows.text, block.rows.text_offsets))
             stop = block.first_row + len(block.rows)
             values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
             labels = indexed.row_classes[block.first_row : stop]

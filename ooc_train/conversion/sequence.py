@@ -222,8 +222,9 @@ class _WordMatcher:
         )  # fmt: skip
         if n < 0:
             raise HashCollision
-        if n_new:
-            self._learned.learn(lowered.text, new[:, :n_new])
+        self._learned.learn(
+            (term, lowered.text[start:stop].tobytes()) for term, start, stop in new[:, :n_new].T
+        )
         return offsets, found[:n]
 
     def strings(self) -> list[bytes]:

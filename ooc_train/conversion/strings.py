@@ -6,12 +6,13 @@ exact for certain, not with high probability.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.intrinsics import PADDING, load_word, low_bytes
 from ooc_train.conversion.jit import kernel
 from ooc_train.progress import Progress
 
@@ -37,7 +38,10 @@ def without_collision(attempt: Callable[[int], Result], progress: Progress) -> R
 
 
 class Known(NamedTuple):
-    """Strings by term, of length 0 where not yet known; never changed, only replaced."""
+    """Strings by term, of length 0 where not yet known; never changed, only replaced.
+
+    ``pool`` ends in ``PADDING`` bytes of no string.
+    """
 
     pool: Bytes
     starts: Ints
@@ -49,31 +53,33 @@ class LearnedStrings:
 
     def __init__(self, n_terms: int) -> None:
         self._lock = threading.Lock()
-        self.known = Known(
-            np.empty(0, np.uint8), np.zeros(n_terms, np.int32), np.zeros(n_terms, np.int32)
-        )
+        nowhere = np.zeros(n_terms, np.int32)
+        self.known = Known(np.zeros(PADDING, np.uint8), nowhere, nowhere)
 
-    def learn(self, text: Bytes, new: Ints) -> None:
-        """Add strings that a block was the first to have, or compare them with another block's.
+    def learn(self, found: Iterable[tuple[int, bytes]]) -> None:
+        """Add the strings that a block was the first to have, or compare them with another block's.
 
-        ``new`` (3, n_new): a term, and where in ``text`` its string begins and ends.
-        Raises ``HashCollision`` where a term has two strings.
+        ``found`` are terms with their strings.  Raises ``HashCollision`` where a term has two.
         """
+        strings = dict(found)
+        if not strings:
+            return
         with self._lock:
             pool, starts, lengths = self.known
             starts, lengths = starts.copy(), lengths.copy()
-            pieces, end = [pool], len(pool)
-            for term, start, stop in new.T.tolist():
-                piece = text[start:stop]
+            pieces = [pool[:-PADDING].tobytes()]
+            end = len(pieces[0])
+            for term, string in strings.items():
                 if lengths[term] == 0:
-                    starts[term], lengths[term] = end, len(piece)
-                    pieces.append(piece.copy())
-                    end += len(piece)
+                    starts[term], lengths[term] = end, len(string)
+                    pieces.append(string)
+                    end += len(string)
                 else:  # another block was faster
                     known = pool[starts[term] : starts[term] + lengths[term]]
-                    if not np.array_equal(known, piece):
+                    if known.tobytes() != string:
                         raise HashCollision
-            self.known = Known(np.concatenate(pieces), starts, lengths)
+            joined = b"".join([*pieces, bytes(PADDING)])
+            self.known = Known(np.frombuffer(bytearray(joined), np.uint8), starts, lengths)
 
     def strings(self) -> list[bytes]:
         """The strings as UTF-8; empty for terms that were not seen."""
@@ -84,8 +90,16 @@ class LearnedStrings:
 
 @kernel
 def same_string(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
-    """Whether two texts have the same ``length`` bytes from ``start`` and ``other_start`` on."""
+    """Whether two texts have the same ``length`` bytes from ``start`` and ``other_start`` on.
+
+    Behind them seven bytes more are read.
+    """
     k = 0
-    while k < length and one[start + k] == other[other_start + k]:
-        k += 1
-    return k == length
+    while k + 8 <= length:
+        if load_word(one, start + k) != load_word(other, other_start + k):
+            return False
+        k += 8
+    if k == length:
+        return True
+    differing = load_word(one, start + k) ^ load_word(other, other_start + k)
+    return low_bytes(differing, length - k) == 0

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.folding import Folded, byte_tables
-from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, next_word, nonzero
+from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, nonzero
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.strings import HashCollision, LearnedStrings, same_string
 from ooc_train.conversion.table import Table, find, index_table
+from ooc_train.conversion.tokens import JOINTS, Tokens
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
@@ -36,37 +36,37 @@ class TermMatcher:
     Any number of threads may match.  Memory: some 100 bytes a term.
     """
 
-    def __init__(self, hashes: Hashes, ngrams: tuple[int, int], seed: int) -> None:
+    def __init__(self, hashes: Hashes, ngrams: tuple[int, int], analyzer: str) -> None:
         self.n_terms = len(hashes)
         self._ngrams = ngrams
-        self._seed = np.uint64(seed)
+        self._joint = JOINTS[analyzer]
         self._table = index_table(hashes)
         self._filter = _hash_filter(hashes)
         self._learned = LearnedStrings(len(hashes))
 
-    def match(self, folded: Folded) -> Matches:
-        """The terms of each row.  Memory: 16 bytes for each match and the text again.
+    def match(self, tokens: Tokens) -> Matches:
+        """The terms of each row.  Memory: 8 bytes for each match.
 
         Raises ``HashCollision`` where a term has two strings.
         """
-        text, offsets, kinds, _ = folded
-        capacity = (len(text) + len(offsets)) // 3 + 1
-        capacity *= self._ngrams[1] - self._ngrams[0] + 1
+        capacity = len(tokens.hashes) * (self._ngrams[1] - self._ngrams[0] + 1)
         terms, counts = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
-        match_offsets = np.zeros(len(offsets), np.int64)
-        words = np.empty(len(text) + len(offsets), np.uint8)
+        match_offsets = np.zeros(len(tokens.offsets), np.int64)
         new = np.empty((3, self.n_terms), np.int32)
         known = self._learned.known
         n, n_new = _match(
-            text, offsets, kinds, byte_tables(), *self._ngrams, self._seed, self._table,
-            self._filter, known.pool, known.starts, known.lengths, words, terms, counts,
-            match_offsets, new,
+            *tokens[:5], *self._ngrams, len(self._joint), self._table, self._filter,
+            known.pool, known.starts, known.lengths, terms, counts, match_offsets, new,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
-        if n_new:
-            self._learned.learn(words, new[:, :n_new])
+        self._learned.learn((term, self._string(tokens, *at)) for term, *at in new[:, :n_new].T)
         return Matches(terms[:n], counts[:n], match_offsets)
+
+    def _string(self, tokens: Tokens, first: int, last: int) -> bytes:
+        """The string of the n-gram of two tokens and those between them."""
+        bounds = zip(tokens.starts[first : last + 1], tokens.stops[first : last + 1], strict=True)
+        return self._joint.join(tokens.text[start:stop].tobytes() for start, stop in bounds)
 
     def strings(self) -> list[bytes]:
         """The terms' strings as UTF-8; empty for terms that were not seen."""
@@ -94,18 +94,18 @@ def _passes(bits: npt.NDArray[np.uint64], value: np.uint64) -> bool:
 @kernel
 def _match(
     text: Bytes,
-    offsets: Offsets,
-    kinds: Bytes,
-    tables: Bytes,
+    tokens: Hashes,
+    starts: Ints,
+    stops: Ints,
+    token_offsets: Offsets,
     shortest: int,
     longest: int,
-    seed: np.uint64,
+    joint: int,
     index: Table,
     bits: npt.NDArray[np.uint64],
     pool: Bytes,
     known_starts: Ints,
     known_lengths: Ints,
-    words: Bytes,
     terms: Ints,
     counts: Ints,
     match_offsets: Offsets,
@@ -113,51 +113,45 @@ def _match(
 ) -> tuple[int, int]:
     """Matches found and how many terms were new; -1 for the first where a term has two strings.
 
-    ``words`` takes the words of all rows, each followed by one space, so that an n-gram's string is
-    a piece of it; ``new`` (3, n_terms) takes the new terms and the pieces that are their strings.
+    ``joint`` is the length of what joins tokens; ``new`` (3, n_terms) takes the new terms with the
+    numbers of their first and last tokens.
     """
-    n = n_new = end = 0
+    n = n_new = 0
     chain = np.zeros(MAX_NGRAM + 1, np.uint64)
-    begin = np.zeros(MAX_NGRAM + 1, np.int64)
     seen_at = np.full(len(known_lengths), -1, np.int64)
     new_at = np.full(len(known_lengths), -1, np.int64)
-    for row in range(len(offsets) - 1):
-        stop, table = offsets[row + 1], tables[kinds[row]]
-        n_words, row_begin = 0, n
-        start, i, word = next_word(text, offsets[row], stop, table, seed)
-        while i <= stop:
-            n_words += 1
-            for k in range(min(longest, n_words), 1, -1):
-                chain[k], begin[k] = chain_hash(chain[k - 1], word), begin[k - 1]
-            chain[1], begin[1] = word, end
-            for k in range(start, i):
-                words[end] = table[text[k]]
-                end += 1
-            words[end] = _SPACE
-            end += 1
-            for k in range(shortest, min(longest, n_words) + 1):
+    for row in range(len(token_offsets) - 1):
+        row_begin = n
+        for t in range(token_offsets[row], token_offsets[row + 1]):
+            most = min(longest, t - token_offsets[row] + 1)
+            for k in range(most, 1, -1):
+                chain[k] = chain_hash(chain[k - 1], tokens[t])
+            chain[1] = tokens[t]
+            for k in range(shortest, most + 1):
                 value = nonzero(chain[k])
                 if not _passes(bits, value):
                     continue
                 entry = find(index, value)
                 if index[2 * entry] == 0:
                     continue
-                term = np.int64(index[2 * entry + 1])
-                length = end - 1 - begin[k]
+                term, first = np.int64(index[2 * entry + 1]), t - k + 1
                 if known_lengths[term] > 0:
-                    same = length == known_lengths[term] and same_string(
-                        words, begin[k], pool, known_starts[term], length
-                    )
+                    at, length = known_starts[term], known_lengths[term]
+                    same = _is_string(text, starts, stops, first, t, joint, pool, at, length)
                 elif new_at[term] < 0:
                     new_at[term] = n_new
-                    new[0, n_new], new[1, n_new], new[2, n_new] = term, begin[k], end - 1
+                    new[0, n_new], new[1, n_new], new[2, n_new] = term, first, t
                     n_new += 1
                     same = True
                 else:
-                    first = new_at[term]
-                    same = length == new[2, first] - new[1, first] and same_string(
-                        words, begin[k], words, new[1, first], length
-                    )
+                    other, last = new[1, new_at[term]], new[2, new_at[term]]
+                    same = last - other == t - first
+                    for i in range(min(last - other, t - first) + 1):
+                        length = stops[first + i] - starts[first + i]
+                        same = same and length == stops[other + i] - starts[other + i]
+                        same = same and same_string(
+                            text, starts[first + i], text, starts[other + i], length
+                        )
                 if not same:
                     return -1, 0
                 if seen_at[term] < row_begin:
@@ -165,6 +159,31 @@ def _match(
                     seen_at[term] = n
                     n += 1
                 counts[seen_at[term]] += 1
-            start, i, word = next_word(text, i, stop, table, seed)
         match_offsets[row + 1] = n
     return n, n_new
+
+
+@kernel
+def _is_string(
+    text: Bytes,
+    starts: Ints,
+    stops: Ints,
+    first: int,
+    last: int,
+    joint: int,
+    pool: Bytes,
+    at: int,
+    length: int,
+) -> bool:
+    """Whether the n-gram of some tokens is the string of ``length`` bytes of ``pool`` at ``at``."""
+    end = at + length
+    for t in range(first, last + 1):
+        if t > first and joint:
+            if at >= end or pool[at] != _SPACE:
+                return False
+            at += joint
+        width = stops[t] - starts[t]
+        if width > end - at or not same_string(text, starts[t], pool, at, width):
+            return False
+        at += width
+    return at == end

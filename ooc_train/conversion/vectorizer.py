@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.conversion.folding import fold
 from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.selection import SCORES
@@ -30,6 +29,7 @@ from ooc_train.conversion.statistics import (
     inverse_norm,
 )
 from ooc_train.conversion.table import Table, find, index_table
+from ooc_train.conversion.tokens import JOINTS, tokenize
 from ooc_train.errors import FormatError, OptionError
 
 Bytes = npt.NDArray[np.uint8]
@@ -44,6 +44,7 @@ Floats = npt.NDArray[np.float32]
 class NgramParameters:
     """How text becomes terms, and which of them are kept and selected."""
 
+    analyzer: str = "word"
     ngrams: tuple[int, int] = (1, 2)
     min_df: int | float = 2
     max_df: int | float = 1.0
@@ -53,6 +54,8 @@ class NgramParameters:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
+        if self.analyzer not in JOINTS:
+            raise OptionError(f"--analyzer {self.analyzer} is not one of {', '.join(JOINTS)}")
         shortest, longest = self.ngrams
         if not 1 <= shortest <= longest <= MAX_NGRAM:
             raise OptionError(
@@ -136,8 +139,8 @@ class Vectorizer:
 
     def transform(self, text: Bytes, offsets: Offsets) -> "Transformed":
         """Tf-idf rows of UTF-8 texts, row ``i`` at ``offsets[i]:offsets[i + 1]`` of ``text``."""
-        folded = fold(text, offsets)
-        grams = extract_grams(folded, self.parameters.ngrams, self.parameters.hash_seed)
+        tokens = tokenize(text, offsets, self.parameters.analyzer, self.parameters.hash_seed)
+        grams = extract_grams(tokens, self.parameters.ngrams)
         indptr = np.zeros(len(offsets), np.int64)
         columns = np.empty(len(grams.hashes), np.int32)
         values = np.empty(len(grams.hashes), np.float32)
@@ -146,7 +149,7 @@ class Vectorizer:
             indptr, columns, values,
         )  # fmt: skip
         n_empty = int((np.diff(grams.offsets) == 0).sum())
-        return Transformed(indptr, columns[:n], values[:n], folded.n_replaced, n_empty)
+        return Transformed(indptr, columns[:n], values[:n], tokens.n_replaced, n_empty)
 
 
 def write_vectorizer(
