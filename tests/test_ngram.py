@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion import grams, ngram, terms
+from ooc_train.conversion import ngram
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.tokens import tokenize
 from tests.corpora import Oracle, assert_same, random_rows, read_split, read_terms, write_rows
 
 
@@ -138,14 +139,11 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     write_rows(tmp_path / "train.csv", random_rows(200))
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "full.h5")
 
-    for module, name, seed_at in ((grams, "_extract", 6), (terms, "_match", 6)):
-        strong = getattr(module, name)
-        weak = recompiled(strong, nonzero=seven_bits)
+    def weak(text, offsets, analyzer, seed):
+        tokens = tokenize(text, offsets, analyzer, seed)
+        return tokens if seed else tokens._replace(hashes=tokens.hashes >> 57 << 57 | 1)
 
-        def either(*arguments, strong=strong, weak=weak, seed_at=seed_at):
-            return (strong if arguments[seed_at] else weak)(*arguments)
-
-        monkeypatch.setattr(module, name, either)
+    monkeypatch.setattr(ngram, "tokenize", weak)
     report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "weak.h5")
     assert report["attempts"] == 2
     assert read_terms(tmp_path / "weak.h5") == read_terms(tmp_path / "full.h5")
@@ -225,13 +223,12 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
     write_rows(tmp_path / "train.csv", random_rows(300))
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLANS[1])
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "o.h5")
-    fold = ngram.fold
 
-    def dawdle(text, offsets):
+    def dawdle(*arguments):
         time.sleep(random.random() / 100)
-        return fold(text, offsets)
+        return tokenize(*arguments)
 
-    monkeypatch.setattr(ngram, "fold", dawdle)
+    monkeypatch.setattr(ngram, "tokenize", dawdle)
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "slow.h5")
     assert (tmp_path / "slow.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
 
@@ -247,6 +244,8 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
         {"min_df": 1, "top_k": 50},
         {"score": "chi2", "top_k": 70},
         {"score": "none", "top_k": 70},
+        {"analyzer": "char", "ngrams": (1, 3), "top_k": 300},
+        {"analyzer": "char", "min_df": 5, "score": "chi2"},
     ],
     ids=str,
 )
@@ -267,12 +266,13 @@ def test_the_number_of_workers_is_the_users(tmp_path):
     assert report["workers"] == 3
 
 
-def test_a_frozen_vectorizer_gives_the_rows_of_its_own_conversion(tmp_path):
+@pytest.mark.parametrize("analyzer", ["word", "char"])
+def test_a_frozen_vectorizer_gives_the_rows_of_its_own_conversion(tmp_path, analyzer):
     """What was the test split of one conversion is the train split of another."""
     train = write_rows(tmp_path / "train.csv", random_rows(300))
     later = random_rows(80, seed=1)
     test = write_rows(tmp_path / "test.csv", later)
-    ooc_train.convert(train, tmp_path / "first.h5", test=[test], top_k=100)
+    ooc_train.convert(train, tmp_path / "first.h5", test=[test], top_k=100, analyzer=analyzer)
     write_rows(tmp_path / "later.csv", [*later, ("9", "no such", "class")])
     report = ooc_train.convert(
         tmp_path / "later.csv",

@@ -18,7 +18,6 @@ from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.conversion.statistics import (
     HashRange,
     Kept,
-    SquaredNorms,
     TableTooLarge,
     add_squared_norms,
     class_sums,
@@ -30,6 +29,7 @@ from ooc_train.conversion.statistics import (
 from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import InputError
 
+Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
@@ -76,7 +76,7 @@ class Fit:
         hashes = self._stack.enter_context(Column(temp_dir, np.uint64))
         df = self._stack.enter_context(Column(temp_dir, np.uint32))
         norms = [
-            SquaredNorms(*(row_array(temp_dir, n_rows, np.uint64) for _ in SquaredNorms._fields))
+            row_array(temp_dir, 2 * n_rows, np.uint64).reshape(-1, 2)
             for _ in range(self._resources.plan.n_workers)
         ]
         ranges: list[tuple[HashRange, int]] = []
@@ -100,10 +100,10 @@ class Fit:
         return KeptTerms(hashes, df, ranges, n_distinct), inverse_norms
 
     def _count_partitions(
-        self, df_limits: tuple[int, int], norms: Iterable[SquaredNorms]
+        self, df_limits: tuple[int, int], norms: Iterable[Hashes]
     ) -> Iterator[list[tuple[HashRange, Kept]]]:
         """The kept terms of each partition, in the order of their hashes."""
-        free: queue.SimpleQueue[SquaredNorms] = queue.SimpleQueue()
+        free: queue.SimpleQueue[Hashes] = queue.SimpleQueue()
         for one in norms:
             free.put(one)
 

@@ -5,9 +5,9 @@ never built.  A hash's highest 8 bits name its *partition*.
 
 A *gram record* is one uint64: the low 56 bits are the hash's, and the highest 8, which the
 partition already tells, say how many rows after the previous record of the same partition this one
-belongs to.  255 there announces a record that is no gram but a row number, for gaps of 255 and
-more.  A term that occurs twice in a row has two records, one behind the other: repetition is the
-count.
+belongs to.  255 there announces a record that is no gram but the number of the row that comes
+next: such a one begins the records of a block, and bridges gaps of 255 and more.  A term that
+occurs twice in a row has two records: repetition is the count.
 """
 
 from typing import NamedTuple
@@ -44,8 +44,8 @@ def extract_grams(tokens: Tokens, ngrams: tuple[int, int]) -> Grams:
     return Grams(hashes[:n_grams], gram_offsets)
 
 
-def partition_records(hashes: Hashes, offsets: Offsets) -> tuple[Hashes, Offsets]:
-    """Gram records grouped by partition, and where each partition's begin.
+def partition_records(hashes: Hashes, offsets: Offsets, first_row: int) -> tuple[Hashes, Offsets]:
+    """Records of rows from ``first_row`` on by partition, and where each partition's begin.
 
     Returns uint64 records and int64 bounds of shape (N_PARTITIONS + 1,).
     """
@@ -53,7 +53,7 @@ def partition_records(hashes: Hashes, offsets: Offsets) -> tuple[Hashes, Offsets
     _count_records(hashes, offsets, bounds[1:])
     np.cumsum(bounds, out=bounds)
     records = np.empty(bounds[-1], np.uint64)
-    _scatter_records(hashes, offsets, bounds[:-1].copy(), records)
+    _scatter_records(hashes, offsets, first_row, bounds[:-1].copy(), records)
     return records, bounds
 
 
@@ -95,7 +95,7 @@ def _extract(
 
 @kernel
 def _count_records(hashes: Hashes, offsets: Offsets, counts: Offsets) -> None:
-    last = np.zeros(N_PARTITIONS, np.int64)
+    last = np.full(N_PARTITIONS, -ROW_MARK, np.int64)
     for row in range(len(offsets) - 1):
         for i in range(offsets[row], offsets[row + 1]):
             partition = np.int64(hashes[i] >> np.uint64(HASH_BITS))
@@ -104,8 +104,10 @@ def _count_records(hashes: Hashes, offsets: Offsets, counts: Offsets) -> None:
 
 
 @kernel
-def _scatter_records(hashes: Hashes, offsets: Offsets, ends: Offsets, records: Hashes) -> None:
-    last = np.zeros(N_PARTITIONS, np.int64)
+def _scatter_records(
+    hashes: Hashes, offsets: Offsets, first_row: int, ends: Offsets, records: Hashes
+) -> None:
+    last = np.full(N_PARTITIONS, -ROW_MARK, np.int64)
     shift, mask = np.uint64(HASH_BITS), np.uint64(HASH_MASK)
     for row in range(len(offsets) - 1):
         for i in range(offsets[row], offsets[row + 1]):
@@ -113,7 +115,8 @@ def _scatter_records(hashes: Hashes, offsets: Offsets, ends: Offsets, records: H
             partition = np.int64(value >> shift)
             gap = row - last[partition]
             if gap >= ROW_MARK:
-                records[ends[partition]] = (np.uint64(ROW_MARK) << shift) | np.uint64(row)
+                number = np.uint64(first_row + row)
+                records[ends[partition]] = (np.uint64(ROW_MARK) << shift) | number
                 ends[partition] += 1
                 gap = 0
             records[ends[partition]] = (np.uint64(gap) << shift) | (value & mask)

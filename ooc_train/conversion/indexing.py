@@ -78,7 +78,7 @@ def index_rows(
 
     def index(block: Block) -> tuple[Block, int, int, int]:
         grams, n_replaced = extract(block.rows.text, block.rows.text_offsets)
-        spill.write(block.first_row, *partition_records(*grams))
+        spill.write(block.first_row, *partition_records(*grams, block.first_row))
         n_empty = int((np.diff(grams.offsets) == 0).sum())
         return block, n_replaced, n_empty, len(grams.hashes)
 

@@ -2,9 +2,10 @@
 
 Writers hand in one block of records at a time, already grouped by partition; the block goes to the
 file in one piece, and only the bounds of its partitions stay in memory.  Reading a partition visits
-its segment of every block, in the order of the blocks' numbers whoever wrote them when.
+its segment of every block, in the order of the blocks' first rows whoever wrote them when.
 """
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -13,16 +14,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numba import types
+
+from ooc_train.conversion.jit import kernel
 
 Records = npt.NDArray[np.uint64]
+PIECE_BYTES = 2**20
 _ITEM_BYTES = 8
-
-
-class Segment(NamedTuple):
-    """One partition's records of one block; the block's rows begin at ``first_row``."""
-
-    first_row: int
-    records: Records
+_pread = types.ExternalFunction(  # of the C library
+    "pread", types.intp(types.int32, types.voidptr, types.uintp, types.int64)
+)
 
 
 class _Block(NamedTuple):
@@ -72,36 +73,61 @@ class Spill:
             n_written = os.pwrite(self._file, view, position)
             view, position = view[n_written:], position + n_written
 
-    def segments(self, partition: int) -> Iterator[Segment]:
-        """The partition's segments, by ascending ``first_row``."""
-        for block in sorted(self._blocks, key=lambda block: block.first_row):
-            begin, end = int(block.bounds[partition]), int(block.bounds[partition + 1])
-            if begin < end:
-                yield Segment(block.first_row, self._read(block.position, begin, end))
+    def pieces(self, partition: int) -> Iterator[Records]:
+        """The records of a partition in arrays of about ``PIECE_BYTES``.
+
+        What one block handed in is never divided; blocks come by ascending ``first_row``.
+        """
+        segments: list[tuple[int, int]] = []
+        n_bytes = 0
+        for segment in self._segments(partition):
+            if segments and n_bytes + segment[1] > PIECE_BYTES:
+                yield self._read(segments)
+                segments, n_bytes = [], 0
+            segments.append(segment)
+            n_bytes += segment[1]
+        if segments:
+            yield self._read(segments)
 
     def read(self, partition: int) -> Records:
         """All records of a partition in one array, by ascending ``first_row`` of their blocks."""
-        records = np.empty(self.n_records(partition), np.uint64)
-        end = 0
-        for segment in self.segments(partition):
-            records[end : end + len(segment.records)] = segment.records
-            end += len(segment.records)
-        return records
+        return self._read(list(self._segments(partition)))
 
     def n_records(self, partition: int) -> int:
         """How many records a partition has."""
         return sum(int(b.bounds[partition + 1]) - int(b.bounds[partition]) for b in self._blocks)
 
-    def _read(self, position: int, begin: int, end: int) -> Records:
-        records = np.empty(end - begin, np.uint64)
-        view = memoryview(records.view(np.uint8).data)
-        offset = position + begin * _ITEM_BYTES
-        while view.nbytes:
-            n_read = os.preadv(self._file, [view], offset)
-            if n_read == 0:
-                raise EOFError("a temporary file is shorter than what was written to it")
-            view, offset = view[n_read:], offset + n_read
+    def _segments(self, partition: int) -> Iterator[tuple[int, int]]:
+        """Where in the file the partition's records of each block are: first byte, and bytes."""
+        for block in sorted(self._blocks, key=lambda block: block.first_row):
+            begin, end = int(block.bounds[partition]), int(block.bounds[partition + 1])
+            if begin < end:
+                yield block.position + begin * _ITEM_BYTES, (end - begin) * _ITEM_BYTES
+
+    def _read(self, segments: list[tuple[int, int]]) -> Records:
+        places = np.array(segments, np.int64).reshape(-1, 2)
+        records = np.empty(places[:, 1].sum() // _ITEM_BYTES, np.uint64)
+        if not _read_segments(self._file, places, records):
+            raise OSError(errno.EIO, "a temporary file could not be read back")
         return records
+
+
+@kernel
+def _read_segments(file: int, places: npt.NDArray[np.int64], records: Records) -> bool:
+    """Read pieces of a file one behind another; whether all was there.
+
+    A kernel, since there are thousands: each call from Python takes the GIL twice.
+    """
+    address, end = records.ctypes.data, 0
+    for k in range(len(places)):
+        position, stop = places[k, 0], end + places[k, 1]
+        while end < stop:
+            n_read = _pread(np.int32(file), address + end, np.uint64(stop - end), position)
+            if n_read <= 0:
+                return False
+            end += n_read
+            position += n_read
+    return True
 
 
 class Column:

@@ -19,8 +19,9 @@ import numpy.typing as npt
 
 from ooc_train.conversion.grams import HASH_BITS, HASH_MASK, ROW_MARK
 from ooc_train.conversion.jit import kernel
-from ooc_train.conversion.spill import Segment, Spill
+from ooc_train.conversion.spill import Spill
 from ooc_train.conversion.table import (
+    ENTRY_BYTES,
     Table,
     empty_table,
     find,
@@ -48,13 +49,6 @@ class Kept(NamedTuple):
     hashes: Hashes
     df: Counts
     n_distinct: int
-
-
-class SquaredNorms(NamedTuple):
-    """Squared norms of all rows as ``whole + fraction / 2**40``, both uint64 (n_rows,)."""
-
-    whole: Hashes
-    fraction: Hashes
 
 
 class HashRange(NamedTuple):
@@ -86,14 +80,16 @@ def kept_terms(
     ``fit_classes`` (n_rows,) is negative for rows that do not count.
     Raises ``TableTooLarge`` where the range must be divided.
     """
-    table = empty_table(0)
+    # A first guess: of English text about a tenth of the n-grams are distinct.
+    guess = spill.n_records(where.partition) >> (where.bits + 3)
+    table = empty_table(min(guess, max_table_bytes // (4 * ENTRY_BYTES)))
     n_distinct = 0
-    for segment in spill.segments(where.partition):
-        done, row = 0, segment.first_row
-        while done < len(segment.records):
+    for records in spill.pieces(where.partition):
+        done = row = 0
+        while done < len(records):
             done, row, n_distinct = _count_documents(
-                segment.records, done, segment.first_row, row, fit_classes,
-                where.first_bits, HASH_BITS - where.bits, where.part, table, n_distinct,
+                records, done, row, fit_classes, where.first_bits, HASH_BITS - where.bits,
+                where.part, table, n_distinct,
             )  # fmt: skip
             if 4 * n_distinct >= len(table):
                 if table_bytes(2 * n_distinct) > max_table_bytes:
@@ -106,13 +102,17 @@ def kept_terms(
 
 
 def add_squared_norms(
-    spill: Spill, where: HashRange, kept: Kept, n_documents: int, norms: SquaredNorms
+    spill: Spill, where: HashRange, kept: Kept, n_documents: int, norms: Hashes
 ) -> None:
-    """Add the kept terms' ``(count * idf) ** 2`` to the squared norms of all rows."""
-    table = index_table(kept.hashes)
-    weights = squared_idf(kept.df, n_documents)
-    for segment in spill.segments(where.partition):
-        _add_weights(*_occurrences(segment, where, table), weights, *norms)
+    """Add the kept terms' ``(count * idf) ** 2`` to the squared norms of all rows.
+
+    ``norms`` (n_rows, 2) uint64: row ``i`` has ``norms[i, 0] + norms[i, 1] / 2**40``.
+    """
+    table = index_table(kept.hashes, first=1)  # 0: no kept term, and adds nothing
+    weights = np.concatenate((np.zeros(1, np.uint64), squared_idf(kept.df, n_documents)))
+    seen = np.zeros((len(weights), 2), np.int64)
+    for records in spill.pieces(where.partition):
+        _add_weights(records, where.first_bits, table, seen, weights, norms)
 
 
 def class_sums(
@@ -125,21 +125,22 @@ def class_sums(
     n_classes: int,
 ) -> tuple[Floats, Floats]:
     """Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of the terms' values."""
-    sums = np.zeros((len(hashes), n_classes))
-    squares = np.zeros(len(hashes))
-    table = index_table(hashes)
-    for segment in spill.segments(where.partition):
-        occurrences = _occurrences(segment, where, table)
-        _add_values(*occurrences, idf, inverse_norms, fit_classes, sums, squares)
-    return sums, squares
+    table = index_table(hashes, first=1)  # 0: none of the terms, and adds nothing
+    idf = np.concatenate((np.zeros(1), idf))
+    sums, squares = np.zeros((len(idf), n_classes)), np.zeros(len(idf))
+    seen = np.zeros((len(idf), 2), np.int64)
+    for records in spill.pieces(where.partition):
+        _add_values(
+            records, where.first_bits, table, seen, idf, inverse_norms, fit_classes, sums, squares
+        )
+    return sums[1:], squares[1:]
 
 
-def write_inverse_norms(norms: list[SquaredNorms], out: Floats) -> None:
+def write_inverse_norms(norms: list[Hashes], out: Floats) -> None:
     """One over each row's norm, 0 for rows without a kept term; ``norms`` are added up first."""
-    total = norms[0]
     for more in norms[1:]:
-        _add_norms(*more, *total)
-    _invert_norms(*total, out)
+        _add_norms(more, norms[0])
+    _invert_norms(norms[0], out)
 
 
 @kernel
@@ -173,19 +174,24 @@ def squared_idf(df: Counts, n_documents: int) -> Hashes:
 
 
 @kernel
-def add_squares(
+def add_occurrence(
     count: int, weight: np.uint64, whole: np.uint64, fraction: np.uint64
 ) -> tuple[np.uint64, np.uint64]:
-    """``(whole, fraction)`` plus ``count ** 2 * weight``, without a rounding or an overflow."""
+    """``whole + fraction / 2**40`` plus what a term's ``count``-th occurrence adds to a square.
+
+    That is ``count ** 2 - (count - 1) ** 2`` times ``weight``, without a rounding or an overflow.
+    """
     bits, mask = np.uint64(FRACTION_BITS), np.uint64(_FRACTION_ONE - 1)
-    squared = np.uint64(count) * np.uint64(count)
-    whole += squared * (weight >> bits)
-    # count ** 2 in two halves: each product with 40 bits of fraction stays below 2 ** 64
-    low, high = squared & np.uint64(0xFFFFF), squared >> np.uint64(20)
-    fraction += low * (weight & mask)
+    if count == 1:  # most by far
+        fraction += weight & mask
+        return whole + (weight >> bits) + (fraction >> bits), fraction & mask
+    times = np.uint64(2 * count - 1)
+    # in two parts: each product with 40 bits of fraction stays below 2 ** 64
+    low, high = times & np.uint64(0xFFFFF), times >> np.uint64(20)
     carried = high * (weight & mask)
-    whole += carried >> np.uint64(FRACTION_BITS - 20)
+    whole += times * (weight >> bits) + (carried >> np.uint64(FRACTION_BITS - 20))
     fraction += (carried & np.uint64((1 << (FRACTION_BITS - 20)) - 1)) << np.uint64(20)
+    fraction += low * (weight & mask)
     return whole + (fraction >> bits), fraction & mask
 
 
@@ -194,15 +200,6 @@ def inverse_norm(whole: np.uint64, fraction: np.uint64) -> float:
     """One over the norm whose square is ``whole + fraction / 2**40``; 0 for 0."""
     squared = float(whole) + float(fraction) / _FRACTION_ONE
     return 1.0 / math.sqrt(squared) if squared > 0 else 0.0
-
-
-def _occurrences(
-    segment: Segment, where: HashRange, table: Table
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row, position in the table and count of every (row, term) pair of a segment."""
-    rows, terms, counts = np.empty((3, len(segment.records)), np.int64)
-    n = _resolve(segment.records, segment.first_row, where.first_bits, table, rows, terms, counts)
-    return rows[:n], terms[:n], counts[:n]
 
 
 def divided(where: HashRange) -> Iterator[HashRange]:
@@ -215,7 +212,6 @@ def divided(where: HashRange) -> Iterator[HashRange]:
 def _count_documents(
     records: Hashes,
     start: int,
-    first_row: int,
     row: int,
     fit_classes: Classes,
     first_bits: np.uint64,
@@ -234,7 +230,7 @@ def _count_documents(
         low = records[i] & np.uint64(HASH_MASK)
         gap = np.int64(records[i] >> np.uint64(HASH_BITS))
         if gap == ROW_MARK:
-            row = first_row + np.int64(low)
+            row = np.int64(low)
             continue
         row += gap
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
@@ -253,86 +249,76 @@ def _count_documents(
 
 
 @kernel
-def _resolve(
-    records: Hashes,
-    first_row: int,
-    first_bits: np.uint64,
-    table: Table,
-    rows: npt.NDArray[np.int64],
-    terms: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-) -> int:
-    row = first_row
-    n = run = 0  # pairs from ``run`` on belong to the row
-    for i in range(len(records)):
-        low = records[i] & np.uint64(HASH_MASK)
-        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
-        if gap == ROW_MARK:
-            row = first_row + np.int64(low)
-            run = n
-            continue
-        if gap:
-            row += gap
-            run = n
-        entry = find(table, low | first_bits)
-        if table[2 * entry] == 0:
-            continue
-        term = np.int64(table[2 * entry + 1])
-        k = run
-        while k < n and terms[k] != term:
-            k += 1
-        if k == n:
-            rows[n], terms[n], counts[n] = row, term, 0
-            n += 1
-        counts[k] += 1
-    return n
-
-
-@kernel
-def _add_norms(more_whole: Hashes, more_fraction: Hashes, whole: Hashes, fraction: Hashes) -> None:
-    bits, mask = np.uint64(FRACTION_BITS), np.uint64(_FRACTION_ONE - 1)
-    for i in range(len(whole)):
-        total = fraction[i] + more_fraction[i]
-        whole[i] += more_whole[i] + (total >> bits)
-        fraction[i] = total & mask
-
-
-@kernel
-def _invert_norms(whole: Hashes, fraction: Hashes, out: Floats) -> None:
-    for i in range(len(out)):
-        out[i] = inverse_norm(whole[i], fraction[i])
+def _count_again(seen: npt.NDArray[np.int64], term: int, row: int) -> int:
+    """How often a term has occurred in a row up to now; ``seen`` are rows, plus one, and counts."""
+    if seen[term, 0] != row + 1:
+        seen[term, 0], seen[term, 1] = row + 1, 0
+    seen[term, 1] += 1
+    return np.int64(seen[term, 1])
 
 
 @kernel
 def _add_weights(
-    rows: npt.NDArray[np.int64],
-    terms: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
+    records: Hashes,
+    first_bits: np.uint64,
+    table: Table,
+    seen: npt.NDArray[np.int64],
     weights: Hashes,
-    whole: Hashes,
-    fraction: Hashes,
+    norms: Hashes,
 ) -> None:
-    for i in range(len(rows)):
-        row = rows[i]
-        whole[row], fraction[row] = add_squares(
-            counts[i], weights[terms[i]], whole[row], fraction[row]
+    row = 0
+    for i in range(len(records)):
+        low = records[i] & np.uint64(HASH_MASK)
+        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
+        if gap == ROW_MARK:
+            row = np.int64(low)
+            continue
+        row += gap
+        term = np.int64(table[2 * find(table, low | first_bits) + 1])
+        norms[row, 0], norms[row, 1] = add_occurrence(
+            _count_again(seen, term, row), weights[term], norms[row, 0], norms[row, 1]
         )
 
 
 @kernel
 def _add_values(
-    rows: npt.NDArray[np.int64],
-    terms: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
+    records: Hashes,
+    first_bits: np.uint64,
+    table: Table,
+    seen: npt.NDArray[np.int64],
     idf: Floats,
     inverse_norms: Floats,
     fit_classes: Classes,
     sums: Floats,
     squares: Floats,
 ) -> None:
-    for i in range(len(rows)):
-        row, term = rows[i], terms[i]
-        if fit_classes[row] >= 0:
-            value = counts[i] * idf[term] * inverse_norms[row]
-            sums[term, fit_classes[row]] += value
-            squares[term] += value * value
+    row = 0
+    for i in range(len(records)):
+        low = records[i] & np.uint64(HASH_MASK)
+        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
+        if gap == ROW_MARK:
+            row = np.int64(low)
+            continue
+        row += gap
+        if fit_classes[row] < 0:
+            continue
+        term = np.int64(table[2 * find(table, low | first_bits) + 1])
+        value = idf[term] * inverse_norms[row]
+        sums[term, fit_classes[row]] += value
+        # n occurrences make n times the value, and n ** 2 times its square: 1 + 3 + 5 + ...
+        squares[term] += (2 * _count_again(seen, term, row) - 1) * (value * value)
+
+
+@kernel
+def _add_norms(more: Hashes, norms: Hashes) -> None:
+    bits, mask = np.uint64(FRACTION_BITS), np.uint64(_FRACTION_ONE - 1)
+    for row in range(len(norms)):
+        total = norms[row, 1] + more[row, 1]
+        norms[row, 0] += more[row, 0] + (total >> bits)
+        norms[row, 1] = total & mask
+
+
+@kernel
+def _invert_norms(norms: Hashes, out: Floats) -> None:
+    for row in range(len(out)):
+        out[row] = inverse_norm(norms[row, 0], norms[row, 1])

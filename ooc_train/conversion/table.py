@@ -27,10 +27,10 @@ def empty_table(n_hashes: int) -> Table:
     return np.zeros(table_bytes(n_hashes) // 8, np.uint64)
 
 
-def index_table(hashes: Hashes) -> Table:
-    """A table that gives the position of each hash in ``hashes``."""
+def index_table(hashes: Hashes, first: int = 0) -> Table:
+    """A table that gives the position of each hash in ``hashes``, counted from ``first``."""
     table = empty_table(len(hashes))
-    _insert_positions(hashes, table)
+    _insert_positions(hashes, first, table)
     return table
 
 
@@ -52,11 +52,11 @@ def find(table: Table, value: np.uint64) -> int:
 
 
 @kernel
-def _insert_positions(hashes: Hashes, table: Table) -> None:
+def _insert_positions(hashes: Hashes, first: int, table: Table) -> None:
     for i in range(len(hashes)):
         entry = find(table, hashes[i])
         table[2 * entry] = hashes[i]
-        table[2 * entry + 1] = np.uint64(i)
+        table[2 * entry + 1] = np.uint64(first + i)
 
 
 @kernel

@@ -22,7 +22,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.selection import SCORES
 from ooc_train.conversion.shuffle import sort_entries
 from ooc_train.conversion.statistics import (
-    add_squares,
+    add_occurrence,
     fixed_squared_idf,
     idf_of,
     inverse_document_frequency,
@@ -214,7 +214,8 @@ def _transform(
             if kept < 0:
                 continue
             weight = fixed_squared_idf(kept_df[kept], n_documents)
-            whole, fraction = add_squares(count, weight, whole, fraction)
+            for k in range(1, count + 1):
+                whole, fraction = add_occurrence(k, weight, whole, fraction)
             entry = find(table, value)
             if table[2 * entry] == value:
                 columns[n] = table[2 * entry + 1]

@@ -102,16 +102,16 @@ def _count_range(
     """The words of a range.  Raises ``TableTooLarge`` where the range must be divided."""
     words = _no_words(0)
     table, n = empty_table(0), 0
-    for segment in spill.segments(where.partition):
-        done, row = 0, segment.first_row
-        while done < len(segment.records):
+    for records in spill.pieces(where.partition):
+        done = row = 0
+        while done < len(records):
             if n == len(words.hashes):
                 capacity = max(_FIRST_CAPACITY, 2 * n)
                 if n and table_bytes(capacity) + _BYTES_A_WORD * capacity > limit_bytes:
                     raise TableTooLarge
                 words, table = _grown(words, capacity), grown_table(table, capacity)
             done, row, n = _count_words(
-                segment.records, done, segment.first_row, row, fit_classes, where.first_bits,
+                records, done, row, fit_classes, where.first_bits,
                 HASH_BITS - where.bits, where.part, table, n, *words,
             )  # fmt: skip
     return words.take(slice(n))
@@ -134,7 +134,6 @@ def _grown(words: CountedWords, capacity: int) -> CountedWords:
 def _count_words(
     records: Hashes,
     start: int,
-    first_row: int,
     row: int,
     fit_classes: Classes,
     first_bits: np.uint64,
@@ -155,7 +154,7 @@ def _count_words(
         low = records[i] & np.uint64(HASH_MASK)
         gap = np.int64(records[i] >> np.uint64(HASH_BITS))
         if gap == ROW_MARK:
-            row = first_row + np.int64(low)
+            row = np.int64(low)
             continue
         row += gap
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
