@@ -131,15 +131,15 @@ def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams):
 def hashes_by_string(rows, analyzer, ngrams, seed):
     """Each n-gram of the rows with its hash."""
     grams = extract_grams(tokenize(*as_arrays(rows), analyzer, seed), ngrams)
-    # scikit-learn has the shorter n-grams first, here they come by their last token
+    # scikit-learn has the shorter n-grams first, here they come by their first token
     joint = JOINTS[analyzer].decode()
     terms = []
     for row in rows:
         tokens = oracle_grams(row, analyzer, (1, 1))
         terms += [
-            joint.join(tokens[stop - n : stop])
-            for stop in range(1, len(tokens) + 1)
-            for n in range(ngrams[0], min(ngrams[1], stop) + 1)
+            joint.join(tokens[first : first + n])
+            for first in range(len(tokens))
+            for n in range(ngrams[0], min(ngrams[1], len(tokens) - first) + 1)
         ]
     hashes = dict(zip(terms, grams.hashes.tolist(), strict=True))
     assert [hashes[term] for term in terms] == grams.hashes.tolist()

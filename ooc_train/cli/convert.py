@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
+from ooc_train.memory import keep_freed_memory
 
 _DESCRIPTION = """\
 Convert labelled text of any size to one HDF5 file of features, in bounded memory.
@@ -189,6 +190,7 @@ def _frequency_argument(text: str) -> int | float:
 def _work(options: argparse.Namespace) -> dict[str, Any]:
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
 
+    keep_freed_memory()
     report = convert(
         options.train,
         options.output,

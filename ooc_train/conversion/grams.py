@@ -79,16 +79,16 @@ def _extract(
     gram_offsets: Offsets,
 ) -> int:
     n = 0
-    chain = np.zeros(MAX_NGRAM + 1, np.uint64)  # chain[k]: the k-gram that ends at this token
     for row in range(len(token_offsets) - 1):
-        for t in range(token_offsets[row], token_offsets[row + 1]):
-            most = min(longest, t - token_offsets[row] + 1)
-            for k in range(most, 1, -1):
-                chain[k] = chain_hash(chain[k - 1], tokens[t])
-            chain[1] = tokens[t]
-            for k in range(shortest, most + 1):
-                hashes[n] = nonzero(chain[k])
-                n += 1
+        stop = token_offsets[row + 1]
+        for first in range(token_offsets[row], stop):
+            value = tokens[first]
+            for last in range(first, min(first + longest, stop)):
+                if last > first:
+                    value = chain_hash(value, tokens[last])
+                if last - first + 1 >= shortest:
+                    hashes[n] = nonzero(value)
+                    n += 1
         gram_offsets[row + 1] = n
     return n
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.grams import MAX_NGRAM, chain_hash, nonzero
+from ooc_train.conversion.grams import chain_hash, nonzero
+from ooc_train.conversion.intrinsics import load_word, low_bytes
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.strings import HashCollision, LearnedStrings, same_string
 from ooc_train.conversion.table import Table, find, index_table
@@ -45,18 +46,24 @@ class TermMatcher:
         self._learned = LearnedStrings(len(hashes))
 
     def match(self, tokens: Tokens) -> Matches:
-        """The terms of each row.  Memory: 8 bytes for each match.
+        """The terms of each row.  Memory: 16 bytes for each n-gram.
 
         Raises ``HashCollision`` where a term has two strings.
         """
-        capacity = len(tokens.hashes) * (self._ngrams[1] - self._ngrams[0] + 1)
-        terms, counts = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        n_most = len(tokens.hashes) * (self._ngrams[1] - self._ngrams[0] + 1) + 1
+        hashes, bounds = np.empty(n_most, np.uint64), np.empty((n_most, 2), np.int32)
+        hit_offsets = np.zeros(len(tokens.offsets), np.int64)
+        n_hits = _find_hits(
+            tokens.hashes, tokens.offsets, *self._ngrams, self._filter, hashes, bounds, hit_offsets
+        )
+        terms, counts = np.empty(n_hits, np.int32), np.empty(n_hits, np.int32)
         match_offsets = np.zeros(len(tokens.offsets), np.int64)
         new = np.empty((3, self.n_terms), np.int32)
         known = self._learned.known
         n, n_new = _match(
-            *tokens[:5], *self._ngrams, len(self._joint), self._table, self._filter,
-            known.pool, known.starts, known.lengths, terms, counts, match_offsets, new,
+            tokens.text, tokens.starts, tokens.stops, hashes, bounds, hit_offsets,
+            len(self._joint), self._table, known.pool, known.starts, known.lengths, terms, counts,
+            match_offsets, new,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
@@ -92,17 +99,46 @@ def _passes(bits: npt.NDArray[np.uint64], value: np.uint64) -> bool:
 
 
 @kernel
-def _match(
-    text: Bytes,
+def _find_hits(
     tokens: Hashes,
-    starts: Ints,
-    stops: Ints,
     token_offsets: Offsets,
     shortest: int,
     longest: int,
+    bits: npt.NDArray[np.uint64],
+    hashes: Hashes,
+    bounds: Ints,
+    hit_offsets: Offsets,
+) -> int:
+    """The n-grams that pass the filter: hashes, first and last tokens; how many there are.
+
+    Without a branch on whether one passes, which a processor could not foresee: hence the arrays
+    have room for one more than all.
+    """
+    n = 0
+    for row in range(len(token_offsets) - 1):
+        stop = token_offsets[row + 1]
+        for first in range(token_offsets[row], stop):
+            value = tokens[first]
+            for last in range(first, min(first + longest, stop)):
+                if last > first:
+                    value = chain_hash(value, tokens[last])
+                if last - first + 1 >= shortest:
+                    hashes[n], bounds[n, 0], bounds[n, 1] = nonzero(value), first, last
+                    n += np.int64(_passes(bits, hashes[n]))
+        hit_offsets[row + 1] = n
+    return n
+
+
+@kernel
+def _match(
+    text: Bytes,
+    starts: Ints,
+    stops: Ints,
+    hashes: Hashes,
+    bounds: Ints,
+    hit_offsets: Offsets,
     joint: int,
     index: Table,
-    bits: npt.NDArray[np.uint64],
     pool: Bytes,
     known_starts: Ints,
     known_lengths: Ints,
@@ -117,48 +153,34 @@ def _match(
     numbers of their first and last tokens.
     """
     n = n_new = 0
-    chain = np.zeros(MAX_NGRAM + 1, np.uint64)
     seen_at = np.full(len(known_lengths), -1, np.int64)
     new_at = np.full(len(known_lengths), -1, np.int64)
-    for row in range(len(token_offsets) - 1):
+    for row in range(len(hit_offsets) - 1):
         row_begin = n
-        for t in range(token_offsets[row], token_offsets[row + 1]):
-            most = min(longest, t - token_offsets[row] + 1)
-            for k in range(most, 1, -1):
-                chain[k] = chain_hash(chain[k - 1], tokens[t])
-            chain[1] = tokens[t]
-            for k in range(shortest, most + 1):
-                value = nonzero(chain[k])
-                if not _passes(bits, value):
-                    continue
-                entry = find(index, value)
-                if index[2 * entry] == 0:
-                    continue
-                term, first = np.int64(index[2 * entry + 1]), t - k + 1
-                if known_lengths[term] > 0:
-                    at, length = known_starts[term], known_lengths[term]
-                    same = _is_string(text, starts, stops, first, t, joint, pool, at, length)
-                elif new_at[term] < 0:
-                    new_at[term] = n_new
-                    new[0, n_new], new[1, n_new], new[2, n_new] = term, first, t
-                    n_new += 1
-                    same = True
-                else:
-                    other, last = new[1, new_at[term]], new[2, new_at[term]]
-                    same = last - other == t - first
-                    for i in range(min(last - other, t - first) + 1):
-                        length = stops[first + i] - starts[first + i]
-                        same = same and length == stops[other + i] - starts[other + i]
-                        same = same and same_string(
-                            text, starts[first + i], text, starts[other + i], length
-                        )
-                if not same:
-                    return -1, 0
-                if seen_at[term] < row_begin:
-                    terms[n], counts[n] = term, 0
-                    seen_at[term] = n
-                    n += 1
-                counts[seen_at[term]] += 1
+        for i in range(hit_offsets[row], hit_offsets[row + 1]):
+            entry = find(index, hashes[i])
+            if index[2 * entry] == 0:
+                continue
+            term = np.int64(index[2 * entry + 1])
+            first, last = np.int64(bounds[i, 0]), np.int64(bounds[i, 1])
+            if known_lengths[term] > 0:
+                at, length = np.int64(known_starts[term]), np.int64(known_lengths[term])
+                same = _is_string(text, starts, stops, first, last, joint, pool, at, length)
+            elif new_at[term] < 0:
+                new_at[term] = n_new
+                new[0, n_new], new[1, n_new], new[2, n_new] = term, first, last
+                n_new += 1
+                same = True
+            else:
+                other_first, other_last = new[1, new_at[term]], new[2, new_at[term]]
+                same = _are_same(text, starts, stops, first, last, other_first, other_last)
+            if not same:
+                return -1, 0
+            if seen_at[term] < row_begin:
+                terms[n], counts[n] = term, 0
+                seen_at[term] = n
+                n += 1
+            counts[seen_at[term]] += 1
         match_offsets[row + 1] = n
     return n, n_new
 
@@ -178,12 +200,38 @@ def _is_string(
     """Whether the n-gram of some tokens is the string of ``length`` bytes of ``pool`` at ``at``."""
     end = at + length
     for t in range(first, last + 1):
-        if t > first and joint:
-            if at >= end or pool[at] != _SPACE:
+        start = np.int64(starts[t])
+        width = np.int64(stops[t]) - start
+        if width > end - at:
+            return False
+        k = 0  # eight bytes at a time, and not by same_string: here a call shows
+        while k + 8 < width:
+            if load_word(text, start + k) != load_word(pool, at + k):
                 return False
-            at += joint
-        width = stops[t] - starts[t]
-        if width > end - at or not same_string(text, starts[t], pool, at, width):
+            k += 8
+        differing = load_word(text, start + k) ^ load_word(pool, at + k)
+        if low_bytes(differing, width - k) != 0:
             return False
         at += width
+        if t < last:
+            if joint and pool[at] != _SPACE:
+                return False
+            at += joint
     return at == end
+
+
+@kernel
+def _are_same(
+    text: Bytes, starts: Ints, stops: Ints, first: int, last: int, other_first: int, other_last: int
+) -> bool:
+    """Whether two n-grams of one text have the same tokens."""
+    if last - first != other_last - other_first:
+        return False
+    for i in range(last - first + 1):
+        t, other = first + i, other_first + i
+        length = stops[t] - starts[t]
+        if length != stops[other] - starts[other]:
+            return False
+        if not same_string(text, starts[t], text, starts[other], length):
+            return False
+    return True

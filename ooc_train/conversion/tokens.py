@@ -98,7 +98,7 @@ def _split_words(
                 start = base + place
                 continue
             stop = base + place
-            if stop - start < 2 or (stop - start <= 4 and _is_one_character(text, start, stop)):
+            if stop - start < 2 or (text[start] >= 128 and _is_one_character(text, start, stop)):
                 continue
             while start >= offsets[row + 1]:
                 row += 1
