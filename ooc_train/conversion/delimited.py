@@ -11,7 +11,6 @@ it is complete (too few columns), behind its first line where the quoting is bro
 stray quote costs one line and not the rest of the file.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -27,6 +26,7 @@ from ooc_train.conversion.intrinsics import (
     trailing_zeros,
 )
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.strings import same_string
 
 MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
@@ -36,6 +36,7 @@ _MAX_REJECTS_A_CALL = 256
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 
 
 class Reject(NamedTuple):
@@ -74,10 +75,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def label_bytes(self) -> list[bytes]:
-        """The labels as separate byte strings."""
-        blob, offsets = self.labels.tobytes(), self.label_offsets.tolist()
-        return [blob[i:j] for i, j in itertools.pairwise(offsets)]
+    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+        """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
+        numbers, firsts = np.empty((2, len(self)), np.int32)
+        slots = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
+        n = _number_labels(self.labels, self.label_offsets, slots, numbers, firsts)
+        bounds = (self.label_offsets[firsts[:n] + k].tolist() for k in (0, 1))
+        return [self.labels[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
 
     def text_bytes(self, row: int) -> bytes:
         """One row's text."""
@@ -353,3 +357,31 @@ def _copy(data: Bytes, start: int, stop: int, doubled: bool, out: Bytes, end: in
             start = i
     copy_bytes(data, start, out, end, stop - start)
     return end + stop - start
+
+
+@kernel
+def _number_labels(
+    labels: Bytes, offsets: Offsets, slots: Numbers, numbers: Numbers, firsts: Numbers
+) -> int:
+    """Number the different labels, and keep the first row of each; how many there are.
+
+    ``slots``, a power of two of them, free where negative, are a table of these numbers.
+    """
+    n = 0
+    for row in range(len(numbers)):
+        start, length = offsets[row], offsets[row + 1] - offsets[row]
+        slot = length
+        for i in range(start, start + length):
+            slot = 31 * slot + labels[i]
+        slot &= len(slots) - 1
+        while slots[slot] >= 0:
+            first = firsts[slots[slot]]
+            same = length == offsets[first + 1] - offsets[first]
+            if same and same_string(labels, start, labels, offsets[first], length):
+                break
+            slot = (slot + 1) & (len(slots) - 1)
+        if slots[slot] < 0:
+            slots[slot], firsts[n] = n, row
+            n += 1
+        numbers[row] = slots[slot]
+    return n
