@@ -3,14 +3,18 @@
 import csv
 import io
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns, Reject, read_rows
+from ooc_train.conversion.delimited import MAX_ROW_BYTES, Columns, Reject, _Parser, read_rows
 
 ZHANG = Columns(b",", 3, (1, 2), 0)
 FIELDS = st.text(alphabet='ab",\n\r é日', max_size=12)
+LONG_FIELDS = st.lists(st.tuples(st.integers(0, 130), FIELDS), max_size=4).map(
+    lambda parts: "".join("x" * n + text for n, text in parts)
+)
 TABLES = st.lists(st.tuples(FIELDS, FIELDS, FIELDS), min_size=1, max_size=12)
 
 
@@ -22,7 +26,11 @@ def parse(data, columns=ZHANG, *, block_bytes=1000, skip_header=False):
         if isinstance(piece, Reject):
             rejects.append(piece)
             continue
-        labels = piece.label_bytes() if columns.label >= 0 else [b""] * len(piece)
+        labels = [b""] * len(piece)
+        if columns.label >= 0:
+            distinct, numbers = piece.distinct_labels()
+            assert len(set(distinct)) == len(distinct)
+            labels = [distinct[number] for number in numbers]
         texts = [piece.text_bytes(i) for i in range(len(piece))]
         rows += list(zip(labels, texts, piece.lines.tolist(), strict=True))
     return rows, rejects
@@ -50,6 +58,38 @@ def test_unquoted_fields_equal_the_csv_module(table):
     rows, rejects = parse(text.getvalue().encode(), block_bytes=16)
     assert not rejects
     assert [row[0].decode() for row in rows] == [fields[0] for fields in expected]
+
+
+@given(st.lists(st.tuples(FIELDS, LONG_FIELDS, LONG_FIELDS), min_size=1, max_size=4))
+def test_long_fields_equal_the_csv_module(table):
+    text, lines, line = io.StringIO(newline=""), [], 1
+    for row in table:
+        lines.append(line)
+        csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(row)
+        line = text.getvalue().count("\n") + 1
+    rows, rejects = parse(text.getvalue().encode(), block_bytes=100)
+    assert not rejects
+    assert rows == [
+        (label.encode(), f"{title}, {body}".encode(), line)
+        for (label, title, body), line in zip(table, lines, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("n", range(60, 70))
+def test_a_nul_byte_is_found_wherever_it_is(n):
+    for field in (b"x" * n + b"\0", b"x" * n + b"\0" + b"x" * n):
+        for row in (b'1,"' + field + b'",b', b"1," + field + b",b", b"1,a," + field):
+            _, rejects = parse(row + b"\n" + GOOD)
+            assert [reject.reason for reject in rejects] == ["the row contains a NUL byte"]
+
+
+@pytest.mark.parametrize("behind", [b"\0", b'"', b",", b"\n"])
+@pytest.mark.parametrize("row", [b"1,a,b", b'"1","a","b"'])
+def test_bytes_behind_the_data_do_not_matter(row, behind):
+    buffer = np.frombuffer(bytearray(row + 64 * behind), np.uint8)
+    rows, rejects, consumed = _Parser(ZHANG).parse(buffer[: len(row)], True)
+    assert not rejects
+    assert (rows.text.tobytes(), consumed) == (b"a, b", len(row))
 
 
 @given(TABLES)

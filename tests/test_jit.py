@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import ooc_train
-from ooc_train.conversion.intrinsics import load_word, trailing_zeros
+from ooc_train.conversion.intrinsics import copy_bytes, load_word, ones, trailing_zeros
 from ooc_train.conversion.jit import kernel
 
 CONVERSION = Path(ooc_train.__file__).parent / "conversion"
@@ -55,3 +56,37 @@ def test_load_word_at_any_place_and_the_zeros_below_the_lowest_one():
         word = int.from_bytes(data[index : index + 8].tobytes(), "little")
         assert words_at(data, index) == (word, (word & -word).bit_length() - 1)
     assert words_at(np.zeros(8, np.uint8), 0) == (0, 64)
+
+
+@kernel
+def counted_and_copied(data, index, n, out):
+    copy_bytes(data, index, out, 1, n)
+    return ones(load_word(data, index))
+
+
+def test_ones_and_copied_bytes():
+    data = np.array([9, 0, 3, 0, 128, 7, 0, 255, 0, 16], np.uint8)
+    for n in (0, 1, 5, 8):
+        out = np.zeros(9, np.uint8)
+        assert counted_and_copied(data, 1, n, out) == 14
+        assert out.tolist() == [0, *data[1 : 1 + n].tolist(), *[0] * (8 - n)]
+
+
+CONVERT = """
+import sys
+from ooc_train.cli.convert import main
+status = main([*sys.argv[1:], "--quiet"])
+print(status, "scipy.linalg" in sys.modules, "tqdm" in sys.modules)
+import scipy.linalg
+"""
+
+
+def test_a_conversion_loads_neither_scipy_nor_progress_bars(tmp_path):
+    pytest.importorskip("scipy")
+    (tmp_path / "rows.csv").write_text("1,a b\n2,b c\n" * 20)
+    arguments = [str(tmp_path / "rows.csv"), "-o", str(tmp_path / "o.h5")]
+    done = subprocess.run(
+        [sys.executable, "-c", CONVERT, *arguments, "--features", "sequence"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "False", "False"]

@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ooc_train import __version__
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, parse_size
@@ -129,6 +127,8 @@ class Bars:
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
         """Show a new bar."""
+        from tqdm import tqdm  # noqa: PLC0415 - 20 ms, which --quiet does without
+
         self.finish()
         self._bar = tqdm(
             total=total,

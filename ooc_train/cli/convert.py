@@ -189,8 +189,10 @@ def _frequency_argument(text: str) -> int | float:
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
+    from ooc_train.conversion.jit import load_numba  # noqa: PLC0415
 
     keep_freed_memory()
+    load_numba()
     report = convert(
         options.train,
         options.output,

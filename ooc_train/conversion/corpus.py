@@ -104,22 +104,24 @@ class Corpus:
 
     def _label(self, split: str, source: Source, rows: Rows) -> tuple[Rows, npt.NDArray[np.int32]]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
-        texts = [label.strip() for label in rows.label_bytes()]
+        distinct, numbers = rows.distinct_labels()
+        texts = [label.strip() for label in distinct]
         if split == "train" and self._learns_classes and not self._read_once:
             for text in texts:
                 if text and text not in self._classes:
                     self._add_class(source, text)
-        labels = np.array([self._classes.get(text, -1) for text in texts], np.int32)
+        labels = np.array([self._classes.get(text, -1) for text in texts], np.int32)[numbers]
         usable = labels >= 0
         if usable.all():
             return rows, labels
         for row in np.flatnonzero(~usable).tolist():
-            label = texts[row].decode("utf-8", "replace")
+            text = texts[numbers[row]]
+            label = text.decode("utf-8", "replace")
             where = (
                 "in the train rows" if self._learns_classes else "among the vectorizer's classes"
             )
             reason = f"label {label!r} does not occur {where}" if label else "no label"
-            raw = b",".join((texts[row], rows.text_bytes(row)))
+            raw = b",".join((text, rows.text_bytes(row)))
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
 

@@ -11,7 +11,6 @@ it is complete (too few columns), behind its first line where the quoting is bro
 stray quote costs one line and not the rest of the file.
 """
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
@@ -19,7 +18,15 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.intrinsics import (
+    PADDING,
+    bytes_equal,
+    copy_bytes,
+    ones,
+    trailing_zeros,
+)
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.strings import same_string
 
 MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
@@ -29,6 +36,7 @@ _MAX_REJECTS_A_CALL = 256
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
 
 
 class Reject(NamedTuple):
@@ -67,10 +75,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def label_bytes(self) -> list[bytes]:
-        """The labels as separate byte strings."""
-        blob, offsets = self.labels.tobytes(), self.label_offsets.tolist()
-        return [blob[i:j] for i, j in itertools.pairwise(offsets)]
+    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+        """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
+        numbers, firsts = np.empty((2, len(self)), np.int32)
+        slots = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
+        n = _number_labels(self.labels, self.label_offsets, slots, numbers, firsts)
+        bounds = (self.label_offsets[firsts[:n] + k].tolist() for k in (0, 1))
+        return [self.labels[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
 
     def text_bytes(self, row: int) -> bytes:
         """One row's text."""
@@ -100,7 +111,7 @@ def read_rows(
     Memory: four times ``block_bytes``, or of the longest row (at most ``MAX_ROW_BYTES``).
     """
     parser = _Parser(columns)
-    buffer = np.empty(block_bytes, np.uint8)
+    buffer = _padded(block_bytes)
     filled, final, at_start = 0, False, True
     while True:
         filled, final = _fill(stream, buffer, filled)
@@ -121,9 +132,15 @@ def read_rows(
                 reject, consumed = _too_long(stream, buffer, parser)
                 yield reject
             else:
-                buffer = np.concatenate((buffer, np.empty_like(buffer)))
+                smaller, buffer = buffer, _padded(2 * len(buffer))
+                buffer[:filled] = smaller
         filled -= consumed
         buffer[:filled] = buffer[consumed : consumed + filled].copy()
+
+
+def _padded(n_bytes: int) -> Bytes:
+    """An array with readable bytes behind it, since kernels look at 64 at once."""
+    return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
 
 
 def _fill(stream: BinaryIO, buffer: Bytes, filled: int) -> tuple[int, bool]:
@@ -164,7 +181,10 @@ class _Parser:
         self._text_columns = np.array(columns.text, np.int64)
 
     def parse(self, data: Bytes, final: bool) -> tuple[Rows, list[Reject], int]:
-        """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed."""
+        """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed.
+
+        Behind ``data`` there must be ``PADDING`` readable bytes.
+        """
         # Sizes for the worst case: of these arrays only what is written becomes memory.
         text = np.empty(2 * len(data), np.uint8)
         labels = np.empty(len(data), np.uint8)
@@ -225,10 +245,6 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     starts = np.empty(n_columns, np.int64)
     stops = np.empty(n_columns, np.int64)
     doubled = np.empty(n_columns, np.bool_)
-    special = np.zeros(256, np.bool_)
-    special[_NEWLINE] = special[_NUL] = special[_QUOTE] = True
-    plain_stop = np.zeros(256, np.bool_)
-    plain_stop[_NEWLINE] = plain_stop[_NUL] = plain_stop[delimiter] = True
     n_rows = n_rejected = text_end = label_end = 0
     i = 0
     while i < n and n_rejected < len(rejected):
@@ -239,25 +255,20 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
             if i < n and data[i] == _QUOTE:
                 i += 1
                 field_start = i
-                while True:
-                    while i < n and not special[data[i]]:
-                        i += 1
-                    if i >= n:
-                        problem = _QUOTE_OPEN
-                        break
-                    byte = data[i]
-                    if byte == _QUOTE:
-                        if i + 1 < n and data[i + 1] == _QUOTE:
-                            has_double = True
-                            i += 2
-                            continue
-                        break
-                    if byte == _NEWLINE:
-                        line += 1
-                    else:
-                        problem = max(problem, _HAS_NUL)
-                    i += 1
-                if problem == _QUOTE_OPEN:
+                while i < n:
+                    quotes = bytes_equal(data, i, np.uint8(_QUOTE))
+                    before = ~quotes & (quotes - np.uint64(1))
+                    line += ones(bytes_equal(data, i, np.uint8(_NEWLINE)) & before)
+                    if bytes_equal(data, i, np.uint8(_NUL)) & before:
+                        problem = _HAS_NUL
+                    i += trailing_zeros(quotes)
+                    if quotes != 0:
+                        if i + 1 >= n or data[i + 1] != _QUOTE:
+                            break
+                        has_double = True
+                        i += 2
+                if i >= n:
+                    problem = _QUOTE_OPEN
                     break
                 field_stop = i
                 i += 1
@@ -273,14 +284,16 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
                     break
             else:
                 field_start = i
-                while True:
-                    while i < n and not plain_stop[data[i]]:
-                        i += 1
-                    if i < n and data[i] == _NUL:
+                while i < n:
+                    ends = bytes_equal(data, i, np.uint8(_NEWLINE))
+                    ends |= bytes_equal(data, i, np.uint8(delimiter))
+                    nuls = bytes_equal(data, i, np.uint8(_NUL)) & ~ends & (ends - np.uint64(1))
+                    if nuls != 0 and i + trailing_zeros(nuls) < n:
                         problem = _HAS_NUL
-                        i += 1
-                        continue
-                    break
+                    i += trailing_zeros(ends)
+                    if ends != 0:
+                        break
+                i = min(i, n)
                 field_stop = i
                 if (i >= n or data[i] == _NEWLINE) and i > field_start:
                     field_stop -= data[i - 1] == _RETURN
@@ -333,12 +346,42 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
 @kernel
 def _copy(data: Bytes, start: int, stop: int, doubled: bool, out: Bytes, end: int) -> int:
     """Append a field to ``out`` at ``end``, doubled quotes made single; the new end."""
-    if not doubled:
-        out[end : end + stop - start] = data[start:stop]
-        return end + stop - start
     i = start
-    while i < stop:
-        out[end] = data[i]
-        end += 1
-        i += 2 if data[i] == _QUOTE else 1
-    return end
+    while doubled and i < stop:  # up to each pair of quotes, and the first of it
+        quotes = bytes_equal(data, i, np.uint8(_QUOTE))
+        i += trailing_zeros(quotes)
+        if quotes != 0 and i < stop:
+            copy_bytes(data, start, out, end, i + 1 - start)
+            end += i + 1 - start
+            i += 2
+            start = i
+    copy_bytes(data, start, out, end, stop - start)
+    return end + stop - start
+
+
+@kernel
+def _number_labels(
+    labels: Bytes, offsets: Offsets, slots: Numbers, numbers: Numbers, firsts: Numbers
+) -> int:
+    """Number the different labels, and keep the first row of each; how many there are.
+
+    ``slots``, a power of two of them, free where negative, are a table of these numbers.
+    """
+    n = 0
+    for row in range(len(numbers)):
+        start, length = offsets[row], offsets[row + 1] - offsets[row]
+        slot = length
+        for i in range(start, start + length):
+            slot = 31 * slot + labels[i]
+        slot &= len(slots) - 1
+        while slots[slot] >= 0:
+            first = firsts[slots[slot]]
+            same = length == offsets[first + 1] - offsets[first]
+            if same and same_string(labels, start, labels, offsets[first], length):
+                break
+            slot = (slot + 1) & (len(slots) - 1)
+        if slots[slot] < 0:
+            slots[slot], firsts[n] = n, row
+            n += 1
+        numbers[row] = slots[slot]
+    return n

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.cgutils import raw_memcpy
 from numba.extending import intrinsic
 
 from ooc_train.conversion.jit import kernel
@@ -44,6 +45,37 @@ def trailing_zeros(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def ones(typing_context: Any, value: Any) -> Any:  # noqa: ARG001
+    """How many bits of a uint64 are 1, as int64."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def copy_bytes(
+    typing_context: Any,  # noqa: ARG001
+    source: Any,
+    start: Any,  # noqa: ARG001
+    target: Any,
+    end: Any,  # noqa: ARG001
+    n: Any,  # noqa: ARG001
+) -> Any:
+    """Copy ``n`` bytes of one uint8 array, from ``start`` on, to another at ``end``: a memcpy."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8)
+        source = _pointer(byte, context, builder, signature, args)
+        target = _pointer(byte, context, builder, signature, args, 2)
+        raw_memcpy(builder, target, source, args[4], 1)
+        return context.get_dummy_value()
+
+    return types.void(source, types.intp, target, types.intp, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

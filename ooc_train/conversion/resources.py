@@ -73,7 +73,8 @@ class MemoryPlan:
             n_workers=n_workers,
             block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, _MAX_BLOCK_BYTES)),
             table_bytes=free // (2 * n_workers),
-            bucket_bytes=min(free // 6, 2**26),
+            # Each being read is there twice, and as many are under way as blocks.
+            bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
         )
 
 

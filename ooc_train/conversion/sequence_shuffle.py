@@ -4,7 +4,7 @@ Packed rows are those of `shuffle`; the items of a sequence are its tokens, two 
 what is left over.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -37,7 +37,7 @@ class LabelledSequences(NamedTuple):
 
 
 class SequenceShuffle(Buckets):
-    """Sequences of one split.  Memory: one bucket, twice, while reading."""
+    """Sequences of one split.  Memory: two buckets for each that is being read."""
 
     def write(self, destinations: Offsets, rows: LabelledSequences, chosen: Offsets) -> None:
         """Add the rows at the positions ``chosen``, each with its destination in the split."""
@@ -46,25 +46,26 @@ class SequenceShuffle(Buckets):
         _pack(chosen[order], destinations[order], *rows, packed, packed.view(np.int32))
         self.write_packed(packed, bounds)
 
-    def read(self, id_of: Ints, max_length: int) -> Iterator[LabelledSequences]:
-        """All rows in order, a bucket at a time.
+    def read(self, bucket: int, id_of: Ints, max_length: int) -> LabelledSequences:
+        """The rows of a bucket in order.
 
         Tokens are mapped by ``id_of``; those that it maps to 0 are left out, and of the others the
         last ``max_length`` of each row kept.
         """
-        for _, starts, packed in self.read_packed():
-            n_rows = len(starts)
-            labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
-            tokens = np.empty(2 * (len(packed) - HEADER_ITEMS * n_rows), np.int32)
-            n = _unpack(starts, packed.view(np.int32), id_of, max_length, labels, offsets, tokens)
-            yield LabelledSequences(labels, offsets, tokens[:n])
+        starts, packed = self.read_packed(bucket)
+        n_rows = len(starts)
+        labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
+        tokens = np.empty(2 * (len(packed) - HEADER_ITEMS * n_rows), np.int32)
+        n = _unpack(starts, packed.view(np.int32), id_of, max_length, labels, offsets, tokens)
+        return LabelledSequences(labels, offsets, tokens[:n])
 
 
 class SequenceWriter:
     """Takes sequences with their destinations in any order, and writes them in the splits'.
 
     ``most_tokens`` is how many tokens all rows have together at most.  Temporary files belong to
-    ``stack``.  Any number of threads may add.  Memory: two buckets while writing.
+    ``stack``.  Any number of threads may add.  Memory: two buckets for each worker, and four, while
+    writing.
     """
 
     def __init__(
@@ -130,13 +131,19 @@ class SequenceWriter:
         """Write the rows of one split; the tokens of its longest."""
         shuffle = self._shuffles[split]
         temp_dir, longest = self._resources.temp_dir, 0
+        token_dtype = fmt.index_dtype(n_terms + 1)
+
+        def read(bucket: int) -> LabelledSequences:
+            rows = shuffle.read(bucket, id_of, max_length)
+            return rows._replace(tokens=rows.tokens.astype(token_dtype))
+
         # How many tokens there are is known when all rows are cut, and HDF5 must know it first.
         with (
             Column(temp_dir, fmt.label_dtype(n_classes)) as labels,
             Column(temp_dir, np.int64) as ends,
-            Column(temp_dir, fmt.index_dtype(n_terms + 1)) as tokens,
+            Column(temp_dir, token_dtype) as tokens,
         ):
-            for rows in shuffle.read(id_of, max_length):
+            for rows in self._resources.in_order(read, range(shuffle.n_buckets)):
                 labels.append(rows.labels)
                 ends.append(rows.offsets[1:] + len(tokens))
                 tokens.append(rows.tokens)

@@ -9,7 +9,6 @@ and these.  In a sparse row there is one for each entry: a column and a float32,
 """
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -20,6 +19,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.spill import Spill
 
 HEADER_ITEMS = 2
+_LEAST_BUCKETS = 16  # so that there is something for all workers
 _INSERTION_SORT_LENGTH = 64
 
 AnyBuckets = TypeVar("AnyBuckets", bound="Buckets")
@@ -38,27 +38,20 @@ class LabelledRows(NamedTuple):
     values: Floats
 
 
-class Packed(NamedTuple):
-    """Packed rows ``first_row`` and following of a split, row ``i`` at ``starts[i]``."""
-
-    first_row: int
-    starts: Offsets
-    items: Records
-
-
 class Buckets:
     """Packed rows of one split, written in any order and read in that of their destinations.
 
-    Any number of threads may write.  Memory: one bucket of about ``bucket_bytes`` while reading.
+    Any number of threads may write, and then read.  Memory: a bucket of about ``bucket_bytes`` for
+    each that is being read.
     """
 
     def __init__(
         self, folder: Path, n_rows: int, *, expected_bytes: int, bucket_bytes: int
     ) -> None:
         self.n_rows = n_rows
-        n_buckets = max(1, min(n_rows, -(-expected_bytes // bucket_bytes)))
-        self._rows_a_bucket = max(1, -(-n_rows // n_buckets))
-        self._n_buckets = -(-n_rows // self._rows_a_bucket)
+        wanted = max(_LEAST_BUCKETS, -(-expected_bytes // bucket_bytes))
+        self._rows_a_bucket = max(1, n_rows // wanted)
+        self.n_buckets = -(-n_rows // self._rows_a_bucket)
         self._spill = Spill(folder)
 
     def __enter__(self: AnyBuckets) -> AnyBuckets:
@@ -77,28 +70,27 @@ class Buckets:
         buckets = destinations // self._rows_a_bucket
         order = np.argsort(buckets, kind="stable")
         sizes = HEADER_ITEMS + n_items
-        bounds = np.zeros(self._n_buckets + 1, np.int64)
-        np.cumsum(np.bincount(buckets, sizes, self._n_buckets).astype(np.int64), out=bounds[1:])
+        bounds = np.zeros(self.n_buckets + 1, np.int64)
+        np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
         return order, bounds
 
     def write_packed(self, items: Records, bounds: Offsets) -> None:
         """Add rows that are packed as `arrange` said."""
         self._spill.write(0, items, bounds)
 
-    def read_packed(self) -> Iterator[Packed]:
-        """All rows, a bucket at a time."""
-        for bucket in range(self._n_buckets):
-            first = bucket * self._rows_a_bucket
-            items = self._spill.read(bucket)
-            starts = np.empty(min(self._rows_a_bucket, self.n_rows - first), np.int64)
-            _locate(items, items.view(np.int32), first, starts)
-            yield Packed(first, starts, items)
+    def read_packed(self, bucket: int) -> tuple[Offsets, Records]:
+        """The packed rows of a bucket, row ``i`` at the ``i``-th of the offsets that come first."""
+        first = bucket * self._rows_a_bucket
+        items = self._spill.read(bucket)
+        starts = np.empty(min(self._rows_a_bucket, self.n_rows - first), np.int64)
+        _locate(items, items.view(np.int32), first, starts)
+        return starts, items
 
 
 class RowShuffle(Buckets):
     """Sparse rows of one split.  ``entries`` (n_columns,) counts the entries of each column.
 
-    Memory: one bucket of about ``bucket_bytes``, twice, while reading.
+    Memory: two buckets of about ``bucket_bytes`` for each that is being read.
     """
 
     def __init__(
@@ -121,19 +113,19 @@ class RowShuffle(Buckets):
             self.entries += entries
         self.write_packed(packed, bounds)
 
-    def read(self, column_of: Ints) -> Iterator[LabelledRows]:
-        """All rows in order, a bucket at a time, columns ascending within each row.
+    def read(self, bucket: int, column_of: Ints) -> LabelledRows:
+        """The rows of a bucket in order, columns ascending within each row.
 
         Entry columns are mapped by ``column_of``; those that it maps to -1 are left out.
         """
-        for _, starts, packed in self.read_packed():
-            n_rows = len(starts)
-            labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
-            halves, floats = packed.view(np.int32), packed.view(np.float32)
-            columns = np.empty(len(packed) - HEADER_ITEMS * n_rows, np.int32)
-            values = np.empty(len(columns), np.float32)
-            n = _unpack(starts, halves, floats, column_of, labels, offsets, columns, values)
-            yield LabelledRows(labels, offsets, columns[:n], values[:n])
+        starts, packed = self.read_packed(bucket)
+        n_rows = len(starts)
+        labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
+        halves, floats = packed.view(np.int32), packed.view(np.float32)
+        columns = np.empty(len(packed) - HEADER_ITEMS * n_rows, np.int32)
+        values = np.empty(len(columns), np.float32)
+        n = _unpack(starts, halves, floats, column_of, labels, offsets, columns, values)
+        return LabelledRows(labels, offsets, columns[:n], values[:n])
 
 
 @kernel

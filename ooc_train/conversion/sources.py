@@ -5,7 +5,6 @@ DBPedia, Amazon and Yelp reviews are published: the class first, then one or mor
 """
 
 import csv
-import gzip
 import io
 import itertools
 from collections.abc import Iterator, Sequence
@@ -139,8 +138,13 @@ class DelimitedFile:
         """The decompressed stream, and the file under it, whose position is the progress."""
         with open_file(self.path) as file:
             if self.path.suffix == ".gz":
-                with gzip.GzipFile(fileobj=file) as stream:
-                    yield io.BufferedReader(stream, 2**18), file
+                from isal import igzip, isal_zlib  # noqa: PLC0415 - few files need it
+
+                try:
+                    with igzip.GzipFile(fileobj=file) as stream:
+                        yield io.BufferedReader(stream, 2**18), file
+                except isal_zlib.IsalError as error:  # type: ignore[misc]
+                    raise InputError(f"{self.path} cannot be decompressed: {error}") from error
             else:
                 yield file, file
 

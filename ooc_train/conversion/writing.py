@@ -1,5 +1,6 @@
 """The sparse rows of all splits, shuffled on their way into the file."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
@@ -42,7 +43,7 @@ class SplitWriter:
 
     ``n_columns`` is the number of columns of the rows that are added, ``most_entries`` how many
     entries all rows have together at most.  Temporary files belong to ``stack``.  Any number of
-    threads may add.  Memory: two buckets while writing.
+    threads may add.  Memory: two buckets for each worker, and four, while writing.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class SplitWriter:
         """
         n_rows = sum(shuffle.n_rows for shuffle in self._shuffles.values())
         self._resources.progress.start("writing", n_rows, "row")
+        dtype = fmt.index_dtype(n_columns)
         for split in fmt.SPLIT_NAMES:
             if split in self._shuffles:
                 shuffle = self._shuffles[split]
@@ -97,7 +99,8 @@ class SplitWriter:
                     n_columns=n_columns,
                     n_classes=n_classes,
                 )
-                self._write_rows(group, shuffle.read(column_of))
+                read = functools.partial(_read, shuffle, column_of, dtype)
+                self._write_rows(group, self._resources.in_order(read, range(shuffle.n_buckets)))
 
     def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
         first_row = first_entry = 0
@@ -111,3 +114,11 @@ class SplitWriter:
             first_row += n_rows
             first_entry += n_entries
             self._resources.progress.advance(n_rows)
+
+
+def _read(
+    shuffle: RowShuffle, column_of: npt.NDArray[np.int32], dtype: npt.DTypeLike, bucket: int
+) -> LabelledRows:
+    """A bucket's rows with columns as they lie in the file: HDF5 is slow at converting them."""
+    rows = shuffle.read(bucket, column_of)
+    return rows._replace(columns=rows.columns.astype(dtype))
