@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ooc_train import memory
 from ooc_train.conversion.resources import MemoryPlan, default_budget
+from ooc_train.conversion.sequence_vectorizer import SequenceParameters
+from ooc_train.conversion.vectorizer import NgramParameters
 from ooc_train.errors import BudgetError, OptionError
 
 APPETITE = 50_000_000
@@ -82,19 +84,26 @@ def test_mapped_files_are_not_anonymous(tmp_path):
         assert now.rss_bytes - before.rss_bytes == pytest.approx(APPETITE, rel=0.2)
 
 
-@given(st.integers(100, 8000), st.integers(60, 120), st.sampled_from([(1, 1), (1, 2), (1, 8)]))
-def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseline_mb, ngrams):
+DENSITIES = [
+    NgramParameters().density,
+    NgramParameters(ngrams=(1, 8)).density,
+    NgramParameters(analyzer="char", ngrams=(1, 3)).density,
+    SequenceParameters().density,
+]
+
+
+@given(st.integers(100, 8000), st.integers(60, 120), st.sampled_from(DENSITIES))
+def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseline_mb, density):
     budget, baseline = budget_mb * 10**6, baseline_mb * 10**6
     try:
-        plan = MemoryPlan.divide(budget, baseline, ngrams=ngrams)
+        plan = MemoryPlan.divide(budget, baseline, density=density)
     except BudgetError as error:
         enough = int(str(error).rsplit("--memory ", 1)[1].split("MB")[0]) + 1
-        MemoryPlan.divide(enough * 10**6, baseline, ngrams=ngrams)
+        MemoryPlan.divide(enough * 10**6, baseline, density=density)
         assert enough > budget_mb
         return
     free = budget - baseline
-    n_lengths = ngrams[1] - ngrams[0] + 1
     assert plan.n_workers >= 1
-    assert (plan.n_workers + 2) * plan.block_bytes * (8 + 6 * n_lengths) <= free
+    assert (plan.n_workers + 2) * plan.block_bytes * density.block_multiple <= free
     assert plan.n_workers * plan.table_bytes <= free
     assert 2 * plan.bucket_bytes <= free

@@ -24,10 +24,17 @@ Spill.write = hold
 """
 
 
+FEATURES = {
+    "ngram": ["--features", "ngram"],
+    "sequence": ["--features", "sequence"],
+    "characters": ["--features", "ngram", "--analyzer", "char", "--ngrams", "1,3"],
+}
+
+
 def peak_anon_bytes(program, corpus, output, features):
     report = output.with_suffix(".json")
     arguments = [str(corpus), "-o", str(output), "--memory", "256MB", "--report", str(report)]
-    arguments += ["--features", features]
+    arguments += FEATURES[features]
     subprocess.run([sys.executable, "-c", program, *arguments, "--quiet"], check=True)
     output.unlink()
     return json.loads(report.read_text())["peak_anon_bytes"]
@@ -41,8 +48,16 @@ def corpora(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("features", ["ngram", "sequence"])
-@pytest.mark.parametrize("n_rows", [ROWS, 4 * ROWS])
+@pytest.mark.parametrize(
+    ("features", "n_rows"),
+    [
+        ("ngram", ROWS),
+        ("ngram", 4 * ROWS),
+        ("sequence", ROWS),
+        ("sequence", 4 * ROWS),
+        ("characters", ROWS),
+    ],
+)
 def test_anonymous_memory_stays_within_the_budget(corpora, n_rows, features):
     assert peak_anon_bytes(RUN, corpora / f"{n_rows}.csv", corpora / "o.h5", features) < BUDGET
 

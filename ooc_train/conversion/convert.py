@@ -26,7 +26,6 @@ from ooc_train.conversion.resources import (
     check_disk,
     check_temp_dir,
     default_budget,
-    foreseen_disk_bytes,
 )
 from ooc_train.conversion.sources import LayoutOptions, find_source
 from ooc_train.errors import OocTrainError, OptionError, OutputError
@@ -92,7 +91,7 @@ class _Conversion:
             plan = MemoryPlan.divide(
                 budget,
                 measure().anon_bytes or 0,
-                ngrams=self._options.parameters.ngrams,
+                density=self._options.parameters.density,
                 workers=self._options.workers,
             )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
@@ -136,7 +135,8 @@ class _Conversion:
 
     def _check_disk(self) -> None:
         text_bytes = sum(s.text_bytes for files in self._inputs.sources.values() for s in files)
-        check_disk(self._temp_dir, foreseen_disk_bytes(text_bytes, self._options.parameters.ngrams))
+        density = self._options.parameters.density
+        check_disk(self._temp_dir, density.foreseen_disk_bytes(text_bytes))
 
     def _write(self, corpus: Corpus, plan: MemoryPlan) -> ConversionReport:
         """Write the file under a temporary name and give it its own when it is complete."""

@@ -32,15 +32,15 @@ def write_frozen(
     seed: int,
 ) -> ConversionReport:
     """Convert ``corpus`` with the vectorizer of the file ``fitted``, and write both to ``file``."""
-    most_entries = 0
+    n_text_bytes = 0
     resources.progress.start("reading", corpus.n_bytes, "B")
     for block in corpus.blocks():
-        most_entries += len(block.rows.text) // 2 + len(block.rows)
+        n_text_bytes += len(block.rows.text)
         resources.progress.advance(block.n_bytes)
     placement = Placement(corpus.n_rows, validation_fraction, seed)
     with ExitStack() as stack, h5py.File(fitted, "r") as source:
         kind = _KINDS[source.attrs["features"]]
-        frozen = kind(source["vectorizer"], placement, most_entries, resources, stack)
+        frozen = kind(source["vectorizer"], placement, n_text_bytes, resources, stack)
         _transform(corpus, frozen, placement, resources)
         report = frozen.report
         report.attempts = 0
@@ -60,7 +60,7 @@ class _Frozen(Protocol):
         self,
         group: h5py.Group,
         placement: Placement,
-        most_entries: int,
+        n_text_bytes: int,
         resources: Resources,
         stack: ExitStack,
     ) -> None: ...
@@ -77,13 +77,14 @@ class _FrozenNgrams:
         self,
         group: h5py.Group,
         placement: Placement,
-        most_entries: int,
+        n_text_bytes: int,
         resources: Resources,
         stack: ExitStack,
     ) -> None:
         self._vectorizer = Vectorizer(group)
         n_columns = self._vectorizer.n_columns
-        self._writer = SplitWriter(placement, n_columns, most_entries, resources, stack)
+        most = self._vectorizer.parameters.density.foreseen_terms(n_text_bytes)
+        self._writer = SplitWriter(placement, n_columns, most, resources, stack)
         self.report: ConversionReport = NgramReport(
             n_features=n_columns, kept_terms=self._vectorizer.n_kept
         )
@@ -106,12 +107,13 @@ class _FrozenSequences:
         self,
         group: h5py.Group,
         placement: Placement,
-        most_entries: int,
+        n_text_bytes: int,
         resources: Resources,
         stack: ExitStack,
     ) -> None:
         self._vectorizer = SequenceVectorizer(group)
-        self._writer = SequenceWriter(placement, most_entries, resources, stack)
+        most = self._vectorizer.parameters.density.foreseen_terms(n_text_bytes)
+        self._writer = SequenceWriter(placement, most, resources, stack)
         self._report = SequenceReport(
             n_features=self._vectorizer.n_terms, max_length=self._vectorizer.max_length
         )

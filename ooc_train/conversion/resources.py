@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import usable_bytes
@@ -18,11 +18,38 @@ Result = TypeVar("Result")
 
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**18, 2**22
-# A block being converted takes so many times its text: the parser's buffers, text, folded text
-# and words; and for each length of n-grams their hashes and records, 8 bytes each for a word of at
-# least 3 bytes.
-_BLOCK_MULTIPLE, _MULTIPLE_A_LENGTH = 8, 6
+# A block being converted takes so many times its text: the parser's buffers, the text, and folded
+# text; and so many bytes for each token, its hash and bounds, and for each term, its hash and the
+# record of it, or what is found of it.
+_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 16, 16
+_RECORD_BYTES = 8
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
+
+
+class Density(NamedTuple):
+    """How many tokens and terms a text has.
+
+    A token takes ``least_bytes`` of the text or more, and ``usual_bytes`` on average, rather low;
+    there are ``terms_a_token``.
+    """
+
+    least_bytes: int
+    usual_bytes: int
+    terms_a_token: int
+
+    @property
+    def block_multiple(self) -> int:
+        """How many times its text a block takes at most while it is converted."""
+        a_token = _TOKEN_BYTES + _TERM_BYTES * self.terms_a_token
+        return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
+
+    def foreseen_disk_bytes(self, n_text_bytes: int) -> int:
+        """The temporary files for so much text, and the result: an estimate, rather high."""
+        return _RECORD_BYTES * self.foreseen_terms(n_text_bytes) + n_text_bytes
+
+    def foreseen_terms(self, n_text_bytes: int) -> int:
+        """How many terms so much text has: an estimate, rather high."""
+        return n_text_bytes * self.terms_a_token // self.usual_bytes
 
 
 def default_budget() -> int:
@@ -45,7 +72,7 @@ class MemoryPlan:
         budget_bytes: int,
         baseline_bytes: int,
         *,
-        ngrams: tuple[int, int] = (1, 2),
+        density: Density,
         workers: int | None = None,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
@@ -55,7 +82,7 @@ class MemoryPlan:
 
         Raises ``BudgetError`` with the smallest budget that would do.
         """
-        multiple = _BLOCK_MULTIPLE + _MULTIPLE_A_LENGTH * (ngrams[1] - ngrams[0] + 1)
+        multiple = density.block_multiple
         least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * multiple
         if budget_bytes < least:
             raise BudgetError(
@@ -102,15 +129,6 @@ class Resources:
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def foreseen_disk_bytes(n_text_bytes: int, ngrams: tuple[int, int]) -> int:
-    """The temporary files for so much text, and the result: an estimate, rather high.
-
-    English takes 1.3 to 1.4 bytes of spilled records for each byte of text and length of n-grams.
-    """
-    n_lengths = ngrams[1] - ngrams[0] + 1
-    return int(n_text_bytes * (1.6 * n_lengths + 1.0))
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:

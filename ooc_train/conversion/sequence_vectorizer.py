@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import lower
+from ooc_train.conversion.resources import Density
 from ooc_train.conversion.sequence_shuffle import keep_last
 from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.words import find_words
@@ -45,12 +46,9 @@ class SequenceParameters:
             raise OptionError(f"--max-length {self.max_length} is not 1 or more")
 
     @property
-    def ngrams(self) -> tuple[int, int]:
-        """The n-grams that take as much memory and disk.
-
-        A text has at most as many words of one letter as it has words of two and pairs of these.
-        """
-        return 1, 2
+    def density(self) -> Density:
+        """What a conversion's resources are planned by: a word takes a letter and a space."""
+        return Density(least_bytes=2, usual_bytes=5, terms_a_token=1)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
 from ooc_train.conversion.jit import kernel
+from ooc_train.conversion.resources import Density
 from ooc_train.conversion.selection import SCORES
 from ooc_train.conversion.shuffle import sort_entries
 from ooc_train.conversion.statistics import (
@@ -71,6 +72,13 @@ class NgramParameters:
             raise OptionError(f"--top-k {self.top_k} is not 1 or more")
         if self.score not in SCORES:
             raise OptionError(f"--score {self.score} is not one of {', '.join(SCORES)}")
+
+    @property
+    def density(self) -> Density:
+        """What a conversion's resources are planned by: a word takes two letters and a space."""
+        least, usual = (3, 5) if self.analyzer == "word" else (1, 1)
+        shortest, longest = self.ngrams
+        return Density(least, usual, terms_a_token=longest - shortest + 1)
 
     def df_limits(self, n_documents: int) -> tuple[int, int]:
         """The least and the largest document frequency of a term that is kept.
