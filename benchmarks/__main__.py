@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from benchmarks import convert, selftest, train
+from benchmarks import convert, scripts, selftest, train
 from ooc_train.errors import OocTrainError, OptionError
 
 
@@ -25,7 +25,12 @@ class Benchmark(Protocol):
         """Measure and print; the exit status."""
 
 
-BENCHMARKS: dict[str, Benchmark] = {"convert": convert, "selftest": selftest, "train": train}
+BENCHMARKS: dict[str, Benchmark] = {
+    "convert": convert,
+    "scripts": scripts,
+    "train": train,
+    "selftest": selftest,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,8 +27,8 @@ NAME = "convert"
 OURS = "ooc-convert"
 DEFAULT_ROWS, QUICK_ROWS, LEAST_ROWS = 400_000, 50_000, 1000
 EDITED = "The package was edited while it was measured: these figures are not to be quoted."
-_ROW_BYTES = 520  # of a generated row, at most
-_WORK_MULTIPLE = 7  # the input, its spilled n-grams (3.5), the result (0.8), and a reserve
+ROW_BYTES = 520  # of a generated row, at most
+WORK_MULTIPLE = 7  # the input, its spilled n-grams (3.5), the result (0.8), and a reserve
 
 Source = int | list[Path]  # rows to generate, or the user's files
 
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
         plan, notes = _plan(options, folder)
         measured: list[Result] = []
         for source, _ in sources:
-            with _files(source, folder) as workload:
+            with files(source, folder) as workload:
                 measured.append(_measure(workload, plan, first=not measured))
     if environment.last_edit() != edited:
         notes.append(EDITED)
@@ -208,7 +208,7 @@ def _record(result: Result) -> dict[str, Any]:
 def _sizes(options: argparse.Namespace) -> list[tuple[Source, int]]:
     """The rows to generate, and the disk space that each number of them needs."""
     counts = options.rows or [QUICK_ROWS if options.quick else DEFAULT_ROWS]
-    return [(count, count * _ROW_BYTES * (1 + _WORK_MULTIPLE)) for count in counts]
+    return [(count, count * ROW_BYTES * (1 + WORK_MULTIPLE)) for count in counts]
 
 
 def _data(options: argparse.Namespace) -> list[tuple[Source, int]]:
@@ -223,11 +223,11 @@ def _data(options: argparse.Namespace) -> list[tuple[Source, int]]:
     for path in paths:
         if not path.is_file():
             raise OptionError(f"--data {path} is not a file")
-    return [(paths, sum(path.stat().st_size for path in paths) * _WORK_MULTIPLE)]
+    return [(paths, sum(path.stat().st_size for path in paths) * WORK_MULTIPLE)]
 
 
 @contextlib.contextmanager
-def _files(source: Source, folder: Path) -> Iterator[Workload]:
+def files(source: Source, folder: Path) -> Iterator[Workload]:
     """The files of a workload; generated ones are deleted afterwards."""
     if not isinstance(source, int):
         yield Workload(None, *source)
@@ -249,7 +249,7 @@ def _files(source: Source, folder: Path) -> Iterator[Workload]:
 # ---- Who converts it.
 
 
-def _ours(workload: Workload, plan: Plan) -> System:
+def ours(workload: Workload, plan: Plan) -> System:
     """ooc-convert, its compiled kernels cached in a folder of this benchmark's own."""
 
     def command(scratch: Path) -> list[str]:
@@ -355,8 +355,8 @@ def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
 
 def _measure(workload: Workload, plan: Plan, *, first: bool) -> Result:
     """The first run if wanted, then all systems in turn."""
-    ours = _ours(workload, plan)
-    systems, notes = [ours], []
+    own = ours(workload, plan)
+    systems, notes = [own], []
     for name in plan.peers:
         if workload.n_rows and workload.n_rows > plan.peer_rows_limit:
             limit = f"--peer-rows-limit {plan.peer_rows_limit:,}"
@@ -366,7 +366,7 @@ def _measure(workload: Workload, plan: Plan, *, first: bool) -> Result:
     n_bytes = workload.n_bytes
     compiling = None
     if first:
-        compiling = harness.run_once(ours, plan.folder, cold=plan.cold)
+        compiling = harness.run_once(own, plan.folder, cold=plan.cold)
         say(f"{OURS}, first run, compiling: {harness.in_words(compiling)}")
     runs = harness.alternate(systems, plan.n_runs, plan.folder, cold=plan.cold)
     return Result(workload, n_bytes, compiling, runs, [*notes, *_disagreements(runs)])

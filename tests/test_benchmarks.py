@@ -43,6 +43,7 @@ linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
 # Every subcommand at a tiny size.  What convert compiles in its first run takes most of the time.
 TINY = {
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
+    "scripts": ["--rows", "1000", "--runs", "1"],
     "selftest": ["--size", "150MB"],
     "train": ["--data", "TOY.h5", "--runs", "1", "--epochs", "1"],
 }
@@ -79,7 +80,10 @@ def tiny(tmp_path_factory):
             out = tmp_path_factory.mktemp(name)
             toy = write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300)
             arguments = [str(toy) if word == toy.name else word for word in TINY[name]]
-            status = __main__.main([name, "--out", str(out), *arguments])
+            with pytest.MonkeyPatch.context() as patch:
+                if name != "convert":  # which shows what compiling takes
+                    patch.setattr(convert, "ours", already_compiled(convert.ours))
+                status = __main__.main([name, "--out", str(out), *arguments])
             done[name] = status, capsys.readouterr().out, out
         return done[name]
 
@@ -203,7 +207,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
     bare = tmp_path / "bare-python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
-    monkeypatch.setattr(convert, "_ours", already_compiled(convert._ours))
+    monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
     monkeypatch.setattr(environment, "last_edit", itertools.count().__next__)
     data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
     arguments = ["--data", *data, "--cap", "512MB", "--peer-python", str(bare), "--runs", "1"]
@@ -225,7 +229,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
 
 @linux
 def test_convert_measures_sequences_beside_the_guides_tokenizer(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(convert, "_ours", already_compiled(convert._ours))
+    monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
     arguments = ["--features", "sequence", "--rows", "1000", "--runs", "1"]
     assert __main__.main(["convert", "--out", str(tmp_path), *arguments]) == 0
     assert "| the guide's tokenizer, in memory | " in capsys.readouterr().out
@@ -234,6 +238,20 @@ def test_convert_measures_sequences_beside_the_guides_tokenizer(tmp_path, capsys
     assert result["notes"] == []  # the same number of features on both sides
     for system in result["systems"].values():
         assert system["runs"][0]["outcome"] == "completed"
+
+
+@linux
+def test_scripts_spells_the_same_rows_anew(tiny, capsys):
+    _, _, out = tiny("scripts", capsys)
+    record = json.loads((out / "scripts.json").read_text("utf-8"))
+    plain, *others = record["spellings"].values()
+    for other in others:
+        assert other["characters"] == plain["characters"]
+        reports = [spelling["runs"][0]["report"] for spelling in (plain, other)]
+        assert reports[0]["grams"] == reports[1]["grams"]
+        # A few words fall together, ä with a, and a few apart, é from a syllable.
+        distinct = [report["distinct_grams"] for report in reports]
+        assert distinct[0] == pytest.approx(distinct[1], rel=0.1)
 
 
 def already_compiled(ours):
