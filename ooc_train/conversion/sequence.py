@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.grams import Grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
+from ooc_train.conversion.intrinsics import load_word
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered, lower
 from ooc_train.conversion.placement import Destination, Placement
@@ -38,7 +39,6 @@ from ooc_train.conversion.sequence_vectorizer import (
 from ooc_train.conversion.strings import (
     HashCollision,
     LearnedStrings,
-    same_string,
     without_collision,
 )
 from ooc_train.conversion.table import Table, find, index_table
@@ -263,7 +263,7 @@ def _match(
             word = np.int64(table[2 * entry + 1])
             start, length = starts[i], stops[i] - starts[i]
             if known_lengths[word] > 0:
-                same = length == known_lengths[word] and same_string(
+                same = length == known_lengths[word] and _same_word(
                     text, start, pool, known_starts[word], length
                 )
             elif new_at[word] < 0:
@@ -273,7 +273,7 @@ def _match(
                 same = True
             else:
                 first = new_at[word]
-                same = length == new[2, first] - new[1, first] and same_string(
+                same = length == new[2, first] - new[1, first] and _same_word(
                     text, start, text, new[1, first], length
                 )
             if not same:
@@ -284,3 +284,13 @@ def _match(
             n += 1
         found_offsets[row + 1] = n
     return n, n_new
+
+
+@kernel
+def _same_word(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
+    """Whether two texts, both with eight bytes behind, have the same ``length`` bytes there."""
+    k = 0
+    while k + 8 < length and load_word(one, start + k) == load_word(other, other_start + k):
+        k += 8
+    different = load_word(one, start + k) ^ load_word(other, other_start + k)
+    return k + 8 >= length and different << np.uint64(8 * (8 - (length - k))) == 0

@@ -16,6 +16,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.progress import Progress
 
 MAX_ATTEMPTS = 8
+_MARGIN_BYTES = 8
 
 Result = TypeVar("Result")
 Bytes = npt.NDArray[np.uint8]
@@ -37,7 +38,10 @@ def without_collision(attempt: Callable[[int], Result], progress: Progress) -> R
 
 
 class Known(NamedTuple):
-    """Strings by term, of length 0 where not yet known; never changed, only replaced."""
+    """Strings by term, of length 0 where not yet known; never changed, only replaced.
+
+    Behind each there are eight bytes, so that kernels may read so many at once.
+    """
 
     pool: Bytes
     starts: Ints
@@ -73,6 +77,7 @@ class LearnedStrings:
                     known = pool[starts[term] : starts[term] + lengths[term]]
                     if not np.array_equal(known, piece):
                         raise HashCollision
+            pieces.append(np.zeros(_MARGIN_BYTES, np.uint8))
             self.known = Known(np.concatenate(pieces), starts, lengths)
 
     def strings(self) -> list[bytes]:
