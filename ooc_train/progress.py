@@ -42,6 +42,22 @@ class Silent:
         """Show nothing."""
 
 
+class Reading:
+    """A phase that reads rows before anyone has counted them: bytes in the bar, rows beside it."""
+
+    def __init__(self, inner: Progress, phase: str, n_bytes: int) -> None:
+        self._inner = inner
+        self._n_rows, self._began = 0, time.perf_counter()
+        inner.start(phase, n_bytes, "B")
+
+    def advance(self, n_bytes: int, n_rows: int) -> None:
+        """So many more bytes were read, and so many rows found in them."""
+        self._n_rows += n_rows
+        rate = self._n_rows / max(1e-9, time.perf_counter() - self._began)
+        self._inner.show(f"{self._n_rows:,} rows, {rate:,.0f} rows/s")
+        self._inner.advance(n_bytes)
+
+
 class Stopwatch:
     """Passes progress on, and keeps the seconds of each phase."""
 

@@ -223,14 +223,20 @@ def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
     assert not (tmp_path / "o.h5").exists()
 
 
+def test_a_disk_that_is_too_small_for_what_a_compressed_source_holds(tmp_path, monkeypatch):
+    source = tmp_path / "train.csv.gz"
+    source.write_bytes(gzip.compress(GOOD.encode() * 500))  # far more than four times
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
+    with pytest.raises(BudgetError, match="has 0.0 GB free, and the conversion takes about .* GB"):
+        ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
+    assert [path.name for path in tmp_path.iterdir()] == ["train.csv.gz"]
+
+
 def test_an_interrupt_leaves_nothing_behind(tmp_path):
-    class Interrupt:
+    class Interrupt(Silent):
         def start(self, phase, total, unit):
             if phase == "writing":
                 raise KeyboardInterrupt
-
-        def advance(self, amount):
-            pass
 
     source = write_rows(tmp_path / "train.csv", random_rows(100))
     with pytest.raises(KeyboardInterrupt):
@@ -248,13 +254,10 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
         "other": [(label, "quite", "another text") for label, _, _ in rows],
     }
 
-    class Writer:
+    class Writer(Silent):
         def start(self, phase, total, unit):
             if phase == "transforming":
                 write_rows(source, changed[what])
-
-        def advance(self, amount):
-            pass
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
         ooc_train.convert(source, tmp_path / "o.h5", progress=Writer())

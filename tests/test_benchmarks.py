@@ -248,10 +248,9 @@ def test_scripts_spells_the_same_rows_anew(tiny, capsys):
     for other in others:
         assert other["characters"] == plain["characters"]
         reports = [spelling["runs"][0]["report"] for spelling in (plain, other)]
-        assert reports[0]["grams"] == reports[1]["grams"]
-        # A few words fall together, ä with a, and a few apart, é from a syllable.
-        distinct = [report["distinct_grams"] for report in reports]
-        assert distinct[0] == pytest.approx(distinct[1], rel=0.1)
+        # Not quite the same: ä falls together with a, and one syllable is two characters, a word.
+        for figure in ("grams", "distinct_grams"):
+            assert reports[0][figure] == pytest.approx(reports[1][figure], rel=0.1)
 
 
 def already_compiled(ours):

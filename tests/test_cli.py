@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ooc_train import __version__
 from ooc_train.cli import common
 from ooc_train.cli.common import Command
 from ooc_train.errors import InputError, OptionError
+from ooc_train.progress import Reading, Silent
 from tests.corpora import random_rows, write_rows
 
 COMMANDS = ("convert", "train", "evaluate", "predict", "inspect")
@@ -167,6 +169,51 @@ def test_the_facade_has_what_it_says():
         assert callable(getattr(ooc_train, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = ooc_train.nothing
+
+
+@pytest.mark.parametrize("features", ["auto", "sequence"])
+def test_every_reading_tells_its_rows(tmp_path, features):
+    """Either the bar counts them or they stand beside it."""
+    import ooc_train
+
+    class Recorder(Silent):
+        def __init__(self):
+            self.phases = {}
+
+        def start(self, phase, total, unit):
+            self.phases[phase] = self.phase = {"total": total, "unit": unit, "done": 0, "text": ""}
+
+        def advance(self, amount):
+            self.phase["done"] += amount
+
+        def show(self, text):
+            self.phase["text"] = text
+
+    source = write_rows(tmp_path / "train.csv", random_rows(100))
+    recorder = Recorder()
+    ooc_train.convert(source, tmp_path / "o.h5", features=features, progress=recorder)
+    readings = {"reading"} | ({"choosing"} if features == "auto" else set())
+    for phase, seen in recorder.phases.items():
+        if phase in readings:
+            assert (seen["unit"], seen["done"]) == ("B", source.stat().st_size)
+            assert re.fullmatch(r"100 rows, [\d,]+ rows/s", seen["text"])
+        if phase == "writing" or (phase == "transforming" and features == "sequence"):
+            assert (seen["unit"], seen["done"], seen["total"]) == ("row", 100, 100)
+    assert readings | {"transforming", "writing"} <= set(recorder.phases)
+
+
+def test_a_bar_shows_phase_rows_rates_and_time_left(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars, clock = common.Bars(), iter(range(0, 1000, 2))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    reading = Reading(bars, "reading", 4_000_000)
+    bars._bar.start_t = bars._bar.last_print_t = 0  # long ago, so that it is drawn
+    bars._bar._time = lambda: 10.0
+    reading.advance(1_000_000, 2000)
+    shown = capsys.readouterr().err
+    assert "reading:  25%" in shown
+    assert "1.00M/4.00M [00:10<00:30, 100kB/s, 2,000 rows, 1,000 rows/s]" in shown
+    bars.finish()
 
 
 def test_bars_appear_only_on_standard_error(capsys):

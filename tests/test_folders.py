@@ -10,6 +10,7 @@ import ooc_train
 from ooc_train.conversion.folders import find_folder
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.errors import InputError, OptionError
+from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
 from tests.sequences import read_sequences
 from tests.test_ngram import PLANS, text_of
@@ -115,13 +116,10 @@ def test_every_number_finds_its_file_again(tmp_path):
 def test_a_folder_that_changes_between_the_two_readings(tmp_path):
     write_folder(tmp_path / "train", random_rows(30))
 
-    class Remover:
+    class Remover(Silent):
         def start(self, phase, total, unit):
             if phase == "transforming":
                 next((tmp_path / "train" / "1").iterdir()).unlink()
-
-        def advance(self, amount):
-            pass
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
         convert(tmp_path / "train", tmp_path / "o.h5", progress=Remover())

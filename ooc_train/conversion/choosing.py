@@ -16,7 +16,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.rejects import RejectFile
 from ooc_train.conversion.sources import Source
 from ooc_train.conversion.utf8 import decode
-from ooc_train.progress import Progress
+from ooc_train.progress import Progress, Reading
 
 MOST_FOR_NGRAMS = 1500
 _BLOCK_BYTES = 2**20
@@ -48,13 +48,13 @@ def measure_rows(sources: Sequence[Source], rejects: RejectFile, progress: Progr
     """
     corpus = Corpus({"train": sources}, rejects, _BLOCK_BYTES)
     rows_by_words: Counter[int] = Counter()
-    progress.start("choosing", corpus.n_bytes, "B")
+    reading = Reading(progress, "choosing", corpus.n_bytes)
     for block in corpus.blocks():
         words = np.empty(len(block.rows), np.int64)
         _count_words(block.rows.text, block.rows.text_offsets, _IS_SPACE, words)
         lengths, counts = np.unique(words, return_counts=True)
         rows_by_words.update(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
-        progress.advance(block.n_bytes)
+        reading.advance(block.n_bytes, len(block.rows))
     n_rows = corpus.n_rows["train"]
     middle = _median(rows_by_words)
     return Figures(n_rows, middle, n_rows / max(1.0, middle))

@@ -13,13 +13,14 @@ import numpy as np
 from ooc_train.conversion.corpus import Block, Corpus
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.report import ConversionReport, NgramReport, SequenceReport
-from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceWriter
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.shuffle import LabelledRows
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.conversion.writing import SplitWriter
 from ooc_train.format import read_strings
+from ooc_train.progress import Reading
 
 
 def write_frozen(
@@ -33,10 +34,12 @@ def write_frozen(
 ) -> ConversionReport:
     """Convert ``corpus`` with the vectorizer of the file ``fitted``, and write both to ``file``."""
     n_text_bytes = 0
-    resources.progress.start("reading", corpus.n_bytes, "B")
+    reading = Reading(resources.progress, "reading", corpus.n_bytes)
+    disk = DiskWatch(resources.temp_dir, corpus.n_bytes)
     for block in corpus.blocks():
         n_text_bytes += len(block.rows.text)
-        resources.progress.advance(block.n_bytes)
+        reading.advance(block.n_bytes, len(block.rows))
+        disk.check(block.n_bytes, len(block.rows.text), 0)
     placement = Placement(corpus.n_rows, validation_fraction, seed)
     with ExitStack() as stack, h5py.File(fitted, "r") as source:
         kind = _KINDS[source.attrs["features"]]
@@ -145,9 +148,9 @@ def _transform(corpus: Corpus, frozen: _Frozen, placement: Placement, resources:
     def transform(item: tuple[Block, list[Destination]]) -> tuple[Block, int, int]:
         return item[0], *frozen.add(*item)
 
-    resources.progress.start("transforming", corpus.n_bytes, "B")
+    resources.progress.start("transforming", sum(corpus.n_rows.values()), "row")
     placed = placement.placed(corpus.blocks())
     for block, n_replaced, n_empty in resources.in_order(transform, placed):
         frozen.report.replaced_rows += n_replaced
         frozen.report.empty_rows += n_empty
-        resources.progress.advance(block.n_bytes)
+        resources.progress.advance(len(block.rows))

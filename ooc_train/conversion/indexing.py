@@ -13,9 +13,10 @@ from ooc_train.conversion.grams import Grams, partition_records
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.errors import InputError
+from ooc_train.progress import Reading
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -74,7 +75,8 @@ def index_rows(
     """
     spill = stack.enter_context(Spill(resources.temp_dir))
     labels = stack.enter_context(Column(resources.temp_dir, np.int32))
-    resources.progress.start("reading", corpus.n_bytes, "B")
+    reading = Reading(resources.progress, "reading", corpus.n_bytes)
+    disk = DiskWatch(resources.temp_dir, corpus.n_bytes)
 
     def index(block: Block) -> tuple[Block, int, int, int]:
         grams, n_replaced = extract(block.rows.text, block.rows.text_offsets)
@@ -88,7 +90,8 @@ def index_rows(
         report.replaced_rows += n_replaced
         report.empty_rows += n_empty
         n_terms += n_new
-        resources.progress.advance(block.n_bytes)
+        reading.advance(block.n_bytes, len(block.rows))
+        disk.check(block.n_bytes, len(block.rows.text), spill.n_bytes)
     report.spill_bytes = spill.n_bytes
     order, report.classes = _sorted_classes(corpus.met_classes())
     row_classes = labels.mapped()

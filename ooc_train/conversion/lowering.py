@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.folding import lower_capital_sigma
+from ooc_train.conversion.intrinsics import PADDING
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.utf8 import decode, has_high_bytes
 
@@ -23,7 +24,6 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 # No code point above changes under lower-casing (tested).
 N_CODE_POINTS = 0x20000
 _MOST_GROWTH = 3  # U+FFFD for a single byte
-_MARGIN_BYTES = 8
 _REPLACEMENT = 0xFFFD
 
 Bytes = npt.NDArray[np.uint8]
@@ -34,7 +34,8 @@ Offsets = npt.NDArray[np.int64]
 class Lowered(NamedTuple):
     """Rows of UTF-8 words between spaces; ``n_replaced`` rows were broken UTF-8 before.
 
-    Behind ``text`` there are eight bytes of memory more, so that kernels may read so many at once.
+    Behind ``text`` there are ``PADDING`` bytes of memory more, so that kernels may read so many at
+    once.
     """
 
     text: Bytes
@@ -56,12 +57,12 @@ def lower(text: Bytes, offsets: Offsets) -> Lowered:
     Memory: as much as the text, up to three times that for broken UTF-8.
     """
     if not has_high_bytes(text):
-        lowered = np.empty(len(text) + _MARGIN_BYTES, np.uint8)[: len(text)]
+        lowered = np.empty(len(text) + PADDING, np.uint8)[: len(text)]
         _lower_ascii(text, lowered)
         return Lowered(lowered, offsets, 0)
     text, offsets = lower_capital_sigma(text, offsets)
     # Sized for the worst: of this array only what is written becomes memory.
-    lowered = np.empty(_MOST_GROWTH * len(text) + _MARGIN_BYTES, np.uint8)
+    lowered = np.empty(_MOST_GROWTH * len(text) + PADDING, np.uint8)
     lowered_offsets = np.zeros(len(offsets), np.int64)
     n_replaced = _lower_rows(text, offsets, *_lowering_table(), lowered, lowered_offsets)
     return Lowered(lowered[: lowered_offsets[-1]], lowered_offsets, n_replaced)

@@ -142,6 +142,27 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
         )
 
 
+class DiskWatch:
+    """Checks the free disk again while ``n_bytes`` of sources are read.
+
+    What is in a compressed source was a guess before; the share that is read tells it.
+    """
+
+    def __init__(self, folder: Path, n_bytes: int) -> None:
+        self._folder = folder
+        self._n_bytes = n_bytes
+        self._n_read = self._n_text_bytes = 0
+
+    def check(self, n_bytes: int, n_text_bytes: int, n_spilled: int) -> None:
+        """``n_bytes`` more gave so much text; ``n_spilled`` bytes are on the disk by now."""
+        self._n_read += n_bytes
+        self._n_text_bytes += n_text_bytes
+        if self._n_read:
+            # As much as the text again for the rows that are shuffled and written.
+            so_far = n_spilled + self._n_text_bytes
+            check_disk(self._folder, so_far * self._n_bytes // self._n_read - n_spilled)
+
+
 def _n_processors() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):

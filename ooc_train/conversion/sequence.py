@@ -147,9 +147,10 @@ class _SequenceConversion:
             return block
 
         placed = placement.placed(self._corpus.blocks())
-        self._resources.progress.start("transforming", self._corpus.n_bytes, "B")
+        n_rows = sum(self._corpus.n_rows.values())
+        self._resources.progress.start("transforming", n_rows, "row")
         for block in self._resources.in_order(transform, placed):
-            self._resources.progress.advance(block.n_bytes)
+            self._resources.progress.advance(len(block.rows))
         self.report.spill_bytes += writer.n_bytes
         return writer, matcher
 

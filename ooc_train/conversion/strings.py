@@ -17,6 +17,7 @@ from ooc_train.conversion.jit import kernel
 from ooc_train.progress import Progress
 
 MAX_ATTEMPTS = 8
+_MARGIN_BYTES = 8
 
 Result = TypeVar("Result")
 Bytes = npt.NDArray[np.uint8]
@@ -90,16 +91,12 @@ class LearnedStrings:
 
 @kernel
 def same_string(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
-    """Whether two texts have the same ``length`` bytes from ``start`` and ``other_start`` on.
+    """Whether two texts have the same ``length`` bytes, 1 or more, from their places on.
 
-    Behind them seven bytes more are read.
+    Up to seven bytes behind them are read.
     """
     k = 0
-    while k + 8 <= length:
-        if load_word(one, start + k) != load_word(other, other_start + k):
-            return False
+    while k + 8 < length and load_word(one, start + k) == load_word(other, other_start + k):
         k += 8
-    if k == length:
-        return True
     differing = load_word(one, start + k) ^ load_word(other, other_start + k)
-    return low_bytes(differing, length - k) == 0
+    return k + 8 >= length and low_bytes(differing, length - k) == 0

@@ -63,7 +63,8 @@ def tokenize(text: Bytes, offsets: Offsets, analyzer: str, seed: int) -> Tokens:
 
 
 @kernel
-def _hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
+def hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
+    """The hash of ``text[start:stop]``, which is not empty; seven bytes behind it are read, too."""
     mixed = seed ^ np.uint64(SECRET_1)
     i = start
     while i + 8 < stop:
@@ -103,7 +104,7 @@ def _split_words(
             while start >= offsets[row + 1]:
                 row += 1
                 token_offsets[row] = n
-            hashes[n] = _hash_token(text, start, stop, seed)
+            hashes[n] = hash_token(text, start, stop, seed)
             starts[n], stops[n] = start, stop
             n += 1
     token_offsets[row + 1 :] = n
@@ -136,7 +137,7 @@ def _split_characters(
             i += 1
             while i < stop and text[i] & 0xC0 == 0x80:
                 i += 1
-            hashes[n] = _hash_token(text, start, i, seed)
+            hashes[n] = hash_token(text, start, i, seed)
             starts[n], stops[n] = start, i
             n += 1
         token_offsets[row + 1] = n

@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.grams import nonzero
-from ooc_train.conversion.intrinsics import folded_product, load_word, trailing_zeros
+from ooc_train.conversion.intrinsics import PADDING, bytes_equal, trailing_zeros
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered
+from ooc_train.conversion.tokens import hash_token
 
 _SPACE = 32
-_ONES = 0x0101010101010101
-_SPACES, _HIGH_BITS = _SPACE * _ONES, _ONES << 7
-_SECRET_1, _SECRET_2, _SECRET_3 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
@@ -56,32 +54,25 @@ def _find(
     starts: Ints,
     stops: Ints,
 ) -> int:
-    n = 0
+    n = start = 0
+    one = np.uint64(1)
     for row in range(len(row_offsets) - 1):
-        i, row_stop = row_offsets[row], row_offsets[row + 1]
-        while i < row_stop:
-            if text[i] == _SPACE:
-                i += 1
-                continue
-            starts[n] = i
-            mixed = seed ^ np.uint64(_SECRET_1)
-            chunk = np.uint64(0)
-            while i < row_stop:
-                chunk = load_word(text, i)
-                # The first byte that is a space becomes the lowest high bit (Mycroft's test).
-                others = chunk ^ np.uint64(_SPACES)
-                spaces = (others - np.uint64(_ONES)) & ~others & np.uint64(_HIGH_BITS)
-                n_bytes = min(trailing_zeros(spaces) >> 3, row_stop - i)
-                i += n_bytes
-                if n_bytes < 8:
-                    chunk &= (np.uint64(1) << np.uint64(8 * n_bytes)) - np.uint64(1)
-                    break
-                mixed = folded_product(chunk ^ np.uint64(_SECRET_2), mixed)
-                chunk = np.uint64(0)
-            mixed = folded_product(chunk ^ np.uint64(_SECRET_2), mixed ^ np.uint64(_SECRET_3))
-            length = np.uint64(i - starts[n])
-            hashes[n] = nonzero(folded_product(mixed ^ length, seed ^ np.uint64(_SECRET_3)))
-            stops[n] = i
-            n += 1
+        row_stop = row_offsets[row + 1]
+        inside = np.uint64(0)  # 1 where the last byte seen belongs to a word
+        for base in range(row_offsets[row], row_stop + 1, PADDING):
+            letters = ~bytes_equal(text, base, np.uint8(_SPACE))
+            if row_stop - base < PADDING:
+                letters &= (one << np.uint64(row_stop - base)) - one
+            edges = letters ^ ((letters << one) | inside)
+            inside = letters >> np.uint64(63)
+            while edges != 0:
+                place = trailing_zeros(edges)
+                edges &= edges - one
+                if (letters >> np.uint64(place)) & one:
+                    start = base + place
+                else:
+                    starts[n], stops[n] = start, base + place
+                    hashes[n] = nonzero(hash_token(text, start, base + place, seed))
+                    n += 1
         offsets[row + 1] = n
     return n
