@@ -3,9 +3,7 @@
 import gzip
 import random
 import time
-import types
 
-import numba
 import numpy as np
 import pytest
 
@@ -121,17 +119,6 @@ def test_terms_repeated_thousands_of_times_in_one_row(tmp_path):
         read_split(tmp_path / "o.h5", "train")[0],
         oracle.transform([text_of(rows[i]) for i in kept]),
     )
-
-
-@numba.njit
-def seven_bits(value):
-    return (value >> np.uint64(57) << np.uint64(57)) | np.uint64(1)
-
-
-def recompiled(kernel, **replaced):
-    """A kernel with some of the functions that it calls replaced."""
-    code, names = kernel.py_func.__code__, kernel.py_func.__globals__
-    return numba.njit(types.FunctionType(code, {**names, **replaced}))
 
 
 def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):

@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train import format as file_format
 from ooc_train import prediction
-from ooc_train.conversion import word_counting, words
+from ooc_train.conversion import sequence, word_counting
 from ooc_train.conversion.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.words import find_words
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
 from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
-from tests.test_ngram import PLANS, recompiled, seven_bits, text_of, train_order
+from tests.test_ngram import PLANS, text_of, train_order
 
 # What Python's lower-casing and this tokenizer find hard, beside any character of any plane.
 PIECES = [
@@ -204,13 +205,12 @@ def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     rows = random_rows(200)
     convert(tmp_path, rows)
     full = read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")
-    weak_hash = recompiled(words._hash, nonzero=seven_bits)
-    strong, weak = words._find, recompiled(words._find, _hash=weak_hash)
 
-    def either(*arguments):
-        return (strong if arguments[2] else weak)(*arguments)
+    def weak(lowered, seed):
+        found = find_words(lowered, seed)
+        return found if seed else found._replace(hashes=found.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(words, "_find", either)
+    monkeypatch.setattr(sequence, "find_words", weak)
     assert convert(tmp_path, rows)["attempts"] == 2
     assert (read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")) == full
 
