@@ -60,7 +60,8 @@ def lower(text: Bytes, offsets: Offsets) -> Lowered:
         lowered = np.empty(len(text) + PADDING, np.uint8)[: len(text)]
         _lower_ascii(text, lowered)
         return Lowered(lowered, offsets, 0)
-    text, offsets = lower_capital_sigma(text, offsets)
+    if _has_capital_sigma(text):
+        text, offsets = lower_capital_sigma(text, offsets)
     # Sized for the worst: of this array only what is written becomes memory.
     lowered = np.empty(_MOST_GROWTH * len(text) + PADDING, np.uint8)
     lowered_offsets = np.zeros(len(offsets), np.int64)
@@ -82,6 +83,14 @@ def _lowering_table() -> LoweringTable:
     return LoweringTable(
         starts, stops, np.frombuffer(bytearray(b"".join(changed.values())), np.uint8)
     )
+
+
+@kernel
+def _has_capital_sigma(text: Bytes) -> bool:
+    found = False
+    for i in range(len(text) - 1):
+        found |= (text[i] == 0xCE) & (text[i + 1] == 0xA3)
+    return found
 
 
 @kernel
