@@ -6,6 +6,7 @@ memory (``VmHWM``) but none of anonymous memory, so a thread samples that.  Linu
 the figures are ``None``.
 """
 
+import contextlib
 import ctypes
 import os
 import re
@@ -16,12 +17,25 @@ from typing import NamedTuple
 from ooc_train.errors import OptionError
 
 SAMPLE_SECONDS = 0.02
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
     "": 1, "B": 1,
     "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what is freed, for the next array of up to 32 MiB; elsewhere do nothing.
+
+    It would give big pieces back at once, and the kernel clear them when they come again: a tenth
+    of a conversion's time.  For commands alone, since it holds for the whole process.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_TRIM_THRESHOLD, 2**28)
+        library.mallopt(_MMAP_THRESHOLD, 2**25)
 
 
 def parse_size(text: str) -> int:
@@ -154,25 +168,3 @@ def _read(path: str | Path) -> str:
         return Path(path).read_text()
     except OSError:
         return ""
-
-
-def keep_freed_memory() -> None:
-    """Have the C library reuse freed arrays instead of giving them back to the system each time.
-
-    Blocks of rows need the same arrays again and again, and new pages are zeroed by the kernel
-    first: a sixth of a conversion's processor time.  For the whole process and for good, so only
-    a program of its own should say so.  Does nothing but with glibc.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    for parameter, n_bytes in _KEPT.items():
-        mallopt(parameter, n_bytes)
-
-
-_KEPT = {
-    -1: 2**30,  # M_TRIM_THRESHOLD: free memory at the end of a heap that is kept
-    -2: 2**24,  # M_TOP_PAD: memory asked for beyond what is needed
-    -3: 2**25,  # M_MMAP_THRESHOLD: the size from which on an array is not reused; the most allowed
-}

@@ -157,9 +157,9 @@ def _strip(text: str) -> str:
 
 def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
     """The rows, those with a capital sigma (CE A3) lowered by ``str.lower``."""
-    sigmas = np.flatnonzero((text[:-1] == 0xCE) & (text[1:] == 0xA3))
-    if not sigmas.size:
+    if not _has_capital_sigma(text):
         return text, offsets
+    sigmas = np.flatnonzero((text[:-1] == 0xCE) & (text[1:] == 0xA3))
     blob, bounds = text.tobytes(), offsets.tolist()
     rows = [blob[i:j] for i, j in itertools.pairwise(bounds)]
     for row in np.unique(np.searchsorted(offsets, sigmas, "right") - 1).tolist():
@@ -169,6 +169,14 @@ def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
     moved = np.zeros(len(offsets), np.int64)
     np.cumsum([len(row) for row in rows], out=moved[1:])
     return np.frombuffer(bytearray(b"".join(rows)), np.uint8), moved
+
+
+@kernel
+def _has_capital_sigma(text: Bytes) -> bool:
+    found = False
+    for i in range(len(text) - 1):
+        found |= (text[i] == 0xCE) & (text[i + 1] == 0xA3)
+    return found
 
 
 @kernel
