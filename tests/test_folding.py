@@ -10,7 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
-from ooc_train.conversion.folding import _LENGTH_BITS, N_CODE_POINTS, folding_table
+from ooc_train.conversion.folding import (
+    _COMBINING_BELOW,
+    _LENGTH_BITS,
+    N_CODE_POINTS,
+    folding_table,
+)
 from ooc_train.conversion.grams import extract_grams
 from ooc_train.conversion.strings import HashCollision
 from ooc_train.conversion.terms import TermMatcher
@@ -101,6 +106,7 @@ def test_nothing_happens_above_the_table():
         char = chr(point)
         assert not char.isalnum()
         assert char.lower() == char == unicodedata.normalize("NFKD", char)
+    assert not any(unicodedata.combining(chr(c)) for c in range(_COMBINING_BELOW, 0x110000))
 
 
 ANALYZERS = st.sampled_from(["word", "char"])
