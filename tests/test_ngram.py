@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion import ngram
+from ooc_train.conversion import fitting, ngram, selection, statistics
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.tokens import tokenize
@@ -245,6 +245,29 @@ def test_options_mean_what_they_mean_in_scikit_learn(tmp_path, options):
     oracle = Oracle(texts, labels, **options)
     assert read_terms(tmp_path / "o.h5") == oracle.terms
     assert_same(read_split(tmp_path / "o.h5", "train")[0], oracle.transform(texts))
+
+
+@pytest.mark.parametrize("score", ["f_classif", "chi2", "none"])
+def test_terms_that_cannot_be_among_the_best_are_not_summed_up(tmp_path, monkeypatch, score):
+    monkeypatch.setattr(selection, "_LEAST_PRUNED", 0)
+    summed = []
+
+    def class_sums(spill, where, hashes, *others):
+        summed.append(len(hashes))
+        return statistics.class_sums(spill, where, hashes, *others)
+
+    monkeypatch.setattr(fitting, "class_sums", class_sums)
+    rows = random_rows(500)
+    write_rows(tmp_path / "train.csv", rows)
+    report = ooc_train.convert(
+        tmp_path / "train.csv", tmp_path / "o.h5", validation_fraction=0, top_k=10, score=score
+    )
+    kept, _ = train_order(len(rows), 0)
+    oracle = Oracle(
+        [text_of(rows[i]) for i in kept], [rows[i][0] for i in kept], top_k=10, score=score
+    )
+    assert read_terms(tmp_path / "o.h5") == oracle.terms
+    assert sum(summed) < report["kept_terms"]
 
 
 def test_the_number_of_workers_is_the_users(tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 
 from ooc_train.conversion.selection import (
+    SCORES,
     BestTerms,
     Scored,
     f_scores,
@@ -37,6 +38,25 @@ def test_terms_that_do_not_vary_score_least_and_perfect_ones_most():
     assert constant == -np.inf
     assert perfect == np.inf
     assert np.isfinite(ordinary)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 7])
+@pytest.mark.parametrize("score", ["f_classif", "chi2"])
+def test_no_score_exceeds_what_the_document_frequency_allows(n_classes, score):
+    rng = np.random.default_rng(n_classes)
+    labels = rng.permutation(np.arange(200) ** 2 % (n_classes + 1) % n_classes)
+    share = np.where(rng.random(500) < 0.5, 0.02, rng.random(500))
+    values = rng.random((200, 500)) ** 0.1 * (rng.random((200, 500)) < share)
+    values[:, :n_classes] = labels[:, np.newaxis] == np.arange(n_classes)  # the best possible
+    values[rng.random(200) < 0.5, :n_classes] = 0
+    counts = np.bincount(labels)
+    df = (values > 0).sum(axis=0).astype(np.uint32)
+    values, df = values[:, df > 0], df[df > 0]
+    scores = SCORES[score].of_sums(*sums_of(values, labels, n_classes))
+    most = SCORES[score].most(df, counts)
+    assert (scores <= most * (1 + 1e-9)).all()
+    assert np.isclose(scores, most).any()  # and it cannot be lower
+    assert np.isfinite(most[df < counts.min()]).all()
 
 
 @given(st.floats(1e-6, 1e12), st.integers(-4, 4))

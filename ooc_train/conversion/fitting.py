@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ooc_train.conversion.grams import N_PARTITIONS
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.selection import SCORES, BestTerms, Scored
+from ooc_train.conversion.selection import SCORES, BestTerms, Score, Scored
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.conversion.statistics import (
     HashRange,
@@ -32,7 +32,8 @@ from ooc_train.errors import InputError
 Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]
 Classes = npt.NDArray[np.int32]
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint32]
+Positions = npt.NDArray[np.int64]
 
 
 class KeptTerms(NamedTuple):
@@ -59,7 +60,7 @@ class Fit:
         self,
         spill: Spill,
         fit_classes: Classes,
-        class_counts: Counts,
+        class_counts: npt.NDArray[np.int64],
         resources: Resources,
         stack: ExitStack,
     ) -> None:
@@ -130,36 +131,42 @@ class Fit:
 
     def score(self, kept: KeptTerms, inverse_norms: Floats, parameters: NgramParameters) -> Scored:
         """The best ``top_k`` kept terms and all that tie with the last of them."""
-        score_of = SCORES[parameters.score]
+        score = SCORES[parameters.score]
         hashes, df = kept.hashes.mapped(), kept.df.mapped()
-        n_classes = len(self._class_counts)
-        most = max(1, self._resources.plan.table_bytes // (8 * (n_classes + 8)))
-
-        def score(part: tuple[HashRange, slice]) -> Scored:
-            where, terms = part
-            own_hashes, own_df = hashes[terms].copy(), df[terms].copy()
-            if score_of is None:
-                return Scored(own_hashes, own_df, own_df.astype(np.float64))
-            idf = inverse_document_frequency(own_df, self.n_documents)
-            sums, squares = class_sums(
-                self._spill, where, own_hashes, idf, inverse_norms, self._fit_classes, n_classes
-            )
-            return Scored(own_hashes, own_df, score_of(sums, squares, self._class_counts))
-
         best = BestTerms(parameters.top_k)
-        self._resources.progress.start("scoring", len(hashes), "term")
-        for scored in self._resources.in_order(score, _groups(kept.ranges, most)):
-            best.add(scored)
-            self._resources.progress.advance(len(scored.scores))
+
+        def promising() -> Iterator[tuple[HashRange, Positions]]:
+            """The terms of each range that can be among the best still."""
+            start = 0
+            for where, n_terms in kept.ranges:
+                most = score.most(df[start : start + n_terms], self._class_counts)
+                yield where, start + np.flatnonzero(most >= best.least)
+                start += n_terms
+
+        def scored(part: tuple[HashRange, Positions]) -> list[Scored]:
+            where, positions = part
+            n_most = max(1, self._resources.plan.table_bytes // (8 * (len(self._class_counts) + 8)))
+            groups = (positions[i : i + n_most] for i in range(0, len(positions), n_most))
+            return [
+                self._scored(score, where, hashes[group], df[group], inverse_norms)
+                for group in groups
+            ]
+
+        self._resources.progress.start("scoring", len(kept.ranges), "part")
+        for found in self._resources.in_order(scored, promising()):
+            for terms in found:
+                best.add(terms)
+            self._resources.progress.advance(1)
         return best.candidates()
 
-
-def _groups(
-    ranges: Iterable[tuple[HashRange, int]], most: int
-) -> Iterator[tuple[HashRange, slice]]:
-    """Slices of the kept terms, each of at most ``most`` terms of one range."""
-    start = 0
-    for where, n_terms in ranges:
-        for first in range(0, n_terms, most):
-            yield where, slice(start + first, start + min(first + most, n_terms))
-        start += n_terms
+    def _scored(
+        self, score: Score, where: HashRange, hashes: Hashes, df: Counts, inverse_norms: Floats
+    ) -> Scored:
+        if score.of_sums is None:
+            return Scored(hashes, df, df.astype(np.float64))
+        idf = inverse_document_frequency(df, self.n_documents)
+        sums, squares = class_sums(
+            self._spill, where, hashes, idf, inverse_norms, self._fit_classes,
+            len(self._class_counts),
+        )  # fmt: skip
+        return Scored(hashes, df, score.of_sums(sums, squares, self._class_counts))

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 SCORE_DIGITS = 10
+_LEAST_PRUNED = 10_000
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.uint32]
 Hashes = npt.NDArray[np.uint64]
 
 
@@ -59,12 +61,41 @@ def chi2_scores(sums: Floats, squares: Floats, class_counts: npt.NDArray[np.int6
     return round_scores(((sums - expected) ** 2 / expected).sum(axis=1))
 
 
-SCORES: dict[str, Callable[[Floats, Floats, npt.NDArray[np.int64]], Floats] | None] = {
-    "f_classif": f_scores,
-    "chi2": chi2_scores,
-    "none": None,
+def most_f(df: Counts, class_counts: npt.NDArray[np.int64]) -> Floats:
+    """What F of a term that occurs in ``df`` rows cannot exceed; infinity where nothing is known.
+
+    Of values with the sum ``s`` in ``df`` rows the squares are at least ``s**2 / df``, and the
+    squared sums by class, each divided by its rows, at most ``s**2`` by the fewest rows of a class.
+    """
+    n_rows, n_classes, fewest = class_counts.sum(), len(class_counts), class_counts.min()
+    within = 1.0 / df - 1.0 / fewest
+    between = 1.0 / fewest - 1.0 / n_rows
+    with np.errstate(divide="ignore"):
+        bounds = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
+    return np.where(within > 0, bounds, np.inf)
+
+
+def most_chi2(df: Counts, class_counts: npt.NDArray[np.int64]) -> Floats:
+    """What chi-square of a term that occurs in ``df`` rows cannot exceed: no value is above 1."""
+    return df * (class_counts.sum() / class_counts.min() - 1.0)
+
+
+class Score(NamedTuple):
+    """How terms are scored: by a function of their class sums, or by their document frequency.
+
+    ``most`` is what a term's document frequency and the rows by class allow: a term that cannot be
+    among the best need not be summed up.
+    """
+
+    of_sums: Callable[[Floats, Floats, npt.NDArray[np.int64]], Floats] | None
+    most: Callable[[Counts, npt.NDArray[np.int64]], Floats]
+
+
+SCORES = {
+    "f_classif": Score(f_scores, most_f),
+    "chi2": Score(chi2_scores, most_chi2),
+    "none": Score(None, lambda df, _: df.astype(np.float64)),
 }
-"""How terms are scored: by functions of their class sums, or by their document frequency."""
 
 
 def round_scores(scores: Floats) -> Floats:
@@ -84,21 +115,25 @@ def round_scores(scores: Floats) -> Floats:
 class BestTerms:
     """The ``k`` best terms seen so far and all that tie with the last of them.
 
-    Memory: some multiples of ``k`` and of the number of ties.
+    Terms with scores below ``least`` cannot be among them any more.  Memory: some multiples of
+    ``k`` and of the number of ties.
     """
 
     def __init__(self, k: int) -> None:
         self._k = k
         self._parts: list[Scored] = []
         self._n = 0
+        self.least = -np.inf
 
     def add(self, terms: Scored) -> None:
         """Consider more terms."""
         self._parts.append(terms)
         self._n += len(terms.scores)
-        if self._n > 4 * self._k + 100_000:
-            self._parts = [self.candidates()]
-            self._n = len(self._parts[0].scores)
+        if self._n > 2 * self._k + _LEAST_PRUNED:
+            best = self.candidates()
+            self._parts, self._n = [best], len(best.scores)
+            worst = best.scores.min()
+            self.least = worst - 1e-9 * abs(worst)  # a bound, and scores before they are rounded
 
     def candidates(self) -> Scored:
         """Every term whose score is at least that of the ``k``-th best."""
