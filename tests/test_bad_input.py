@@ -232,6 +232,16 @@ def test_a_disk_that_is_too_small_for_what_a_compressed_source_holds(tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv.gz"]
 
 
+def test_what_is_foreseen_while_reading_is_what_the_share_that_is_read_says(tmp_path, monkeypatch):
+    """After a tenth 5,000 - 300 bytes are to come, after a fifth 5,000 - 600."""
+    free = [4399, 4700]
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop()))
+    disk = resources.DiskWatch(tmp_path, 1000)
+    disk.check(100, n_spilled=300, n_text_bytes=200)
+    with pytest.raises(BudgetError, match="free some space"):
+        disk.check(100, n_spilled=300, n_text_bytes=200)
+
+
 def test_an_interrupt_leaves_nothing_behind(tmp_path):
     class Interrupt(Silent):
         def start(self, phase, total, unit):

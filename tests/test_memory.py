@@ -1,6 +1,9 @@
 """Sizes, limits and measurement of memory, and how a budget is divided."""
 
 import mmap
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,4 +109,26 @@ def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseli
     assert plan.n_workers >= 1
     assert (plan.n_workers + 2) * plan.block_bytes * density.block_multiple <= free
     assert plan.n_workers * plan.table_bytes <= free
-    assert 2 * plan.bucket_bytes <= free
+    assert 2 * (plan.n_workers + 2) * plan.bucket_bytes <= free
+
+
+FAULTS = """
+import resource, sys
+import numpy as np
+from ooc_train.memory import keep_freed_memory
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+for _ in range(40):
+    arrays = [np.ones(2**21, np.uint8) for _ in range(4)]
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_freed_memory_is_kept():
+    def faults(how):
+        command = [sys.executable, "-c", FAULTS, how]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert faults("give back") - faults("keep") > 20_000  # 40 times 8 MB have 80,000 pages

@@ -39,7 +39,7 @@ def write_frozen(
     for block in corpus.blocks():
         n_text_bytes += len(block.rows.text)
         reading.advance(block.n_bytes, len(block.rows))
-        disk.check(block.n_bytes, len(block.rows.text), 0)
+        disk.check(block.n_bytes, n_spilled=0, n_text_bytes=len(block.rows.text))
     placement = Placement(corpus.n_rows, validation_fraction, seed)
     with ExitStack() as stack, h5py.File(fitted, "r") as source:
         kind = _KINDS[source.attrs["features"]]

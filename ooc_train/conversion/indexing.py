@@ -91,7 +91,8 @@ def index_rows(
         report.empty_rows += n_empty
         n_terms += n_new
         reading.advance(block.n_bytes, len(block.rows))
-        disk.check(block.n_bytes, len(block.rows.text), spill.n_bytes)
+        n_text_bytes = len(block.rows.text)
+        disk.check(block.n_bytes, n_spilled=8 * n_new, n_text_bytes=n_text_bytes)
     report.spill_bytes = spill.n_bytes
     order, report.classes = _sorted_classes(corpus.met_classes())
     row_classes = labels.mapped()

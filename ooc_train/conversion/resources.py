@@ -151,16 +151,17 @@ class DiskWatch:
     def __init__(self, folder: Path, n_bytes: int) -> None:
         self._folder = folder
         self._n_bytes = n_bytes
-        self._n_read = self._n_text_bytes = 0
+        self._n_read = self._n_spilled = self._n_text_bytes = 0
 
-    def check(self, n_bytes: int, n_text_bytes: int, n_spilled: int) -> None:
-        """``n_bytes`` more gave so much text; ``n_spilled`` bytes are on the disk by now."""
+    def check(self, n_bytes: int, *, n_spilled: int, n_text_bytes: int) -> None:
+        """``n_bytes`` more of the sources gave so much text and so many spilled bytes."""
         self._n_read += n_bytes
+        self._n_spilled += n_spilled
         self._n_text_bytes += n_text_bytes
         if self._n_read:
             # As much as the text again for the rows that are shuffled and written.
-            so_far = n_spilled + self._n_text_bytes
-            check_disk(self._folder, so_far * self._n_bytes // self._n_read - n_spilled)
+            in_all = (self._n_spilled + self._n_text_bytes) * self._n_bytes // self._n_read
+            check_disk(self._folder, in_all - self._n_spilled)
 
 
 def _n_processors() -> int:
