@@ -21,7 +21,7 @@ from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.selection import SCORES
-from ooc_train.conversion.shuffle import sort_entries
+from ooc_train.conversion.shuffle import SortingScratch, sort_entries
 from ooc_train.conversion.statistics import (
     add_occurrence,
     fixed_squared_idf,
@@ -154,7 +154,7 @@ class Vectorizer:
         values = np.empty(len(grams.hashes), np.float32)
         n = _transform(
             *grams, self._kept_hashes, self._kept_df, self.n_documents, self._table,
-            indptr, columns, values,
+            indptr, columns, values, SortingScratch.of(self.n_columns),
         )  # fmt: skip
         n_empty = int((np.diff(grams.offsets) == 0).sum())
         return Transformed(indptr, columns[:n], values[:n], tokens.n_replaced, n_empty)
@@ -205,6 +205,7 @@ def _transform(
     indptr: Offsets,
     columns: Ints,
     values: Floats,
+    scratch: SortingScratch,
 ) -> int:
     n = 0
     weighted = np.empty(len(hashes))  # count * idf, to be divided by the row's norm
@@ -233,7 +234,7 @@ def _transform(
             inverse = inverse_norm(whole, fraction)
             for k in range(begin, n):
                 values[k] = weighted[k] * inverse
-            sort_entries(columns[begin:n], values[begin:n])
+            sort_entries(columns, values, begin, n, scratch)
         indptr[row + 1] = n
     return n
 
