@@ -154,9 +154,9 @@ class _NgramConversion:
             return block
 
         placed = placement.placed(self._corpus.blocks())
-        self._resources.progress.start("transforming", self._corpus.n_bytes, "B")
+        self._resources.progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
         for block in self._resources.in_order(transform, placed):
-            self._resources.progress.advance(block.n_bytes)
+            self._resources.progress.advance(len(block.rows))
         self.report.spill_bytes += writer.n_bytes
         return writer, matcher
 
