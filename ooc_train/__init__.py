@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection import inspect
+    from ooc_train.integrity import verify
     from ooc_train.prediction import load, predict
     from ooc_train.store import open  # noqa: A004 - it reads as ooc_train.open
     from ooc_train.training import evaluate, train
@@ -29,9 +30,10 @@ _HOMES = {
     "open": "ooc_train.store",
     "predict": "ooc_train.prediction",
     "train": "ooc_train.training",
+    "verify": "ooc_train.integrity",
 }
 
-__all__ = ["convert", "evaluate", "inspect", "load", "open", "predict", "train"]
+__all__ = ["convert", "evaluate", "inspect", "load", "open", "predict", "train", "verify"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,15 +1,17 @@
 """The file format: one HDF5 file with the rows of every split and the vectorizer that made them.
 
-This docstring is the specification of format version 1.
+This docstring is the specification of format version 2.
 
 Why a format of our own inside HDF5: flat arrays stored contiguously can be read as slices
 through any HDF5 library and memory-mapped at their offset, ragged rows cost two integers each,
 and a file is useful without this package (``h5py.File(path)["train/values"]``).
 
 Root
-    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 1, ``features`` = ``"ngram"`` or
-    ``"sequence"`` (the kind of rows), ``producer`` (package and version), ``provenance`` (JSON
-    text: source names and sizes, options, counts), ``complete`` = 1 (written last).
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` = ``"ngram"`` or
+    ``"sequence"`` (the kind of rows), ``order`` = ``"shuffled"`` or ``"source"`` (that of the train
+    rows), ``compression`` = ``"none"``, ``"lz4"`` or ``"zstd"``, ``producer`` (package and
+    version), ``provenance`` (JSON text: source names and sizes, options, counts), ``complete`` = 1
+    (written when all else is, but the checksums).
 
 ``classes/labels``, ``classes/names``
     String lists (below) of equal length, one entry a class: the label as the source spells it,
@@ -34,8 +36,8 @@ Root
     uint16, or uint32 above 65,535 terms: the ids of a row's words in their order.  Ids begin with
     1; 0 is what a batch is padded with and never in the file.
 
-    Train rows lie in a seeded random order, so contiguous slices are unbiased samples; rows of
-    other splits lie in the order of their source.
+    Train rows lie in a seeded random order, so contiguous slices are unbiased samples, unless
+    ``order`` is ``"source"``; rows of other splits lie in the order of their source.
 
 ``vectorizer``
     Attributes ``parameters`` (JSON text: how text becomes terms, and which are kept) and
@@ -66,11 +68,21 @@ A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after anothe
 ``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
 slower to read and cannot be mapped.
 
-All datasets are contiguous and little-endian, no dataset carries time stamps, and nothing in
-the file depends on the machine, the memory budget or the number of threads: the same input,
-options and seed give the same bytes.
+``checksums``
+    For the array at a path, the one at that path below this group: ``(n_blocks,) uint64``, XXH3-64
+    of each of its *blocks*, the bytes of as many of its rows as fit 65,536 bytes (at least one),
+    the last block of those that are left.  The attribute ``summary`` is XXH3-128, in hexadecimal,
+    of everything else, as `checksums.summary` goes through it: paths, types, shapes, attributes,
+    and the checksums of the blocks.
 
-Versions: 1 is the first.  A reader refuses any other version; it never guesses.
+All datasets are little-endian and contiguous; but those of a split are, where ``compression`` says
+so, chunked, a block to a chunk, with HDF5's registered filter 32004 (LZ4) or 32015 (Zstandard).
+Compressed or not, the checksums are the same.  No dataset carries time stamps, and nothing in the
+file depends on the machine, the memory budget or the number of threads: the same input, options
+and seed give the same bytes.
+
+Versions: 1 was the first; 2 has checksums, ``order`` and ``compression``.  A reader refuses any
+other version; it never guesses.
 """
 
 import itertools
@@ -82,18 +94,22 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.checksums import seal
+
 FORMAT_NAME = "ooc-train"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SPLIT_NAMES = ("train", "validation", "test")
 MAX_CLASSES = 65_536
 
 UInt8Array = npt.NDArray[np.uint8]
 
 
-def create_file(path: str) -> h5py.File:
+def create_file(path: str, *, compression: str = "none") -> h5py.File:
     """A new HDF5 file at ``path`` whose bytes depend on its content alone."""
     # Later versions of the library's own format put the time into every group's header.
-    return h5py.File(path, "w", libver=("earliest", "v110"))
+    file = h5py.File(path, "w", libver=("earliest", "v110"))
+    file.attrs["compression"] = compression
+    return file
 
 
 def create_dataset(
@@ -163,15 +179,19 @@ def read_strings(parent: h5py.Group, name: str) -> list[str]:
     return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
 
 
-def write_header(file: h5py.File, *, features: str, producer: str, provenance: object) -> None:
-    """The root's attributes, all but ``complete``."""
+def write_header(
+    file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
+) -> None:
+    """The root's attributes, all but ``compression`` and ``complete``."""
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["features"] = features
+    file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
     file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
 
 
 def mark_complete(file: h5py.File) -> None:
-    """The last thing written: from here on the file is whole."""
+    """The last things written, the checksums too: from here on the file is whole."""
     file.attrs["complete"] = 1
+    seal(file)

@@ -1,4 +1,4 @@
-"""Rows in memory, sparse or of sequences, as flat arrays with offsets; and batches with labels.
+"""Rows in memory: sparse, of sequences, or dense; and batches of them with labels.
 
 SciPy is deliberately not used: where it is installed, Keras imports it whole.
 """
@@ -17,45 +17,28 @@ Entries = slice | IntArray
 """Which entries of a row's arrays: a range, or their numbers."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Rows(ABC):
-    """Rows of different lengths: row ``i`` owns the entries ``indptr[i]:indptr[i + 1]``."""
+    """The rows of one kind of features."""
 
-    indptr: IntArray
-    """``(n_rows + 1,) int64``, from 0 to ``n_entries``."""
-
+    __slots__ = ()
     features: ClassVar[str]
     """The kind, as a file's attribute ``features`` says it."""
 
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
+    @abstractmethod
+    def __len__(self) -> int: ...
 
-    @property
-    def n_entries(self) -> int:
-        """How many entries all rows have together."""
-        return int(self.indptr[-1])
-
-    @property
-    def lengths(self) -> IntArray:
-        """How many entries each row has: ``(n_rows,) int64``."""
-        return np.diff(self.indptr)
-
+    @abstractmethod
     def __getitem__(self, part: slice) -> "Rows":
         """The rows of a range, as views."""
-        start, stop, step = part.indices(len(self))
-        if step != 1:
-            raise ValueError(f"rows are sliced in steps of 1, not {step}; use take")
-        indptr = self.indptr[start : max(start, stop) + 1]
-        return self._with(indptr - indptr[0], slice(indptr[0], indptr[-1]))
 
+    @abstractmethod
     def take(self, rows: IntArray) -> "Rows":
         """The rows with the given numbers, in their order.  A copy."""
-        lengths = self.indptr[rows + 1] - self.indptr[rows]
-        return self._with(_indptr_of(lengths), _ranges(self.indptr[rows], lengths))
 
-    def row_numbers(self) -> IntArray:
-        """The row that each entry belongs to: ``(n_entries,) int64``."""
-        return np.repeat(np.arange(len(self)), self.lengths)
+    @property
+    @abstractmethod
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
 
     @property
     @abstractmethod
@@ -71,16 +54,96 @@ class Rows(ABC):
         """Whether all that the rows hold are finite numbers."""
 
     @abstractmethod
-    def _with(self, indptr: IntArray, entries: Entries) -> "Rows":
-        """Rows of some of the entries, cut by ``indptr``."""
-
-    @abstractmethod
-    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "Rows":
-        """Rows of the entries of all ``parts``, cut by ``indptr``."""
+    def _joined(self, parts: Sequence[Any]) -> "Rows":
+        """The rows of all ``parts``, one after another."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SparseRows(Rows):
+class DenseRows(Rows):
+    """Rows of a value for each column."""
+
+    values: FloatArray
+    """``(n_rows, n_columns) float32``."""
+
+    features = "dense"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> "DenseRows":
+        """The rows of a range, as views."""
+        return DenseRows(self.values[part])
+
+    def take(self, rows: IntArray) -> "DenseRows":
+        """The rows with the given numbers, in their order.  A copy."""
+        return DenseRows(self.values[rows])
+
+    @property
+    def lengths(self) -> IntArray:
+        """The same for all: the number of columns."""
+        return np.full(len(self), self.width)
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.values.shape[1]
+
+    def to_dense(self) -> FloatArray:
+        """The values themselves."""
+        return self.values
+
+    def is_finite(self) -> bool:
+        """Whether all values are."""
+        return bool(np.isfinite(self.values).all())
+
+    def _joined(self, parts: Sequence[Any]) -> "DenseRows":
+        return DenseRows(np.concatenate([part.values for part in parts]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RaggedRows(Rows):
+    """Rows of different lengths: row ``i`` owns the entries ``indptr[i]:indptr[i + 1]``."""
+
+    indptr: IntArray
+    """``(n_rows + 1,) int64``, from 0 to ``n_entries``."""
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_entries(self) -> int:
+        """How many entries all rows have together."""
+        return int(self.indptr[-1])
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return np.diff(self.indptr)
+
+    def __getitem__(self, part: slice) -> "RaggedRows":
+        """The rows of a range, as views."""
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            raise ValueError(f"rows are sliced in steps of 1, not {step}; use take")
+        indptr = self.indptr[start : max(start, stop) + 1]
+        return self._with(indptr - indptr[0], slice(indptr[0], indptr[-1]))
+
+    def take(self, rows: IntArray) -> "RaggedRows":
+        """The rows with the given numbers, in their order.  A copy."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        return self._with(_indptr_of(lengths), _ranges(self.indptr[rows], lengths))
+
+    def row_numbers(self) -> IntArray:
+        """The row that each entry belongs to: ``(n_entries,) int64``."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @abstractmethod
+    def _with(self, indptr: IntArray, entries: Entries) -> "RaggedRows":
+        """Rows of some of the entries, cut by ``indptr``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRows(RaggedRows):
     """Rows of which only the values that are not zero are kept.
 
     Row ``i`` has ``values[indptr[i]:indptr[i + 1]]`` in the columns ``indices[...]`` of the same
@@ -120,14 +183,14 @@ class SparseRows(Rows):
     def _with(self, indptr: IntArray, entries: Entries) -> "SparseRows":
         return SparseRows(indptr, self.indices[entries], self.values[entries], self.n_columns)
 
-    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "SparseRows":
+    def _joined(self, parts: Sequence[Any]) -> "SparseRows":
         indices = np.concatenate([part.indices for part in parts])
         values = np.concatenate([part.values for part in parts])
-        return SparseRows(indptr, indices, values, self.n_columns)
+        return SparseRows(_joined_indptr(parts), indices, values, self.n_columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SequenceRows(Rows):
+class SequenceRows(RaggedRows):
     """Rows of word ids in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
 
     >>> rows = SequenceRows(np.array([0, 1, 4]), np.array([7, 3, 4, 5]), n_columns=9, length=4)
@@ -172,9 +235,9 @@ class SequenceRows(Rows):
     def _with(self, indptr: IntArray, entries: Entries) -> "SequenceRows":
         return SequenceRows(indptr, self.tokens[entries], self.n_columns, self.length)
 
-    def _joined(self, indptr: IntArray, parts: Sequence[Any]) -> "SequenceRows":
+    def _joined(self, parts: Sequence[Any]) -> "SequenceRows":
         tokens = np.concatenate([part.tokens for part in parts])
-        return SequenceRows(indptr, tokens, self.n_columns, self.length)
+        return SequenceRows(_joined_indptr(parts), tokens, self.n_columns, self.length)
 
 
 class Batch(NamedTuple):
@@ -193,9 +256,12 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
     if len(batches) == 1:
         return batches[0]
     parts = [batch.rows for batch in batches]
-    indptr = _indptr_of(np.concatenate([part.lengths for part in parts]))
-    rows = parts[0]._joined(indptr, parts)
+    rows = parts[0]._joined(parts)
     return Batch(rows, np.concatenate([batch.labels for batch in batches]))
+
+
+def _joined_indptr(parts: Sequence[RaggedRows]) -> IntArray:
+    return _indptr_of(np.concatenate([part.lengths for part in parts]))
 
 
 def _indptr_of(lengths: IntArray) -> IntArray:

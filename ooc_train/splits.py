@@ -3,15 +3,28 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.arrays import Array, DamageError
 from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError
-from ooc_train.rows import Batch, IntArray, Rows, SequenceRows, SparseRows
+from ooc_train.rows import (
+    Batch,
+    DenseRows,
+    FloatArray,
+    IntArray,
+    RaggedRows,
+    Rows,
+    SequenceRows,
+    SparseRows,
+)
+
+if TYPE_CHECKING:
+    from ooc_train.store import Store
 
 AGAIN = "convert the source again with ooc-convert"
 
@@ -20,12 +33,14 @@ AGAIN = "convert the source again with ooc-convert"
 class Sizes:
     """What the rows of all splits of a file have in common.
 
-    ``max_length`` is what sequences are padded or cut to; n-grams have none.
+    ``max_length`` is what sequences are padded or cut to, ``scales`` what the columns of integers
+    are multiplied with: ``(n_columns,) float32``; others have none.
     """
 
     n_columns: int
     n_classes: int
-    max_length: int | None
+    max_length: int | None = None
+    scales: FloatArray | None = None
 
 
 class Split(ABC):
@@ -33,24 +48,23 @@ class Split(ABC):
 
     features: ClassVar[str]
     """The kind of rows, as the file's attribute says it."""
-    _arrays: ClassVar[dict[str, str]]
-    """The arrays that have a value for each entry, with the kind of their numbers."""
 
-    def __init__(self, name: str, group: h5py.Group, sizes: Sizes) -> None:
+    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
+        self._store = store
         self.name = name
         self.n_columns = sizes.n_columns
         self.n_classes = sizes.n_classes
         self._sizes = sizes
-        self._where = f"{group.file.filename}: split {name!r}"
-        self._labels = self._dataset(group, "labels", "u")
-        self._indptr = self._dataset(group, "indptr", "i")
-        self._entries = [self._dataset(group, *array) for array in self._arrays.items()]
-        self.n_rows: int = self._labels.shape[0]
-        self.n_entries: int = self._entries[0].shape[0]
-        self._check_lengths()
+        self._where = f"{store.path}: split {name!r}"
+        self.arrays: dict[str, Array] = {}
+        self._labels = self._open("labels", "u")
+        self.n_rows = len(self._labels)
 
     def __len__(self) -> int:
         return self.n_rows
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self._store, self.name)
 
     def read(self, start: int, stop: int) -> Rows:
         """The rows from ``start`` up to ``stop``, read as contiguous slices."""
@@ -58,6 +72,7 @@ class Split(ABC):
 
     def read_labels(self, start: int, stop: int) -> IntArray:
         """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64`` class indices."""
+        self._check_range(start, stop)
         labels = self._slice(self._labels, start, stop).astype(np.int64)
         if labels.size and labels.max() >= self.n_classes:
             raise self._damaged(f"rows {start} to {stop} have a label of no class")
@@ -80,8 +95,8 @@ class Split(ABC):
     ) -> Iterator[tuple[npt.NDArray[Any], IntArray]]:
         """Dense batches for ever, epoch after epoch: what ``model.fit`` of plain Keras takes.
 
-        Yields features, ``(n, n_columns) float32`` of n-grams and ``(n, max_length) int32`` of
-        sequences, and ``(n,) int64`` labels; epochs have ``len(split.batches(batch_size))``
+        Yields features, ``(n, max_length) int32`` of sequences and ``(n, n_columns) float32`` of
+        all others, and ``(n,) int64`` labels; epochs have ``len(split.batches(batch_size))``
         steps, each in an order of its own.  Without a seed, all are in the file's order: the
         form for validation data.
         """
@@ -95,8 +110,83 @@ class Split(ABC):
 
     @property
     def width(self) -> int:
-        """Columns of rows made dense: those of n-grams, or the length sequences are padded to."""
+        """Columns of rows made dense: the features', or the length sequences are padded to."""
         return self.read(0, 0).width
+
+    @property
+    @abstractmethod
+    def row_bytes(self) -> float:
+        """What an average row takes in memory."""
+
+    @property
+    def n_entries(self) -> int:
+        """The numbers that are stored of all rows."""
+        return self.n_rows * self.n_columns
+
+    @abstractmethod
+    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:
+        """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
+
+    @abstractmethod
+    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> Rows:
+        """Rows of several slices, each read straight to its place in arrays of the final size."""
+
+    def _check_range(self, start: int, stop: int) -> None:
+        if not 0 <= start <= stop <= self.n_rows:
+            raise IndexError(f"{self._where} has rows 0 to {self.n_rows}, not {start} to {stop}")
+
+    def _slice(self, array: Array, start: int, stop: int) -> npt.NDArray[Any]:
+        rows = np.empty(stop - start, array.dtype)
+        self._fill(rows, array, start)
+        return rows
+
+    def _fill(self, target: npt.NDArray[Any], array: Array, start: int) -> None:
+        """Read as many rows of an array as ``target`` holds, from ``start`` on."""
+        if not self._store.is_open:
+            raise ValueError(f"{self._where}: the file is closed; read inside its with block")
+        try:
+            array.read_into(target, start)
+        except DamageError as error:
+            first, last = self.rows_of(array, error.start, error.stop)
+            raise self._damaged(
+                f"{error} in array {array.name!r}, rows {first} to {last}"
+            ) from error
+        except OSError as error:
+            raise InputError(f"{self._where}: {array.name} cannot be read: {error}") from error
+
+    def _open(self, name: str, kinds: str, n_dimensions: int = 1) -> Array:
+        dataset = self._store.file.get(f"{self.name}/{name}")
+        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != n_dimensions:
+            dimensions = {1: "one-dimensional", 2: "two-dimensional"}[n_dimensions]
+            raise self._damaged(f"the array {name!r} is missing or not {dimensions}")
+        if dataset.dtype.kind not in kinds:
+            raise self._damaged(f"the array {name!r} has the type {dataset.dtype}")
+        try:
+            self.arrays[name] = self._store.open_array(dataset)
+        except (KeyError, ValueError, OSError) as error:
+            raise self._damaged(f"the checksums of {name!r}: {error.args[0]}") from error
+        return self.arrays[name]
+
+    def _damaged(self, what: str) -> FormatError:
+        return FormatError(f"{self._where} is damaged: {what}; {AGAIN}")
+
+
+class RaggedSplit(Split):
+    """A split whose rows have different lengths: arrays of entries, and where each row's lie."""
+
+    _entry_kinds: ClassVar[dict[str, str]]
+    """The arrays that have a value for each entry, with the kind of their numbers."""
+
+    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
+        super().__init__(store, name, sizes)
+        self._indptr = self._open("indptr", "i")
+        self._entries = [self._open(*array) for array in self._entry_kinds.items()]
+        self._check_lengths()
+
+    @property
+    def n_entries(self) -> int:
+        """The entries of all rows."""
+        return len(self._entries[0])
 
     @property
     def row_bytes(self) -> float:
@@ -104,12 +194,19 @@ class Split(ABC):
         entry_bytes: int = sum(array.dtype.itemsize for array in self._entries)
         return 16 + entry_bytes * self.n_entries / max(self.n_rows, 1)
 
+    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:
+        """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
+        if array is self._indptr:
+            return max(0, start - 1), min(stop, self.n_rows) - 1
+        if array is self._labels:
+            return start, stop - 1
+        return self._indptr.find(start) - 1, self._indptr.find(stop - 1) - 1
+
     @abstractmethod
-    def _rows(self, indptr: IntArray, entries: list[npt.NDArray[Any]], where: str) -> Rows:
+    def _rows(self, indptr: IntArray, entries: list[npt.NDArray[Any]], where: str) -> RaggedRows:
         """Rows of the entries read; FormatError if they are not what they may be."""
 
-    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> Rows:
-        """Rows of several slices, each read straight to its place in arrays of the final size."""
+    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> RaggedRows:
         bounds = [self._read_indptr(start, stop) for start, stop in slices]
         lengths = np.concatenate([np.diff(bound) for bound in bounds])
         indptr = np.zeros(len(lengths) + 1, np.int64)
@@ -124,56 +221,30 @@ class Split(ABC):
         return self._rows(indptr, entries, f"rows {slices[0][0]} to {slices[-1][1]}")
 
     def _read_indptr(self, start: int, stop: int) -> IntArray:
-        if not 0 <= start <= stop <= self.n_rows:
-            raise IndexError(f"{self._where} has rows 0 to {self.n_rows}, not {start} to {stop}")
+        self._check_range(start, stop)
         indptr: IntArray = self._slice(self._indptr, start, stop + 1)
         if indptr[0] < 0 or indptr[-1] > self.n_entries or (np.diff(indptr) < 0).any():
             raise self._damaged(f"indptr does not ascend in rows {start} to {stop}")
         return indptr
 
-    def _slice(self, dataset: h5py.Dataset, start: int, stop: int) -> npt.NDArray[Any]:
-        array = np.empty(stop - start, dataset.dtype)
-        self._fill(array, dataset, start)
-        return array
-
-    def _fill(self, target: npt.NDArray[Any], dataset: h5py.Dataset, start: int) -> None:
-        """Read as many entries as ``target`` holds, from ``start`` on."""
-        if not target.size:
-            return
-        try:
-            dataset.read_direct(target, np.s_[start : start + len(target)])
-        except OSError as error:
-            raise InputError(f"{self._where}: {dataset.name} cannot be read: {error}") from error
-
-    def _dataset(self, group: h5py.Group, name: str, kind: str) -> h5py.Dataset:
-        dataset = group.get(name)
-        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != 1:
-            raise self._damaged(f"the array {name!r} is missing or not one-dimensional")
-        if dataset.dtype.kind != kind:
-            raise self._damaged(f"the array {name!r} has the type {dataset.dtype}")
-        return dataset
-
     def _check_lengths(self) -> None:
         entry_counts = [len(array) for array in self._entries]
         if len(self._indptr) != self.n_rows + 1 or len(set(entry_counts)) > 1:
-            counts = zip(entry_counts, self._arrays, strict=True)
+            counts = zip(entry_counts, self._entry_kinds, strict=True)
             raise self._damaged(
                 f"the lengths disagree: {self.n_rows} labels, {len(self._indptr)} row offsets, "
                 + ", ".join(f"{count} {name}" for count, name in counts)
             )
-        first, last = int(self._indptr[0]), int(self._indptr[-1])
+        first, last = (int(self._slice(self._indptr, i, i + 1)[0]) for i in (0, self.n_rows))
         if (first, last) != (0, self.n_entries):
             raise self._damaged(f"indptr runs from {first} to {last}, not 0 to {self.n_entries}")
 
-    def _damaged(self, what: str) -> FormatError:
-        return FormatError(f"{self._where} is damaged: {what}; {AGAIN}")
 
-
-class SparseSplit(Split):
+class SparseSplit(RaggedSplit):
     """A split of n-gram features."""
 
     features = "ngram"
-    _arrays = {"indices": "u", "values": "f"}  # noqa: RUF012 - as the base class declares it
+    _entry_kinds = {"indices": "u", "values": "f"}  # noqa: RUF012 - as the base class declares it
 
     def _rows(self, indptr: IntArray, entries: list[npt.NDArray[Any]], where: str) -> SparseRows:
         indices, values = entries
@@ -182,11 +253,11 @@ class SparseSplit(Split):
         return SparseRows(indptr, indices, values.astype(np.float32, copy=False), self.n_columns)
 
 
-class SequenceSplit(Split):
+class SequenceSplit(RaggedSplit):
     """A split of sequences of word ids."""
 
     features = "sequence"
-    _arrays = {"tokens": "u"}  # noqa: RUF012 - as the base class declares it
+    _entry_kinds = {"tokens": "u"}  # noqa: RUF012 - as the base class declares it
 
     def _rows(self, indptr: IntArray, entries: list[npt.NDArray[Any]], where: str) -> SequenceRows:
         (tokens,) = entries
@@ -196,8 +267,56 @@ class SequenceSplit(Split):
         return SequenceRows(indptr, tokens, self.n_columns, length)
 
 
-SPLITS: dict[str, type[Split]] = {kind.features: kind for kind in (SparseSplit, SequenceSplit)}
+class DenseSplit(Split):
+    """A split of dense features."""
+
+    features = "dense"
+
+    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
+        super().__init__(store, name, sizes)
+        self._features = self._open("features", "fi", 2)
+        if self._features.shape != (self.n_rows, self.n_columns):
+            raise self._damaged(
+                f"the array 'features' has the shape {self._features.shape}, not "
+                f"{(self.n_rows, self.n_columns)}"
+            )
+
+    @property
+    def row_bytes(self) -> float:
+        """What a row takes in memory."""
+        return 8 + 4 * self.n_columns
+
+    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:  # noqa: ARG002
+        """Those themselves."""
+        return start, stop - 1
+
+    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> DenseRows:
+        for start, stop in slices:
+            self._check_range(start, stop)
+        n_rows = sum(stop - start for start, stop in slices)
+        stored = np.empty((n_rows, self.n_columns), self._features.dtype)
+        done = 0
+        for start, stop in slices:
+            self._fill(stored[done : done + stop - start], self._features, start)
+            done += stop - start
+        return DenseRows(self._unscaled(stored))
+
+    def _unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
+        """The numbers that are meant, as float32: integers have a scale for each column."""
+        values: FloatArray = stored.astype(np.float32, copy=False)
+        if self._sizes.scales is not None:
+            values *= self._sizes.scales
+        return values
+
+
+SPLITS: dict[str, type[Split]] = {
+    kind.features: kind for kind in (SparseSplit, SequenceSplit, DenseSplit)
+}
 """For each kind of features, its class of splits."""
+
+
+def _reopen(store: "Store", name: str) -> Split:
+    return store[name]
 
 
 def _endless(batches: Batches) -> Iterator[tuple[npt.NDArray[Any], IntArray]]:

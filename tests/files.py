@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ooc_train import checksums
 from ooc_train import format as file_format
 
 
@@ -121,6 +122,13 @@ def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: in
             file_format.write_array(group, name, np.arange(n_terms, dtype=np.uint64))
         file_format.mark_complete(file)
     return path
+
+
+def reseal(file: h5py.File) -> None:
+    """Checksums of what a file now holds."""
+    if checksums.GROUP in file:
+        del file[checksums.GROUP]
+    checksums.seal(file)
 
 
 def write_head(file: h5py.File, features: str, n_classes: int) -> None:

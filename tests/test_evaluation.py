@@ -15,7 +15,7 @@ from ooc_train.store import open as open_store
 from ooc_train.training import evaluate, open_run, train
 from ooc_train.training.evaluation import class_scores
 from ooc_train.training.feeding import predict_rows
-from tests.files import Toy, write_toy
+from tests.files import Toy, reseal, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.
 
@@ -120,6 +120,7 @@ def test_a_file_that_does_not_fit_the_run(trained, tmp_path, change, message):
     evaluate(trained[1], path)
     with h5py.File(path, "r+") as file:
         change(file)
+        reseal(file)
     with pytest.raises(FormatError, match=rf"other\.h5 does not fit the run .*: {message}; conv"):
         evaluate(trained[1], path)
 

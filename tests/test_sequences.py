@@ -13,7 +13,7 @@ from ooc_train.inspection import inspect
 from ooc_train.rows import Batch, SequenceRows, concatenate
 from ooc_train.sampler import Order
 from ooc_train.store import open as open_store
-from tests.files import SequenceToy, write_sequence_file, write_sequences
+from tests.files import SequenceToy, reseal, write_sequence_file, write_sequences
 
 TOY = SequenceToy(n_classes=3)
 N_ROWS = 700
@@ -102,6 +102,7 @@ def test_damage(path, change, message):
         tokens = change(file["train/tokens"][...])
         del file["train/tokens"]
         file["train/tokens"] = tokens
+        reseal(file)
     with pytest.raises(FormatError, match=message), open_store(path) as store:
         store["train"].read(0, 50)
 
@@ -109,6 +110,7 @@ def test_damage(path, change, message):
 def test_a_file_without_its_longest_row(path):
     with h5py.File(path, "r+") as file:
         del file["vectorizer"].attrs["max_length"]
+        reseal(file)
     with pytest.raises(FormatError, match="is damaged: .*max_length"):
         open_store(path)
 

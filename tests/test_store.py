@@ -13,7 +13,7 @@ import ooc_train.rows
 import ooc_train.store
 from ooc_train.errors import FormatError, InputError
 from ooc_train.store import open as open_store
-from tests.files import Toy, write_toy
+from tests.files import Toy, reseal, write_toy
 
 TOY = Toy(n_classes=3)
 
@@ -83,7 +83,7 @@ def test_rows_that_there_are_not(path, start, stop):
 def test_the_file_is_closed_afterwards(path):
     with open_store(path) as store:
         pass
-    assert not store.file
+    assert not store.is_open
     with h5py.File(path, "r+"):
         pass
 
@@ -138,12 +138,12 @@ def test_truncated_file(path):
 
 
 ATTRIBUTES = [
-    ("format_version", 2, "has format version 2, and this ooc-train reads 1; use the release that"),
+    ("format_version", 3, "has format version 3, and this ooc-train reads 2; use the release that"),
     ("complete", 0, "was never finished; convert the source again"),
     (
         "features",
         "images",
-        "has 'images' features, and this ooc-train reads ngram or sequence; use",
+        "has 'images' features, and this ooc-train reads ngram or sequence or dense; use",
     ),
     ("provenance", "{", "is damaged: .*; convert the source again"),
 ]
@@ -153,6 +153,7 @@ ATTRIBUTES = [
 def test_other_headers(path, name, value, message):
     with h5py.File(path, "r+") as file:
         file.attrs[name] = value
+        reseal(file)
     with pytest.raises(FormatError, match=rf"toy\.h5 {message}"):
         open_store(path)
 
@@ -180,6 +181,7 @@ def replace(path, name, change):
         array = file[name][...]
         del file[name]
         file[name] = change(array)
+        reseal(file)
 
 
 ARRAYS = [

@@ -6,15 +6,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, measured
+from ooc_train.cli.common import Command, measured, progress_of, say, write_json
+from ooc_train.errors import FormatError
 from ooc_train.inspection import inspect
+from ooc_train.integrity import verify
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,
 sizes, and where the rows came from.  Reads the labels, not the features; does not load
-TensorFlow."""
+TensorFlow.
 
-_EXAMPLE = "  ooc-inspect reviews.h5"
+With --verify, read all of it instead and compare it with its checksums: a damaged file
+is an error, with the split, the array and the rows of each damage."""
+
+_EXAMPLE = """\
+  ooc-inspect reviews.h5
+  ooc-inspect reviews.h5 --verify"""
 MAX_CLASSES_SHOWN = 60
 
 
@@ -22,13 +29,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
     command = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE)
     command.add("data", type=Path, help="a file written by ooc-convert")
+    command.add("--verify", action="store_true", help="compare all rows with their checksums")
     return command.run(_work, arguments)
 
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
+    if options.verify:
+        return _verify(options)
     report = measured(lambda: inspect(options.data))
     if not options.quiet:
         print(_text(report))
+    return report
+
+
+def _verify(options: argparse.Namespace) -> dict[str, Any]:
+    report = measured(lambda: verify(options.data, progress=progress_of(options)))
+    damaged = report["damaged"]
+    for damage in damaged:
+        print(damage["text"])
+    if damaged:
+        if options.report:
+            write_json(options.report, report)
+        raise FormatError(
+            f"{options.data} is damaged in {len(damaged)} places, the first in "
+            f"{damaged[0]['text']}; convert the source again with ooc-convert"
+        )
+    say(
+        options,
+        f"{options.data}: whole; {report['blocks']:,} blocks of {report['arrays']} arrays, "
+        f"{report['bytes'] / 1e6:,.1f} MB, match their checksums ({report['seconds']:.1f} s)",
+    )
     return report
 
 

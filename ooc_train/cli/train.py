@@ -73,6 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help="epochs for which the word vectors stay as they are (default: 1)",
     )
+    add(
+        "--no-verify",
+        action="store_true",
+        help="do not compare rows with their checksums when they are first read",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     return command.run(_work, arguments)
 
@@ -90,6 +95,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         embeddings=options.embeddings,
         freeze_embeddings=options.freeze_embeddings,
         force=options.force,
+        verify=not options.no_verify,
         progress=progress_of(options),
     )
     best = report["epochs"][report["best_epoch"] - 1]

@@ -6,13 +6,14 @@ what is left over.
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
+from ooc_train.checksums import Appender
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
@@ -157,19 +158,20 @@ class SequenceWriter:
                 n_terms=n_terms,
                 n_classes=n_classes,
             )
-            group["indptr"][0] = 0
-            _copy(labels, group["labels"], 0)
-            _copy(ends, group["indptr"], 1)
-            _copy(tokens, group["tokens"], 0)
+            _copy(labels, group["labels"])
+            _copy(ends, group["indptr"], first=np.zeros(1))
+            _copy(tokens, group["tokens"])
         self.n_tokens += len(tokens)
         return longest
 
 
-def _copy(column: Column, dataset: h5py.Dataset, position: int) -> None:
+def _copy(column: Column, dataset: h5py.Dataset, first: npt.NDArray[Any] | None = None) -> None:
     mapped = column.mapped()
-    for start in range(0, len(mapped), _COPY_ITEMS):
-        piece = mapped[start : start + _COPY_ITEMS]
-        dataset[position + start : position + start + len(piece)] = piece
+    with Appender(dataset) as target:
+        if first is not None:
+            target.append(first)
+        for start in range(0, len(mapped), _COPY_ITEMS):
+            target.append(mapped[start : start + _COPY_ITEMS])
 
 
 @kernel

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
+from ooc_train.checksums import Appender
 from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Density
@@ -177,11 +178,10 @@ def write_vectorizer(
     n_kept, pieces = kept
     hashes = fmt.create_dataset(group, "kept_hashes", (n_kept,), np.uint64)
     df = fmt.create_dataset(group, "kept_df", (n_kept,), np.uint32)
-    start = 0
-    for piece_hashes, piece_df in pieces:
-        hashes[start : start + len(piece_hashes)] = piece_hashes
-        df[start : start + len(piece_df)] = piece_df
-        start += len(piece_hashes)
+    with Appender(hashes) as all_hashes, Appender(df) as all_df:
+        for piece_hashes, piece_df in pieces:
+            all_hashes.append(piece_hashes)
+            all_df.append(piece_df)
 
 
 def map_dataset(dataset: h5py.Dataset) -> npt.NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
+from ooc_train.checksums import Appender
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.shuffle import AnyBuckets, LabelledRows, RowShuffle
@@ -103,17 +104,21 @@ class SplitWriter:
                 self._write_rows(group, self._resources.in_order(read, range(shuffle.n_buckets)))
 
     def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
-        first_row = first_entry = 0
-        group["indptr"][0] = 0
-        for rows in pieces:
-            n_rows, n_entries = len(rows.labels), len(rows.columns)
-            group["labels"][first_row : first_row + n_rows] = rows.labels
-            group["indptr"][first_row + 1 : first_row + 1 + n_rows] = rows.offsets[1:] + first_entry
-            group["indices"][first_entry : first_entry + n_entries] = rows.columns
-            group["values"][first_entry : first_entry + n_entries] = rows.values
-            first_row += n_rows
-            first_entry += n_entries
-            self._resources.progress.advance(n_rows)
+        first_entry = 0
+        with (
+            Appender(group["labels"]) as labels,
+            Appender(group["indptr"]) as indptr,
+            Appender(group["indices"]) as indices,
+            Appender(group["values"]) as values,
+        ):
+            indptr.append(np.zeros(1))
+            for rows in pieces:
+                labels.append(rows.labels)
+                indptr.append(rows.offsets[1:] + first_entry)
+                indices.append(rows.columns)
+                values.append(rows.values)
+                first_entry += len(rows.columns)
+                self._resources.progress.advance(len(rows.labels))
 
 
 def _read(

@@ -34,6 +34,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     embeddings: str | Path | None = None,
     freeze_embeddings: int | None = None,
     force: bool = False,
+    verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Train a model on the file at ``path`` and write it to the folder ``run``.
@@ -49,6 +50,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     as far as the longest of them; ``embeddings`` is a file of word vectors, see `embeddings`,
     which sepcnn begins with.  They stay as they are for ``freeze_embeddings`` epochs (1 if not
     given), and are trained with the rest afterwards.
+
+    With ``verify``, rows are compared with their checksums when they are first read.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
@@ -73,7 +76,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     progress = progress or Silent()
     with (
         MemoryMonitor() as monitor,
-        open_store(path) as store,
+        open_store(path, verify=verify) as store,
         run_folder.new_run(run, force=force) as folder,
     ):
         _check_trainable(store, options)

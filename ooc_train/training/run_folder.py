@@ -115,6 +115,7 @@ def append_history(folder: Path, epoch: int, figures: dict[str, Any]) -> None:
 
 def copy_vectorizer(store: Store, folder: Path) -> None:
     """Write what turns new text into this file's features.  Memory: HDF5's copy buffer."""
+    store.check("vectorizer")
     with create_file(str(folder / VECTORIZER)) as target:
         store.file.copy("classes", target)
         store.file.copy("vectorizer", target)

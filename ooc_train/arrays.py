@@ -1,0 +1,201 @@
+"""The arrays of a file, read a range of rows at a time, each in the fastest way its layout has.
+
+A contiguous array is read with ``pread`` at its offset, past HDF5: as fast as copying from a memory
+map and flat in resident memory, safe in forked processes and in threads, and a file that is cut
+short meanwhile is an error, not a deadly signal.  What lies in another way is read through h5py.
+"""
+
+import bisect
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.checksums import Sums, block_length, checksum, stored_sums
+
+AnyArray = npt.NDArray[Any]
+
+
+class DamageError(Exception):
+    """Rows ``start`` up to ``stop`` of an array are not what was written."""
+
+    def __init__(self, start: int, stop: int, reason: str) -> None:
+        super().__init__(reason)
+        self.start, self.stop = start, stop
+
+
+class Handle:
+    """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
+
+    A forked process reads through the same descriptor, always at offsets of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hdf5 = h5py.File(path, "r")
+        self._pid = os.getpid()
+        self._inherited: list[h5py.File] = []
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    @property
+    def hdf5(self) -> h5py.File:
+        """The file as h5py has it, in this process."""
+        if self._pid != os.getpid():
+            # Kept, not closed: closing what was inherited would release the parent's lock.
+            self._inherited.append(self._hdf5)
+            self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
+        return self._hdf5
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can still be read."""
+        return self.descriptor >= 0
+
+    def close(self) -> None:
+        """Close both."""
+        if self.is_open:
+            self.hdf5.close()
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "descriptor", -1) >= 0:
+            os.close(self.descriptor)
+
+
+class Array(ABC):
+    """An array on disk, ``shape`` and ``dtype`` as in the file.
+
+    With ``verify``, a block is compared with its checksum when a row of it is read for the first
+    time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, *, verify: bool) -> None:
+        self.name: str = dataset.name.lstrip("/")
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.block_length = block_length(self.shape, self.dtype)
+        self._sums: Sums | None = stored_sums(dataset) if verify else None
+        self._checked = np.zeros(self.n_blocks, np.bool_)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks that have a checksum."""
+        return -(-self.shape[0] // self.block_length)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        """The rows from ``start`` up to ``stop``: a new array."""
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start)
+        return rows
+
+    def read_into(self, target: AnyArray, start: int) -> None:
+        """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
+
+        Raises DamageError for blocks that do not match their checksums.
+        """
+        if not len(target):
+            return
+        if self._sums is None:
+            self._fetch(target, start)
+            return
+        first = start // self.block_length
+        stop = -(-(start + len(target)) // self.block_length)
+        if self._checked[first:stop].all():
+            self._fetch(target, start)
+        else:
+            self._fetch_checked(target, start, self._sums, range(first, stop))
+
+    def find(self, value: int) -> int:
+        """The first position of a number above ``value`` in this ascending array, unchecked."""
+        number = np.empty(1, self.dtype)
+
+        def at(position: int) -> int:
+            self._fetch(number, position)
+            return int(number[0])
+
+        return bisect.bisect_right(range(len(self)), value, key=at)
+
+    @abstractmethod
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        """Fill ``target`` with the rows from ``start`` on, unchecked."""
+
+    def _fetch_checked(self, target: AnyArray, start: int, sums: Sums, blocks: range) -> None:
+        """Read, and check the blocks not checked before, the whole of those read in part."""
+        self._fetch(target, start)
+        length = self.block_length
+        for block in blocks:
+            if self._checked[block]:
+                continue
+            first, stop = block * length, min((block + 1) * length, len(self))
+            if start <= first and stop <= start + len(target):
+                rows = target[first - start : stop - start]
+            else:
+                rows = np.empty((stop - first, *self.shape[1:]), self.dtype)
+                self._fetch(rows, first)
+            if checksum(rows) != sums[block]:
+                raise DamageError(first, stop, "the checksum differs")
+            self._checked[block] = True
+
+
+class FlatArray(Array):
+    """A contiguous array, read at its offset in the file."""
+
+    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
+        super().__init__(dataset, verify=verify)
+        self._handle = handle
+        self._offset: int = dataset.id.get_offset()
+
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        left = target.data.cast("B")
+        position = self._offset + start * self.row_bytes
+        while left:
+            n_read = os.preadv(self._handle.descriptor, [left], position)
+            if n_read == 0:
+                raise DamageError(start, start + len(target), "the file is cut short")
+            left, position = left[n_read:], position + n_read
+
+
+class Hdf5Array(Array):
+    """An array in any layout, read through h5py."""
+
+    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
+        super().__init__(dataset, verify=verify)
+        self._handle = handle
+
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        dataset = self._handle.hdf5[self.name]
+        dataset.read_direct(target, np.s_[start : start + len(target)])
+
+
+def open_array(dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> Array:
+    """The array of a dataset.
+
+    Raises KeyError or ValueError if, with ``verify``, it has no checksums that fit.
+    """
+    kind = FlatArray if _is_flat(dataset) else Hdf5Array
+    return kind(dataset, handle, verify=verify)
+
+
+def _is_flat(dataset: h5py.Dataset) -> bool:
+    """Whether the bytes lie in one piece in the file itself, where ``pread`` can get at them."""
+    return (
+        hasattr(os, "preadv")
+        and dataset.file.driver == "sec2"
+        and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+        and dataset.external is None
+        and dataset.id.get_offset() is not None
+        and dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
+    )
