@@ -291,7 +291,7 @@ def test_too_little_disk_is_said_before_starting(tmp_path, capsys):
 
 
 def test_generated_rows_are_deleted_after_use(tmp_path):
-    with convert._files(1000, tmp_path) as workload:
+    with convert.files(1000, tmp_path) as workload:
         assert workload.train.read_bytes().count(b"\n") == 1000
     assert list(tmp_path.iterdir()) == []
 

@@ -26,7 +26,6 @@ from ooc_train.conversion.intrinsics import (
     trailing_zeros,
 )
 from ooc_train.conversion.jit import kernel
-from ooc_train.conversion.strings import same_string
 
 MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
@@ -375,9 +374,11 @@ def _number_labels(
             slot = 31 * slot + labels[i]
         slot &= len(slots) - 1
         while slots[slot] >= 0:
-            first = firsts[slots[slot]]
-            same = length == offsets[first + 1] - offsets[first]
-            if same and same_string(labels, start, labels, offsets[first], length):
+            other = offsets[firsts[slots[slot]]]
+            same = length == offsets[firsts[slots[slot]] + 1] - other
+            for k in range(length if same else 0):
+                same = same and labels[start + k] == labels[other + k]
+            if same:
                 break
             slot = (slot + 1) & (len(slots) - 1)
         if slots[slot] < 0:
