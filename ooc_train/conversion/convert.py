@@ -85,7 +85,7 @@ class _Conversion:
                 figures = self._choose_features()
                 self._check_disk()
                 self._progress.start("compiling", None, "")
-                _compile_kernels(self._temp_dir, self._options.features)
+                _compile_kernels(self._temp_dir, self._options)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(
@@ -239,7 +239,7 @@ def _as_fitted(options: ConvertOptions, fitted: _Fitted) -> ConvertOptions:
     return options.settled(fitted.features)
 
 
-def _compile_kernels(temp_dir: Path, features: str) -> None:
+def _compile_kernels(temp_dir: Path, options: ConvertOptions) -> None:
     """Convert a few rows, so that what compiling takes is known before memory is divided.
 
     The first conversion after an installation compiles for some 10 seconds; later ones load the
@@ -256,11 +256,10 @@ def _compile_kernels(temp_dir: Path, features: str) -> None:
         source = find_source(folder / "rows.csv", LayoutOptions())
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with fmt.create_file(str(folder / "rows.h5")) as file:
-            kind = KINDS[features]
-            kind.write(
+            KINDS[options.features].write(
                 file,
                 corpus,
-                kind.parameters(),
+                options.parameters.for_few_rows(),
                 Resources(plan, pool, folder, Silent()),
                 validation_fraction=0.25,
                 seed=0,

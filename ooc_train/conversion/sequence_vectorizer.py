@@ -45,6 +45,10 @@ class SequenceParameters:
         if self.max_length < 1:
             raise OptionError(f"--max-length {self.max_length} is not 1 or more")
 
+    def for_few_rows(self) -> "SequenceParameters":
+        """Parameters for trying out on a few rows."""
+        return SequenceParameters()
+
     @property
     def density(self) -> Density:
         """What a conversion's resources are planned by: a word takes a letter and a space."""

@@ -74,6 +74,10 @@ class NgramParameters:
         if self.score not in SCORES:
             raise OptionError(f"--score {self.score} is not one of {', '.join(SCORES)}")
 
+    def for_few_rows(self) -> "NgramParameters":
+        """The same kind of terms, with limits that those of a few rows meet."""
+        return NgramParameters(analyzer=self.analyzer, min_df=1)
+
     @property
     def density(self) -> Density:
         """What a conversion's resources are planned by: a word takes two letters and a space."""
