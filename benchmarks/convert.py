@@ -234,12 +234,7 @@ def _files(source: Source, folder: Path) -> Iterator[Workload]:
         return
     path = folder / f"{source}.csv"
     say(f"generating {source:,} rows")
-    command = [sys.executable, "-m", "benchmarks.corpus", str(path), "--rows", str(source)]
-    made = subprocess.run(
-        command, cwd=environment.ROOT, capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        raise OutputError(f"the rows could not be generated: {made.stderr.strip()[-500:]}")
+    harness.call("benchmarks.corpus", path, "--rows", source)
     try:
         yield Workload(source, path)
     finally:

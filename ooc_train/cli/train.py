@@ -61,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="put rows of near length into a batch and pad them no further: faster; for sequences",
     )
     add(
+        "--embedding-dimension",
+        type=int,
+        metavar="N",
+        help="numbers that sepcnn has for a word, random to begin with (default: 200)",
+    )
+    add(
         "--embeddings",
         type=Path,
         metavar="FILE",
@@ -87,6 +93,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         learning_rate=options.learning_rate,
         seed=options.seed,
         bucket_by_length=options.bucket_by_length,
+        embedding_dimension=options.embedding_dimension,
         embeddings=options.embeddings,
         freeze_embeddings=options.freeze_embeddings,
         force=options.force,

@@ -13,6 +13,7 @@ from ooc_train.progress import Progress
 from ooc_train.rows import Batch
 from ooc_train.store import Store
 from ooc_train.training.backend import keras
+from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
 from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
 from ooc_train.training.steps import Evaluator, Totals, Trainer
@@ -54,8 +55,9 @@ class Loop:
     ) -> None:
         self._trainer = trainer
         self._train_split = store["train"]
-        feed = feed_for(trainer.model, store.features, self._train_split.width)
-        self._evaluator = Evaluator(feed)
+        self._pads_as_needed = options.pads_as_needed(store.features)
+        width = None if self._pads_as_needed else self._train_split.width
+        self._evaluator = Evaluator(feed_for(trainer.model, store.features, width))
         self._validation_split = store.splits.get("validation")
         self._options = options
         self._progress = progress
@@ -109,7 +111,10 @@ class Loop:
             return {"val_loss": None, "val_accuracy": None}
         totals = Totals()
         self._progress.start("validation", len(self._validation_split), "rows")
-        for batch in self._validation_split.batches(self._options.batch_size):
+        batches = evaluation_batches(
+            self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
+        )
+        for batch in batches:
             loss, predicted = self._evaluator(batch)
             self._check_finite(loss, batch)
             n_correct = int(np.count_nonzero(predicted == batch.labels))

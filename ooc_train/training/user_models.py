@@ -38,7 +38,8 @@ class DataShape:
     ``features`` is ``"ngram"``: the model takes ``(n, n_columns) float32``; or ``"sequence"``:
     it takes ``(n, length) int32`` word ids below ``n_columns``, 0 being padding on the left.
     ``length`` is the longest train row's, ``None`` for n-grams; with ``--bucket-by-length``
-    batches are of any length up to it.  The model gives ``(n, n_classes)`` probabilities, or with
+    batches are of any length up to it, also in evaluation and prediction, so that the model had
+    better not mind padding.  The model gives ``(n, n_classes)`` probabilities, or with
     two classes, if it likes, ``(n, 1)``, that of the second.
     """
 
