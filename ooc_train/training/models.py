@@ -56,8 +56,8 @@ def build_sepcnn(
     here, which is the same and takes less time.
 
     ``embeddings``, ``(n_columns, any dimension) float32``, are the first layer's initial weights;
-    without them it has ``dimension`` dimensions, drawn at random.  All is drawn from ``seed``, as in
-    `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the 3 values that each output
+    without them it has ``dimension`` dimensions, drawn at random.  All is drawn from ``seed``, as
+    in `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the 3 values that each output
     sums: Keras's default takes a depthwise kernel to mix all channels, and with it this network
     does not learn.  Pointwise kernels are He-uniform.
     """
@@ -135,7 +135,8 @@ def build_model(
 ) -> keras.Model:
     """The model of that name, or that the user's function of that name makes.
 
-    ``dimension`` and ``embeddings`` are for sepcnn alone.  Raises OptionError as `build_user_model` does.
+    ``dimension`` and ``embeddings`` are for sepcnn alone.  Raises OptionError as
+    `build_user_model` does.
     """
     if name == "mlp":
         return build_mlp(shape.n_columns, shape.n_classes, seed=shape.seed)
