@@ -1,5 +1,6 @@
 """The epochs: train, validate, stop early, keep the best weights."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 from ooc_train.rows import Batch
 from ooc_train.store import Store
+from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.backend import keras
 from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
@@ -58,6 +60,8 @@ class Loop:
         self._pads_as_needed = options.pads_as_needed(store.features)
         width = None if self._pads_as_needed else self._train_split.width
         self._evaluator = Evaluator(feed_for(trainer.model, store.features, width))
+        averages = options.averages_weights(store.features)
+        self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")
         self._options = options
         self._progress = progress
@@ -71,14 +75,19 @@ class Loop:
         for epoch in range(self._options.epochs or MOST_EPOCHS):
             if epoch == self._options.frozen_epochs > 0:
                 self._trainer.thaw()
-            figures = self._train_epoch(epoch) | self._validate()
+            figures = self._train_epoch(epoch)
+            with self._mean.in_place() if self._mean else contextlib.nullcontext():
+                figures |= self._validate()
+                stop = bool(self._validation_split) and stopping.after_epoch(
+                    figures["val_loss"], self._trainer.model
+                )
             self._progress.message(_line(epoch, figures))
             after_epoch(figures)
-            if self._validation_split and stopping.after_epoch(
-                figures["val_loss"], self._trainer.model
-            ):
+            if stop:
                 break
         if not self._validation_split:
+            if self._mean:
+                self._mean.exchange()
             return epoch + 1
         stopping.restore_best(self._trainer.model)
         return stopping.best_epoch
@@ -95,6 +104,8 @@ class Loop:
             loss, n_correct = self._trainer(batch)
             self._check_finite(loss, batch)
             totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            if self._mean and (step % EVERY_STEPS == 0 or step == len(batches)):
+                self._mean.update()
             self._progress.advance(len(batch.rows))
             if step % SHOW_EVERY_STEPS == 0:
                 self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")

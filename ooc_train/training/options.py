@@ -90,6 +90,13 @@ class TrainingOptions:
                 raise OptionError(f"{option} is for the model sepcnn, not {model}; leave it out")
         return model
 
+    def averages_weights(self, features: str) -> bool:
+        """Whether what is evaluated and kept is the running mean of the weights, see `averaging`.
+
+        The networks by n-grams hardly gain by it, and of a user's model nothing is known.
+        """
+        return self.model_for(features) == "sepcnn"
+
     def pads_as_needed(self, features: str) -> bool:
         """Whether rows that are not trained on are padded only as far as those beside them need.
 
