@@ -8,7 +8,8 @@ import pytest
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.rows import Batch, SequenceRows
 from ooc_train.store import open as open_store
-from ooc_train.training import evaluate, open_run, train
+from ooc_train.training import evaluate, loop, open_run, train
+from ooc_train.training.averaging import MOMENTUM, RunningMean
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import SequenceFeed, predict_rows
 from ooc_train.training.models import build_sepcnn
@@ -323,3 +324,53 @@ def test_plain_keras_fits_from_the_generator(folder):
         history = model.fit(split.generator(128), steps_per_epoch=2, shuffle=False, verbose=0)
     assert np.isfinite(history.history["loss"][0])
     assert tf.is_tensor(model(np.ones((1, 3), np.int32)))
+
+
+# The running mean of the weights
+
+
+def test_the_running_mean_is_that_of_the_last_steps():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+    mean, expected = RunningMean(model), None
+    for step in range(1, 41):
+        model.set_weights([np.full((1, 1), step, np.float32)])
+        mean.update()
+        share = max(1 - MOMENTUM, 2 / (step + 1))
+        expected = step if expected is None else expected + share * (step - expected)
+    with mean.in_place():
+        assert model.get_weights()[0] == pytest.approx(expected, rel=1e-5)
+    assert model.get_weights()[0] == 40
+    mean.exchange()
+    assert model.get_weights()[0] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("n_validation", [0, 100])
+def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
+    """Validated, and saved, while training goes on from the weights themselves."""
+    kept = []
+
+    class Spy(RunningMean):
+        def exchange(self):
+            super().exchange()
+            kept.append([mean.numpy() for mean in self._means])
+
+    monkeypatch.setattr(loop, "RunningMean", Spy)
+    splits = {"train": 300} | ({"validation": n_validation} if n_validation else {})
+    path = write_sequences(tmp_path / "toy.h5", **splits)
+    train(path, tmp_path / "run", epochs=1, batch_size=16)  # 19 steps
+    saved = open_run(tmp_path / "run").load_model().get_weights()
+    # What is exchanged first are the weights, which the means then make place for again.
+    weights, *means = kept
+    assert len(means) == bool(n_validation)
+    assert not any(np.array_equal(a, b) for a, b in zip(saved, weights, strict=True))
+    if means:
+        assert all(np.array_equal(a, b) for a, b in zip(saved, means[0], strict=True))
+
+
+def test_a_fresh_mean_of_steps_that_do_not_move_is_exact(tmp_path):
+    model = build_sepcnn(61, 2, seed=0)
+    before, mean = model.get_weights(), RunningMean(model)
+    for _ in range(3):
+        mean.update()
+    with mean.in_place():
+        assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
