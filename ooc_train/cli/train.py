@@ -18,13 +18,15 @@ a function of your own, --model package.module:function, in an installed module 
 the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
 With a validation split, training stops when the loss on it has not fallen for 2 epochs,
-and the best weights are kept; without one, say --epochs.  The run folder holds the model,
+and the best weights are kept; without one, say --epochs.  Of sepcnn it is the running
+mean of the weights that is validated and kept.  The run folder holds the model,
 which plain Keras loads, the vectorizer, the history and the settings: all that
 ooc-evaluate and ooc-predict need."""
 
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews
-  ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt"""
+  ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
+  ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--freeze-embeddings",
         type=int,
         metavar="N",
-        help="epochs for which the word vectors stay as they are (default: 1)",
+        help="epochs for which the word vectors stay as they are; afterwards they are trained with "
+        "the rest (default: 1)",
     )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     return command.run(_work, arguments)

@@ -49,14 +49,15 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     Of sequences: with ``bucket_by_length`` the rows of a batch are of near length, and padded only
     as far as the longest of them.  sepcnn begins with random word vectors of
     ``embedding_dimension`` numbers (200 if not given), or with those of the file ``embeddings``,
-    see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not
-    given) and are trained with the rest afterwards.
+    see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not given) and
+    are trained with the rest afterwards; only then may training stop early.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
     (from 1), ``steps``, ``seconds``, the memory figures, the sizes, and ``embeddings`` (``file``,
     ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the
-    model with its optimizer, twice the weights again, one window of 32 MB and one batch.
+    model, its optimizer and its best epoch, three times the weights again (for sepcnn four, with
+    their running mean), one window of 32 MB and one batch.
 
     Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
     be, or if the loss stops being finite, and OutputError if the folder cannot be written.

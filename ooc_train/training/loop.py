@@ -27,10 +27,11 @@ SHOW_EVERY_STEPS = 20
 class EarlyStopping:
     """The lowest validation loss, and the weights that had it.
 
-    As Keras's callback with ``patience=2`` and ``restore_best_weights``.  Memory: one copy of
-    the weights.
+    As Keras's callback with ``patience=2`` and ``restore_best_weights``; the first
+    ``n_exempt`` epochs do not count as those in vain.  Memory: one copy of the weights.
     """
 
+    n_exempt: int = 0
     best_loss: float = math.inf
     best_epoch: int = 0
     _weights: list[Any] = field(default_factory=list)
@@ -42,7 +43,7 @@ class EarlyStopping:
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, self._epoch
             self._weights = model.get_weights()
-        return self._epoch - self.best_epoch >= PATIENCE
+        return self._epoch - max(self.best_epoch, self.n_exempt) >= PATIENCE
 
     def restore_best(self, model: keras.Model) -> None:
         """Give ``model`` the weights of the best epoch."""
@@ -71,7 +72,8 @@ class Loop:
 
         ``after_epoch`` is called with the figures of each epoch.
         """
-        stopping = EarlyStopping()
+        # What is frozen is to be trained, however little was gained without it.
+        stopping = EarlyStopping(self._options.frozen_epochs)
         for epoch in range(self._options.epochs or MOST_EPOCHS):
             if epoch == self._options.frozen_epochs > 0:
                 self._trainer.thaw()
