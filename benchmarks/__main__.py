@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from benchmarks import convert, scripts, selftest, train
+from benchmarks import accuracy, convert, environment, scripts, selftest, train
 from ooc_train.errors import OocTrainError, OptionError
 
 
@@ -26,10 +26,11 @@ class Benchmark(Protocol):
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "accuracy": accuracy,
     "convert": convert,
     "scripts": scripts,
-    "train": train,
     "selftest": selftest,
+    "train": train,
 }
 
 
@@ -102,8 +103,7 @@ def _positive(text: str) -> int:
 
 def _command_line(given: Sequence[str]) -> str:
     """The command as results name it: of paths on this machine only the last part."""
-    words = (Path(word).name if Path(word).is_absolute() else word for word in given)
-    return shlex.join(["python", "-m", "benchmarks", *words])
+    return shlex.join(["python", "-m", "benchmarks", *map(environment.without_folders, given)])
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

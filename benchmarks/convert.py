@@ -8,7 +8,6 @@ that is not measured.
 
 import argparse
 import contextlib
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from benchmarks.harness import REPORT_NAME, Run, System, say
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.workspace import workspace
 from ooc_train.cli.common import size_argument
-from ooc_train.errors import OptionError, OutputError
+from ooc_train.errors import OptionError
 
 NAME = "convert"
 OURS = "ooc-convert"
@@ -234,12 +233,7 @@ def files(source: Source, folder: Path) -> Iterator[Workload]:
         return
     path = folder / f"{source}.csv"
     say(f"generating {source:,} rows")
-    command = [sys.executable, "-m", "benchmarks.corpus", str(path), "--rows", str(source)]
-    made = subprocess.run(
-        command, cwd=environment.ROOT, capture_output=True, text=True, check=False
-    )
-    if made.returncode:
-        raise OutputError(f"the rows could not be generated: {made.stderr.strip()[-500:]}")
+    harness.call("benchmarks.corpus", path, "--rows", source)
     try:
         yield Workload(source, path)
     finally:

@@ -26,6 +26,16 @@ def command_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **changes}
 
 
+def without_folders(command: str) -> str:
+    """A command as results name it: of paths on this machine only the last part.
+
+    >>> without_folders("ooc-train --embeddings /home/me/glove.txt --epochs 3")
+    'ooc-train --embeddings glove.txt --epochs 3'
+    """
+    words = command.split(" ")
+    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in words)
+
+
 def describe(folder: Path) -> dict[str, Any]:
     """The machine, the versions, the commit and the date; sizes in bytes, `folder` for the disk."""
     return {

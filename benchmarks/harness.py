@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks import environment, page_cache
 from benchmarks.cgroup import MemoryCap, memory_cgroup
 from benchmarks.memory import Peaks, TreeMonitor
+from ooc_train.errors import OutputError
 
 COMPLETED, FAILED, KILLED, NOT_INSTALLED = "completed", "failed", "killed", "not installed"
 NOT_INSTALLED_STATUS = 69  # how a peer's script says so (EX_UNAVAILABLE)
@@ -210,6 +211,21 @@ class _Clocks:
     def others(self) -> float | None:
         """What is left of the machine's; the clocks tick in hundredths, hence the maximum."""
         return None if self.machine is None else max(0.0, self.machine - self.children - self.own)
+
+
+def call(module: str, *arguments: object) -> None:
+    """Run a module's command, unmeasured; OutputError with its last words if it fails."""
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        env=environment.command_environment({}),
+        cwd=environment.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise OutputError(f"{module} failed: {done.stderr.strip()[-500:]}")
 
 
 def in_words(run: Run) -> str:

@@ -5,7 +5,6 @@ Rows/s are those of the last epoch, validation apart; the first compiles.
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from benchmarks.harness import REPORT_NAME, Run, System, say
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.results import Spread
 from benchmarks.workspace import workspace
-from ooc_train.errors import OptionError, OutputError
+from ooc_train.errors import OptionError
 
 NAME = "train"
 OURS, BUCKETED, PEER = "ooc-train", "ooc-train --bucket-by-length", "model.fit, in memory"
@@ -82,18 +81,9 @@ def _generated(n_rows: int, folder: Path) -> Path:
     """A converted file of generated rows."""
     say(f"generating and converting {n_rows:,} rows")
     rows, data = folder / "rows.csv", folder / "rows.h5"
-    _call("benchmarks.corpus", rows, "--rows", n_rows)
-    _call("ooc_train.cli.convert", rows, "-o", data, "--features", "sequence", "--quiet")
+    harness.call("benchmarks.corpus", rows, "--rows", n_rows)
+    harness.call("ooc_train.cli.convert", rows, "-o", data, "--features", "sequence", "--quiet")
     return data
-
-
-def _call(module: str, *arguments: object) -> None:
-    command = [sys.executable, "-m", module, *map(str, arguments)]
-    done = subprocess.run(
-        command, cwd=environment.ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise OutputError(f"{module} failed: {done.stderr.strip()[-500:]}")
 
 
 def _systems(data: Path, n_epochs: int) -> list[System]:

@@ -48,6 +48,7 @@ class Predictor:
             kind, self._rows = _KINDS[file.attrs["features"]]
             self._vectorizer = kind(file["vectorizer"])
         self._model = opened.load_model()
+        self._pads_as_needed = opened.pads_as_needed
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Probabilities of the classes: ``(n_texts, n_classes) float32``, in their order."""
@@ -79,7 +80,11 @@ class Predictor:
 
         rows = self._rows(self._vectorizer, texts)
         parts = [
-            predict_rows(self._model, rows[start : start + MODEL_ROWS])
+            predict_rows(
+                self._model,
+                rows[start : start + MODEL_ROWS],
+                pads_as_needed=self._pads_as_needed,
+            )
             for start in range(0, len(rows), MODEL_ROWS)
         ]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])

@@ -1,6 +1,8 @@
 """The benchmark suite: its instrument, its harness, and every subcommand at a tiny size."""
 
+import csv
 import dataclasses
+import gzip
 import itertools
 import json
 import os
@@ -18,6 +20,7 @@ import pytest
 import ooc_train
 from benchmarks import (
     __main__,
+    accuracy,
     cgroup,
     convert,
     environment,
@@ -32,7 +35,7 @@ from benchmarks.cgroup import CapError, memory_cgroup
 from benchmarks.harness import Run, System
 from benchmarks.memory import Peaks, Sample
 from benchmarks.workspace import workspace
-from ooc_train.errors import BudgetError
+from ooc_train.errors import BudgetError, OptionError
 from tests.corpora import random_rows, write_rows
 from tests.files import write_sequences
 from tests.sequences import read_sequences
@@ -42,11 +45,15 @@ linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
 
 # Every subcommand at a tiny size.  What convert compiles in its first run takes most of the time.
 TINY = {
+    "accuracy": [
+        "--rows", "500", "--train-rows", "300", "--features", "ngram,sequence", "--runs", "1",
+        "--variants", "ooc-train --epochs 2",
+    ],
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
     "scripts": ["--rows", "1000", "--runs", "1"],
     "selftest": ["--size", "150MB"],
     "train": ["--data", "TOY.h5", "--runs", "1", "--epochs", "1"],
-}
+}  # fmt: skip
 
 
 def script(code):
@@ -126,6 +133,106 @@ def test_the_suite_itself_loads_nothing_heavy():
     code = f"import sys, benchmarks.__main__; print({heavy!r} & set(sys.modules))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
     assert found.stdout == b"set()\n"
+
+
+# ---- accuracy.
+
+
+@linux
+def test_accuracy_is_that_of_the_commands(tiny, capsys):
+    _, output, out = tiny("accuracy", capsys)
+    ngrams, sequences = json.loads((out / "accuracy.json").read_text("utf-8"))["results"]
+    for result, kind in ((ngrams, "ngram"), (sequences, "sequence")):
+        found = result["conversion"]
+        assert found["features"] == kind
+        sizes = {name: found[name] for name in ("rows", "validation_rows", "test_rows")}
+        assert sizes == {"rows": 270, "validation_rows": 30, "test_rows": 500}
+        (variant,) = result["variants"].values()
+        (trial,) = variant["trials"]
+        assert trial["accuracy"] == trial["evaluation"]["report"]["accuracy"]
+        assert variant["mean_accuracy"] == trial["accuracy"]
+        assert trial["evaluation"]["report"]["rows"] == 500
+        n_epochs = len(trial["training"]["report"]["epochs"])
+        assert n_epochs == 2
+        kept = trial["training"]["report"]["best_epoch"]
+        line = f"| `ooc-train --epochs 2` | {trial['accuracy']:.4f} | "
+        assert f"{line}{trial['accuracy']:.4f}, epoch {kept} of 2 | " in output
+    assert "### 270 train, 30 validation and 500 test rows, " in output
+
+
+def test_accuracy_of_variants_and_seeds_in_turn(tmp_path, capsys, monkeypatch):
+    """With made-up runs: of what is run, with which seeds, and of failures."""
+    rows = "".join(f'"{k % 2 + 1}","","word{k % 3} term{k % 5} and text"\n' for k in range(60))
+    for name in ("train.csv", "test.csv", "vectors.txt"):
+        (tmp_path / name).write_text(rows)
+    commands = []
+
+    def run_once(system, folder, *, cold):
+        words = system.command(folder)
+        commands.append(words)
+        if system.name == "train" and "--bad" in words:
+            return made_run(outcome=harness.FAILED, message="Traceback\nooc-train: no")
+        epochs = [{"rows_per_second": 900}, {"rows_per_second": 1000}]
+        shares = {"accuracy": 0.5 + len(commands) / 100}
+        return made_run(report={"epochs": epochs, "best_epoch": 1, **shares})
+
+    monkeypatch.setattr(harness, "run_once", run_once)
+    vectors = tmp_path / "vectors.txt"
+    variants = ["ooc-train", f"ooc-train --embeddings {vectors}", "ooc-train --bad"]
+    data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
+    arguments = ["accuracy", "--data", *data, "--variants", *variants, "--runs", "2"]
+    assert __main__.main([*arguments, "--out", str(tmp_path / "out")]) == 1
+    output = capsys.readouterr().out
+    assert "| `ooc-train` | 0.5450 | 0.5200, epoch 1 of 2 | 0.5700, epoch 1 of 2 | 1000 |" in output
+    assert "| `ooc-train --embeddings vectors.txt` | 0.5650 | " in output
+    assert (
+        "| `ooc-train --bad` | – | failed (ooc-train: no) | failed (ooc-train: no) | – |" in output
+    )
+    assert str(tmp_path) not in output + (tmp_path / "out" / "accuracy.json").read_text("utf-8")
+    trainings = [words for words in commands if "ooc_train.cli.train" in words]
+    assert [words[words.index("--seed") + 1] for words in trainings] == ["0"] * 3 + ["1"] * 3
+    assert trainings[1][trainings[1].index("--embeddings") + 1] == str(vectors)
+    assert len(commands) == 10  # a training that failed is not evaluated
+
+
+def test_rows_drawn_are_rows_of_the_file(tmp_path):
+    rows = [[str(k % 2), 'of "two"\nlines', f"é {k}"] for k in range(50)]
+    path = tmp_path / "rows.csv.gz"
+    with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    drawn = accuracy.draw_rows(path, 10, tmp_path / "drawn.csv")
+    with drawn.open(encoding="utf-8", newline="") as file:
+        found = list(csv.reader(file))
+    assert len(found) == 10
+    assert found == [row for row in rows if row in found]
+    assert found != rows[:10]
+    again = accuracy.draw_rows(path, 10, tmp_path / "again.csv")
+    assert again.read_bytes() == drawn.read_bytes()
+    with pytest.raises(OptionError, match=r"--train-rows 51: .*rows\.csv\.gz has 50 rows"):
+        accuracy.draw_rows(path, 51, tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--data a.csv", "--data takes train.csv and test.csv, not 1 files"),
+        ("--data a.csv b.csv", "--data a.csv is not a file"),
+        ("--data a.csv b.csv --rows 9", "--rows and --data exclude each other"),
+        ("--preset imdb", "--preset needs --data with one path"),
+        ("--preset imdb --data a", "--data a is not a folder"),
+        ("--preset imdb --data a --train-rows 9", "--train-rows cuts a CSV file, and is not"),
+        ("--variants sepcnn", "'sepcnn' does not begin with ooc-train"),
+        ("--features words", "'words' is none of: ngram, sequence, auto"),
+    ],
+)
+def test_accuracy_explains_wrong_options(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = __main__.main(["accuracy", *arguments.split()])
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 2
+    assert message in capsys.readouterr().err
 
 
 # ---- train.

@@ -341,6 +341,15 @@ def test_early_stopping_follows_patience():
     assert model.get_weights()[0] == 3
 
 
+def test_frozen_epochs_are_none_in_vain():
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    stopping = EarlyStopping(n_exempt=4)
+    losses = [0.5, 0.6, 0.7, 0.8, 0.9, 0.4, 0.6, 0.6]
+    stopped = [stopping.after_epoch(loss, model) for loss in losses]
+    assert stopped == [False] * 7 + [True]
+    assert stopping.best_epoch == 6
+
+
 def test_the_best_weights_are_kept(folder):
     """Labels without any signal: the model soon learns them by heart, and validation suffers."""
     toy = Toy(signal=0, mean_entries=20)

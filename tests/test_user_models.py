@@ -170,7 +170,10 @@ REFUSED = [
     ("my_models:no_argument", "cannot be called with one argument .*; it must take the DataShape"),
     ("my_models:failing", "my_models:failing failed: AttributeError: 'DataShape' object has no"),
     ("my_models:none", "returned a NoneType, not a keras.Model"),
-    ("my_models:narrow", "my_models:narrow does not take 60 float32 values a row: ValueError"),
+    (
+        "my_models:narrow",
+        "my_models:narrow does not take 60 float32 values a row: ValueError: Input 0 ",
+    ),
     ("my_models:wide", r"gives an output of shape \(2, 7\) for 2 rows; 2 or 1 values a row"),
     ("my_models:logits", "does not give probabilities; end it with softmax, or sigmoid"),
 ]

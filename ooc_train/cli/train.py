@@ -18,13 +18,15 @@ a function of your own, --model package.module:function, in an installed module 
 the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
 With a validation split, training stops when the loss on it has not fallen for 2 epochs,
-and the best weights are kept; without one, say --epochs.  The run folder holds the model,
+and the best weights are kept; without one, say --epochs.  Of sepcnn it is the running
+mean of the weights that is validated and kept.  The run folder holds the model,
 which plain Keras loads, the vectorizer, the history and the settings: all that
 ooc-evaluate and ooc-predict need."""
 
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews
-  ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt"""
+  ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
+  ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,6 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="put rows of near length into a batch and pad them no further: faster; for sequences",
     )
     add(
+        "--embedding-dimension",
+        type=int,
+        metavar="N",
+        help="numbers that sepcnn has for a word, random to begin with (default: 200)",
+    )
+    add(
         "--embeddings",
         type=Path,
         metavar="FILE",
@@ -71,7 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--freeze-embeddings",
         type=int,
         metavar="N",
-        help="epochs for which the word vectors stay as they are (default: 1)",
+        help="epochs for which the word vectors stay as they are; afterwards they are trained with "
+        "the rest (default: 1)",
     )
     add(
         "--no-verify",
@@ -92,6 +101,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         learning_rate=options.learning_rate,
         seed=options.seed,
         bucket_by_length=options.bucket_by_length,
+        embedding_dimension=options.embedding_dimension,
         embeddings=options.embeddings,
         freeze_embeddings=options.freeze_embeddings,
         force=options.force,

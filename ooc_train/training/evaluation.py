@@ -9,8 +9,9 @@ import numpy.typing as npt
 from ooc_train.batches import Batches
 from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
+from ooc_train.splits import Split
 from ooc_train.store import open as open_store
-from ooc_train.training.run_folder import open_run
+from ooc_train.training.run_folder import Run, open_run
 
 Counts = npt.NDArray[np.int64]
 
@@ -30,8 +31,8 @@ def evaluate(
     Returns ``accuracy``, ``loss`` (mean cross-entropy), ``rows``, ``split``, ``macro_f1``,
     ``classes`` (for each a dictionary of ``label``, ``name``, ``precision``, ``recall``, ``f1``
     and ``support``, its rows; a ratio without rows is 0) and ``confusion``, rows counted by
-    their class and then by the predicted one.  Memory: TensorFlow, one batch, and 8 bytes for
-    each pair of classes.
+    their class and then by the predicted one.  Memory: TensorFlow, one batch, for sequences a
+    window of 32 MB, and 8 bytes for each pair of classes.
 
     Raises InputError or FormatError if run or file cannot be used or do not fit each other.
     """
@@ -39,10 +40,11 @@ def evaluate(
     opened = open_run(run)
     with open_store(path) as store:
         opened.check_matches(store)
-        batches = store[split].batches(batch_size or opened.settings["batch_size"])
+        size = opened.settings["batch_size"] if batch_size is None else batch_size
+        batches = evaluation_batches(store[split], size, pads_as_needed=opened.pads_as_needed)
         if not len(batches):
             raise InputError(f"split {split!r} of {path} has no rows; choose another split")
-        loss, confusion = _count(opened.load_model(), batches, progress)
+        loss, confusion = _count(opened, batches, progress)
     progress.finish()
     scores = class_scores(confusion)
     return {
@@ -61,7 +63,14 @@ def evaluate(
     }
 
 
-def _count(model: Any, batches: Batches, progress: Progress) -> tuple[float, Counts]:
+def evaluation_batches(split: Split, batch_size: int, *, pads_as_needed: bool) -> Batches:
+    """Each row of a split once: in the file's order, or for little padding rows of near length."""
+    if pads_as_needed:
+        return split.batches(batch_size, seed=0, by_length=True)
+    return split.batches(batch_size)
+
+
+def _count(run: Run, batches: Batches, progress: Progress) -> tuple[float, Counts]:
     """The mean loss, and ``(n_classes, n_classes)`` counts by true and by predicted class."""
     from ooc_train.training.feeding import feed_for  # noqa: PLC0415 - imports TensorFlow
     from ooc_train.training.steps import Evaluator, Totals  # noqa: PLC0415 - imports TensorFlow
@@ -69,7 +78,9 @@ def _count(model: Any, batches: Batches, progress: Progress) -> tuple[float, Cou
     split = batches.split
     n_classes = split.n_classes
     confusion = np.zeros(n_classes * n_classes, np.int64)
-    evaluator, totals = Evaluator(feed_for(model, split.features, split.width)), Totals()
+    width = None if run.pads_as_needed else split.width
+    evaluator = Evaluator(feed_for(run.load_model(), split.features, width))
+    totals = Totals()
     progress.start("evaluating", len(split), "rows")
     for batch in batches:
         loss, predicted = evaluator(batch)

@@ -188,15 +188,19 @@ def class_probabilities(output: tf.Tensor) -> tf.Tensor:
     return output
 
 
-def predict_rows(model: keras.Model, rows: Rows) -> FloatArray:
+def predict_rows(model: keras.Model, rows: Rows, *, pads_as_needed: bool = False) -> FloatArray:
     """Probabilities of the classes for each row: ``(n_rows, n_classes) float32``.
 
-    ``model`` is a run's, see `run_folder.Run.load_model`; sequences are padded to ``rows.length``.
-    Memory: that of the rows and of a step: rows are given to the model some at a time.
+    ``model`` is a run's, see `run_folder.Run.load_model`.  Sequences are padded to ``rows.length``,
+    or if ``pads_as_needed`` only to that of some others of near length.  Memory: that of the rows
+    and of a step: rows are given to the model some at a time.
     """
-    feed = feed_for(model, rows.features, rows.width)
+    feed = feed_for(model, rows.features, None if pads_as_needed else rows.width)
+    order = np.argsort(rows.lengths, kind="stable") if pads_as_needed else np.arange(len(rows))
     parts = []
     for start in range(0, max(len(rows), 1), feed.rows_at_once):
-        features = feed.features(rows[start : start + feed.rows_at_once])
+        features = feed.features(rows.take(order[start : start + feed.rows_at_once]))
         parts.append(class_probabilities(feed.forward(features)).numpy())
-    return np.concatenate(parts)
+    probabilities = np.concatenate(parts)
+    probabilities[order] = probabilities.copy()  # back in the order of the rows
+    return probabilities

@@ -13,7 +13,7 @@ from ooc_train.store import Store
 from ooc_train.store import open as open_store
 from ooc_train.training import run_folder
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import EMBEDDING_DIMENSION, MOST_EPOCHS, TrainingOptions
 from ooc_train.training.user_models import DataShape
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     learning_rate: float = 1e-3,
     seed: int = 0,
     bucket_by_length: bool = False,
+    embedding_dimension: int | None = None,
     embeddings: str | Path | None = None,
     freeze_embeddings: int | None = None,
     force: bool = False,
@@ -47,9 +48,10 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     same file, options and number of threads give the same weights, bit for bit.
 
     Of sequences: with ``bucket_by_length`` the rows of a batch are of near length, and padded only
-    as far as the longest of them; ``embeddings`` is a file of word vectors, see `embeddings`,
-    which sepcnn begins with.  They stay as they are for ``freeze_embeddings`` epochs (1 if not
-    given), and are trained with the rest afterwards.
+    as far as the longest of them.  sepcnn begins with random word vectors of
+    ``embedding_dimension`` numbers (200 if not given), or with those of the file ``embeddings``,
+    see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not given) and
+    are trained with the rest afterwards; only then may training stop early.
 
     With ``verify``, rows are compared with their checksums when they are first read.
 
@@ -57,7 +59,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     of its training, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
     (from 1), ``steps``, ``seconds``, the memory figures, the sizes, and ``embeddings`` (``file``,
     ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the
-    model with its optimizer, twice the weights again, one window of 32 MB and one batch.
+    model, its optimizer and its best epoch, three times the weights again (for sepcnn four, with
+    their running mean), one window of 32 MB and one batch.
 
     Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
     be, or if the loss stops being finite, and OutputError if the folder cannot be written.
@@ -70,6 +73,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         learning_rate,
         seed,
         bucket_by_length,
+        embedding_dimension,
         Path(embeddings) if embeddings else None,
         freeze_embeddings,
     )
@@ -116,7 +120,12 @@ def _train_into(
     shape = DataShape(
         store.features, store.n_columns, store.max_length, store.n_classes, options.seed
     )
-    model = build_model(name, shape, pretrained.matrix if pretrained else None)
+    model = build_model(
+        name,
+        shape,
+        dimension=options.embedding_dimension or EMBEDDING_DIMENSION,
+        embeddings=pretrained.matrix if pretrained else None,
+    )
     trainer = _trainer(model, store, options)
     baseline = measure()
     run_folder.write_json(folder / run_folder.SETTINGS, _settings(store, options))
@@ -181,6 +190,8 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "learning_rate": options.learning_rate,
         "seed": options.seed,
         "bucket_by_length": options.bucket_by_length,
+        "pads_as_needed": options.pads_as_needed(store.features),
+        "embedding_dimension": options.embedding_dimension,
         "embeddings": options.embeddings.name if options.embeddings else None,
         "frozen_epochs": options.frozen_epochs,
     }

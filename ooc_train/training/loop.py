@@ -1,5 +1,6 @@
 """The epochs: train, validate, stop early, keep the best weights."""
 
+import contextlib
 import math
 import time
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 from ooc_train.rows import Batch
 from ooc_train.store import Store
+from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.backend import keras
+from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
 from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
 from ooc_train.training.steps import Evaluator, Totals, Trainer
@@ -24,10 +27,11 @@ SHOW_EVERY_STEPS = 20
 class EarlyStopping:
     """The lowest validation loss, and the weights that had it.
 
-    As Keras's callback with ``patience=2`` and ``restore_best_weights``.  Memory: one copy of
-    the weights.
+    As Keras's callback with ``patience=2`` and ``restore_best_weights``; the first
+    ``n_exempt`` epochs do not count as those in vain.  Memory: one copy of the weights.
     """
 
+    n_exempt: int = 0
     best_loss: float = math.inf
     best_epoch: int = 0
     _weights: list[Any] = field(default_factory=list)
@@ -39,7 +43,7 @@ class EarlyStopping:
         if loss < self.best_loss:
             self.best_loss, self.best_epoch = loss, self._epoch
             self._weights = model.get_weights()
-        return self._epoch - self.best_epoch >= PATIENCE
+        return self._epoch - max(self.best_epoch, self.n_exempt) >= PATIENCE
 
     def restore_best(self, model: keras.Model) -> None:
         """Give ``model`` the weights of the best epoch."""
@@ -54,8 +58,11 @@ class Loop:
     ) -> None:
         self._trainer = trainer
         self._train_split = store["train"]
-        feed = feed_for(trainer.model, store.features, self._train_split.width)
-        self._evaluator = Evaluator(feed)
+        self._pads_as_needed = options.pads_as_needed(store.features)
+        width = None if self._pads_as_needed else self._train_split.width
+        self._evaluator = Evaluator(feed_for(trainer.model, store.features, width))
+        averages = options.averages_weights(store.features)
+        self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")
         self._options = options
         self._progress = progress
@@ -65,18 +72,24 @@ class Loop:
 
         ``after_epoch`` is called with the figures of each epoch.
         """
-        stopping = EarlyStopping()
+        # What is frozen is to be trained, however little was gained without it.
+        stopping = EarlyStopping(self._options.frozen_epochs)
         for epoch in range(self._options.epochs or MOST_EPOCHS):
             if epoch == self._options.frozen_epochs > 0:
                 self._trainer.thaw()
-            figures = self._train_epoch(epoch) | self._validate()
+            figures = self._train_epoch(epoch)
+            with self._mean.in_place() if self._mean else contextlib.nullcontext():
+                figures |= self._validate()
+                stop = bool(self._validation_split) and stopping.after_epoch(
+                    figures["val_loss"], self._trainer.model
+                )
             self._progress.message(_line(epoch, figures))
             after_epoch(figures)
-            if self._validation_split and stopping.after_epoch(
-                figures["val_loss"], self._trainer.model
-            ):
+            if stop:
                 break
         if not self._validation_split:
+            if self._mean:
+                self._mean.exchange()
             return epoch + 1
         stopping.restore_best(self._trainer.model)
         return stopping.best_epoch
@@ -93,6 +106,8 @@ class Loop:
             loss, n_correct = self._trainer(batch)
             self._check_finite(loss, batch)
             totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            if self._mean and (step % EVERY_STEPS == 0 or step == len(batches)):
+                self._mean.update()
             self._progress.advance(len(batch.rows))
             if step % SHOW_EVERY_STEPS == 0:
                 self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")
@@ -109,7 +124,10 @@ class Loop:
             return {"val_loss": None, "val_accuracy": None}
         totals = Totals()
         self._progress.start("validation", len(self._validation_split), "rows")
-        for batch in self._validation_split.batches(self._options.batch_size):
+        batches = evaluation_batches(
+            self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
+        )
+        for batch in batches:
             loss, predicted = self._evaluator(batch)
             self._check_finite(loss, batch)
             n_correct = int(np.count_nonzero(predicted == batch.labels))

@@ -9,11 +9,11 @@ import numpy as np
 
 from ooc_train.rows import FloatArray
 from ooc_train.training.backend import keras
+from ooc_train.training.options import EMBEDDING_DIMENSION
 from ooc_train.training.user_models import DataShape, build_user_model
 
 HIDDEN_UNITS = 64
 DROPOUT_RATE = 0.2
-EMBEDDING_DIMENSION = 200
 FILTERS = 64
 KERNEL_SIZE = 3
 POOL_SIZE = 3
@@ -40,7 +40,12 @@ def build_mlp(n_columns: int, n_classes: int, *, seed: int) -> keras.Model:
 
 
 def build_sepcnn(
-    n_columns: int, n_classes: int, *, seed: int, embeddings: FloatArray | None = None
+    n_columns: int,
+    n_classes: int,
+    *,
+    seed: int,
+    dimension: int = EMBEDDING_DIMENSION,
+    embeddings: FloatArray | None = None,
 ) -> keras.Model:
     """The separable convolutional network of Google's text-classification guide, two blocks.
 
@@ -50,14 +55,14 @@ def build_sepcnn(
     runs over what is no padding.  A separable convolution is a depthwise and a pointwise layer
     here, which is the same and takes less time.
 
-    ``embeddings``, ``(n_columns, dimension) float32``, are the first layer's initial weights;
-    without them it has 200 dimensions, drawn at random.  All is drawn from ``seed``, as in
-    `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the 3 values that each output
+    ``embeddings``, ``(n_columns, any dimension) float32``, are the first layer's initial weights;
+    without them it has ``dimension`` dimensions, drawn at random.  All is drawn from ``seed``, as
+    in `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the 3 values that each output
     sums: Keras's default takes a depthwise kernel to mix all channels, and with it this network
     does not learn.  Pointwise kernels are He-uniform.
     """
     seeds = iter(np.random.SeedSequence(seed).generate_state(16).tolist())
-    dimension = EMBEDDING_DIMENSION if embeddings is None else embeddings.shape[1]
+    dimension = dimension if embeddings is None else embeddings.shape[1]
     ids = keras.Input((None,), dtype="int32", name="ids")
     # Padding at the end, so that the last pooling window is whole whatever the length, and that a
     # row's first word has padding beside it whatever the length: embeddings need no mask then.
@@ -121,15 +126,26 @@ def _uniform(limit: float, seed: int) -> keras.initializers.Initializer:
     return keras.initializers.RandomUniform(-limit, limit, seed=seed)
 
 
-def build_model(name: str, shape: DataShape, embeddings: FloatArray | None = None) -> keras.Model:
+def build_model(
+    name: str,
+    shape: DataShape,
+    *,
+    dimension: int = EMBEDDING_DIMENSION,
+    embeddings: FloatArray | None = None,
+) -> keras.Model:
     """The model of that name, or that the user's function of that name makes.
 
-    ``embeddings`` are for sepcnn alone.  Raises OptionError as `build_user_model` does.
+    ``dimension`` and ``embeddings`` are for sepcnn alone.  Raises OptionError as
+    `build_user_model` does.
     """
     if name == "mlp":
         return build_mlp(shape.n_columns, shape.n_classes, seed=shape.seed)
     if name == "sepcnn":
         return build_sepcnn(
-            shape.n_columns, shape.n_classes, seed=shape.seed, embeddings=embeddings
+            shape.n_columns,
+            shape.n_classes,
+            seed=shape.seed,
+            dimension=dimension,
+            embeddings=embeddings,
         )
     return build_user_model(name, shape)

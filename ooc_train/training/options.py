@@ -10,6 +10,7 @@ MOST_EPOCHS = 1000
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
+EMBEDDING_DIMENSION = 200
 MODELS = {"mlp": "ngram", "sepcnn": "sequence"}
 """The models known by name, and the kind of features that each takes."""
 
@@ -24,6 +25,7 @@ class TrainingOptions:
     learning_rate: float = 1e-3
     seed: int = 0
     bucket_by_length: bool = False
+    embedding_dimension: int | None = None
     embeddings: Path | None = None
     freeze_embeddings: int | None = None
 
@@ -41,6 +43,18 @@ class TrainingOptions:
             raise OptionError(f"the learning rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"the seed must be from 0 to 4294967295, not {self.seed}")
+        self._check_embeddings()
+
+    def _check_embeddings(self) -> None:
+        if self.embedding_dimension is not None and self.embeddings is not None:
+            raise OptionError(
+                "--embedding-dimension is for random values, and --embeddings brings its own; "
+                "leave one of them out"
+            )
+        if self.embedding_dimension is not None and self.embedding_dimension < 1:
+            raise OptionError(
+                f"the embedding dimension must be at least 1, not {self.embedding_dimension}"
+            )
         if self.freeze_embeddings is not None and self.embeddings is None:
             raise OptionError("only pretrained embeddings can be frozen; give --embeddings too")
         if self.freeze_embeddings is not None and self.freeze_embeddings < 0:
@@ -70,9 +84,26 @@ class TrainingOptions:
                 f"--bucket-by-length is for sequences, and the file has {features} features; "
                 "leave it out"
             )
-        if self.embeddings is not None and model != "sepcnn":
-            raise OptionError(f"--embeddings is for the model sepcnn, not {model}; leave it out")
+        for name in ("embeddings", "embedding_dimension"):
+            if getattr(self, name) is not None and model != "sepcnn":
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option} is for the model sepcnn, not {model}; leave it out")
         return model
+
+    def averages_weights(self, features: str) -> bool:
+        """Whether what is evaluated and kept is the running mean of the weights, see `averaging`.
+
+        The networks by n-grams hardly gain by it, and of a user's model nothing is known.
+        """
+        return self.model_for(features) == "sepcnn"
+
+    def pads_as_needed(self, features: str) -> bool:
+        """Whether rows that are not trained on are padded only as far as those beside them need.
+
+        sepcnn gives the same however far a row is padded.  Of a user's model that is not known: it
+        gets rows padded as they were in training.
+        """
+        return self.bucket_by_length or self.model_for(features) == "sepcnn"
 
 
 def is_function(model: str) -> bool:

@@ -137,6 +137,11 @@ class Run:
         """The file with header, classes and vectorizer."""
         return self.path / VECTORIZER
 
+    @property
+    def pads_as_needed(self) -> bool:
+        """Whether rows are padded only as far as those beside them need, see `options`."""
+        return bool(self.settings.get("pads_as_needed"))
+
     def load_model(self) -> "keras.Model":
         """The trained model, which takes dense rows.  Imports TensorFlow.
 

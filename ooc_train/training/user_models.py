@@ -17,6 +17,7 @@ then evaluation and prediction, which import the module first, can load the mode
 import contextlib
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from ooc_train.errors import OptionError
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
 
+_BOLD = re.compile(r"\x1b\[\d*m")
+_KERAS_START = "Exception encountered when calling"
+
 
 @dataclass(frozen=True)
 class DataShape:
@@ -38,7 +42,8 @@ class DataShape:
     ``features`` is ``"ngram"``: the model takes ``(n, n_columns) float32``; or ``"sequence"``:
     it takes ``(n, length) int32`` word ids below ``n_columns``, 0 being padding on the left.
     ``length`` is the longest train row's, ``None`` for n-grams; with ``--bucket-by-length``
-    batches are of any length up to it.  The model gives ``(n, n_classes)`` probabilities, or with
+    batches are of any length up to it, also in evaluation and prediction, so that the model had
+    better not mind padding.  The model gives ``(n, n_classes)`` probabilities, or with
     two classes, if it likes, ``(n, 1)``, that of the second.
     """
 
@@ -153,6 +158,7 @@ def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """An exception in one line."""
-    lines = str(error).strip().splitlines()
+    """An exception in one line; of Keras's, which are many lines and bold, the one that says it."""
+    text = _BOLD.sub("", str(error))
+    lines = [line for line in text.splitlines() if line and not line.startswith(_KERAS_START)]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
