@@ -12,10 +12,11 @@ from ooc_train.training import evaluate, loop, open_run, train
 from ooc_train.training.averaging import MOMENTUM, RunningMean
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import SequenceFeed, predict_rows
+from ooc_train.training.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.models import build_sepcnn
 from ooc_train.training.run_folder import Run
-from ooc_train.training.steps import Evaluator, Trainer
 from tests.files import SequenceToy, write_sequences, write_toy
+from tests.stepping import train_on
 
 TOY = SequenceToy()
 
@@ -111,14 +112,14 @@ def test_steps_equal_a_plain_keras_loop():
     model, plain = without_dropout(), without_dropout()
     optimizer, loss_of = keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy()
     rows, labels = toy_batch()
-    trainer = Trainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0)
+    trainer = KerasTrainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0)
     for start in range(0, 64, 16):
         part = Batch(rows[start : start + 16], labels[start : start + 16])
         with tf.GradientTape() as tape:
             expected = loss_of(part.labels[:, None], plain(part.rows.to_dense(), training=True))
         gradients = tape.gradient(expected, plain.trainable_variables)
         optimizer.apply([tf.convert_to_tensor(g) for g in gradients], plain.trainable_variables)
-        assert trainer(part)[0] == pytest.approx(float(expected), abs=1e-5)
+        assert train_on(trainer, part)[0] == pytest.approx(float(expected), abs=1e-5)
     for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-4)
 
@@ -135,7 +136,7 @@ def test_evaluation_equals_keras():
 def test_steps_of_adam_are_no_larger_than_its_learning_rate():
     model = without_dropout()
     before = model.get_weights()[0]
-    Trainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0)(toy_batch())
+    train_on(KerasTrainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0), toy_batch())
     assert np.abs(model.get_weights()[0] - before).max() < 0.0101
 
 
@@ -144,7 +145,7 @@ def test_steps_padded_to_the_longest_row_equal_steps_padded_further():
     assert batch.rows.lengths.max() < 12
     near, far = without_dropout(), without_dropout()
     for model, width in ((near, None), (far, 12)):
-        Trainer(SequenceFeed(model, width), learning_rate=0.01, seed=0)(batch)
+        train_on(KerasTrainer(SequenceFeed(model, width), learning_rate=0.01, seed=0), batch)
     for mine, other in zip(near.get_weights(), far.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
@@ -154,23 +155,25 @@ def test_a_step_is_a_function_of_seed_and_step():
     batch = toy_batch()
 
     def loss(*, seed, step, n_before=0):
-        trainer = Trainer(
+        trainer = KerasTrainer(
             SequenceFeed(build_sepcnn(61, 2, seed=0), 12), learning_rate=1e-12, seed=seed
         )
         for _ in range(n_before):
-            trainer(batch)
+            train_on(trainer, batch)
         trainer.n_steps = step
-        return trainer(batch)[0]
+        return train_on(trainer, batch)[0]
 
     assert loss(seed=1, step=3) == pytest.approx(loss(seed=1, step=3, n_before=2), abs=1e-7)
     assert len({f"{loss(seed=seed, step=step):.5f}" for seed in (1, 2) for step in (0, 1)}) == 4
 
 
 def test_steps_are_compiled_once():
-    trainer = Trainer(SequenceFeed(build_sepcnn(61, 2, seed=0), None), learning_rate=1e-3, seed=0)
+    trainer = KerasTrainer(
+        SequenceFeed(build_sepcnn(61, 2, seed=0), None), learning_rate=1e-3, seed=0
+    )
     batch = toy_batch()
     for n_rows in (64, 7, 1):
-        trainer(batch.take(np.argsort(batch.rows.lengths)[:n_rows]))
+        train_on(trainer, batch.take(np.argsort(batch.rows.lengths)[:n_rows]))
     assert trainer._step.experimental_get_tracing_count() == 1
 
 
@@ -178,7 +181,7 @@ def test_rows_without_words():
     rows = SequenceRows(np.zeros(4, int), np.zeros(0, np.uint16), 61, 12)
     batch = Batch(rows, np.array([0, 1, 0]))
     model = build_sepcnn(61, 2, seed=0)
-    loss, _ = Trainer(SequenceFeed(model, None), learning_rate=1e-3, seed=0)(batch)
+    loss, _ = train_on(KerasTrainer(SequenceFeed(model, None), learning_rate=1e-3, seed=0), batch)
     assert np.isfinite(loss)
     assert np.isfinite(model.get_weights()[0]).all()
     assert predict_rows(model, rows).shape == (3, 2)

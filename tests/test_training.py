@@ -17,10 +17,11 @@ from ooc_train.store import open as open_store
 from ooc_train.training import open_run, train
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
+from ooc_train.training.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.loop import EarlyStopping
 from ooc_train.training.models import build_mlp
-from ooc_train.training.steps import Evaluator, Trainer
 from tests.files import Toy, write_file, write_toy
+from tests.stepping import train_on
 
 # Keras copies variables in a way that NumPy 2 deprecates.
 
@@ -106,9 +107,8 @@ def test_rows_without_entries(n_rows):
     model = build_mlp(60, 5, seed=0)
     assert predict_rows(model, rows).shape == (n_rows, 5)
     if n_rows:
-        loss, n_correct = Trainer(SparseFeed(model), learning_rate=1e-3, seed=0)(
-            Batch(rows, labels)
-        )
+        trainer = KerasTrainer(SparseFeed(model), learning_rate=1e-3, seed=0)
+        loss, n_correct = train_on(trainer, Batch(rows, labels))
         assert np.isfinite(loss)
         assert 0 <= n_correct <= n_rows
 
@@ -162,11 +162,13 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
     kind = "binary" if n_classes == 2 else "sparse_categorical"
     plain.compile(keras.optimizers.Adam(0.01), f"{kind}_crossentropy", metrics=["accuracy"])
 
-    trainer = Trainer(SparseFeed(model), learning_rate=0.01, seed=0)
+    trainer = KerasTrainer(SparseFeed(model), learning_rate=0.01, seed=0)
     rows, labels = toy_batch(300, n_classes=n_classes)
     losses = []
     for start in range(0, 300, 20):
-        losses.append(trainer(Batch(rows[start : start + 20], labels[start : start + 20]))[0])
+        losses.append(
+            train_on(trainer, Batch(rows[start : start + 20], labels[start : start + 20]))[0]
+        )
     history = plain.fit(rows.to_dense(), labels, batch_size=20, shuffle=False, verbose=0).history
     assert np.mean(losses) == pytest.approx(history["loss"][0], abs=1e-5)
     for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
@@ -183,7 +185,7 @@ def test_a_step_counts_the_correct_rows():
     model.layers[0].rate = model.layers[2].rate = 0
     batch = toy_batch()
     _, predicted = Evaluator(SparseFeed(model))(batch)
-    _, n_correct = Trainer(SparseFeed(model), learning_rate=1e-3, seed=0)(batch)
+    _, n_correct = train_on(KerasTrainer(SparseFeed(model), learning_rate=1e-3, seed=0), batch)
     assert n_correct == (predicted == batch.labels).sum()
 
 
@@ -192,18 +194,18 @@ def test_what_is_dropped_depends_on_seed_and_step():
         keras.utils.set_random_seed(0)
         model = build_mlp(60, 5, seed=0)
         model.layers[2].rate = 0
-        trainer = Trainer(SparseFeed(model), learning_rate=1e-9, seed=seed)
-        return [trainer(toy_batch())[0] for _ in range(3)]
+        trainer = KerasTrainer(SparseFeed(model), learning_rate=1e-9, seed=seed)
+        return [train_on(trainer, toy_batch())[0] for _ in range(3)]
 
     assert losses(1) == losses(1)
     assert len({f"{loss:.4f}" for loss in losses(1) + losses(2)}) == 6
 
 
 def test_steps_are_compiled_once():
-    trainer = Trainer(SparseFeed(build_mlp(60, 5, seed=0)), learning_rate=1e-3, seed=0)
+    trainer = KerasTrainer(SparseFeed(build_mlp(60, 5, seed=0)), learning_rate=1e-3, seed=0)
     rows, labels = toy_batch()
     for n in (100, 7, 1):
-        trainer(Batch(rows[:n], labels[:n]))
+        train_on(trainer, Batch(rows[:n], labels[:n]))
     assert trainer._step.experimental_get_tracing_count() == 1
     assert trainer.n_steps == 3
 

@@ -12,6 +12,7 @@ from ooc_train.progress import Progress, Silent
 from ooc_train.splits import Split
 from ooc_train.store import open as open_store
 from ooc_train.training.run_folder import Run, open_run
+from ooc_train.training.steps import Totals
 
 Counts = npt.NDArray[np.int64]
 
@@ -73,7 +74,7 @@ def evaluation_batches(split: Split, batch_size: int, *, pads_as_needed: bool) -
 def _count(run: Run, batches: Batches, progress: Progress) -> tuple[float, Counts]:
     """The mean loss, and ``(n_classes, n_classes)`` counts by true and by predicted class."""
     from ooc_train.training.feeding import feed_for  # noqa: PLC0415 - imports TensorFlow
-    from ooc_train.training.steps import Evaluator, Totals  # noqa: PLC0415 - imports TensorFlow
+    from ooc_train.training.keras_steps import Evaluator  # noqa: PLC0415 - imports TensorFlow
 
     split = batches.split
     n_classes = split.n_classes

@@ -14,11 +14,11 @@ from ooc_train.store import open as open_store
 from ooc_train.training import run_folder
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.options import EMBEDDING_DIMENSION, MOST_EPOCHS, TrainingOptions
+from ooc_train.training.steps import Trainer
 from ooc_train.training.user_models import DataShape
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
-    from ooc_train.training.steps import Trainer
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -56,7 +56,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     With ``verify``, rows are compared with their checksums when they are first read.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
-    of its training, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
+    of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
+    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
     (from 1), ``steps``, ``seconds``, the memory figures, the sizes, and ``embeddings`` (``file``,
     ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the
     model, its optimizer and its best epoch, three times the weights again (for sepcnn four, with
@@ -162,13 +163,13 @@ def _pretrained(
     return found
 
 
-def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> "Trainer":
+def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> Trainer:
     from ooc_train.training.feeding import feed_for  # noqa: PLC0415
-    from ooc_train.training.steps import Trainer  # noqa: PLC0415
+    from ooc_train.training.keras_steps import KerasTrainer  # noqa: PLC0415
 
     width = None if options.bucket_by_length else store["train"].width
     frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
-    return Trainer(
+    return KerasTrainer(
         feed_for(model, store.features, width),
         learning_rate=options.learning_rate,
         seed=options.seed,

@@ -3,12 +3,13 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ooc_train.batches import Batches
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 from ooc_train.rows import Batch
@@ -17,10 +18,13 @@ from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.backend import keras
 from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
+from ooc_train.training.keras_steps import Evaluator
 from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
-from ooc_train.training.steps import Evaluator, Totals, Trainer
+from ooc_train.training.prefetch import Prefetch
+from ooc_train.training.steps import Prepared, Totals, Trainer
 
 SHOW_EVERY_STEPS = 20
+PREFETCHED_BATCHES = 4
 
 
 @dataclass
@@ -102,22 +106,32 @@ class Loop:
         )
         totals = Totals()
         self._progress.start(f"epoch {epoch + 1}", len(self._train_split), "rows")
-        for step, batch in enumerate(batches, start=1):
-            loss, n_correct = self._trainer(batch)
-            self._check_finite(loss, batch)
-            totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
-            if self._mean and (step % EVERY_STEPS == 0 or step == len(batches)):
-                self._mean.update()
-            self._progress.advance(len(batch.rows))
-            if step % SHOW_EVERY_STEPS == 0:
-                self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")
+        with Prefetch(
+            self._prepared(batches, self._trainer.n_steps), PREFETCHED_BATCHES
+        ) as prefetch:
+            for step, (batch, prepared) in enumerate(prefetch, start=1):
+                loss, n_correct = self._trainer.step(prepared)
+                self._check_finite(loss, batch)
+                totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+                if self._mean and (step % EVERY_STEPS == 0 or step == len(batches)):
+                    self._mean.update()
+                self._progress.advance(len(batch.rows))
+                if step % SHOW_EVERY_STEPS == 0:
+                    self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")
+        self._trainer.sync()
         seconds = time.perf_counter() - began
         return {
             "seconds": seconds,
             "rows_per_second": totals.n_rows / seconds,
+            "input_wait_share": prefetch.seconds_waited / seconds,
             "loss": totals.loss,
             "accuracy": totals.accuracy,
         }
+
+    def _prepared(self, batches: Batches, first_step: int) -> Iterator[tuple[Batch, Prepared]]:
+        """Batches beside what the trainer makes of them, for steps from ``first_step`` on."""
+        for step, batch in enumerate(batches, start=first_step):
+            yield batch, self._trainer.prepare(batch, step)
 
     def _validate(self) -> dict[str, float | None]:
         if not self._validation_split:

@@ -1,16 +1,20 @@
-"""One step of training and one of evaluation, each compiled once for batches of any size."""
+"""What training does step by step, whatever computes the steps."""
 
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
 from ooc_train.rows import Batch
-from ooc_train.training.backend import keras, tf
-from ooc_train.training.feeding import Features, Feed, class_probabilities
 
-_LABELS = tf.TensorSpec((None,), tf.int64)
+if TYPE_CHECKING:
+    from ooc_train.training.backend import keras
+
+Prepared = Any
+"""A batch as a trainer's `step` takes it."""
+State = dict[str, npt.NDArray[Any]]
 
 
 @dataclass
@@ -38,95 +42,43 @@ class Totals:
         return self.n_correct / self.n_rows
 
 
-class Evaluator:
-    """A model's loss and predictions on batches with labels."""
+class Trainer(ABC):
+    """A model, its optimizer, and the step that updates one by the other.
 
-    def __init__(self, feed: Feed) -> None:
-        self._feed = feed
-        signature = (feed.signature, _LABELS)
-        self._step = tf.function(self._evaluate, input_signature=signature)
-
-    def __call__(self, batch: Batch) -> tuple[float, npt.NDArray[np.int64]]:
-        """The mean loss, and the most probable class of each row: ``(n_rows,) int64``."""
-        loss, predicted = self._step(self._feed.features(batch.rows), batch.labels)
-        return float(loss), predicted.numpy()
-
-    def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        output = self._feed.forward(features)
-        return _cross_entropy(labels, output), tf.argmax(class_probabilities(output), axis=1)
-
-
-class Trainer:
-    """A model, its Adam optimizer, and the step that updates one by the other.
-
-    What a step drops out depends on the ``seed`` and the number of steps before it.  Variables
-    in ``frozen`` keep their values until `thaw`.
+    What a step does depends on its number, the seed, its rows and the `state`, on nothing else.
     """
 
-    def __init__(
-        self,
-        feed: Feed,
-        *,
-        learning_rate: float,
-        seed: int,
-        frozen: Sequence[keras.Variable] = (),
-    ) -> None:
-        self.model = feed.model
+    def __init__(self, model: "keras.Model") -> None:
+        self.model = model
         self.n_steps = 0
         """Steps done so far."""
-        self._feed = feed
-        self._seed = seed
-        self._optimizer = keras.optimizers.Adam(learning_rate)
-        self._optimizer.build(self.model.trainable_variables)
-        kept = {id(variable) for variable in frozen}
-        self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
-        self._step = self._compiled()
 
-    def thaw(self) -> None:
-        """Train the frozen variables too from now on.
+    @abstractmethod
+    def prepare(self, batch: Batch, step: int) -> Prepared:
+        """``batch`` as `step` takes it for the step of that number, from 0.
 
-        Adam begins anew, as it does in the guide, where the second training is a ``fit`` of its
-        own: with its moments of before, which the frozen variables lack, their first steps would
-        be several times too large.
+        Depends on the arguments alone, so that another thread can call it ahead of the steps.
         """
-        self._trained = self.model.trainable_variables
-        rate = self._optimizer.learning_rate
-        for variable in self._optimizer.variables:
-            if variable is not rate:
-                variable.assign(tf.zeros_like(variable))
-        self._step = self._compiled()
 
-    def __call__(self, batch: Batch) -> tuple[float, int]:
+    @abstractmethod
+    def step(self, prepared: Prepared) -> tuple[float, int]:
         """Train on one batch; its mean loss and correct rows, before the update."""
-        features = self._feed.features(batch.rows)
-        loss, n_correct = self._step(features, batch.labels, np.int64(self.n_steps))
-        self.n_steps += 1
-        return float(loss), int(n_correct)
 
-    def _compiled(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        signature = (self._feed.signature, _LABELS, tf.TensorSpec((), tf.int64))
-        return tf.function(self._train, input_signature=signature)
+    @abstractmethod
+    def thaw(self) -> None:
+        """Train what has been frozen so far, too, from now on."""
 
-    def _train(
-        self, features: Features, labels: tf.Tensor, step: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        with tf.GradientTape() as tape:
-            output = self._feed.forward(features, dropout_seed=tf.stack([self._seed, step]))
-            loss = _cross_entropy(labels, output)
-            # What a user's layers add, such as weight decay.
-            penalized = tf.add_n([loss, *self.model.losses])
-        gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
-        # An embedding's gradient has a slice for each word.  Keras squares the slices before it
-        # adds up those of one row, which makes Adam's steps several times too large for frequent
-        # words; and takes more time over it than over a dense gradient.
-        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        self._optimizer.apply(gradients, self._trained)
-        predicted = tf.argmax(class_probabilities(output), axis=1)
-        return loss, tf.math.count_nonzero(predicted == labels)
+    @abstractmethod
+    def sync(self) -> None:
+        """Give the model the weights that the steps so far have led to.
 
+        To be called before the model is used or saved; between, its weights may be older ones.
+        """
 
-def _cross_entropy(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-    """The mean over ``(n,)`` labels and a model's outputs for these rows."""
-    if output.shape[-1] == 1:
-        return keras.losses.BinaryCrossentropy()(labels[:, tf.newaxis], output)
-    return keras.losses.SparseCategoricalCrossentropy()(labels, output)
+    @abstractmethod
+    def state(self) -> State:
+        """Copies of all that later steps depend on, the number of those done included."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from where another trainer of the same model and options had that `state`."""

@@ -1,0 +1,84 @@
+"""Items made ahead of their use, by a thread of its own."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Prefetch(Generic[Item]):
+    """What a generator yields, in its order, made by a thread while others are used.
+
+    At most ``depth`` items wait, and one more is in the making; what comes does not depend on it.
+    The thread lives as long as the ``with`` block at the most.  What the generator raises is
+    raised where its next item would have come.
+
+    >>> with Prefetch((10 * i for i in range(3)), depth=2) as items:
+    ...     list(items)
+    [0, 10, 20]
+    """
+
+    def __init__(self, items: Iterator[Item], depth: int) -> None:
+        self.seconds_waited = 0.0
+        """How long the user of the items has waited for them so far."""
+        self._items = items
+        self._ready: queue.Queue[Item | _End] = queue.Queue(depth)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._make, name="prefetch", daemon=True)
+
+    def __enter__(self) -> "Prefetch[Item]":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopped.set()
+        # An empty queue has room for the item that the thread may be about to put in; it is the
+        # last, since the thread then looks whether it is to go on.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._ready.get_nowait()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[Item]:
+        while True:
+            began = time.perf_counter()
+            item = self._ready.get()
+            self.seconds_waited += time.perf_counter() - began
+            if isinstance(item, _End):
+                if item.error:
+                    raise item.error
+                return
+            yield item
+
+    def _make(self) -> None:
+        end = _End(None)
+        try:
+            for item in self._items:
+                self._ready.put(item)
+                if self._stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - raised again where the items are used
+            end = _End(error)
+        finally:
+            # Here rather than wherever the generator is garbage: it may hold open what it reads.
+            close = getattr(self._items, "close", None)
+            if close:
+                close()
+        self._ready.put(end)
+
+
+class _End:
+    """Stands after the last item."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
