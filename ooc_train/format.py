@@ -7,11 +7,12 @@ through any HDF5 library and memory-mapped at their offset, ragged rows cost two
 and a file is useful without this package (``h5py.File(path)["train/values"]``).
 
 Root
-    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` = ``"ngram"`` or
-    ``"sequence"`` (the kind of rows), ``order`` = ``"shuffled"`` or ``"source"`` (that of the train
-    rows), ``compression`` = ``"none"``, ``"lz4"`` or ``"zstd"``, ``producer`` (package and
-    version), ``provenance`` (JSON text: source names and sizes, options, counts), ``complete`` = 1
-    (written when all else is, but the checksums).
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` =
+    ``"ngram"``, ``"sequence"``, ``"dense"`` or ``"sparse"`` (the kind of rows), ``order`` =
+    ``"shuffled"`` or ``"source"`` (that of the train rows), ``compression`` = ``"none"``,
+    ``"lz4"`` or ``"zstd"``, ``producer`` (package and version), ``provenance`` (JSON text: source
+    names and sizes, options, counts), ``complete`` = 1 (written when all else is, but the
+    checksums).
 
 ``classes/labels``, ``classes/names``
     String lists (below) of equal length, one entry a class: the label as the source spells it,
@@ -35,6 +36,10 @@ Root
     Splits of sequences have, instead of ``indices`` and ``values``, ``tokens`` (n_entries,),
     uint16, or uint32 above 65,535 terms: the ids of a row's words in their order.  Ids begin with
     1; 0 is what a batch is padded with and never in the file.
+
+    Splits of dense rows have ``labels`` and, for all else, ``features`` (n_rows, n_columns),
+    float32, float16, or int8 from -127 to 127: these are multiplied with their column's scale when
+    they are read.  Sparse rows lie as n-grams do.
 
     Train rows lie in a seeded random order, so contiguous slices are unbiased samples, unless
     ``order`` is ``"source"``; rows of other splits lie in the order of their source.
@@ -63,6 +68,11 @@ Root
     ``term_hashes``     (n_terms,) uint64        hash of each term
     ``term_counts``     (n_terms,) uint64        occurrences of each in the train rows
     ==================  =======================  =================================================
+
+    Of dense and sparse rows, which are numbers already: attributes ``parameters`` (``dtype``, or
+    whether the source counts columns from 0), ``n_documents`` as above, and ``n_columns``; and of
+    dense int8 rows ``scales`` (n_columns,) float32: a 127th of the largest train value of each
+    column, its sign aside, 1 where all are zero.
 
 A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
 ``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
@@ -159,6 +169,22 @@ def create_sequence_split(
     create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
     create_dataset(group, "indptr", (n_rows + 1,), np.int64)
     create_dataset(group, "tokens", (n_tokens,), index_dtype(n_terms + 1))
+    return group
+
+
+def create_dense_split(
+    file: h5py.File,
+    name: str,
+    *,
+    n_rows: int,
+    n_columns: int,
+    dtype: npt.DTypeLike,
+    n_classes: int,
+) -> h5py.Group:
+    """The group of one split of dense rows, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
+    create_dataset(group, "features", (n_rows, n_columns), dtype)
     return group
 
 

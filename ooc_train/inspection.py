@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from ooc_train.splits import Split
@@ -26,8 +27,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
             "format_version": int(store.file.attrs["format_version"]),
             "features": store.features,
             "n_features": store.n_columns,
-            # Of sequences no other terms are kept than those that have ids.
-            "kept_terms": int(vectorizer.get("kept_hashes", vectorizer["term_hashes"]).shape[0]),
+            "kept_terms": _n_kept_terms(vectorizer),
             "vectorizer": json.loads(vectorizer.attrs["parameters"]),
             "classes": [
                 {"label": label, "name": name}
@@ -38,6 +38,14 @@ def inspect(path: str | Path) -> dict[str, Any]:
             },
             "provenance": store.provenance,
         }
+
+
+def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
+    """Terms that the features' values depend on; ``None`` of what does not come from text."""
+    for name in ("kept_hashes", "term_hashes"):  # of sequences those are kept that have ids
+        if name in vectorizer:
+            return int(vectorizer[name].shape[0])
+    return None
 
 
 def _describe(split: Split, n_classes: int) -> dict[str, Any]:

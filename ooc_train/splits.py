@@ -47,7 +47,7 @@ class Split(ABC):
     """The rows of one split, on disk."""
 
     features: ClassVar[str]
-    """The kind of rows, as the file's attribute says it."""
+    """The kind of rows, as they say it: "ngram" of all that are sparse."""
 
     def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
         self._store = store
@@ -241,7 +241,7 @@ class RaggedSplit(Split):
 
 
 class SparseSplit(RaggedSplit):
-    """A split of n-gram features."""
+    """A split of n-gram features, or of any others of which most are zero."""
 
     features = "ngram"
     _entry_kinds = {"indices": "u", "values": "f"}  # noqa: RUF012 - as the base class declares it
@@ -310,7 +310,10 @@ class DenseSplit(Split):
 
 
 SPLITS: dict[str, type[Split]] = {
-    kind.features: kind for kind in (SparseSplit, SequenceSplit, DenseSplit)
+    "ngram": SparseSplit,
+    "sequence": SequenceSplit,
+    "dense": DenseSplit,
+    "sparse": SparseSplit,
 }
 """For each kind of features, its class of splits."""
 

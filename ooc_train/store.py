@@ -40,10 +40,10 @@ def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - a
 class Store:
     """An open file: its splits by name, its classes, and where it came from.
 
-    ``n_columns`` is the number of n-gram features, or one more than the highest word id;
-    ``max_length`` what sequences are padded or cut to, ``None`` for n-grams; ``is_shuffled`` says
-    whether the train rows lie in random order, and ``fingerprint`` is 32 hexadecimal digits that
-    two files share only if their content is the same.
+    ``n_columns`` is the number of features, or one more than the highest word id; ``max_length``
+    what sequences are padded or cut to, ``None`` for all others; ``is_shuffled`` says whether the
+    train rows lie in random order, and ``fingerprint`` is 32 hexadecimal digits that two files
+    share only if their content is the same.
 
     Memory: the classes' names, whatever HDF5 caches of the file's index, and with ``verify`` 9
     bytes for each 64 KiB of the file.
@@ -157,6 +157,8 @@ class Store:
             n_columns: int = self.file["train/features"].shape[1]
             scales = vectorizer["scales"][...] if "scales" in vectorizer else None
             return Sizes(n_columns, self.n_classes, scales=scales)
+        if self.features == "sparse":
+            return Sizes(int(vectorizer.attrs["n_columns"]), self.n_classes)
         n_terms: int = vectorizer["terms/offsets"].shape[0] - 1
         if self.features == "sequence":  # id 0 is padding
             return Sizes(n_terms + 1, self.n_classes, int(vectorizer.attrs["max_length"]))

@@ -51,6 +51,16 @@ def test_every_split_equals_scikit_learn(tmp_path, fraction):
     assert report["kept_terms"] == len(oracle.scores)
 
 
+def test_without_shuffling_rows_lie_in_the_order_of_their_source(tmp_path):
+    rows = random_rows(120)
+    train = write_rows(tmp_path / "train.csv", rows)
+    ooc_train.convert(train, tmp_path / "o.h5", shuffle=False)
+    kept = sorted(train_order(len(rows), 0.1)[0])
+    assert read_split(tmp_path / "o.h5", "train")[1] == [rows[i][0] for i in kept]
+    with ooc_train.open(tmp_path / "o.h5") as store:
+        assert not store.is_shuffled
+
+
 def test_selection_and_ties_equal_select_k_best(tmp_path):
     """Many columns tie at the cut: rows that occur twice give terms that share every value."""
     rows = random_rows(60, n_classes=2)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from ooc_train.conversion.placement import Placement
 
 
-def places(source_rows, fraction, seed, block_rows):
+def places(source_rows, fraction, seed, block_rows, **options):
     """For each split the numbers of its rows in the sources, by their place in the split."""
-    placement = Placement(source_rows, fraction, seed)
+    placement = Placement(source_rows, fraction, seed, **options)
     found = {split: np.full(n, -1) for split, n in placement.n_rows.items()}
     first = 0
     for split, n_rows in source_rows.items():
@@ -54,3 +54,12 @@ def test_the_seed_decides_and_the_order_is_shuffled():
 def test_a_validation_file_keeps_its_order():
     found = places({"train": 10, "validation": 5, "test": 3}, 0.0, 0, 4)
     assert found["validation"].tolist() == [10, 11, 12, 13, 14]
+
+
+@given(st.integers(1, 60), st.floats(0, 0.9), st.integers(1, 70))
+def test_without_shuffling_train_rows_keep_their_order_and_the_same_are_drawn(n, fraction, block):
+    found = places({"train": n, "test": 5}, fraction, 3, block, is_shuffled=False)
+    shuffled = places({"train": n, "test": 5}, fraction, 3, block)
+    assert found["train"].tolist() == sorted(shuffled["train"].tolist())
+    for split in shuffled.keys() - {"train"}:
+        assert np.array_equal(found[split], shuffled[split])

@@ -143,7 +143,7 @@ ATTRIBUTES = [
     (
         "features",
         "images",
-        "has 'images' features, and this ooc-train reads ngram or sequence or dense; use",
+        "has 'images' features, and this ooc-train reads ngram or sequence or dense or sparse; use",
     ),
     ("provenance", "{", "is damaged: .*; convert the source again"),
 ]

@@ -171,6 +171,12 @@ def _add_options(command: Command) -> None:
         help="stop when more than N rows cannot be used (default: 100)",
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of the rows' order (default: 0)")
+    add(
+        "--no-shuffle",
+        action="store_false",
+        dest="shuffle",
+        help="keep the training rows in the order of their source (they are shuffled otherwise)",
+    )
     add("--force", action="store_true", help="overwrite the output if it exists")
 
 
@@ -225,6 +231,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         rejects=options.rejects,
         max_rejects=options.max_rejects,
         seed=options.seed,
+        shuffle=options.shuffle,
         force=options.force,
     )
     say(

@@ -64,12 +64,13 @@ def _verify(options: argparse.Namespace) -> dict[str, Any]:
 
 def _text(report: dict[str, Any]) -> str:
     parameters = ", ".join(f"{key} {value}" for key, value in report["vectorizer"].items())
-    splits = report["splits"]
+    splits, terms = report["splits"], report["kept_terms"]
     lines = [
         f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
         f"written by {report['producer']}",
-        f"features: {report['features']}, {report['n_features']:,} columns of "
-        f"{report['kept_terms']:,} kept terms ({parameters})",
+        f"features: {report['features']}, {report['n_features']:,} columns"
+        + ("" if terms is None else f" of {terms:,} kept terms")
+        + f" ({parameters})",
         "",
         f"{'split':<12}{'rows':>12}{'entries':>15}{'a row':>8}{'MB':>10}",
         *(

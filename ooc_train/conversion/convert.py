@@ -18,6 +18,7 @@ from ooc_train.conversion.frozen import write_frozen
 from ooc_train.conversion.inputs import find_inputs
 from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
+from ooc_train.conversion.placement import PlacementRule
 from ooc_train.conversion.rejects import RejectFile
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import (
@@ -152,6 +153,7 @@ class _Conversion:
                         features=self._options.features,
                         producer=f"ooc-train {__version__}",
                         provenance=self._provenance(found),
+                        shuffled=self._options.shuffle,
                     )
                     fmt.mark_complete(file)
             self._progress.finish()
@@ -161,24 +163,11 @@ class _Conversion:
         return found
 
     def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> ConversionReport:
-        fraction, seed = self._options.drawn_fraction, self._options.seed
+        options = self._options
+        rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
         if self._fitted:
-            return write_frozen(
-                file,
-                corpus,
-                self._fitted.path,
-                resources,
-                validation_fraction=fraction,
-                seed=seed,
-            )
-        return KINDS[self._options.features].write(
-            file,
-            corpus,
-            self._options.parameters,
-            resources,
-            validation_fraction=fraction,
-            seed=seed,
-        )
+            return write_frozen(file, corpus, self._fitted.path, resources, rule)
+        return KINDS[options.features].write(file, corpus, options.parameters, resources, rule)
 
     def _write_classes(self, file: Any, labels: list[str]) -> None:
         group = file.create_group("classes")
@@ -261,8 +250,7 @@ def _compile_kernels(temp_dir: Path, options: ConvertOptions) -> None:
                 corpus,
                 options.parameters.for_few_rows(),
                 Resources(plan, pool, folder, Silent()),
-                validation_fraction=0.25,
-                seed=0,
+                PlacementRule(validation_fraction=0.25, seed=0),
             )
 
 

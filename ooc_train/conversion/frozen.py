@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from ooc_train.conversion.corpus import Block, Corpus
-from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import ConversionReport, NgramReport, SequenceReport
 from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceWriter
@@ -28,9 +28,7 @@ def write_frozen(
     corpus: Corpus,
     fitted: Path,
     resources: Resources,
-    *,
-    validation_fraction: float,
-    seed: int,
+    rule: PlacementRule,
 ) -> ConversionReport:
     """Convert ``corpus`` with the vectorizer of the file ``fitted``, and write both to ``file``."""
     n_text_bytes = 0
@@ -40,7 +38,7 @@ def write_frozen(
         n_text_bytes += len(block.rows.text)
         reading.advance(block.n_bytes, len(block.rows))
         disk.check(block.n_bytes, n_spilled=0, n_text_bytes=len(block.rows.text))
-    placement = Placement(corpus.n_rows, validation_fraction, seed)
+    placement = rule.place(corpus.n_rows)
     with ExitStack() as stack, h5py.File(fitted, "r") as source:
         kind = _KINDS[source.attrs["features"]]
         frozen = kind(source["vectorizer"], placement, n_text_bytes, resources, stack)

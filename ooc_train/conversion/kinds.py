@@ -15,8 +15,7 @@ from ooc_train.conversion.vectorizer import NgramParameters
 class Kind:
     """How one kind of features is fitted and written, and its parameters: a dataclass.
 
-    ``write`` takes the file, the corpus, the parameters and the resources, and by name
-    ``validation_fraction`` and ``seed``.
+    ``write`` takes the file, the corpus, the parameters, the resources, and the rule of places.
     """
 
     parameters: type[Any]

@@ -26,7 +26,7 @@ from ooc_train.conversion.fitting import Fit, KeptTerms
 from ooc_train.conversion.grams import Grams, extract_grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
 from ooc_train.conversion.jit import kernel
-from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.selection import Scored, select_terms
@@ -58,9 +58,7 @@ def write_ngrams(
     corpus: Corpus,
     parameters: NgramParameters,
     resources: Resources,
-    *,
-    validation_fraction: float,
-    seed: int,
+    rule: PlacementRule,
 ) -> NgramReport:
     """Convert ``corpus`` and write its splits and the vectorizer into ``file``.
 
@@ -71,7 +69,7 @@ def write_ngrams(
         numbered = replace(parameters, hash_seed=parameters.hash_seed + number)
         with _NgramConversion(corpus, numbered, resources) as conversion:
             conversion.report.attempts = number + 1
-            return conversion.run(file, validation_fraction, seed)
+            return conversion.run(file, rule)
 
     return without_collision(attempt, resources.progress)
 
@@ -92,9 +90,9 @@ class _NgramConversion:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def run(self, file: h5py.File, validation_fraction: float, seed: int) -> NgramReport:
+    def run(self, file: h5py.File, rule: PlacementRule) -> NgramReport:
         indexed = self._index()
-        placement = Placement(self._corpus.n_rows, validation_fraction, seed)
+        placement = rule.place(self._corpus.n_rows)
         fitted = self._fit(indexed, placement)
         indexed.spill.close()
         writer, matcher = self._transform(indexed, fitted, placement)

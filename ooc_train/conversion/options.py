@@ -34,6 +34,7 @@ class ConvertOptions:
     header: bool = False
     classes: str | os.PathLike[str] | None = None
     seed: int = 0
+    shuffle: bool = True
     analyzer: str | None = None
     ngrams: tuple[int, int] | None = None
     min_df: int | float | None = None

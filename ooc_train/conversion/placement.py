@@ -1,6 +1,7 @@
 """Which split each row goes to, and its place there: decided by (seed, row number) alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +25,20 @@ class Placement:
     """Places for rows numbered over all sources, train rows first.
 
     Exactly ``round(validation_fraction * n)`` of the ``n`` train rows are drawn for validation; the
-    others are shuffled.  All other rows keep their order.
+    others are shuffled if ``is_shuffled``.  All other rows keep their order.
     """
 
     def __init__(
-        self, source_rows: Mapping[str, int], validation_fraction: float, seed: int
+        self,
+        source_rows: Mapping[str, int],
+        validation_fraction: float,
+        seed: int,
+        *,
+        is_shuffled: bool = True,
     ) -> None:
         n_train = source_rows["train"]
         self._order = Permutation(n_train, seed, 1)
+        self._is_shuffled = is_shuffled
         self._n_drawn = round(validation_fraction * n_train)
         self._first_rows: dict[str, int] = {}
         first_row = 0
@@ -55,7 +62,10 @@ class Placement:
         places = self._order(positions + first_row)
         drawn = places < self._n_drawn
         chosen, others = np.flatnonzero(drawn), np.flatnonzero(~drawn)
-        found = [Destination("train", others, places[others] - self._n_drawn)]
+        kept = places[others] - self._n_drawn
+        if not self._is_shuffled:
+            kept = first_row - self._n_drawn_before + np.arange(len(others))
+        found = [Destination("train", others, kept)]
         if len(chosen):
             ranks = self._n_drawn_before + np.arange(len(chosen))
             found.append(Destination("validation", chosen, ranks))
@@ -66,3 +76,18 @@ class Placement:
         """Blocks, in order, each with where its rows go."""
         for block in blocks:
             yield block, self.destinations(block.split, block.first_row, len(block.rows))
+
+
+@dataclass(frozen=True)
+class PlacementRule:
+    """All that places depend on, beside the number of rows."""
+
+    validation_fraction: float
+    seed: int
+    is_shuffled: bool = True
+
+    def place(self, source_rows: Mapping[str, int]) -> Placement:
+        """The places of so many rows of each split."""
+        return Placement(
+            source_rows, self.validation_fraction, self.seed, is_shuffled=self.is_shuffled
+        )

@@ -26,7 +26,7 @@ from ooc_train.conversion.grams import Grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
 from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered, lower
-from ooc_train.conversion.placement import Destination, Placement
+from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceWriter
@@ -57,9 +57,7 @@ def write_sequences(
     corpus: Corpus,
     parameters: SequenceParameters,
     resources: Resources,
-    *,
-    validation_fraction: float,
-    seed: int,
+    rule: PlacementRule,
 ) -> SequenceReport:
     """Convert ``corpus`` and write its splits and the vectorizer into ``file``.
 
@@ -71,7 +69,7 @@ def write_sequences(
         with ExitStack() as stack:
             conversion = _SequenceConversion(corpus, numbered, resources, stack)
             conversion.report.attempts = number + 1
-            return conversion.run(file, validation_fraction, seed)
+            return conversion.run(file, rule)
 
     return without_collision(attempt, resources.progress)
 
@@ -92,9 +90,9 @@ class _SequenceConversion:
         self._resources = resources
         self._stack = stack
 
-    def run(self, file: h5py.File, validation_fraction: float, seed: int) -> SequenceReport:
+    def run(self, file: h5py.File, rule: PlacementRule) -> SequenceReport:
         indexed = self._index()
-        placement = Placement(self._corpus.n_rows, validation_fraction, seed)
+        placement = rule.place(self._corpus.n_rows)
         candidates = self._count(indexed, placement)
         indexed.spill.close()
         writer, matcher = self._transform(indexed, candidates, placement)

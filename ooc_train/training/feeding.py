@@ -113,7 +113,7 @@ class MatrixFeed(Feed):
 
 
 class DenseFeed(MatrixFeed):
-    """N-gram rows as ``(n, n_columns) float32``.  Memory: that of the matrix."""
+    """Rows of all but sequences as ``(n, n_columns) float32``.  Memory: that of the matrix."""
 
     @property
     def signature(self) -> tf.TypeSpec:
@@ -147,7 +147,9 @@ def feed_for(model: keras.Model, features: str, width: int | None) -> Feed:
     """
     if features == "sequence":
         return SequenceFeed(model, width)
-    return SparseFeed(model) if SparseFeed.takes(model) else DenseFeed(model, width)
+    if features == "dense" or not SparseFeed.takes(model):
+        return DenseFeed(model, width)
+    return SparseFeed(model)
 
 
 def sparse_tensor(rows: SparseRows) -> tf.SparseTensor:

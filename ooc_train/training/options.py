@@ -11,8 +11,8 @@ PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
 EMBEDDING_DIMENSION = 200
-MODELS = {"mlp": "ngram", "sepcnn": "sequence"}
-"""The models known by name, and the kind of features that each takes."""
+MODELS = {"mlp": ("ngram", "dense", "sparse"), "sepcnn": ("sequence",)}
+"""The models known by name, and the kinds of features that each takes."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ class TrainingOptions:
 
         Raises OptionError if model or options do not fit these features.
         """
-        defaults = {kind: name for name, kind in MODELS.items()}
+        defaults = {kind: name for name, kinds in MODELS.items() for kind in kinds}
         model = defaults[features] if self.model == "auto" else self.model
-        if MODELS.get(model, features) != features:
+        taken = MODELS.get(model, (features,))
+        if features not in taken:
             raise OptionError(
-                f"the model {model} takes {MODELS[model]} features, and the file has {features} "
-                f"features; choose {defaults[features]}, or convert with --features {MODELS[model]}"
+                f"the model {model} takes {taken[0]} features, and the file has {features} "
+                f"features; choose {defaults[features]}, or convert with --features {taken[0]}"
             )
         if self.bucket_by_length and features != "sequence":
             raise OptionError(

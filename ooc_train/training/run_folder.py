@@ -220,12 +220,14 @@ _COMPARED = {
     "terms": ("vectorizer/terms/bytes", "vectorizer/terms/offsets"),
     "document frequencies": ("vectorizer/term_df",),
     "counts of the terms": ("vectorizer/term_counts",),
+    "scales of the columns": ("vectorizer/scales",),
 }
 """Datasets of one kind of features are absent from files of the other."""
 _COMPARED_ATTRIBUTES = {
     "vectorizer's parameters": "parameters",
     "numbers of documents": "n_documents",
     "longest rows": "max_length",
+    "numbers of columns": "n_columns",
 }
 
 

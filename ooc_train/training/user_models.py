@@ -39,9 +39,10 @@ _KERAS_START = "Exception encountered when calling"
 class DataShape:
     """What a model has to take and to give.
 
-    ``features`` is ``"ngram"``: the model takes ``(n, n_columns) float32``; or ``"sequence"``:
-    it takes ``(n, length) int32`` word ids below ``n_columns``, 0 being padding on the left.
-    ``length`` is the longest train row's, ``None`` for n-grams; with ``--bucket-by-length``
+    ``features`` is ``"ngram"``, ``"dense"`` or ``"sparse"``: the model takes
+    ``(n, n_columns) float32``; or ``"sequence"``: it takes ``(n, length) int32`` word ids below
+    ``n_columns``, 0 being padding on the left.
+    ``length`` is the longest train row's, ``None`` for all others; with ``--bucket-by-length``
     batches are of any length up to it, also in evaluation and prediction, so that the model had
     better not mind padding.  The model gives ``(n, n_classes)`` probabilities, or with
     two classes, if it likes, ``(n, 1)``, that of the second.
