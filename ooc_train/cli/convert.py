@@ -201,7 +201,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
     atexit.register(gc.freeze)
     keep_freed_memory()
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
-    from ooc_train.conversion.jit import load_numba  # noqa: PLC0415
+    from ooc_train.jit import load_numba  # noqa: PLC0415
 
     load_numba()
     report = convert(

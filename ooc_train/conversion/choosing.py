@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.corpus import Corpus
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.rejects import RejectFile
 from ooc_train.conversion.sources import Source
 from ooc_train.conversion.utf8 import decode
+from ooc_train.jit import kernel
 from ooc_train.progress import Progress, Reading
 
 MOST_FOR_NGRAMS = 1500

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.delimited import Rows
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 _BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110
 

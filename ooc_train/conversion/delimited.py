@@ -25,7 +25,7 @@ from ooc_train.conversion.intrinsics import (
     ones,
     trailing_zeros,
 )
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0

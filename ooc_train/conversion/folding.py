@@ -29,8 +29,8 @@ from ooc_train.conversion.intrinsics import (
     load_word,
     store_word,
 )
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.utf8 import decode, has_high_bytes
+from ooc_train.jit import kernel
 
 # No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
 N_CODE_POINTS = 0x40000

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.intrinsics import folded_product
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.tokens import SECRET_1, SECRET_2, Tokens
+from ooc_train.jit import kernel
 
 N_PARTITIONS = 256
 ROW_MARK = 255

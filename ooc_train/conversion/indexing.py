@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from ooc_train.conversion.corpus import Block, Corpus
 from ooc_train.conversion.grams import Grams, partition_records
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Placement
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.spill import Column, Spill, row_array
 from ooc_train.errors import InputError
+from ooc_train.jit import kernel
 from ooc_train.progress import Reading
 
 Bytes = npt.NDArray[np.uint8]

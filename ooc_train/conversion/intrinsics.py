@@ -13,7 +13,7 @@ from numba import types
 from numba.core.cgutils import raw_memcpy
 from numba.extending import intrinsic
 
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 PADDING = 64
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF

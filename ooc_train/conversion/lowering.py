@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from ooc_train.conversion.folding import lower_capital_sigma
 from ooc_train.conversion.intrinsics import PADDING
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.utf8 import decode, has_high_bytes
+from ooc_train.jit import kernel
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 # No code point above changes under lower-casing (tested).

@@ -25,7 +25,6 @@ from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.fitting import Fit, KeptTerms
 from ooc_train.conversion.grams import Grams, extract_grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Resources
@@ -37,6 +36,7 @@ from ooc_train.conversion.terms import TermMatcher
 from ooc_train.conversion.tokens import Tokens, tokenize
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.conversion.writing import SplitWriter
+from ooc_train.jit import kernel
 
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]

@@ -24,7 +24,6 @@ import numpy.typing as npt
 from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.grams import Grams
 from ooc_train.conversion.indexing import IndexedRows, index_rows
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered, lower
 from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import SequenceReport
@@ -45,6 +44,7 @@ from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.word_counting import CountedWords, most_frequent_words
 from ooc_train.conversion.words import find_words
 from ooc_train.errors import InputError
+from ooc_train.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]

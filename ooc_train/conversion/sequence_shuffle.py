@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.shuffle import HEADER_ITEMS, Buckets
 from ooc_train.conversion.spill import Column
 from ooc_train.conversion.writing import split_buckets
+from ooc_train.jit import kernel
 
 _TOKEN_BYTES = 4
 _COPY_ITEMS = 2**20

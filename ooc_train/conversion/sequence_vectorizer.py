@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import lower
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.sequence_shuffle import keep_last
 from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.words import find_words
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

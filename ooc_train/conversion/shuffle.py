@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.intrinsics import trailing_zeros
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.spill import Spill
+from ooc_train.jit import kernel
 
 HEADER_ITEMS = 2
 _LEAST_BUCKETS = 16  # so that there is something for all workers

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import types
 
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 Records = npt.NDArray[np.uint64]
 PIECE_BYTES = 2**20

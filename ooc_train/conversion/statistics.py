@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.grams import HASH_BITS, HASH_MASK, ROW_MARK
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.spill import Spill
 from ooc_train.conversion.table import (
     ENTRY_BYTES,
@@ -29,6 +28,7 @@ from ooc_train.conversion.table import (
     index_table,
     table_bytes,
 )
+from ooc_train.jit import kernel
 
 FRACTION_BITS = 40
 _FRACTION_ONE = 1 << FRACTION_BITS

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.intrinsics import PADDING, load_word, low_bytes
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 from ooc_train.progress import Progress
 
 MAX_ATTEMPTS = 8

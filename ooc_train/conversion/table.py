@@ -9,7 +9,7 @@ address.
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 Table = npt.NDArray[np.uint64]
 Hashes = npt.NDArray[np.uint64]

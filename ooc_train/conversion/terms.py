@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from ooc_train.conversion.grams import chain_hash, nonzero
 from ooc_train.conversion.intrinsics import load_word, low_bytes
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.strings import HashCollision, LearnedStrings, same_string
 from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.tokens import JOINTS, Tokens
+from ooc_train.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]

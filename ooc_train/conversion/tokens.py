@@ -18,7 +18,7 @@ from ooc_train.conversion.intrinsics import (
     low_bytes,
     trailing_zeros,
 )
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 JOINTS = {"word": b" ", "char": b""}
 """For each analyzer, what is between the tokens of an n-gram's string."""

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.jit import kernel
+from ooc_train.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 

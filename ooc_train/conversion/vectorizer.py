@@ -19,7 +19,6 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
 from ooc_train.conversion.grams import MAX_NGRAM, extract_grams
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.selection import SCORES
 from ooc_train.conversion.shuffle import SortingScratch, sort_entries
@@ -33,6 +32,7 @@ from ooc_train.conversion.statistics import (
 from ooc_train.conversion.table import Table, find, index_table
 from ooc_train.conversion.tokens import JOINTS, tokenize
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

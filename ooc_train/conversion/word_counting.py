@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.grams import HASH_BITS, HASH_MASK, N_PARTITIONS, ROW_MARK
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.spill import Spill
 from ooc_train.conversion.statistics import HashRange, TableTooLarge, divided
 from ooc_train.conversion.table import Table, empty_table, find, grown_table, table_bytes
+from ooc_train.jit import kernel
 
 _FIRST_CAPACITY = 1024
 _BYTES_A_WORD = 24  # hash, count and first row, beside the table

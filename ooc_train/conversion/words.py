@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ooc_train.conversion.grams import nonzero
 from ooc_train.conversion.intrinsics import PADDING, bytes_equal, trailing_zeros
-from ooc_train.conversion.jit import kernel
 from ooc_train.conversion.lowering import Lowered
 from ooc_train.conversion.tokens import hash_token
+from ooc_train.jit import kernel
 
 _SPACE = 32
 

@@ -22,7 +22,10 @@ def kernel(function: Function) -> Function:
     # kernels from: a change there would go on with stale code.  Hence one stamp for them all.
     index = getattr(compiled._cache, "_cache_file", None)
     if index is not None:
-        index._source_stamp = (index._source_stamp, _sources_stamp())
+        index._source_stamp = (
+            index._source_stamp,
+            _stamp(Path(function.__code__.co_filename).parent),
+        )
     return cast(Function, compiled)
 
 
@@ -42,7 +45,7 @@ def load_numba() -> None:
 
 
 @functools.cache
-def _sources_stamp() -> tuple[tuple[str, float, int], ...]:
-    """Names, times and sizes of all files that kernels are made of."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
+    """Names, times and sizes of all files of a folder, which its kernels may be made of."""
+    files = sorted(folder.glob("*.py"))
     return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
