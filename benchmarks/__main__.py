@@ -9,7 +9,15 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, Protocol
 
-from benchmarks import accuracy, convert, environment, scripts, selftest, train
+from benchmarks import (
+    accuracy,
+    convert,
+    environment,
+    peer_environments,
+    scripts,
+    selftest,
+    train,
+)
 from ooc_train.errors import OocTrainError, OptionError
 
 
@@ -28,6 +36,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "accuracy": accuracy,
     "convert": convert,
+    "peers": peer_environments,
     "scripts": scripts,
     "selftest": selftest,
     "train": train,
@@ -86,6 +95,13 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         default=3,
         metavar="N",
         help="how often each system runs (default: 3)",
+    )
+    add(
+        "--peer-environments",
+        type=lambda text: Path(text).resolve(),
+        metavar="DIR",
+        help="the folder that `python -m benchmarks peers` installs the other systems into "
+        "(default: they run in this interpreter's environment)",
     )
     add("--quick", action="store_true", help="a small size, for a first look")
     add(

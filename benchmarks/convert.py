@@ -18,6 +18,7 @@ from benchmarks import environment, harness, results, tables
 from benchmarks.cgroup import CapError, memory_cgroup
 from benchmarks.harness import REPORT_NAME, Run, System, say
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.peer_environments import peer_command
 from benchmarks.workspace import workspace
 from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError
@@ -68,7 +69,7 @@ class Plan:
     cap_bytes: int | None
     peers: Sequence[str]
     peer_rows_limit: int
-    peer_python: str
+    peer_environments: Path | None
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=400_000,
         metavar="N",
         help="peers hold all in memory, and run up to N generated rows (default: 400,000)",
-    )
-    add(
-        "--peer-python",
-        default=sys.executable,
-        metavar="PYTHON",
-        help="the interpreter of the environment that has the peers (default: this one)",
     )
 
 
@@ -265,29 +260,26 @@ def ours(workload: Workload, plan: Plan) -> System:
 
 @dataclass(frozen=True)
 class Peer:
-    """Another system: what tables call it, its script in `benchmarks/peers`, and what it makes."""
+    """Another system: what tables call it, its module in `benchmarks.peers`, and what it makes."""
 
     title: str
-    script: str
+    module: str
     features: str
     result: str
 
-    def system(self, workload: Workload, python: str) -> System:
-        """The peer on these files, in the environment of an interpreter."""
-        script = environment.ROOT / "benchmarks" / "peers" / self.script
+    def system(self, workload: Workload, environments: Path | None) -> System:
+        """The peer on these files, in its environment."""
 
         def command(scratch: Path) -> list[str]:
-            places = ["--output", str(scratch / self.result), "--report"]
-            return [python, str(script), *workload.options, *places, str(scratch / REPORT_NAME)]
+            places = ["--output", scratch / self.result, "--report", scratch / REPORT_NAME]
+            return peer_command(environments, "sklearn", self.module, *workload.options, *places)
 
         return System(name=self.title, command=command, inputs=workload.files)
 
 
 PEERS = {
-    "sklearn": Peer("scikit-learn, in memory", "sklearn_ngram.py", "ngram", "result.npz"),
-    "guide": Peer(
-        "the guide's tokenizer, in memory", "guide_tokenizer.py", "sequence", "result.h5"
-    ),
+    "sklearn": Peer("scikit-learn, in memory", "sklearn_ngram", "ngram", "result.npz"),
+    "guide": Peer("the guide's tokenizer, in memory", "guide_tokenizer", "sequence", "result.h5"),
 }
 
 
@@ -342,7 +334,7 @@ def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
         cap_bytes=cap,
         peers=options.peers,
         peer_rows_limit=options.peer_rows_limit,
-        peer_python=options.peer_python,
+        peer_environments=options.peer_environments,
     )
     return plan, notes
 
@@ -356,7 +348,7 @@ def _measure(workload: Workload, plan: Plan, *, first: bool) -> Result:
             limit = f"--peer-rows-limit {plan.peer_rows_limit:,}"
             notes.append(f"{PEERS[name].title}: not run above {limit}.")
         else:
-            systems.append(PEERS[name].system(workload, plan.peer_python))
+            systems.append(PEERS[name].system(workload, plan.peer_environments))
     n_bytes = workload.n_bytes
     compiling = None
     if first:

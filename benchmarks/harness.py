@@ -21,10 +21,10 @@ from typing import Any
 from benchmarks import environment, page_cache
 from benchmarks.cgroup import MemoryCap, memory_cgroup
 from benchmarks.memory import Peaks, TreeMonitor
+from benchmarks.peers.reporting import NOT_INSTALLED_STATUS
 from ooc_train.errors import OutputError
 
 COMPLETED, FAILED, KILLED, NOT_INSTALLED = "completed", "failed", "killed", "not installed"
-NOT_INSTALLED_STATUS = 69  # how a peer's script says so (EX_UNAVAILABLE)
 REPORT_NAME, RESULT_PATTERN = "report.json", "result.*"
 _LOG_NAME = "log"
 _MESSAGE_CHARACTERS = 2000

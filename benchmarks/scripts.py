@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
             spelled = {name: _spell(workload.train, name) for name in SPELLINGS}
         plan = Plan(
             folder=folder, features="ngram", n_runs=options.runs, cold=options.cold,
-            memory_bytes=None, cap_bytes=None, peers=(), peer_rows_limit=0, peer_python="",
+            memory_bytes=None, cap_bytes=None, peers=(), peer_rows_limit=0, peer_environments=None,
         )  # fmt: skip
         systems = [_system(name, text, plan) for name, text in spelled.items()]
         harness.run_once(systems[0], folder, cold=options.cold)  # compiles

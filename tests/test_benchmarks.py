@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import gzip
 import itertools
 import json
@@ -11,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import h5py
@@ -27,6 +29,7 @@ from benchmarks import (
     harness,
     memory,
     page_cache,
+    peer_environments,
     results,
     selftest,
     tables,
@@ -50,6 +53,7 @@ TINY = {
         "--variants", "ooc-train --epochs 2",
     ],
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
+    "peers": ["--peer-environments", "PEERS", "--only", "h5py"],
     "scripts": ["--rows", "1000", "--runs", "1"],
     "selftest": ["--size", "150MB"],
     "train": ["--data", "TOY.h5", "--runs", "1", "--epochs", "1"],
@@ -86,8 +90,10 @@ def tiny(tmp_path_factory):
         if name not in done:
             out = tmp_path_factory.mktemp(name)
             toy = write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300)
-            arguments = [str(toy) if word == toy.name else word for word in TINY[name]]
+            places = {"TOY.h5": str(toy), "PEERS": str(tmp_path_factory.mktemp("peers"))}
+            arguments = [places.get(word, word) for word in TINY[name]]
             with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
                 if name != "convert":  # which shows what compiling takes
                     patch.setattr(convert, "ours", already_compiled(convert.ours))
                 status = __main__.main([name, "--out", str(out), *arguments])
@@ -262,6 +268,74 @@ def test_train_refuses_what_it_cannot_measure(more, tmp_path, capsys):
     assert ("exclude each other" if more else "is not a file") in capsys.readouterr().err
 
 
+# ---- peers.
+
+
+def test_an_environment_is_made_once_and_again_when_it_needs_something_else(tmp_path, monkeypatch):
+    calls, answers = [], {"pip list": '[{"name": "Weka", "version": "3.9"}]'}
+
+    def call(command):
+        calls.append(" ".join(command[1:]))
+        output = next((text for words, text in answers.items() if words in calls[-1]), "")
+        return subprocess.CompletedProcess(command, 0, output, "")
+
+    monkeypatch.setattr(peer_environments, "_call", call)
+    monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=3", "numpy<2"))
+    for _ in range(2):
+        record = peer_environments._make(tmp_path / "h5py", "h5py")
+        assert record["message"] == "weka 3.9, numpy "
+    assert calls == [
+        f"-m venv --clear {tmp_path}/h5py",
+        "-m pip install --quiet weka>=3 numpy<2",
+        "-m pip list --format json",
+    ]
+    monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=4",))
+    peer_environments._make(tmp_path / "h5py", "h5py")
+    assert len(calls) == 6
+
+
+def test_what_pip_could_not_install_is_said_by_every_benchmark(tmp_path, monkeypatch, capsys):
+    def call(command):
+        error = "ERROR: No matching distribution found for h5py>=99\n\nhint: see above\n"
+        return subprocess.CompletedProcess(command, "pip" in command, "", error)
+
+    monkeypatch.setattr(peer_environments, "_call", call)
+    places = ["--peer-environments", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert __main__.main(["peers", *places, "--only", "h5py"]) == 1
+    line = "| h5py | failed | ERROR: No matching distribution found for h5py>=99 |"
+    assert line in capsys.readouterr().out
+    for group, message in {
+        "h5py": "the installation failed: ERROR: No matching distribution found for h5py>=99",
+        "anndata": "no environment 'anndata'; python -m benchmarks peers makes it",
+    }.items():
+        command = peer_environments.peer_command(tmp_path, group, "guide_tokenizer", "a.csv")
+        system = System(name="A", command=functools.partial(lambda words, _: words, command))
+        run = harness.run_once(system, tmp_path, cold=False)
+        assert (run.outcome, run.message) == (harness.NOT_INSTALLED, message)
+
+
+def test_peers_need_a_folder(tmp_path, capsys):
+    assert __main__.main(["peers", "--out", str(tmp_path)]) == 2
+    assert "--peer-environments DIR" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        __main__.main(["peers", "--only", "weka"])
+    assert "'weka' is none of: anndata, " in capsys.readouterr().err
+
+
+def test_fasttext_gets_lines_as_its_own_script_writes_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fasttext", types.ModuleType("fasttext"))
+    from benchmarks.peers import fasttext_supervised
+
+    text = """A "good" film;it's
+ <br />Well, (very) GOOD."""
+    write_rows(tmp_path / "rows.csv", [["1", text], ["2", "Bad!"]])
+    assert fasttext_supervised.write_lines(tmp_path / "rows.csv", tmp_path / "lines") == 2
+    assert sorted((tmp_path / "lines").read_text().splitlines()) == [
+        "__label__1 a good film it ' s well , ( very ) good .",
+        "__label__2 bad !",
+    ]
+
+
 # ---- convert.
 
 
@@ -311,13 +385,15 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
     rows = "".join(f'"{k % 2 + 1}","","word{k % 3} term{k % 5} and text"\n' for k in range(60))
     for name in ("train.csv", "test.csv"):
         (tmp_path / name).write_text(rows)
-    bare = tmp_path / "bare-python"
+    bare = tmp_path / "peers/sklearn/bin/python"
+    bare.parent.mkdir(parents=True)
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
     monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
     monkeypatch.setattr(environment, "last_edit", itertools.count().__next__)
     data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
-    arguments = ["--data", *data, "--cap", "512MB", "--peer-python", str(bare), "--runs", "1"]
+    arguments = ["--data", *data, "--cap", "512MB", "--runs", "1"]
+    arguments += ["--peer-environments", str(tmp_path / "peers")]
     out = tmp_path / "out"
     assert __main__.main(["convert", "--out", str(out), *arguments]) == 0
     output = capsys.readouterr().out
@@ -462,10 +538,10 @@ def wait_for(condition):
 # ---- The peer's script.
 
 
-def run_peer(folder, *arguments, script="sklearn_ngram.py"):
-    command = [sys.executable, ROOT / "benchmarks/peers" / script, *arguments]
+def run_peer(folder, *arguments, module="sklearn_ngram"):
+    command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments]
     places = ["--output", folder / "result", "--report", folder / "report.json"]
-    subprocess.run([*command, *places], check=True)
+    subprocess.run([*command, *places], cwd=ROOT, check=True)
     return json.loads((folder / "report.json").read_text("utf-8"))
 
 
@@ -473,7 +549,7 @@ def test_the_guides_tokenizer_gives_the_sequences_of_ooc_convert(tmp_path):
     for name, rows in (("train", random_rows(60)), ("test", random_rows(20, seed=1, n_words=30))):
         write_rows(tmp_path / f"{name}.csv", rows)
     files = [tmp_path / "train.csv", "--test", tmp_path / "test.csv"]
-    report = run_peer(tmp_path, *files, script="guide_tokenizer.py")
+    report = run_peer(tmp_path, *files, module="guide_tokenizer")
     ours = ooc_train.convert(
         files[0], tmp_path / "o.h5", test=[files[2]], features="sequence", validation_fraction=0
     )

@@ -10,25 +10,20 @@ From CSV without header (the class first, then texts, which are joined by ", ") 
 file with the padded int32 matrices and the labels.
 """
 
-import argparse
-import importlib.metadata
-import json
-import sys
-import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-START = time.perf_counter()
+from benchmarks.peers import reporting
+from benchmarks.peers.reporting import Phases
 
 try:
     import h5py
     import numpy as np
     import pandas as pd
 except ImportError as missing:
-    print(f"{missing.name or missing} is not installed; the extra [peers] has it", file=sys.stderr)
-    sys.exit(69)
+    reporting.not_installed(missing)
 
 PACKAGES = ("pandas", "h5py", "numpy")
 TOP_K = 20_000
@@ -87,20 +82,6 @@ def pad_sequences(sequences: Sequence[list[int]], maxlen: int) -> Any:
     return padded
 
 
-class Phases:
-    """Seconds by phase, each from the end of the one before."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = START
-
-    def end(self, name: str) -> None:
-        """The phase `name` ends now."""
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
-        self._last = now
-
-
 def read(path: Path) -> tuple[list[str], list[str]]:
     """Labels and texts."""
     frame = pd.read_csv(path, header=None, dtype=str, na_filter=False)
@@ -144,22 +125,11 @@ def convert(train: Path, test: Path | None, output: Path, phases: Phases) -> dic
 
 def main() -> None:
     """Run the pipeline on the command line's files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("train", type=Path)
-    parser.add_argument("--test", type=Path)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--report", type=Path)
-    options = parser.parse_args()
+    options = reporting.text_parser(__doc__).parse_args()
     phases = Phases()
     phases.end("imports")
     report = convert(options.train, options.test, options.output, phases)
-    report |= {
-        "seconds": sum(phases.seconds.values()),
-        "phase_seconds": phases.seconds,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
-    }
-    if options.report:
-        options.report.write_text(json.dumps(report), "utf-8")
+    reporting.write(options.report, report, phases, PACKAGES)
 
 
 if __name__ == "__main__":
