@@ -6,8 +6,6 @@ Accuracy is that on the test rows, of the weights that ooc-train keeps.
 """
 
 import argparse
-import csv
-import gzip
 import json
 import shlex
 import statistics
@@ -16,11 +14,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import Any
 
 from benchmarks import environment, harness, results, tables
+from benchmarks.drawing import draw_rows
 from benchmarks.harness import COMPLETED, REPORT_NAME, Run, System, say
 from benchmarks.results import Spread
 from benchmarks.workspace import workspace
@@ -32,7 +29,6 @@ DEFAULT_ROWS, QUICK_ROWS = 25_000, 3000
 FEATURES = ("ngram", "sequence", "auto")
 _ROW_BYTES = 520  # of a generated row
 _WORK_MULTIPLE = 8  # the files generated or cut, temporary ones, the converted file and a run
-_GZIP = b"\x1f\x8b"
 _CONVERSION = ("features", "n_features", "rows", "validation_rows", "test_rows")
 
 
@@ -194,28 +190,6 @@ def _source(options: argparse.Namespace, folder: Path) -> list[str]:
     if options.train_rows:
         train = draw_rows(train, options.train_rows, folder / "train.csv")
     return [str(train), "--test", str(test)]
-
-
-def draw_rows(path: Path, n_rows: int, target: Path) -> Path:
-    """Write ``n_rows`` rows of the CSV file at ``path`` to ``target``, in their order; its path.
-
-    Drawn at random from seed 0.  Reads twice.  Memory: the numbers of the rows drawn, and a row.
-    """
-    with _opened(path) as file:
-        n_all = sum(1 for _ in csv.reader(file))
-    if n_rows > n_all:
-        raise OptionError(f"--train-rows {n_rows}: {path} has {n_all} rows")
-    drawn = set(np.random.default_rng(0).choice(n_all, n_rows, replace=False).tolist())
-    with _opened(path) as file, target.open("w", encoding="utf-8", newline="") as output:
-        writer = csv.writer(output, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        writer.writerows(row for i, row in enumerate(csv.reader(file)) if i in drawn)
-    return target
-
-
-def _opened(path: Path) -> IO[str]:
-    with path.open("rb") as start:
-        packed = start.read(2) == _GZIP
-    return (gzip.open if packed else open)(path, "rt", encoding="utf-8", newline="")
 
 
 # ---- Training and evaluating.

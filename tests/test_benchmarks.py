@@ -22,9 +22,9 @@ import pytest
 import ooc_train
 from benchmarks import (
     __main__,
-    accuracy,
     cgroup,
     convert,
+    drawing,
     environment,
     harness,
     memory,
@@ -35,6 +35,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.cgroup import CapError, memory_cgroup
+from benchmarks.drawing import draw_rows
 from benchmarks.harness import Run, System
 from benchmarks.memory import Peaks, Sample
 from benchmarks.workspace import workspace
@@ -206,16 +207,27 @@ def test_rows_drawn_are_rows_of_the_file(tmp_path):
     path = tmp_path / "rows.csv.gz"
     with gzip.open(path, "wt", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)
-    drawn = accuracy.draw_rows(path, 10, tmp_path / "drawn.csv")
+    drawn = draw_rows(path, 10, tmp_path / "drawn.csv")
     with drawn.open(encoding="utf-8", newline="") as file:
         found = list(csv.reader(file))
     assert len(found) == 10
     assert found == [row for row in rows if row in found]
     assert found != rows[:10]
-    again = accuracy.draw_rows(path, 10, tmp_path / "again.csv")
+    again = draw_rows(path, 10, tmp_path / "again.csv")
     assert again.read_bytes() == drawn.read_bytes()
-    with pytest.raises(OptionError, match=r"--train-rows 51: .*rows\.csv\.gz has 50 rows"):
-        accuracy.draw_rows(path, 51, tmp_path / "none.csv")
+    with pytest.raises(OptionError, match=r"51 rows cannot be drawn: .*rows\.csv\.gz has 50"):
+        draw_rows(path, 51, tmp_path / "none.csv")
+
+
+def test_drawing_as_a_command(tmp_path, capsys):
+    path, drawn = tmp_path / "rows.csv", tmp_path / "drawn.csv"
+    path.write_text('"1","a"\n"2","b"\n')
+    assert drawing.main([str(path), str(drawn), "--rows", "2"]) == 0
+    assert drawn.read_text() == path.read_text()
+    assert drawing.main([str(path), str(drawn), "--rows", "3"]) == 1
+    assert "drawing: 3 rows cannot be drawn" in capsys.readouterr().err
+    assert drawing.main([str(tmp_path / "no.csv"), str(drawn), "--rows", "1"]) == 1
+    assert "No such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

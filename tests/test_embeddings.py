@@ -61,6 +61,8 @@ BAD = [
     ("9 3\nthe 1 2 3\nother 4 5\n", "line 3: found 2 numbers, where the others have 3"),
     ("9 4\nthe 1 2 3\n", "line 2: found 3 numbers, where the others have 4"),
     ("the 1 2 3\nfilm 1 x 3\n", "line 2: found what is no number"),
+    ("the 1 2 3\nother 1 x 3\n", "line 2: found what is no number"),
+    ("the 1 2 3\nother 1 2 nan\n", "line 2: found a number that is not finite"),
     ("the 1 nan 3\n", "line 1: found a number that is not finite"),
     ("the 1 -inf 3\n", "line 1: found a number that is not finite"),
     ("the 1 1e99 3\n", "line 1: found a number that is not finite"),
@@ -83,8 +85,10 @@ def test_no_file(tmp_path):
         read_embeddings(tmp_path / "none.txt", TERMS, seed=0)
 
 
-def test_numbers_of_other_words_are_not_parsed(tmp_path):
-    assert read(tmp_path, "the 1 2 3\nother x y z\n").n_found == 1
+def test_only_numbers_of_the_terms_are_parsed(tmp_path):
+    """That takes a hundred times as long as to look for characters that no number has."""
+    assert read(tmp_path, "the 1 2 3\nother 1.2.3 4 1e99\n").n_found == 1
+    assert read(tmp_path, "the 1 2 3\nother 1_0 4 5\n").n_found == 1
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ def test_padding_and_company_do_not_matter(saved, n_words):
     random = np.random.default_rng(n_words)
     row = random.integers(1, 61, n_words)
     outputs = []
-    for length in range(max(n_words, 1), n_words + 8):
+    for length in (*range(max(n_words, 1), n_words + 8), n_words + 300):
         batch = np.stack([padded(row, length), random.integers(1, 61, length)])
         outputs.append(saved(batch.astype(np.int32)).numpy()[0])
     assert np.isfinite(outputs).all()
@@ -247,6 +247,22 @@ def test_bucketed_batches_are_padded_no_further_than_needed(folder, tmp_path, mo
     train(folder / "toy.h5", tmp_path / "run", epochs=1, batch_size=32, bucket_by_length=True)
     assert all(width == max(longest, 1) for width, longest in widths[:47])
     assert [width for width, _ in widths[47:]].count(12) < 4  # of 7 batches of validation rows
+
+
+def test_other_batches_are_padded_to_the_longest_train_row(tmp_path, monkeypatch):
+    widths = []
+    original = SequenceFeed.features
+
+    def features(self, rows):
+        widths.append(original(self, rows).shape[1])
+        return original(self, rows)
+
+    monkeypatch.setattr(SequenceFeed, "features", features)
+    path = write_sequences(tmp_path / "toy.h5", train=40)
+    with open_store(path) as store:
+        assert store["train"].read(0, 40).lengths.tolist().count(12) < 20
+    train(path, tmp_path / "run", epochs=1, batch_size=2)
+    assert widths == [12] * 20
 
 
 def test_how_far_rows_are_padded_does_not_change_their_probabilities(folder, trained):

@@ -25,6 +25,7 @@ _BUFFER_BYTES = 2**20
 _PROGRESS_LINES = 10_000
 _UNKNOWN_LIMIT = 0.05  # as Keras initialises embeddings
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_OF_NUMBERS = b"0123456789.+-eE "
 _GZIP = b"\x1f\x8b"
 
 
@@ -56,10 +57,12 @@ def read_embeddings(
     """The vectors of ``terms`` from the file at ``path``; of equal words the first counts.
 
     Terms that the file lacks get numbers drawn from ``seed``, uniform within ±0.05; row 0, of
-    padding, is zeros.  Reads the file once.  Memory: the result, and a megabyte of the file.
+    padding, is zeros.  Reads the file once.  Memory: four times the result, and a megabyte.
 
-    Raises InputError, with the line, for a line of another length than the others, or a number
-    that is none or not finite in a line that is used; and for a file with none of the terms.
+    Raises InputError, with the line, for a line of another length than the others, and for a number
+    that is none or not finite; and for a file with none of the terms.  Lines of other words are
+    not parsed, which would take a hundred times as long: only characters that no number has are
+    noticed there.
     """
     progress = progress or Silent()
     try:
@@ -81,7 +84,7 @@ def read_embeddings(
 
 
 class _Reader:
-    """Goes through the lines of one file: all are counted, those of the terms are parsed."""
+    """Goes through the lines of one file: all are checked, those of the terms are parsed."""
 
     def __init__(self, path: Path, terms: Sequence[str], progress: Progress) -> None:
         self._path = path
@@ -102,9 +105,12 @@ class _Reader:
                 if header:
                     continue
             word = self._word(line, number, n_spaces, dimension)
+            numbers = line[len(word) + 1 :]
             term = self._wanted.pop(word, None)
             if term is not None:
-                found[term] = self._vector(line, number, dimension)
+                found[term] = self._vector(numbers, number)
+            elif numbers.translate(None, _OF_NUMBERS):
+                self._vector(numbers, number)  # to say what is wrong
         return found
 
     def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
@@ -126,10 +132,10 @@ class _Reader:
             raise self._bad(number, f"{n_spaces} numbers, where the others have {dimension}")
         return word
 
-    def _vector(self, line: bytes, number: int, dimension: int) -> FloatArray:
+    def _vector(self, numbers: bytes, number: int) -> FloatArray:
         try:
             with np.errstate(over="ignore"):  # infinite then, and refused
-                vector = np.array(line.split(b" ")[-dimension:], np.float64).astype(np.float32)
+                vector = np.array(numbers.split(b" "), np.float64).astype(np.float32)
         except ValueError as error:
             raise self._bad(number, f"what is no number ({error})") from None
         if not np.isfinite(vector).all():
