@@ -1,7 +1,7 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,17 +41,26 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         return self.from_step(0)
 
-    def from_step(self, step: int) -> Iterator[Batch]:
-        """The batches from number ``step`` on, without reading those of earlier windows."""
+    def at_epoch(self, epoch: int) -> "Batches":
+        """Those of another epoch."""
+        return replace(self, epoch=epoch)
+
+    def from_step(self, step: int, every: int = 1) -> Iterator[Batch]:
+        """The batches from number ``step`` on, without reading those of earlier windows.
+
+        With ``every``, only one of so many: what each of several processes takes of an epoch.
+        """
         if step >= len(self):
             return iter(())
-        return self._in_file_order(step) if self.seed is None else self._shuffled(step, self.seed)
+        if self.seed is None:
+            return self._in_file_order(step, every)
+        return self._shuffled(step, every, self.seed)
 
-    def _in_file_order(self, step: int) -> Iterator[Batch]:
-        for start in range(step * self.batch_size, self.split.n_rows, self.batch_size):
+    def _in_file_order(self, step: int, every: int) -> Iterator[Batch]:
+        for start in range(step * self.batch_size, self.split.n_rows, every * self.batch_size):
             yield self.split.read_slices([(start, min(start + self.batch_size, self.split.n_rows))])
 
-    def _shuffled(self, step: int, seed: int) -> Iterator[Batch]:
+    def _shuffled(self, step: int, every: int, seed: int) -> Iterator[Batch]:
         """A window's whole batches at a time; the rows left over go before the next window's.
 
         So which rows a batch has follows from the window that its last position lies in.
@@ -70,8 +79,9 @@ class Batches:
             used, left = np.split(window.rows, [max(0, len(window.rows) - n_left)])
             if n_left < n_ready:
                 cut = self._cut(order, held, loaded, used, next_step)
-                for rows in cut[max(0, step - next_step) :]:
+                for rows in cut[step - next_step :: every]:
                     yield _pick(held, loaded, used, rows)
+                    step += every
                 next_step += len(cut)
                 held = loaded.take(left)
             else:

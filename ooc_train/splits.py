@@ -1,7 +1,7 @@
 """The splits of a file on disk: one class for each kind of rows, all read in the same way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.adapters import Adapters
 from ooc_train.arrays import Array, DamageError
 from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError
@@ -22,6 +23,7 @@ from ooc_train.rows import (
     SequenceRows,
     SparseRows,
 )
+from ooc_train.stream import Stream
 
 if TYPE_CHECKING:
     from ooc_train.store import Store
@@ -43,7 +45,7 @@ class Sizes:
     scales: FloatArray | None = None
 
 
-class Split(ABC):
+class Split(Adapters, ABC):
     """The rows of one split, on disk."""
 
     features: ClassVar[str]
@@ -55,13 +57,18 @@ class Split(ABC):
         self.n_columns = sizes.n_columns
         self.n_classes = sizes.n_classes
         self._sizes = sizes
-        self._where = f"{store.path}: split {name!r}"
+        self.where = f"{store.path}: split {name!r}"
         self.arrays: dict[str, Array] = {}
         self._labels = self._open("labels", "u")
         self.n_rows = len(self._labels)
 
     def __len__(self) -> int:
         return self.n_rows
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the file: its content, as 32 hexadecimal digits."""
+        return self._store.fingerprint
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self._store, self.name)
@@ -90,6 +97,20 @@ class Split(ABC):
         """
         return Batches(self, batch_size, seed, epoch, by_length)
 
+    def stream(self, batch_size: int, *, seed: int | None = 0, by_length: bool = False) -> Stream:
+        """The batches of all epochs, one after another, for ever: for training loops of one's own.
+
+        ``stream.state()`` is its position, small and fit for JSON, which `resume` goes on from.
+        """
+        return Stream(self, batch_size, seed=seed, by_length=by_length)
+
+    def resume(self, state: Mapping[str, Any]) -> Stream:
+        """The stream that goes on from the position of an earlier one.
+
+        Raises OptionError if ``state`` is no stream's, or one of other rows.
+        """
+        return Stream.from_state(self, state)
+
     def generator(
         self, batch_size: int, *, seed: int | None = 0
     ) -> Iterator[tuple[npt.NDArray[Any], IntArray]]:
@@ -100,8 +121,8 @@ class Split(ABC):
         steps, each in an order of its own.  Without a seed, all are in the file's order: the
         form for validation data.
         """
-        batches = self.batches(batch_size, seed=seed)
-        return _endless(batches)
+        stream = self.stream(batch_size, seed=seed)
+        return ((rows.to_dense(), labels) for rows, labels in stream)
 
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows and labels of several slices ``(start, stop)``, one after another."""
@@ -133,7 +154,7 @@ class Split(ABC):
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.n_rows:
-            raise IndexError(f"{self._where} has rows 0 to {self.n_rows}, not {start} to {stop}")
+            raise IndexError(f"{self.where} has rows 0 to {self.n_rows}, not {start} to {stop}")
 
     def _slice(self, array: Array, start: int, stop: int) -> npt.NDArray[Any]:
         rows = np.empty(stop - start, array.dtype)
@@ -143,7 +164,7 @@ class Split(ABC):
     def _fill(self, target: npt.NDArray[Any], array: Array, start: int) -> None:
         """Read as many rows of an array as ``target`` holds, from ``start`` on."""
         if not self._store.is_open:
-            raise ValueError(f"{self._where}: the file is closed; read inside its with block")
+            raise ValueError(f"{self.where}: the file is closed; read inside its with block")
         try:
             array.read_into(target, start)
         except DamageError as error:
@@ -152,7 +173,7 @@ class Split(ABC):
                 f"{error} in array {array.name!r}, rows {first} to {last}"
             ) from error
         except OSError as error:
-            raise InputError(f"{self._where}: {array.name} cannot be read: {error}") from error
+            raise InputError(f"{self.where}: {array.name} cannot be read: {error}") from error
 
     def _open(self, name: str, kinds: str, n_dimensions: int = 1) -> Array:
         dataset = self._store.file.get(f"{self.name}/{name}")
@@ -168,7 +189,7 @@ class Split(ABC):
         return self.arrays[name]
 
     def _damaged(self, what: str) -> FormatError:
-        return FormatError(f"{self._where} is damaged: {what}; {AGAIN}")
+        return FormatError(f"{self.where} is damaged: {what}; {AGAIN}")
 
 
 class RaggedSplit(Split):
@@ -320,11 +341,3 @@ SPLITS: dict[str, type[Split]] = {
 
 def _reopen(store: "Store", name: str) -> Split:
     return store[name]
-
-
-def _endless(batches: Batches) -> Iterator[tuple[npt.NDArray[Any], IntArray]]:
-    epoch = batches.epoch
-    while len(batches):
-        for rows, labels in Batches(batches.split, batches.batch_size, batches.seed, epoch):
-            yield rows.to_dense(), labels
-        epoch += 1

@@ -124,6 +124,25 @@ def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: in
     return path
 
 
+def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int = 3, **n_rows):
+    """A complete file of dense rows at ``path`` with splits of the sizes given."""
+    with file_format.create_file(str(path)) as file:
+        write_head(file, "dense", n_classes)
+        for number, (name, n) in enumerate(n_rows.items()):
+            random = np.random.default_rng([seed, number])
+            labels = random.integers(n_classes, size=n).astype(np.uint8)
+            group = file.create_group(name)
+            file_format.write_array(group, "labels", labels)
+            values = random.standard_normal((n, n_columns)).astype(np.float32)
+            file_format.write_array(group, "features", values)
+        group = file.create_group("vectorizer")
+        group.attrs["parameters"] = json.dumps({"dtype": "float32"})
+        group.attrs["n_documents"] = 1000
+        group.attrs["n_columns"] = n_columns
+        file_format.mark_complete(file)
+    return path
+
+
 def reseal(file: h5py.File) -> None:
     """Checksums of what a file now holds."""
     if checksums.GROUP in file:
