@@ -11,7 +11,7 @@ MODULES = [
     "ooc_train.permutation",
     "ooc_train.rows",
     "ooc_train.sampler",
-    "ooc_train.training.evaluation",
+    "ooc_train.training.scoring",
 ]
 
 

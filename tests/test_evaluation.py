@@ -1,6 +1,5 @@
 """Evaluation of a run: scores against scikit-learn's, and what does not fit together."""
 
-import doctest
 import json
 
 import h5py
@@ -13,9 +12,9 @@ from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.format import write_array, write_strings
 from ooc_train.store import open as open_store
 from ooc_train.training import evaluate, open_run, train
-from ooc_train.training.evaluation import class_scores
+from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import predict_rows
-from tests.files import Toy, reseal, write_toy
+from tests.files import Toy, reseal, write_sequences, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.
 
@@ -31,10 +30,6 @@ def trained(request, tmp_path_factory):
     path = write(folder / "toy.h5", request.param)
     train(path, folder / "run", epochs=3)
     return path, folder / "run"
-
-
-def test_examples_in_docstrings():
-    assert doctest.testmod(ooc_train.training.evaluation).failed == 0
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -74,11 +69,24 @@ def test_the_batch_size_does_not_matter(trained):
     assert result["loss"] == pytest.approx(expected["loss"], abs=1e-6)
 
 
-def test_classes_without_rows_or_predictions_score_zero():
-    scores = class_scores(np.array([[4, 0, 0], [2, 0, 0], [0, 0, 0]]))
-    assert scores[1] == {"precision": 0, "recall": 0, "f1": 0, "support": 2}
-    assert scores[2] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
-    assert scores[0] == {"precision": 4 / 6, "recall": 1, "f1": 0.8, "support": 4}
+@pytest.mark.parametrize("pads_as_needed", [False, True])
+def test_each_row_comes_once_with_its_number(tmp_path, monkeypatch, pads_as_needed):
+    monkeypatch.setattr(ooc_train.training.evaluation, "WINDOW_SLICES", 1)
+    path = write_sequences(tmp_path / "toy.h5", train=700)
+    with open_store(path) as store:
+        split, met = store["train"], []
+        for numbers, batch in evaluation_batches(split, 90, pads_as_needed=pads_as_needed):
+            met.append(numbers)
+            for number, tokens in zip(numbers.tolist(), batch.rows.to_dense(), strict=True):
+                assert (tokens == split.read(number, number + 1).to_dense()[0]).all()
+            expected = [split.read_labels(n, n + 1)[0] for n in numbers.tolist()]
+            assert batch.labels.tolist() == expected
+    assert sorted(np.concatenate(met).tolist()) == list(range(700))
+    in_order = np.array_equal(np.concatenate(met), np.arange(700))
+    assert in_order != pads_as_needed
+    assert max(map(len, met)) == 90
+    # By windows of 256 rows: what is near on disk is read together.
+    assert sorted(np.concatenate(met)[:256].tolist()) == list(range(256))
 
 
 def change_terms(file):

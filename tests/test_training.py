@@ -174,19 +174,20 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
     for mine, other in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-4)
 
-    loss, predicted = Evaluator(SparseFeed(model))(Batch(rows, labels))
+    loss, probabilities = Evaluator(SparseFeed(model))(Batch(rows, labels))
     expected_loss, expected_accuracy = plain.evaluate(rows.to_dense(), labels, verbose=0)
     assert loss == pytest.approx(expected_loss, abs=1e-4)
-    assert (predicted == labels).mean() == pytest.approx(expected_accuracy, abs=1e-6)
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    assert accuracy == pytest.approx(expected_accuracy, abs=1e-6)
 
 
 def test_a_step_counts_the_correct_rows():
     model = build_mlp(60, 5, seed=0)
     model.layers[0].rate = model.layers[2].rate = 0
     batch = toy_batch()
-    _, predicted = Evaluator(SparseFeed(model))(batch)
+    _, probabilities = Evaluator(SparseFeed(model))(batch)
     _, n_correct = train_on(KerasTrainer(SparseFeed(model), learning_rate=1e-3, seed=0), batch)
-    assert n_correct == (predicted == batch.labels).sum()
+    assert n_correct == (probabilities.argmax(axis=1) == batch.labels).sum()
 
 
 def test_what_is_dropped_depends_on_seed_and_step():
@@ -325,9 +326,7 @@ def test_epochs_have_orders_of_their_own(folder, path, monkeypatch):
     train(path, folder / "orders", epochs=2, seed=5, batch_size=32)
     assert asked == [
         ("train", 32, {"seed": 5, "epoch": 0, "by_length": False}),
-        ("validation", 32, {}),
         ("train", 32, {"seed": 5, "epoch": 1, "by_length": False}),
-        ("validation", 32, {}),
     ]
 
 

@@ -11,10 +11,16 @@ from ooc_train.training import evaluate
 
 _DESCRIPTION = """\
 Evaluate a run on a split of a converted file: accuracy, loss, scores of each class and
-the confusion matrix, reading the split once, a batch at a time."""
+the confusion matrix, reading the split once, a batch at a time.  Of two classes also the
+areas under the ROC curve and the precision-recall curves, and the threshold of each
+class that gives the highest F1: choose one with --split validation, so that the test
+rows stay an honest test.  Of 20 classes or more, how often a row's class is among the 5
+most probable ones."""
 
 _EXAMPLE = "  ooc-evaluate runs/reviews reviews.h5 --split test"
 MAX_MATRIX_CLASSES = 20
+MAX_CLASSES_SHOWN = 60
+PAIRS_SHOWN = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,24 +56,63 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
 
 def _text(report: dict[str, Any]) -> str:
     lines = [
-        f"accuracy {report['accuracy']:.4f}, loss {report['loss']:.4f}, macro F1 "
-        f"{report['macro_f1']:.4f} on {report['rows']:,} {report['split']} rows",
-        "",
-        *_score_lines(report["classes"]),
+        f"accuracy {report['accuracy']:.4f} ({report['baseline_accuracy']:.4f} by naming the most "
+        f"frequent class), loss {report['loss']:.4f}, macro F1 {report['macro_f1']:.4f} on "
+        f"{report['rows']:,} {report['split']} rows",
     ]
+    if "top_k_accuracy" in report:
+        top = report["top_k_accuracy"]
+        lines.append(
+            f"{top['accuracy']:.4f} of the rows have their class among the {top['k']} most probable"
+        )
+    lines += ["", *_score_lines(report["classes"])]
+    if report.get("roc_auc") is not None:
+        lines += ["", *_ranking_lines(report)]
     if len(report["classes"]) <= MAX_MATRIX_CLASSES:
         lines += ["", "rows by class (down) and predicted class (across):"]
         lines += _matrix_lines([score["label"] for score in report["classes"]], report["confusion"])
+    elif report["confused_pairs"]:
+        lines += ["", "most confused:", *_pair_lines(report)]
     return "\n".join(lines)
 
 
 def _score_lines(scores: Sequence[dict[str, Any]]) -> list[str]:
-    width = max(5, *(len(score["name"]) for score in scores))
-    head = f"{'class':<{width}}  precision  recall     f1      rows"
-    return [head] + [
+    """A line for each class; of too many, for those with the lowest F1."""
+    shown, hidden = list(scores), len(scores) - MAX_CLASSES_SHOWN
+    if hidden > 0:
+        met = [score for score in scores if score["support"]]
+        shown = sorted(met, key=lambda score: score["f1"])[:MAX_CLASSES_SHOWN]
+    width = max(5, *(len(score["name"]) for score in shown))
+    lines = [f"{'class':<{width}}  precision  recall     f1      rows"] + [
         f"{score['name']:<{width}}  {score['precision']:9.4f}  {score['recall']:.4f} "
         f"{score['f1']:.4f} {score['support']:9,}"
-        for score in scores
+        for score in shown
+    ]
+    if hidden > 0:
+        lines.append(
+            f"those with the lowest F1 of {len(scores):,} classes; --report writes all of them"
+        )
+    return lines
+
+
+def _ranking_lines(report: dict[str, Any]) -> list[str]:
+    """The areas, and for each class the threshold with the highest F1."""
+    lines = [f"area under the ROC curve {report['roc_auc']:.4f}"]
+    for score in report["classes"]:
+        best = score["best_threshold"]
+        lines.append(
+            f"{score['name']}: average precision {score['average_precision']:.4f}; highest F1 "
+            f"{best['f1']:.4f} from probability {best['probability']:.4f} on (precision "
+            f"{best['precision']:.4f}, recall {best['recall']:.4f})"
+        )
+    return lines
+
+
+def _pair_lines(report: dict[str, Any]) -> list[str]:
+    names = [score["name"] for score in report["classes"]]
+    return [
+        f"{pair['rows']:9,} rows of {names[pair['class']]} taken for {names[pair['predicted']]}"
+        for pair in report["confused_pairs"][:PAIRS_SHOWN]
     ]
 
 

@@ -54,12 +54,32 @@ class IndexedRows(NamedTuple):
         counts = np.zeros(len(self.classes), np.int64)
         _count_classes(fit_classes, counts)
         if not counts.all():
-            lost = [self.classes[i] for i in np.flatnonzero(counts == 0)]
-            raise InputError(
-                f"the validation split took every row of {', '.join(map(repr, lost[:5]))}; use "
-                f"--validation-fraction 0, another --seed, or more rows of it"
-            )
+            raise self._all_drawn(placement, np.flatnonzero(counts == 0))
         return fit_classes, counts
+
+    def _all_drawn(self, placement: Placement, lost: Counts) -> InputError:
+        """The error for classes of which no row is left to train on, with a seed that would do."""
+        totals = np.zeros(len(self.classes), np.int64)
+        _count_classes(self.row_classes[: self.n_train], totals)
+        rows = self._rows_of(np.flatnonzero(totals <= placement.most_rows_drawn_whole()))
+        seed = placement.seed_that_leaves_some(rows, self.row_classes[rows])
+        of_seed = "" if seed is None else f" --seed {seed}, which leaves some of every class, or"
+        names = ", ".join(f"{self.classes[i]!r} ({totals[i]})" for i in lost[:5].tolist())
+        more = f" and of {len(lost) - 5:,} more classes" if len(lost) > 5 else ""
+        return InputError(
+            f"the validation split took every row of {names}{more}, and none is left to train on; "
+            f"use{of_seed} --validation-fraction 0, or name validation rows with --validation"
+        )
+
+    def _rows_of(self, classes: Counts) -> Counts:
+        """The numbers of the train rows of some classes."""
+        of_train = self.row_classes[: self.n_train]
+        return np.concatenate(
+            [
+                start + np.flatnonzero(np.isin(of_train[start : start + 2**16], classes))
+                for start in range(0, self.n_train, 2**16)
+            ]
+        )
 
 
 def index_rows(

@@ -1,5 +1,6 @@
 """Which split each row goes to, and its place there: decided by (seed, row number) alone."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +12,9 @@ from ooc_train.conversion.corpus import Block
 from ooc_train.permutation import Permutation
 
 Offsets = npt.NDArray[np.int64]
+
+_SEEDS_TRIED = 100
+_UNLIKELY = 1e-9
 
 
 class Destination(NamedTuple):
@@ -53,6 +57,24 @@ class Placement:
     def drawn(self, first_row: int, n_rows: int) -> npt.NDArray[np.bool_]:
         """Which of these train rows are drawn for validation."""
         return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn
+
+    def most_rows_drawn_whole(self) -> int:
+        """The rows of the largest class that any seed is likely to draw to the last one."""
+        if self._n_drawn == self._order.n:
+            return self._n_drawn
+        return math.ceil(math.log(_UNLIKELY) / math.log(self._n_drawn / self._order.n))
+
+    def seed_that_leaves_some(self, rows: Offsets, classes: npt.NDArray[np.int32]) -> int | None:
+        """A seed that would draw not all train rows of any class, if one is soon found.
+
+        ``rows`` are the numbers of all rows of the small ``classes``.
+        """
+        n_classes = len(np.unique(classes))
+        for seed in range(_SEEDS_TRIED):
+            left = Permutation(self._order.n, seed, 1)(rows) >= self._n_drawn
+            if len(np.unique(classes[left])) == n_classes:
+                return seed
+        return None
 
     def destinations(self, split: str, first_row: int, n_rows: int) -> list[Destination]:
         """Where the rows of a block go.  Blocks must come in order."""

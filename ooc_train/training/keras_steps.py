@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.rows import Batch
+from ooc_train.rows import Batch, FloatArray
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import Features, Feed, class_probabilities
 from ooc_train.training.steps import State, Trainer
@@ -16,21 +16,21 @@ _Prepared = tuple[Features, npt.NDArray[np.int64], np.int64]
 
 
 class Evaluator:
-    """A model's loss and predictions on batches with labels."""
+    """A model's loss and the probabilities that it gives, on batches with labels."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         signature = (feed.signature, _LABELS)
         self._step = tf.function(self._evaluate, input_signature=signature)
 
-    def __call__(self, batch: Batch) -> tuple[float, npt.NDArray[np.int64]]:
-        """The mean loss, and the most probable class of each row: ``(n_rows,) int64``."""
-        loss, predicted = self._step(self._feed.features(batch.rows), batch.labels)
-        return float(loss), predicted.numpy()
+    def __call__(self, batch: Batch) -> tuple[float, FloatArray]:
+        """The mean loss, and the classes' probabilities: ``(n_rows, n_classes) float32``."""
+        loss, probabilities = self._step(self._feed.features(batch.rows), batch.labels)
+        return float(loss), probabilities.numpy()
 
     def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         output = self._feed.forward(features)
-        return _cross_entropy(labels, output), tf.argmax(class_probabilities(output), axis=1)
+        return _cross_entropy(labels, output), class_probabilities(output)
 
 
 class KerasTrainer(Trainer):

@@ -141,10 +141,10 @@ class Loop:
         batches = evaluation_batches(
             self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
         )
-        for batch in batches:
-            loss, predicted = self._evaluator(batch)
+        for _, batch in batches:
+            loss, probabilities = self._evaluator(batch)
             self._check_finite(loss, batch)
-            n_correct = int(np.count_nonzero(predicted == batch.labels))
+            n_correct = int(np.count_nonzero(probabilities.argmax(axis=1) == batch.labels))
             totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
             self._progress.advance(len(batch.rows))
         return {"val_loss": totals.loss, "val_accuracy": totals.accuracy}
