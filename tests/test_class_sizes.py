@@ -60,7 +60,8 @@ def test_classes_of_one_to_thousands_of_rows(many_sizes):
     labels, probabilities = labels_and_probabilities(folder)
     predicted = probabilities.argmax(axis=1)
     assert scores["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
-    assert scores["accuracy"] > 0.9 > scores["macro_f1"]  # the rare ones are hardly learnt
+    assert scores["accuracy"] > scores["baseline_accuracy"] + 0.1
+    assert scores["accuracy"] > scores["macro_f1"]  # the rare ones are hardly learnt
     assert scores["baseline_accuracy"] == np.bincount(labels).max() / len(labels)
     assert scores["top_k_accuracy"]["accuracy"] >= scores["accuracy"]
     assert [score["support"] for score in scores["classes"]] == np.bincount(labels).tolist()
