@@ -215,7 +215,11 @@ class _Clocks:
 
 def call(module: str, *arguments: object) -> None:
     """Run a module's command, unmeasured; OutputError with its last words if it fails."""
-    command = [sys.executable, "-m", module, *map(str, arguments)]
+    call_command([sys.executable, "-m", module, *map(str, arguments)], module)
+
+
+def call_command(command: Sequence[str], name: str) -> None:
+    """Run a command, unmeasured; OutputError with its last words, and `name`, if it fails."""
     done = subprocess.run(
         command,
         env=environment.command_environment({}),
@@ -225,7 +229,7 @@ def call(module: str, *arguments: object) -> None:
         check=False,
     )
     if done.returncode:
-        raise OutputError(f"{module} failed: {done.stderr.strip()[-500:]}")
+        raise OutputError(f"{name} failed: {done.stderr.strip()[-500:]}")
 
 
 def in_words(run: Run) -> str:

@@ -25,16 +25,21 @@ class Spread:
         """The spread of values; `None` if there are none."""
         return cls(statistics.median(values), min(values), max(values)) if values else None
 
+    def record(self) -> dict[str, float]:
+        """As JSON has it."""
+        return asdict(self)
+
     def __str__(self) -> str:
         """`2.31 (2.29-2.40)`, with three digits or so.
 
-        >>> str(Spread.of([2.31, 2.404, 2.29])), str(Spread.of([140.2]))
-        ('2.31 (2.29–2.40)', '140')
+        >>> str(Spread.of([2.31, 2.404, 2.29])), str(Spread.of([14023.2]))
+        ('2.31 (2.29–2.40)', '14,023')
         """
         n_digits = 2 if self.median < 10 else 1 if self.median < 100 else 0
-        if self.least == self.most:
-            return f"{self.median:.{n_digits}f}"
-        return f"{self.median:.{n_digits}f} ({self.least:.{n_digits}f}–{self.most:.{n_digits}f})"
+        median, least, most = (
+            f"{value:,.{n_digits}f}" for value in (self.median, self.least, self.most)
+        )
+        return median if self.least == self.most else f"{median} ({least}–{most})"
 
 
 def completed(runs: Iterable[Run]) -> list[Run]:

@@ -64,11 +64,11 @@ def _system(name: str, runs: Sequence[Run], ours: Sequence[Run], is_ours: bool) 
         megabytes(results.peak(runs, "anon_bytes")),
         megabytes(results.peak(runs, "rss_bytes")),
         megabytes(done[0].result_bytes if done else None),
-        _outcome(runs[-1]),
+        outcome(runs[-1]),
     ]
 
 
-def _outcome(run: Run) -> str:
+def outcome(run: Run) -> str:
     """How a system's last run ended, with its own last words if it did not complete."""
     words = [run.outcome]
     if run.cap_bytes:

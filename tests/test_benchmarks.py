@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import functools
 import gzip
+import importlib
 import itertools
 import json
 import os
@@ -30,18 +31,21 @@ from benchmarks import (
     memory,
     page_cache,
     peer_environments,
+    read,
     results,
     selftest,
     tables,
+    targets,
 )
 from benchmarks.cgroup import CapError, memory_cgroup
 from benchmarks.drawing import draw_rows
 from benchmarks.harness import Run, System
 from benchmarks.memory import Peaks, Sample
+from benchmarks.peers import reading
 from benchmarks.workspace import workspace
 from ooc_train.errors import BudgetError, OptionError
 from tests.corpora import random_rows, write_rows
-from tests.files import write_sequences
+from tests.files import write_sequences, write_toy
 from tests.sequences import read_sequences
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +59,10 @@ TINY = {
     ],
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
     "peers": ["--peer-environments", "PEERS", "--only", "h5py"],
+    "read": [
+        "--size", "200KB", "--columns", "16", "--rows", "1000", "--runs", "1", "--seconds", "5",
+        "--peers", "h5py,anndata", "--peer-environments", "PEERS",
+    ],
     "scripts": ["--rows", "1000", "--runs", "1"],
     "selftest": ["--size", "150MB"],
     "train": ["--data", "TOY.h5", "--runs", "1", "--epochs", "1"],
@@ -82,6 +90,16 @@ def made_run(seconds=1.0, outcome=harness.COMPLETED, **changes):
     return Run(**{**fields, **changes})
 
 
+def peers_with_h5py(tmp_path_factory):
+    """A folder of environments in which only that of h5py is there: this interpreter's."""
+    folder = tmp_path_factory.mktemp("peers")
+    python = folder / "h5py/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Run each subcommand once in this process: exit status, output, folder."""
@@ -91,7 +109,7 @@ def tiny(tmp_path_factory):
         if name not in done:
             out = tmp_path_factory.mktemp(name)
             toy = write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300)
-            places = {"TOY.h5": str(toy), "PEERS": str(tmp_path_factory.mktemp("peers"))}
+            places = {"TOY.h5": str(toy), "PEERS": str(peers_with_h5py(tmp_path_factory))}
             arguments = [places.get(word, word) for word in TINY[name]]
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
@@ -346,6 +364,124 @@ def test_fasttext_gets_lines_as_its_own_script_writes_them(tmp_path, monkeypatch
         "__label__1 a good film it ' s well , ( very ) good .",
         "__label__2 bad !",
     ]
+
+
+# ---- read.
+
+
+@linux
+def test_read_measures_both_kinds_of_rows_warm_and_cold(tiny, capsys):
+    _, output, out = tiny("read", capsys)
+    record = json.loads((out / "read.json").read_text("utf-8"))
+    dense, ngram = record["results"]
+    assert (dense["rows"], ngram["rows"]) == (200_000 // 64, 1000)
+    assert list(dense["page_cache"]) == list(ngram["page_cache"]) == ["warm", "cold"]
+    ours = ["ooc-train, sequential", "ooc-train, shuffled", "ooc-train, sequential, --no-verify"]
+    h5py_name = "h5py, random rows one by one"
+    assert list(dense["page_cache"]["warm"]) == [read.MEMMAP, *ours, h5py_name]
+    assert list(ngram["page_cache"]["cold"]) == [*ours, h5py_name, "AnnData, backed"]
+    for result in (dense, ngram):
+        for systems in result["page_cache"].values():
+            absent = systems.pop("AnnData, backed", None)
+            assert absent is None or absent["runs"][0]["outcome"] == "not installed"
+            epochs = [
+                epoch
+                for system in systems.values()
+                for run in system["runs"]
+                for epoch in run["report"]["epochs"]
+            ]
+            assert {epoch["rows"] for epoch in epochs} == {result["rows"]}
+            assert len({epoch["entries"] for epoch in epochs}) == 1  # all read the same
+            h5py_epoch = systems[h5py_name]["runs"][0]["report"]["epochs"][0]
+            our_epoch = systems[read.SHUFFLED]["runs"][0]["report"]["epochs"][0]
+            assert systems[h5py_name]["times_as_fast_as_this"]["median"] == pytest.approx(
+                h5py_epoch["seconds"] / our_epoch["seconds"]
+            )
+    assert "no environment 'anndata'; python -m benchmarks peers makes it" in output
+    measured = {target["text"]: target["outcome"] for target in record["targets"]}
+    assert measured["n-gram rows, ooc-train, shuffled, warm page cache: times AnnData, backed"] == (
+        "not measured"
+    )
+    assert "| n-gram rows, ooc-train, shuffled, cold page cache: times h5py, " in output
+
+
+def test_rows_that_differ_are_noted():
+    def made(n_rows, n_entries):
+        epochs = [{"rows": n_rows, "entries": n_entries, "seconds": 1.0}]
+        return [made_run(report={"epochs": epochs, "baseline": {}})]
+
+    runs = {"A": made(10, 50), "B": made(10, 49), "C": made(7, 30)}  # C was broken off
+    rows = read.Rows("ngram", "title", 10, "A", {"warm": runs})
+    assert read._disagreements(rows) == [
+        "Not the same rows: 10 with 50 entries in an epoch of A.",
+        "Not the same rows: 10 with 49 entries in an epoch of B.",
+    ]
+    assert (
+        read._disagreements(read.Rows("ngram", "title", 10, "A", {"warm": {"A": runs["A"]}})) == []
+    )
+
+
+def test_memory_is_counted_from_the_imports_on():
+    report = {"epochs": [], "baseline": {"rss_bytes": 30, "anon_bytes": 20}}
+    runs = [made_run(memory=Peaks(rss_bytes=rss, anon_bytes=25), report=report) for rss in (70, 50)]
+    assert read.above_baseline(runs, "rss_bytes") == 40
+    assert read.above_baseline(runs, "anon_bytes") == 5
+    unmeasured = made_run(report={"epochs": [], "baseline": {}})
+    assert read.above_baseline([unmeasured], "rss_bytes") is None
+
+
+@pytest.mark.parametrize("module", ["h5py_rows", "tfrecord_rows"])
+def test_peers_read_all_rows_once(module, tmp_path):
+    peer = importlib.import_module(f"benchmarks.peers.{module}")
+    source = write_toy(tmp_path / "toy.h5", train=300)
+    with h5py.File(source) as file:
+        n_entries = len(file["train/values"])
+    if module == "tfrecord_rows":
+        peer.prepare(source, tmp_path / "made")
+        source = tmp_path / "made"
+    batches = list(peer.open_rows(source, "shuffled", 128)(0))
+    assert [n_rows for n_rows, _ in batches] == [128, 128, 44]
+    assert sum(n for _, n in batches) == n_entries
+
+
+def test_an_epoch_is_broken_off_after_its_time():
+    def batches():
+        while True:
+            time.sleep(0.01)
+            yield 5, 7
+
+    epoch = reading._timed(batches(), 0.1)
+    assert 0.1 < epoch["seconds"] < 5
+    assert epoch["rows"] == 5 * epoch["batches"]
+    assert epoch["entries"] == 7 * epoch["batches"]
+
+
+def test_read_explains_wrong_options(tmp_path, capsys):
+    arguments = ["read", "--out", str(tmp_path), "--features", "dense"]
+    assert __main__.main([*arguments, "--size", "1KB", "--columns", "768"]) == 2
+    assert "--size 1000 is less than a row of 768 columns" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        __main__.main([*arguments, "--peers", "weka"])
+    assert "'weka' is not a peer; h5py, datasets, tfrecord, anndata or none" in (
+        capsys.readouterr().err
+    )
+
+
+# ---- Targets.
+
+
+@pytest.mark.parametrize(
+    ("bounds", "measured", "outcome"),
+    [
+        ({"at_least": 0.8}, 0.8, "met"),
+        ({"at_least": 0.8}, 0.79, "missed"),
+        ({"at_most": 60}, 60.5, "missed"),
+        ({"at_most": 60}, 59.0, "met"),
+        ({"at_most": 60}, None, "not measured"),
+    ],
+)
+def test_targets(bounds, measured, outcome):
+    assert targets.Target(text="speed", measured=measured, **bounds).outcome == outcome
 
 
 # ---- convert.

@@ -1,0 +1,36 @@
+"""Rows through this package's own reader, to be measured by `read`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.peers import reading
+from benchmarks.peers.reading import Counts, Epoch, Reader
+from ooc_train import store
+from ooc_train.rows import RaggedRows
+
+VARIANTS = ("sequential", "shuffled", "sequential-unchecked")
+
+
+def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
+    """Batches in the file's order, or permuted by slices and windows."""
+    rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
+    seed = 0 if variant == "shuffled" else None
+
+    def batches(epoch: int) -> Iterator[Counts]:
+        for batch in rows.batches(batch_size, seed=seed, epoch=epoch):
+            read = batch.rows
+            n_entries = read.n_entries if isinstance(read, RaggedRows) else len(read) * read.width
+            yield len(read), n_entries
+
+    return batches
+
+
+if __name__ == "__main__":
+    reading.main(
+        Reader(
+            description=__doc__,
+            packages=("ooc-train", "h5py", "numpy"),
+            variants=VARIANTS,
+            open_rows=open_rows,
+        )
+    )
