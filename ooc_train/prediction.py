@@ -15,9 +15,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Reject
+from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.layout import LayoutOptions
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources import LayoutOptions, find_file, find_source
+from ooc_train.conversion.source_rows import Reject
+from ooc_train.conversion.sources import find_source, format_of
 from ooc_train.conversion.vectorizer import Vectorizer
 from ooc_train.errors import InputError
 from ooc_train.format import index_dtype
@@ -28,6 +30,8 @@ from ooc_train.training.run_folder import open_run
 
 BLOCK_BYTES = 2**20
 MODEL_ROWS = 1024
+NAMED_FORMATS = {"jsonl", "parquet"}
+"""Those whose columns always have names."""
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -167,9 +171,11 @@ def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> L
     if path.is_dir():
         return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
-    if header or trained["header"]:
+    if format_of(InputFile(path)) in NAMED_FORMATS:
+        return LayoutOptions(columns)
+    if header or trained["format"] in NAMED_FORMATS or trained["header"]:
         return LayoutOptions(columns, None, header=True)
-    found = find_file(path, LayoutOptions(), needs_label=False).columns.count
+    found = find_source(path, LayoutOptions(), needs_label=False).layout["columns"]
     if found == trained["columns"]:
         return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
@@ -184,8 +190,8 @@ def _file_texts(path: Path, layout: LayoutOptions) -> Iterator[Texts]:
     source = find_source(path, layout, needs_label=False)
     for piece, _ in source.read(BLOCK_BYTES):
         if isinstance(piece, Reject):
-            file, line = source.place(piece.line)
-            raise InputError(f"{file}, line {line}: {piece.reason}; mend the row or take it out")
+            place = source.place(piece.line)
+            raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
         yield piece.text, piece.text_offsets
 
 

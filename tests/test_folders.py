@@ -108,7 +108,7 @@ def test_every_number_finds_its_file_again(tmp_path):
     rows = write_folder(tmp_path, random_rows(40))
     folder = find_folder(tmp_path)
     for number, row in enumerate(rows, 1):
-        path, line = folder.place(number)
+        path, line, _ = folder.place(number)
         assert (path.parent.name, path.read_text("utf-8"), line) == (row[0], text_of(row), 1)
     assert folder.n_bytes == sum(len(text_of(row).encode()) for row in rows)
 

@@ -12,7 +12,8 @@ import pytest
 
 import ooc_train
 from ooc_train.cli import predict as command
-from ooc_train.conversion.sources import LayoutOptions, find_source
+from ooc_train.conversion.layout import LayoutOptions
+from ooc_train.conversion.sources import find_source
 from ooc_train.errors import InputError
 from ooc_train.prediction import _file_texts
 from tests.corpora import assert_same, random_rows, read_split, write_rows

@@ -14,10 +14,13 @@ from ooc_train.memory import keep_freed_memory
 _DESCRIPTION = """\
 Convert labelled text of any size to one HDF5 file of features, in bounded memory.
 
-Rows come from CSV files (tab-separated for .tsv), plain or gzip.  Without a header
-the first column is the class and all others are text, as in AG News, DBPedia, Amazon
-and Yelp reviews; with one, name the columns.  Or they come from a folder that has a
-subfolder of .txt files for each class, as IMDb's has.  --preset knows these data sets.
+Rows come from CSV files (tab-separated for .tsv), from JSON Lines (.jsonl, .ndjson) or
+Parquet; all but Parquet plain or compressed (.gz, .bz2, .zst).  CSV without a header has
+the class in its first column and text in all others, as AG News, DBPedia, Amazon and
+Yelp reviews; of all else, name the columns.  A quoted pattern such as 'part*.csv' stands
+for all files that it matches, and - for standard input.  Or rows come from a folder that
+has a subfolder of .txt files for each class, as IMDb's has.  --preset knows these data
+sets.
 
 Features are either tf-idf n-grams: words and pairs of words, the best 20,000 by ANOVA
 F, equal to scikit-learn's to rounding; or sequences: the ids of the 20,000 most
@@ -28,7 +31,8 @@ each word of a median row."""
 _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
   ooc-convert aclImdb --preset imdb -o imdb.h5
-  ooc-convert part1.csv.gz part2.csv.gz --text title,body --label stars -o reviews.h5"""
+  ooc-convert 'part*.jsonl.zst' --text title,body --label stars -o reviews.h5
+  unzip -p reviews.zip | ooc-convert - --format jsonl --label stars -o reviews.h5"""
 
 
 _EMPTY = {"ngram": "word of two letters; kept, all zeros", "sequence": "word; kept, all padding"}
@@ -43,7 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_options(command: Command) -> None:
     add = command.add
-    add("train", nargs="+", type=Path, help="files or folders of the training rows")
+    add(
+        "train",
+        nargs="+",
+        type=Path,
+        help="files or folders of the training rows, patterns, or - for standard input",
+    )
+    add(
+        "--format",
+        choices=["csv", "tsv", "jsonl", "parquet"],
+        help="what the files are, where their names do not tell (default: by their names, or csv)",
+    )
     add("-o", "--output", required=True, type=Path, help="the HDF5 file to write")
     add("--test", nargs="+", default=[], type=Path, metavar="FILE", help="files of test rows")
     add(
@@ -216,6 +230,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         text=[column.strip() for column in options.text.split(",") if column.strip()],
         label=options.label,
         header=options.header,
+        format=options.format,
         classes=options.classes,
         analyzer=options.analyzer,
         ngrams=options.ngrams,

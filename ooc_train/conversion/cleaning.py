@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Rows
+from ooc_train.conversion.source_rows import Rows
 from ooc_train.jit import kernel
 
 _BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110

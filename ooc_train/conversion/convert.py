@@ -5,7 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +17,9 @@ from ooc_train.conversion.corpus import Corpus
 from ooc_train.conversion.frozen import write_frozen
 from ooc_train.conversion.inputs import find_inputs
 from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.layout import LayoutOptions
 from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
+from ooc_train.conversion.paths import InputPaths
 from ooc_train.conversion.placement import PlacementRule
 from ooc_train.conversion.rejects import RejectFile
 from ooc_train.conversion.report import ConversionReport
@@ -28,7 +30,7 @@ from ooc_train.conversion.resources import (
     check_temp_dir,
     default_budget,
 )
-from ooc_train.conversion.sources import LayoutOptions, find_source
+from ooc_train.conversion.sources import find_source
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
@@ -44,9 +46,10 @@ def convert(
 ) -> dict[str, Any]:
     """Convert labelled text to one HDF5 file of features, in bounded memory.
 
-    ``train`` is the path or paths of the training rows: CSV or TSV files, plain or gzip, or folders
-    of text files by class; ``output`` the file to write, which appears when it is complete;
-    ``options`` are the fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
+    ``train`` is the path or paths of the training rows: CSV, TSV, JSON Lines or Parquet files,
+    plain or compressed, patterns of their names, ``-`` for standard input, or folders of text files
+    by class; ``output`` the file to write, which appears when it is complete; ``options`` are the
+    fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
     ``replaced_rows``, ``classes``, ``features``, ``n_features``, ``seconds``, ``phase_seconds``,
@@ -60,14 +63,24 @@ def convert(
     """
     chosen = ConvertOptions(**options)
     train = [train] if isinstance(train, str | os.PathLike) else train
-    return _Conversion([Path(path) for path in train], Path(output), chosen, progress).run()
+    with ExitStack() as stack:
+        paths = [Path(path) for path in train]
+        return _Conversion(paths, Path(output), chosen, progress, stack).run()
 
 
 class _Conversion:
-    """One conversion: its files, checked before the work begins."""
+    """One conversion: its files, checked before the work begins.
+
+    What standard input gave is kept in a temporary folder of ``stack``.
+    """
 
     def __init__(
-        self, train: list[Path], output: Path, options: ConvertOptions, progress: Progress | None
+        self,
+        train: list[Path],
+        output: Path,
+        options: ConvertOptions,
+        progress: Progress | None,
+        stack: ExitStack,
     ) -> None:
         self._options = options
         self._output = output
@@ -75,7 +88,9 @@ class _Conversion:
         _check_output(output, options.force)
         self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
         check_temp_dir(self._temp_dir)
-        self._inputs = find_inputs(train, options)
+        with _disk_errors(output, self._temp_dir):
+            paths = InputPaths(self._temp_dir, self._progress, stack)
+            self._inputs = find_inputs(train, options, paths)
         self._fitted = _open_fitted(options.vectorizer)
         if self._fitted:
             self._options = _as_fitted(options, self._fitted)

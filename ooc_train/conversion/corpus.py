@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.delimited import Reject, Rows
+from ooc_train.conversion.layout import Source
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.sources import Source
+from ooc_train.conversion.source_rows import Reject, Rows
 from ooc_train.errors import InputError
 from ooc_train.format import MAX_CLASSES
 
@@ -135,8 +135,7 @@ class Corpus:
 
     def _reject(self, source: Source, reject: Reject) -> None:
         if not self._read_once:
-            path, line = source.place(reject.line)
-            self.rejects.add(path, reject._replace(line=line))
+            self.rejects.add(source.place(reject.line), reject)
 
 
 def changed_input() -> InputError:

@@ -13,7 +13,7 @@ stray quote costs one line and not the rest of the file.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,9 @@ from ooc_train.conversion.intrinsics import (
     ones,
     trailing_zeros,
 )
+from ooc_train.conversion.source_rows import MAX_ROW_BYTES, Reject, Rows
 from ooc_train.jit import kernel
 
-MAX_ROW_BYTES = 8 * 2**20
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
 _WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
 _COMMA, _SPACE = 44, 32
@@ -35,15 +35,6 @@ _MAX_REJECTS_A_CALL = 256
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.int32]
-
-
-class Reject(NamedTuple):
-    """A piece of a source that could not be read as a row."""
-
-    line: int
-    reason: str
-    raw: bytes
 
 
 @dataclass(frozen=True)
@@ -54,52 +45,6 @@ class Columns:
     count: int
     text: tuple[int, ...]
     label: int
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Consecutive rows of one source in columnar form.
-
-    ``text`` uint8 holds the rows' texts (several columns joined by ``", "``) one after another,
-    row ``i`` at ``text_offsets[i]:text_offsets[i + 1]``; labels likewise; ``lines[i]`` is the line
-    that row ``i`` starts on, from 1.
-    """
-
-    text: Bytes
-    text_offsets: Offsets
-    labels: Bytes
-    label_offsets: Offsets
-    lines: Offsets
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
-        """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
-        numbers, firsts = np.empty((2, len(self)), np.int32)
-        slots = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
-        n = _number_labels(self.labels, self.label_offsets, slots, numbers, firsts)
-        bounds = (self.label_offsets[firsts[:n] + k].tolist() for k in (0, 1))
-        return [self.labels[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
-
-    def text_bytes(self, row: int) -> bytes:
-        """One row's text."""
-        return self.text[self.text_offsets[row] : self.text_offsets[row + 1]].tobytes()
-
-    def take(self, keep: npt.NDArray[np.bool_]) -> "Rows":
-        """The rows where ``keep`` is true."""
-        text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
-        labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
-        return Rows(text, text_offsets, labels, label_offsets, self.lines[keep])
-
-
-def _take_ragged(
-    data: Bytes, offsets: Offsets, keep: npt.NDArray[np.bool_]
-) -> tuple[Bytes, Offsets]:
-    lengths = np.diff(offsets)
-    taken = np.zeros(int(keep.sum()) + 1, np.int64)
-    np.cumsum(lengths[keep], out=taken[1:])
-    return data[np.repeat(keep, lengths)], taken
 
 
 def read_rows(
@@ -356,33 +301,3 @@ def _copy(data: Bytes, start: int, stop: int, doubled: bool, out: Bytes, end: in
             start = i
     copy_bytes(data, start, out, end, stop - start)
     return end + stop - start
-
-
-@kernel
-def _number_labels(
-    labels: Bytes, offsets: Offsets, slots: Numbers, numbers: Numbers, firsts: Numbers
-) -> int:
-    """Number the different labels, and keep the first row of each; how many there are.
-
-    ``slots``, a power of two of them, free where negative, are a table of these numbers.
-    """
-    n = 0
-    for row in range(len(numbers)):
-        start, length = offsets[row], offsets[row + 1] - offsets[row]
-        slot = length
-        for i in range(start, start + length):
-            slot = 31 * slot + labels[i]
-        slot &= len(slots) - 1
-        while slots[slot] >= 0:
-            other = offsets[firsts[slots[slot]]]
-            same = length == offsets[firsts[slots[slot]] + 1] - other
-            for k in range(length if same else 0):
-                same = same and labels[start + k] == labels[other + k]
-            if same:
-                break
-            slot = (slot + 1) & (len(slots) - 1)
-        if slots[slot] < 0:
-            slots[slot], firsts[n] = n, row
-            n += 1
-        numbers[row] = slots[slot]
-    return n

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ooc_train.conversion.delimited import MAX_ROW_BYTES, Reject, Rows
+from ooc_train.conversion.source_rows import MAX_ROW_BYTES, Place, Reject, Rows
 from ooc_train.errors import InputError
 
 _SUFFIX = ".txt"
@@ -43,18 +41,25 @@ class TextFolder:
     @property
     def layout(self) -> dict[str, Any]:
         """As the file's provenance has it: one text, and the class is the folder's name."""
-        return {"header": False, "columns": 1, "text": [1], "label": "folder"}
+        return {
+            "format": "folder",
+            "header": False,
+            "columns": 1,
+            "text": [1],
+            "label": "folder",
+        }
 
     @property
     def classes_path(self) -> Path | None:
         """Where the classes' names may be: nowhere, for the labels are names."""
         return None
 
-    def place(self, line: int) -> tuple[Path, int]:
+    def place(self, line: int) -> Place:
         """The file of a row, and the line in it."""
         firsts = [0, *itertools.accumulate(len(names) for names in self.names)]
         label = bisect.bisect_right(firsts, line - 1) - 1
-        return self.path / self.labels[label] / self.names[label][line - 1 - firsts[label]], 1
+        name = self.names[label][line - 1 - firsts[label]]
+        return Place(self.path / self.labels[label] / name, 1)
 
     def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` each, and rejects, each with the bytes read.
@@ -71,14 +76,14 @@ class TextFolder:
                 yield Reject(line, text, b""), 0
                 continue
             if texts and n_bytes + len(text) > block_bytes:
-                yield _rows(texts, labels, lines), n_bytes
+                yield Rows.of(texts, labels, lines), n_bytes
                 texts, labels, lines, n_bytes = [], [], [], 0
             texts.append(text.removeprefix(_BYTE_ORDER_MARK))
             labels.append(label)
             lines.append(line)
             n_bytes += len(text)
         if texts:
-            yield _rows(texts, labels, lines), n_bytes
+            yield Rows.of(texts, labels, lines), n_bytes
 
     def _files(self) -> Iterator[tuple[bytes, str]]:
         for label, names in zip(self.labels, self.names, strict=True):
@@ -148,16 +153,3 @@ def _read_text(path: str) -> bytes | str:
     except OSError as error:
         return f"the file cannot be read: {error.strerror}"
     return "the file contains a NUL byte" if b"\0" in text else text
-
-
-def _rows(texts: Sequence[bytes], labels: Sequence[bytes], lines: Sequence[int]) -> Rows:
-    text_offsets, label_offsets = np.zeros((2, len(texts) + 1), np.int64)
-    np.cumsum([len(text) for text in texts], out=text_offsets[1:])
-    np.cumsum([len(label) for label in labels], out=label_offsets[1:])
-    return Rows(
-        np.frombuffer(bytearray(b"".join(texts)), np.uint8),
-        text_offsets,
-        np.frombuffer(bytearray(b"".join(labels)), np.uint8),
-        label_offsets,
-        np.array(lines, np.int64),
-    )

@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.conversion.class_names import ClassNames, read_class_names
+from ooc_train.conversion.layout import LayoutOptions, Source
 from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.paths import InputPaths
 from ooc_train.conversion.presets import Archive
-from ooc_train.conversion.sources import LayoutOptions, Source, find_source
+from ooc_train.conversion.sources import find_source
 from ooc_train.errors import OptionError
 
 
@@ -18,20 +20,22 @@ class Inputs(NamedTuple):
     class_names: ClassNames | None
 
 
-def find_inputs(train: Sequence[Path], options: ConvertOptions) -> Inputs:
+def find_inputs(train: Sequence[Path], options: ConvertOptions, paths: InputPaths) -> Inputs:
     """Look into all files and folders.  Raises ``InputError`` for what cannot be used."""
     archive = _archive(train, options)
-    paths = {
+    named = {
         "train": [archive.path("train")] if archive else train,
         "validation": [Path(path) for path in options.validation],
         "test": [archive.path("test")] if archive else [Path(path) for path in options.test],
     }
-    layout = LayoutOptions(tuple(options.text), options.label, options.header)
+    layout = LayoutOptions(
+        tuple(options.text), options.label, options.header, format=options.format
+    )
     layout = archive.preset.layout if archive else layout
     sources = {
-        split: [find_source(path, layout) for path in files]
-        for split, files in paths.items()
-        if files
+        split: [find_source(file, layout) for file in paths.files(names)]
+        for split, names in named.items()
+        if names
     }
     return Inputs(sources, _class_names(sources["train"][0], archive, options))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.presets import PRESETS
+from ooc_train.conversion.sources import FORMATS
 from ooc_train.errors import OptionError
 
 AUTO = "auto"
@@ -32,6 +33,7 @@ class ConvertOptions:
     text: Sequence[str] = ()
     label: str | None = None
     header: bool = False
+    format: str | None = None
     classes: str | os.PathLike[str] | None = None
     seed: int = 0
     shuffle: bool = True
@@ -61,6 +63,8 @@ class ConvertOptions:
             known = ", ".join((AUTO, *KINDS))
             raise OptionError(f"--features {self.features} is not known; {known} are")
         self._check_preset()
+        if self.format not in (None, *FORMATS):
+            raise OptionError(f"--format {self.format} is not one of {', '.join(FORMATS)}")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
         if self.workers is not None and self.workers < 1:
@@ -77,7 +81,9 @@ class ConvertOptions:
             return
         if self.preset not in PRESETS:
             raise OptionError(f"--preset {self.preset} is not one of {', '.join(PRESETS)}")
-        said = [name for name in ("test", "text", "label", "header") if getattr(self, name)]
+        said = [
+            name for name in ("test", "text", "label", "header", "format") if getattr(self, name)
+        ]
         if said:
             raise OptionError(f"--preset {self.preset} knows its layout; leave out {_flags(said)}")
 

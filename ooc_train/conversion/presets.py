@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ooc_train.conversion.class_names import ClassNames, read_class_names
-from ooc_train.conversion.sources import LayoutOptions
+from ooc_train.conversion.layout import LayoutOptions
 from ooc_train.errors import InputError
 
 _STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")

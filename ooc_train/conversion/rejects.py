@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import TextIO
 
-from ooc_train.conversion.delimited import Reject
+from ooc_train.conversion.source_rows import Place, Reject
 from ooc_train.errors import InputError
 
 COLUMNS = ("file", "line", "reason", "row")
@@ -33,16 +33,16 @@ class RejectFile:
         if self._file:
             self._file.close()
 
-    def add(self, source: Path, reject: Reject) -> None:
+    def add(self, place: Place, reject: Reject) -> None:
         """Write one rejected row down."""
         if self._file is None:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             csv.writer(self._file).writerow(COLUMNS)
         raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
-        csv.writer(self._file).writerow((source, reject.line, reject.reason, raw))
+        csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
         self.count += 1
         if len(self._examples) < _SHOWN:
-            self._examples.append(f"{source}, line {reject.line}: {reject.reason}")
+            self._examples.append(f"{place}: {reject.reason}")
         if self.count > self._limit:
             self._file.flush()
             raise InputError(

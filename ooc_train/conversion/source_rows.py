@@ -1,0 +1,126 @@
+"""Rows as sources give them: what each says, its label as it is spelled, and where it stood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.jit import kernel
+
+MAX_ROW_BYTES = 8 * 2**20
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int32]
+
+
+class Place(NamedTuple):
+    """Where in the sources a row is: a file, and the number of its line, or row, from 1."""
+
+    path: Path
+    number: int
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.unit} {self.number}"
+
+
+class Reject(NamedTuple):
+    """A piece of a source that could not be read as a row."""
+
+    line: int
+    reason: str
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Consecutive rows of one source in columnar form.
+
+    ``text`` uint8 holds the rows' texts (several columns joined by ``", "``) one after another,
+    row ``i`` at ``text_offsets[i]:text_offsets[i + 1]``; labels likewise; ``lines[i]`` is the line
+    that row ``i`` starts on, from 1.
+    """
+
+    text: Bytes
+    text_offsets: Offsets
+    labels: Bytes
+    label_offsets: Offsets
+    lines: Offsets
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+        """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
+        numbers, firsts = np.empty((2, len(self)), np.int32)
+        slots = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
+        n = _number_labels(self.labels, self.label_offsets, slots, numbers, firsts)
+        bounds = (self.label_offsets[firsts[:n] + k].tolist() for k in (0, 1))
+        return [self.labels[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes], labels: Sequence[bytes], lines: Sequence[int]) -> "Rows":
+        """Rows of texts and labels that are Python's."""
+        text_offsets, label_offsets = np.zeros((2, len(texts) + 1), np.int64)
+        np.cumsum([len(text) for text in texts], out=text_offsets[1:])
+        np.cumsum([len(label) for label in labels], out=label_offsets[1:])
+        return cls(
+            np.frombuffer(bytearray().join(texts), np.uint8),
+            text_offsets,
+            np.frombuffer(bytearray().join(labels), np.uint8),
+            label_offsets,
+            np.array(lines, np.int64),
+        )
+
+    def text_bytes(self, row: int) -> bytes:
+        """One row's text."""
+        return self.text[self.text_offsets[row] : self.text_offsets[row + 1]].tobytes()
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> "Rows":
+        """The rows where ``keep`` is true."""
+        text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
+        labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
+        return Rows(text, text_offsets, labels, label_offsets, self.lines[keep])
+
+
+def _take_ragged(
+    data: Bytes, offsets: Offsets, keep: npt.NDArray[np.bool_]
+) -> tuple[Bytes, Offsets]:
+    lengths = np.diff(offsets)
+    taken = np.zeros(int(keep.sum()) + 1, np.int64)
+    np.cumsum(lengths[keep], out=taken[1:])
+    return data[np.repeat(keep, lengths)], taken
+
+
+@kernel
+def _number_labels(
+    labels: Bytes, offsets: Offsets, slots: Numbers, numbers: Numbers, firsts: Numbers
+) -> int:
+    """Number the different labels, and keep the first row of each; how many there are.
+
+    ``slots``, a power of two of them, free where negative, are a table of these numbers.
+    """
+    n = 0
+    for row in range(len(numbers)):
+        start, length = offsets[row], offsets[row + 1] - offsets[row]
+        slot = length
+        for i in range(start, start + length):
+            slot = 31 * slot + labels[i]
+        slot &= len(slots) - 1
+        while slots[slot] >= 0:
+            other = offsets[firsts[slots[slot]]]
+            same = length == offsets[firsts[slots[slot]] + 1] - other
+            for k in range(length if same else 0):
+                same = same and labels[start + k] == labels[other + k]
+            if same:
+                break
+            slot = (slot + 1) & (len(slots) - 1)
+        if slots[slot] < 0:
+            slots[slot], firsts[n] = n, row
+            n += 1
+        numbers[row] = slots[slot]
+    return n
