@@ -4,6 +4,7 @@ Columns of text may hold numbers, too; null is an empty text.  Labels are string
 booleans; a row without one is rejected.  A row's place is its number in the file.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.layout import LayoutOptions, named_columns
 from ooc_train.conversion.source_rows import MAX_ROW_BYTES, Bytes, Offsets, Place, Reject, Rows
 from ooc_train.errors import InputError, OptionError
+from ooc_train.jit import kernel
 
 _READ_BYTES = 2**20
 _MOST_ROWS = 4096
+_COMMA, _SPACE = 44, 32
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,12 @@ class ParquetFile:
                 yield rows, progress
 
     def _rows(self, batch: Any, first_row: int) -> tuple[Rows, list[Reject]]:
-        texts = [as_binary(batch.column(name)) for name in self.text]
-        text, text_offsets = _joined(texts)
         n_rows = batch.num_rows
-        labels, reasons = spelled_labels(batch.column(self.label)) if self.label else (None, {})
-        label, label_offsets = _joined([labels]) if self.label else _joined([], n_rows)
+        text, text_offsets = _joined([as_binary(batch.column(name)) for name in self.text])
+        label, label_offsets = np.empty(0, np.uint8), np.zeros(n_rows + 1, np.int64)
+        reasons: dict[int, str] = {}
+        if self.label:
+            label, label_offsets, reasons = spelled_labels(batch.column(self.label))
         lines = np.arange(first_row, first_row + n_rows)
         rows = Rows(text, text_offsets, label, label_offsets, lines)
         for row in np.flatnonzero(np.diff(text_offsets) > MAX_ROW_BYTES).tolist():
@@ -184,44 +189,82 @@ def _is_plain(kind: Any) -> bool:
     return any(test(kind) for test in (*text, *number))
 
 
-def as_binary(column: Any) -> Any:
-    """A column of strings or numbers as ``large_binary``, null being empty."""
+def as_binary(column: Any) -> tuple[Bytes, Offsets]:
+    """The bytes of a column of strings or numbers, null being empty, and where each row's lie."""
     import pyarrow  # noqa: PLC0415 - an extra
 
     if pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if column.type not in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.large_string()):
         column = column.cast(pyarrow.large_string())
-    return column.cast(pyarrow.large_binary()).fill_null(b"")
-
-
-def spelled_labels(column: Any) -> tuple[Any, dict[int, str]]:
-    """Labels as ``large_binary``, and why some are none, by their positions."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    reasons: dict[int, str] = {}
-    if pyarrow.types.is_floating(column.type):  # whole numbers among which some are missing
-        values = column.cast(pyarrow.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-        whole = np.isfinite(values) & (np.floor(values) == values) & (np.abs(values) < 2**63)
-        for row in np.flatnonzero(~whole & ~np.isnan(values)).tolist():
-            reasons[row] = f"the label {values[row]:g} is not a string or whole number"
-        column = pyarrow.array(np.where(whole, values, 0).astype(np.int64), mask=~whole)
-    return as_binary(column), reasons
-
-
-def _joined(columns: list[Any], n_rows: int = 0) -> tuple[Bytes, Offsets]:
-    """The bytes of columns of ``large_binary``, joined by ", ", and where each row's lie."""
-    import pyarrow.compute  # noqa: PLC0415 - an extra
-
-    if not columns:
-        return np.empty(0, np.uint8), np.zeros(n_rows + 1, np.int64)
-    one = columns[0]
-    if len(columns) > 1:
-        separator = pyarrow.scalar(b", ", pyarrow.large_binary())
-        one = pyarrow.compute.binary_join_element_wise(*columns, separator)
-    _, offset_buffer, data = one.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64, len(one) + 1, 8 * one.offset)
+    column = column.cast(pyarrow.large_binary())
+    _, offset_buffer, data = column.buffers()
+    offsets = np.frombuffer(offset_buffer, np.int64, len(column) + 1, 8 * column.offset)
     start, stop = int(offsets[0]), int(offsets[-1])
     # Copied: kernels are compiled for arrays that may be written to.
     text = np.frombuffer(data, np.uint8, stop - start, start) if data else np.empty(0, np.uint8)
     return text.copy(), offsets - start
+
+
+def as_floats(column: Any) -> npt.NDArray[np.float64]:
+    """A column of numbers, (n_rows,), null being NaN."""
+    import pyarrow  # noqa: PLC0415 - an extra
+
+    # Through its buffers: pyarrow's own way to NumPy imports pandas where it is installed.
+    column = column.cast(pyarrow.float64())
+    valid, data = column.buffers()
+    stop = column.offset + len(column)
+    values = np.frombuffer(data, np.float64, stop)[column.offset :].copy()
+    if valid:
+        bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=stop, bitorder="little")
+        values[bits[column.offset :] == 0] = np.nan
+    return values
+
+
+def spelled_labels(column: Any) -> tuple[Bytes, Offsets, dict[int, str]]:
+    """The labels as `as_binary` has them, and why some are none, by their positions."""
+    import pyarrow  # noqa: PLC0415 - an extra
+
+    reasons: dict[int, str] = {}
+    if not pyarrow.types.is_floating(column.type):
+        return *as_binary(column), reasons
+    labels = []  # whole numbers among which some are missing
+    for row, value in enumerate(as_floats(column).tolist()):
+        if not (value.is_integer() or math.isnan(value)):
+            reasons[row] = f"the label {value:g} is not a string or whole number"
+        labels.append(b"%d" % value if value.is_integer() else b"")
+    rows = Rows.of([], labels, [])
+    return rows.labels, rows.label_offsets, reasons
+
+
+def _joined(columns: list[tuple[Bytes, Offsets]]) -> tuple[Bytes, Offsets]:
+    """Columns of bytes, joined by ", "."""
+    text, offsets = columns[0]
+    for more, more_offsets in columns[1:]:
+        joined = np.empty(len(text) + len(more) + 2 * (len(offsets) - 1), np.uint8)
+        joined_offsets = np.zeros_like(offsets)
+        _join(text, offsets, more, more_offsets, joined, joined_offsets)
+        text, offsets = joined, joined_offsets
+    return text, offsets
+
+
+@kernel
+def _join(
+    left: Bytes,
+    left_offsets: Offsets,
+    right: Bytes,
+    right_offsets: Offsets,
+    joined: Bytes,
+    offsets: Offsets,
+) -> None:
+    end = 0
+    for row in range(len(offsets) - 1):
+        for i in range(left_offsets[row], left_offsets[row + 1]):
+            joined[end] = left[i]
+            end += 1
+        joined[end], joined[end + 1] = _COMMA, _SPACE
+        end += 2
+        for i in range(right_offsets[row], right_offsets[row + 1]):
+            joined[end] = right[i]
+            end += 1
+        offsets[row + 1] = end
