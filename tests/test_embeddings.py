@@ -53,6 +53,10 @@ def test_one_dimension_is_no_header(tmp_path):
     assert read(tmp_path, "the 0.5\nfilm 2\n").matrix[1:3].tolist() == [[0.5], [2]]
 
 
+def test_a_number_among_the_words_is_no_header(tmp_path):
+    assert read(tmp_path, "7 1 2\nthe 3 4\n").matrix[1].tolist() == [3, 4]
+
+
 BAD = [
     ("the 1 2 3\nfilm 4 5\n", "line 2: found 2 numbers, where the others have 3"),
     ("the 1 2 3\nother 4 5\n", "line 2: found 2 numbers, where the others have 3"),
