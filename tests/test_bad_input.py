@@ -292,7 +292,7 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
                 write_rows(source, changed[what])
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
-        ooc_train.convert(source, tmp_path / "o.h5", progress=Writer())
+        ooc_train.convert(source, tmp_path / "o.h5", features="sequence", progress=Writer())
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
+from ooc_train.conversion.dictionary import Dictionary
 from ooc_train.conversion.folding import (
     _COMBINING_BELOW,
     _LENGTH_BITS,
@@ -110,22 +111,28 @@ def test_nothing_happens_above_the_table():
 
 
 ANALYZERS = st.sampled_from(["word", "char"])
+DICTIONARIES = st.sampled_from([0, 1000, 2**20])  # of no token, of a few, and of all
 
 
 @given(
     st.lists(TEXTS, min_size=1, max_size=5),
     ANALYZERS,
     st.sampled_from([(1, 1), (1, 2), (2, 3), (1, 4)]),
+    DICTIONARIES,
 )
-@example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2))
-def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams):
+@example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2), 0)
+@example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2), 2**20)
+def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams, max_bytes):
     rows = [text.replace("\0", " ").encode() for text in texts]
     oracle = [collections.Counter(oracle_grams(row, analyzer, ngrams)) for row in rows]
     hash_of = hashes_by_string(rows, analyzer, ngrams, 0)
     terms = sorted(hash_of)[::2]  # half of them; the others must not be found
-    matcher = TermMatcher(np.array([hash_of[term] for term in terms], np.uint64), ngrams, analyzer)
+    tokens, dictionary = tokenize(*as_arrays(rows), analyzer, 0), Dictionary(max_bytes)
+    numbers = dictionary.number(tokens)
+    hashes = np.array([hash_of[term] for term in terms], np.uint64)
+    matcher = TermMatcher(hashes, ngrams, analyzer, dictionary.listed())
     for _ in range(2):  # strings are learned first, and known then
-        found = matcher.match(tokenize(*as_arrays(rows), analyzer, 0))
+        found = matcher.match(tokens, numbers.copy())
         for i, counts in enumerate(oracle):
             part = slice(found.offsets[i], found.offsets[i + 1])
             pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
@@ -175,7 +182,8 @@ def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, analyzer, seed):
     ],
 )
 @pytest.mark.parametrize("together", [True, False])
-def test_two_strings_of_one_hash_are_noticed(one, other, together):
+@pytest.mark.parametrize("max_bytes", [0, 2**16])
+def test_two_strings_of_one_hash_are_noticed(one, other, together, max_bytes):
     # Hashes such that either text has the same, be it one word or two.
     parts = np.array([3, 5], np.uint64)
     pair = tokenize(*as_arrays([b"ab cd"]), "word", 0)._replace(hashes=parts)
@@ -186,12 +194,15 @@ def test_two_strings_of_one_hash_are_noticed(one, other, together):
         hashes = [hashes[0] + hashes[1]]
     else:
         blocks = [tokenize(*as_arrays([text.encode()]), "word", 0) for text in (one, other)]
-    matcher = TermMatcher(np.array([whole], np.uint64), (1, 2), "word")
     *before, last = [
         block._replace(hashes=np.array(given, np.uint64))
         for block, given in zip(blocks, hashes, strict=True)
     ]
-    for block in before:
-        assert matcher.match(block).counts.tolist() == [1]
-    with pytest.raises(HashCollision):
-        matcher.match(last)
+    dictionary = Dictionary(max_bytes)
+    numbers = [dictionary.number(block) for block in before]
+    with pytest.raises(HashCollision):  # noqa: PT012 - either of the two notices
+        numbers.append(dictionary.number(last))
+        matcher = TermMatcher(np.array([whole]), (1, 2), "word", dictionary.listed())
+        for block, given in zip(before, numbers, strict=False):
+            assert matcher.match(block, given).counts.tolist() == [1]
+        matcher.match(last, numbers[-1])

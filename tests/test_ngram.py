@@ -80,9 +80,18 @@ def test_selection_and_ties_equal_select_k_best(tmp_path):
 
 
 PLANS = [
-    MemoryPlan(n_workers=1, block_bytes=2**20, table_bytes=2**24, bucket_bytes=2**24),
-    MemoryPlan(n_workers=3, block_bytes=997, table_bytes=2**24, bucket_bytes=5000),
-    MemoryPlan(n_workers=2, block_bytes=4096, table_bytes=1024, bucket_bytes=300),
+    MemoryPlan(
+        n_workers=n_workers,
+        block_bytes=block_bytes,
+        table_bytes=table_bytes,
+        bucket_bytes=bucket_bytes,
+        dictionary_bytes=dictionary_bytes,
+    )
+    for n_workers, block_bytes, table_bytes, bucket_bytes, dictionary_bytes in [
+        (1, 2**20, 2**24, 2**24, 2**24),
+        (3, 997, 2**24, 5000, 20_000),
+        (2, 4096, 1024, 300, 0),
+    ]
 ]
 
 

@@ -71,7 +71,9 @@ def test_workers_unpack_buckets(tmp_path, monkeypatch, features):
 
 
 def test_no_more_is_under_way_than_the_plan_says(tmp_path):
-    plan = MemoryPlan(n_workers=2, block_bytes=1, table_bytes=1, bucket_bytes=1)
+    plan = MemoryPlan(
+        n_workers=2, block_bytes=1, table_bytes=1, bucket_bytes=1, dictionary_bytes=2**16
+    )
     begun, taken = [], 0
     with ThreadPoolExecutor(8) as pool:
         resources = Resources(plan, pool, tmp_path, Silent())

@@ -250,7 +250,13 @@ def _compile_kernels(temp_dir: Path, options: ConvertOptions) -> None:
     result from Numba's cache.
     """
     rows = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in ("word", "Wört"))
-    plan = MemoryPlan(n_workers=1, block_bytes=2**12, table_bytes=2**16, bucket_bytes=2**12)
+    plan = MemoryPlan(
+        n_workers=1,
+        block_bytes=2**12,
+        table_bytes=2**16,
+        bucket_bytes=2**12,
+        dictionary_bytes=2**12,
+    )
     with (
         tempfile.TemporaryDirectory(prefix=".ooc-", dir=temp_dir) as name,
         ThreadPoolExecutor(1) as pool,

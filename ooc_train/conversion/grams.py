@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.intrinsics import folded_product
-from ooc_train.conversion.tokens import SECRET_1, SECRET_2, Tokens
+from ooc_train.conversion.tokens import SECRET_1, SECRET_2, Tokens, nonzero
 from ooc_train.jit import kernel
 
 N_PARTITIONS = 256
@@ -27,6 +27,7 @@ MAX_NGRAM = 8
 
 Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int32]
 
 
 class Grams(NamedTuple):
@@ -42,6 +43,21 @@ def extract_grams(tokens: Tokens, ngrams: tuple[int, int]) -> Grams:
     gram_offsets = np.zeros(len(tokens.offsets), np.int64)
     n_grams = _extract(tokens.hashes, tokens.offsets, *ngrams, hashes, gram_offsets)
     return Grams(hashes[:n_grams], gram_offsets)
+
+
+def unlisted_grams(tokens: Tokens, numbers: Numbers, ngrams: tuple[int, int]) -> Grams:
+    """As ``extract_grams``, without those of one token that ``numbers`` (n_tokens,) gives one."""
+    hashes = np.empty(len(tokens.hashes) * (ngrams[1] - ngrams[0] + 1) + 1, np.uint64)
+    gram_offsets = np.zeros(len(tokens.offsets), np.int64)
+    n_grams = _extract_unlisted(
+        tokens.hashes, numbers, tokens.offsets, *ngrams, hashes, gram_offsets
+    )
+    return Grams(hashes[:n_grams], gram_offsets)
+
+
+def n_grams(lengths: Offsets, ngrams: tuple[int, int]) -> int:
+    """How many n-grams rows of so many tokens have."""
+    return sum(int(np.maximum(lengths - n + 1, 0).sum()) for n in range(ngrams[0], ngrams[1] + 1))
 
 
 def partition_records(hashes: Hashes, offsets: Offsets, first_row: int) -> tuple[Hashes, Offsets]:
@@ -64,12 +80,6 @@ def chain_hash(before: np.uint64, token: np.uint64) -> np.uint64:
 
 
 @kernel
-def nonzero(value: np.uint64) -> np.uint64:
-    """``value``, or 1 for 0, which marks a free slot in the tables."""
-    return value | np.uint64(value == 0)
-
-
-@kernel
 def _extract(
     tokens: Hashes,
     token_offsets: Offsets,
@@ -86,6 +96,33 @@ def _extract(
             for last in range(first, min(first + longest, stop)):
                 if last > first:
                     value = chain_hash(value, tokens[last])
+                if last - first + 1 >= shortest:
+                    hashes[n] = nonzero(value)
+                    n += 1
+        gram_offsets[row + 1] = n
+    return n
+
+
+@kernel
+def _extract_unlisted(
+    tokens: Hashes,
+    numbers: Numbers,
+    token_offsets: Offsets,
+    shortest: int,
+    longest: int,
+    hashes: Hashes,
+    gram_offsets: Offsets,
+) -> int:
+    """Without a branch on what a token is: hence ``hashes`` has room for one more than all."""
+    n = 0
+    for row in range(len(token_offsets) - 1):
+        stop = token_offsets[row + 1]
+        for first in range(token_offsets[row], stop):
+            value = tokens[first]
+            hashes[n] = value
+            n += np.int64((shortest == 1) & (numbers[first] < 0))
+            for last in range(first + 1, min(first + longest, stop)):
+                value = chain_hash(value, tokens[last])
                 if last - first + 1 >= shortest:
                     hashes[n] = nonzero(value)
                     n += 1

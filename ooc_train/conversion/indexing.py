@@ -18,13 +18,24 @@ from ooc_train.errors import InputError
 from ooc_train.jit import kernel
 from ooc_train.progress import Reading
 
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
 Classes = npt.NDArray[np.int32]
 Counts = npt.NDArray[np.int64]
 
-Extract = Callable[[Bytes, Offsets], tuple[Grams, int]]
-"""Texts to their terms' hashes, and the number of texts with broken UTF-8."""
+_NO_GRAMS = Grams(np.empty(0, np.uint64), np.zeros(1, np.int64))
+
+
+class Extracted(NamedTuple):
+    """What is found in a block.
+
+    ``grams`` are hashes to be spilled; ``n_bytes`` were written elsewhere.  The rows have
+    ``n_terms`` terms, ``n_empty`` of them none, and ``n_replaced`` of them had broken UTF-8.
+    """
+
+    grams: Grams
+    n_terms: int
+    n_empty: int
+    n_replaced: int
+    n_bytes: int = 0
 
 
 class IndexedRows(NamedTuple):
@@ -84,7 +95,7 @@ class IndexedRows(NamedTuple):
 
 def index_rows(
     corpus: Corpus,
-    extract: Extract,
+    extract: Callable[[Block], Extracted],
     resources: Resources,
     stack: ExitStack,
     report: ConversionReport,
@@ -98,22 +109,21 @@ def index_rows(
     reading = Reading(resources.progress, "reading", corpus.n_bytes)
     disk = DiskWatch(resources.temp_dir, corpus.n_bytes)
 
-    def index(block: Block) -> tuple[Block, int, int, int]:
-        grams, n_replaced = extract(block.rows.text, block.rows.text_offsets)
-        spill.write(block.first_row, *partition_records(*grams, block.first_row))
-        n_empty = int((np.diff(grams.offsets) == 0).sum())
-        return block, n_replaced, n_empty, len(grams.hashes)
+    def index(block: Block) -> tuple[Block, Extracted, int]:
+        found = extract(block)
+        records, bounds = partition_records(*found.grams, block.first_row)
+        spill.write(block.first_row, records, bounds)
+        return block, found._replace(grams=_NO_GRAMS), records.nbytes + found.n_bytes
 
     n_terms = 0
-    for block, n_replaced, n_empty, n_new in resources.in_order(index, corpus.blocks()):
+    for block, found, n_spilled in resources.in_order(index, corpus.blocks()):
         labels.append(block.labels)
-        report.replaced_rows += n_replaced
-        report.empty_rows += n_empty
-        n_terms += n_new
+        report.replaced_rows += found.n_replaced
+        report.empty_rows += found.n_empty
+        report.spill_bytes += n_spilled
+        n_terms += found.n_terms
         reading.advance(block.n_bytes, len(block.rows))
-        n_text_bytes = len(block.rows.text)
-        disk.check(block.n_bytes, n_spilled=8 * n_new, n_text_bytes=n_text_bytes)
-    report.spill_bytes = spill.n_bytes
+        disk.check(block.n_bytes, n_spilled=n_spilled, n_text_bytes=len(block.rows.text))
     order, report.classes = _sorted_classes(corpus.met_classes())
     row_classes = labels.mapped()
     _renumber(row_classes, order)

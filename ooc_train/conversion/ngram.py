@@ -2,10 +2,12 @@
 
 The steps, each bounded by itself:
 
-1. Read every source once; n-grams go to a temporary file by their hash's partition.
-2. Partition by partition: document frequencies, kept terms, squared norms of all rows.
-3. Partition by partition: scores of the kept terms; the best are candidates.
-4. Read every source again with the candidates: rows go to buckets by their destination, and the
+1. Read every source once: all rows' tokens go to a temporary file, most of them as numbers by a
+   dictionary; n-grams of several tokens to another, by their hash's partition.
+2. Tokens by their numbers, n-grams partition by partition: document frequencies, kept terms,
+   squared norms of all rows.
+3. Likewise: scores of the kept terms; the best are candidates.
+4. Read the tokens again with the candidates: rows go to buckets by their destination, and the
    candidates' strings are learned, which settles ties and proves that no two share a hash.
 5. Write: rows bucket by bucket, then the vectorizer.
 
@@ -21,10 +23,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.corpus import Block, Corpus, changed_input
+from ooc_train.conversion.corpus import Block, Corpus
+from ooc_train.conversion.dictionary import Dictionary
 from ooc_train.conversion.fitting import Fit, KeptTerms
-from ooc_train.conversion.grams import Grams, extract_grams
-from ooc_train.conversion.indexing import IndexedRows, index_rows
+from ooc_train.conversion.grams import n_grams, unlisted_grams
+from ooc_train.conversion.indexing import Extracted, IndexedRows, index_rows
 from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Resources
@@ -33,13 +36,13 @@ from ooc_train.conversion.shuffle import LabelledRows
 from ooc_train.conversion.statistics import inverse_document_frequency
 from ooc_train.conversion.strings import without_collision
 from ooc_train.conversion.terms import TermMatcher
-from ooc_train.conversion.tokens import Tokens, tokenize
+from ooc_train.conversion.token_file import TokenBlock, TokenFile, decoded
+from ooc_train.conversion.tokens import tokenize
 from ooc_train.conversion.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
 from ooc_train.conversion.writing import SplitWriter
 from ooc_train.jit import kernel
 
 Floats = npt.NDArray[np.float64]
-Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int32]
 
@@ -83,6 +86,8 @@ class _NgramConversion:
         self._parameters = parameters
         self._resources = resources
         self._stack = ExitStack()
+        self._tokens = self._stack.enter_context(TokenFile(resources.temp_dir))
+        self._dictionary = Dictionary(resources.plan.dictionary_bytes)
 
     def __enter__(self) -> "_NgramConversion":
         return self
@@ -92,6 +97,8 @@ class _NgramConversion:
 
     def run(self, file: h5py.File, rule: PlacementRule) -> NgramReport:
         indexed = self._index()
+        self._listed = self._dictionary.listed()
+        del self._dictionary  # and with it the memory of its table
         placement = rule.place(self._corpus.n_rows)
         fitted = self._fit(indexed, placement)
         indexed.spill.close()
@@ -102,18 +109,29 @@ class _NgramConversion:
     # Step 1
 
     def _index(self) -> IndexedRows:
-        """Read all rows: n-grams into a spill, labels into a column."""
+        """Read all rows: tokens into their file, n-grams into a spill, labels into a column."""
+        parameters = self._parameters
+        ngrams = parameters.ngrams
 
-        def extract(text: Bytes, offsets: Offsets) -> tuple[Grams, int]:
-            tokens = self._tokenize(text, offsets)
-            return extract_grams(tokens, self._parameters.ngrams), tokens.n_replaced
+        def extract(block: Block) -> Extracted:
+            rows = block.rows
+            tokens = tokenize(
+                rows.text, rows.text_offsets, parameters.analyzer, parameters.hash_seed
+            )
+            numbers = self._dictionary.number(tokens)
+            n_bytes = self._tokens.write(block.split, block.first_row, tokens, numbers)
+            lengths = np.diff(tokens.offsets)
+            return Extracted(
+                unlisted_grams(tokens, numbers, ngrams),
+                n_terms=n_grams(lengths, ngrams),
+                n_empty=int((lengths < ngrams[0]).sum()),
+                n_replaced=tokens.n_replaced,
+                n_bytes=n_bytes,
+            )
 
         indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
         self.report.grams = indexed.n_terms
         return indexed
-
-    def _tokenize(self, text: Bytes, offsets: Offsets) -> Tokens:
-        return tokenize(text, offsets, self._parameters.analyzer, self._parameters.hash_seed)
 
     # Steps 2 and 3
 
@@ -121,10 +139,11 @@ class _NgramConversion:
         """Document frequencies, norms and scores."""
         fit_classes, counts = indexed.train_classes(placement, self._resources.temp_dir)
         self.report.split_rows = placement.n_rows
-        fit = Fit(indexed.spill, fit_classes, counts, self._resources, self._stack)
+        words = (self._tokens, self._listed)
+        fit = Fit(indexed.spill, words, fit_classes, counts, self._resources, self._stack)
         kept, inverse_norms = fit.count(self._parameters)
         self.report.distinct_grams = kept.n_distinct
-        self.report.kept_terms = len(kept.hashes)
+        self.report.kept_terms = len(kept)
         candidates = fit.score(kept, inverse_norms, self._parameters)
         return _Fitted(fit.n_documents, kept, inverse_norms, candidates)
 
@@ -133,28 +152,31 @@ class _NgramConversion:
     def _transform(
         self, indexed: IndexedRows, fitted: _Fitted, placement: Placement
     ) -> tuple[SplitWriter, TermMatcher]:
-        """Read all rows again: the candidates' entries into buckets, their strings in memory."""
-        candidates = fitted.candidates
-        matcher = TermMatcher(candidates.hashes, self._parameters.ngrams, self._parameters.analyzer)
+        """Read all tokens again: the candidates' entries into buckets, their strings in memory."""
+        candidates, parameters, listed = fitted.candidates, self._parameters, self._listed
+        matcher = TermMatcher(candidates.hashes, parameters.ngrams, parameters.analyzer, listed)
         idf = inverse_document_frequency(candidates.df, fitted.n_documents)
         writer = SplitWriter(
             placement, matcher.n_terms, self.report.grams, self._resources, self._stack
         )
 
-        def transform(item: tuple[Block, list[Destination]]) -> Block:
+        def transform(item: tuple[TokenBlock, list[Destination]]) -> int:
             block, destinations = item
-            matches = matcher.match(self._tokenize(block.rows.text, block.rows.text_offsets))
-            stop = block.first_row + len(block.rows)
+            matches = matcher.match(*decoded(self._tokens.read(block), block.n_rows, listed.hashes))
+            stop = block.first_row + block.n_rows
             values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
             labels = indexed.row_classes[block.first_row : stop]
             rows = LabelledRows(labels, matches.offsets, matches.terms, values)
             writer.add(rows, destinations)
-            return block
+            return block.n_rows
 
-        placed = placement.placed(self._corpus.blocks())
+        placed = (
+            (block, placement.destinations(block.split, block.first_row, block.n_rows))
+            for block in self._tokens.blocks()
+        )
         self._resources.progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
-        for block in self._resources.in_order(transform, placed):
-            self._resources.progress.advance(len(block.rows))
+        for n_rows in self._resources.in_order(transform, placed):
+            self._resources.progress.advance(n_rows)
         self.report.spill_bytes += writer.n_bytes
         return writer, matcher
 
@@ -170,8 +192,6 @@ class _NgramConversion:
     ) -> None:
         candidates = fitted.candidates
         texts = matcher.strings()
-        if not all(texts):  # a term that was counted did not come again
-            raise changed_input()
         selected = select_terms(candidates, texts, self._parameters.top_k)
         self.report.n_features = len(selected)
         column_of = np.full(len(texts), -1, np.int32)
@@ -182,14 +202,8 @@ class _NgramConversion:
             candidates.hashes[selected],
             candidates.df[selected],
         )
-        kept_hashes, kept_df = fitted.kept.hashes.mapped(), fitted.kept.df.mapped()
-        pieces = (
-            (kept_hashes[start : start + 2**20], kept_df[start : start + 2**20])
-            for start in range(0, len(kept_hashes), 2**20)
-        )
-        write_vectorizer(
-            file, self._parameters, fitted.n_documents, terms, (len(kept_hashes), pieces)
-        )
+        kept = (len(fitted.kept), fitted.kept.pieces())
+        write_vectorizer(file, self._parameters, fitted.n_documents, terms, kept)
 
 
 @kernel

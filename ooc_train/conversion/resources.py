@@ -19,10 +19,11 @@ Result = TypeVar("Result")
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**18, 2**22
 # A block being converted takes so many times its text: the parser's buffers, the text, and folded
-# text; and so many bytes for each token, its hash and bounds, and for each term, its hash and the
-# record of it, or what is found of it.
-_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 16, 16
-_RECORD_BYTES = 8
+# text; and so many bytes for each token, its hash, bounds and number twice, and for each term, its
+# hash and the record of it, or what is found of it.
+_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
+_RECORD_BYTES, _NUMBER_BYTES = 8, 4
+_MAX_DICTIONARY_BYTES = 2**28
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
@@ -45,7 +46,8 @@ class Density(NamedTuple):
 
     def foreseen_disk_bytes(self, n_text_bytes: int) -> int:
         """The temporary files for so much text, and the result: an estimate, rather high."""
-        return _RECORD_BYTES * self.foreseen_terms(n_text_bytes) + n_text_bytes
+        n_numbers_bytes = _NUMBER_BYTES * n_text_bytes // self.usual_bytes
+        return n_numbers_bytes + _RECORD_BYTES * self.foreseen_terms(n_text_bytes) + n_text_bytes
 
     def foreseen_terms(self, n_text_bytes: int) -> int:
         """How many terms so much text has: an estimate, rather high."""
@@ -65,6 +67,7 @@ class MemoryPlan:
     block_bytes: int
     table_bytes: int
     bucket_bytes: int
+    dictionary_bytes: int
 
     @classmethod
     def divide(
@@ -92,6 +95,8 @@ class MemoryPlan:
             )
         # A fifth stays free for what the allocator holds back.
         free = (budget_bytes - baseline_bytes) * 4 // 5
+        dictionary_bytes = min(free // 8, _MAX_DICTIONARY_BYTES)
+        free -= dictionary_bytes
         affordable = free // (2 * _MIN_BLOCK_BYTES * multiple)
         n_workers = max(1, min(workers or _n_processors(), affordable))
         # One more block is parsed, and one more waits, while all workers are busy.
@@ -102,6 +107,7 @@ class MemoryPlan:
             table_bytes=free // (2 * n_workers),
             # Each being read is there twice, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
+            dictionary_bytes=dictionary_bytes,
         )
 
 

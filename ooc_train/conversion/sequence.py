@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ooc_train.conversion.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.grams import Grams
-from ooc_train.conversion.indexing import IndexedRows, index_rows
+from ooc_train.conversion.indexing import Extracted, IndexedRows, index_rows
 from ooc_train.conversion.lowering import Lowered, lower
 from ooc_train.conversion.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import SequenceReport
@@ -102,10 +102,12 @@ class _SequenceConversion:
     # Step 1
 
     def _index(self) -> IndexedRows:
-        def extract(text: Bytes, offsets: Offsets) -> tuple[Grams, int]:
-            lowered = lower(text, offsets)
+        def extract(block: Block) -> Extracted:
+            lowered = lower(block.rows.text, block.rows.text_offsets)
             words = find_words(lowered, self._parameters.hash_seed)
-            return Grams(words.hashes, words.offsets), lowered.n_replaced
+            n_empty = int((np.diff(words.offsets) == 0).sum())
+            grams = Grams(words.hashes, words.offsets)
+            return Extracted(grams, len(words.hashes), n_empty, lowered.n_replaced)
 
         indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
         self.report.words = indexed.n_terms

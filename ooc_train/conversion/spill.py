@@ -68,10 +68,7 @@ class Spill:
             position = self._end
             self._end += records.nbytes
             self._blocks.append(_Block(first_row, position, bounds.astype(np.uint32)))
-        view = memoryview(records.view(np.uint8).data)
-        while view.nbytes:
-            n_written = os.pwrite(self._file, view, position)
-            view, position = view[n_written:], position + n_written
+        write_at(self._file, records, position)
 
     def pieces(self, partition: int) -> Iterator[Records]:
         """The records of a partition in arrays of about ``PIECE_BYTES``.
@@ -158,6 +155,14 @@ class Column:
         if self._length == 0:
             return np.empty(0, self._dtype)
         return np.asarray(np.memmap(self._file, self._dtype, "r+", shape=(self._length,)))
+
+
+def write_at(file: int, items: npt.NDArray[Any], position: int) -> None:
+    """Write an array to a file from a position on."""
+    view = memoryview(items.view(np.uint8).data)
+    while view.nbytes:
+        n_written = os.pwrite(file, view, position)
+        view, position = view[n_written:], position + n_written
 
 
 def unlinked_file(folder: Path) -> int:

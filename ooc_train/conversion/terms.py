@@ -1,23 +1,27 @@
-"""Selected terms found in text by their hashes, their strings learned on the way (`strings`)."""
+"""Selected terms found among numbered tokens by their hashes, and their strings.
 
+The first occurrence of a term's hash gives its tokens; every later one must have the same.  Where
+it has not, two terms share a hash, and the fit is repeated with another seed: what is selected is
+thus exact for certain, not with high probability.
+"""
+
+import sys
+import threading
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.grams import chain_hash, nonzero
-from ooc_train.conversion.intrinsics import load_word, low_bytes
-from ooc_train.conversion.strings import HashCollision, LearnedStrings, same_string
+from ooc_train.conversion.dictionary import Dictionary, Listed
+from ooc_train.conversion.grams import chain_hash
+from ooc_train.conversion.strings import HashCollision
 from ooc_train.conversion.table import Table, find, index_table
-from ooc_train.conversion.tokens import JOINTS, Tokens
+from ooc_train.conversion.tokens import JOINTS, Tokens, nonzero
 from ooc_train.jit import kernel
 
-Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int32]
 Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
-
-_SPACE = 32
 
 
 class Matches(NamedTuple):
@@ -32,52 +36,88 @@ class Matches(NamedTuple):
 
 
 class TermMatcher:
-    """Finds terms in text by their hashes, and learns their strings on the way.
+    """Finds terms among tokens, and learns their strings on the way.
 
-    Any number of threads may match.  Memory: some 100 bytes a term.
+    ``listed`` are the tokens with numbers.  Any number of threads may match.  Memory: 4 bytes a
+    listed token, and some 100 bytes a term.
+
+    Raises ``HashCollision`` where two terms have one hash.
     """
 
-    def __init__(self, hashes: Hashes, ngrams: tuple[int, int], analyzer: str) -> None:
+    def __init__(
+        self, hashes: Hashes, ngrams: tuple[int, int], analyzer: str, listed: Listed
+    ) -> None:
+        if len(np.unique(hashes)) < len(hashes):
+            raise HashCollision
         self.n_terms = len(hashes)
         self._ngrams = ngrams
         self._joint = JOINTS[analyzer]
+        self._listed = listed
+        self._unlisted = Dictionary(sys.maxsize, longest=sys.maxsize)  # of those in terms alone
         self._table = index_table(hashes)
         self._filter = _hash_filter(hashes)
-        self._learned = LearnedStrings(len(hashes))
+        self._lock = threading.Lock()
+        # By term, the numbers of its tokens; unlisted ones are numbered behind the listed.
+        self._tokens_of = np.full((len(hashes), ngrams[1]), -1, np.int32)
+        self._term_of = np.full(len(listed.hashes), -1, np.int32)
+        if ngrams[0] == 1:
+            _find_listed(listed.hashes, self._table, self._term_of, self._tokens_of)
 
-    def match(self, tokens: Tokens) -> Matches:
-        """The terms of each row.  Memory: 16 bytes for each n-gram.
+    def match(self, tokens: Tokens, numbers: Ints) -> Matches:
+        """The terms of each row.  Memory: 8 bytes for each n-gram.
 
         Raises ``HashCollision`` where a term has two strings.
         """
-        n_most = len(tokens.hashes) * (self._ngrams[1] - self._ngrams[0] + 1) + 1
-        hashes, bounds = np.empty(n_most, np.uint64), np.empty((n_most, 2), np.int32)
-        hit_offsets = np.zeros(len(tokens.offsets), np.int64)
-        n_hits = _find_hits(
-            tokens.hashes, tokens.offsets, *self._ngrams, self._filter, hashes, bounds, hit_offsets
-        )
-        terms, counts = np.empty(n_hits, np.int32), np.empty(n_hits, np.int32)
-        match_offsets = np.zeros(len(tokens.offsets), np.int64)
-        new = np.empty((3, self.n_terms), np.int32)
-        known = self._learned.known
-        n, n_new = _match(
-            tokens.text, tokens.starts, tokens.stops, hashes, bounds, hit_offsets,
-            len(self._joint), self._table, known.pool, known.starts, known.lengths, terms, counts,
-            match_offsets, new,
+        if len(numbers) and numbers.min() < 0:
+            self._number_unlisted(tokens, numbers)
+        n_most = len(numbers) * (self._ngrams[1] - self._ngrams[0] + 1)
+        terms, counts = np.empty(n_most, np.int32), np.empty(n_most, np.int32)
+        offsets = np.zeros(len(tokens.offsets), np.int64)
+        with self._lock:
+            tokens_of = self._tokens_of.copy()
+        n = _match(
+            tokens.hashes, numbers, tokens.offsets, *self._ngrams, self._term_of, self._filter,
+            self._table, tokens_of, terms, counts, offsets,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
-        self._learned.learn((term, self._string(tokens, *at)) for term, *at in new[:, :n_new].T)
-        return Matches(terms[:n], counts[:n], match_offsets)
-
-    def _string(self, tokens: Tokens, first: int, last: int) -> bytes:
-        """The string of the n-gram of two tokens and those between them."""
-        bounds = zip(tokens.starts[first : last + 1], tokens.stops[first : last + 1], strict=True)
-        return self._joint.join(tokens.text[start:stop].tobytes() for start, stop in bounds)
+        self._learn(tokens_of)
+        return Matches(terms[:n], counts[:n], offsets)
 
     def strings(self) -> list[bytes]:
-        """The terms' strings as UTF-8; empty for terms that were not seen."""
-        return self._learned.strings()
+        """The terms' strings as UTF-8."""
+        n_listed, unlisted = len(self._listed.hashes), self._unlisted.listed()
+        return [
+            self._joint.join(
+                self._listed.string(number)
+                if number < n_listed
+                else unlisted.string(number - n_listed)
+                for number in numbers
+                if number >= 0
+            )
+            for numbers in self._tokens_of.tolist()
+        ]
+
+    def _number_unlisted(self, tokens: Tokens, numbers: Ints) -> None:
+        """Number those unlisted tokens that may be part of a term."""
+        in_terms = np.zeros(len(numbers), np.bool_)
+        _mark_unlisted(
+            tokens.hashes, numbers, tokens.offsets, *self._ngrams, self._filter, self._table,
+            in_terms,
+        )  # fmt: skip
+        which = np.flatnonzero(in_terms)
+        some = tokens._replace(
+            hashes=tokens.hashes[which], starts=tokens.starts[which], stops=tokens.stops[which]
+        )
+        numbers[which] = self._unlisted.number(some) + len(self._listed.hashes)
+
+    def _learn(self, tokens_of: Ints) -> None:
+        """Add the terms' tokens that a block was the first to have, or compare them."""
+        with self._lock:
+            known, new = self._tokens_of[:, 0] >= 0, tokens_of[:, 0] >= 0
+            if (tokens_of != self._tokens_of)[known & new].any():
+                raise HashCollision  # another block was faster
+            self._tokens_of[new] = tokens_of[new]
 
 
 def _hash_filter(hashes: Hashes) -> npt.NDArray[np.uint64]:
@@ -99,139 +139,115 @@ def _passes(bits: npt.NDArray[np.uint64], value: np.uint64) -> bool:
 
 
 @kernel
-def _find_hits(
-    tokens: Hashes,
-    token_offsets: Offsets,
+def _find_listed(hashes: Hashes, table: Table, term_of: Ints, tokens_of: Ints) -> None:
+    """The listed tokens that are terms."""
+    for number in range(len(hashes)):
+        entry = find(table, hashes[number])
+        if table[2 * entry] != 0:
+            term = np.int64(table[2 * entry + 1])
+            term_of[number], tokens_of[term, 0] = term, number
+
+
+@kernel
+def _mark_unlisted(
+    hashes: Hashes,
+    numbers: Ints,
+    offsets: Offsets,
     shortest: int,
     longest: int,
     bits: npt.NDArray[np.uint64],
-    hashes: Hashes,
-    bounds: Ints,
-    hit_offsets: Offsets,
-) -> int:
-    """The n-grams that pass the filter: hashes, first and last tokens; how many there are.
-
-    Without a branch on whether one passes, which a processor could not foresee: hence the arrays
-    have room for one more than all.
-    """
-    n = 0
-    for row in range(len(token_offsets) - 1):
-        stop = token_offsets[row + 1]
-        for first in range(token_offsets[row], stop):
-            value = tokens[first]
-            for last in range(first, min(first + longest, stop)):
+    table: Table,
+    in_terms: npt.NDArray[np.bool_],
+) -> None:
+    for row in range(len(offsets) - 1):
+        for first in range(offsets[row], offsets[row + 1]):
+            value = hashes[first]
+            for last in range(first, min(first + longest, offsets[row + 1])):
                 if last > first:
-                    value = chain_hash(value, tokens[last])
-                if last - first + 1 >= shortest:
-                    hashes[n], bounds[n, 0], bounds[n, 1] = nonzero(value), first, last
-                    n += np.int64(_passes(bits, hashes[n]))
-        hit_offsets[row + 1] = n
-    return n
+                    value = chain_hash(value, hashes[last])
+                known = nonzero(value)
+                if last - first + 1 < shortest or not _passes(bits, known):
+                    continue
+                if table[2 * find(table, known)] != 0:
+                    for t in range(first, last + 1):
+                        in_terms[t] |= numbers[t] < 0
 
 
 @kernel
 def _match(
-    text: Bytes,
-    starts: Ints,
-    stops: Ints,
     hashes: Hashes,
-    bounds: Ints,
-    hit_offsets: Offsets,
-    joint: int,
-    index: Table,
-    pool: Bytes,
-    known_starts: Ints,
-    known_lengths: Ints,
+    numbers: Ints,
+    offsets: Offsets,
+    shortest: int,
+    longest: int,
+    term_of: Ints,
+    bits: npt.NDArray[np.uint64],
+    table: Table,
+    tokens_of: Ints,
     terms: Ints,
     counts: Ints,
     match_offsets: Offsets,
-    new: Ints,
-) -> tuple[int, int]:
-    """Matches found and how many terms were new; -1 for the first where a term has two strings.
+) -> int:
+    """The matches found; -1 where a term has two strings.
 
-    ``joint`` is the length of what joins tokens; ``new`` (3, n_terms) takes the new terms with the
-    numbers of their first and last tokens.
+    Of a row first the listed tokens that are terms and the n-grams that pass the filter, without a
+    branch on whether one does, which a processor could not foresee; then those of the n-grams that
+    are terms.  One function: a call a term would double its time.
     """
-    n = n_new = 0
-    seen_at = np.full(len(known_lengths), -1, np.int64)
-    new_at = np.full(len(known_lengths), -1, np.int64)
-    for row in range(len(hit_offsets) - 1):
-        row_begin = n
-        for i in range(hit_offsets[row], hit_offsets[row + 1]):
-            entry = find(index, hashes[i])
-            if index[2 * entry] == 0:
+    seen_at = np.full(len(tokens_of), -1, np.int64)
+    most = 1
+    for row in range(len(offsets) - 1):
+        most = max(most, (offsets[row + 1] - offsets[row]) * longest)
+    passed, bounds = np.empty(most + 1, np.uint64), np.empty((most + 1, 2), np.int32)
+    found = np.empty(most + 1, np.int32)
+    n = 0
+    for row in range(len(offsets) - 1):
+        n_found = n_passed = 0
+        stop = offsets[row + 1]
+        for first in range(offsets[row], stop):
+            value, number = hashes[first], np.int64(numbers[first])
+            is_listed = 0 <= number < len(term_of)
+            if shortest == 1 and is_listed:
+                found[n_found] = term_of[number]
+                n_found += np.int64(term_of[number] >= 0)
+            elif shortest == 1:
+                passed[n_passed], bounds[n_passed, 0], bounds[n_passed, 1] = value, first, first
+                n_passed += np.int64(_passes(bits, value))
+            for last in range(first + 1, min(first + longest, stop)):
+                value = chain_hash(value, hashes[last])
+                known = nonzero(value)
+                passed[n_passed], bounds[n_passed, 0], bounds[n_passed, 1] = known, first, last
+                n_passed += np.int64((last - first + 1 >= shortest) & _passes(bits, known))
+        for i in range(n_passed):
+            entry = find(table, passed[i])
+            if table[2 * entry] == 0:
                 continue
-            term = np.int64(index[2 * entry + 1])
-            first, last = np.int64(bounds[i, 0]), np.int64(bounds[i, 1])
-            if known_lengths[term] > 0:
-                at, length = np.int64(known_starts[term]), np.int64(known_lengths[term])
-                same = _is_string(text, starts, stops, first, last, joint, pool, at, length)
-            elif new_at[term] < 0:
-                new_at[term] = n_new
-                new[0, n_new], new[1, n_new], new[2, n_new] = term, first, last
-                n_new += 1
-                same = True
-            else:
-                other_first, other_last = new[1, new_at[term]], new[2, new_at[term]]
-                same = _are_same(text, starts, stops, first, last, other_first, other_last)
+            term = np.int64(table[2 * entry + 1])
+            first, length = np.int64(bounds[i, 0]), np.int64(bounds[i, 1] - bounds[i, 0]) + 1
+            is_new = tokens_of[term, 0] < 0
+            same = length == longest or tokens_of[term, length] < 0
+            for k in range(length):
+                if is_new:
+                    tokens_of[term, k] = numbers[first + k]
+                same &= tokens_of[term, k] == numbers[first + k]
             if not same:
-                return -1, 0
-            if seen_at[term] < row_begin:
-                terms[n], counts[n] = term, 0
-                seen_at[term] = n
-                n += 1
-            counts[seen_at[term]] += 1
+                return -1
+            found[n_found] = term
+            n_found += 1
+        n = _count(found, n_found, n, terms, counts, seen_at)
         match_offsets[row + 1] = n
-    return n, n_new
+    return n
 
 
 @kernel
-def _is_string(
-    text: Bytes,
-    starts: Ints,
-    stops: Ints,
-    first: int,
-    last: int,
-    joint: int,
-    pool: Bytes,
-    at: int,
-    length: int,
-) -> bool:
-    """Whether the n-gram of some tokens is the string of ``length`` bytes of ``pool`` at ``at``."""
-    end = at + length
-    for t in range(first, last + 1):
-        start = np.int64(starts[t])
-        width = np.int64(stops[t]) - start
-        if width > end - at:
-            return False
-        k = 0  # eight bytes at a time, and not by same_string: here a call shows
-        while k + 8 < width:
-            if load_word(text, start + k) != load_word(pool, at + k):
-                return False
-            k += 8
-        differing = load_word(text, start + k) ^ load_word(pool, at + k)
-        if low_bytes(differing, width - k) != 0:
-            return False
-        at += width
-        if t < last:
-            if joint and pool[at] != _SPACE:
-                return False
-            at += joint
-    return at == end
-
-
-@kernel
-def _are_same(
-    text: Bytes, starts: Ints, stops: Ints, first: int, last: int, other_first: int, other_last: int
-) -> bool:
-    """Whether two n-grams of one text have the same tokens."""
-    if last - first != other_last - other_first:
-        return False
-    for i in range(last - first + 1):
-        t, other = first + i, other_first + i
-        length = stops[t] - starts[t]
-        if length != stops[other] - starts[other]:
-            return False
-        if not same_string(text, starts[t], text, starts[other], length):
-            return False
-    return True
+def _count(found: Ints, n_found: int, n: int, terms: Ints, counts: Ints, seen_at: Offsets) -> int:
+    """Each of a row's terms once, behind the ``n`` that are there already; the new ``n``."""
+    begin = n
+    for i in range(n_found):
+        term = np.int64(found[i])
+        if seen_at[term] < begin:
+            terms[n], counts[n] = term, 0
+            seen_at[term] = n
+            n += 1
+        counts[seen_at[term]] += 1
+    return n

@@ -63,8 +63,14 @@ def tokenize(text: Bytes, offsets: Offsets, analyzer: str, seed: int) -> Tokens:
 
 
 @kernel
+def nonzero(value: np.uint64) -> np.uint64:
+    """``value``, or 1 for 0, which marks a free slot in the tables."""
+    return value | np.uint64(value == 0)
+
+
+@kernel
 def hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
-    """The hash of ``text[start:stop]``, which is not empty; seven bytes behind it are read, too."""
+    """The hash, not 0, of ``text[start:stop]``, which is not empty; seven more bytes are read."""
     mixed = seed ^ np.uint64(SECRET_1)
     i = start
     while i + 8 < stop:
@@ -72,7 +78,7 @@ def hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64
         i += 8
     last = low_bytes(load_word(text, i), stop - i)
     mixed = folded_product(last ^ np.uint64(SECRET_2), mixed ^ np.uint64(SECRET_3))
-    return folded_product(mixed ^ np.uint64(stop - start), seed ^ np.uint64(SECRET_3))
+    return nonzero(folded_product(mixed ^ np.uint64(stop - start), seed ^ np.uint64(SECRET_3)))
 
 
 @kernel

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.grams import nonzero
 from ooc_train.conversion.intrinsics import PADDING, bytes_equal, trailing_zeros
 from ooc_train.conversion.lowering import Lowered
 from ooc_train.conversion.tokens import hash_token
@@ -72,7 +71,7 @@ def _find(
                     start = base + place
                 else:
                     starts[n], stops[n] = start, base + place
-                    hashes[n] = nonzero(hash_token(text, start, base + place, seed))
+                    hashes[n] = hash_token(text, start, base + place, seed)
                     n += 1
         offsets[row + 1] = n
     return n
