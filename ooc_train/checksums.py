@@ -6,6 +6,7 @@ while the data is in the processor's cache.  The checksums lie in the file, besi
 HDF5's own need chunks, which cannot be read at their offset.
 """
 
+import contextlib
 import json
 import math
 from typing import Any
@@ -14,6 +15,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 import xxhash
+
+from ooc_train.compression import ChunkWriter
 
 BLOCK_BYTES = 65_536
 GROUP = "checksums"
@@ -41,8 +44,9 @@ def checksum(rows: AnyArray) -> int:
 class Appender:
     """Fills a dataset from its first row to its last, and sums its blocks on the way.
 
-    To be used as a context manager; the checksums are written at its end.  Raises ValueError if
-    the rows are not as many as the dataset has.  Memory: 8 bytes for each 64 KiB.
+    To be used as a context manager; the checksums are written at its end, and of a compressed
+    dataset the chunks, too.  Raises ValueError if the rows are not as many as the dataset has.
+    Memory: 8 bytes for each 64 KiB; to compress, some blocks.
     """
 
     def __init__(self, dataset: h5py.Dataset) -> None:
@@ -51,25 +55,30 @@ class Appender:
         self._sums: list[int] = []
         self._open = xxhash.xxh3_64()
         self._n = 0
+        self._chunks = ChunkWriter(dataset) if dataset.chunks else None
 
     def __enter__(self) -> "Appender":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
-            self._close()
+        with self._chunks or contextlib.nullcontext():
+            if kind is None:
+                self._close()
 
     def append(self, rows: AnyArray) -> None:
         """Write rows behind those already written."""
         rows = np.ascontiguousarray(rows, self._dataset.dtype)
         if not len(rows):
             return
-        self._dataset[self._n : self._n + len(rows)] = rows
+        if not self._chunks:
+            self._dataset[self._n : self._n + len(rows)] = rows
         done = 0
         while done < len(rows):
             stop = done + self._length - self._n % self._length
             part = rows[done:stop]
             self._open.update(part.data.cast("B"))
+            if self._chunks:
+                self._chunks.append(part)
             self._n += len(part)
             done = stop
             if self._n % self._length == 0:
@@ -86,6 +95,8 @@ class Appender:
             )
         if self._n % self._length:
             self._end_block()
+        if self._chunks:
+            self._chunks.finish()
         _store(self._dataset, np.array(self._sums, np.uint64))
 
 

@@ -85,16 +85,18 @@ slower to read and cannot be mapped.
     of everything else, as `checksums.summary` goes through it: paths, types, shapes, attributes,
     and the checksums of the blocks.
 
-All datasets are little-endian and contiguous; but those of a split are, where ``compression`` says
-so, chunked, a block to a chunk, with HDF5's registered filter 32004 (LZ4) or 32015 (Zstandard).
-Compressed or not, the checksums are the same.  No dataset carries time stamps, and nothing in the
-file depends on the machine, the memory budget or the number of threads: the same input, options
-and seed give the same bytes.
+All datasets are little-endian and contiguous; but those of a split that have any rows are, where
+``compression`` says so, chunked, a block to a chunk, with HDF5's registered filter 32004 (LZ4) or
+32015 (Zstandard), numbers of 4 bytes and more behind its filter 2 (shuffle).  The chunks of a
+dataset lie in their order.  Compressed or not, the checksums are the same.  No dataset carries time
+stamps, and nothing in the file depends on the machine, the memory budget or the number of threads:
+the same input, options and seed give the same bytes.
 
 Versions: 1 was the first; 2 has checksums, ``order`` and ``compression``.  A reader refuses any
 other version; it never guesses.
 """
 
+import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -104,7 +106,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.checksums import seal
+from ooc_train.checksums import block_length, seal
+from ooc_train.compression import NONE, compress_chunks
 
 FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2
@@ -123,14 +126,26 @@ def create_file(path: str, *, compression: str = "none") -> h5py.File:
 
 
 def create_dataset(
-    group: h5py.Group, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    *,
+    compression: str = NONE,
 ) -> h5py.Dataset:
-    """An empty contiguous dataset, without time stamps, to be filled slice by slice."""
-    # Space is given out now, so that where a dataset lies does not depend on when it is filled.
-    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    """An empty dataset, without time stamps, to be filled from its beginning to its end.
+
+    Contiguous, or with a ``compression`` in chunks of a block, for `checksums.Appender` to fill.
+    """
     little_endian = np.dtype(dtype).newbyteorder("<")
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    if compression == NONE or not shape[0]:
+        # Space is given out now, so that where a dataset lies does not depend on when it is filled.
+        layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    else:
+        chunk = (min(block_length(shape, little_endian), shape[0]), *shape[1:])
+        compress_chunks(layout, compression, chunk, little_endian)
     return group.create_dataset(name, shape, little_endian, track_times=False, dcpl=layout)
 
 
@@ -149,15 +164,21 @@ def index_dtype(n_columns: int) -> np.dtype[Any]:
     return np.dtype(np.uint16 if n_columns <= 65_536 else np.uint32)
 
 
+def compression_of(file: h5py.File) -> str:
+    """That of the splits' datasets."""
+    return str(file.attrs["compression"])
+
+
 def create_sparse_split(
     file: h5py.File, name: str, *, n_rows: int, n_entries: int, n_columns: int, n_classes: int
 ) -> h5py.Group:
     """The group of one split of sparse rows, its datasets at their final size and still empty."""
     group = file.create_group(name)
-    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
-    create_dataset(group, "indptr", (n_rows + 1,), np.int64)
-    create_dataset(group, "indices", (n_entries,), index_dtype(n_columns))
-    create_dataset(group, "values", (n_entries,), np.float32)
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("indptr", (n_rows + 1,), np.int64)
+    create("indices", (n_entries,), index_dtype(n_columns))
+    create("values", (n_entries,), np.float32)
     return group
 
 
@@ -166,9 +187,10 @@ def create_sequence_split(
 ) -> h5py.Group:
     """The group of one split of sequences, its datasets at their final size and still empty."""
     group = file.create_group(name)
-    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
-    create_dataset(group, "indptr", (n_rows + 1,), np.int64)
-    create_dataset(group, "tokens", (n_tokens,), index_dtype(n_terms + 1))
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("indptr", (n_rows + 1,), np.int64)
+    create("tokens", (n_tokens,), index_dtype(n_terms + 1))
     return group
 
 
@@ -183,8 +205,9 @@ def create_dense_split(
 ) -> h5py.Group:
     """The group of one split of dense rows, its datasets at their final size and still empty."""
     group = file.create_group(name)
-    create_dataset(group, "labels", (n_rows,), label_dtype(n_classes))
-    create_dataset(group, "features", (n_rows, n_columns), dtype)
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("features", (n_rows, n_columns), dtype)
     return group
 
 
