@@ -202,7 +202,11 @@ class ChunkWriter:
 def compress_chunks(
     layout: h5py.h5p.PropDCID, compression: str, chunk: tuple[int, ...], dtype: np.dtype[Any]
 ) -> None:
-    """Give a dataset to be created chunks of the shape ``chunk``, compressed."""
+    """Give a dataset to be created chunks of the shape ``chunk``, compressed.
+
+    Raises OptionError if that takes packages that are not installed.
+    """
+    check_compression(compression)
     codec = CODECS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:
@@ -211,7 +215,7 @@ def compress_chunks(
 
 
 def check_compression(compression: str) -> None:
-    """Raise OptionError unless files can be written with this compression here."""
+    """Raise OptionError unless this compression is known, and its packages are installed."""
     if compression == NONE:
         return
     if compression not in CODECS:
@@ -231,8 +235,8 @@ def check_filters(dataset: h5py.Dataset) -> None:
         filter_id = layout.get_filter(number)[0]
         if not h5py.h5z.filter_avail(filter_id) and not _is_installed("hdf5plugin"):
             raise OptionError(
-                f"{dataset.file.filename} is compressed, and packages to read it are not installed; "
-                f"install them: {_INSTALL}"
+                f"{dataset.file.filename} is compressed, which takes packages that are not "
+                f"installed; install them: {_INSTALL}"
             )
 
 

@@ -143,6 +143,31 @@ def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int
     return path
 
 
+def repack(path: Path, target: Path, compression: str) -> Path:
+    """The file at ``path`` once more, with another ``compression``."""
+    with h5py.File(path) as old, file_format.create_file(str(target)) as new:
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+        new.attrs["compression"] = compression
+        for name in old:
+            if name not in (checksums.GROUP, *file_format.SPLIT_NAMES):
+                old.copy(name, new)
+        for split in (name for name in file_format.SPLIT_NAMES if name in old):
+            for name, array in old[split].items():
+                add_array(new.require_group(split), name, array[...], compression)
+        checksums.seal(new)
+    return target
+
+
+def add_array(group: h5py.Group, name: str, rows: np.ndarray, compression: str) -> h5py.Dataset:
+    dataset = file_format.create_dataset(
+        group, name, rows.shape, rows.dtype, compression=compression
+    )
+    with checksums.Appender(dataset) as target:
+        target.append(rows)
+    return dataset
+
+
 def reseal(file: h5py.File) -> None:
     """Checksums of what a file now holds."""
     if checksums.GROUP in file:

@@ -186,6 +186,13 @@ def _add_options(command: Command) -> None:
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of the rows' order (default: 0)")
     add(
+        "--compression",
+        default="none",
+        choices=["none", "lz4", "zstd"],
+        help="make the file smaller, zstd more than lz4, for slower reading; needs the packages of "
+        "ooc-train[compression] (default: none)",
+    )
+    add(
         "--no-shuffle",
         action="store_false",
         dest="shuffle",
@@ -247,6 +254,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         max_rejects=options.max_rejects,
         seed=options.seed,
         shuffle=options.shuffle,
+        compression=options.compression,
         force=options.force,
     )
     say(
@@ -263,6 +271,13 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
             f"{report['features']} features were chosen: {figures['rows']:,} rows, "
             f"{figures['median_words']:g} words in a median row, ratio {figures['ratio']:,.0f} "
             f"(sequences from 1,500 on)",
+        )
+    if report["compression"] != "none":
+        saved, size = report["saved_bytes"], report["output_bytes"]
+        say(
+            options,
+            f"{report['compression']} saved {megabytes(saved)}, {saved / (saved + size):.0%}: the "
+            f"file has {megabytes(size)}",
         )
     if report["rejected_rows"]:
         say(options, f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}")

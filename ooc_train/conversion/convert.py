@@ -84,6 +84,7 @@ class _Conversion:
     ) -> None:
         self._options = options
         self._output = output
+        self._saved_bytes = 0
         self._progress = Stopwatch(progress or Silent())
         _check_output(output, options.force)
         self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
@@ -132,6 +133,8 @@ class _Conversion:
                 **({"auto": asdict(figures)} if figures else {}),
                 **{k: v for k, v in asdict(found).items() if k != "split_rows"},
                 "output_bytes": self._output.stat().st_size,
+                "compression": self._options.compression,
+                "saved_bytes": self._saved_bytes,
                 "seconds": self._progress.seconds(),
                 "phase_seconds": self._progress.phases,
                 "memory_budget_bytes": budget,
@@ -160,7 +163,9 @@ class _Conversion:
         try:
             with ThreadPoolExecutor(plan.n_workers, "convert") as pool:
                 resources = Resources(plan, pool, self._temp_dir, self._progress)
-                with fmt.create_file(str(unfinished)) as file:
+                with fmt.create_file(
+                    str(unfinished), compression=self._options.compression
+                ) as file:
                     found = self._write_features(file, corpus, resources)
                     self._write_classes(file, found.classes)
                     fmt.write_header(
@@ -170,6 +175,7 @@ class _Conversion:
                         provenance=self._provenance(found),
                         shuffled=self._options.shuffle,
                     )
+                    self._saved_bytes = fmt.saved_bytes(file)
                     fmt.mark_complete(file)
             self._progress.finish()
             unfinished.replace(self._output)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ooc_train.compression import NONE, check_compression
 from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.presets import PRESETS
 from ooc_train.conversion.sources import FORMATS
@@ -37,6 +38,7 @@ class ConvertOptions:
     classes: str | os.PathLike[str] | None = None
     seed: int = 0
     shuffle: bool = True
+    compression: str = NONE
     analyzer: str | None = None
     ngrams: tuple[int, int] | None = None
     min_df: int | float | None = None
@@ -67,6 +69,7 @@ class ConvertOptions:
             raise OptionError(f"--format {self.format} is not one of {', '.join(FORMATS)}")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
+        check_compression(self.compression)
         if self.workers is not None and self.workers < 1:
             raise OptionError(f"--workers {self.workers} is not 1 or more")
         if self._given and self.vectorizer:

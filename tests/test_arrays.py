@@ -1,0 +1,302 @@
+"""Arrays on disk: the same rows whatever the layout, in any thread, process and order."""
+
+import contextlib
+import multiprocessing
+import pickle
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ooc_train import compression
+from ooc_train import format as fmt
+from ooc_train.arrays import ChunkedArray, DamageError, FlatArray, Handle, Hdf5Array, open_array
+from ooc_train.checksums import Appender, seal
+from ooc_train.errors import InputError, OptionError
+from ooc_train.store import open as open_store
+from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
+
+LAYOUTS = {"none": FlatArray, "lz4": ChunkedArray, "zstd": ChunkedArray, "foreign": Hdf5Array}
+SHAPES = [(1,), (8192,), (30_000,), (1000, 7), (70, 768), (3, 40_000)]
+DTYPES = ["u1", "u2", "u4", "i8", "f2", "f4"]
+
+
+def rows_of(shape, dtype, seed=0):
+    """Numbers that compress in part."""
+    numbers = np.random.default_rng(seed).zipf(1.5, shape) % 250
+    return np.cumsum(numbers % 7, axis=0).astype(dtype) if dtype == "i8" else numbers.astype(dtype)
+
+
+def write(path, rows, layout):
+    """A file with the one array ``split/rows``."""
+    with fmt.create_file(str(path)) as file:
+        if layout == "foreign":
+            file.create_dataset("split/rows", data=rows, chunks=True, compression="gzip")
+        else:
+            add_array(file.create_group("split"), "rows", rows, layout)
+        seal(file)
+    return path
+
+
+@contextlib.contextmanager
+def opened(path, *, verify=True):
+    """The array of such a file, as the reader has it."""
+    with contextlib.closing(Handle(path)) as handle:
+        yield open_array(handle.hdf5["split/rows"], handle, verify=verify)
+
+
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
+)
+@given(
+    layout=st.sampled_from(sorted(LAYOUTS)),
+    shape=st.sampled_from(SHAPES),
+    dtype=st.sampled_from(DTYPES),
+    verify=st.booleans(),
+    data=st.data(),
+)
+def test_any_range_of_rows(tmp_path, layout, shape, dtype, verify, data):
+    rows = rows_of(shape, dtype)
+    path = write(tmp_path / "a.h5", rows, layout)
+    with opened(path, verify=verify) as array:
+        assert type(array) is LAYOUTS[layout]
+        assert (array.shape, array.dtype, len(array)) == (shape, np.dtype(dtype), shape[0])
+        for _ in range(5):
+            start = data.draw(st.integers(0, len(rows)))
+            stop = data.draw(st.integers(start, len(rows)))
+            np.testing.assert_array_equal(array.read(start, stop), rows[start:stop])
+
+
+def test_no_rows(tmp_path):
+    for layout in ("none", "zstd"):
+        path = write(tmp_path / f"{layout}.h5", np.empty((0, 3), "f4"), layout)
+        with opened(path) as array:
+            assert array.read(0, 0).shape == (0, 3)
+
+
+@pytest.mark.parametrize("layout", ["lz4", "zstd"])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_every_hdf5_library_with_the_filters_can_read_it(tmp_path, layout, shape, dtype):
+    import hdf5plugin  # noqa: F401 - it registers the filters
+
+    rows = rows_of(shape, dtype)
+    with h5py.File(write(tmp_path / "a.h5", rows, layout)) as file:
+        np.testing.assert_array_equal(file["split/rows"][...], rows)
+
+
+@pytest.mark.parametrize("layout", ["lz4", "zstd"])
+def test_what_the_filters_write_is_read(tmp_path, layout):
+    import hdf5plugin
+
+    rows = rows_of((30_000,), "f4")
+    filters = {"lz4": hdf5plugin.LZ4(nbytes=4096), "zstd": hdf5plugin.Zstd()}[layout]
+    with fmt.create_file(str(tmp_path / "a.h5")) as file:
+        file.create_dataset("split/rows", data=rows, chunks=(16_384,), shuffle=True, **filters)
+        seal(file)
+    with opened(tmp_path / "a.h5") as array:
+        assert isinstance(array, ChunkedArray)
+        np.testing.assert_array_equal(array.read(0, len(rows)), rows)
+
+
+@pytest.mark.parametrize("layout", ["none", "lz4", "zstd"])
+def test_the_bytes_do_not_depend_on_the_pieces_that_were_appended(tmp_path, layout):
+    """Or on which of two arrays gets its pieces when."""
+    first, second = rows_of((100_000,), "f4"), rows_of((60_000,), "i8")
+    written = []
+    for name, step in (("one", 10**6), ("many", 7777)):
+        with fmt.create_file(str(tmp_path / name)) as file:
+            group = file.create_group("split")
+            made = [
+                fmt.create_dataset(group, key, rows.shape, rows.dtype, compression=layout)
+                for key, rows in (("a", first), ("b", second))
+            ]
+            with Appender(made[0]) as a, Appender(made[1]) as b:
+                for start in range(0, len(first), step):
+                    a.append(first[start : start + step])
+                    b.append(second[start : start + step])
+            seal(file)
+        written.append((tmp_path / name).read_bytes())
+    assert written[0] == written[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many", "one"]
+
+
+@pytest.mark.parametrize("layout", ["none", "zstd"])
+def test_too_few_rows_are_an_error(tmp_path, layout):
+    with fmt.create_file(str(tmp_path / "a.h5")) as file:
+        dataset = fmt.create_dataset(file, "a", (10,), "u1", compression=layout)
+        with (
+            pytest.raises(ValueError, match="/a has 10 rows, and 3 were written"),
+            Appender(dataset) as target,
+        ):
+            target.append(np.arange(3))
+
+
+def test_compressed_arrays_are_smaller(tmp_path):
+    rows = rows_of((200_000,), "i8")
+    sizes = {
+        layout: write(tmp_path / layout, rows, layout).stat().st_size
+        for layout in ("none", "lz4", "zstd")
+    }
+    assert sizes["zstd"] < sizes["lz4"] < sizes["none"] / 2
+
+
+KINDS = {
+    "ngram": lambda path: write_toy(path, toy=Toy(mean_entries=20), train=3000, test=0),
+    "sequence": lambda path: write_sequences(path, toy=SequenceToy(), train=9000, test=0),
+    "dense": lambda path: write_dense(path, n_columns=30, train=3000, test=0),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layout", ["lz4", "zstd"])
+def test_batches_of_both_layouts_are_the_same(tmp_path, kind, layout):
+    path = KINDS[kind](tmp_path / "plain.h5")
+    packed = repack(path, tmp_path / "packed.h5", layout)
+    with open_store(path) as plain, open_store(packed) as store:
+        assert {type(array) for array in store["train"].arrays.values()} == {ChunkedArray}
+        for a, b in zip(
+            plain["train"].batches(100, seed=1), store["train"].batches(100, seed=1), strict=True
+        ):
+            np.testing.assert_array_equal(a.rows.to_dense(), b.rows.to_dense())
+            np.testing.assert_array_equal(a.labels, b.labels)
+
+
+def test_without_the_codec_hdf5_decompresses(tmp_path, monkeypatch):
+    rows = rows_of((30_000,), "f4")
+    path = write(tmp_path / "a.h5", rows, "zstd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with opened(path) as array:
+        assert isinstance(array, Hdf5Array)
+        np.testing.assert_array_equal(array.read(100, 20_000), rows[100:20_000])
+
+
+def test_with_nothing_that_decompresses(tmp_path, monkeypatch):
+    path = repack(write_toy(tmp_path / "a.h5", train=9), tmp_path / "b.h5", "zstd")
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    monkeypatch.setitem(sys.modules, "hdf5plugin", None)
+    monkeypatch.setattr("h5py.h5z.filter_avail", lambda number: number == 2)
+    with pytest.raises(
+        OptionError, match=r"b\.h5 is compressed, .* install them: pip install 'ooc-train\[compr"
+    ):
+        open_store(path)
+
+
+@pytest.mark.parametrize("module", ["zstandard", "hdf5plugin"])
+def test_writing_needs_the_packages(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OptionError, match="--compression zstd needs packages .*: pip install"):
+        compression.check_compression("zstd")
+    with pytest.raises(OptionError, match="--compression rar is not known; none, lz4, zstd are"):
+        compression.check_compression("rar")
+
+
+def test_another_driver_is_read_through_h5py(tmp_path, monkeypatch):
+    rows = rows_of((30_000,), "f4")
+    path = write(tmp_path / "a.h5", rows, "none")
+    original = h5py.File
+    monkeypatch.setattr("ooc_train.arrays.h5py.File", lambda *args: original(*args, driver="core"))
+    with opened(path) as array:
+        assert isinstance(array, Hdf5Array)
+        np.testing.assert_array_equal(array.read(5, 17_000), rows[5:17_000])
+
+
+def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
+    for layout in ("none", "zstd"):
+        path = write(tmp_path / f"{layout}.h5", rows_of((100_000,), "f4"), layout)
+        with opened(path) as array:
+            array.read(0, 10)
+            with path.open("r+b") as file:
+                file.truncate(5000)
+            with pytest.raises(DamageError, match="the file is cut short"):
+                array.read(0, len(array))
+
+
+def in_child(split, connection):
+    """What a process of its own reads; and its handle may be closed without harm to others."""
+    rows, labels = next(iter(split.batches(50, seed=0)))
+    connection.send((rows.to_dense(), labels))
+    split._store.close()
+
+
+@pytest.mark.parametrize("layout", ["none", "zstd"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_other_processes_read_the_same(tmp_path, layout, method):
+    path = repack(write_toy(tmp_path / "a.h5", train=500), tmp_path / "b.h5", layout)
+    context = multiprocessing.get_context(method)
+    with open_store(path) as store:
+        split = store["train"]
+        wanted = next(iter(split.batches(50, seed=0)))
+        pipes = [context.Pipe() for _ in range(2)]
+        children = [context.Process(target=in_child, args=(split, child)) for _, child in pipes]
+        for child in children:
+            child.start()
+        for parent, _ in pipes:
+            dense, labels = parent.recv()
+            np.testing.assert_array_equal(dense, wanted.rows.to_dense())
+            np.testing.assert_array_equal(labels, wanted.labels)
+        for child in children:
+            child.join()
+            assert child.exitcode == 0
+        again = next(iter(split.batches(50, seed=0)))
+        np.testing.assert_array_equal(again.labels, wanted.labels)
+
+
+def test_pickling(tmp_path, monkeypatch):
+    path = write_toy(tmp_path / "a.h5", train=500)
+    monkeypatch.chdir(tmp_path)
+    with open_store("a.h5", verify=False) as store:
+        data = pickle.dumps(store["train"])
+        monkeypatch.chdir("/")
+        split = pickle.loads(data)
+        assert (split.where, split._store.verify) == (f"{path}: split 'train'", False)
+        np.testing.assert_array_equal(split.read_labels(0, 500), store["train"].read_labels(0, 500))
+        split._store.close()
+
+
+@pytest.mark.parametrize("layout", ["none", "lz4", "zstd"])
+def test_threads_read_the_same(tmp_path, layout):
+    path = write_toy(tmp_path / "a.h5", toy=Toy(mean_entries=30), train=3000)
+    with open_store(repack(path, tmp_path / "b.h5", layout)) as store:
+        split = store["train"]
+        wanted = split.read(0, 3000).to_dense()
+
+        def read(start):
+            return split.read(start, start + 100).to_dense()
+
+        with ThreadPoolExecutor(8) as pool:
+            parts = pool.map(read, [*range(0, 3000, 100)] * 5)
+            np.testing.assert_array_equal(np.concatenate(list(parts)), np.tile(wanted, (5, 1)))
+
+
+def test_after_closing(tmp_path):
+    with open_store(write_toy(tmp_path / "a.h5", train=5)) as store:
+        pass
+    with pytest.raises(ValueError, match="the file is closed; read inside its with block"):
+        store["train"].read(0, 5)
+
+
+def test_no_decompressor_is_loaded_for_what_is_not_compressed(tmp_path):
+    code = """
+import sys, ooc_train
+list(ooc_train.open(sys.argv[1])["train"].batches(2))
+assert not {"hdf5plugin", "zstandard", "lz4"} & set(sys.modules)
+"""
+    path = write_toy(tmp_path / "a.h5", train=5)
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+
+
+def test_a_disk_error_is_no_traceback(tmp_path, monkeypatch):
+    with open_store(write_toy(tmp_path / "a.h5", train=5)) as store:
+
+        def fail(*args):
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr("os.preadv", fail)
+        with pytest.raises(InputError, match="split 'train': train/indptr cannot be read: .*Input"):
+            store["train"].read(0, 5)
