@@ -9,6 +9,7 @@ way, and decompressed in any number of threads.  What lies in another way is rea
 import bisect
 import os
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +42,7 @@ class Handle:
         self._hdf5 = h5py.File(path, "r")
         self._pid = os.getpid()
         self._inherited: list[h5py.File] = []
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None
         self.descriptor = os.open(path, os.O_RDONLY)
 
     @property
@@ -51,6 +53,13 @@ class Handle:
             self._inherited.append(self._hdf5)
             self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
         return self._hdf5
+
+    @property
+    def threads(self) -> ThreadPoolExecutor:
+        """Threads of this process, one for each processor, to decompress in."""
+        if self._threads is None or self._threads[0] != os.getpid():
+            self._threads = os.getpid(), ThreadPoolExecutor(os.cpu_count(), "read")
+        return self._threads[1]
 
     @property
     def is_open(self) -> bool:
@@ -70,6 +79,8 @@ class Handle:
         """Close both."""
         if self.is_open:
             self.hdf5.close()
+            if self._threads and self._threads[0] == os.getpid():
+                self._threads[1].shutdown()
             os.close(self.descriptor)
             self.descriptor = -1
 
@@ -92,6 +103,7 @@ class Array(ABC):
         self.name: str = dataset.name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
+        self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
         self.block_length = block_length(self.shape, self.dtype)
         self._sums: Sums | None = stored_sums(dataset) if verify else None
         self._checked = np.zeros(self.n_blocks, np.bool_)
@@ -103,11 +115,6 @@ class Array(ABC):
     def n_blocks(self) -> int:
         """Blocks that have a checksum."""
         return -(-self.shape[0] // self.block_length)
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row."""
-        return int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
 
     def read(self, start: int, stop: int) -> AnyArray:
         """The rows from ``start`` up to ``stop``: a new array."""

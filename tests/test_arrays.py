@@ -1,6 +1,7 @@
 """Arrays on disk: the same rows whatever the layout, in any thread, process and order."""
 
 import contextlib
+import json
 import multiprocessing
 import pickle
 import subprocess
@@ -17,8 +18,10 @@ from ooc_train import compression
 from ooc_train import format as fmt
 from ooc_train.arrays import ChunkedArray, DamageError, FlatArray, Handle, Hdf5Array, open_array
 from ooc_train.checksums import Appender, seal
+from ooc_train.cli.convert import main as convert_main
 from ooc_train.errors import InputError, OptionError
 from ooc_train.store import open as open_store
+from tests.corpora import random_rows, write_rows
 from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
 
 LAYOUTS = {"none": FlatArray, "lz4": ChunkedArray, "zstd": ChunkedArray, "foreign": Hdf5Array}
@@ -300,3 +303,22 @@ def test_a_disk_error_is_no_traceback(tmp_path, monkeypatch):
         monkeypatch.setattr("os.preadv", fail)
         with pytest.raises(InputError, match="split 'train': train/indptr cannot be read: .*Input"):
             store["train"].read(0, 5)
+
+
+def test_a_conversion_with_compression(tmp_path, capsys):
+    write_rows(tmp_path / "rows.csv", random_rows(300))
+    for layout in ("none", "zstd"):
+        command = [tmp_path / "rows.csv", "-o", tmp_path / f"{layout}.h5", "--features", "sequence"]
+        report = tmp_path / f"{layout}.json"
+        more = ["--compression", layout, "--report", report]
+        assert convert_main([str(part) for part in command + more]) == 0
+    reports = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("none", "zstd")]
+    assert [report["compression"] for report in reports] == ["none", "zstd"]
+    assert reports[0]["saved_bytes"] == 0
+    assert reports[1]["saved_bytes"] > 1000
+    assert f"zstd saved {reports[1]['saved_bytes'] / 1e6:,.0f} MB" in capsys.readouterr().out
+    with open_store(tmp_path / "none.h5") as plain, open_store(tmp_path / "zstd.h5") as packed:
+        for split in plain:
+            one, other = plain[split].read(0, len(plain[split])), packed[split]
+            np.testing.assert_array_equal(one.to_dense(), other.read(0, len(other)).to_dense())
+        assert isinstance(packed["train"].arrays["tokens"], ChunkedArray)
