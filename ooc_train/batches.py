@@ -1,8 +1,8 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -56,6 +56,16 @@ class Batches:
             return self._in_file_order(step, every)
         return self._shuffled(step, every, self.seed)
 
+    def row_numbers(self, step: int) -> IntArray:
+        """The numbers that the rows of batch number ``step`` have in the split, in its order.
+
+        ``(n_rows,) int64``.  Reads the batch's window.
+        """
+        if not 0 <= step < len(self):
+            raise IndexError(f"the epoch has the batches 0 to {len(self) - 1}, not {step}")
+        numbered = replace(self, split=cast("Split", _Numbered(self.split)))
+        return next(numbered.from_step(step)).labels
+
     def _in_file_order(self, step: int, every: int) -> Iterator[Batch]:
         for start in range(step * self.batch_size, self.split.n_rows, every * self.batch_size):
             yield self.split.read_slices([(start, min(start + self.batch_size, self.split.n_rows))])
@@ -97,6 +107,19 @@ class Batches:
             return np.split(positions, range(self.batch_size, len(positions), self.batch_size))
         lengths = np.concatenate([held.rows.lengths, loaded.rows.lengths[used]])
         return order.batches_by_length(lengths, self.batch_size, first_step)
+
+
+class _Numbered:
+    """A split as `Batches` reads it, in which every row's number stands in place of its label."""
+
+    def __init__(self, split: "Split") -> None:
+        self._split = split
+        self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
+
+    def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
+        """The rows of several slices."""
+        numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
+        return Batch(self._split.read_slices(slices).rows, numbers)
 
 
 def _pick(held: Batch, loaded: Batch, used: IntArray, rows: IntArray) -> Batch:

@@ -9,6 +9,8 @@
     ├── BudgetError     the memory or disk allowed is too small for the work
     └── OptionError     an option's value is out of range, or options contradict each other
 
+Beside it stands Interrupted, which is no error.
+
 A message is one sentence or two: what happened, where, and what to do about it.
 """
 
@@ -35,3 +37,11 @@ class BudgetError(OocTrainError):
 
 class OptionError(OocTrainError):
     """An option's value is out of range, or options contradict each other."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal has asked a training to stop, which it did; the message says how to go on."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

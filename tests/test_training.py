@@ -16,9 +16,9 @@ from ooc_train.splits import Split
 from ooc_train.store import open as open_store
 from ooc_train.training import open_run, train
 from ooc_train.training.backend import keras, tf
+from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.keras_steps import Evaluator, KerasTrainer
-from ooc_train.training.loop import EarlyStopping
 from ooc_train.training.models import build_mlp
 from tests.files import Toy, write_file, write_toy
 from tests.stepping import train_on

@@ -1,7 +1,6 @@
 """What all commands share: options, progress bars, reports, and how errors reach the user."""
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -10,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train import __version__
-from ooc_train.errors import OocTrainError, OptionError, OutputError
+from ooc_train.atomic import write_json
+from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, parse_size
 from ooc_train.progress import Progress, Silent
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_INTERRUPTED = "interrupted; nothing was left half written"
 
 
 class Command:
@@ -42,7 +43,7 @@ class Command:
             _check_report(options.report)
             report = work(options)
             if options.report:
-                write_json(options.report, report)
+                write_report(options.report, report)
         except OptionError as error:
             self._say(error, options)
             return EXIT_USAGE
@@ -50,8 +51,9 @@ class Command:
             self._say(error, options)
             return EXIT_FAILED
         except KeyboardInterrupt as error:
-            self._say(error, options, "interrupted; nothing was left half written")
-            return EXIT_INTERRUPTED
+            stopped = error if isinstance(error, Interrupted) else None
+            self._say(error, options, None if stopped else _INTERRUPTED)
+            return 128 + stopped.signal_number if stopped else EXIT_INTERRUPTED
         except BrokenPipeError:
             # Whoever read the output has enough; Python's own flush at exit must not complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -101,16 +103,12 @@ def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         }
 
 
-def write_json(path: Path, report: dict[str, Any]) -> None:
+def write_report(path: Path, report: dict[str, Any]) -> None:
     """Write a report, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        unfinished.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        unfinished.replace(path)
+        write_json(path, report)
     except OSError as error:
         raise OutputError(f"{path}, the report, could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _check_report(path: Path | None) -> None:

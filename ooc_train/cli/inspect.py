@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, measured, progress_of, say, write_json
+from ooc_train.cli.common import Command, measured, progress_of, say, write_report
 from ooc_train.errors import FormatError
 from ooc_train.inspection import inspect
 from ooc_train.integrity import verify
@@ -49,7 +49,7 @@ def _verify(options: argparse.Namespace) -> dict[str, Any]:
         print(damage["text"])
     if damaged:
         if options.report:
-            write_json(options.report, report)
+            write_report(options.report, report)
         raise FormatError(
             f"{options.data} is damaged in {len(damaged)} places, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"

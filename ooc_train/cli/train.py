@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.common import Command, megabytes, progress_of, say
+from ooc_train.errors import OptionError
 from ooc_train.training import train
+from ooc_train.training.saving import DEFAULT_EVERY, Interval
 
 _DESCRIPTION = """\
 Train a Keras model from a converted file, in memory that does not grow with its rows.
@@ -18,13 +20,16 @@ a function of your own, --model package.module:function, in an installed module 
 the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
 With a validation split, training stops when the loss on it has not fallen for 2 epochs,
-and the best weights are kept; without one, say --epochs.  Of sepcnn it is the running
+and the best weights are kept; without one, say --epochs.  A training that was broken
+off, however, goes on when the same command is given with --resume, and ends with the
+very weights that it would have had.  Of sepcnn it is the running
 mean of the weights that is validated and kept.  The run folder holds the model,
 which plain Keras loads, the vectorizer, the history and the settings: all that
 ooc-evaluate and ooc-predict need."""
 
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews
+  ooc-train reviews.h5 -o runs/reviews --resume
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
@@ -87,8 +92,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="do not compare rows with their checksums when they are first read",
     )
+    add(
+        "--checkpoint-every",
+        type=interval_argument,
+        default=DEFAULT_EVERY,
+        metavar="TIME|STEPS",
+        help="how often the training's state is saved, beside the end of each epoch: 30s, 5m, 1h, "
+        f"or 500 for every 500 steps (default: {DEFAULT_EVERY})",
+    )
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where the run's last checkpoint was; only --epochs may be more than before",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     return command.run(_work, arguments)
+
+
+def interval_argument(text: str) -> str:
+    """An interval of checkpoints, as it is, if it is one; for ``argparse``."""
+    try:
+        Interval.parse(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
@@ -105,6 +132,8 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         embeddings=options.embeddings,
         freeze_embeddings=options.freeze_embeddings,
         force=options.force,
+        resume=options.resume,
+        checkpoint_every=options.checkpoint_every,
         verify=not options.no_verify,
         progress=progress_of(options),
     )

@@ -6,9 +6,14 @@ steps (B. T. Polyak and A. B. Juditsky 1992; here exponential) leaves that out.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ooc_train.training.backend import keras, tf
+from ooc_train.training.steps import State
 
 EVERY_STEPS = 8
 """An update goes through all weights; at every step it would take some percent of the time."""
@@ -45,6 +50,17 @@ class RunningMean:
             value = tf.identity(weight.value)
             weight.assign(mean)
             mean.assign(value)
+
+    def state(self) -> State:
+        """Copies of the means, and how often they were moved."""
+        means = {f"means/{i}": mean.numpy() for i, mean in enumerate(self._means)}
+        return means | {"n_updates": np.array(self._n_updates)}
+
+    def restore(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from a `state`."""
+        for i, mean in enumerate(self._means):
+            mean.assign(state[f"means/{i}"])
+        self._n_updates = int(state["n_updates"])
 
     def _move(self, share: tf.Tensor) -> None:
         for mean, weight in zip(self._means, self._weights, strict=True):

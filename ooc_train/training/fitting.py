@@ -1,24 +1,20 @@
 """`train`: from a converted file to a run folder."""
 
-import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ooc_train import __version__
 from ooc_train.errors import OptionError
-from ooc_train.format import read_strings
-from ooc_train.memory import Memory, MemoryMonitor, measure
+from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
 from ooc_train.store import Store
 from ooc_train.store import open as open_store
-from ooc_train.training import run_folder
-from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import EMBEDDING_DIMENSION, MOST_EPOCHS, TrainingOptions
-from ooc_train.training.steps import Trainer
-from ooc_train.training.user_models import DataShape
-
-if TYPE_CHECKING:
-    from ooc_train.training.backend import keras
+from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.resuming import check_settings
+from ooc_train.training.run_writing import RunWriter, writing
+from ooc_train.training.saving import DEFAULT_EVERY, Interval
+from ooc_train.training.session import Session
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -35,6 +31,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     embeddings: str | Path | None = None,
     freeze_embeddings: int | None = None,
     force: bool = False,
+    resume: bool = False,
+    checkpoint_every: str | int = DEFAULT_EVERY,
     verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -53,20 +51,31 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not given) and
     are trained with the rest afterwards; only then may training stop early.
 
+    The training's state is saved in the run folder every ``checkpoint_every``, a number of steps
+    or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training goes on where
+    the last whole checkpoint was, to the same weights as if it had never been broken off, or
+    begins anew where there is none.  ``epochs`` may then be more than before; all else must be the
+    same.  A run that is complete goes on if it had not stopped early; otherwise its report is
+    returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
+    `Interrupted`, which is a KeyboardInterrupt.
+
     With ``verify``, rows are compared with their checksums when they are first read.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
-    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch``
-    (from 1), ``steps``, ``seconds``, the memory figures, the sizes, and ``embeddings`` (``file``,
-    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the
-    model, its optimizer and its best epoch, three times the weights again (for sepcnn four, with
-    their running mean), one window of 32 MB and one batch.
+    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch`` (from 1), ``steps``,
+    ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), the memory
+    figures of this one, the sizes, and ``embeddings`` (``file``, ``dimension``, ``terms``,
+    ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the model, its optimizer and its
+    best epoch, three times the weights again (for sepcnn four, with their running mean), one
+    window of 32 MB and one batch; and while a checkpoint is written, all but the best epoch once
+    more.
 
     Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
-    be, or if the loss stops being finite, and OutputError if the folder cannot be written.
+    be, or if the loss stops being finite, and OutputError if the folder cannot be written, or
+    another training writes to it.
     """
-    began = time.perf_counter()
+    session = Session()
     options = TrainingOptions(
         model,
         epochs,
@@ -78,22 +87,56 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         Path(embeddings) if embeddings else None,
         freeze_embeddings,
     )
+    every = Interval.parse(checkpoint_every)
+    if force and resume:
+        raise OptionError("--force begins anew and --resume goes on; leave one of them out")
     progress = progress or Silent()
     with (
         MemoryMonitor() as monitor,
         open_store(path, verify=verify) as store,
-        run_folder.new_run(run, force=force) as folder,
+        writing(run, force=force, resume=resume) as folder,
     ):
+        if resume and folder.settings:
+            options = _as_before(folder, store, options)
+            done = _nothing_to_do(folder, options)
+            if done:
+                progress.message(done)
+                progress.finish()
+                return folder.report()
         _check_trainable(store, options)
-        report = _train_into(folder, store, options, progress)
+        if resume:
+            session.find(folder, progress)
+        report = session.train(folder, store, options, _settings(store, options), every, progress)
         report |= {
-            "seconds": time.perf_counter() - began,
+            "seconds": session.seconds,
+            "sessions": session.number,
             "peak_rss_bytes": monitor.peak_rss_bytes,
             "peak_anon_bytes": monitor.peak_anon_bytes,
         }
-        run_folder.write_json(folder / run_folder.REPORT, report)
+        folder.complete(report)
     progress.finish()
     return report
+
+
+def _as_before(folder: RunWriter, store: Store, options: TrainingOptions) -> TrainingOptions:
+    """The options with which a run goes on, if it can with these."""
+    then: dict[str, Any] = folder.settings or {}
+    if options.epochs is None:
+        options = replace(options, epochs=then["epochs"])
+    check_settings(then, _settings(store, options), folder.path)
+    return options
+
+
+def _nothing_to_do(folder: RunWriter, options: TrainingOptions) -> str | None:
+    """Why a run does not go on, if it is complete and these options train it no further."""
+    if not folder.is_complete or not folder.settings:
+        return None
+    n_epochs = len(folder.report()["epochs"])
+    if n_epochs < folder.settings["epochs"]:
+        return f"the run {folder.path} is complete: it stopped early, after epoch {n_epochs}"
+    if options.epochs == folder.settings["epochs"]:
+        return f"the run {folder.path} is complete; more --epochs would go on with it"
+    return None
 
 
 def _check_trainable(store: Store, options: TrainingOptions) -> None:
@@ -107,80 +150,11 @@ def _check_trainable(store: Store, options: TrainingOptions) -> None:
         )
 
 
-def _train_into(
-    folder: Path, store: Store, options: TrainingOptions, progress: Progress
-) -> dict[str, Any]:
-    """Train and write all but the report; the report, without what the whole call took."""
-    pretrained = _pretrained(store, options, progress)
-    progress.start("loading TensorFlow", None, "")
-    # Only here, when all that can be checked without it has been: it takes 5 seconds.
-    from ooc_train.training.loop import Loop  # noqa: PLC0415
-    from ooc_train.training.models import build_model  # noqa: PLC0415
-
-    name = options.model_for(store.features)
-    shape = DataShape(
-        store.features, store.n_columns, store.max_length, store.n_classes, options.seed
-    )
-    model = build_model(
-        name,
-        shape,
-        dimension=options.embedding_dimension or EMBEDDING_DIMENSION,
-        embeddings=pretrained.matrix if pretrained else None,
-    )
-    trainer = _trainer(model, store, options)
-    baseline = measure()
-    run_folder.write_json(folder / run_folder.SETTINGS, _settings(store, options))
-    run_folder.copy_vectorizer(store, folder)
-    epochs: list[dict[str, Any]] = []
-
-    def after_epoch(figures: dict[str, Any]) -> None:
-        epochs.append(figures)
-        run_folder.append_history(folder, len(epochs), figures)
-
-    best_epoch = Loop(trainer, store, options, progress).run(after_epoch)
-    model.save(folder / run_folder.MODEL)
-    return _report(store, options, baseline) | {
-        "embeddings": pretrained.report if pretrained else None,
-        "epochs": epochs,
-        "best_epoch": best_epoch,
-        "steps": trainer.n_steps,
-    }
-
-
-def _pretrained(
-    store: Store, options: TrainingOptions, progress: Progress
-) -> PretrainedEmbeddings | None:
-    """The word vectors of the file's terms, where a file of such was given."""
-    if options.embeddings is None:
-        return None
-    progress.start("reading embeddings", None, "lines")
-    terms = read_strings(store.file, "vectorizer/terms")
-    found = read_embeddings(options.embeddings, terms, seed=options.seed, progress=progress)
-    progress.message(
-        f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
-        f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
-    )
-    return found
-
-
-def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> Trainer:
-    from ooc_train.training.feeding import feed_for  # noqa: PLC0415
-    from ooc_train.training.keras_steps import KerasTrainer  # noqa: PLC0415
-
-    width = None if options.bucket_by_length else store["train"].width
-    frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
-    return KerasTrainer(
-        feed_for(model, store.features, width),
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        frozen=frozen,
-    )
-
-
 def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
     return {
         "version": __version__,
         "data": store.path.name,
+        "fingerprint": store.fingerprint,
         "features": store.features,
         "n_columns": store.n_columns,
         "max_length": store.max_length,
@@ -195,17 +169,4 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "embedding_dimension": options.embedding_dimension,
         "embeddings": options.embeddings.name if options.embeddings else None,
         "frozen_epochs": options.frozen_epochs,
-    }
-
-
-def _report(store: Store, options: TrainingOptions, baseline: Memory) -> dict[str, Any]:
-    return {
-        "rows": len(store["train"]),
-        "validation_rows": len(store.splits.get("validation", ())),
-        "n_columns": store.n_columns,
-        "n_classes": store.n_classes,
-        "model": options.model_for(store.features),
-        "batch_size": options.batch_size,
-        "baseline_rss_bytes": baseline.rss_bytes,
-        "baseline_anon_bytes": baseline.anon_bytes,
     }

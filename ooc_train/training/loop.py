@@ -1,64 +1,70 @@
-"""The epochs: train, validate, stop early, keep the best weights."""
+"""The epochs: train, validate, stop early, keep the best weights; from any step on."""
 
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ooc_train.batches import Batches
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import Interrupted, OocTrainError
+from ooc_train.memory import measure
 from ooc_train.progress import Progress
-from ooc_train.rows import Batch
+from ooc_train.rows import Batch, IntArray
 from ooc_train.store import Store
 from ooc_train.training.averaging import EVERY_STEPS, RunningMean
-from ooc_train.training.backend import keras
+from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
+from ooc_train.training.divergence import divergence
+from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
+from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.keras_steps import Evaluator
-from ooc_train.training.options import MOST_EPOCHS, PATIENCE, TrainingOptions
+from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.prefetch import Prefetch
+from ooc_train.training.saving import Saver
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
-SHOW_EVERY_STEPS = 20
+SHOW_SECONDS = 0.5
 PREFETCHED_BATCHES = 4
+
+Figures = dict[str, Any]
+"""Of an epoch, as the report has them."""
 
 
 @dataclass
-class EarlyStopping:
-    """The lowest validation loss, and the weights that had it.
+class Standing:
+    """How far a training has come, as JSON can have it."""
 
-    As Keras's callback with ``patience=2`` and ``restore_best_weights``; the first
-    ``n_exempt`` epochs do not count as those in vain.  Memory: one copy of the weights.
-    """
+    epoch: int = 0
+    """Whole epochs done, validation included."""
+    step: int = 0
+    """Steps done of the epoch under way; ``seconds`` and ``totals`` are of these."""
+    seconds: float = 0.0
+    seconds_waited: float = 0.0
+    totals: Totals = field(default_factory=Totals)
+    history: list[Figures] = field(default_factory=list)
+    """For each epoch done, its figures."""
 
-    n_exempt: int = 0
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    _weights: list[Any] = field(default_factory=list)
-    _epoch: int = 0
-
-    def after_epoch(self, loss: float, model: keras.Model) -> bool:
-        """Whether to stop now, given the validation loss after one more epoch."""
-        self._epoch += 1
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, self._epoch
-            self._weights = model.get_weights()
-        return self._epoch - max(self.best_epoch, self.n_exempt) >= PATIENCE
-
-    def restore_best(self, model: keras.Model) -> None:
-        """Give ``model`` the weights of the best epoch."""
-        model.set_weights(self._weights)
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Standing":
+        """What `asdict` made of one."""
+        return cls(**{**facts, "totals": Totals(**facts["totals"])})
 
 
 class Loop:
-    """Training from a file, to be run once."""
+    """Training from a file, to be run once, from the beginning or from where a checkpoint was."""
 
     def __init__(
-        self, trainer: Trainer, store: Store, options: TrainingOptions, progress: Progress
+        self,
+        trainer: Trainer,
+        store: Store,
+        options: TrainingOptions,
+        saver: Saver,
+        progress: Progress,
     ) -> None:
         self._trainer = trainer
         self._train_split = store["train"]
@@ -68,103 +74,203 @@ class Loop:
         averages = options.averages_weights(store.features)
         self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")
+        # What is frozen is to be trained, however little was gained without it.
+        self._stopping = EarlyStopping(options.frozen_epochs)
+        self._standing = Standing()
         self._options = options
+        self._saver = saver
         self._progress = progress
+        self._request = StopRequest()
+        self._shown = 0.0
 
-    def run(self, after_epoch: Callable[[dict[str, Any]], None]) -> int:
+    @property
+    def history(self) -> Sequence[Figures]:
+        """The figures of each epoch done."""
+        return self._standing.history
+
+    def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
+        """Copies of all that later steps depend on: arrays by name, and facts."""
+        arrays = _prefixed("trainer/", self._trainer.state())
+        arrays |= _prefixed("stopping/", self._stopping.state())
+        if self._mean:
+            arrays |= _prefixed("mean/", self._mean.state())
+        return arrays, {"standing": asdict(self._standing)}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from where a loop over the same file with the same options was."""
+        self._trainer.restore(_without("trainer/", checkpoint.arrays))
+        self._stopping.restore(_without("stopping/", checkpoint.arrays))
+        if self._mean:
+            self._mean.restore(_without("mean/", checkpoint.arrays))
+        self._standing = Standing.of(checkpoint.facts["standing"])
+
+    def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> int:
         """Train; the number of the epoch, from 1, whose weights the model has in the end.
 
-        ``after_epoch`` is called with the figures of each epoch.
+        ``after_epoch`` is called with the figures of all epochs done, after each.  Raises
+        Interrupted, with a checkpoint written, where a signal asks to stop.
         """
-        # What is frozen is to be trained, however little was gained without it.
-        stopping = EarlyStopping(self._options.frozen_epochs)
-        for epoch in range(self._options.epochs or MOST_EPOCHS):
-            if epoch == self._options.frozen_epochs > 0:
-                self._trainer.thaw()
-            figures = self._train_epoch(epoch)
-            with self._mean.in_place() if self._mean else contextlib.nullcontext():
-                figures |= self._validate()
-                stop = bool(self._validation_split) and stopping.after_epoch(
-                    figures["val_loss"], self._trainer.model
-                )
-            self._progress.message(_line(epoch, figures))
-            after_epoch(figures)
-            if stop:
-                break
-        if not self._validation_split:
-            if self._mean:
-                self._mean.exchange()
-            return epoch + 1
-        stopping.restore_best(self._trainer.model)
-        return stopping.best_epoch
+        with stop_requests() as self._request:
+            try:
+                while not self._is_over:
+                    self._train_epoch()
+                    self._end_epoch()
+                    after_epoch(self.history)
+                    self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
+            except _Asked:
+                raise self._interrupted() from None
+        if self._validation_split:
+            self._stopping.restore_best(self._trainer.model)
+            return self._stopping.best_epoch
+        if self._mean:
+            self._mean.exchange()
+        return self._standing.epoch
 
-    def _train_epoch(self, epoch: int) -> dict[str, Any]:
-        began = time.perf_counter()
-        options = self._options
+    @property
+    def _is_over(self) -> bool:
+        n_epochs = self._options.epochs or MOST_EPOCHS
+        return self._standing.epoch >= n_epochs or self._stopping.is_over
+
+    def _train_epoch(self) -> None:
+        standing, options = self._standing, self._options
+        if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
+            self._trainer.thaw()
         batches = self._train_split.batches(
-            options.batch_size, seed=options.seed, epoch=epoch, by_length=options.bucket_by_length
+            options.batch_size,
+            seed=options.seed,
+            epoch=standing.epoch,
+            by_length=options.bucket_by_length,
         )
-        totals = Totals()
-        self._progress.start(f"epoch {epoch + 1}", len(self._train_split), "rows")
-        with Prefetch(
-            self._prepared(batches, self._trainer.n_steps), PREFETCHED_BATCHES
-        ) as prefetch:
-            for step, (batch, prepared) in enumerate(prefetch, start=1):
-                loss, n_correct = self._trainer.step(prepared)
-                self._check_finite(loss, batch)
-                totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
-                if self._mean and (step % EVERY_STEPS == 0 or step == len(batches)):
-                    self._mean.update()
-                self._progress.advance(len(batch.rows))
-                if step % SHOW_EVERY_STEPS == 0:
-                    self._progress.show(f"loss {totals.loss:.4f}, accuracy {totals.accuracy:.4f}")
+        n_left = len(self._train_split) - standing.totals.n_rows
+        self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
+        began = time.perf_counter() - standing.seconds
+        waited_before = standing.seconds_waited
+        with Prefetch(self._prepared(batches, standing.step), PREFETCHED_BATCHES) as prefetch:
+            for batch, prepared in prefetch:
+                self._do_step(batch, prepared, batches)
+                standing.seconds = time.perf_counter() - began
+                standing.seconds_waited = waited_before + prefetch.seconds_waited
+                if self._saver.is_due(self._trainer.n_steps):
+                    self._saver.save(self._trainer.n_steps, self.snapshot)
+                self._stop_if_asked()
         self._trainer.sync()
-        seconds = time.perf_counter() - began
-        return {
-            "seconds": seconds,
-            "rows_per_second": totals.n_rows / seconds,
-            "input_wait_share": prefetch.seconds_waited / seconds,
-            "loss": totals.loss,
-            "accuracy": totals.accuracy,
-        }
 
-    def _prepared(self, batches: Batches, first_step: int) -> Iterator[tuple[Batch, Prepared]]:
-        """Batches beside what the trainer makes of them, for steps from ``first_step`` on."""
-        for step, batch in enumerate(batches, start=first_step):
+    def _do_step(self, batch: Batch, prepared: Prepared, batches: Batches) -> None:
+        standing = self._standing
+        loss, n_correct = self._trainer.step(prepared)
+        if not math.isfinite(loss):
+            what = (
+                f"the loss became {loss} at step {standing.step + 1:,} of epoch "
+                f"{standing.epoch + 1} (step {self._trainer.n_steps:,} in all)"
+            )
+            raise self._diverged(what, batch, batches.row_numbers(standing.step), "train")
+        standing.step += 1
+        standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+        if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == len(batches)):
+            self._mean.update()
+        self._progress.advance(len(batch.rows))
+        if time.perf_counter() - self._shown > SHOW_SECONDS:
+            self._progress.show(_moment(standing, len(batches)))
+            self._shown = time.perf_counter()
+
+    def _prepared(self, batches: Batches, first: int) -> Iterator[tuple[Batch, Prepared]]:
+        """Batches of an epoch from number ``first`` on, beside what the trainer makes of them."""
+        for step, batch in enumerate(batches.from_step(first), start=self._trainer.n_steps):
             yield batch, self._trainer.prepare(batch, step)
+
+    def _end_epoch(self) -> None:
+        """Validate, and count the epoch as done."""
+        standing = self._standing
+        figures: Figures = {
+            "seconds": standing.seconds,
+            "rows_per_second": standing.totals.n_rows / standing.seconds,
+            "input_wait_share": standing.seconds_waited / standing.seconds,
+            "loss": standing.totals.loss,
+            "accuracy": standing.totals.accuracy,
+        }
+        with self._mean.in_place() if self._mean else contextlib.nullcontext():
+            figures |= self._validate()
+            if self._validation_split:
+                self._stopping.after_epoch(figures["val_loss"], self._trainer.model)
+        self._progress.message(_line(standing.epoch, figures))
+        history = [*standing.history, figures]
+        self._standing = Standing(epoch=standing.epoch + 1, history=history)
 
     def _validate(self) -> dict[str, float | None]:
         if not self._validation_split:
             return {"val_loss": None, "val_accuracy": None}
-        totals = Totals()
+        totals, standing = Totals(), self._standing
         self._progress.start("validation", len(self._validation_split), "rows")
         batches = evaluation_batches(
             self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
         )
-        for _, batch in batches:
+        for rows, batch in batches:
             loss, probabilities = self._evaluator(batch)
-            self._check_finite(loss, batch)
+            if not math.isfinite(loss):
+                what = f"the loss became {loss} in the validation after epoch {standing.epoch + 1}"
+                raise self._diverged(what, batch, rows, "validation")
             n_correct = int(np.count_nonzero(probabilities.argmax(axis=1) == batch.labels))
             totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
             self._progress.advance(len(batch.rows))
+            self._stop_if_asked()
         return {"val_loss": totals.loss, "val_accuracy": totals.accuracy}
 
-    def _check_finite(self, loss: float, batch: Batch) -> None:
-        if math.isfinite(loss):
-            return
-        where = f"the loss became {loss} at step {self._trainer.n_steps}"
-        if not batch.rows.is_finite():
-            raise InputError(
-                f"{where}: rows of that batch hold values that are not finite; "
-                "convert the source again without them"
-            )
-        rate = self._options.learning_rate
-        raise OptionError(f"{where} with learning rate {rate:g}; try a smaller --learning-rate")
+    def _diverged(self, what: str, batch: Batch, rows: IntArray, split: str) -> OocTrainError:
+        self._saver.settle()
+        return divergence(
+            what,
+            batch,
+            rows,
+            split,
+            learning_rate=self._options.learning_rate,
+            checkpoints=self._saver.folder,
+        )
+
+    def _stop_if_asked(self) -> None:
+        if self._request.signal_number is not None:
+            raise _Asked
+
+    def _interrupted(self) -> Interrupted:
+        """Save; what to raise then."""
+        n_steps = self._trainer.n_steps
+        self._saver.save(n_steps, self.snapshot, wait=True)
+        where = f"stopped after step {self._standing.step:,} of epoch {self._standing.epoch + 1}"
+        saved = self._saver.n_steps_saved
+        outcome = "and saved; the same command with --resume goes on from there"
+        if saved != n_steps:
+            outcome = "but not saved; the same command with --resume "
+            outcome += f"goes on from step {saved:,} in all" if saved is not None else "begins anew"
+        return Interrupted(f"{where}, {outcome}", self._request.signal_number or 0)
 
 
-def _line(epoch: int, figures: dict[str, Any]) -> str:
+class _Asked(Exception):  # noqa: N818 - no error
+    """Somebody has asked to stop."""
+
+
+def _moment(standing: Standing, n_steps: int) -> str:
+    """The figures of an epoch under way."""
+    text = f"step {standing.step:,}/{n_steps:,}, loss {standing.totals.loss:.4f}, "
+    text += f"accuracy {standing.totals.accuracy:.4f}"
+    rss_bytes = measure().rss_bytes
+    return text if rss_bytes is None else f"{text}, {rss_bytes / 1e6:,.0f} MB"
+
+
+def _line(epoch: int, figures: Figures) -> str:
     text = f"epoch {epoch + 1}: loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.4f}"
     if figures["val_loss"] is not None:
         text += f", validation loss {figures['val_loss']:.4f}"
         text += f", validation accuracy {figures['val_accuracy']:.4f}"
     return f"{text}, {figures['rows_per_second']:,.0f} rows/s"
+
+
+def _prefixed(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:
+    return {f"{prefix}{name}": array for name, array in arrays.items()}
+
+
+def _without(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:
+    """Those whose names have the prefix, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }

@@ -5,27 +5,21 @@
 ``vectorizer.h5``   header, classes and vectorizer of the data file, see `ooc_train.format`
 ``settings.json``   the options of the training and the sizes of the model
 ``history.csv``     a line for each epoch
-``report.json``     what `train` returned
+``checkpoints/``    the last two states of the training, see `checkpoints`; of a complete run
+                    its end, from which more epochs can go on
+``report.json``     what `train` returned; written last: a run that has it is complete
 ==================  ============================================================================
-
-A run folder is written under another name beside its own and renamed when it is complete.
 """
 
-import contextlib
-import csv
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from ooc_train.errors import FormatError, InputError, OptionError, OutputError
-from ooc_train.format import create_file, read_strings
+from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.format import read_strings
 from ooc_train.store import Store, check_header
 from ooc_train.training.options import is_function
 from ooc_train.training.user_models import import_module_of
@@ -34,93 +28,31 @@ if TYPE_CHECKING:
     from ooc_train.training.backend import keras
 
 MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
-HISTORY, REPORT = "history.csv", "report.json"
+HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 
 
-@contextlib.contextmanager
-def new_run(path: str | Path, *, force: bool) -> Iterator[Path]:
-    """An empty folder to write a run into, which becomes ``path`` at the end of the block.
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds all of a run."""
+    return all((folder / name).is_file() for name in FILES)
 
-    If the block fails, nothing is left.  Raises OutputError where something is at ``path``
-    already, unless that is a run and ``force`` says to replace it, or if writing fails.
-    """
-    final = Path(path)
-    _check_free(final, force=force)
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder holds a run whose training is under way, or has been broken off."""
+    return (
+        (folder / CHECKPOINTS).is_dir()
+        and (folder / SETTINGS).is_file()
+        and not (folder / REPORT).exists()
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of a run says; FormatError if it cannot be read."""
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(
-            tempfile.mkdtemp(prefix=f".{final.name}.", suffix=".partial", dir=final.parent)
-        )
-        try:
-            # mkdtemp's folder is private; a run is as open as anything else its owner makes.
-            folder.chmod(0o777 & ~_umask())
-            yield folder
-            _check_free(final, force=force)
-            _put_in_place(folder, final)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(
-            f"{final} cannot be written: {reason}; free space, or choose another place"
-        ) from error
-
-
-def _check_free(final: Path, *, force: bool) -> None:
-    if not os.path.lexists(final) or _is_empty(final):
-        return
-    if not _is_run(final):
-        raise OutputError(f"{final} exists and is not a run folder; choose another place")
-    if not force:
-        raise OutputError(f"the run folder {final} exists; use --force to replace it")
-
-
-def _is_run(path: Path) -> bool:
-    return all((path / name).is_file() for name in FILES)
-
-
-def _is_empty(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _put_in_place(folder: Path, final: Path) -> None:
-    if not final.exists():
-        folder.rename(final)
-        return
-    with tempfile.TemporaryDirectory(prefix=f".{final.name}.", dir=final.parent) as old:
-        final.rename(Path(old) / "run")
-        folder.rename(final)
-
-
-def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as indented JSON."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def append_history(folder: Path, epoch: int, figures: dict[str, Any]) -> None:
-    """Add the figures of an epoch, counted from 1, to the history; the header comes first."""
-    with (folder / HISTORY).open("a", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if epoch == 1:
-            writer.writerow(["epoch", *figures])
-        writer.writerow([epoch, *figures.values()])
-
-
-def copy_vectorizer(store: Store, folder: Path) -> None:
-    """Write what turns new text into this file's features.  Memory: HDF5's copy buffer."""
-    store.check("vectorizer")
-    with create_file(str(folder / VECTORIZER)) as target:
-        store.file.copy("classes", target)
-        store.file.copy("vectorizer", target)
-        for name, value in store.file.attrs.items():
-            target.attrs[name] = value
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{path} is damaged: {error}; train again") from error
+    return content
 
 
 @dataclass(frozen=True)
@@ -186,6 +118,11 @@ def open_run(path: str | Path) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"there is no run folder {folder}; make one with ooc-train")
+    if is_unfinished(folder):
+        raise FormatError(
+            f"the training of the run {folder} has not come to its end; let it, or go on with it "
+            "by ooc-train --resume"
+        )
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise FormatError(

@@ -1,0 +1,51 @@
+"""What a training may change when it goes on where it was, and what not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ooc_train.errors import OptionError
+
+_DERIVED = {"version", "versions", "data", "fingerprint", "epochs"}
+"""Settings that are compared in ways of their own, or not at all, as the file's name."""
+_OPTIONS = {"frozen_epochs": "--freeze-embeddings"}
+"""Options by settings of another name."""
+
+
+def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
+    """Raise OptionError, with what differs, where a run cannot go on with other settings.
+
+    Only ``epochs`` may differ, upwards, and what does not change a weight.
+    """
+    if then.get("fingerprint") != now["fingerprint"]:
+        raise OptionError(
+            f"the run {run} began with other data than {now['data']} holds now; give --resume the "
+            "same file, or begin anew in another folder"
+        )
+    names = [name for name in now if name not in _DERIVED and now[name] != then.get(name)]
+    differences = [_difference(name, then.get(name), now[name]) for name in names]
+    if now["epochs"] < then["epochs"]:
+        differences.append(f"{_difference('epochs', then['epochs'], now['epochs'])}, not upwards")
+    if differences:
+        raise OptionError(
+            f"the run {run} began with other options: {'; '.join(differences)}; give --resume the "
+            "same, or begin anew in another folder"
+        )
+
+
+def changed_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What is another than where the run began, if that could move the last bits of a weight."""
+    before, after = then["versions"], now["versions"]
+    changed = [name for name in after if before.get(name) != after[name]]
+    return ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in changed) or None
+
+
+def _difference(name: str, then: Any, now: Any) -> str:
+    option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+    return f"{option} was {_in_words(then)} and is {_in_words(now)}"
+
+
+def _in_words(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "given" if value else "not given"
+    return str(value)

@@ -1,0 +1,218 @@
+"""One session of a training: from the options to a trained model, in one process."""
+
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ooc_train import __version__
+from ooc_train.errors import OptionError
+from ooc_train.format import read_strings
+from ooc_train.memory import Memory, measure
+from ooc_train.progress import Progress
+from ooc_train.store import Store
+from ooc_train.training.checkpoints import Checkpoint
+from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.training.options import EMBEDDING_DIMENSION, TrainingOptions
+from ooc_train.training.resuming import changed_versions
+from ooc_train.training.run_writing import RunWriter
+from ooc_train.training.saving import Interval, Saver
+from ooc_train.training.steps import Trainer
+from ooc_train.training.user_models import DataShape
+
+if TYPE_CHECKING:
+    from ooc_train.training.backend import keras
+    from ooc_train.training.loop import Loop
+
+
+class Session:
+    """One session of a training, which may have had others before; from when it is made."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._checkpoint: Checkpoint | None = None
+        self._settings: dict[str, Any] = {}
+        self._embeddings: dict[str, Any] | None = None
+        self._seconds_before = 0.0
+        self.number = 1
+
+    def find(self, folder: RunWriter, progress: Progress) -> None:
+        """Look for a checkpoint to go on from."""
+        self._checkpoint, errors = folder.checkpoints.newest()
+        for error in errors:
+            progress.message(f"{error}; an older checkpoint is used if there is one")
+        if not self._checkpoint:
+            progress.message(f"{folder.path} has no checkpoint; the training begins anew")
+            return
+        facts = self._checkpoint.facts
+        self._embeddings = facts["embeddings"]
+        self._seconds_before = facts["seconds"]
+        self.number = facts["sessions"] + 1
+        folder.checkpoints.remove_after(self._checkpoint.n_steps)
+
+    @property
+    def seconds(self) -> float:
+        """Of all sessions so far; of those that died, up to their last checkpoint."""
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint says of the session."""
+        return {
+            "settings": self._settings,
+            "embeddings": self._embeddings,
+            "seconds": self.seconds,
+            "sessions": self.number,
+        }
+
+    def train(
+        self,
+        folder: RunWriter,
+        store: Store,
+        options: TrainingOptions,
+        settings: dict[str, Any],
+        every: Interval,
+        progress: Progress,
+    ) -> dict[str, Any]:
+        """Train, and write all but the report; the report, without what the whole call took."""
+        pretrained = None if self._checkpoint else _pretrained(store, options, progress)
+        if pretrained:
+            self._embeddings = pretrained.report
+        progress.start("loading TensorFlow", None, "")
+        # Only here, when all that can be checked without it has been: it takes 5 seconds.
+        from ooc_train.training.loop import Loop  # noqa: PLC0415
+
+        trainer = _trainer(self._model(store, options, pretrained), store, options)
+        baseline = measure()
+        self._settings = settings | {"versions": _versions()}
+        if self._checkpoint:
+            self._warn_of_versions(progress)
+            folder.go_on(self._settings)
+        else:
+            folder.begin(self._settings, store)
+        with Saver(folder.checkpoints, every, facts=self.facts, warn=progress.message) as saver:
+            loop = Loop(trainer, store, options, saver, progress)
+            self._restore(loop, options)
+            best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, progress))
+        folder.write_history(loop.history)
+        folder.write_model(trainer.model)
+        return _report(store, options, baseline) | {
+            "embeddings": self._embeddings,
+            "epochs": list(loop.history),
+            "best_epoch": best_epoch,
+            "steps": trainer.n_steps,
+        }
+
+    def _model(
+        self, store: Store, options: TrainingOptions, pretrained: PretrainedEmbeddings | None
+    ) -> "keras.Model":
+        from ooc_train.training.models import build_model  # noqa: PLC0415
+
+        shape = DataShape(
+            store.features, store.n_columns, store.max_length, store.n_classes, options.seed
+        )
+        dimension = options.embedding_dimension or EMBEDDING_DIMENSION
+        if self._embeddings:
+            dimension = self._embeddings["dimension"]
+        return build_model(
+            options.model_for(store.features),
+            shape,
+            dimension=dimension,
+            embeddings=pretrained.matrix if pretrained else None,
+        )
+
+    def _restore(self, loop: "Loop", options: TrainingOptions) -> None:
+        """Give the loop what the checkpoint holds, which is then forgotten."""
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if not checkpoint:
+            return
+        fresh, _ = loop.snapshot()
+        for name, array in fresh.items():
+            before = checkpoint.arrays.get(name)
+            if before is None or before.shape != array.shape:
+                raise OptionError(
+                    f"the model {options.model} has other weights than when the run began; give "
+                    "--resume the same, or begin anew in another folder"
+                )
+        loop.restore(checkpoint)
+
+    def _warn_of_versions(self, progress: Progress) -> None:
+        changed = self._checkpoint and changed_versions(
+            self._checkpoint.facts["settings"], self._settings
+        )
+        if changed:
+            progress.message(f"goes on elsewhere than it began, so that bits may differ: {changed}")
+
+
+def _write_history(folder: RunWriter, epochs: Sequence[Any], progress: Progress) -> None:
+    """Write the history, or say that this did not do; the checkpoints hold it, too."""
+    try:
+        folder.write_history(epochs)
+    except OSError as error:
+        progress.message(
+            f"the history could not be written to {folder.path}: {error.strerror or error}; "
+            "training goes on, and tries again after the next epoch"
+        )
+
+
+def _versions() -> dict[str, Any]:
+    """What the last bits of a weight may depend on."""
+    from ooc_train.training.backend import keras, tf  # noqa: PLC0415
+
+    return {
+        "ooc-train": __version__,
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "NumPy": np.__version__,
+        "processors": _n_processors(),
+    }
+
+
+def _pretrained(
+    store: Store, options: TrainingOptions, progress: Progress
+) -> PretrainedEmbeddings | None:
+    """The word vectors of the file's terms, where a file of such was given."""
+    if options.embeddings is None:
+        return None
+    progress.start("reading embeddings", None, "lines")
+    terms = read_strings(store.file, "vectorizer/terms")
+    found = read_embeddings(options.embeddings, terms, seed=options.seed, progress=progress)
+    progress.message(
+        f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
+        f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
+    )
+    return found
+
+
+def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> Trainer:
+    from ooc_train.training.feeding import feed_for  # noqa: PLC0415
+    from ooc_train.training.keras_steps import KerasTrainer  # noqa: PLC0415
+
+    width = None if options.bucket_by_length else store["train"].width
+    frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
+    return KerasTrainer(
+        feed_for(model, store.features, width),
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        frozen=frozen,
+    )
+
+
+def _report(store: Store, options: TrainingOptions, baseline: Memory) -> dict[str, Any]:
+    return {
+        "rows": len(store["train"]),
+        "validation_rows": len(store.splits.get("validation", ())),
+        "n_columns": store.n_columns,
+        "n_classes": store.n_classes,
+        "model": options.model_for(store.features),
+        "batch_size": options.batch_size,
+        "baseline_rss_bytes": baseline.rss_bytes,
+        "baseline_anon_bytes": baseline.anon_bytes,
+    }
+
+
+def _n_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,525 @@
+"""A training that is broken off at any moment, goes on, and ends as if it never had been."""
+
+import csv
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ooc_train.cli.evaluate import main as evaluate_main
+from ooc_train.cli.train import main as train_main
+from ooc_train.errors import FormatError, InputError, Interrupted, OptionError, OutputError
+from ooc_train.progress import Silent
+from ooc_train.store import open as open_store
+from ooc_train.training import open_run, train
+from ooc_train.training.backend import keras
+from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint
+from tests.files import SequenceToy, Toy, write_file, write_sequences, write_toy
+from tests.test_checkpoints import limited_files
+
+RATES = ("seconds", "rows_per_second", "input_wait_share")
+RUN_FILES = [
+    "checkpoints", "history.csv", "model.keras", "report.json", "settings.json", "vectorizer.h5",
+]  # fmt: skip
+N_TERMS = 60
+STEPS = {"batch_size": 32, "checkpoint_every": 1}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("resume")
+
+
+@pytest.fixture(scope="module")
+def ngrams(folder):
+    """10 steps an epoch, and 4 of validation."""
+    return write_toy(folder / "ngrams.h5", toy=Toy(), train=300, validation=100)
+
+
+@pytest.fixture(scope="module")
+def unvalidated(folder):
+    return write_toy(folder / "unvalidated.h5", toy=Toy(), train=300)
+
+
+@pytest.fixture(scope="module")
+def sequences(folder):
+    return write_sequences(
+        folder / "sequences.h5", toy=SequenceToy(n_terms=N_TERMS), train=300, validation=100
+    )
+
+
+@pytest.fixture(scope="module")
+def vectors(folder):
+    rng = np.random.default_rng(0)
+    lines = [f"term{k} " + " ".join(map(str, rng.normal(size=4))) for k in range(N_TERMS)]
+    (folder / "vectors.txt").write_text("\n".join(lines) + "\n")
+    return folder / "vectors.txt"
+
+
+def own_model(shape):
+    """A model with weights that are not trained, and with randomness of its own."""
+    return keras.Sequential(
+        [
+            keras.Input((shape.n_columns,)),
+            keras.layers.BatchNormalization(),
+            keras.layers.GaussianDropout(0.2),
+            keras.layers.Dense(8, "relu"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(shape.n_classes, "softmax"),
+        ]
+    )
+
+
+class Killed(BaseException):
+    """What ends a process as far as this one can tell."""
+
+
+class Killing(Silent):
+    """Lets a training live for so many batches; keeps what it says."""
+
+    def __init__(self, n_batches):
+        self.n_left = n_batches
+        self.said = []
+
+    def advance(self, amount):
+        self.n_left -= 1
+        if self.n_left == 0:
+            self.strike()
+
+    def strike(self):
+        raise Killed
+
+    def message(self, text):
+        self.said.append(text)
+
+
+class Signalling(Killing):
+    """Sends this process a signal instead."""
+
+    def __init__(self, n_batches, number):
+        super().__init__(n_batches)
+        self.number = number
+
+    def strike(self):
+        signal.raise_signal(self.number)
+
+
+def kill(path, run, n_batches, **options):
+    """A training that dies; what it has said."""
+    progress = Killing(n_batches)
+    with pytest.raises(Killed):
+        train(path, run, progress=progress, **options)
+    return progress.said
+
+
+def weights(run):
+    return open_run(run).load_model().get_weights()
+
+
+def history(run):
+    """The lines of the history, without what depends on the time."""
+    with (run / "history.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    return [{name: text for name, text in line.items() if name not in RATES} for line in lines]
+
+
+def check_same(one, other):
+    for mine, its in zip(weights(one), weights(other), strict=True):
+        assert mine.tobytes() == its.tobytes()
+    assert history(one) == history(other)
+    reports = [json.loads((run / "report.json").read_text()) for run in (one, other)]
+    for report in reports:
+        assert [{"epoch": str(i), **_texts(e)} for i, e in enumerate(report["epochs"], 1)] == (
+            history(one)
+        )
+    assert reports[0]["best_epoch"] == reports[1]["best_epoch"]
+    assert reports[0]["steps"] == reports[1]["steps"]
+    assert reports[0]["embeddings"] == reports[1]["embeddings"]
+
+
+def _texts(figures):
+    figures = {name: value for name, value in figures.items() if name not in RATES}
+    return {name: "" if value is None else str(value) for name, value in figures.items()}
+
+
+@pytest.fixture(scope="module")
+def plain(folder, ngrams):
+    """A run that was never broken off."""
+    train(ngrams, folder / "plain", epochs=3, **STEPS)
+    return folder / "plain"
+
+
+# To the same weights
+
+
+CASES = {
+    "mlp": ("ngrams", {"epochs": 3}),
+    "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}),
+    "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}),
+    "bucketed": ("sequences", {"epochs": 2, "embedding_dimension": 4, "bucket_by_length": True}),
+    "thawed": ("sequences", {"epochs": 3, "freeze_embeddings": 1, "bucket_by_length": True}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_killed_at_random_moments_it_ends_with_the_same_weights(case, folder, request):
+    data, options = CASES[case]
+    path = request.getfixturevalue(data)
+    if case == "thawed":
+        options = options | {"embeddings": request.getfixturevalue("vectors")}
+    train(path, folder / f"{case}-whole", **STEPS, **options)
+    run, moments = folder / f"{case}-killed", random.Random(case)
+    n_kills = 0
+    while not (run / "report.json").exists():
+        progress = Killing(moments.randint(3, 12))
+        try:
+            train(path, run, resume=n_kills > 0, progress=progress, **STEPS, **options)
+        except Killed:
+            n_kills += 1
+    assert n_kills >= 3
+    check_same(run, folder / f"{case}-whole")
+    report = json.loads((run / "report.json").read_text())
+    assert report["sessions"] > 3
+    assert report["seconds"] > sum(epoch["seconds"] for epoch in report["epochs"])
+    assert sorted(file.name for file in run.iterdir()) == RUN_FILES
+
+
+def test_killed_between_the_boundary_of_thawing_and_the_next_step(folder, sequences, vectors):
+    """The checkpoint is that of the epoch's end, with what was frozen still frozen."""
+    options = {"epochs": 2, "embeddings": vectors, "batch_size": 32, "checkpoint_every": "1h"}
+    train(sequences, folder / "boundary-whole", **options)
+    run = folder / "boundary"
+    kill(sequences, run, 10 + 4 + 1, **options)  # in the first step of the second epoch
+    assert CheckpointFolder(run / "checkpoints").n_steps() == 10
+    train(sequences, run, resume=True, **options)
+    check_same(run, folder / "boundary-whole")
+
+
+def test_the_word_vectors_are_not_needed_again(folder, sequences, vectors, tmp_path):
+    mine = tmp_path / "vectors.txt"
+    mine.write_bytes(vectors.read_bytes())
+    kill(sequences, tmp_path / "run", 12, epochs=2, embeddings=mine, **STEPS)
+    mine.unlink()
+    report = train(sequences, tmp_path / "run", resume=True, epochs=2, embeddings=mine, **STEPS)
+    assert report["embeddings"]["found"] == N_TERMS
+
+
+COMMAND = """
+import sys
+from ooc_train.cli.train import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_killed_by_the_system(plain, ngrams, tmp_path):
+    """The lock and files in the making are what a dead process leaves."""
+    run = tmp_path / "run"
+    arguments = [str(ngrams), "-o", str(run), "--batch-size", "32", "--checkpoint-every", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *arguments, "--epochs", "100000"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[1],
+    ) as process:
+        # Within the first three epochs, or else it could not end as the other did.
+        while not CheckpointFolder(run / "checkpoints").files():
+            assert process.poll() is None
+            time.sleep(0.005)
+        with pytest.raises(OutputError, match="another training is writing to"):
+            train(ngrams, run, resume=True, **STEPS)
+        process.kill()
+        process.wait()
+    n_steps = CheckpointFolder(run / "checkpoints").n_steps()
+    report = train(ngrams, run, resume=True, epochs=100_000, **STEPS)
+    assert report["steps"] > n_steps
+    whole = train(ngrams, tmp_path / "whole", epochs=100_000, **STEPS)
+    assert len(whole["epochs"]) < 1000
+    check_same(run, tmp_path / "whole")
+
+
+# What it goes on from
+
+
+def test_a_damaged_checkpoint_is_recognised_and_the_one_before_used(plain, ngrams, tmp_path):
+    run = tmp_path / "run"
+    kill(ngrams, run, 8, epochs=3, **STEPS)
+    newest, before = CheckpointFolder(run / "checkpoints").files()
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    progress = Killing(0)
+    train(ngrams, run, resume=True, epochs=3, progress=progress, **STEPS)
+    assert progress.said[0] == (
+        f"{newest} is damaged: its checksum is another; an older checkpoint is used if there is one"
+    )
+    assert before.stem < newest.stem
+    check_same(run, plain)
+
+
+def test_without_a_whole_checkpoint_it_begins_anew_and_says_so(plain, ngrams, tmp_path):
+    run = tmp_path / "run"
+    kill(ngrams, run, 8, epochs=3, **STEPS)
+    for path in CheckpointFolder(run / "checkpoints").files():
+        path.write_bytes(path.read_bytes()[:1000])
+    progress = Killing(0)
+    report = train(ngrams, run, resume=True, epochs=3, progress=progress, **STEPS)
+    assert progress.said[2] == f"{run} has no checkpoint; the training begins anew"
+    assert report["sessions"] == 1
+    check_same(run, plain)
+
+
+def test_where_there_is_no_run_resume_begins_one(plain, ngrams, tmp_path):
+    train(ngrams, tmp_path / "run", resume=True, epochs=3, **STEPS)
+    check_same(tmp_path / "run", plain)
+
+
+def test_only_the_last_checkpoint_of_a_complete_run_stays(plain):
+    (checkpoint,) = CheckpointFolder(plain / "checkpoints").files()
+    assert read_checkpoint(checkpoint).facts["standing"]["epoch"] == 3
+
+
+def test_the_history_grows_as_epochs_end(ngrams, tmp_path):
+    kill(ngrams, tmp_path / "run", 30, epochs=3, **STEPS)
+    assert [line["epoch"] for line in history(tmp_path / "run")] == ["1", "2"]
+
+
+# More epochs
+
+
+@pytest.mark.parametrize("data", ["ngrams", "unvalidated"])
+def test_more_epochs_go_on_from_the_end(data, request, tmp_path):
+    path = request.getfixturevalue(data)
+    train(path, tmp_path / "whole", epochs=3, **STEPS)
+    train(path, tmp_path / "run", epochs=1, **STEPS)
+    kill(path, tmp_path / "run", 3, epochs=3, resume=True, **STEPS)
+    with pytest.raises(FormatError, match="has not come to its end"):
+        open_run(tmp_path / "run")
+    train(path, tmp_path / "run", resume=True, **STEPS)  # as many as were asked for last
+    check_same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_complete_run_is_left_as_it_is(ngrams, plain):
+    before = {path: path.stat().st_mtime_ns for path in plain.iterdir()}
+    progress = Killing(0)
+    report = train(ngrams, plain, resume=True, progress=progress, **STEPS)
+    assert report == json.loads((plain / "report.json").read_text())
+    assert progress.said == [f"the run {plain} is complete; more --epochs would go on with it"]
+    assert before == {path: path.stat().st_mtime_ns for path in plain.iterdir()}
+
+
+def test_a_run_that_stopped_early_is_not_trained_further(folder, tmp_path):
+    """Labels without any signal: validation soon suffers."""
+    toy = Toy(signal=0, mean_entries=20)
+    path = write_toy(tmp_path / "noise.h5", toy=toy, train=200, validation=400)
+    options = {"learning_rate": 0.02, **STEPS}
+    report = train(path, tmp_path / "run", epochs=500, **options)
+    progress = Killing(0)
+    again = train(path, tmp_path / "run", resume=True, epochs=600, progress=progress, **options)
+    assert again == report
+    (said,) = progress.said
+    assert said.endswith(f"is complete: it stopped early, after epoch {len(report['epochs'])}")
+    # Killed after the last epoch and before the model is written.
+    (tmp_path / "run" / "report.json").unlink()
+    (tmp_path / "run" / "model.keras").unlink()
+    again = train(path, tmp_path / "run", resume=True, **options)
+    assert (again["steps"], again["best_epoch"]) == (report["steps"], report["best_epoch"])
+
+
+# What is refused
+
+
+def test_force_and_resume(ngrams, tmp_path):
+    with pytest.raises(OptionError, match="--force begins anew and --resume goes on; leave one"):
+        train(ngrams, tmp_path / "run", force=True, resume=True)
+
+
+@pytest.fixture(scope="module")
+def broken_off(folder, ngrams):
+    """A run that was killed in its first epoch."""
+    kill(ngrams, folder / "broken", 5, epochs=3, **STEPS)
+    return folder / "broken"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"batch_size": 33}, "--batch-size was 32 and is 33;"),
+        ({"learning_rate": 0.1}, r"--learning-rate was 0.001 and is 0.1;"),
+        ({"seed": 1}, "--seed was 0 and is 1;"),
+        ({"epochs": 2}, "--epochs was 3 and is 2, not upwards;"),
+        ({"model": "tests.test_resume:own_model"}, "--model was mlp and is tests.test_resume:own"),
+        ({"seed": 1, "epochs": 1}, "--seed was 0 and is 1; --epochs was 3 and is 1, not upwards;"),
+    ],
+)
+def test_other_options(ngrams, broken_off, changed, message):
+    with pytest.raises(OptionError, match=f"began with other options: {message}"):
+        train(ngrams, broken_off, resume=True, **(STEPS | changed))
+    assert CheckpointFolder(broken_off / "checkpoints").files()
+
+
+def test_other_data(broken_off, tmp_path):
+    other = write_toy(tmp_path / "ngrams.h5", toy=Toy(), train=300, validation=100, seed=1)
+    with pytest.raises(OptionError, match=r"began with other data than ngrams.h5 holds now; give"):
+        train(other, broken_off, resume=True, **STEPS)
+
+
+def test_the_same_data_under_another_name_will_do(ngrams, folder, tmp_path):
+    kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
+    (tmp_path / "moved.h5").write_bytes(ngrams.read_bytes())
+    train(tmp_path / "moved.h5", tmp_path / "run", resume=True, **STEPS)
+
+
+def test_another_model_by_the_same_name(ngrams, tmp_path, monkeypatch):
+    name = "tests.test_resume:own_model"
+    kill(ngrams, tmp_path / "run", 5, epochs=1, model=name, **STEPS)
+
+    def wider(shape):
+        return keras.Sequential([keras.Input((shape.n_columns,)), keras.layers.Dense(2, "softmax")])
+
+    monkeypatch.setattr("tests.test_resume.own_model", wider)
+    with pytest.raises(OptionError, match="own_model has other weights than when the run began"):
+        train(ngrams, tmp_path / "run", resume=True, model=name, **STEPS)
+
+
+def test_an_unfinished_run_is_not_overwritten_silently(ngrams, plain, tmp_path, capsys):
+    run = tmp_path / "run"
+    kill(ngrams, run, 5, epochs=3, **STEPS)
+    with pytest.raises(OutputError, match="unfinished run; go on with it by --resume, or replace"):
+        train(ngrams, run, epochs=3, **STEPS)
+    assert CheckpointFolder(run / "checkpoints").n_steps() == 4
+    assert evaluate_main([str(run), str(ngrams), "--split", "validation"]) == 1
+    assert "has not come to its end; let it, or go on with it by ooc-train --resume" in (
+        capsys.readouterr().err
+    )
+    (run / "notes").mkdir()
+    train(ngrams, run, force=True, epochs=3, **STEPS)
+    assert sorted(file.name for file in run.iterdir()) == RUN_FILES
+    check_same(run, plain)
+
+
+def test_a_killed_beginning_is_no_run(ngrams, tmp_path):
+    """Nothing but the folder of the checkpoints, or settings with no checkpoint yet."""
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "lock").touch()
+    train(ngrams, tmp_path / "run", epochs=1, **STEPS)
+    assert open_run(tmp_path / "run").class_labels == ["1", "2"]
+
+
+def test_elsewhere_is_told(ngrams, tmp_path, monkeypatch):
+    kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
+    monkeypatch.setattr("ooc_train.training.session._n_processors", lambda: 99)
+    progress = Killing(0)
+    train(ngrams, tmp_path / "run", resume=True, progress=progress, **STEPS)
+    assert progress.said[0].startswith("goes on elsewhere than it began, so that bits may differ:")
+    assert progress.said[0].endswith("is 99")
+
+
+# Signals, full disks, losses that are not finite
+
+
+@pytest.mark.parametrize(
+    ("n_batches", "number", "where"),
+    [
+        (5, signal.SIGINT, "step 5 of epoch 1"),
+        (27, signal.SIGTERM, "step 10 of epoch 2"),  # in the validation
+    ],
+)
+def test_a_signal_saves_and_says_how_to_go_on(plain, ngrams, tmp_path, n_batches, number, where):
+    run, every = tmp_path / "run", {"batch_size": 32, "checkpoint_every": "1h"}
+    with pytest.raises(Interrupted, match=f"stopped after {where}, and saved; the same") as raised:
+        train(ngrams, run, epochs=3, progress=Signalling(n_batches, number), **every)
+    assert raised.value.signal_number == number
+    train(ngrams, run, resume=True, **every)
+    check_same(run, plain)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_exit_status_tells_the_signal(ngrams, tmp_path, monkeypatch, capsys, number, status):
+    monkeypatch.setattr("ooc_train.cli.train.progress_of", lambda _: Signalling(3, number))
+    assert train_main([str(ngrams), "-o", str(tmp_path / "run")]) == status
+    assert capsys.readouterr().err == (
+        "ooc-train: stopped after step 3 of epoch 1, and saved; the same command with --resume "
+        "goes on from there\n"
+    )
+
+
+class FullDisk(Killing):
+    """No file may grow for some batches in the middle of a training."""
+
+    limit = None
+
+    def advance(self, amount):
+        self.n_left -= 1
+        if self.n_left == -12:
+            self.limit = limited_files(1000)
+            self.limit.__enter__()
+        if self.n_left == -35:
+            self.limit.__exit__()
+
+
+def test_a_full_disk_does_not_end_the_training(plain, ngrams, tmp_path):
+    progress = FullDisk(0)
+    train(ngrams, tmp_path / "run", epochs=3, progress=progress, **STEPS)
+    warned = [text for text in progress.said if "could not be written" in text]
+    assert warned
+    assert all("File too large; the last is that of step 1" in text for text in warned)
+    check_same(tmp_path / "run", plain)
+
+
+def test_a_disk_that_stays_full_leaves_what_can_be_gone_on_with(plain, ngrams, tmp_path):
+    progress, run = FullDisk(0), tmp_path / "run"
+    progress.n_left = 10**9
+
+    class Filling(Killing):
+        def advance(self, amount):
+            super().advance(amount)
+            if self.n_left == -34:
+                limit.__enter__()
+
+    limit = limited_files(1000)
+    try:
+        with pytest.raises(OutputError, match="cannot be written: .*; free space, and go on by --"):
+            train(ngrams, run, epochs=3, progress=Filling(0), **STEPS)
+    finally:
+        limit.__exit__()
+    train(ngrams, run, resume=True, **STEPS)
+    check_same(run, plain)
+
+
+def test_a_loss_that_is_not_finite_names_step_rate_rows_and_checkpoint(ngrams, tmp_path):
+    """The weights are not finite one step before the loss shows it."""
+    run = tmp_path / "run"
+    with pytest.raises(OptionError) as raised:
+        train(ngrams, run, epochs=3, learning_rate=1e30, **STEPS)
+    message = str(raised.value)
+    assert "at step " in message
+    assert "of epoch 1" in message
+    assert "with learning rate 1e+30, in a batch of rows " in message
+    call = message.partition("(all of them: ")[2].partition("); try a smaller --learning-rate")[0]
+    with open_store(ngrams) as data:
+        rows = eval(call, {"data": data})  # as people are told to
+        numbers = message.partition("in a batch of rows ")[2].partition(" and 27 more")[0]
+        assert numbers == ", ".join(map(str, rows[:5]))
+    path = message.partition("the last checkpoint with finite weights is ")[2]
+    if path:
+        trained = read_checkpoint(Path(path)).arrays
+        assert all(np.isfinite(a).all() for n, a in trained.items() if n.startswith("trainer/"))
+    else:
+        assert message.endswith("there is no checkpoint from before")
+
+
+def test_rows_that_are_not_finite_are_named(tmp_path):
+    labels, indptr, indices, values = Toy().rows(300, np.random.default_rng(0))
+    for row in (17, 203):
+        values[indptr[row]] = np.nan
+    rows = (labels, indptr, indices, values)
+    path = write_file(tmp_path / "a.h5", {"train": rows}, n_classes=2, n_columns=60)
+    with pytest.raises(InputError, match=r"batch|rows .*17.*203.* of split 'train' hold values"):
+        train(path, tmp_path / "run", epochs=1, batch_size=300)
+    assert not (tmp_path / "run").exists()
