@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import resource
 import signal
 import struct
 import subprocess
@@ -20,6 +19,7 @@ from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint, wr
 from ooc_train.training.interruption import stop_requests
 from ooc_train.training.run_lock import locked
 from ooc_train.training.saving import Interval, Saver
+from tests.full_disk import limited_files
 
 ARRAYS = {
     "weights/0": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -35,20 +35,6 @@ FACTS = {"standing": {"epoch": 3, "loss_sum": 0.1 + 0.2}, "text": "naïve"}
 
 def files(folder):
     return sorted(path.name for path in folder.iterdir())
-
-
-class limited_files:  # noqa: N801 - reads as the function that it stands for
-    """No file may grow beyond so many bytes: writing then fails as on a full disk."""
-
-    def __init__(self, n_bytes):
-        self._n_bytes = n_bytes
-
-    def __enter__(self):
-        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._n_bytes, self._before[1]))
-
-    def __exit__(self, *error):
-        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
 
 
 # The file

@@ -1,5 +1,6 @@
 """The commands: help, exit status, messages, reports, and what they do not load."""
 
+import argparse
 import importlib
 import json
 import re
@@ -226,3 +227,26 @@ def test_bars_appear_only_on_standard_error(capsys):
     captured = capsys.readouterr()
     assert not captured.out
     assert "kept" in captured.err
+
+
+def test_where_there_is_no_terminal_a_line_a_minute_is_printed(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    lines = common.progress_of(argparse.Namespace(quiet=False))
+    lines.start("epoch 2", 1000, "rows")
+    for second in range(0, 130, 10):
+        now[0] = second
+        lines.show(f"step {second}")
+        lines.advance(5)
+    lines.message("epoch 2: done")
+    lines.start("reading", None, "lines")
+    now[0] += 60
+    lines.advance(6)
+    lines.finish()
+    assert capsys.readouterr() == (
+        "",
+        "epoch 2: 4%, 1 rows/s, step 60, 27:34 left\n"
+        "epoch 2: 6%, 1 rows/s, step 120, 28:46 left\n"
+        "epoch 2: done\n"
+        "reading: 0 lines/s\n",
+    )

@@ -2,7 +2,7 @@
 
 import csv
 import json
-import random
+import re
 import signal
 import subprocess
 import sys
@@ -16,12 +16,15 @@ from ooc_train.cli.evaluate import main as evaluate_main
 from ooc_train.cli.train import main as train_main
 from ooc_train.errors import FormatError, InputError, Interrupted, OptionError, OutputError
 from ooc_train.progress import Silent
+from ooc_train.rows import Batch, DenseRows
 from ooc_train.store import open as open_store
 from ooc_train.training import open_run, train
 from ooc_train.training.backend import keras
 from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint
+from ooc_train.training.divergence import divergence
+from ooc_train.training.run_lock import locked
 from tests.files import SequenceToy, Toy, write_file, write_sequences, write_toy
-from tests.test_checkpoints import limited_files
+from tests.full_disk import limited_files
 
 RATES = ("seconds", "rows_per_second", "input_wait_share")
 RUN_FILES = [
@@ -159,55 +162,37 @@ def plain(folder, ngrams):
 
 
 CASES = {
-    "mlp": ("ngrams", {"epochs": 3}),
-    "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}),
-    "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}),
-    "bucketed": ("sequences", {"epochs": 2, "embedding_dimension": 4, "bucket_by_length": True}),
-    "thawed": ("sequences", {"epochs": 3, "freeze_embeddings": 1, "bucket_by_length": True}),
-}
+    "mlp": ("ngrams", {"epochs": 3}, [5, 3, 12, 4, 9]),
+    "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}, [3, 9, 6]),
+    "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}, [7, 12]),
+    "thawed": ("sequences", {"epochs": 3, "bucket_by_length": True, "embedding_dimension": None},
+               [15, 8, 6]),
+}  # fmt: skip
+"""Data, options, and after how many batches, validation's included, each session dies."""
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_killed_at_random_moments_it_ends_with_the_same_weights(case, folder, request):
-    data, options = CASES[case]
-    path = request.getfixturevalue(data)
+def test_killed_over_and_over_it_ends_with_the_same_weights(case, folder, request, tmp_path):
+    data, options, moments = CASES[case]
+    path, run = request.getfixturevalue(data), tmp_path / "killed"
+    options = STEPS | options
     if case == "thawed":
-        options = options | {"embeddings": request.getfixturevalue("vectors")}
-    train(path, folder / f"{case}-whole", **STEPS, **options)
-    run, moments = folder / f"{case}-killed", random.Random(case)
-    n_kills = 0
-    while not (run / "report.json").exists():
-        progress = Killing(moments.randint(3, 12))
-        try:
-            train(path, run, resume=n_kills > 0, progress=progress, **STEPS, **options)
-        except Killed:
-            n_kills += 1
-    assert n_kills >= 3
-    check_same(run, folder / f"{case}-whole")
-    report = json.loads((run / "report.json").read_text())
-    assert report["sessions"] > 3
+        vectors = tmp_path / "vectors.txt"
+        vectors.write_bytes(request.getfixturevalue("vectors").read_bytes())
+        options |= {"embeddings": vectors}
+    train(path, tmp_path / "whole", **options)
+    for session, moment in enumerate(moments):
+        # The first goes on from an epoch's end, for one case that before which words are thawed.
+        more = {"checkpoint_every": "1h"} if moment == 15 else {}
+        kill(path, run, moment, resume=session > 0, **options | more)
+        if case == "thawed" and session == 0:
+            assert CheckpointFolder(run / "checkpoints").n_steps() == 10
+            vectors.unlink()  # what was taken of it is in the checkpoints
+    report = train(path, run, resume=True, **options)
+    check_same(run, tmp_path / "whole")
+    assert report["sessions"] == len(moments) + 1
     assert report["seconds"] > sum(epoch["seconds"] for epoch in report["epochs"])
     assert sorted(file.name for file in run.iterdir()) == RUN_FILES
-
-
-def test_killed_between_the_boundary_of_thawing_and_the_next_step(folder, sequences, vectors):
-    """The checkpoint is that of the epoch's end, with what was frozen still frozen."""
-    options = {"epochs": 2, "embeddings": vectors, "batch_size": 32, "checkpoint_every": "1h"}
-    train(sequences, folder / "boundary-whole", **options)
-    run = folder / "boundary"
-    kill(sequences, run, 10 + 4 + 1, **options)  # in the first step of the second epoch
-    assert CheckpointFolder(run / "checkpoints").n_steps() == 10
-    train(sequences, run, resume=True, **options)
-    check_same(run, folder / "boundary-whole")
-
-
-def test_the_word_vectors_are_not_needed_again(folder, sequences, vectors, tmp_path):
-    mine = tmp_path / "vectors.txt"
-    mine.write_bytes(vectors.read_bytes())
-    kill(sequences, tmp_path / "run", 12, epochs=2, embeddings=mine, **STEPS)
-    mine.unlink()
-    report = train(sequences, tmp_path / "run", resume=True, epochs=2, embeddings=mine, **STEPS)
-    assert report["embeddings"]["found"] == N_TERMS
 
 
 COMMAND = """
@@ -217,29 +202,24 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_killed_by_the_system(plain, ngrams, tmp_path):
+def test_killed_by_the_system(unvalidated, tmp_path):
     """The lock and files in the making are what a dead process leaves."""
     run = tmp_path / "run"
-    arguments = [str(ngrams), "-o", str(run), "--batch-size", "32", "--checkpoint-every", "1"]
+    options = {"epochs": 10, **STEPS}
+    arguments = [str(unvalidated), "-o", str(run), "--epochs", "10", "--batch-size", "32"]
     with subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *arguments, "--epochs", "100000"],
+        [sys.executable, "-c", COMMAND, *arguments, "--checkpoint-every", "1"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd=Path(__file__).parents[1],
     ) as process:
-        # Within the first three epochs, or else it could not end as the other did.
-        while not CheckpointFolder(run / "checkpoints").files():
-            assert process.poll() is None
-            time.sleep(0.005)
-        with pytest.raises(OutputError, match="another training is writing to"):
-            train(ngrams, run, resume=True, **STEPS)
+        while process.poll() is None and not CheckpointFolder(run / "checkpoints").files():
+            time.sleep(0.002)
         process.kill()
-        process.wait()
-    n_steps = CheckpointFolder(run / "checkpoints").n_steps()
-    report = train(ngrams, run, resume=True, epochs=100_000, **STEPS)
-    assert report["steps"] > n_steps
-    whole = train(ngrams, tmp_path / "whole", epochs=100_000, **STEPS)
-    assert len(whole["epochs"]) < 1000
+    assert process.returncode == -signal.SIGKILL
+    report = train(unvalidated, run, resume=True, **options)
+    assert report["sessions"] == 2
+    train(unvalidated, tmp_path / "whole", **options)
     check_same(run, tmp_path / "whole")
 
 
@@ -392,7 +372,7 @@ def test_an_unfinished_run_is_not_overwritten_silently(ngrams, plain, tmp_path, 
     kill(ngrams, run, 5, epochs=3, **STEPS)
     with pytest.raises(OutputError, match="unfinished run; go on with it by --resume, or replace"):
         train(ngrams, run, epochs=3, **STEPS)
-    assert CheckpointFolder(run / "checkpoints").n_steps() == 4
+    assert CheckpointFolder(run / "checkpoints").files()
     assert evaluate_main([str(run), str(ngrams), "--split", "validation"]) == 1
     assert "has not come to its end; let it, or go on with it by ooc-train --resume" in (
         capsys.readouterr().err
@@ -401,6 +381,15 @@ def test_an_unfinished_run_is_not_overwritten_silently(ngrams, plain, tmp_path, 
     train(ngrams, run, force=True, epochs=3, **STEPS)
     assert sorted(file.name for file in run.iterdir()) == RUN_FILES
     check_same(run, plain)
+
+
+def test_two_trainings_in_one_folder(ngrams, tmp_path):
+    kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
+    with locked(tmp_path / "run" / "checkpoints" / "lock", tmp_path):
+        for how in ({"resume": True}, {"force": True}, {}):
+            with pytest.raises(OutputError, match="another training is writing to .*run; wait for"):
+                train(ngrams, tmp_path / "run", **how, **STEPS)
+    train(ngrams, tmp_path / "run", resume=True, **STEPS)
 
 
 def test_a_killed_beginning_is_no_run(ngrams, tmp_path):
@@ -494,18 +483,15 @@ def test_a_disk_that_stays_full_leaves_what_can_be_gone_on_with(plain, ngrams, t
 
 def test_a_loss_that_is_not_finite_names_step_rate_rows_and_checkpoint(ngrams, tmp_path):
     """The weights are not finite one step before the loss shows it."""
-    run = tmp_path / "run"
-    with pytest.raises(OptionError) as raised:
-        train(ngrams, run, epochs=3, learning_rate=1e30, **STEPS)
+    with pytest.raises(OptionError, match=r"became (inf|nan) at step \d of epoch 1 ") as raised:
+        train(ngrams, tmp_path / "run", epochs=3, learning_rate=1e30, **STEPS)
     message = str(raised.value)
-    assert "at step " in message
-    assert "of epoch 1" in message
-    assert "with learning rate 1e+30, in a batch of rows " in message
-    call = message.partition("(all of them: ")[2].partition("); try a smaller --learning-rate")[0]
+    assert "with learning rate 1e+30, in a batch of split 'train' with rows " in message
+    assert "; try a smaller --learning-rate; " in message
+    step = int(re.search(r"at step (\d+)", message)[1])
     with open_store(ngrams) as data:
-        rows = eval(call, {"data": data})  # as people are told to
-        numbers = message.partition("in a batch of rows ")[2].partition(" and 27 more")[0]
-        assert numbers == ", ".join(map(str, rows[:5]))
+        rows = data["train"].batches(32, seed=0, epoch=0).row_numbers(step - 1)
+    assert f"with rows {', '.join(map(str, sorted(rows)))};" in message
     path = message.partition("the last checkpoint with finite weights is ")[2]
     if path:
         trained = read_checkpoint(Path(path)).arrays
@@ -514,12 +500,26 @@ def test_a_loss_that_is_not_finite_names_step_rate_rows_and_checkpoint(ngrams, t
         assert message.endswith("there is no checkpoint from before")
 
 
+def test_the_last_checkpoint_with_finite_weights(tmp_path):
+    folder, rows = CheckpointFolder(tmp_path), np.arange(2)
+    batch = Batch(DenseRows(np.ones((2, 1), "f4")), rows)
+    for n_steps, weight in enumerate([1, 1, np.inf], start=1):
+        folder.save(n_steps, {"trainer/a": np.full(3, weight), "mean/a": np.array(np.inf)}, {})
+    error = divergence("it", batch, rows, "train", learning_rate=1, checkpoints=folder)
+    assert str(error).endswith("finite weights is " + str(tmp_path / "step-000000002.safetensors"))
+    folder.files()[1].unlink()
+    error = divergence("it", batch, rows, "train", learning_rate=1, checkpoints=folder)
+    assert str(error).endswith("there is no checkpoint from before")
+
+
 def test_rows_that_are_not_finite_are_named(tmp_path):
     labels, indptr, indices, values = Toy().rows(300, np.random.default_rng(0))
-    for row in (17, 203):
+    bad = [row for row in (17, 203, 250) if indptr[row] < indptr[row + 1]]
+    for row in bad:
         values[indptr[row]] = np.nan
-    rows = (labels, indptr, indices, values)
-    path = write_file(tmp_path / "a.h5", {"train": rows}, n_classes=2, n_columns=60)
-    with pytest.raises(InputError, match=r"batch|rows .*17.*203.* of split 'train' hold values"):
+    splits = {"train": (labels, indptr, indices, values)}
+    path = write_file(tmp_path / "a.h5", splits, n_classes=2, n_columns=60)
+    named = f"values of split 'train' are not finite in rows {', '.join(map(str, bad))};"
+    with pytest.raises(InputError, match=named):
         train(path, tmp_path / "run", epochs=1, batch_size=300)
     assert not (tmp_path / "run").exists()

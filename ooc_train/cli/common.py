@@ -14,6 +14,7 @@ from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputErro
 from ooc_train.memory import MemoryMonitor, parse_size
 from ooc_train.progress import Progress, Silent
 
+LINE_SECONDS = 60
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 _INTERRUPTED = "interrupted; nothing was left half written"
 
@@ -73,8 +74,10 @@ class Command:
 
 
 def progress_of(options: argparse.Namespace) -> Progress:
-    """Bars on standard error, or nothing with ``--quiet``."""
-    return Silent() if options.quiet else Bars()
+    """Bars on standard error, lines where that is no terminal, or nothing with ``--quiet``."""
+    if options.quiet:
+        return Silent()
+    return Bars() if sys.stderr.isatty() else Lines()
 
 
 def say(options: argparse.Namespace, text: str) -> None:
@@ -135,7 +138,7 @@ class Bars:
             unit_scale=True,
             delay=1,
             leave=False,
-            mininterval=0.2 if sys.stderr.isatty() else 10,
+            mininterval=0.2,
         )
 
     def advance(self, amount: int) -> None:
@@ -158,6 +161,59 @@ class Bars:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class Lines:
+    """Progress as lines on standard error, one a minute: what a log file can hold."""
+
+    def __init__(self) -> None:
+        self._phase, self._unit, self._text = "", "", ""
+        self._total: int | None = None
+        self._done = 0
+        self._began = self._printed = time.monotonic()
+
+    def start(self, phase: str, total: int | None, unit: str) -> None:
+        """Count anew."""
+        self._phase, self._total, self._unit, self._text = phase, total, unit, ""
+        self._done, self._began = 0, time.monotonic()
+
+    def advance(self, amount: int) -> None:
+        """Print a line if the last is a minute old."""
+        self._done += amount
+        now = time.monotonic()
+        if now - self._printed >= LINE_SECONDS:
+            self._printed = now
+            print(self._line(now - self._began), file=sys.stderr, flush=True)
+
+    def show(self, text: str) -> None:
+        """Figures for the next line."""
+        self._text = text
+
+    def message(self, text: str) -> None:
+        """Print a line."""
+        print(text, file=sys.stderr, flush=True)
+
+    def finish(self) -> None:
+        """Nothing is to be taken away."""
+
+    def _line(self, seconds: float) -> str:
+        rate = self._done / max(seconds, 1e-9)
+        parts = [f"{rate:,.0f} {self._unit}/s", *([self._text] if self._text else [])]
+        if self._total:
+            left = max(0, self._total - self._done) / max(rate, 1e-9)
+            parts = [f"{self._done / self._total:.0%}", *parts, f"{clock(left)} left"]
+        return f"{self._phase}: {', '.join(parts)}"
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people read them.
+
+    >>> clock(59.6), clock(3723)
+    ('1:00', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def megabytes(n_bytes: int | None) -> str:

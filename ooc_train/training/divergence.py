@@ -6,6 +6,8 @@ from ooc_train.errors import FormatError, InputError, OocTrainError, OptionError
 from ooc_train.rows import Batch, IntArray
 from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint
 
+_N_NAMED = 256
+
 
 def divergence(
     what: str,
@@ -47,9 +49,11 @@ def _last_finite(checkpoints: CheckpointFolder) -> str:
 
 
 def _named(rows: IntArray) -> str:
-    """All numbers of rows, in their order in the file.
+    """The numbers of rows, in their order in the file; of many the first.
 
     >>> _named(np.array([7, 4, 8, 5]))
     'rows 4, 5, 7, 8'
     """
-    return f"rows {', '.join(map(str, sorted(rows.tolist())))}"
+    numbers = ", ".join(map(str, sorted(rows.tolist())[:_N_NAMED]))
+    more = f" and {len(rows) - _N_NAMED} more" if len(rows) > _N_NAMED else ""
+    return f"rows {numbers}{more}"

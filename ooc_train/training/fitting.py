@@ -64,8 +64,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
     ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch`` (from 1), ``steps``,
-    ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), the memory
-    figures of this one, the sizes, and ``embeddings`` (``file``, ``dimension``, ``terms``,
+    ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), of this one
+    ``checkpoint_seconds``, in which training stood still for them, and the memory figures; the
+    sizes; and ``embeddings`` (``file``, ``dimension``, ``terms``,
     ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the model, its optimizer and its
     best epoch, three times the weights again (for sepcnn four, with their running mean), one
     window of 32 MB and one batch; and while a checkpoint is written, all but the best epoch once

@@ -62,6 +62,8 @@ class Saver:
         self.folder = folder
         self.n_steps_saved = folder.n_steps()
         """Steps after which the last checkpoint was saved; ``None`` where there is none."""
+        self.seconds_stopped = 0.0
+        """How long training has stood still for checkpoints so far."""
         self._every = every
         self._facts = facts
         self._warn = warn
@@ -102,6 +104,7 @@ class Saver:
         if self._is_busy and not wait:
             self._is_put_off = True
             return
+        began = time.perf_counter()
         self.settle()
         arrays, facts = snapshot()
         self._is_put_off = False
@@ -111,6 +114,7 @@ class Saver:
         )
         if wait:
             self.settle()
+        self.seconds_stopped += time.perf_counter() - began
 
     def settle(self) -> None:
         """Wait for what is being written, and tell what went wrong with it."""

@@ -102,6 +102,7 @@ class Session:
             "epochs": list(loop.history),
             "best_epoch": best_epoch,
             "steps": trainer.n_steps,
+            "checkpoint_seconds": saver.seconds_stopped,
         }
 
     def _model(

@@ -1,0 +1,17 @@
+"""Writing that fails as on a full disk, by the system's own doing."""
+
+import resource
+
+
+class limited_files:  # noqa: N801 - reads as the function that it stands for
+    """No file may grow beyond so many bytes: writing then fails as on a full disk."""
+
+    def __init__(self, n_bytes):
+        self._n_bytes = n_bytes
+
+    def __enter__(self):
+        self._before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (self._n_bytes, self._before[1]))
+
+    def __exit__(self, *error):
+        resource.setrlimit(resource.RLIMIT_FSIZE, self._before)
