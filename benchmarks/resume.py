@@ -5,8 +5,8 @@ Each of --variants trains once undisturbed.  Then it is trained again, with a ch
 random time of training, and resumed by the same command with --resume.  In the end the weights
 have to be the same, bit for bit, and the history but for times and rates.
 
-Then it trains --runs times without checkpoints inside epochs and with one --every, in turn: what
-these cost, in seconds of the epochs.
+With --cost it also trains --runs times without checkpoints inside epochs and with one --every, in
+turn: what these cost, in seconds of the epochs.
 """
 
 import argparse
@@ -41,6 +41,7 @@ _START_SECONDS = 5.0
 _STARTING_EVERY = 5
 _POLL_SECONDS = 0.002
 _NEVER = "1000h"
+TRAIN = [sys.executable, "-m", "ooc_train.cli.train"]
 _TIMES = ("seconds", "rows_per_second", "input_wait_share")
 _KILLED_TABLE = ("variant", "kills", "sessions", "steps", "weights", "history")
 _COST_TABLE = (
@@ -74,6 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, metavar="H5", help="a converted file, instead of generated rows")
     add("--kills", type=int, default=DEFAULT_KILLS, metavar="N", help="kills (default: 20)")
     add("--every", default="1s", metavar="TIME|STEPS", help="between checkpoints (default: 1s)")
+    add("--cost", action="store_true", help="measure what checkpoints cost, too")
     add("--seed", type=int, default=0, metavar="N", help="of the moments (default: 0)")
     add(
         "--variants",
@@ -92,39 +94,31 @@ def run(options: argparse.Namespace) -> int:
     if options.data and not options.data.is_file():
         raise OptionError(f"--data {options.data} is not a file")
     n_rows = QUICK_ROWS if options.quick else DEFAULT_ROWS
+    outcomes: dict[str, Outcome] = {}
+    costs: dict[str, dict[str, list[Run]]] = {}
     with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
         found = environment.describe(folder)
         data = options.data.resolve() if options.data else _generated(n_rows, folder)
-        outcomes, costs = {}, {}
         for variant in options.variants:
             arguments = [str(data), *shlex.split(variant)[1:], "--quiet"]
-            outcomes[variant] = _kill_and_compare(arguments, options, folder)
-            say(f"{variant}: {outcomes[variant]}")
-            systems = [_system(every, arguments, data) for every in (_NEVER, options.every)]
-            costs[variant] = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            environment.in_words(found),
-            tables.table(_KILLED_TABLE, [_killed_line(*item) for item in outcomes.items()]),
-            tables.table(
-                _COST_TABLE,
-                [_cost_line(v, name, runs) for v, runs in costs.items() for name in runs],
-            ),
-        ]
-    )
+            shown = environment.without_folders(variant)
+            outcomes[shown] = _kill_and_compare(arguments, options, folder)
+            say(f"{variant}: {outcomes[shown]}")
+            if options.cost:
+                systems = [_system(every, arguments, data) for every in (_NEVER, options.every)]
+                costs[shown] = harness.alternate(systems, options.runs, folder, cold=options.cold)
+    parts = [f"## {NAME}", f"`{options.command}`", environment.in_words(found)]
+    parts.append(tables.table(_KILLED_TABLE, [_killed_line(*item) for item in outcomes.items()]))
+    if costs:
+        lines = [_cost_line(name, each, runs) for name, runs in costs.items() for each in runs]
+        parts.append(tables.table(_COST_TABLE, lines))
+    markdown = "\n\n".join(parts)
     record = {
         "benchmark": NAME,
         "command": options.command,
         "environment": found,
-        "killed": {_shown(name): asdict(outcome) for name, outcome in outcomes.items()},
-        "cost": {
-            _shown(name): {
-                every: [results.run_record(run) for run in each] for every, each in runs.items()
-            }
-            for name, runs in costs.items()
-        },
+        "killed": {name: asdict(outcome) for name, outcome in outcomes.items()},
+        "cost": {name: _cost_record(runs) for name, runs in costs.items()},
     }
     results.write(options.out, NAME, record, markdown)
     print(markdown)
@@ -184,7 +178,7 @@ def _session(
     """
     settings = run / "settings.json"
     before = _stamp(settings)
-    command = [sys.executable, "-m", "ooc_train.cli.train", *arguments]
+    command = [*TRAIN, *arguments]
     with subprocess.Popen(
         command, env=environment.command_environment({}), cwd=environment.ROOT
     ) as process:
@@ -243,7 +237,7 @@ def _history(run: Path) -> list[dict[str, str]]:
 def _system(every: str, arguments: Sequence[str], data: Path) -> System:
     def command(scratch: Path) -> list[str]:
         return [
-            *(sys.executable, "-m", "ooc_train.cli.train", *arguments),
+            *(*TRAIN, *arguments),
             *("-o", str(scratch / "run"), "--checkpoint-every", every),
             *("--report", str(scratch / REPORT_NAME)),
         ]
@@ -259,14 +253,10 @@ def _training_seconds(run: Run) -> float:
 # ---- Figures.
 
 
-def _shown(variant: str) -> str:
-    return environment.without_folders(variant)
-
-
 def _killed_line(variant: str, outcome: Outcome) -> list[object]:
     words = {True: "the same", False: "DIFFERENT"}
     return [
-        _shown(variant),
+        variant,
         outcome.n_kills,
         outcome.n_sessions,
         outcome.n_steps,
@@ -281,9 +271,13 @@ def _cost_line(variant: str, every: str, runs: dict[str, list[Run]]) -> list[obj
     ratio = Spread.of([_training_seconds(a) / _training_seconds(b) for a, b in pairs])
     stood = Spread.of([run.report["checkpoint_seconds"] for run in done])
     return [
-        _shown(variant),
+        variant,
         "none" if every == _NEVER else f"every {every}",
         Spread.of([_training_seconds(run) for run in done]),
         None if every == _NEVER else ratio,
         f"{stood.median:.3f}" if stood else None,
     ]
+
+
+def _cost_record(runs: dict[str, list[Run]]) -> dict[str, Any]:
+    return {every: [results.run_record(run) for run in each] for every, each in runs.items()}

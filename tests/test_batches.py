@@ -217,3 +217,17 @@ def test_concatenating(lengths):
     rows, labels = concatenate(parts)
     np.testing.assert_array_equal(rows.to_dense(), dense)
     np.testing.assert_array_equal(labels, np.arange(len(dense)))
+
+
+@pytest.mark.parametrize("order", [{"seed": None}, {"seed": 3}, {"seed": 3, "by_length": True}])
+def test_the_numbers_of_the_rows_of_a_batch(tmp_path, order):
+    path = write_toy(tmp_path / "a.h5", train=1000)
+    with open_store(path) as store:
+        split = store["train"]
+        batches, whole = split.batches(96, epoch=2, **order), split.read(0, 1000)
+        for step, batch in enumerate(batches):
+            numbers = batches.row_numbers(step)
+            assert (whole.take(numbers).to_dense() == batch.rows.to_dense()).all()
+        for step in (-1, len(batches)):
+            with pytest.raises(IndexError, match=f"has the batches 0 to 10, not {step}"):
+                batches.row_numbers(step)
