@@ -39,6 +39,15 @@ def remove_unfinished(folder: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def reason(error: OSError) -> str:
+    """Why the system refused, in its own words; HDF5 would add a paragraph.
+
+    >>> reason(OSError(28, "Unable to extend file properly, errno = 28, error message = ..."))
+    'No space left on device'
+    """
+    return os.strerror(error.errno) if error.errno else str(error)
+
+
 def _flush(path: Path) -> None:
     """Have a file or folder written to the disk; folders only where the system can."""
     if path.is_dir() and os.name == "nt":

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from ooc_train.atomic import remove_unfinished, replacing
+from ooc_train.atomic import reason, remove_unfinished, replacing
 from ooc_train.errors import FormatError
 
 AnyArray = npt.NDArray[Any]
@@ -130,7 +130,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise FormatError(f"{path} cannot be read: {reason(error)}") from error
     body, checksum = memoryview(content)[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if xxhash.xxh3_128_digest(body) != checksum:
         raise FormatError(f"{path} is damaged: its checksum is another")

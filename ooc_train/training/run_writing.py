@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import replacing, write_json
+from ooc_train.atomic import reason, replacing, write_json
 from ooc_train.errors import OutputError
 from ooc_train.format import create_file
 from ooc_train.store import Store
@@ -121,9 +121,7 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
         advice = "free space, or choose another place"
         if CheckpointFolder(folder / CHECKPOINTS).files():
             advice = "free space, and go on by --resume"
-        raise OutputError(
-            f"{folder} cannot be written: {error.strerror or error}; {advice}"
-        ) from error
+        raise OutputError(f"{folder} cannot be written: {reason(error)}; {advice}") from error
 
 
 def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from ooc_train.atomic import reason
 from ooc_train.errors import OptionError
 from ooc_train.training.checkpoints import Arrays, CheckpointFolder
 
@@ -130,7 +131,7 @@ class Saver:
                 last = f"the last is that of step {self.n_steps_saved:,}"
             self._warn(
                 f"the checkpoint of step {self._steps_at_last:,} could not be written to "
-                f"{self.folder.path}: {error.strerror or error}; {last}; training goes on, and "
+                f"{self.folder.path}: {reason(error)}; {last}; training goes on, and "
                 "tries again when the next is due"
             )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ooc_train import __version__
+from ooc_train.atomic import reason
 from ooc_train.errors import OptionError
 from ooc_train.format import read_strings
 from ooc_train.memory import Memory, measure
@@ -152,7 +153,7 @@ def _write_history(folder: RunWriter, epochs: Sequence[Any], progress: Progress)
         folder.write_history(epochs)
     except OSError as error:
         progress.message(
-            f"the history could not be written to {folder.path}: {error.strerror or error}; "
+            f"the history could not be written to {folder.path}: {reason(error)}; "
             "training goes on, and tries again after the next epoch"
         )
 
