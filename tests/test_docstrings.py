@@ -6,11 +6,15 @@ import importlib
 import pytest
 
 MODULES = [
+    "ooc_train.atomic",
     "ooc_train.conversion.selection",
     "ooc_train.memory",
+    "ooc_train.cli.common",
     "ooc_train.permutation",
     "ooc_train.rows",
     "ooc_train.sampler",
+    "ooc_train.training.divergence",
+    "ooc_train.training.saving",
     "ooc_train.training.scoring",
 ]
 
