@@ -446,7 +446,7 @@ class FullDisk(Killing):
     def advance(self, amount):
         self.n_left -= 1
         if self.n_left == -12:
-            self.limit = limited_files(1000)
+            self.limit = limited_files(100)
             self.limit.__enter__()
         if self.n_left == -35:
             self.limit.__exit__()
