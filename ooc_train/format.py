@@ -217,6 +217,17 @@ def create_dense_split(
     return group
 
 
+def create_numeric_vectorizer(
+    file: h5py.File, parameters: object, *, n_documents: int, n_columns: int
+) -> h5py.Group:
+    """The group ``vectorizer`` of rows that are numbers already."""
+    group = file.create_group("vectorizer")
+    group.attrs["parameters"] = json.dumps(parameters, sort_keys=True)
+    group.attrs["n_documents"] = n_documents
+    group.attrs["n_columns"] = n_columns
+    return group
+
+
 def write_strings(parent: h5py.Group, name: str, strings: Sequence[str]) -> None:
     """Store ``strings`` as a string list."""
     encoded = [string.encode("utf-8") for string in strings]

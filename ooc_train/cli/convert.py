@@ -22,7 +22,11 @@ for all files that it matches, and - for standard input.  Or rows come from a fo
 has a subfolder of .txt files for each class, as IMDb's has.  --preset knows these data
 sets.
 
-Features are either tf-idf n-grams: words and pairs of words, the best 20,000 by ANOVA
+Rows of numbers are taken as they are: dense ones from .npy files with --labels, from
+.npz, or with --features dense from the columns of Parquet or CSV; sparse ones from
+svmlight files (.svm, .svmlight, .libsvm).
+
+Features of text are either tf-idf n-grams: words and pairs of words, the best 20,000 by ANOVA
 F, equal to scikit-learn's to rounding; or sequences: the ids of the 20,000 most
 frequent words, equal to those of Keras' Tokenizer.  Unless --features says which, the
 rule of Google's text-classification guide decides: sequences from 1,500 rows on for
@@ -32,10 +36,15 @@ _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
   ooc-convert aclImdb --preset imdb -o imdb.h5
   ooc-convert 'part*.jsonl.zst' --text title,body --label stars -o reviews.h5
+  ooc-convert train.npy --labels train_labels.npy --dtype float16 -o embeddings.h5
   unzip -p reviews.zip | ooc-convert - --format jsonl --label stars -o reviews.h5"""
 
 
-_EMPTY = {"ngram": "word of two letters; kept, all zeros", "sequence": "word; kept, all padding"}
+_EMPTY = {
+    "ngram": "word of two letters; kept, all zeros",
+    "sequence": "word; kept, all padding",
+    "sparse": "column that is not zero; kept",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +64,7 @@ def _add_options(command: Command) -> None:
     )
     add(
         "--format",
-        choices=["csv", "tsv", "jsonl", "parquet"],
+        choices=["csv", "tsv", "jsonl", "parquet", "npy", "npz", "svmlight"],
         help="what the files are, where their names do not tell (default: by their names, or csv)",
     )
     add("-o", "--output", required=True, type=Path, help="the HDF5 file to write")
@@ -77,8 +86,9 @@ def _add_options(command: Command) -> None:
     add(
         "--features",
         default="auto",
-        choices=["auto", "ngram", "sequence"],
-        help="what rows become: tf-idf n-grams, or sequences of word ids (default: auto)",
+        choices=["auto", "ngram", "sequence", "dense", "sparse"],
+        help="what rows become: of text, tf-idf n-grams or sequences of word ids; dense or sparse "
+        "rows of numbers as they are (default: auto)",
     )
     add(
         "--preset",
@@ -94,6 +104,31 @@ def _add_options(command: Command) -> None:
         help="the columns of the text, by name or number from 1, separated by commas",
     )
     add("--label", metavar="COL", help="the column of the class, by name or number from 1")
+    add(
+        "--columns",
+        default="",
+        metavar="COLS",
+        help="of dense features, the columns, as --text (default: all but the class)",
+    )
+    for split, option in (("training", ""), ("test", "test-"), ("validation", "validation-")):
+        add(
+            f"--{option}labels",
+            nargs="+",
+            default=[],
+            type=Path,
+            metavar="FILE",
+            help=f"the classes of the {split} rows, where these are arrays: .npy, or one a line",
+        )
+    add(
+        "--dtype",
+        choices=["float32", "float16", "int8"],
+        help="how dense features are stored; int8 has a scale for each column (default: float32)",
+    )
+    add(
+        "--zero-based",
+        action=argparse.BooleanOptionalAction,
+        help="svmlight columns begin with 0, or with 1 (default: 0 if there is one)",
+    )
     add(
         "--header",
         action="store_true",
@@ -236,6 +271,12 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         preset=options.preset,
         text=[column.strip() for column in options.text.split(",") if column.strip()],
         label=options.label,
+        columns=[column.strip() for column in options.columns.split(",") if column.strip()],
+        labels=options.labels,
+        test_labels=options.test_labels,
+        validation_labels=options.validation_labels,
+        dtype=options.dtype,
+        zero_based=options.zero_based,
         header=options.header,
         format=options.format,
         classes=options.classes,
@@ -283,6 +324,12 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         say(options, f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}")
     if report["replaced_rows"]:
         say(options, f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD")
+    if report.get("clipped_values"):
+        clipped = f"{report['clipped_values']:,}"
+        say(options, f"{clipped} values were beyond those of the training rows, and were clipped")
+    if report.get("ignored_entries"):
+        ignored = f"{report['ignored_entries']:,}"
+        say(options, f"{ignored} values in columns that no training row has were left out")
     if report["empty_rows"]:
         what = _EMPTY[report["features"]]
         say(options, f"{report['empty_rows']:,} rows have no {what}")

@@ -1,6 +1,8 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
 import errno
+import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -14,9 +16,11 @@ from ooc_train import __version__
 from ooc_train import format as fmt
 from ooc_train.conversion.choosing import Figures, measure_rows
 from ooc_train.conversion.corpus import Corpus
+from ooc_train.conversion.dense_sources import Details
 from ooc_train.conversion.frozen import write_frozen
+from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.inputs import find_inputs
-from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.kinds import KINDS, TEXT_KINDS, Kind
 from ooc_train.conversion.layout import LayoutOptions
 from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
 from ooc_train.conversion.paths import InputPaths
@@ -30,7 +34,6 @@ from ooc_train.conversion.resources import (
     check_temp_dir,
     default_budget,
 )
-from ooc_train.conversion.sources import find_source
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
@@ -89,12 +92,25 @@ class _Conversion:
         _check_output(output, options.force)
         self._temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
         check_temp_dir(self._temp_dir)
+        self._fitted = _open_fitted(options.vectorizer)
+        options = options.settled_by(train[0])
+        self._options = _as_fitted(options, self._fitted) if self._fitted else options
         with _disk_errors(output, self._temp_dir):
             paths = InputPaths(self._temp_dir, self._progress, stack)
-            self._inputs = find_inputs(train, options, paths)
-        self._fitted = _open_fitted(options.vectorizer)
-        if self._fitted:
-            self._options = _as_fitted(options, self._fitted)
+            self._inputs = find_inputs(train, self._options, paths, limit=self._limit)
+
+    @property
+    def _parameters(self) -> Any:
+        """How rows become features; of numbers, as those of the fitted file did."""
+        kind = self._options.features
+        if self._fitted and kind not in TEXT_KINDS:
+            return KINDS[kind].parameters(**self._fitted.parameters)
+        return self._options.parameters
+
+    @property
+    def _limit(self) -> float:
+        """What numbers must be smaller than in size."""
+        return self._parameters.limit if self._options.features == "dense" else math.inf
 
     def run(self) -> dict[str, Any]:
         with MemoryMonitor() as memory:
@@ -102,13 +118,13 @@ class _Conversion:
                 figures = self._choose_features()
                 self._check_disk()
                 self._progress.start("compiling", None, "")
-                _compile_kernels(self._temp_dir, self._options)
+                _compile_kernels(self._temp_dir, KINDS[self._options.features], self._parameters)
             self._progress.start("preparing", None, "")
             budget = self._options.memory_bytes or default_budget()
             plan = MemoryPlan.divide(
                 budget,
                 measure().anon_bytes or 0,
-                density=self._options.parameters.density,
+                density=self._parameters.density,
                 workers=self._options.workers,
             )
             rejects = RejectFile(self._rejects_path(), self._options.max_rejects)
@@ -154,7 +170,7 @@ class _Conversion:
 
     def _check_disk(self) -> None:
         text_bytes = sum(s.text_bytes for files in self._inputs.sources.values() for s in files)
-        density = self._options.parameters.density
+        density = self._parameters.density
         check_disk(self._temp_dir, density.foreseen_disk_bytes(text_bytes))
 
     def _write(self, corpus: Corpus, plan: MemoryPlan) -> ConversionReport:
@@ -186,9 +202,13 @@ class _Conversion:
     def _write_features(self, file: Any, corpus: Corpus, resources: Resources) -> ConversionReport:
         options = self._options
         rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
-        if self._fitted:
-            return write_frozen(file, corpus, self._fitted.path, resources, rule)
-        return KINDS[options.features].write(file, corpus, options.parameters, resources, rule)
+        fitted = self._fitted.path if self._fitted else None
+        if options.features not in TEXT_KINDS:
+            write = KINDS[options.features].write
+            return write(file, corpus, self._parameters, resources, rule, fitted)
+        if fitted:
+            return write_frozen(file, corpus, fitted, resources, rule)
+        return KINDS[options.features].write(file, corpus, self._parameters, resources, rule)
 
     def _write_classes(self, file: Any, labels: list[str]) -> None:
         group = file.create_group("classes")
@@ -204,7 +224,11 @@ class _Conversion:
         """Where the rows come from, without a path or a time of this machine."""
         first = self._inputs.sources["train"][0]
         options = self._options
-        said = {"text": list(options.text), "label": options.label}
+        said = {
+            "text": list(options.text),
+            "columns": list(options.columns),
+            "label": options.label,
+        }
         return {
             "sources": {
                 split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
@@ -230,13 +254,16 @@ class _Fitted(NamedTuple):
     features: str
     class_labels: list[str]
     class_names: list[str]
+    parameters: dict[str, Any]
 
 
 def _open_fitted(path: str | os.PathLike[str] | None) -> _Fitted | None:
     if path is None:
         return None
     with open_store(Path(path)) as store:
-        return _Fitted(store.path, store.features, store.class_labels, store.class_names)
+        parameters = json.loads(store.file["vectorizer"].attrs["parameters"])
+        labels, names = store.class_labels, store.class_names
+        return _Fitted(store.path, store.features, labels, names, parameters)
 
 
 def _as_fitted(options: ConvertOptions, fitted: _Fitted) -> ConvertOptions:
@@ -249,13 +276,12 @@ def _as_fitted(options: ConvertOptions, fitted: _Fitted) -> ConvertOptions:
     return options.settled(fitted.features)
 
 
-def _compile_kernels(temp_dir: Path, options: ConvertOptions) -> None:
+def _compile_kernels(temp_dir: Path, kind: Kind, parameters: Any) -> None:
     """Convert a few rows, so that what compiling takes is known before memory is divided.
 
     The first conversion after an installation compiles for some 10 seconds; later ones load the
     result from Numba's cache.
     """
-    rows = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in ("word", "Wört"))
     plan = MemoryPlan(
         n_workers=1,
         block_bytes=2**12,
@@ -268,14 +294,15 @@ def _compile_kernels(temp_dir: Path, options: ConvertOptions) -> None:
         ThreadPoolExecutor(1) as pool,
     ):
         folder = Path(name)
-        (folder / "rows.csv").write_text(rows, "utf-8")
-        source = find_source(folder / "rows.csv", LayoutOptions())
+        sample, rows = kind.sample
+        (folder / sample).write_text(rows, "utf-8")
+        source = kind.find(InputFile(folder / sample), LayoutOptions(), Details())
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with fmt.create_file(str(folder / "rows.h5")) as file:
-            KINDS[options.features].write(
+            kind.write(
                 file,
                 corpus,
-                options.parameters.for_few_rows(),
+                parameters.for_few_rows(),
                 Resources(plan, pool, folder, Silent()),
                 PlacementRule(validation_fraction=0.25, seed=0),
             )

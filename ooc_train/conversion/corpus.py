@@ -5,20 +5,20 @@ classes and writes rejects down, later ones pass over the same rows in silence.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.layout import Source
 from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.source_rows import Reject, Rows
+from ooc_train.conversion.source_rows import Reject, SourceRows
 from ooc_train.errors import InputError
 from ooc_train.format import MAX_CLASSES
 
 
 class Block(NamedTuple):
-    """Consecutive rows of one source.
+    """Consecutive rows of one source: ``rows`` are those that it gives.
 
     ``first_row`` counts over all sources; ``labels`` int32 (n_rows,) number the classes in the
     order in which they were met; ``n_bytes`` is the progress in the source since the last block.
@@ -26,7 +26,7 @@ class Block(NamedTuple):
 
     split: str
     first_row: int
-    rows: Rows
+    rows: Any
     labels: npt.NDArray[np.int32]
     n_bytes: int
 
@@ -51,7 +51,7 @@ class Corpus:
         self.n_rows = dict.fromkeys(sources, 0)
         self.block_bytes = block_bytes
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
-        self._learns_classes = classes is None
+        self.learns_classes = classes is None
         self._check_labels = check_labels
         self._read_once = False
 
@@ -102,11 +102,13 @@ class Corpus:
                 first_row += len(rows)
                 progress = 0
 
-    def _label(self, split: str, source: Source, rows: Rows) -> tuple[Rows, npt.NDArray[np.int32]]:
+    def _label(
+        self, split: str, source: Source, rows: SourceRows
+    ) -> tuple[SourceRows, npt.NDArray[np.int32]]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
         distinct, numbers = rows.distinct_labels()
         texts = [label.strip() for label in distinct]
-        if split == "train" and self._learns_classes and not self._read_once:
+        if split == "train" and self.learns_classes and not self._read_once:
             for text in texts:
                 if text and text not in self._classes:
                     self._add_class(source, text)
@@ -117,9 +119,7 @@ class Corpus:
         for row in np.flatnonzero(~usable).tolist():
             text = texts[numbers[row]]
             label = text.decode("utf-8", "replace")
-            where = (
-                "in the train rows" if self._learns_classes else "among the vectorizer's classes"
-            )
+            where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
             reason = f"label {label!r} does not occur {where}" if label else "no label"
             raw = b",".join((text, rows.text_bytes(row)))
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))

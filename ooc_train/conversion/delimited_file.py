@@ -118,6 +118,12 @@ def _find(
     return DelimitedFile(file, columns, options.has_header, options.cleaning)
 
 
+def column_names(file: InputFile, delimiter: str) -> list[str]:
+    """The fields of the first row; none of an empty file."""
+    sample = _sample_rows(file, delimiter)
+    return [name.strip() for name in sample[0]] if sample else []
+
+
 def _sample_rows(file: InputFile, delimiter: str) -> list[list[str]]:
     """The fields of the first rows: at least of one that is whole, if there is any."""
     size = _SAMPLE_BYTES

@@ -1,15 +1,18 @@
 """What a conversion reads: the sources of each split and the names of the classes."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.conversion.class_names import ClassNames, read_class_names
+from ooc_train.conversion.dense_sources import Details
+from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.layout import LayoutOptions, Source
-from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.paths import InputPaths
 from ooc_train.conversion.presets import Archive
-from ooc_train.conversion.sources import find_source
 from ooc_train.errors import OptionError
 
 
@@ -20,24 +23,49 @@ class Inputs(NamedTuple):
     class_names: ClassNames | None
 
 
-def find_inputs(train: Sequence[Path], options: ConvertOptions, paths: InputPaths) -> Inputs:
-    """Look into all files and folders.  Raises ``InputError`` for what cannot be used."""
+def find_inputs(
+    train: Sequence[Path], options: ConvertOptions, paths: InputPaths, *, limit: float = math.inf
+) -> Inputs:
+    """Look into all files and folders.  Raises ``InputError`` for what cannot be used.
+
+    Rows of numbers must be smaller than ``limit`` in size.
+    """
     archive = _archive(train, options)
     named = {
         "train": [archive.path("train")] if archive else train,
         "validation": [Path(path) for path in options.validation],
         "test": [archive.path("test")] if archive else [Path(path) for path in options.test],
     }
-    layout = LayoutOptions(
-        tuple(options.text), options.label, options.header, format=options.format
-    )
+    columns = tuple(options.text or options.columns)
+    layout = LayoutOptions(columns, options.label, options.header, format=options.format)
     layout = archive.preset.layout if archive else layout
+    labels = {
+        "train": options.labels,
+        "validation": options.validation_labels,
+        "test": options.test_labels,
+    }
     sources = {
-        split: [find_source(file, layout) for file in paths.files(names)]
+        split: _find_all(paths.files(names), labels[split], layout, options, limit)
         for split, names in named.items()
         if names
     }
     return Inputs(sources, _class_names(sources["train"][0], archive, options))
+
+
+def _find_all(
+    files: list[InputFile],
+    labels: Paths,
+    layout: LayoutOptions,
+    options: ConvertOptions,
+    limit: float,
+) -> list[Source]:
+    if labels and len(labels) != len(files):
+        raise OptionError(
+            f"there are {len(files)} files of rows and {len(labels)} of labels; give one for each"
+        )
+    find = KINDS[options.features if options.features in KINDS else "ngram"].find
+    details = [Details(Path(path), limit) for path in labels] or [Details(None, limit)] * len(files)
+    return [find(file, layout, one) for file, one in zip(files, details, strict=True)]
 
 
 def _archive(train: Sequence[Path], options: ConvertOptions) -> Archive | None:

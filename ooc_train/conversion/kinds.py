@@ -1,25 +1,36 @@
-"""The kinds of features that text can become: one entry each."""
+"""The kinds of features that rows can become: one entry each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ooc_train.conversion.dense import DenseParameters, write_dense
+from ooc_train.conversion.dense_sources import Details, find_dense
+from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.layout import LayoutOptions, Source
 from ooc_train.conversion.ngram import write_ngrams
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.sequence import write_sequences
 from ooc_train.conversion.sequence_vectorizer import SequenceParameters
+from ooc_train.conversion.sources import find_source
+from ooc_train.conversion.sparse import SparseParameters, write_sparse
+from ooc_train.conversion.svmlight import find_svmlight
 from ooc_train.conversion.vectorizer import NgramParameters
+from ooc_train.errors import OptionError
 
 
 @dataclass(frozen=True)
 class Kind:
     """How one kind of features is fitted and written, and its parameters: a dataclass.
 
-    ``write`` takes the file, the corpus, the parameters, the resources, and the rule of places.
+    ``find`` looks into a file; ``write`` takes the file to write, the corpus, the parameters, the
+    resources, and the rule of places; ``sample`` is a file's name and some rows to try it with.
     """
 
     parameters: type[Any]
+    find: Callable[[InputFile, LayoutOptions, Details], Source]
     write: Callable[..., ConversionReport]
+    sample: tuple[str, str]
 
     @property
     def options(self) -> set[str]:
@@ -27,8 +38,30 @@ class Kind:
         return {field.name for field in fields(self.parameters)} - {"hash_seed"}
 
 
+def _find_text(file: InputFile, layout: LayoutOptions, details: Details) -> Source:
+    return find_source(_without_labels(file, details), layout, needs_label=details.needs_label)
+
+
+def _find_sparse(file: InputFile, layout: LayoutOptions, details: Details) -> Source:
+    return find_svmlight(_without_labels(file, details), layout)
+
+
+def _without_labels(file: InputFile, details: Details) -> InputFile:
+    if details.labels:
+        raise OptionError(f"{file.path} has its labels in it; leave out --labels")
+    return file
+
+
+_TEXTS = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in ("word", "Wört"))
+_NUMBERS = "".join(f"{i % 2},{i}.5,1e-3\n" for i in range(8))
+_ENTRIES = "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8))
+
 KINDS = {
-    "ngram": Kind(NgramParameters, write_ngrams),
-    "sequence": Kind(SequenceParameters, write_sequences),
+    "ngram": Kind(NgramParameters, _find_text, write_ngrams, ("rows.csv", _TEXTS)),
+    "sequence": Kind(SequenceParameters, _find_text, write_sequences, ("rows.csv", _TEXTS)),
+    "dense": Kind(DenseParameters, find_dense, write_dense, ("rows.csv", _NUMBERS)),
+    "sparse": Kind(SparseParameters, _find_sparse, write_sparse, ("rows.svm", _ENTRIES)),
 }
 """By the name that the file's attribute ``features`` has, too."""
+TEXT_KINDS = {"ngram", "sequence"}
+"""Those that text becomes."""

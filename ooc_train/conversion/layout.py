@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ooc_train.conversion.source_rows import Place, Reject, Rows
+from ooc_train.conversion.source_rows import Place, Reject, Rows, SourceRows
 from ooc_train.errors import InputError, OptionError
 
 
@@ -61,6 +61,13 @@ class Source(Protocol):
 
     def place(self, line: int) -> Place:
         """Where the row is that has ``line`` among ``Rows.lines``."""
+
+    def read(self, block_bytes: int) -> Iterator[tuple[SourceRows | Reject, int]]:
+        """Blocks of rows and rejects where they occur, each with the progress in bytes."""
+
+
+class TextSource(Source, Protocol):
+    """Rows of text."""
 
     def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
         """Blocks of rows and rejects where they occur, each with the progress in bytes."""

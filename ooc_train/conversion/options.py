@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ooc_train.compression import NONE, check_compression
-from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.kinds import KINDS, TEXT_KINDS
 from ooc_train.conversion.presets import PRESETS
-from ooc_train.conversion.sources import FORMATS
+from ooc_train.conversion.sources import FORMATS, NUMERIC_FORMATS, format_of
 from ooc_train.errors import OptionError
 
 AUTO = "auto"
@@ -32,6 +34,10 @@ class ConvertOptions:
     features: str = AUTO
     preset: str | None = None
     text: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    labels: Paths = ()
+    test_labels: Paths = ()
+    validation_labels: Paths = ()
     label: str | None = None
     header: bool = False
     format: str | None = None
@@ -46,6 +52,8 @@ class ConvertOptions:
     top_k: int | None = None
     score: str | None = None
     max_length: int | None = None
+    dtype: str | None = None
+    zero_based: bool | None = None
     vectorizer: str | os.PathLike[str] | None = None
     memory_bytes: int | None = None
     workers: int | None = None
@@ -65,8 +73,9 @@ class ConvertOptions:
             known = ", ".join((AUTO, *KINDS))
             raise OptionError(f"--features {self.features} is not known; {known} are")
         self._check_preset()
-        if self.format not in (None, *FORMATS):
-            raise OptionError(f"--format {self.format} is not one of {', '.join(FORMATS)}")
+        formats = (*FORMATS, *NUMERIC_FORMATS)
+        if self.format not in (None, *formats):
+            raise OptionError(f"--format {self.format} is not one of {', '.join(formats)}")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
         check_compression(self.compression)
@@ -76,6 +85,7 @@ class ConvertOptions:
             raise OptionError(f"--vectorizer brings its own terms; leave out {_flags(self._given)}")
         if self.features != AUTO:
             self._check_parameters()
+            self._check_columns()
         if self.max_rejects < 0:
             raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
 
@@ -99,6 +109,17 @@ class ConvertOptions:
             )
         _ = self.parameters
 
+    def _check_columns(self) -> None:
+        """Options that say where rows are, and suit other kinds of features."""
+        unfit = ["columns", "labels", "test_labels", "validation_labels"]
+        if self.features not in TEXT_KINDS:
+            unfit = ["text", *(unfit if self.features == "sparse" else [])]
+        said = [name for name in unfit if getattr(self, name)]
+        if said:
+            raise OptionError(
+                f"{_flags(said)} cannot be used with --features {self.features}; leave it out"
+            )
+
     @property
     def _given(self) -> dict[str, Any]:
         """The features' parameters that something is said about."""
@@ -109,6 +130,15 @@ class ConvertOptions:
     def parameters(self) -> Any:
         """How text becomes features: the dataclass of their kind."""
         return KINDS[self.features].parameters(**self._given)
+
+    def settled_by(self, path: Path) -> "ConvertOptions":
+        """These options with the kind of features that a file of numbers, by its name, has."""
+        if self.features != AUTO:
+            return self
+        kind = NUMERIC_FORMATS.get(self.format or format_of(InputFile(path)))
+        if kind is None and (self.columns or self.labels or self.dtype):
+            kind = "dense"
+        return self.settled(kind) if kind else self
 
     def settled(self, features: str) -> "ConvertOptions":
         """These options with the kind of features that ``auto`` chose.

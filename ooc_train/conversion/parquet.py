@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.layout import LayoutOptions, named_columns
-from ooc_train.conversion.source_rows import MAX_ROW_BYTES, Bytes, Offsets, Place, Reject, Rows
+from ooc_train.conversion.source_rows import (
+    MAX_ROW_BYTES,
+    Bytes,
+    Offsets,
+    Place,
+    Reject,
+    Rows,
+    joined,
+)
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
 
@@ -74,7 +82,7 @@ class ParquetFile:
 
     def _rows(self, batch: Any, first_row: int) -> tuple[Rows, list[Reject]]:
         n_rows = batch.num_rows
-        text, text_offsets = _joined([as_binary(batch.column(name)) for name in self.text])
+        text, text_offsets = _side_by_side([as_binary(batch.column(name)) for name in self.text])
         label, label_offsets = np.empty(0, np.uint8), np.zeros(n_rows + 1, np.int64)
         reasons: dict[int, str] = {}
         if self.label:
@@ -206,15 +214,15 @@ def as_binary(column: Any) -> tuple[Bytes, Offsets]:
     return text.copy(), offsets - start
 
 
-def as_floats(column: Any) -> npt.NDArray[np.float64]:
-    """A column of numbers, (n_rows,), null being NaN."""
+def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+    """A column of numbers, (n_rows,) of a floating ``dtype``, null being NaN."""
     import pyarrow  # noqa: PLC0415 - an extra
 
     # Through its buffers: pyarrow's own way to NumPy imports pandas where it is installed.
-    column = column.cast(pyarrow.float64())
+    column = column.cast(pyarrow.from_numpy_dtype(dtype), safe=False)
     valid, data = column.buffers()
     stop = column.offset + len(column)
-    values = np.frombuffer(data, np.float64, stop)[column.offset :].copy()
+    values = np.frombuffer(data, dtype, stop)[column.offset :].copy()
     if valid:
         bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=stop, bitorder="little")
         values[bits[column.offset :] == 0] = np.nan
@@ -233,11 +241,10 @@ def spelled_labels(column: Any) -> tuple[Bytes, Offsets, dict[int, str]]:
         if not (value.is_integer() or math.isnan(value)):
             reasons[row] = f"the label {value:g} is not a string or whole number"
         labels.append(b"%d" % value if value.is_integer() else b"")
-    rows = Rows.of([], labels, [])
-    return rows.labels, rows.label_offsets, reasons
+    return *joined(labels), reasons
 
 
-def _joined(columns: list[tuple[Bytes, Offsets]]) -> tuple[Bytes, Offsets]:
+def _side_by_side(columns: list[tuple[Bytes, Offsets]]) -> tuple[Bytes, Offsets]:
     """Columns of bytes, joined by ", "."""
     text, offsets = columns[0]
     for more, more_offsets in columns[1:]:

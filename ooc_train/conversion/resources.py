@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import usable_bytes
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_DEFAULT_BUDGET = 4 * 10**9
-_MIN_BLOCK_BYTES, _MAX_BLOCK_BYTES = 2**18, 2**22
+_MIN_BLOCK_BYTES = 2**18
 # A block being converted takes so many times its text: the parser's buffers, the text, and folded
 # text; and so many bytes for each token, its hash, bounds and number twice, and for each term, its
 # hash and the record of it, or what is found of it.
@@ -25,6 +25,21 @@ _BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
 _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
+
+
+class Appetite(Protocol):
+    """What the rows of one kind of features take."""
+
+    @property
+    def block_multiple(self) -> int:
+        """How many times its size a block takes at most while it is converted."""
+
+    @property
+    def most_block_bytes(self) -> int:
+        """What a block may have at most: more would be no faster."""
+
+    def foreseen_disk_bytes(self, n_bytes: int, /) -> int:
+        """The temporary files for so many bytes, and the result: an estimate, rather high."""
 
 
 class Density(NamedTuple):
@@ -37,6 +52,11 @@ class Density(NamedTuple):
     least_bytes: int
     usual_bytes: int
     terms_a_token: int
+
+    @property
+    def most_block_bytes(self) -> int:
+        """What a block may have at most: more would be no faster."""
+        return 2**22
 
     @property
     def block_multiple(self) -> int:
@@ -75,7 +95,7 @@ class MemoryPlan:
         budget_bytes: int,
         baseline_bytes: int,
         *,
-        density: Density,
+        density: Appetite,
         workers: int | None = None,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
@@ -103,7 +123,7 @@ class MemoryPlan:
         block_bytes = free // (n_workers + 2) // multiple
         return cls(
             n_workers=n_workers,
-            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, _MAX_BLOCK_BYTES)),
+            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, density.most_block_bytes)),
             table_bytes=free // (2 * n_workers),
             # Each being read is there twice, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,25 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}, {self.unit} {self.number}"
+
+
+class SourceRows(Protocol):
+    """Consecutive rows of one source: text, or numbers."""
+
+    @property
+    def lines(self) -> Offsets:
+        """The line that each is on, or its number, from 1."""
+
+    def __len__(self) -> int: ...
+
+    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+        """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
+
+    def text_bytes(self, row: int) -> bytes:
+        """One row's text, or what else it says."""
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> Any:
+        """The rows where ``keep`` is true."""
 
 
 class Reject(NamedTuple):
@@ -56,25 +75,12 @@ class Rows:
 
     def distinct_labels(self) -> tuple[list[bytes], Numbers]:
         """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
-        numbers, firsts = np.empty((2, len(self)), np.int32)
-        slots = np.full(1 << (2 * len(self)).bit_length(), -1, np.int32)
-        n = _number_labels(self.labels, self.label_offsets, slots, numbers, firsts)
-        bounds = (self.label_offsets[firsts[:n] + k].tolist() for k in (0, 1))
-        return [self.labels[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
+        return distinct_texts(self.labels, self.label_offsets)
 
     @classmethod
     def of(cls, texts: Sequence[bytes], labels: Sequence[bytes], lines: Sequence[int]) -> "Rows":
         """Rows of texts and labels that are Python's."""
-        text_offsets, label_offsets = np.zeros((2, len(texts) + 1), np.int64)
-        np.cumsum([len(text) for text in texts], out=text_offsets[1:])
-        np.cumsum([len(label) for label in labels], out=label_offsets[1:])
-        return cls(
-            np.frombuffer(bytearray().join(texts), np.uint8),
-            text_offsets,
-            np.frombuffer(bytearray().join(labels), np.uint8),
-            label_offsets,
-            np.array(lines, np.int64),
-        )
+        return cls(*joined(texts), *joined(labels), np.array(lines, np.int64))
 
     def text_bytes(self, row: int) -> bytes:
         """One row's text."""
@@ -85,6 +91,22 @@ class Rows:
         text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
         labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
         return Rows(text, text_offsets, labels, label_offsets, self.lines[keep])
+
+
+def joined(texts: Sequence[bytes]) -> tuple[Bytes, Offsets]:
+    """The bytes of all texts one after another, and where each begins and the last ends."""
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return np.frombuffer(bytearray().join(texts), np.uint8), offsets
+
+
+def distinct_texts(texts: Bytes, offsets: Offsets) -> tuple[list[bytes], Numbers]:
+    """The different texts, as they come, and the place of each among them, int32."""
+    numbers, firsts = np.empty((2, len(offsets) - 1), np.int32)
+    slots = np.full(1 << (2 * len(numbers)).bit_length(), -1, np.int32)
+    n = _number_labels(texts, offsets, slots, numbers, firsts)
+    bounds = (offsets[firsts[:n] + k].tolist() for k in (0, 1))
+    return [texts[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
 
 
 def _take_ragged(

@@ -7,11 +7,11 @@ from ooc_train.conversion.delimited_file import find_csv, find_tsv
 from ooc_train.conversion.folders import find_folder
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.json_lines import find_json_lines
-from ooc_train.conversion.layout import LayoutOptions, Source
+from ooc_train.conversion.layout import LayoutOptions, TextSource
 from ooc_train.conversion.parquet import find_parquet
 from ooc_train.errors import OptionError
 
-FORMATS: dict[str, Callable[[InputFile, LayoutOptions, bool], Source]] = {
+FORMATS: dict[str, Callable[[InputFile, LayoutOptions, bool], TextSource]] = {
     "csv": find_csv,
     "tsv": find_tsv,
     "jsonl": find_json_lines,
@@ -28,12 +28,19 @@ _SUFFIXES = {
     ".json": "jsonl",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".npy": "npy",
+    ".npz": "npz",
+    ".svm": "svmlight",
+    ".svmlight": "svmlight",
+    ".libsvm": "svmlight",
 }
+NUMERIC_FORMATS = {"npy": "dense", "npz": "dense", "svmlight": "sparse"}
+"""Formats that hold numbers alone, and the kind of features that these are."""
 
 
 def find_source(
     path: Path | InputFile, options: LayoutOptions, *, needs_label: bool = True
-) -> Source:
+) -> TextSource:
     """Look into a file or a folder and decide what is text and what is the label."""
     file = path if isinstance(path, InputFile) else InputFile(path)
     if file.path.is_dir():
@@ -43,7 +50,12 @@ def find_source(
                 f"--label, --header and --format"
             )
         return find_folder(file.path, options.folders)
-    return FORMATS[options.format or format_of(file)](file, options, needs_label)
+    kind = options.format or format_of(file)
+    if kind not in FORMATS:
+        raise OptionError(
+            f"{file.path} is {kind}, which holds no text; its features are {NUMERIC_FORMATS[kind]}"
+        )
+    return FORMATS[kind](file, options, needs_label)
 
 
 def format_of(file: InputFile) -> str:
