@@ -13,6 +13,7 @@ from benchmarks import (
     accuracy,
     convert,
     environment,
+    order,
     peer_environments,
     read,
     resume,
@@ -38,6 +39,7 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "accuracy": accuracy,
     "convert": convert,
+    "order": order,
     "peers": peer_environments,
     "read": read,
     "resume": resume,

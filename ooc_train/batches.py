@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ooc_train.errors import OptionError
 from ooc_train.rows import Batch, IntArray, concatenate
-from ooc_train.sampler import Order, n_steps, slice_rows_for
+from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
     from ooc_train.splits import Split
@@ -76,7 +76,7 @@ class Batches:
         So which rows a batch has follows from the window that its last position lies in.
         """
         n_rows, size = self.split.n_rows, self.batch_size
-        order = Order(n_rows, seed, self.epoch, slice_rows_for(self.split.row_bytes))
+        order = self._order(seed)
         last_position = min((step + 1) * size, n_rows) - 1
         next_step = order.window_start(last_position) // size if self.by_length else step
         position = next_step * size
@@ -97,6 +97,12 @@ class Batches:
             else:
                 held = concatenate([held, loaded.take(left)])
             del loaded  # before the next window is read
+
+    def _order(self, seed: int) -> Order:
+        slice_rows = slice_rows_for(self.split.row_bytes)
+        if self.split.is_shuffled:
+            return Order(self.split.n_rows, seed, self.epoch, slice_rows)
+        return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
 
     def _cut(
         self, order: Order, held: Batch, loaded: Batch, used: IntArray, first_step: int

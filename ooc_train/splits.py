@@ -66,6 +66,11 @@ class Split(Adapters, ABC):
         return self.n_rows
 
     @property
+    def is_shuffled(self) -> bool:
+        """Whether the rows lie in random order in the file, and not in that of their source."""
+        return self.name == "train" and self._store.is_shuffled
+
+    @property
     def fingerprint(self) -> str:
         """That of the file: its content, as 32 hexadecimal digits."""
         return self._store.fingerprint
