@@ -17,7 +17,7 @@ def kernel(function: Function) -> Function:
 
     No ``fastmath``: results must not depend on how a processor reorders a sum.
     """
-    compiled: Any = njit(nogil=True, cache=True)(function)
+    compiled: Any = njit(nogil=True, cache=True, error_model="numpy")(function)
     # Numba's cache looks at the file of a kernel, not at those that it takes constants and other
     # kernels from: a change there would go on with stale code.  Hence one stamp for them all.
     index = getattr(compiled._cache, "_cache_file", None)
