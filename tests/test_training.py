@@ -257,7 +257,7 @@ def test_the_history(trained):
 def test_the_settings(trained):
     _, run, report = trained
     settings = json.loads((run / "settings.json").read_text())
-    assert settings["model"] == "mlp"
+    assert (settings["model"], settings["optimizer"]) == ("mlp", "deferred-adam")
     assert settings["epochs"] == 4
     assert (settings["batch_size"], settings["learning_rate"], settings["seed"]) == (128, 1e-3, 0)
     assert settings["n_classes"] == report["n_classes"]
@@ -314,6 +314,14 @@ def test_the_same_seed_gives_the_same_weights(folder, path):
     assert [e["loss"] for e in one["epochs"]] == [e["loss"] for e in two["epochs"]]
     train(path, folder / "three", epochs=2, seed=4)
     assert not same(weights(folder / "one"), weights(folder / "three"))
+
+
+def test_both_optimizers_learn_nearly_the_same(trained, folder):
+    path, _, report = trained
+    dense = train(path, folder / f"dense{report['n_classes']}", epochs=4, optimizer="adam")
+    for one, other in zip(report["epochs"], dense["epochs"], strict=True):
+        assert one["val_loss"] == pytest.approx(other["val_loss"], abs=0.02)
+        assert one["val_accuracy"] == pytest.approx(other["val_accuracy"], abs=0.05)
 
 
 def test_epochs_have_orders_of_their_own(folder, path, monkeypatch):
@@ -437,6 +445,7 @@ def test_no_train_rows(tmp_path):
 
 OPTIONS = [
     ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp, sepcnn, or name a function"),
+    ({"optimizer": "sgd"}, "there is no optimizer 'sgd'; choose of: auto, adam, deferred-adam"),
     ({"epochs": 0}, "epochs must be at least 1, not 0"),
     ({"batch_size": 0}, "batch size must be at least 1, not 0"),
     ({"learning_rate": 0}, "learning rate must be above 0, not 0"),

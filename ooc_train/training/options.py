@@ -13,6 +13,11 @@ FROZEN_EPOCHS = 1
 EMBEDDING_DIMENSION = 200
 MODELS = {"mlp": ("ngram", "dense", "sparse"), "sepcnn": ("sequence",)}
 """The models known by name, and the kinds of features that each takes."""
+SPARSE = ("ngram", "sparse")
+"""The kinds of features whose rows are sparse."""
+ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
+"""Keras's, and that of `sparse_steps`."""
+OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,17 @@ class TrainingOptions:
     embedding_dimension: int | None = None
     embeddings: Path | None = None
     freeze_embeddings: int | None = None
+    optimizer: str = "auto"
 
     def __post_init__(self) -> None:
         if not is_function(self.model) and self.model not in ("auto", *MODELS):
             raise OptionError(
                 f"there is no model {self.model!r}; choose of: auto, {', '.join(MODELS)}, or name "
                 "a function of yours as package.module:function"
+            )
+        if self.optimizer not in OPTIMIZERS:
+            raise OptionError(
+                f"there is no optimizer {self.optimizer!r}; choose of: {', '.join(OPTIMIZERS)}"
             )
         if self.epochs is not None and self.epochs < 1:
             raise OptionError(f"the epochs must be at least 1, not {self.epochs}")
@@ -90,6 +100,22 @@ class TrainingOptions:
                 option = f"--{name.replace('_', '-')}"
                 raise OptionError(f"{option} is for the model sepcnn, not {model}; leave it out")
         return model
+
+    def optimizer_for(self, features: str) -> str:
+        """The optimizer's name, for features of a kind.
+
+        Raises OptionError if it does not fit these features and the model.
+        """
+        model = self.model_for(features)
+        can_defer = model == "mlp" and features in SPARSE
+        if self.optimizer == DEFERRED_ADAM and not can_defer:
+            raise OptionError(
+                f"{DEFERRED_ADAM} is for the model mlp on {' or '.join(SPARSE)} features, not "
+                f"{model} on {features} features; choose {ADAM}"
+            )
+        if self.optimizer == "auto":
+            return DEFERRED_ADAM if can_defer else ADAM
+        return self.optimizer
 
     def averages_weights(self, features: str) -> bool:
         """Whether what is evaluated and kept is the running mean of the weights, see `averaging`.

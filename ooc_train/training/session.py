@@ -16,7 +16,7 @@ from ooc_train.progress import Progress
 from ooc_train.store import Store
 from ooc_train.training.checkpoints import Checkpoint
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import EMBEDDING_DIMENSION, TrainingOptions
+from ooc_train.training.options import DEFERRED_ADAM, EMBEDDING_DIMENSION, TrainingOptions
 from ooc_train.training.resuming import changed_versions
 from ooc_train.training.run_writing import RunWriter
 from ooc_train.training.saving import Interval, Saver
@@ -188,6 +188,10 @@ def _pretrained(
 
 
 def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> Trainer:
+    if options.optimizer_for(store.features) == DEFERRED_ADAM:
+        from ooc_train.training.sparse_steps import SparseTrainer  # noqa: PLC0415
+
+        return SparseTrainer(model, learning_rate=options.learning_rate, seed=options.seed)
     from ooc_train.training.feeding import feed_for  # noqa: PLC0415
     from ooc_train.training.keras_steps import KerasTrainer  # noqa: PLC0415
 
