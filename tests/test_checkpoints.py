@@ -137,10 +137,12 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path):
 
 
 def test_another_layout_is_refused(tmp_path):
-    path = tmp_path / "step-1.safetensors"
-    write_checkpoint(path, {}, {"layout": 99})
-    with pytest.raises(FormatError, match="has the layout of another release"):
-        read_checkpoint(path)
+    """And no older one is used in its place."""
+    folder = CheckpointFolder(tmp_path)
+    folder.save(1, {}, {})
+    folder.save(2, {}, {"layout": 99})
+    with pytest.raises(FormatError, match="step-000000002.* was written by another release, with"):
+        folder.newest()
 
 
 def test_a_write_that_fails_leaves_those_that_were_there(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -282,6 +283,15 @@ def test_more_epochs_go_on_from_the_end(data, request, tmp_path):
         open_run(tmp_path / "run")
     train(path, tmp_path / "run", resume=True, **STEPS)  # as many as were asked for last
     check_same(tmp_path / "run", tmp_path / "whole")
+
+
+def test_killed_after_the_last_epoch_it_writes_what_is_missing(unvalidated, tmp_path):
+    train(unvalidated, tmp_path / "whole", epochs=2, **STEPS)
+    run = shutil.copytree(tmp_path / "whole", tmp_path / "run")
+    for name in ("report.json", "model.keras", "history.csv"):
+        (run / name).unlink()
+    train(unvalidated, run, resume=True, epochs=2, **STEPS)
+    check_same(run, tmp_path / "whole")
 
 
 def test_a_complete_run_is_left_as_it_is(ngrams, plain):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -400,7 +401,10 @@ class Listening(Silent):
     """Keeps what a training says."""
 
     def __init__(self):
-        self.said = []
+        self.said, self.shown = [], []
+
+    def show(self, text):
+        self.shown.append(text)
 
     def start(self, phase, total, unit):
         self.said.append((phase, total, unit))
@@ -426,6 +430,8 @@ def test_progress(folder, path):
         ("finished", 0, ""),
     ]
     assert progress.said[-2][0].startswith("epoch 1: loss 0.")
+    moment = r"step 1/3, loss \d\.\d{4}, accuracy \d\.\d{4}, [\d,]+ MB"
+    assert re.fullmatch(moment, progress.shown[0])
 
 
 # What is refused

@@ -45,6 +45,10 @@ _TYPES = {
 _TYPE_NAMES = {numpy_name: name for name, numpy_name in _TYPES.items()}
 
 
+class DamagedError(FormatError):
+    """A checkpoint is not what was written."""
+
+
 class Checkpoint(NamedTuple):
     """What a file holds: arrays by name, and facts as JSON has them."""
 
@@ -74,13 +78,16 @@ class CheckpointFolder:
         files = self.files()
         return _n_steps(files[0]) if files else None
 
-    def newest(self) -> tuple[Checkpoint | None, list[FormatError]]:
-        """The newest whole checkpoint, if there is one, and what is wrong with newer ones."""
-        errors: list[FormatError] = []
+    def newest(self) -> tuple[Checkpoint | None, list[DamagedError]]:
+        """The newest whole checkpoint, if there is one, and what is wrong with newer ones.
+
+        Raises FormatError where it is another release's, which nothing is wrong with.
+        """
+        errors: list[DamagedError] = []
         for path in self.files():
             try:
                 return read_checkpoint(path), errors
-            except FormatError as error:
+            except DamagedError as error:
                 errors.append(error)
         return None, errors
 
@@ -125,20 +132,21 @@ def write_checkpoint(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> No
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint at ``path``, whose every byte is as it was written.
 
-    Raises FormatError otherwise.  Memory: the file's size.
+    Raises DamagedError otherwise, and FormatError where another release has written it.  Memory:
+    the file's size.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FormatError(f"{path} cannot be read: {reason(error)}") from error
+        raise DamagedError(f"{path} cannot be read: {reason(error)}") from error
     body, checksum = memoryview(content)[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if xxhash.xxh3_128_digest(body) != checksum:
-        raise FormatError(f"{path} is damaged: its checksum is another")
+        raise DamagedError(f"{path} is damaged: its checksum is another")
     (length,) = struct.unpack_from("<Q", content)
     header = json.loads(content[8 : 8 + length])
     facts = json.loads(header.pop(_METADATA)[_FACTS])
     if facts["layout"] != LAYOUT:
-        raise FormatError(f"{path} has the layout of another release; go on with that one")
+        raise FormatError(f"{path} was written by another release, with which its run can go on")
     del header[_CHECKSUM]
     arrays = {name: _array(body[8 + length :], entry) for name, entry in header.items()}
     return Checkpoint(path, arrays, facts)

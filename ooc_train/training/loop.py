@@ -99,6 +99,7 @@ class Loop:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from where a loop over the same file with the same options was."""
         self._trainer.restore(_without("trainer/", checkpoint.arrays))
+        self._trainer.sync()  # where nothing is left to do, no step comes before the model is used
         self._stopping.restore(_without("stopping/", checkpoint.arrays))
         if self._mean:
             self._mean.restore(_without("mean/", checkpoint.arrays))
