@@ -314,11 +314,14 @@ def test_a_run_that_stopped_early_is_not_trained_further(folder, tmp_path):
     assert again == report
     (said,) = progress.said
     assert said.endswith(f"is complete: it stopped early, after epoch {len(report['epochs'])}")
-    # Killed after the last epoch and before the model is written.
+    # Killed after the last epoch and before the model is written: the best weights are known.
+    best = weights(tmp_path / "run")
     (tmp_path / "run" / "report.json").unlink()
     (tmp_path / "run" / "model.keras").unlink()
     again = train(path, tmp_path / "run", resume=True, **options)
     assert (again["steps"], again["best_epoch"]) == (report["steps"], report["best_epoch"])
+    for mine, its in zip(weights(tmp_path / "run"), best, strict=True):
+        assert (mine == its).all()
 
 
 # What is refused
