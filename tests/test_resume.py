@@ -164,6 +164,7 @@ def plain(folder, ngrams):
 
 CASES = {
     "mlp": ("ngrams", {"epochs": 3}, [5, 3, 12, 4, 9]),
+    "dense": ("ngrams", {"epochs": 2, "optimizer": "adam"}, [6, 11]),
     "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}, [3, 9, 6]),
     "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}, [7, 12]),
     "thawed": ("sequences", {"epochs": 3, "bucket_by_length": True, "embedding_dimension": None},
@@ -345,6 +346,7 @@ def broken_off(folder, ngrams):
         ({"batch_size": 33}, "--batch-size was 32 and is 33;"),
         ({"learning_rate": 0.1}, r"--learning-rate was 0.001 and is 0.1;"),
         ({"seed": 1}, "--seed was 0 and is 1;"),
+        ({"optimizer": "adam"}, "--optimizer was deferred-adam and is adam;"),
         ({"epochs": 2}, "--epochs was 3 and is 2, not upwards;"),
         ({"model": "tests.test_resume:own_model"}, "--model was mlp and is tests.test_resume:own"),
         ({"seed": 1, "epochs": 1}, "--seed was 0 and is 1; --epochs was 3 and is 1, not upwards;"),
