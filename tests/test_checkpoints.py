@@ -1,5 +1,6 @@
 """Checkpoint files and folders, when they are saved, the lock, and requests to stop."""
 
+import contextlib
 import itertools
 import json
 import signal
@@ -17,7 +18,9 @@ from ooc_train.atomic import PART, replacing
 from ooc_train.errors import FormatError, OptionError, OutputError
 from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint, write_checkpoint
 from ooc_train.training.interruption import stop_requests
+from ooc_train.training.run_folder import is_complete
 from ooc_train.training.run_lock import locked
+from ooc_train.training.run_writing import writing
 from ooc_train.training.saving import Interval, Saver
 from tests.full_disk import limited_files
 
@@ -285,7 +288,9 @@ def test_a_full_disk_is_told_and_tried_again(tmp_path, warnings):
 HOLDING = """
 import sys, time
 from pathlib import Path
+from ooc_train.training.run_folder import is_complete
 from ooc_train.training.run_lock import locked
+from ooc_train.training.run_writing import writing
 with locked(Path(sys.argv[1]), Path("run")):
     print("held", flush=True)
     time.sleep(600)
@@ -324,6 +329,37 @@ def test_a_lock_that_was_deleted_is_not_held_twice(tmp_path, monkeypatch):
     with locked(lock, "run"), pytest.raises(OutputError, match="another training"):
         locked(lock, "run").__enter__()
     assert len(opened) == 3
+
+
+# A run folder in the making
+
+
+@pytest.mark.parametrize("n_deleted", range(8))
+def test_a_run_whose_deletion_was_broken_off_can_be_deleted_again(tmp_path, monkeypatch, n_deleted):
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    names = ["model.keras", "vectorizer.h5", "settings.json", "history.csv", "report.json"]
+    for name in [*names, "checkpoints/lock", "checkpoints/step-000000001.safetensors"]:
+        (run / name).write_text("{}")
+    deleted = []
+    original = type(run).unlink
+
+    def unlink(path, **how):
+        if path.is_file() and path.parent != tmp_path:
+            if len(deleted) == n_deleted:
+                raise KeyboardInterrupt
+            deleted.append(path)
+        original(path, **how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(run), "unlink", unlink)
+        with contextlib.suppress(KeyboardInterrupt), writing(run, force=True, resume=False) as it:
+            it.clear()
+    assert len(deleted) == min(n_deleted, 6)
+    assert not is_complete(run) or n_deleted == 0
+    with writing(run, force=True, resume=False) as it:
+        it.clear()
+        assert files(run) == ["checkpoints"]
 
 
 # Signals

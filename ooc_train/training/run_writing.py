@@ -88,9 +88,14 @@ class RunWriter:
         write_json(self.path / REPORT, report)
 
     def clear(self) -> None:
-        """Delete all but the lock; the report first, without which there is no complete run."""
+        """Delete all but the lock.
+
+        The report first, without which no run is complete, and the settings last, without which
+        what is left would be no run: killed on the way, it can be done again.
+        """
         (self.path / REPORT).unlink(missing_ok=True)
-        for item in [*self.path.iterdir(), *self.checkpoints.path.iterdir()]:
+        items = [*self.checkpoints.path.iterdir(), *self.path.iterdir()]
+        for item in sorted(items, key=lambda item: item.name == SETTINGS):
             if item.name not in (CHECKPOINTS, _LOCK):
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
 
