@@ -245,6 +245,13 @@ def read_strings(parent: h5py.Group, name: str) -> list[str]:
     return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
 
 
+def read_some_strings(parent: h5py.Group, name: str, numbers: Sequence[int]) -> list[str]:
+    """The strings with these numbers of a string list.  Memory: these alone."""
+    blob, offsets = parent[name]["bytes"], parent[name]["offsets"]
+    bounds = [offsets[number : number + 2].tolist() for number in numbers]
+    return [blob[start:stop].tobytes().decode("utf-8") for start, stop in bounds]
+
+
 def write_header(
     file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
 ) -> None:

@@ -8,15 +8,18 @@ the figures are ``None``.
 
 import contextlib
 import ctypes
+import itertools
 import os
 import re
 import threading
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.errors import OptionError
 
 SAMPLE_SECONDS = 0.02
+MAX_POINTS = 256
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
     "": 1, "B": 1,
@@ -105,11 +108,14 @@ class MemoryMonitor:
     """Samples the process tree's memory in a thread, while used as a context manager.
 
     ``peak_anon_bytes`` is the largest sample; ``peak_rss_bytes`` the kernel's own high-water
-    mark of this process or the largest sample of the tree, whichever is more.
+    mark of this process or the largest sample of the tree, whichever is more.  ``over_time`` are
+    at most 256 points, however long it takes.
     """
 
     def __init__(self) -> None:
         self._peak = Memory(0, 0)
+        self._course = _Course()
+        self._began = time.perf_counter()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
@@ -132,17 +138,61 @@ class MemoryMonitor:
         high_water = _fields("/proc/self/status").get("VmHWM", 0)
         return max(high_water, self._sample().rss_bytes or 0) or None
 
+    def over_time(self) -> dict[str, list[float]]:
+        """The largest samples of intervals of equal length.
+
+        ``seconds`` since the beginning at which each interval ends, ``rss_bytes`` and
+        ``anon_bytes``; empty lists where memory cannot be measured.
+        """
+        return self._course.points()
+
     def _sample(self) -> Memory:
-        now = measure()
-        self._peak = Memory(
-            max(self._peak.rss_bytes or 0, now.rss_bytes or 0),
-            max(self._peak.anon_bytes or 0, now.anon_bytes or 0),
-        )
+        self._raise_peak(measure())
         return self._peak
+
+    def _raise_peak(self, now: Memory) -> None:
+        self._peak = _larger(self._peak, now)
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            self._sample()
+            now = measure()
+            self._raise_peak(now)
+            self._course.add(time.perf_counter() - self._began, now)
+
+
+class _Course:
+    """Memory over time: the largest sample of each interval; they get longer as time goes on."""
+
+    def __init__(self) -> None:
+        self._interval = 4 * SAMPLE_SECONDS
+        self._largest: list[Memory] = []
+
+    def add(self, seconds: float, now: Memory) -> None:
+        if now.rss_bytes is None:
+            return
+        while seconds >= self._interval * MAX_POINTS:
+            self._interval *= 2
+            pairs = itertools.zip_longest(self._largest[::2], self._largest[1::2])
+            self._largest = [_larger(one, other or one) for one, other in pairs]
+        number = int(seconds / self._interval)
+        # An interval without a sample, the process having been held up, is like the next.
+        self._largest += [now] * (number + 1 - len(self._largest))
+        self._largest[number] = _larger(self._largest[number], now)
+
+    def points(self) -> dict[str, list[float]]:
+        largest = list(self._largest)
+        return {
+            "seconds": [round((i + 1) * self._interval, 2) for i in range(len(largest))],
+            "rss_bytes": [memory.rss_bytes or 0 for memory in largest],
+            "anon_bytes": [memory.anon_bytes or 0 for memory in largest],
+        }
+
+
+def _larger(one: Memory, other: Memory) -> Memory:
+    return Memory(
+        max(one.rss_bytes or 0, other.rss_bytes or 0),
+        max(one.anon_bytes or 0, other.anon_bytes or 0),
+    )
 
 
 def _tree(root: int) -> list[int]:

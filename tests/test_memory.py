@@ -132,3 +132,35 @@ def test_freed_memory_is_kept():
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert faults("give back") - faults("keep") > 20_000  # 40 times 8 MB have 80,000 pages
+
+
+@given(st.lists(st.floats(0.001, 40), min_size=1, max_size=400))
+def test_memory_over_time_has_few_points_and_every_peak(pauses):
+    course, seconds = memory._Course(), np.cumsum(pauses)
+    for number, second in enumerate(seconds.tolist()):
+        course.add(second, memory.Memory(1000 + number % 37, number % 11))
+    points = course.points()
+    ends = points["seconds"]
+    assert len(ends) == len(points["rss_bytes"]) == len(points["anon_bytes"]) <= memory.MAX_POINTS
+    assert np.allclose(np.diff(ends, prepend=0), ends[0], atol=0.011)
+    assert ends[-1] - ends[0] <= seconds[-1] + 0.011 <= ends[-1] + 0.022
+    assert max(points["rss_bytes"]) == 1000 + max(i % 37 for i in range(len(pauses)))
+    assert max(points["anon_bytes"]) == max(i % 11 for i in range(len(pauses)))
+    # Each sample is in the interval in which it was taken.
+    for number, second in enumerate(seconds.tolist()):
+        interval = min(int(second / course._interval), len(ends) - 1)
+        assert points["rss_bytes"][interval] >= 1000 + number % 37
+
+
+def test_the_monitor_tells_memory_over_time():
+    with memory.MemoryMonitor() as monitor:
+        while not monitor.over_time()["seconds"]:
+            pass
+    points = monitor.over_time()
+    assert 0 < points["anon_bytes"][0] <= points["rss_bytes"][0] <= monitor.peak_rss_bytes
+
+
+def test_where_memory_cannot_be_measured_there_is_no_course():
+    course = memory._Course()
+    course.add(1.0, memory.Memory(None, None))
+    assert course.points() == {"seconds": [], "rss_bytes": [], "anon_bytes": []}

@@ -17,7 +17,9 @@ class that gives the highest F1: choose one with --split validation, so that the
 rows stay an honest test.  Of 20 classes or more, how often a row's class is among the 5
 most probable ones."""
 
-_EXAMPLE = "  ooc-evaluate runs/reviews reviews.h5 --split test"
+_EXAMPLE = """\
+  ooc-evaluate runs/reviews reviews.h5 --split test
+  ooc-evaluate runs/reviews reviews.h5 --html test.html"""
 MAX_MATRIX_CLASSES = 20
 MAX_CLASSES_SHOWN = 60
 PAIRS_SHOWN = 10
@@ -36,6 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="the rows to evaluate on (default: test)",
     )
     add("--batch-size", type=int, metavar="N", help="rows at a time (default: the training's)")
+    add(
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="write the scores to FILE as a page with figures that opens offline; takes matplotlib",
+    )
     return command.run(_work, arguments)
 
 
@@ -46,6 +54,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
             options.data,
             split=options.split,
             batch_size=options.batch_size,
+            html=options.html,
             progress=progress_of(options),
         )
     )

@@ -25,7 +25,8 @@ off, however, goes on when the same command is given with --resume, and ends wit
 very weights that it would have had.  Of sepcnn it is the running
 mean of the weights that is validated and kept.  The run folder holds the model,
 which plain Keras loads, the vectorizer, the history and the settings: all that
-ooc-evaluate and ooc-predict need."""
+ooc-evaluate and ooc-predict need; and, where matplotlib is installed, report.html, with
+the curves of the training and the scores on the validation rows."""
 
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews

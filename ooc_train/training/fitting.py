@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train import __version__
+from ooc_train.environment import environment
 from ooc_train.errors import OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
@@ -12,6 +13,7 @@ from ooc_train.store import Store
 from ooc_train.store import open as open_store
 from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.resuming import check_settings
+from ooc_train.training.run_page import draw_page
 from ooc_train.training.run_writing import RunWriter, writing
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
 from ooc_train.training.session import Session
@@ -70,8 +72,10 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch`` (from 1), ``steps``,
     ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), of this one
     ``checkpoint_seconds``, in which training stood still for them, and the memory figures; the
-    sizes; and ``embeddings`` (``file``, ``dimension``, ``terms``,
-    ``found``, ``coverage``; or ``None``).  Memory: TensorFlow, the model, its optimizer and its
+    sizes; ``memory_over_time`` of this session, see `MemoryMonitor.over_time`; ``environment``; and
+    ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Then
+    a page for people is drawn, see `run_page`, for which the validation rows are read once more;
+    the report is complete without it.  Memory: TensorFlow, the model, its optimizer and its
     best epoch, three times the weights again (for sepcnn four, with their running mean), one
     window of 32 MB and one batch; and while a checkpoint is written, all but the best epoch once
     more.
@@ -118,8 +122,11 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "sessions": session.number,
             "peak_rss_bytes": monitor.peak_rss_bytes,
             "peak_anon_bytes": monitor.peak_anon_bytes,
+            "memory_over_time": monitor.over_time(),
+            "environment": environment(),
         }
         folder.complete(report)
+        draw_page(folder.path, store, progress)
     progress.finish()
     return report
 

@@ -19,13 +19,13 @@ from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
 from ooc_train.training.divergence import divergence
 from ooc_train.training.early_stopping import EarlyStopping
-from ooc_train.training.evaluation import evaluation_batches
 from ooc_train.training.feeding import feed_for
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.keras_steps import Evaluator
 from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.prefetch import Prefetch
 from ooc_train.training.saving import Saver
+from ooc_train.training.split_scores import evaluation_batches
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
 SHOW_SECONDS = 0.5

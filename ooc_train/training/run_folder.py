@@ -8,6 +8,8 @@
 ``checkpoints/``    the last two states of the training, see `checkpoints`; of a complete run
                     its end, from which more epochs can go on
 ``report.json``     what `train` returned; written last: a run that has it is complete
+``report.html``     the page to look at, see `run_page`; beside a complete run, where it could be
+                    drawn
 ==================  ============================================================================
 """
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
+PAGE = "report.html"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 
 

@@ -1,0 +1,191 @@
+"""The page's figures, drawn by matplotlib as SVG that takes its colours from the page's style."""
+
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+# Colours that are replaced by the page's variables: it has two sets of them, light and dark.
+_INK, _FAINT, _ONE, _TWO, _RIGHT, _WRONG, _ON = (f"#0102{i:02x}" for i in range(1, 8))
+_VARIABLES = {
+    _INK: "ink", _FAINT: "faint", _ONE: "one", _TWO: "two",
+    _RIGHT: "right", _WRONG: "wrong", _ON: "on",
+}  # fmt: skip
+_SIZE = (4.4, 2.7)  # inches: as wide as a phone
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ooc-train",
+    "text.parse_math": False,
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": _FAINT,
+    "grid.alpha": 0.35,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "figure.constrained_layout.use": True,
+}
+_CELL, _LABEL = 0.19, 0.068  # inches: a cell of the matrix, and a letter beside it
+_LONGEST_NAME = 24
+
+
+def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None) -> str:
+    """``"loss"`` or ``"accuracy"`` of the train and the validation rows after each epoch."""
+    with _drawing() as (axes, svg):
+        numbers = range(1, len(epochs) + 1)
+        for name, label, colour in (
+            (figure, "train", _ONE),
+            (f"val_{figure}", "validation", _TWO),
+        ):
+            values = [epoch[name] for epoch in epochs if epoch[name] is not None]
+            if values:
+                axes.plot(numbers, values, "o-", ms=3, color=colour, label=label)
+        if best_epoch:
+            axes.axvline(best_epoch, color=_FAINT, ls=":", label="kept")
+        axes.set(xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.legend()
+    return svg[0]
+
+
+def speed(epochs: Sequence[dict[str, Any]]) -> str:
+    """Rows per second of each epoch's training."""
+    with _drawing() as (axes, svg):
+        axes.bar(range(1, len(epochs) + 1), [e["rows_per_second"] for e in epochs], 0.7, color=_ONE)
+        axes.set(xlabel="epoch", ylabel="rows/s")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return svg[0]
+
+
+def memory(over_time: dict[str, list[float]], levels: dict[str, float]) -> str:
+    """Resident and anonymous memory over time, and lines at some ``levels`` of bytes by name."""
+    with _drawing() as (axes, svg):
+        scale, unit = (60, "minutes") if over_time["seconds"][-1] > 600 else (1, "seconds")
+        seconds = np.array([0, *over_time["seconds"]]) / scale
+        for name, label, colour in (
+            ("rss_bytes", "resident", _ONE),
+            ("anon_bytes", "anonymous", _TWO),
+        ):
+            megabytes = np.array(over_time[name]) / 1e6
+            axes.stairs(megabytes, seconds, baseline=None, color=colour, lw=1.4, label=label)
+        for (name, level), style in zip(levels.items(), ("--", ":", "-."), strict=False):
+            axes.axhline(level / 1e6, color=_INK, lw=1, ls=style, label=name)
+        axes.set(xlabel=unit, ylabel="MB", xlim=(0, seconds[-1]))
+        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
+        axes.legend(ncols=2, loc="upper right")
+    return svg[0]
+
+
+def ranking(curves_of: Sequence[dict[str, list[float]]], names: Sequence[str], kind: str) -> str:
+    """The ``"roc"`` curve of two classes, or the ``"precision"`` of each by its recall."""
+    with _drawing() as (axes, svg):
+        if kind == "roc":
+            axes.plot([0, 1], [0, 1], color=_FAINT, ls=":")
+            rates = [0, *curves_of[1]["false_positive_rate"]]
+            axes.plot(rates, [0, *curves_of[1]["recall"]], color=_ONE)
+            axes.set(xlabel=f"share of {_short(names[0])} taken for {_short(names[1])}")
+            axes.set(ylabel=f"share of {_short(names[1])} found")
+        else:
+            for curve, name, colour in zip(curves_of, names, (_ONE, _TWO), strict=True):
+                axes.plot(curve["recall"], curve["precision"], color=colour, label=_short(name))
+            axes.set(xlabel="recall", ylabel="precision")
+            axes.legend(loc="lower left")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
+    return svg[0]
+
+
+def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
+    """Rows by class (down) and predicted class (across): the darker, the more of the class's."""
+    matrix = np.array(counts)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    n = len(matrix)
+    cell = max(_CELL, 1.8 / n)
+    labels = [_short(name) for name in names]
+    side = n * cell
+    margin = 0.3 + _LABEL * max(map(len, labels))
+    with _drawing((side + margin, side + margin)) as (axes, svg):
+        axes.grid(False)
+        axes.set(xlim=(0, n), ylim=(n, 0), aspect="equal")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for right, colour in ((True, _RIGHT), (False, _WRONG)):
+            cells = [(i, j) for i, j in np.argwhere(matrix).tolist() if (i == j) == right]
+            # The root, or the rarer errors would not be seen.
+            alphas = [0.1 + 0.8 * shares[i, j] ** 0.5 for i, j in cells]
+            patches = [Rectangle((j + 0.04, i + 0.04), 0.92, 0.92) for i, j in cells]
+            axes.add_collection(
+                PatchCollection(patches, facecolors=[(colour, alpha) for alpha in alphas])
+            )
+            for i, j in cells:
+                count = int(matrix[i, j])
+                text = _compact(count) if cell < 2 * _CELL else f"{count:,}"
+                size = min(9, 72 * cell * 1.35 / max(2, len(text)), 72 * cell * 0.55)
+                colour_of = _ON if shares[i, j] > 0.35 else _INK
+                axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", size=size,
+                          color=colour_of)  # fmt: skip
+        size = min(9, 72 * cell * 0.75)
+        axes.set_xticks(np.arange(n) + 0.5, labels, rotation=90 if n > 3 else 0, size=size)
+        axes.set_yticks(np.arange(n) + 0.5, labels, size=size)
+        axes.tick_params(length=0, pad=2)
+        axes.xaxis.tick_top()
+    return svg[0]
+
+
+@contextmanager
+def _drawing(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Axes, list[str]]]:
+    """Axes to draw on, and where their SVG is put after the block."""
+    svg: list[str] = []
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # matplotlib only measures the text; the browser draws it, with fonts of its own.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure = Figure(figsize=size)
+        yield figure.add_subplot(), svg
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    svg.append(_for_page(buffer.getvalue()))
+
+
+def _for_page(text: str) -> str:
+    """The element alone, with the page's colours and letters, as large as the page makes it."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    for colour, name in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
+    return re.sub(r"\s*\n\s*", "\n", text)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _compact(count: int) -> str:
+    """A count in at most four signs or so.
+
+    >>> _compact(999), _compact(28400), _compact(1500000)
+    ('999', '28k', '1.5M')
+    """
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            share = count / size
+            return f"{share:.1f}{unit}" if share < 10 else f"{share:.0f}{unit}"
+    return str(count)

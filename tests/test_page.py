@@ -1,0 +1,181 @@
+"""The page of a run: complete, self-contained, in the reader's colours, and never in the way."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from ooc_train.errors import OutputError
+from ooc_train.page import write_page
+from ooc_train.page.document import page
+from ooc_train.page.figures import confusion
+from ooc_train.training.scoring import Scoring
+
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+VOID = {"meta", "br", "link", "img"}
+NAMES = ["<b>&", "$x_1$", "日本", '"quoted"']
+
+
+class Checker(HTMLParser):
+    """Tags that are closed in the order in which they were opened, and the text outside of SVG."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.text, self.attributes = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += attrs
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def evaluation(n_classes, n_rows=600, names=NAMES):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(n_classes, size=n_rows)
+    odds = rng.normal(size=(n_rows, n_classes))
+    odds[np.arange(n_rows), labels] += 1.5
+    shares = np.exp(odds)
+    scoring = Scoring(n_classes)
+    shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    scoring.add(np.arange(n_rows), labels, shares, 0.7)
+    result = scoring.result()
+    for number, score in enumerate(result["classes"]):
+        score["label"] = score["name"] = names[number] if number < len(names) else f"class {number}"
+    for pair in result["confused_pairs"]:
+        for example in pair["examples"]:
+            example["text"] = f"terms of <{example['row']}>"
+    return {"split": "validation"} | result
+
+
+def training(n_epochs=3, **others):
+    epochs = [
+        {"seconds": 1.5, "rows_per_second": 1000.0 + i, "loss": 1 / (i + 1), "accuracy": 0.5,
+         "val_loss": 1.1 / (i + 1), "val_accuracy": 0.4} for i in range(n_epochs)
+    ]  # fmt: skip
+    return {
+        "epochs": epochs, "best_epoch": n_epochs, "rows": 5400, "seconds": 75.0,
+        "peak_rss_bytes": 612_000_000, "peak_anon_bytes": 301_000_000,
+        "baseline_rss_bytes": 560_000_000, "memory_budget_bytes": 1_000_000_000,
+        "memory_over_time": {"seconds": [1, 2, 3], "rss_bytes": [3e8, 5e8, 6e8],
+                             "anon_bytes": [1e8, 2e8, 3e8]},
+        "environment": {"python": "3.11.7"},
+    } | others  # fmt: skip
+
+
+SETTINGS = {"model": "mlp", "data": "a&b.h5", "features": "ngram", "learning_rate": 0.001}
+
+
+def content(n_classes=4, **parts):
+    return {
+        "title": "run <1>", "settings": SETTINGS, "training": training(),
+        "evaluation": evaluation(n_classes),
+    } | parts  # fmt: skip
+
+
+def checked(text):
+    """The page's text outside of its figures; that it is well formed is asserted."""
+    checker = Checker()
+    checker.feed(text)
+    assert not checker.open
+    assert text.startswith("<!DOCTYPE html>")
+    # Nothing is loaded from anywhere: it opens offline.
+    links = [(k, v) for k, v in checker.attributes if k in ("src", "href", "xlink:href")]
+    assert all(value.startswith("#") for _, value in links)
+    assert "url(http" not in text
+    assert "@import" not in text
+    assert "default-src 'none'" in text
+    for svg in SVG.findall(text):
+        ET.fromstring(svg)
+        # Light and dark: all colours are the page's.
+        assert not re.search(r"(fill|stroke): ?#", svg.replace("fill: #ffffff; opacity: 0", ""))
+        assert "var(--ink)" in svg
+    return " ".join(" ".join(checker.text).split())
+
+
+@pytest.mark.parametrize(("n_classes", "n_figures"), [(2, 7), (4, 5), (57, 5), (70, 5)])
+def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
+    parts = content(n_classes)
+    text = page(parts)
+    words = checked(text)
+    assert len(SVG.findall(text)) == n_figures
+    assert {"ROC, area" in words, "Precision by recall" in words} == {n_classes == 2}
+    assert ("only the 64 of 70 classes" in words) == (n_classes == 70)
+    for said in ("run <1>", "<b>&", "a&b.h5", "0.001", "python 3.11.7", "1 min 15 s", "612 MB",
+                 "Confusion matrix", "3 of 3 epoch kept", "Scores by class", "1,001"):  # fmt: skip
+        assert said in words
+    pair = parts["evaluation"]["confused_pairs"][0]
+    names = [score["name"] for score in parts["evaluation"]["classes"]]
+    assert f"{names[pair['class']]} → {names[pair['predicted']]}" in words
+    example = pair["examples"][0]
+    assert (
+        f"row {example['row']:,} ({example['probability']:.2f}): terms of <{example['row']}>"
+        in words
+    )
+    for score in parts["evaluation"]["classes"]:
+        assert f"{score['f1']:.4f}" in words
+
+
+def test_the_matrix_shows_every_count_and_name():
+    counts = [[12, 3, 0, 0], [0, 7, 1, 0], [0, 0, 2500, 0], [5, 0, 0, 9]]
+    drawn = "".join(ET.fromstring(confusion(counts, NAMES)).itertext())
+    for said in ("12", "2,500", "7", *NAMES):
+        assert said in drawn
+    many = [[2500 if i == j else 0 for j in range(30)] for i in range(30)]
+    assert "2.5k" in "".join(ET.fromstring(confusion(many, NAMES + 26 * ["x"])).itertext())
+
+
+def test_a_page_without_epochs_scores_or_memory():
+    words = checked(page(content(evaluation=None)))
+    assert "not evaluated, since there are no validation rows" in words
+    assert "Confusion" not in words
+    parts = training(1, memory_over_time={"seconds": [], "rss_bytes": [], "anon_bytes": []},
+                     peak_rss_bytes=None, peak_anon_bytes=None)  # fmt: skip
+    parts["epochs"][0] |= {"val_loss": None, "val_accuracy": None}
+    text = page(content(training=parts))
+    assert "Memory of the training" not in checked(text)
+    assert "validation</text>" not in text
+    checked(page(content(training=None)))
+
+
+def test_of_very_many_classes_there_is_no_matrix():
+    scores = evaluation(4) | {"confusion": None, "confused_pairs": None}
+    words = checked(page(content(evaluation=scores)))
+    assert "Confusion" not in words
+    assert "Scores by class" in words
+
+
+def test_the_same_content_gives_the_same_page():
+    assert page(content()) == page(content())
+
+
+def test_a_process_of_its_own_draws_it(tmp_path):
+    path = tmp_path / "report.html"
+    write_page(content(), path)
+    checked(path.read_text("utf-8"))
+    code = "import sys, ooc_train.page, ooc_train.training; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    path.write_text("the one before")
+    with pytest.raises(OutputError, match=r"report\.html could not be drawn: KeyError: 'settings'"):
+        write_page({"title": "x", "evaluation": None, "training": None}, path)
+    assert path.read_text() == "the one before"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_without_the_library_one_sentence_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    message = r"report\.html is not drawn, since it takes matplotlib; install it with pip install"
+    with pytest.raises(OutputError, match=message):
+        write_page(content(), tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())

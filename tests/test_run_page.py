@@ -1,0 +1,112 @@
+"""The page of a run: drawn when the run is complete, and never a reason for it not to be."""
+
+import re
+
+import pytest
+
+from ooc_train.cli import evaluate as command
+from ooc_train.errors import OutputError
+from ooc_train.progress import Silent
+from ooc_train.store import open as open_store
+from ooc_train.training import evaluate, fitting, open_run, run_page, train
+from ooc_train.training.examples import describe_row
+from tests.files import Toy, write_sequences, write_toy
+
+
+class Messages(Silent):
+    """A ``Progress`` that keeps what it is told."""
+
+    def __init__(self):
+        self.said = []
+
+    def message(self, text):
+        self.said.append(text)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, and when its page would have been drawn."""
+    folder = tmp_path_factory.mktemp("page")
+    path = write_toy(folder / "toy.h5", toy=Toy(n_classes=3), train=300, validation=90, test=60)
+    asked = []
+
+    def draw_page(run, store, progress):
+        open_run(run)  # complete
+        asked.append((run, len(store["validation"].read(0, 90))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "draw_page", draw_page)
+        train(path, folder / "run", epochs=2)
+    assert asked == [(folder / "run", 90)]
+    return folder
+
+
+def test_the_page_has_the_scores_of_the_validation_rows(folder):
+    messages = Messages()
+    with open_store(folder / "toy.h5") as store:
+        run_page.draw_page(folder / "run", store, messages)
+    assert not messages.said
+    text = (folder / "run" / "report.html").read_text("utf-8")
+    scores = evaluate(folder / "run", folder / "toy.h5", split="validation")
+    assert "scores on the 90 validation rows" in text
+    assert f"<b>{scores['accuracy']:.4f}</b>" in text
+    pair = scores["confused_pairs"][0]
+    names = [score["name"] for score in scores["classes"]]
+    assert f"{names[pair['class']]} → {names[pair['predicted']]}" in text
+    assert re.search(r"row \d+ \(0\.\d\d\): term0000\d\d", text)
+    for title in ("Loss by epoch", "Memory of the training", "Environment", "learning rate"):
+        assert title in text
+
+
+def test_of_a_run_without_validation_rows_the_page_shows_the_training(folder, tmp_path):
+    path = write_toy(tmp_path / "toy.h5", toy=Toy(n_classes=3), train=100)
+    messages = Messages()
+    with open_store(path) as store:
+        run_page.draw_page(folder / "run", store, messages)
+    text = (folder / "run" / "report.html").read_text("utf-8")
+    assert not messages.said
+    assert "Loss by epoch" in text
+    assert "Confusion matrix" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(OutputError("no library"), "no library"), (ZeroDivisionError("x"), "ZeroDivisionError: x")],
+)
+def test_what_goes_wrong_is_said_and_nothing_else(folder, monkeypatch, error, said):
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(run_page, "write_page", fail)
+    messages = Messages()
+    with open_store(folder / "toy.h5") as store:
+        run_page.draw_page(folder / "run", store, messages)
+    assert len(messages.said) == 1
+    assert said in messages.said[0]
+    open_run(folder / "run")
+
+
+def test_the_command_makes_one_of_a_split(folder, tmp_path, capsys):
+    arguments = [str(folder / "run"), str(folder / "toy.h5"), "--html", str(tmp_path / "t.html")]
+    assert command.main(arguments) == 0
+    text = (tmp_path / "t.html").read_text("utf-8")
+    assert "scores on the 60 test rows" in text
+    assert "Loss by epoch" in text
+    capsys.readouterr()
+    arguments[-1] = str(tmp_path / "none" / "t.html")
+    assert command.main(arguments) == 1
+    assert "t.html, the page, cannot be written; is its folder there?" in capsys.readouterr().err
+
+
+def test_rows_are_described_by_their_highest_terms_or_first_words(tmp_path):
+    with open_store(write_toy(tmp_path / "n.h5", train=30)) as store:
+        rows = store["train"].read(0, 30)
+        number = int(rows.lengths.argmax())
+        row = rows[number : number + 1]
+        best = row.indices[(-row.values).argsort(kind="stable")][:8]
+        expected = ", ".join(f"term{column:06}" for column in best)
+        assert describe_row(store, store["train"], number) == expected
+    with open_store(write_sequences(tmp_path / "s.h5", train=30)) as store:
+        tokens = store["train"].read(4, 5).tokens
+        expected = " ".join(f"term{token - 1}" for token in tokens.tolist())
+        assert describe_row(store, store["train"], 4) == expected
