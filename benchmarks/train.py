@@ -1,7 +1,8 @@
-"""Training on sequences: ooc-train from the disk beside Keras's model.fit in memory.
+"""Training: ooc-train from the disk beside Keras's model.fit in memory, and fastText.
 
-The same network, batches of 128 and the same rows; the peer holds all of them as one padded matrix.
-Rows/s are those of the last epoch, validation apart; the first compiles.
+The same network, batches of 128 and the same rows; the peers hold all of them in memory.  Rows/s
+are those of the last epoch, validation apart; the first compiles.  "Prebuilt" are ooc-train's own
+steps on batches that are ready in memory: what reading them costs is the difference.
 """
 
 import argparse
@@ -11,22 +12,42 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import environment, harness, results, tables
+import ooc_train
+from benchmarks import environment, harness, results, tables, targets
 from benchmarks.harness import REPORT_NAME, Run, System, say
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.peer_environments import peer_command
 from benchmarks.results import Spread
+from benchmarks.targets import Target
 from benchmarks.workspace import workspace
 from ooc_train.errors import OptionError
 
 NAME = "train"
-OURS, BUCKETED, PEER = "ooc-train", "ooc-train --bucket-by-length", "model.fit, in memory"
-DEFAULT_ROWS, QUICK_ROWS = 25_000, 3000
+OURS, BUCKETED, DENSE_ADAM = (
+    "ooc-train",
+    "ooc-train --bucket-by-length",
+    "ooc-train --optimizer adam",
+)
+PREBUILT = "ooc-train's steps, prebuilt batches"
+MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
+SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
+DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000}
+QUICK_ROWS = 3000
+TARGETS = {
+    "sequence": {PREBUILT: 0.95},
+    "ngram": {GENERATOR: 10.0, SPARSE: 3.0, FASTTEXT: 1.0, PREBUILT: 0.95},
+}
+"""How many times a system's rows/s ooc-train's are to be at least, on generated rows."""
+MOST_WAITING = {"sequence": 0.01, "ngram": 0.03}
+_SCRATCH = "SCRATCH"
+"""In a command, the folder of its run."""
 _ROW_BYTES = 520 * 8  # of a generated row and all that converting and training it leaves
 _TABLE = (
     "system",
     "runs",
     "rows/s, median (range)",
-    "times in-memory, by pairs",
+    "ooc-train is faster, times, by pairs",
+    "waits for input",
     "loss after the last epoch",
     "peak anonymous MB",
     "peak resident MB",
@@ -37,14 +58,26 @@ _TABLE = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add this benchmark's own options."""
     add = parser.add_argument
-    add("--features", default="sequence", choices=["sequence"], help="the kind of rows")
+    add(
+        "--features",
+        default="sequence",
+        choices=list(DEFAULT_ROWS),
+        help="the kind of generated rows (default: sequence)",
+    )
     add(
         "--rows",
         type=int,
         metavar="N",
-        help=f"rows to generate (default: {DEFAULT_ROWS:,}, with --quick {QUICK_ROWS:,})",
+        help=f"rows to generate (default: {DEFAULT_ROWS['sequence']:,} for sequences, "
+        f"{DEFAULT_ROWS['ngram']:,} for n-grams, with --quick {QUICK_ROWS:,})",
     )
     add("--data", type=Path, metavar="H5", help="a converted file, instead of generated rows")
+    add(
+        "--text",
+        type=Path,
+        metavar="CSV",
+        help="the rows that --data was converted from, for fastText",
+    )
     add("--epochs", type=int, default=2, metavar="N", help="epochs of each run (default: 2)")
 
 
@@ -54,62 +87,98 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("--rows and --data exclude each other")
     if options.data and not options.data.is_file():
         raise OptionError(f"--data {options.data} is not a file")
-    n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
+    n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS[options.features])
     with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
         found = environment.describe(folder)
-        data = options.data.resolve() if options.data else _generated(n_rows, folder)
-        systems = _systems(data, options.epochs)
+        data, text = options.data, options.text
+        if data is None:
+            data, text = _generated(n_rows, folder, options.features)
+        with ooc_train.open(data) as store:
+            features = store.features
+        systems = _systems(features, data.resolve(), text and text.resolve(), options)
         runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
+    reached = _targets(features, runs)
     notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
     markdown = "\n\n".join(
-        [f"## {NAME}", f"`{options.command}`", environment.in_words(found), *notes, _table(runs)]
+        [
+            f"## {NAME}",
+            f"`{options.command}`",
+            environment.in_words(found),
+            *notes,
+            _table(runs),
+            targets.table(reached),
+        ]
     )
     record = {
         "benchmark": NAME,
         "command": options.command,
         "environment": found,
         "notes": notes,
-        "systems": {name: _record(of_system, runs[PEER]) for name, of_system in runs.items()},
+        "systems": {name: _record(of_system, runs[OURS]) for name, of_system in runs.items()},
+        "targets": [targets.record(target) for target in reached],
     }
     results.write(options.out, NAME, record, markdown)
     print(markdown)
-    ours = [*runs[OURS], *runs[BUCKETED]]
+    ours = [run for name in runs if name.startswith(OURS) for run in runs[name]]
     return 0 if all(run.outcome == harness.COMPLETED for run in ours) else 1
 
 
-def _generated(n_rows: int, folder: Path) -> Path:
-    """A converted file of generated rows."""
+def _generated(n_rows: int, folder: Path, features: str) -> tuple[Path, Path]:
+    """A converted file of generated rows, and the rows."""
     say(f"generating and converting {n_rows:,} rows")
     rows, data = folder / "rows.csv", folder / "rows.h5"
     harness.call("benchmarks.corpus", rows, "--rows", n_rows)
-    harness.call("ooc_train.cli.convert", rows, "-o", data, "--features", "sequence", "--quiet")
-    return data
+    harness.call(
+        "ooc_train.cli.convert", rows, "-o", data, "--features", features,
+        "--validation-fraction", 0, "--quiet",
+    )  # fmt: skip
+    return data, rows
 
 
-def _systems(data: Path, n_epochs: int) -> list[System]:
-    def ours(name: str, *more: str) -> System:
+def _systems(
+    features: str, data: Path, text: Path | None, options: argparse.Namespace
+) -> list[System]:
+    def system(name: str, *words: object, inputs: Sequence[Path] = (data,)) -> System:
         def command(scratch: Path) -> list[str]:
-            arguments = [sys.executable, "-m", "ooc_train.cli.train", str(data), "--quiet", *more]
-            arguments += ["--epochs", str(n_epochs), "-o", str(scratch / "run")]
-            return [*arguments, "--report", str(scratch / REPORT_NAME)]
+            return [
+                *(str(word).replace(_SCRATCH, str(scratch)) for word in words),
+                *("--report", str(scratch / REPORT_NAME)),
+            ]
 
-        return System(name=name, command=command, inputs=[data])
+        return System(name=name, command=command, inputs=inputs)
 
-    def peer(scratch: Path) -> list[str]:
-        arguments = [sys.executable, "-m", "benchmarks.peers.keras_fit", str(data)]
-        return [*arguments, "--epochs", str(n_epochs), "--report", str(scratch / REPORT_NAME)]
+    def ours(name: str, *more: str) -> System:
+        words = ("ooc_train.cli.train", data, "--quiet", *more, "-o", f"{_SCRATCH}/run", *epochs)
+        return system(name, *python, *words)
 
-    return [
-        System(name=PEER, command=peer, inputs=[data]),
-        ours(OURS),
-        ours(BUCKETED, "--bucket-by-length"),
-    ]
+    def fit(name: str, form: str) -> System:
+        words = ("benchmarks.peers.keras_fit", data, "--form", form, *epochs)
+        return system(name, *python, *words)
+
+    python, epochs = (sys.executable, "-m"), ("--epochs", options.epochs)
+    prebuilt = system(PREBUILT, *python, "benchmarks.prebuilt", data, *epochs)
+    if features == "sequence":
+        bucketed = ours(BUCKETED, "--bucket-by-length")
+        return [fit(MATRIX, "matrix"), ours(OURS), bucketed, prebuilt]
+    systems = [
+        ours(OURS), prebuilt, ours(DENSE_ADAM, "--optimizer", "adam"),
+        fit(GENERATOR, "generator"), fit(SPARSE, "sparse"),
+    ]  # fmt: skip
+    if text:
+        words = peer_command(
+            options.peer_environments, "fasttext", "fasttext_supervised", text,
+            "--output", f"{_SCRATCH}/model", "--epochs", 2, "--time-epoch",
+        )  # fmt: skip
+        systems.append(system(FASTTEXT, *words, inputs=[text]))
+    return systems
 
 
 # ---- Figures.
 
 
 def _rows_per_second(run: Run) -> float:
+    if "epoch_seconds" in run.report:
+        return run.report["rows"] / run.report["epoch_seconds"]
     figure: float = run.report["epochs"][-1]["rows_per_second"]
     return figure
 
@@ -118,23 +187,46 @@ def _speed(runs: Sequence[Run]) -> Spread | None:
     return Spread.of([_rows_per_second(run) for run in results.completed(runs)])
 
 
-def _ratios(runs: Sequence[Run], peers: Sequence[Run]) -> Spread | None:
+def _ratios(ours: Sequence[Run], peers: Sequence[Run]) -> Spread | None:
     """How many times a peer's rows/s ours are, pair by pair."""
-    pairs = zip(results.completed(runs), results.completed(peers), strict=False)
-    return Spread.of([_rows_per_second(run) / _rows_per_second(peer) for run, peer in pairs])
+    pairs = zip(results.completed(ours), results.completed(peers), strict=False)
+    return Spread.of([_rows_per_second(our) / _rows_per_second(peer) for our, peer in pairs])
+
+
+def _waiting(runs: Sequence[Run]) -> Spread | None:
+    """The share of the last epoch that steps waited for input, in percent."""
+    shares = [run.report["epochs"][-1].get("input_wait_share") for run in _with_epochs(runs)]
+    return Spread.of([100 * share for share in shares if share is not None])
+
+
+def _with_epochs(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in results.completed(runs) if "epochs" in run.report]
+
+
+def _targets(features: str, runs: dict[str, list[Run]]) -> list[Target]:
+    reached = []
+    for name, bound in TARGETS.get(features, {}).items():
+        spread = _ratios(runs[OURS], runs.get(name, ()))
+        measured = spread.median if spread else None
+        reached.append(Target(text=f"times {name}", measured=measured, at_least=bound))
+    waiting = _waiting(runs[OURS])
+    bound = MOST_WAITING.get(features, max(MOST_WAITING.values()))
+    share = waiting.median / 100 if waiting else None
+    return [*reached, Target(text="share of waiting for input", measured=share, at_most=bound)]
 
 
 def _table(runs: dict[str, list[Run]]) -> str:
-    return tables.table(_TABLE, [_line(name, runs[name], runs[PEER]) for name in runs])
+    return tables.table(_TABLE, [_line(name, runs[name], runs[OURS]) for name in runs])
 
 
-def _line(name: str, runs: Sequence[Run], peers: Sequence[Run]) -> list[object]:
-    done = results.completed(runs)
+def _line(name: str, runs: Sequence[Run], ours: Sequence[Run]) -> list[object]:
+    done, waiting = _with_epochs(runs), _waiting(runs)
     return [
         name,
         len(runs),
         _speed(runs),
-        _ratios(runs, peers),
+        _ratios(ours, runs),
+        f"{waiting} %" if waiting else None,
         f"{done[-1].report['epochs'][-1]['loss']:.4f}" if done else None,
         tables.megabytes(results.peak(runs, "anon_bytes")),
         tables.megabytes(results.peak(runs, "rss_bytes")),
@@ -142,8 +234,12 @@ def _line(name: str, runs: Sequence[Run], peers: Sequence[Run]) -> list[object]:
     ]
 
 
-def _record(runs: Sequence[Run], peers: Sequence[Run]) -> dict[str, Any]:
-    spreads = {"rows_per_second": _speed(runs), "times_in_memory": _ratios(runs, peers)}
+def _record(runs: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
+    spreads = {
+        "rows_per_second": _speed(runs),
+        "times_slower": _ratios(ours, runs),
+        "input_wait_percent": _waiting(runs),
+    }
     return {
         **{name: asdict(spread) if spread else None for name, spread in spreads.items()},
         "peak_anon_bytes": results.peak(runs, "anon_bytes"),

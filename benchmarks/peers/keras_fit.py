@@ -1,16 +1,29 @@
-"""The network of `ooc-train`, by ``model.fit`` from a padded matrix in memory."""
+"""The network of `ooc-train`, by ``model.fit``, as one would without it: from rows in memory.
+
+The rows come as one padded or dense matrix; as the guide's generator has them, sparse rows made
+dense a batch at a time; or as one sparse tensor, without the dropout of its values, which Keras
+cannot do to sparse tensors.
+"""
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 import ooc_train
+from ooc_train.rows import Rows, SparseRows
 from ooc_train.training.backend import keras
-from ooc_train.training.models import build_sepcnn
+from ooc_train.training.feeding import sparse_tensor
+from ooc_train.training.models import build_mlp, build_sepcnn
 
 BATCH_SIZE = 128
+MATRIX, GENERATOR, SPARSE = "matrix", "generator", "sparse"
+Labels = npt.NDArray[np.int64]
 
 
 class EpochSeconds(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no types
@@ -30,18 +43,22 @@ class EpochSeconds(keras.callbacks.Callback):  # type: ignore[misc] # Keras has 
         self.seconds.append(time.perf_counter() - self._began)
 
 
-def fit(path: Path, n_epochs: int) -> dict[str, Any]:
+def fit(path: Path, n_epochs: int, form: str) -> dict[str, Any]:
     """Train on all rows of a converted file's train split; what was done."""
     with ooc_train.open(path) as data:
         split = data["train"]
-        features = split.read(0, len(split)).to_dense()
-        labels = split.read_labels(0, len(split))
-        model = build_sepcnn(data.n_columns, data.n_classes, seed=0)
+        rows, labels = split.read(0, len(split)), split.read_labels(0, len(split))
+        model = _model(data.features, data.n_columns, data.n_classes, form)
     kind = "binary" if data.n_classes == 2 else "sparse_categorical"
-    model.compile(keras.optimizers.Adam(1e-3), f"{kind}_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(1e-3),
+        f"{kind}_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False if form == SPARSE else "auto",
+    )
     clock = EpochSeconds()
     history = model.fit(
-        features, labels, batch_size=BATCH_SIZE, epochs=n_epochs, verbose=0, callbacks=[clock]
+        **_input(rows, labels, form), epochs=n_epochs, verbose=0, callbacks=[clock]
     ).history
     epochs = [
         {"seconds": seconds, "rows_per_second": len(labels) / seconds, "loss": loss}
@@ -50,14 +67,44 @@ def fit(path: Path, n_epochs: int) -> dict[str, Any]:
     return {"rows": len(labels), "epochs": epochs}
 
 
+def _model(features: str, n_columns: int, n_classes: int, form: str) -> keras.Model:
+    if features == "sequence":
+        return build_sepcnn(n_columns, n_classes, seed=0)
+    model = build_mlp(n_columns, n_classes, seed=0)
+    if form != SPARSE:
+        return model
+    return keras.Sequential([keras.Input((n_columns,), sparse=True), *model.layers[1:]])
+
+
+def _input(rows: Rows, labels: Labels, form: str) -> dict[str, Any]:
+    """What ``model.fit`` takes of them."""
+    if form == GENERATOR:
+        n_steps = -(-len(labels) // BATCH_SIZE)
+        return {"x": _generator(rows, labels), "steps_per_epoch": n_steps, "shuffle": False}
+    if form == SPARSE:
+        assert isinstance(rows, SparseRows)
+        return {"x": sparse_tensor(rows), "y": labels, "batch_size": BATCH_SIZE}
+    return {"x": rows.to_dense(), "y": labels, "batch_size": BATCH_SIZE}
+
+
+def _generator(rows: Rows, labels: Labels) -> Iterator[tuple[npt.NDArray[Any], Labels]]:
+    """The guide's: dense batches of rows in their order, again and again."""
+    while True:
+        for start in range(0, len(labels), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
+            yield rows[part].to_dense(), labels[part]
+
+
 def main() -> None:
     """Train on the command line's file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--form", default=MATRIX, choices=[MATRIX, GENERATOR, SPARSE])
     parser.add_argument("--report", type=Path, required=True)
     options = parser.parse_args()
-    options.report.write_text(json.dumps(fit(options.data, options.epochs)), "utf-8")
+    report = fit(options.data, options.epochs, options.form)
+    options.report.write_text(json.dumps(report), "utf-8")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ from ooc_train.progress import Progress
 from ooc_train.store import Store
 from ooc_train.training.checkpoints import Checkpoint
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import DEFERRED_ADAM, EMBEDDING_DIMENSION, TrainingOptions
+from ooc_train.training.options import EMBEDDING_DIMENSION, TrainingOptions
 from ooc_train.training.resuming import changed_versions
 from ooc_train.training.run_writing import RunWriter
 from ooc_train.training.saving import Interval, Saver
-from ooc_train.training.steps import Trainer
 from ooc_train.training.user_models import DataShape
 
 if TYPE_CHECKING:
@@ -83,8 +82,9 @@ class Session:
         progress.start("loading TensorFlow", None, "")
         # Only here, when all that can be checked without it has been: it takes 5 seconds.
         from ooc_train.training.loop import Loop  # noqa: PLC0415
+        from ooc_train.training.trainers import trainer_for  # noqa: PLC0415
 
-        trainer = _trainer(self._model(store, options, pretrained), store, options)
+        trainer = trainer_for(self._model(store, options, pretrained), store, options)
         baseline = measure()
         self._settings = settings | {"versions": _versions()}
         if self._checkpoint:
@@ -185,24 +185,6 @@ def _pretrained(
         f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
     )
     return found
-
-
-def _trainer(model: "keras.Model", store: Store, options: TrainingOptions) -> Trainer:
-    if options.optimizer_for(store.features) == DEFERRED_ADAM:
-        from ooc_train.training.sparse_steps import SparseTrainer  # noqa: PLC0415
-
-        return SparseTrainer(model, learning_rate=options.learning_rate, seed=options.seed)
-    from ooc_train.training.feeding import feed_for  # noqa: PLC0415
-    from ooc_train.training.keras_steps import KerasTrainer  # noqa: PLC0415
-
-    width = None if options.bucket_by_length else store["train"].width
-    frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
-    return KerasTrainer(
-        feed_for(model, store.features, width),
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-        frozen=frozen,
-    )
 
 
 def _report(store: Store, options: TrainingOptions, baseline: Memory) -> dict[str, Any]:
