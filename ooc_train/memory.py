@@ -199,8 +199,10 @@ def _tree(root: int) -> list[int]:
     """``root`` and all its descendants."""
     pids = [root]
     for pid in pids:
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            pids.extend(int(child) for child in _read(task).split())
+        with contextlib.suppress(OSError):  # it has just ended
+            for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - half the time
+                children = _read(f"/proc/{pid}/task/{thread}/children")
+                pids.extend(int(child) for child in children.split())
     return pids
 
 
@@ -215,6 +217,7 @@ def _fields(path: str) -> dict[str, int]:
 def _read(path: str | Path) -> str:
     """A ``/proc`` or ``/sys`` file's text; empty where it does not exist or has just gone."""
     try:
-        return Path(path).read_text()
+        with open(path) as file:  # noqa: PTH123 - a fraction of the time, fifty times a second
+            return file.read()
     except OSError:
         return ""

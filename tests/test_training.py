@@ -317,6 +317,13 @@ def test_the_same_seed_gives_the_same_weights(folder, path):
     assert not same(weights(folder / "one"), weights(folder / "three"))
 
 
+def test_a_budget_changes_no_weight(folder, path):
+    """Batches are made ahead by another number, and nothing else."""
+    train(path, folder / "ahead", epochs=2)
+    train(path, folder / "hand to mouth", epochs=2, memory_bytes=1_000_000)
+    assert same(weights(folder / "ahead"), weights(folder / "hand to mouth"))
+
+
 def test_both_optimizers_learn_nearly_the_same(trained, folder):
     path, _, report = trained
     dense = train(path, folder / f"dense{report['n_classes']}", epochs=4, optimizer="adam")

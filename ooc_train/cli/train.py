@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, megabytes, progress_of, say
+from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
 from ooc_train.errors import OptionError
 from ooc_train.training import train
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
@@ -96,6 +96,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "the rest (default: 1)",
     )
     add(
+        "--memory",
+        type=size_argument,
+        dest="memory_bytes",
+        metavar="SIZE",
+        help="memory for a window of rows and the batches made ahead, such as 64MB; TensorFlow and "
+        "the model come on top (default: up to 48 MB)",
+    )
+    add(
         "--no-verify",
         action="store_true",
         help="do not compare rows with their checksums when they are first read",
@@ -143,6 +151,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         force=options.force,
         resume=options.resume,
         checkpoint_every=options.checkpoint_every,
+        memory_bytes=options.memory_bytes,
         verify=not options.no_verify,
         progress=progress_of(options),
     )

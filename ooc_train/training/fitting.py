@@ -11,6 +11,7 @@ from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
 from ooc_train.store import Store
 from ooc_train.store import open as open_store
+from ooc_train.training.input_budget import batches_ahead, check_floor
 from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.resuming import check_settings
 from ooc_train.training.run_page import draw_page
@@ -36,6 +37,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     force: bool = False,
     resume: bool = False,
     checkpoint_every: str | int = DEFAULT_EVERY,
+    memory_bytes: int | None = None,
     verify: bool = True,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -65,6 +67,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
     `Interrupted`, which is a KeyboardInterrupt.
 
+    ``memory_bytes`` bounds what a window of rows and the batches made ahead of their steps take,
+    not TensorFlow or the model; it changes the order of the rows as little as anything else.
+
     With ``verify``, rows are compared with their checksums when they are first read.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
@@ -77,12 +82,13 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     a page for people is drawn, see `run_page`, for which the validation rows are read once more;
     the report is complete without it.  Memory: TensorFlow, the model, its optimizer and its
     best epoch, three times the weights again (for sepcnn four, with their running mean), one
-    window of 32 MB and one batch; and while a checkpoint is written, all but the best epoch once
-    more.
+    window of 32 MB and 16 MB of batches made ahead; and while a checkpoint is written, all but the
+    best epoch once more.
 
     Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
     be, or if the loss stops being finite, and OutputError if the folder cannot be written, or
-    another training writes to it.
+    another training writes to it, and BudgetError if ``memory_bytes`` is too little, with what
+    would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
     session = Session()
     options = TrainingOptions(
@@ -114,9 +120,12 @@ def train(  # noqa: PLR0913 - the one place where all options meet
                 progress.finish()
                 return folder.report()
         _check_trainable(store, options)
+        check_floor()
         if resume:
             session.find(folder, progress)
-        report = session.train(folder, store, options, _settings(store, options), every, progress)
+        n_ahead = batches_ahead(store, options, memory_bytes)
+        settings = _settings(store, options)
+        report = session.train(folder, store, options, settings, every, n_ahead, progress)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,

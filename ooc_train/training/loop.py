@@ -29,7 +29,6 @@ from ooc_train.training.split_scores import evaluation_batches
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
 SHOW_SECONDS = 0.5
-PREFETCHED_BATCHES = 4
 
 Figures = dict[str, Any]
 """Of an epoch, as the report has them."""
@@ -64,6 +63,7 @@ class Loop:
         store: Store,
         options: TrainingOptions,
         saver: Saver,
+        n_ahead: int,
         progress: Progress,
     ) -> None:
         self._trainer = trainer
@@ -79,6 +79,7 @@ class Loop:
         self._standing = Standing()
         self._options = options
         self._saver = saver
+        self._n_ahead = n_ahead
         self._progress = progress
         self._request = StopRequest()
         self._shown = 0.0
@@ -146,7 +147,7 @@ class Loop:
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
         began = time.perf_counter() - standing.seconds
         waited_before = standing.seconds_waited
-        with Prefetch(self._prepared(batches, standing.step), PREFETCHED_BATCHES) as prefetch:
+        with Prefetch(self._prepared(batches, standing.step), self._n_ahead) as prefetch:
             for batch, prepared in prefetch:
                 self._do_step(batch, prepared, batches)
                 standing.seconds = time.perf_counter() - began

@@ -73,6 +73,7 @@ class Session:
         options: TrainingOptions,
         settings: dict[str, Any],
         every: Interval,
+        n_ahead: int,
         progress: Progress,
     ) -> dict[str, Any]:
         """Train, and write all but the report; the report, without what the whole call took."""
@@ -93,7 +94,7 @@ class Session:
         else:
             folder.begin(self._settings, store)
         with Saver(folder.checkpoints, every, facts=self.facts, warn=progress.message) as saver:
-            loop = Loop(trainer, store, options, saver, progress)
+            loop = Loop(trainer, store, options, saver, n_ahead, progress)
             self._restore(loop, options)
             best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, progress))
         folder.write_history(loop.history)
