@@ -7,9 +7,13 @@ way, and decompressed in any number of threads.  What lies in another way is rea
 """
 
 import bisect
+import mmap
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -137,7 +141,7 @@ class Array(ABC):
         if self._checked[first:stop].all():
             self._fetch(target, start)
         else:
-            self._fetch_checked(target, start, self._sums, range(first, stop))
+            self._fetch_checked(target, start, range(first, stop))
 
     def find(self, value: int) -> int:
         """The first position of a number above ``value`` in this ascending array, unchecked."""
@@ -153,7 +157,7 @@ class Array(ABC):
     def _fetch(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` with the rows from ``start`` on, unchecked."""
 
-    def _fetch_checked(self, target: AnyArray, start: int, sums: Sums, blocks: range) -> None:
+    def _fetch_checked(self, target: AnyArray, start: int, blocks: range) -> None:
         """Read, and check the blocks not checked before, the whole of those read in part."""
         self._fetch(target, start)
         length = self.block_length
@@ -166,9 +170,14 @@ class Array(ABC):
             else:
                 rows = np.empty((stop - first, *self.shape[1:]), self.dtype)
                 self._fetch(rows, first)
-            if checksum(rows) != sums[block]:
-                raise DamageError(first, stop, "the checksum differs")
-            self._checked[block] = True
+            self._check(block, rows)
+
+    def _check(self, block: int, rows: AnyArray) -> None:
+        """Compare the rows of a block with their checksum; DamageError if they differ."""
+        if self._sums is not None and checksum(rows) != self._sums[block]:
+            start = block * self.block_length
+            raise DamageError(start, start + len(rows), "the checksum differs")
+        self._checked[block] = True
 
 
 class FlatArray(Array):
@@ -183,6 +192,52 @@ class FlatArray(Array):
         position = self._offset + start * self.row_bytes
         if not self._handle.read_into(target.data.cast("B"), position):
             raise DamageError(start, start + len(target), "the file is cut short")
+
+    @contextmanager
+    def mapped(self, slices: Sequence[tuple[int, int]]) -> Iterator[AnyArray]:
+        """The whole array, mapped into memory, of which rows in ``slices`` will be looked at.
+
+        They are checked now, as with `read_into`, and afterwards their pages given back, so that
+        resident memory stays flat.
+        """
+        if os.fstat(self._handle.descriptor).st_size < self._offset + len(self) * self.row_bytes:
+            raise DamageError(0, len(self), "the file is cut short")  # looking there would kill us
+        for start, stop in slices:
+            self._advise(mmap.MADV_WILLNEED, start, stop)
+        for start, stop in slices:
+            self._check_mapped(start, stop)
+        try:
+            yield self._mapped_rows
+        finally:
+            for start, stop in slices:
+                self._advise(mmap.MADV_DONTNEED, start, stop)
+
+    def _check_mapped(self, start: int, stop: int) -> None:
+        if self._sums is None:
+            return
+        length = self.block_length
+        for block in range(start // length, -(-stop // length)):
+            if not self._checked[block]:
+                self._check(block, self._mapped_rows[block * length : (block + 1) * length])
+
+    @cached_property
+    def _map(self) -> mmap.mmap:
+        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
+        n_bytes = page_offset + len(self) * self.row_bytes
+        first = self._offset - page_offset
+        return mmap.mmap(self._handle.descriptor, n_bytes, prot=mmap.PROT_READ, offset=first)
+
+    @cached_property
+    def _mapped_rows(self) -> AnyArray:
+        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
+        return np.ndarray(self.shape, self.dtype, self._map, page_offset)
+
+    def _advise(self, advice: int, start: int, stop: int) -> None:
+        """Tell the kernel of the pages of some rows."""
+        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
+        first = page_offset + start * self.row_bytes
+        first -= first % mmap.PAGESIZE
+        self._map.madvise(advice, first, page_offset + stop * self.row_bytes - first)
 
 
 class ChunkedArray(Array):
@@ -207,29 +262,27 @@ class ChunkedArray(Array):
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
-        self._fill(target, start, self._sums)
+        self._fill(target, start, verify=True)
 
     def _fetch(self, target: AnyArray, start: int) -> None:
-        self._fill(target, start, None)
+        self._fill(target, start, verify=False)
 
-    def _fill(self, target: AnyArray, start: int, sums: Sums | None) -> None:
+    def _fill(self, target: AnyArray, start: int, *, verify: bool) -> None:
         done = 0
         while done < len(target):
             block, skipped = divmod(start + done, self.block_length)
-            rows = self._block(block, sums)[skipped : skipped + len(target) - done]
+            rows = self._block(block, verify=verify)[skipped : skipped + len(target) - done]
             target[done : done + len(rows)] = rows
             done += len(rows)
 
-    def _block(self, block: int, sums: Sums | None) -> AnyArray:
+    def _block(self, block: int, *, verify: bool) -> AnyArray:
         """The rows of a block.  The last one is kept: the next slice is often in it, too."""
         last, rows = self._last
         if last != block:
             rows = self._decoded(block)
             self._last = block, rows
-        if sums is not None and not self._checked[block]:
-            if checksum(rows) != sums[block]:
-                raise self._damage(block, "the checksum differs")
-            self._checked[block] = True
+        if verify and not self._checked[block]:
+            self._check(block, rows)
         return rows
 
     def _decoded(self, block: int) -> AnyArray:

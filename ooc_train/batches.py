@@ -1,8 +1,9 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,21 @@ from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
     from ooc_train.splits import Split
+
+
+READ_BYTES = 1_000_000
+"""What is read at once of batches that follow one another in the file: half a processor's cache."""
+
+
+class Loaded(Protocol):
+    """The rows of a window, to take batches from."""
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+
+    def take(self, rows: IntArray) -> Batch:
+        """The rows with the given numbers in the window, in their order.  A copy."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +83,16 @@ class Batches:
         return next(numbered.from_step(step)).labels
 
     def _in_file_order(self, step: int, every: int) -> Iterator[Batch]:
-        for start in range(step * self.batch_size, self.split.n_rows, every * self.batch_size):
-            yield self.split.read_slices([(start, min(start + self.batch_size, self.split.n_rows))])
+        """Several batches read at once, if they are small and follow one another."""
+        n_rows, size = self.split.n_rows, self.batch_size
+        n_fitting = int(READ_BYTES / (size * max(self.split.row_bytes, 1)))
+        read_rows = size * max(1, n_fitting if every == 1 else 1)
+        for start in range(step * size, n_rows, every * read_rows):
+            stop = min(start + read_rows, n_rows)
+            rows, labels = self.split.read_slices([(start, stop)])
+            for first in range(0, stop - start, size):
+                part = slice(first, min(first + size, stop - start))
+                yield Batch(rows[part], labels[part])
 
     def _shuffled(self, step: int, every: int, seed: int) -> Iterator[Batch]:
         """A window's whole batches at a time; the rows left over go before the next window's.
@@ -82,21 +106,20 @@ class Batches:
         position = next_step * size
         held = self.split.read_slices([(0, 0)])
         for window in order.windows(position):
-            loaded = self.split.read_slices(window.slices)
-            position += len(window.rows)
-            n_ready = len(held.labels) + len(window.rows)
-            n_left = 0 if position == n_rows else n_ready % size
-            used, left = np.split(window.rows, [max(0, len(window.rows) - n_left)])
-            if n_left < n_ready:
-                cut = self._cut(order, held, loaded, used, next_step)
-                for rows in cut[step - next_step :: every]:
-                    yield _pick(held, loaded, used, rows)
-                    step += every
-                next_step += len(cut)
-                held = loaded.take(left)
-            else:
-                held = concatenate([held, loaded.take(left)])
-            del loaded  # before the next window is read
+            with self.split.window(window.slices) as loaded:
+                position += len(window.rows)
+                n_ready = len(held.labels) + len(window.rows)
+                n_left = 0 if position == n_rows else n_ready % size
+                used, left = np.split(window.rows, [max(0, len(window.rows) - n_left)])
+                if n_left < n_ready:
+                    cut = self._cut(order, held, loaded, used, next_step)
+                    for rows in cut[step - next_step :: every]:
+                        yield _pick(held, loaded, used, rows)
+                        step += every
+                    next_step += len(cut)
+                    held = loaded.take(left)
+                else:
+                    held = concatenate([held, loaded.take(left)])
 
     def _order(self, seed: int) -> Order:
         slice_rows = slice_rows_for(self.split.row_bytes)
@@ -105,13 +128,13 @@ class Batches:
         return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
 
     def _cut(
-        self, order: Order, held: Batch, loaded: Batch, used: IntArray, first_step: int
+        self, order: Order, held: Batch, loaded: Loaded, used: IntArray, first_step: int
     ) -> list[npt.NDArray[Any]]:
         """Batches of the rows held and then those ``used``, as positions among these."""
         if not self.by_length:
             positions = np.arange(len(held.labels) + len(used))
             return np.split(positions, range(self.batch_size, len(positions), self.batch_size))
-        lengths = np.concatenate([held.rows.lengths, loaded.rows.lengths[used]])
+        lengths = np.concatenate([held.lengths, loaded.lengths[used]])
         return order.batches_by_length(lengths, self.batch_size, first_step)
 
 
@@ -121,6 +144,12 @@ class _Numbered:
     def __init__(self, split: "Split") -> None:
         self._split = split
         self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
+        self.is_shuffled = split.is_shuffled
+
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Batch]:
+        """The rows of several slices."""
+        yield self.read_slices(slices)
 
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows of several slices."""
@@ -128,7 +157,7 @@ class _Numbered:
         return Batch(self._split.read_slices(slices).rows, numbers)
 
 
-def _pick(held: Batch, loaded: Batch, used: IntArray, rows: IntArray) -> Batch:
+def _pick(held: Batch, loaded: Loaded, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
     early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]

@@ -246,6 +246,11 @@ class Batch(NamedTuple):
     rows: Rows
     labels: IntArray
 
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return self.rows.lengths
+
     def take(self, rows: IntArray) -> "Batch":
         """The rows with the given numbers, in their order.  A copy."""
         return Batch(self.rows.take(rows), self.labels[rows])

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.adapters import Adapters
-from ooc_train.arrays import Array, DamageError
-from ooc_train.batches import Batches
+from ooc_train.arrays import Array, DamageError, FlatArray
+from ooc_train.batches import Batches, Loaded
 from ooc_train.errors import FormatError, InputError
 from ooc_train.rows import (
     Batch,
@@ -134,6 +135,11 @@ class Split(Adapters, ABC):
         labels = [self.read_labels(start, stop) for start, stop in slices]
         return Batch(self._read_rows(slices), np.concatenate(labels))
 
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Loaded]:
+        """The rows of several slices, to take batches from as long as the context lasts."""
+        yield self.read_slices(slices)
+
     @property
     def width(self) -> int:
         """Columns of rows made dense: the features', or the length sequences are padded to."""
@@ -175,10 +181,16 @@ class Split(Adapters, ABC):
 
     def _fill(self, target: npt.NDArray[Any], array: Array, start: int) -> None:
         """Read as many rows of an array as ``target`` holds, from ``start`` on."""
+        with self._errors(array):
+            array.read_into(target, start)
+
+    @contextmanager
+    def _errors(self, array: Array) -> Iterator[None]:
+        """What may go wrong in reading an array, said with the split and its rows."""
         if not self._store.is_open:
             raise ValueError(f"{self.where}: the file is closed; read inside its with block")
         try:
-            array.read_into(target, start)
+            yield
         except DamageError as error:
             first, last = self.rows_of(array, error.start, error.stop)
             raise self._damaged(
@@ -324,6 +336,18 @@ class DenseSplit(Split):
         """Those themselves."""
         return start, stop - 1
 
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Loaded]:
+        """Rows that are copied out of the mapped file only when they are taken, once."""
+        if not isinstance(self._features, FlatArray):
+            with super().window(slices) as loaded:
+                yield loaded
+            return
+        numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
+        labels = np.concatenate([self.read_labels(start, stop) for start, stop in slices])
+        with self._errors(self._features), self._features.mapped(slices) as stored:
+            yield _MappedRows(self, stored, numbers, labels)
+
     def _read_rows(self, slices: Sequence[tuple[int, int]]) -> DenseRows:
         for start, stop in slices:
             self._check_range(start, stop)
@@ -334,14 +358,34 @@ class DenseSplit(Split):
             parts.append((stored[done : done + stop - start], self._features, start))
             done += stop - start
         self._fill_all(parts)
-        return DenseRows(self._unscaled(stored))
+        return DenseRows(self.unscaled(stored))
 
-    def _unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
+    def unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
         """The numbers that are meant, as float32: integers have a scale for each column."""
         values: FloatArray = stored.astype(np.float32, copy=False)
         if self._sizes.scales is not None:
             values *= self._sizes.scales
         return values
+
+
+@dataclass(frozen=True)
+class _MappedRows:
+    """A window of dense rows, with their numbers in the split, that still lie in the file."""
+
+    split: DenseSplit
+    stored: npt.NDArray[Any]
+    numbers: IntArray
+    labels: IntArray
+
+    @property
+    def lengths(self) -> IntArray:
+        """The same for all: the number of columns."""
+        return np.full(len(self.numbers), self.split.n_columns)
+
+    def take(self, rows: IntArray) -> Batch:
+        """The rows with the given numbers in the window, in their order.  A copy."""
+        taken = self.stored.take(self.numbers[rows], axis=0)
+        return Batch(DenseRows(self.split.unscaled(taken)), self.labels[rows])
 
 
 SPLITS: dict[str, type[Split]] = {
