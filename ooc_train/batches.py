@@ -110,7 +110,8 @@ class Batches:
                 position += len(window.rows)
                 n_ready = len(held.labels) + len(window.rows)
                 n_left = 0 if position == n_rows else n_ready % size
-                used, left = np.split(window.rows, [max(0, len(window.rows) - n_left)])
+                n_used = max(0, len(window.rows) - n_left)
+                used, left = window.rows[:n_used], window.rows[n_used:]
                 if n_left < n_ready:
                     cut = self._cut(order, held, loaded, used, next_step)
                     for rows in cut[step - next_step :: every]:
@@ -132,8 +133,8 @@ class Batches:
     ) -> list[npt.NDArray[Any]]:
         """Batches of the rows held and then those ``used``, as positions among these."""
         if not self.by_length:
-            positions = np.arange(len(held.labels) + len(used))
-            return np.split(positions, range(self.batch_size, len(positions), self.batch_size))
+            positions, size = np.arange(len(held.labels) + len(used)), self.batch_size
+            return [positions[i : i + size] for i in range(0, len(positions), size)]
         lengths = np.concatenate([held.lengths, loaded.lengths[used]])
         return order.batches_by_length(lengths, self.batch_size, first_step)
 
@@ -160,5 +161,7 @@ class _Numbered:
 def _pick(held: Batch, loaded: Loaded, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
+    if not n_held or rows.min() >= n_held:
+        return loaded.take(used[rows - n_held])
     early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]
-    return concatenate([held.take(early), loaded.take(late)]) if len(early) else loaded.take(late)
+    return concatenate([held.take(early), loaded.take(late)])

@@ -85,11 +85,7 @@ class Split(Adapters, ABC):
 
     def read_labels(self, start: int, stop: int) -> IntArray:
         """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64`` class indices."""
-        self._check_range(start, stop)
-        labels = self._slice(self._labels, start, stop).astype(np.int64)
-        if labels.size and labels.max() >= self.n_classes:
-            raise self._damaged(f"rows {start} to {stop} have a label of no class")
-        return labels
+        return self._read_labels([(start, stop)])
 
     def batches(
         self, batch_size: int, *, seed: int | None = None, epoch: int = 0, by_length: bool = False
@@ -132,8 +128,8 @@ class Split(Adapters, ABC):
 
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows and labels of several slices ``(start, stop)``, one after another."""
-        labels = [self.read_labels(start, stop) for start, stop in slices]
-        return Batch(self._read_rows(slices), np.concatenate(labels))
+        labels = self._read_labels(slices)
+        return Batch(self._read_rows(slices), labels)
 
     @contextmanager
     def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Loaded]:
@@ -162,6 +158,25 @@ class Split(Adapters, ABC):
     @abstractmethod
     def _read_rows(self, slices: Sequence[tuple[int, int]]) -> Rows:
         """Rows of several slices, each read straight to its place in arrays of the final size."""
+
+    def _read_labels(self, slices: Sequence[tuple[int, int]]) -> IntArray:
+        labels: IntArray = self._read_array(self._labels, slices).astype(np.int64)
+        if labels.size and labels.max() >= self.n_classes:
+            raise self._damaged(f"rows {slices[0][0]} to {slices[-1][1]} have a label of no class")
+        return labels
+
+    def _read_array(self, array: Array, slices: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
+        """What an array that has an entry for each row holds of some slices."""
+        for start, stop in slices:
+            self._check_range(start, stop)
+        n_rows = sum(stop - start for start, stop in slices)
+        stored = np.empty((n_rows, *array.shape[1:]), array.dtype)
+        parts, done = [], 0
+        for start, stop in slices:
+            parts.append((stored[done : done + stop - start], array, start))
+            done += stop - start
+        self._fill_all(parts)
+        return stored
 
     def _check_range(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.n_rows:
@@ -344,21 +359,12 @@ class DenseSplit(Split):
                 yield loaded
             return
         numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
-        labels = np.concatenate([self.read_labels(start, stop) for start, stop in slices])
+        labels = self._read_labels(slices)
         with self._errors(self._features), self._features.mapped(slices) as stored:
             yield _MappedRows(self, stored, numbers, labels)
 
     def _read_rows(self, slices: Sequence[tuple[int, int]]) -> DenseRows:
-        for start, stop in slices:
-            self._check_range(start, stop)
-        n_rows = sum(stop - start for start, stop in slices)
-        stored = np.empty((n_rows, self.n_columns), self._features.dtype)
-        parts, done = [], 0
-        for start, stop in slices:
-            parts.append((stored[done : done + stop - start], self._features, start))
-            done += stop - start
-        self._fill_all(parts)
-        return DenseRows(self.unscaled(stored))
+        return DenseRows(self.unscaled(self._read_array(self._features, slices)))
 
     def unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
         """The numbers that are meant, as float32: integers have a scale for each column."""

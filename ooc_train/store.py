@@ -20,6 +20,8 @@ from ooc_train.format import FORMAT_NAME, FORMAT_VERSION, SPLIT_NAMES, read_stri
 from ooc_train.splits import AGAIN, SPLITS, Sizes, Split
 
 CHECK_ROWS = 2**17
+# What h5py raises where the library's own structures are damaged.
+_HDF5_ERRORS = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError)
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
@@ -137,25 +139,29 @@ class Store:
         return len(self.class_labels)
 
     def _read_header(self) -> None:
-        check_header(self.path, self.file)
-        self.features = str(self.file.attrs["features"])
         try:
-            self.fingerprint = stored_summary(self.file)
-            if self.verify and summary(self.file) != self.fingerprint:
-                raise ValueError("its header or checksums are not what was written")
-            self.is_shuffled = self.file.attrs["order"] == "shuffled"
-            self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
-            self.check("classes")
-            self.class_labels = read_strings(self.file, "classes/labels")
-            self.class_names = read_strings(self.file, "classes/names")
-            sizes = self._sizes()
-        except (KeyError, ValueError, OSError) as error:
-            raise FormatError(f"{self.path} is damaged: {error.args[0]}; {AGAIN}") from error
+            check_header(self.path, self.file)
+            self._read_head()
+        except _HDF5_ERRORS as error:
+            what = error.args[0] if error.args else type(error).__name__
+            raise FormatError(f"{self.path} is damaged: {what}; {AGAIN}") from error
+        if "train" not in self.splits:
+            raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
+
+    def _read_head(self) -> None:
+        self.features = str(self.file.attrs["features"])
+        self.fingerprint = stored_summary(self.file)
+        if self.verify and summary(self.file) != self.fingerprint:
+            raise ValueError("its header or checksums are not what was written")
+        self.is_shuffled = self.file.attrs["order"] == "shuffled"
+        self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
+        self.check("classes")
+        self.class_labels = read_strings(self.file, "classes/labels")
+        self.class_names = read_strings(self.file, "classes/names")
+        sizes = self._sizes()
         self.n_columns, self.max_length = sizes.n_columns, sizes.max_length
         split = SPLITS[self.features]
         self.splits = {name: split(self, name, sizes) for name in SPLIT_NAMES if name in self.file}
-        if "train" not in self.splits:
-            raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
 
     def _sizes(self) -> Sizes:
         vectorizer = self.file["vectorizer"]
