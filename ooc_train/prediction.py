@@ -9,21 +9,25 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO, NamedTuple, TextIO
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.dense import DenseVectorizer
 from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.kinds import TEXT_KINDS
 from ooc_train.conversion.layout import LayoutOptions
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.source_rows import Reject
 from ooc_train.conversion.sources import find_source, format_of
+from ooc_train.conversion.sparse import SparseVectorizer
 from ooc_train.conversion.vectorizer import Vectorizer
-from ooc_train.errors import InputError
+from ooc_train.errors import InputError, OptionError
 from ooc_train.format import index_dtype
 from ooc_train.memory import MemoryMonitor
+from ooc_train.numeric_prediction import dense_rows, file_rows, of_csr, of_matrix, sparse_rows
 from ooc_train.progress import Progress, Silent
 from ooc_train.rows import SequenceRows, SparseRows
 from ooc_train.training.run_folder import open_run
@@ -49,21 +53,25 @@ class Predictor:
         self.class_labels = opened.class_labels
         self.class_names = opened.class_names
         with h5py.File(opened.vectorizer_path, "r") as file:
-            kind, self._rows = _KINDS[file.attrs["features"]]
-            self._vectorizer = kind(file["vectorizer"])
+            self._kind = _KINDS[file.attrs["features"]]
+            self._vectorizer = self._kind.vectorizer(file["vectorizer"])
         self._model = opened.load_model()
         self._pads_as_needed = opened.pads_as_needed
 
-    def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Probabilities of the classes: ``(n_texts, n_classes) float32``, in their order."""
-        return self._predict(_as_arrays([text.encode("utf-8", "replace") for text in texts]))
+    def predict_proba(self, rows: Any) -> npt.NDArray[np.float32]:
+        """Probabilities of the classes: ``(n_rows, n_classes) float32``, in their order.
 
-    def predict(self, texts: Sequence[str]) -> list[str]:
-        """The label of the most probable class of each text."""
-        best = self.predict_proba(texts).argmax(axis=1)
+        ``rows`` are texts; for a model of dense features an array ``(n_rows, n_columns)``, and for
+        one of sparse features a matrix of SciPy in CSR format, with the training data's columns.
+        """
+        return self._predict(self._kind.given(rows))
+
+    def predict(self, rows: Any) -> list[str]:
+        """The label of the most probable class of each row, see `predict_proba`."""
+        best = self.predict_proba(rows).argmax(axis=1)
         return [self.class_labels[i] for i in best.tolist()]
 
-    def write_csv(self, blocks: Iterator[Texts], output: TextIO, progress: Progress) -> int:
+    def write_csv(self, blocks: Iterator[Any], output: TextIO, progress: Progress) -> int:
         """Write a line of CSV for each text, in order, a header first; how many texts."""
         writer = csv.writer(output, lineterminator="\n")
         writer.writerow(["label", "name", *(f"p_{label}" for label in self.class_labels)])
@@ -79,10 +87,10 @@ class Predictor:
             progress.advance(len(best))
         return n_rows
 
-    def _predict(self, texts: Texts) -> npt.NDArray[np.float32]:
+    def _predict(self, block: Any) -> npt.NDArray[np.float32]:
         from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
 
-        rows = self._rows(self._vectorizer, texts)
+        rows = self._kind.rows(self._vectorizer, block)
         parts = [
             predict_rows(
                 self._model,
@@ -92,6 +100,10 @@ class Predictor:
             for start in range(0, len(rows), MODEL_ROWS)
         ]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+
+
+def _of_texts(texts: Sequence[str]) -> Texts:
+    return _as_arrays([text.encode("utf-8", "replace") for text in texts])
 
 
 def _ngram_rows(vectorizer: Vectorizer, texts: Texts) -> Any:
@@ -105,11 +117,24 @@ def _sequence_rows(vectorizer: SequenceVectorizer, texts: Texts) -> Any:
     return SequenceRows(found.indptr, tokens, vectorizer.n_terms + 1, vectorizer.max_length)
 
 
-_KINDS: dict[str, tuple[Callable[[h5py.Group], Any], Callable[[Any, Texts], Any]]] = {
-    "ngram": (Vectorizer, _ngram_rows),
-    "sequence": (SequenceVectorizer, _sequence_rows),
+class _Kind(NamedTuple):
+    """The vectorizer of a kind of features, and how a model takes its rows.
+
+    ``given`` is what `Predictor.predict` takes as ``rows`` takes it.
+    """
+
+    vectorizer: Callable[[h5py.Group], Any]
+    rows: Callable[[Any, Any], Any]
+    given: Callable[[Any], Any]
+
+
+_KINDS = {
+    "ngram": _Kind(Vectorizer, _ngram_rows, _of_texts),
+    "sequence": _Kind(SequenceVectorizer, _sequence_rows, _of_texts),
+    "dense": _Kind(DenseVectorizer, dense_rows, of_matrix),
+    "sparse": _Kind(SparseVectorizer, sparse_rows, of_csr),
 }
-"""By kind of features: the vectorizer, and how a model takes its rows."""
+"""By kind of features."""
 
 
 def load(run: str | Path) -> Predictor:
@@ -142,11 +167,7 @@ def predict(
     began = time.perf_counter()
     progress = progress or Silent()
     with MemoryMonitor() as memory:
-        blocks = (
-            _file_texts(Path(source), _layout(run, Path(source), text, header))
-            if isinstance(source, str | Path)
-            else _line_texts(source)
-        )
+        blocks = _blocks(run, source, text, header)
         predictor = Predictor(run)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
@@ -162,10 +183,26 @@ def predict(
         }
 
 
-def _layout(run: str | Path, path: Path, text: Sequence[str], header: bool) -> LayoutOptions:
-    """Which columns to read: those said, those of the training data, or all there are."""
+def _blocks(
+    run: str | Path, source: str | Path | BinaryIO, columns: Sequence[str], header: bool
+) -> Iterator[Any]:
+    """The rows of a file or a stream, as the run's kind of features has them."""
     with h5py.File(open_run(run).vectorizer_path, "r") as file:
+        features = str(file.attrs["features"])
         trained = json.loads(file.attrs["provenance"])["layout"]
+    if not isinstance(source, str | Path):
+        if features not in TEXT_KINDS:
+            raise OptionError(f"the model takes {features} features; give a file with --input")
+        return _line_texts(source)
+    if features not in TEXT_KINDS:
+        return file_rows(features, Path(source), trained, columns, header, BLOCK_BYTES)
+    return _file_texts(Path(source), _layout(trained, Path(source), columns, header))
+
+
+def _layout(
+    trained: dict[str, Any], path: Path, text: Sequence[str], header: bool
+) -> LayoutOptions:
+    """Which columns to read: those said, those of the training data, or all there are."""
     if text:
         return LayoutOptions(tuple(text), None, header)
     if path.is_dir():

@@ -4,7 +4,10 @@ import json
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.datasets import dump_svmlight_file
 
 from benchmarks.corpus import write_corpus
 
@@ -23,6 +26,9 @@ Spill.write = hold
 {RUN}
 """
 
+
+# Nothing loads what it can do without.
+NO_PANDAS = "import sys; sys.modules['pandas'] = sys.modules['scipy'] = None"
 
 FEATURES = {
     "ngram": ["--features", "ngram"],
@@ -66,3 +72,46 @@ def test_anonymous_memory_stays_within_the_budget(corpora, n_rows, features):
 def test_an_in_memory_variant_does_not(corpora, features):
     corpus = corpora / f"{4 * ROWS}.csv"
     assert peak_anon_bytes(RUN_IN_MEMORY, corpus, corpora / "o.h5", features) > BUDGET
+
+
+SOURCES = {
+    "jsonl": ["--features", "ngram"],
+    "parquet": ["--features", "ngram"],
+    "npy": ["--dtype", "int8", "--labels", "labels.npy"],
+    "csv": ["--features", "dense"],
+    "svm": [],
+}
+
+
+def write_source(path, kind):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=ROWS)
+    if kind in ("jsonl", "parquet"):
+        write_corpus(str(path.with_suffix(".csv")), ROWS)
+        frame = pd.read_csv(path.with_suffix(".csv"), header=None, names=["label", "a", "b"])
+        frame = frame.assign(text=frame.a + frame.b)[["label", "text"]]
+        if kind == "jsonl":
+            frame.to_json(path, orient="records", lines=True)
+        else:
+            frame.to_parquet(path, row_group_size=ROWS)
+        return
+    values = rng.normal(size=(3 * ROWS if kind == "npy" else ROWS // 6, 384)).astype(np.float32)
+    if kind == "npy":
+        np.save(path, values)
+        np.save(path.with_name("labels.npy"), np.resize(labels, len(values)))
+    elif kind == "csv":
+        pd.DataFrame(values).assign(label=labels[: len(values)])[["label", *range(384)]].to_csv(
+            path, header=False, index=False
+        )
+    else:
+        values[rng.random(values.shape) < 0.7] = 0
+        dump_svmlight_file(values, labels[: len(values)], str(path))
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_memory_stays_within_the_budget_whatever_the_source(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / f"rows.{kind}"
+    write_source(path, kind)
+    FEATURES[kind] = SOURCES[kind]
+    assert peak_anon_bytes(f"{NO_PANDAS}\n{RUN}", path, tmp_path / "o.h5", kind) < BUDGET

@@ -12,10 +12,11 @@ from ooc_train.cli.common import Command, progress_of
 from ooc_train.errors import OutputError
 
 _DESCRIPTION = """\
-Predict the class of new texts with a run: one text a line on standard input, or the rows
-of a CSV file (tab-separated for .tsv), plain or gzip.  Writes CSV, one line a text in the
-order of the input: the label, the class's name, and the probability of every class.  Any
-number of texts; memory does not grow with them."""
+Predict the class of new rows with a run: of texts, one a line on standard input, or in a
+CSV, JSON Lines or Parquet file; for a model of dense or sparse features, of the rows of
+an .npy, .npz, Parquet, CSV or svmlight file.  Writes CSV, one line a row in the order of
+the input: the label, the class's name, and the probability of every class.  Any number of
+rows; memory does not grow with them."""
 
 _EXAMPLE = """\
   echo "An utterly charming film" | ooc-predict runs/reviews
@@ -27,7 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = Command("ooc-predict", _DESCRIPTION, _EXAMPLE)
     add = command.add
     add("run", type=Path, help="a run folder written by ooc-train")
-    add("--input", type=Path, metavar="FILE", help="a CSV file (default: texts on standard input)")
+    add(
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="a file in any format that ooc-convert reads (default: texts on standard input)",
+    )
     add(
         "-o",
         "--output",
@@ -37,10 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     add(
         "--text",
+        "--columns",
         default="",
         metavar="COLS",
-        help="the columns of the text, by name or number from 1, separated by commas "
-        "(default: those of the training data)",
+        help="the columns of the text, or the features, by name or number from 1, separated by "
+        "commas (default: those of the training data)",
     )
     add("--header", action="store_true", help="the first row names the columns")
     add("--force", action="store_true", help="overwrite the output if it exists")

@@ -16,7 +16,7 @@ from ooc_train import __version__
 from ooc_train import format as fmt
 from ooc_train.conversion.choosing import Figures, measure_rows
 from ooc_train.conversion.corpus import Corpus
-from ooc_train.conversion.dense_sources import Details
+from ooc_train.conversion.dense_layout import Details
 from ooc_train.conversion.frozen import write_frozen
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.inputs import find_inputs

@@ -1,5 +1,6 @@
 """Dense features: rows of numbers as they are, or as integers with a scale for each column."""
 
+import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
 from ooc_train.conversion.corpus import Corpus
-from ooc_train.conversion.dense_sources import DenseSource
+from ooc_train.conversion.dense_layout import DenseSource
 from ooc_train.conversion.numeric import NumericConversion, NumericDensity, Placed
 from ooc_train.conversion.numeric_rows import DenseRows
 from ooc_train.conversion.placement import Destination, PlacementRule
@@ -169,10 +170,7 @@ class _DenseConversion:
             values = unpacked(rows.records, len(rows.labels), self._n_columns, self._stored)
             if scales is None:
                 return rows.labels, values, 0
-            integers = np.rint(values / scales)
-            n_clipped = int(np.count_nonzero(np.abs(integers) > _LARGEST_INTEGER))
-            np.clip(integers, -_LARGEST_INTEGER, _LARGEST_INTEGER, out=integers)
-            return rows.labels, integers.astype(np.int8), n_clipped
+            return rows.labels, *_as_integers(values, scales)
 
         return resources.in_order(read, range(shuffle.n_buckets))
 
@@ -210,6 +208,29 @@ class _DenseConversion:
         )
         if scales is not None:
             fmt.write_array(group, "scales", scales)
+
+
+class DenseVectorizer:
+    """What makes of rows of numbers what is read of them from a file, whose group this takes."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self.n_columns = int(group.attrs["n_columns"])
+        self.dtype = np.dtype(json.loads(group.attrs["parameters"])["dtype"])
+        self._scales: Floats | None = group["scales"][...] if "scales" in group else None
+
+    def transform(self, values: Floats) -> Floats:
+        """``values`` (n_rows, n_columns) float32, rounded as they are when they are stored."""
+        if self._scales is None:
+            return values.astype(self.dtype, copy=False).astype(np.float32, copy=False)
+        return _as_integers(values, self._scales)[0].astype(np.float32) * self._scales
+
+
+def _as_integers(values: Floats, scales: Floats) -> tuple[npt.NDArray[np.int8], int]:
+    """Numbers in units of their column's scale, and how many were clipped."""
+    integers = np.rint(values / scales)
+    n_clipped = int(np.count_nonzero(np.abs(integers) > _LARGEST_INTEGER))
+    np.clip(integers, -_LARGEST_INTEGER, _LARGEST_INTEGER, out=integers)
+    return integers.astype(np.int8), n_clipped
 
 
 def packed(values: AnyArray) -> Records:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.conversion.class_names import ClassNames, read_class_names
-from ooc_train.conversion.dense_sources import Details
+from ooc_train.conversion.dense_layout import Details
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.layout import LayoutOptions, Source

@@ -6,7 +6,7 @@ is rejected, and so is what is no object.  Blank lines are passed over.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,7 @@ from ooc_train.errors import InputError, OptionError
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
+_SPELLED: dict[type, Callable[[Any], bytes]] = {int: b"%d".__mod__}
 
 
 class _UnfitError(Exception):
@@ -90,11 +91,7 @@ class JsonLinesFile:
             if not line or line.isspace():
                 continue
             try:
-                row = _object(line)
-                text = b", ".join([_text(row, name) for name in self.text])
-                if b"\0" in text:
-                    raise _UnfitError("the row contains a NUL byte")
-                label = _label(row, self.label) if self.label else b""
+                text, label = self._plain_row(line) or self._any_row(line)
             except _UnfitError as error:
                 rejects.append(Reject(number, str(error), line[:MAX_ROW_BYTES]))
                 continue
@@ -102,6 +99,25 @@ class JsonLinesFile:
             labels.append(label)
             numbers.append(number)
         return Rows.of(texts, labels, numbers), rejects
+
+    def _plain_row(self, line: bytes) -> tuple[bytes, bytes] | None:
+        """Text and label where they are the usual: strings, and a string or an integer."""
+        try:
+            row = orjson.loads(line)
+            text = ", ".join([row[name] for name in self.text]).encode()
+            label = row[self.label] if self.label else ""
+            label = label.encode() if type(label) is str else _SPELLED[type(label)](label)
+        except (ValueError, TypeError, KeyError):
+            return None
+        return None if len(line) > MAX_ROW_BYTES or b"\0" in text else (text, label)
+
+    def _any_row(self, line: bytes) -> tuple[bytes, bytes]:
+        """Text and label whatever they are; ``_UnfitError`` says what is wrong."""
+        row = _object(line)
+        text = b", ".join([_text(row, name) for name in self.text])
+        if b"\0" in text:
+            raise _UnfitError("the row contains a NUL byte")
+        return text, _label(row, self.label) if self.label else b""
 
 
 def find_json_lines(file: InputFile, options: LayoutOptions, needs_label: bool) -> JsonLinesFile:

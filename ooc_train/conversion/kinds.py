@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ooc_train.conversion.dense import DenseParameters, write_dense
-from ooc_train.conversion.dense_sources import Details, find_dense
+from ooc_train.conversion.dense_layout import Details
+from ooc_train.conversion.dense_sources import find_dense
 from ooc_train.conversion.input_file import InputFile
 from ooc_train.conversion.layout import LayoutOptions, Source
 from ooc_train.conversion.ngram import write_ngrams

@@ -1,5 +1,6 @@
 """Sparse features: rows of which only the columns that are not zero are kept, as they are."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _BLOCK_MULTIPLE = 8
 _MOST_BLOCK_BYTES = 2**24
 
 AnyArray = npt.NDArray[Any]
+Offsets = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,30 @@ def write_sparse(
     return conversion.report
 
 
+class SparseVectorizer:
+    """What makes of svmlight rows what is read of them from a file, whose group this takes."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self.n_columns = int(group.attrs["n_columns"])
+        self._offset = 0 if json.loads(group.attrs["parameters"])["zero_based"] else 1
+
+    def transform(self, rows: SparseRows) -> tuple[Offsets, AnyArray, AnyArray]:
+        """Their offsets, columns from 0 and values.  Columns that are not known are left out."""
+        return known_entries(rows, self._offset, self.n_columns)
+
+
+def known_entries(
+    rows: SparseRows, offset: int, n_columns: int
+) -> tuple[Offsets, AnyArray, AnyArray]:
+    """Offsets, columns and values; columns begin with ``offset`` and are below ``n_columns``."""
+    columns, offsets, values = rows.columns - np.int32(offset), rows.offsets, rows.values
+    known = (columns >= 0) & (columns < n_columns)
+    if not known.all():
+        offsets = np.concatenate([[0], np.cumsum(known)])[offsets]
+        columns, values = columns[known], values[known]
+    return offsets, columns, values
+
+
 class _SparseConversion:
     def __init__(self, corpus: Corpus, parameters: SparseParameters) -> None:
         self.report = SparseReport()
@@ -115,12 +141,7 @@ class _SparseConversion:
 
     def pack(self, rows: SparseRows, _: list[Destination]) -> Records:
         """An item for each entry: its column and its value.  Columns too high are left out."""
-        columns = rows.columns - np.int32(self._offset)
-        offsets, values = rows.offsets, rows.values
-        known = columns < self._n_columns
-        if not known.all():
-            offsets = np.concatenate([[0], np.cumsum(known)])[offsets]
-            columns, values = columns[known], values[known]
+        offsets, columns, values = known_entries(rows, self._offset, self._n_columns)
         items = np.empty(len(columns), np.uint64)
         halves = items.view(np.int32).reshape(-1, 2)
         halves[:, 0], halves[:, 1] = columns, values.view(np.int32)

@@ -1,0 +1,97 @@
+"""Rows of numbers to predict: those of a file, or of arrays, as a model takes them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ooc_train.conversion.dense import DenseVectorizer
+from ooc_train.conversion.dense_layout import Details
+from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.layout import LayoutOptions
+from ooc_train.conversion.numeric_rows import DenseRows as GivenDenseRows
+from ooc_train.conversion.numeric_rows import SparseRows as GivenSparseRows
+from ooc_train.conversion.numeric_rows import SpelledLabels
+from ooc_train.conversion.source_rows import Reject
+from ooc_train.conversion.sources import format_of
+from ooc_train.conversion.sparse import SparseVectorizer
+from ooc_train.errors import InputError
+from ooc_train.rows import DenseRows, SparseRows
+
+_WITHOUT_NAMES = {"npy", "svmlight"}
+
+
+def dense_rows(vectorizer: DenseVectorizer, rows: GivenDenseRows) -> DenseRows:
+    """Rows as those that the model was trained on were read; ``InputError`` if they are wider."""
+    if rows.values.shape[1:] != (vectorizer.n_columns,):
+        raise InputError(
+            f"the rows have {rows.values.shape[-1]:,} columns, and the model takes "
+            f"{vectorizer.n_columns:,}; name them with --columns"
+        )
+    return DenseRows(vectorizer.transform(rows.values))
+
+
+def sparse_rows(vectorizer: SparseVectorizer, rows: GivenSparseRows) -> SparseRows:
+    """Rows as those that the model was trained on were read."""
+    offsets, columns, values = vectorizer.transform(rows)
+    return SparseRows(offsets, columns, values, vectorizer.n_columns)
+
+
+def of_matrix(rows: Any) -> GivenDenseRows:
+    """Rows of an array, ``(n_rows, n_columns)`` of any numbers."""
+    values = np.ascontiguousarray(rows, np.float32)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise InputError(
+            f"the rows have the shape {values.shape}, or hold NaN or infinity; give an array of "
+            f"finite numbers, (n_rows, n_columns)"
+        )
+    return GivenDenseRows(values, SpelledLabels.none(len(values)), np.arange(1, len(values) + 1))
+
+
+def of_csr(rows: Any) -> GivenSparseRows:
+    """Rows of a matrix in SciPy's CSR format, with columns numbered as in the training data."""
+    n_rows = len(rows.indptr) - 1
+    return GivenSparseRows(
+        np.asarray(rows.indptr, np.int64),
+        np.asarray(rows.indices, np.int32),
+        np.asarray(rows.data, np.float32),
+        SpelledLabels.none(n_rows),
+        np.arange(1, n_rows + 1),
+    )
+
+
+def file_rows(
+    features: str,
+    path: Path,
+    trained: dict[str, Any],
+    columns: Sequence[str],
+    header: bool,
+    block_bytes: int,
+) -> Iterator[Any]:
+    """The rows of a file of numbers.
+
+    ``trained`` is how the training data was laid out: the same columns are read, unless others are
+    named.  Raises ``InputError`` for a row that cannot be read, with its place.
+    """
+    file = InputFile(path)
+    layout = _layout(file, trained, tuple(columns), header)
+    source = KINDS[features].find(file, layout, Details(needs_label=False))
+    for piece, _ in source.read(block_bytes):
+        if isinstance(piece, Reject):
+            place = source.place(piece.line)
+            raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
+        yield piece
+
+
+def _layout(
+    file: InputFile, trained: dict[str, Any], columns: tuple[str, ...], header: bool
+) -> LayoutOptions:
+    kind = format_of(file)
+    if columns or kind in _WITHOUT_NAMES:
+        return LayoutOptions(columns, header=header)
+    if kind != trained["format"] and not {kind, trained["format"]} <= {"csv", "tsv", "parquet"}:
+        return LayoutOptions(header=header)
+    names = tuple(str(column) for column in trained.get("columns", ()))
+    return LayoutOptions(names, header=header or trained.get("header", False))
