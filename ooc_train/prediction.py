@@ -210,7 +210,7 @@ def _layout(
     columns = tuple(str(column) for column in trained["text"])
     if format_of(InputFile(path)) in NAMED_FORMATS:
         return LayoutOptions(columns)
-    if header or trained["format"] in NAMED_FORMATS or trained["header"]:
+    if header or trained.get("format") in NAMED_FORMATS or trained["header"]:
         return LayoutOptions(columns, None, header=True)
     found = find_source(path, LayoutOptions(), needs_label=False).layout["columns"]
     if found == trained["columns"]:
