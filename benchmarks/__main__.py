@@ -11,7 +11,9 @@ from typing import NoReturn, Protocol
 
 from benchmarks import (
     accuracy,
+    capped,
     convert,
+    end_to_end,
     environment,
     order,
     peer_environments,
@@ -39,6 +41,8 @@ class Benchmark(Protocol):
 BENCHMARKS: dict[str, Benchmark] = {
     "accuracy": accuracy,
     "convert": convert,
+    "end-to-end": end_to_end,
+    "memory": capped,
     "order": order,
     "peers": peer_environments,
     "read": read,

@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment, harness, results, tables
-from benchmarks.cgroup import CapError, memory_cgroup
 from benchmarks.harness import REPORT_NAME, Run, System, say
-from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.peer_environments import peer_command
 from benchmarks.workspace import workspace
 from ooc_train.cli.common import size_argument
@@ -316,15 +314,7 @@ def _fitting_peers(options: argparse.Namespace) -> list[str]:
 
 def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
     """How to measure, and what cannot be measured here."""
-    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
-    cap = options.cap
-    if cap:
-        try:
-            with memory_cgroup(cap):
-                pass
-        except CapError as error:
-            notes.append(f"Measured without the cap of {cap / 1e6:,.0f} MB: {error}.")
-            cap = None
+    cap, notes = harness.enforceable(options.cap)
     plan = Plan(
         folder=folder,
         features=options.features,

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import environment, page_cache
-from benchmarks.cgroup import MemoryCap, memory_cgroup
-from benchmarks.memory import Peaks, TreeMonitor
+from benchmarks.cgroup import CapError, MemoryCap, memory_cgroup
+from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE, Peaks, TreeMonitor
 from benchmarks.peers.reporting import NOT_INSTALLED_STATUS
 from ooc_train.errors import OutputError
 
@@ -159,6 +159,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _cap(limit_bytes: int | None) -> contextlib.AbstractContextManager[MemoryCap | None]:
     return memory_cgroup(limit_bytes) if limit_bytes else contextlib.nullcontext()
+
+
+def enforceable(limit_bytes: int | None) -> tuple[int | None, list[str]]:
+    """The limit, or `None` where it cannot be enforced; and notes on what cannot be measured."""
+    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
+    if limit_bytes is None:
+        return None, notes
+    try:
+        with memory_cgroup(limit_bytes):
+            return limit_bytes, notes
+    except CapError as error:
+        without = f"Measured without the cap of {limit_bytes / 1e6:,.0f} MB: {error}."
+        return None, [*notes, without]
 
 
 def _outcome(exit_status: int, n_killed: int) -> str:

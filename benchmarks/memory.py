@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 INTERVAL_SECONDS = 0.02
+_LARGEST_SHARE = 0.05  # of a core's time, that sampling may take from what is measured
 TIMELINE_POINTS = 100
 CAN_MEASURE = sys.platform == "linux"
 CANNOT_MEASURE = f"memory is not measured on {platform.system()}: that takes Linux's /proc"
@@ -105,11 +106,13 @@ class TreeMonitor:
 
     def _run(self) -> None:
         while True:
+            began = time.thread_time()
             self._high_water = max(self._high_water, _status(self._pid).get("VmHWM", 0))
             memory = _tree_memory(self._pid)
             if any(memory):  # what has ended, and is not yet waited for, has none
                 self._samples.append(Sample(time.perf_counter() - self._start, *memory))
-            if self._stop.wait(INTERVAL_SECONDS):
+            cost = time.thread_time() - began
+            if self._stop.wait(max(INTERVAL_SECONDS, cost / _LARGEST_SHARE)):
                 return
 
 

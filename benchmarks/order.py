@@ -11,12 +11,13 @@ correlation  Spearman's, of each row's place in the file with its place in the e
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks import results, tables
+from benchmarks import environment, results, tables
 from ooc_train.sampler import SLICE_ROWS, WINDOW_SLICES, Order, finer
 
 NAME = "order"
@@ -70,7 +71,13 @@ def run(options: argparse.Namespace) -> int:
             _table(records),
         ]
     )
-    record = {"benchmark": NAME, "command": options.command, "rows": n_rows, "settings": records}
+    record = {
+        "benchmark": NAME,
+        "command": options.command,
+        "environment": environment.describe(Path.cwd()),
+        "rows": n_rows,
+        "settings": records,
+    }
     results.write(options.out, NAME, record, markdown)
     print(markdown)
     return 0

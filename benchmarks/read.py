@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import convert, environment, harness, page_cache, results, tables, targets
-from benchmarks.dense_file import write_dense_file
 from benchmarks.harness import REPORT_NAME, Run, System, say
+from benchmarks.made_files import write_dense_file
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.peer_environments import peer_command
 from benchmarks.results import Spread

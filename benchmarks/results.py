@@ -106,7 +106,7 @@ def system_record(runs: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
     """A system's figures and its runs as JSON has them; `ours` is what it is compared with."""
     figures = {"seconds": seconds(runs), "times_ours": ratios(ours, runs)}
     return {
-        **{name: asdict(spread) if spread else None for name, spread in figures.items()},
+        **{name: spread.record() if spread else None for name, spread in figures.items()},
         "peak_anon_bytes": peak(runs, "anon_bytes"),
         "peak_rss_bytes": peak(runs, "rss_bytes"),
         "phase_seconds": phases(runs),

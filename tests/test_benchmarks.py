@@ -19,13 +19,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import scipy.sparse
 
 import ooc_train
 from benchmarks import (
     __main__,
+    capped,
     cgroup,
     convert,
     drawing,
+    end_to_end,
     environment,
     harness,
     memory,
@@ -43,8 +46,9 @@ from benchmarks import train as train_benchmark
 from benchmarks.cgroup import CapError, memory_cgroup
 from benchmarks.drawing import draw_rows
 from benchmarks.harness import Run, System
+from benchmarks.made_files import write_dense_file, write_repeated_file
 from benchmarks.memory import Peaks, Sample
-from benchmarks.peers import keras_fit, reading
+from benchmarks.peers import guide_in_memory, in_memory, keras_fit, reading
 from benchmarks.workspace import workspace
 from ooc_train.errors import BudgetError, OptionError
 from tests.corpora import random_rows, write_rows
@@ -61,6 +65,15 @@ TINY = {
         "--variants", "ooc-train --epochs 2",
     ],
     "convert": ["--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"],
+    "end-to-end": [
+        "--rows", "1000", "--runs", "1", "--epochs", "2", "--peers", "fasttext",
+        "--peer-environments", "PEERS",
+    ],
+    "memory": [
+        "--cap", "600MB", "--multiples", "64", "--features", "dense",
+        "--peer-environments", "PEERS",
+    ],
+    "order": ["--rows", "20000"],
     "peers": ["--peer-environments", "PEERS", "--only", "h5py"],
     "read": [
         "--size", "200KB", "--columns", "16", "--rows", "1000", "--runs", "1", "--seconds", "5",
@@ -120,6 +133,7 @@ def tiny(tmp_path_factory):
             arguments = [places.get(word, word) for word in TINY[name]]
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
+                patch.setattr(capped, "TIMES_CAP", dict.fromkeys(capped.TIMES_CAP, 0.001))
                 if name != "convert":  # which shows what compiling takes
                     patch.setattr(convert, "ours", already_compiled(convert.ours))
                 status = __main__.main([name, "--out", str(out), *arguments])
@@ -423,6 +437,229 @@ def test_fasttext_gets_lines_as_its_own_script_writes_them(tmp_path, monkeypatch
         "__label__1 a good film it ' s well , ( very ) good .",
         "__label__2 bad !",
     ]
+
+
+# ---- end-to-end.
+
+
+@linux
+def test_end_to_end_goes_from_csv_to_test_accuracy(tiny, capsys):
+    _, output, out = tiny("end-to-end", capsys)
+    record = json.loads((out / "end-to-end.json").read_text("utf-8"))
+    ours, *others = record["systems"].values()
+    (run,) = ours["runs"]
+    report = run["report"]
+    assert (report["rows"], report["test_rows"], report["features"]) == (1000, 1000, "ngram")
+    assert report["phase_seconds"].keys() == {
+        "ooc-convert", "ooc-train", "ooc-convert, test rows", "ooc-evaluate",
+    }  # fmt: skip
+    assert 0.5 < report["accuracy"] < 1
+    assert ours["seconds_to_model"]["median"] < ours["seconds"]["median"]
+    assert [other["runs"][0]["outcome"] for other in others] == ["not installed"] * 2
+    assert "### 1,000 train and 1,000 test rows, " in output
+
+
+def test_end_to_end_is_compared_with_the_most_accurate_fasttext(tmp_path, capsys, monkeypatch):
+    """With made-up runs: of what is run, and of the figures."""
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).write_text('"1","","a"\n')
+    commands = {}
+
+    def run_once(system, folder, *, cold):
+        commands[system.name] = system.command(folder)
+        to_model = {end_to_end.OURS: 5.0, "fastText, 10 epochs": 4.0}.get(system.name, 2.0)
+        accuracy = {end_to_end.OURS: 0.91, "fastText, 10 epochs": 0.89}.get(system.name, 0.88)
+        report = {"rows": 1, "test_rows": 1, "accuracy": accuracy}
+        return made_run(8.0, report={**report, "seconds": 7.0, "seconds_to_model": to_model - 1})
+
+    monkeypatch.setattr(harness, "run_once", run_once)
+    arguments = ["--data", str(tmp_path / "train.csv"), str(tmp_path / "test.csv"), "--epochs", "3"]
+    assert __main__.main(["end-to-end", "--out", str(tmp_path / "out"), *arguments]) == 0
+    output = capsys.readouterr().out
+    assert "| ooc-convert, ooc-train | 0.9100 | 5.00 | 1 | 8.00 | " in output
+    assert "| fastText, 10 epochs | 0.8900 | 4.00 | 0.80 | 8.00 | " in output
+    assert (
+        "| test accuracy above that of fastText, 10 epochs | at least 0 | 0.020 | met |" in output
+    )
+    assert "times those of fastText, 10 epochs | at most 1 | 1.250 | missed |" in output
+    for name in ("the guide, in memory", end_to_end.OURS):
+        assert commands[name][commands[name].index("--epochs") + 1] == "3"
+    assert len(commands) == 1 + sum(map(len, end_to_end.PEERS.values()))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--data a.csv b.csv", "--data a.csv is not a file"),
+        ("--data a.csv b.csv --rows 9", "--rows and --data exclude each other"),
+        ("--peers weka", "'weka' is not a peer; fasttext, vw, hashing, guide or none"),
+    ],
+)
+def test_end_to_end_explains_wrong_options(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        status = __main__.main(["end-to-end", *arguments.split()])
+    except SystemExit as exit_:
+        status = exit_.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+
+
+def test_hashing_learns_what_can_be_learned(tmp_path):
+    rows = [[str(k % 3), f"{['red', 'green', 'blue'][k % 3]} word{k % 7}"] for k in range(120)]
+    write_rows(tmp_path / "train.csv", rows)
+    write_rows(tmp_path / "test.csv", rows[:30])
+    files = [tmp_path / "train.csv", "--test", tmp_path / "test.csv"]
+    report = run_peer(tmp_path, *files, module="sklearn_partial_fit")
+    assert (report["rows"], report["test_rows"], report["accuracy"]) == (120, 30, 1.0)
+    assert 0 < report["seconds_to_model"] < report["seconds"]
+
+
+def test_the_guides_network_takes_dense_and_sparse_batches():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(2, size=300)
+    features = scipy.sparse.csr_matrix(
+        np.eye(4)[2 * labels + rng.integers(2, size=300)], dtype=np.float32
+    )
+    for sparse in (False, True):
+        model = guide_in_memory.build(4, 2)
+        guide_in_memory.fit(model, features, labels, 60, sparse=sparse)
+        assert guide_in_memory.evaluate(model, features, labels) > 0.9
+
+
+def test_vowpal_wabbit_gets_numbered_classes_and_words(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vowpalwabbit", types.ModuleType("vowpalwabbit"))
+    from benchmarks.peers import vowpal_wabbit
+
+    path, lines = tmp_path / "rows.csv", tmp_path / "lines"
+    write_rows(path, [["b", "It's 3:1 | GOOD"], ["a", "bad"]])
+    numbers = vowpal_wabbit.class_numbers(path)
+    assert numbers == {"a": -1, "b": 1}
+    assert vowpal_wabbit.write_lines(path, lines, numbers) == 2
+    assert lines.read_text().splitlines() == ["1 | it s 3 1 good", "-1 | bad"]
+    (tmp_path / "predictions").write_text("1\n1\n")
+    assert vowpal_wabbit.accuracy(tmp_path / "predictions", lines) == 0.5
+    write_rows(path, [[label, "text"] for label in "cab"])
+    assert vowpal_wabbit.class_numbers(path) == {"a": 1, "b": 2, "c": 3}
+
+
+# ---- memory.
+
+
+@linux
+def test_memory_runs_every_command_under_the_cap(tiny, capsys):
+    _, output, out = tiny("memory", capsys)
+    record = json.loads((out / "memory.json").read_text("utf-8"))
+    cases = {(case["stage"], case["system"]): case for case in record["cases"]}
+    ours = [("convert", "ooc-convert"), ("read", "ooc-train's reader"), ("train", "ooc-train")]
+    assert [key for key in cases if key in ours] == ours
+    if record["notes"]:  # no limit can be enforced here
+        assert "Measured without the cap of 600 MB: " in output
+        return
+    for key in ours:
+        case = cases[key]
+        assert case["run"]["outcome"] == "completed"
+        assert case["run"]["cap_bytes"] == 600_000_000
+        assert case["input_bytes"] == pytest.approx(600_000, rel=0.2)
+        assert case["rows_per_second"] > 0
+    free = cases["train", "ooc-train, without the limit"]
+    assert free["run"]["cap_bytes"] is None
+    peers = [case for key, case in cases.items() if key[1].endswith("in memory")]
+    assert [case["run"]["outcome"] for case in peers] == ["not installed"] * 3
+    assert [target["outcome"] for target in record["targets"]][:2] == ["met", "met"]
+
+
+def test_a_way_in_memory_that_died_is_not_run_again(tmp_path, capsys, monkeypatch):
+    """With made-up runs: of what is run at which sizes, and what the targets say."""
+    commands = []
+
+    def run_once(system, folder, *, cold):
+        assert cold
+        (path,) = system.inputs
+        commands.append((system.name, system.cap_bytes))
+        size = path.stat().st_size
+        if "in memory" in system.name and size > 300_000:
+            return made_run(outcome=harness.KILLED, cap_bytes=system.cap_bytes)
+        speed = 85.0 if system.cap_bytes else 100.0
+        report = {"epochs": [{"rows_per_second": speed}]}
+        return made_run(report=report, cap_bytes=system.cap_bytes)
+
+    monkeypatch.setattr(harness, "run_once", run_once)
+    monkeypatch.setattr(harness, "enforceable", lambda cap: (cap, []))
+    monkeypatch.setattr(capped, "TIMES_CAP", {"convert": 4, "read": 20, "train": 20})
+    arguments = ["--cap", "400KB", "--stages", "train", "--features", "dense"]
+    assert __main__.main(["memory", "--out", str(tmp_path / "out"), *arguments]) == 0
+    trained = ("ooc-train", 400_000)
+    assert commands == [
+        trained, ("model.fit, in memory", 400_000),
+        trained, ("model.fit, in memory", 400_000),
+        trained,
+        trained, ("ooc-train, without the limit", None),
+    ]  # fmt: skip
+    output = capsys.readouterr().out
+    assert "| train, dense: times the cap of the largest input that completes | at least 20 |" in (
+        output
+    )
+    assert (
+        "| train, dense: rows/s under the cap, times those without it | at least 0.9 | 0.850 |"
+        in (output)
+    )
+    lines = [line for line in output.splitlines() if "model.fit, in memory | killed" in line]
+    assert len(lines) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_repeated_rows_are_those_of_the_file(tmp_path):
+    source = write_toy(tmp_path / "toy.h5", train=50)
+    write_repeated_file(source, tmp_path / "made.h5", 3)
+    with ooc_train.open(source) as one, ooc_train.open(tmp_path / "made.h5") as three:
+        expected, found = (
+            one["train"].read(0, 50).to_dense(),
+            three["train"].read(0, 150).to_dense(),
+        )
+        np.testing.assert_array_equal(found, np.tile(expected, (3, 1)))
+        labels = np.tile(one["train"].read_labels(0, 50), 3)
+        np.testing.assert_array_equal(three["train"].read_labels(0, 150), labels)
+
+
+def test_dense_rows_are_of_the_size_said(tmp_path):
+    write_dense_file(tmp_path / "made.h5", 20_000, 3)
+    with ooc_train.open(tmp_path / "made.h5") as data:
+        rows = data["train"].read(0, 20_000).to_dense()
+    assert rows.shape == (20_000, 3)
+    np.testing.assert_array_equal(rows[:3616], rows[16_384:])
+    assert len(np.unique(rows[:16_384], axis=0)) == 16_384
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+def test_the_way_in_memory_holds_all_rows(kind, tmp_path):
+    path = tmp_path / "rows.h5"
+    if kind == "dense":
+        write_dense_file(path, 300, 4)
+    else:
+        write_toy(path, train=300)
+    features, labels, n_classes = in_memory.load(path)
+    with ooc_train.open(path) as data:
+        rows = data["train"].read(0, 300).to_dense()
+    batches = list(in_memory.batches(features, labels))
+    assert [len(of_batch) for _, of_batch in batches] == [128, 128, 44]
+    stacked = np.concatenate([part if kind == "dense" else part.toarray() for part, _ in batches])
+    np.testing.assert_array_equal(np.sort(stacked, axis=0), np.sort(rows, axis=0))
+    in_memory.fit(features, labels, n_classes, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--multiples 0", "'0' is not a number from 1 to 64, or several"),
+        ("--stages cook", "'cook' is none of: convert, read, train"),
+        ("--features words", "'words' is none of: dense, ngram"),
+    ],
+)
+def test_memory_explains_wrong_options(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["memory", *arguments.split()])
+    assert message in capsys.readouterr().err
 
 
 # ---- read.

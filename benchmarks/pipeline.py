@@ -1,0 +1,68 @@
+"""From CSV to a model and its test accuracy through this package's commands, one after another.
+
+A user's three commands: ooc-convert and ooc-train, which end with the model, then ooc-convert with
+the same vectorizer and ooc-evaluate for the test rows.  Says what it did as a peer's script does.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import reporting
+from benchmarks.peers.reporting import Phases
+
+PACKAGES = ("ooc-train", "tensorflow", "numpy")
+
+
+def main() -> None:
+    """Convert, train and evaluate the command line's files."""
+    parser = reporting.text_parser(__doc__)
+    parser.add_argument("--features", default="ngram")
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--memory", help="ooc-convert's --memory")
+    options = parser.parse_args()
+    phases = Phases()
+    with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
+        report = _run(options, Path(folder), phases)
+    reporting.write(options.report, report, phases, PACKAGES)
+
+
+def _run(options: Any, folder: Path, phases: Phases) -> dict[str, Any]:
+    data, run, test = folder / "train.h5", folder / "run", folder / "test.h5"
+    common = ["--validation-fraction", 0, *(["--memory", options.memory] if options.memory else [])]
+    converted = _call(
+        folder, "convert", options.train, "-o", data, "--features", options.features,
+        *common,
+    )  # fmt: skip
+    phases.end("ooc-convert")
+    trained = _call(folder, "train", data, "-o", run, "--epochs", options.epochs)
+    phases.end("ooc-train")
+    report = {
+        "rows": converted["rows"],
+        "features": converted["features"],
+        "seconds_to_model": sum(phases.seconds.values()),
+        "rows_per_second": trained["epochs"][-1]["rows_per_second"],
+    }
+    if options.test:
+        _call(folder, "convert", options.test, "-o", test, "--vectorizer", data, *common)
+        phases.end("ooc-convert, test rows")
+        evaluated = _call(folder, "evaluate", run, test, "--split", "train")
+        phases.end("ooc-evaluate")
+        report |= {"test_rows": evaluated["rows"], "accuracy": evaluated["accuracy"]}
+    return report
+
+
+def _call(folder: Path, command: str, *arguments: object) -> dict[str, Any]:
+    """Run a command of the package; its report, which lies in `folder` meanwhile."""
+    report = folder / f"{command}.json"
+    words = [sys.executable, "-m", f"ooc_train.cli.{command}", *map(str, arguments)]
+    subprocess.run([*words, "--quiet", "--report", str(report)], check=True)
+    found: dict[str, Any] = json.loads(report.read_text("utf-8"))
+    return found
+
+
+if __name__ == "__main__":
+    main()
