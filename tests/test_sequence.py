@@ -234,9 +234,9 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        kind, rows_of = prediction._KINDS[file.attrs["features"]]
+        kind = prediction._KINDS[file.attrs["features"]]
         texts = ragged([text_of(row).encode() for row in test_rows])
-        found = rows_of(kind(file["vectorizer"]), texts)
+        found = kind.rows(kind.vectorizer(file["vectorizer"]), texts)
     with ooc_train.open(tmp_path / "o.h5") as store:
         split = store["test"]
         expected = split.read(0, len(split))
