@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
     "ooc-train", "numpy", "numba", "h5py", "tensorflow", "keras", "scikit-learn", "pandas", "scipy"
 )  # fmt: skip
-# Where they are set, NumPy is slow; one without the other is worse than both.
-_SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# Where the first two are set, NumPy is slow; one without the other is worse than both.  With the
+# third Python compiles a checkout's modules in every process, which an installation has compiled.
+_SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 
 
 def command_environment(changes: Mapping[str, str]) -> dict[str, str]:

@@ -77,7 +77,7 @@ def test_tokens_come_back_from_the_file(tmp_path_factory, rows, max_bytes):
 
 
 def test_threads_agree(monkeypatch):
-    monkeypatch.setattr(module, "_LEAST_WORDS", 2)  # it grows often
+    monkeypatch.setattr(module, "_FIRST_WORDS", 2)  # it grows often
     rows = [[f"word{(7 * i + k) % 5000}" for i in range(300)] for k in range(0, 8000, 100)]
     dictionary, start = Dictionary(2**24), threading.Barrier(4)
 

@@ -20,8 +20,7 @@ from ooc_train.progress import Progress, Reading
 
 MOST_FOR_NGRAMS = 1500
 _BLOCK_BYTES = 2**20
-# What str.split takes for white space; none lies beyond (tested).
-_IS_SPACE = np.array([chr(point).isspace() for point in range(0x3001)])
+_SPACES_BELOW = 0x3001  # no code point above is white space (tested)
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -49,9 +48,11 @@ def measure_rows(sources: Sequence[Source], rejects: RejectFile, progress: Progr
     corpus = Corpus({"train": sources}, rejects, _BLOCK_BYTES)
     rows_by_words: Counter[int] = Counter()
     reading = Reading(progress, "choosing", corpus.n_bytes)
+    # what str.split takes for white space
+    is_space = np.array([chr(point).isspace() for point in range(_SPACES_BELOW)])
     for block in corpus.blocks():
         words = np.empty(len(block.rows), np.int64)
-        _count_words(block.rows.text, block.rows.text_offsets, _IS_SPACE, words)
+        _count_words(block.rows.text, block.rows.text_offsets, is_space, words)
         lengths, counts = np.unique(words, return_counts=True)
         rows_by_words.update(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
         reading.advance(block.n_bytes, len(block.rows))

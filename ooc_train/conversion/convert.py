@@ -287,7 +287,7 @@ def _compile_kernels(temp_dir: Path, kind: Kind, parameters: Any) -> None:
         block_bytes=2**12,
         table_bytes=2**16,
         bucket_bytes=2**12,
-        dictionary_bytes=2**12,
+        dictionary_bytes=300,  # of two words, so that it grows and then is full
     )
     with (
         tempfile.TemporaryDirectory(prefix=".ooc-", dir=temp_dir) as name,

@@ -30,7 +30,7 @@ from ooc_train.jit import kernel
 UNLISTED = -1
 LONGEST = 256
 _ENTRY_ITEMS = 4
-_LEAST_WORDS = 256
+_FIRST_WORDS = 256
 _POOL_BYTES_A_WORD = 8
 # A table entry is used by half, and there is an array twice as large while it is copied.
 _BYTES_A_WORD = 3 * (2 * 8 * _ENTRY_ITEMS + _POOL_BYTES_A_WORD + 16) // 2
@@ -72,7 +72,7 @@ class Dictionary:
         self._longest = longest
         self._max_words = max_bytes // _BYTES_A_WORD
         self._lock = threading.Lock()
-        self._entries = _empty_entries(min(_LEAST_WORDS, self._max_words))
+        self._entries = _empty_entries(min(_FIRST_WORDS, (self._max_words + 1) // 2))
         self._n = 0
         self._closed = self._max_words == 0
 

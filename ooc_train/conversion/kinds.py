@@ -53,7 +53,8 @@ def _without_labels(file: InputFile, details: Details) -> InputFile:
     return file
 
 
-_TEXTS = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in ("word", "Wört"))
+_WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
+_TEXTS = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in _WORDS)
 _NUMBERS = "".join(f"{i % 2},{i}.5,1e-3\n" for i in range(8))
 _ENTRIES = "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8))
 

@@ -56,6 +56,8 @@ class Placement:
 
     def drawn(self, first_row: int, n_rows: int) -> npt.NDArray[np.bool_]:
         """Which of these train rows are drawn for validation."""
+        if self._n_drawn == 0:
+            return np.zeros(n_rows, np.bool_)
         return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn
 
     def most_rows_drawn_whole(self) -> int:
