@@ -7,13 +7,9 @@ way, and decompressed in any number of threads.  What lies in another way is rea
 """
 
 import bisect
-import mmap
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -192,52 +188,6 @@ class FlatArray(Array):
         position = self._offset + start * self.row_bytes
         if not self._handle.read_into(target.data.cast("B"), position):
             raise DamageError(start, start + len(target), "the file is cut short")
-
-    @contextmanager
-    def mapped(self, slices: Sequence[tuple[int, int]]) -> Iterator[AnyArray]:
-        """The whole array, mapped into memory, of which rows in ``slices`` will be looked at.
-
-        They are checked now, as with `read_into`, and afterwards their pages given back, so that
-        resident memory stays flat.
-        """
-        if os.fstat(self._handle.descriptor).st_size < self._offset + len(self) * self.row_bytes:
-            raise DamageError(0, len(self), "the file is cut short")  # looking there would kill us
-        for start, stop in slices:
-            self._advise(mmap.MADV_WILLNEED, start, stop)
-        for start, stop in slices:
-            self._check_mapped(start, stop)
-        try:
-            yield self._mapped_rows
-        finally:
-            for start, stop in slices:
-                self._advise(mmap.MADV_DONTNEED, start, stop)
-
-    def _check_mapped(self, start: int, stop: int) -> None:
-        if self._sums is None:
-            return
-        length = self.block_length
-        for block in range(start // length, -(-stop // length)):
-            if not self._checked[block]:
-                self._check(block, self._mapped_rows[block * length : (block + 1) * length])
-
-    @cached_property
-    def _map(self) -> mmap.mmap:
-        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
-        n_bytes = page_offset + len(self) * self.row_bytes
-        first = self._offset - page_offset
-        return mmap.mmap(self._handle.descriptor, n_bytes, prot=mmap.PROT_READ, offset=first)
-
-    @cached_property
-    def _mapped_rows(self) -> AnyArray:
-        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
-        return np.ndarray(self.shape, self.dtype, self._map, page_offset)
-
-    def _advise(self, advice: int, start: int, stop: int) -> None:
-        """Tell the kernel of the pages of some rows."""
-        page_offset = self._offset % mmap.ALLOCATIONGRANULARITY
-        first = page_offset + start * self.row_bytes
-        first -= first % mmap.PAGESIZE
-        self._map.madvise(advice, first, page_offset + stop * self.row_bytes - first)
 
 
 class ChunkedArray(Array):

@@ -1,9 +1,8 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +17,6 @@ if TYPE_CHECKING:
 
 READ_BYTES = 1_000_000
 """What is read at once of batches that follow one another in the file: half a processor's cache."""
-
-
-class Loaded(Protocol):
-    """The rows of a window, to take batches from."""
-
-    @property
-    def lengths(self) -> IntArray:
-        """How many entries each row has: ``(n_rows,) int64``."""
-
-    def take(self, rows: IntArray) -> Batch:
-        """The rows with the given numbers in the window, in their order.  A copy."""
 
 
 @dataclass(frozen=True)
@@ -106,21 +94,22 @@ class Batches:
         position = next_step * size
         held = self.split.read_slices([(0, 0)])
         for window in order.windows(position):
-            with self.split.window(window.slices) as loaded:
-                position += len(window.rows)
-                n_ready = len(held.labels) + len(window.rows)
-                n_left = 0 if position == n_rows else n_ready % size
-                n_used = max(0, len(window.rows) - n_left)
-                used, left = window.rows[:n_used], window.rows[n_used:]
-                if n_left < n_ready:
-                    cut = self._cut(order, held, loaded, used, next_step)
-                    for rows in cut[step - next_step :: every]:
-                        yield _pick(held, loaded, used, rows)
-                        step += every
-                    next_step += len(cut)
-                    held = loaded.take(left)
-                else:
-                    held = concatenate([held, loaded.take(left)])
+            loaded = self.split.read_slices(window.slices)
+            position += len(window.rows)
+            n_ready = len(held.labels) + len(window.rows)
+            n_left = 0 if position == n_rows else n_ready % size
+            n_used = max(0, len(window.rows) - n_left)
+            used, left = window.rows[:n_used], window.rows[n_used:]
+            if n_left < n_ready:
+                cut = self._cut(order, held, loaded, used, next_step)
+                for rows in cut[step - next_step :: every]:
+                    yield _pick(held, loaded, used, rows)
+                    step += every
+                next_step += len(cut)
+                held = loaded.take(left)
+            else:
+                held = concatenate([held, loaded.take(left)])
+            del loaded  # before the next window is read
 
     def _order(self, seed: int) -> Order:
         slice_rows = slice_rows_for(self.split.row_bytes)
@@ -129,13 +118,13 @@ class Batches:
         return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
 
     def _cut(
-        self, order: Order, held: Batch, loaded: Loaded, used: IntArray, first_step: int
+        self, order: Order, held: Batch, loaded: Batch, used: IntArray, first_step: int
     ) -> list[npt.NDArray[Any]]:
         """Batches of the rows held and then those ``used``, as positions among these."""
         if not self.by_length:
             positions, size = np.arange(len(held.labels) + len(used)), self.batch_size
             return [positions[i : i + size] for i in range(0, len(positions), size)]
-        lengths = np.concatenate([held.lengths, loaded.lengths[used]])
+        lengths = np.concatenate([held.rows.lengths, loaded.rows.lengths[used]])
         return order.batches_by_length(lengths, self.batch_size, first_step)
 
 
@@ -147,18 +136,13 @@ class _Numbered:
         self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
         self.is_shuffled = split.is_shuffled
 
-    @contextmanager
-    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Batch]:
-        """The rows of several slices."""
-        yield self.read_slices(slices)
-
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows of several slices."""
         numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
         return Batch(self._split.read_slices(slices).rows, numbers)
 
 
-def _pick(held: Batch, loaded: Loaded, used: IntArray, rows: IntArray) -> Batch:
+def _pick(held: Batch, loaded: Batch, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
     if not n_held or rows.min() >= n_held:

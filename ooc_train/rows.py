@@ -76,7 +76,7 @@ class DenseRows(Rows):
 
     def take(self, rows: IntArray) -> "DenseRows":
         """The rows with the given numbers, in their order.  A copy."""
-        return DenseRows(self.values[rows])
+        return DenseRows(self.values.take(rows, axis=0))
 
     @property
     def lengths(self) -> IntArray:
@@ -245,11 +245,6 @@ class Batch(NamedTuple):
 
     rows: Rows
     labels: IntArray
-
-    @property
-    def lengths(self) -> IntArray:
-        """How many entries each row has: ``(n_rows,) int64``."""
-        return self.rows.lengths
 
     def take(self, rows: IntArray) -> "Batch":
         """The rows with the given numbers, in their order.  A copy."""

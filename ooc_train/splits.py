@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.adapters import Adapters
-from ooc_train.arrays import Array, DamageError, FlatArray
-from ooc_train.batches import Batches, Loaded
+from ooc_train.arrays import Array, DamageError
+from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError
 from ooc_train.rows import (
     Batch,
@@ -130,11 +130,6 @@ class Split(Adapters, ABC):
         """The rows and labels of several slices ``(start, stop)``, one after another."""
         labels = self._read_labels(slices)
         return Batch(self._read_rows(slices), labels)
-
-    @contextmanager
-    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Loaded]:
-        """The rows of several slices, to take batches from as long as the context lasts."""
-        yield self.read_slices(slices)
 
     @property
     def width(self) -> int:
@@ -351,47 +346,15 @@ class DenseSplit(Split):
         """Those themselves."""
         return start, stop - 1
 
-    @contextmanager
-    def window(self, slices: Sequence[tuple[int, int]]) -> Iterator[Loaded]:
-        """Rows that are copied out of the mapped file only when they are taken, once."""
-        if not isinstance(self._features, FlatArray):
-            with super().window(slices) as loaded:
-                yield loaded
-            return
-        numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
-        labels = self._read_labels(slices)
-        with self._errors(self._features), self._features.mapped(slices) as stored:
-            yield _MappedRows(self, stored, numbers, labels)
-
     def _read_rows(self, slices: Sequence[tuple[int, int]]) -> DenseRows:
-        return DenseRows(self.unscaled(self._read_array(self._features, slices)))
+        return DenseRows(self._unscaled(self._read_array(self._features, slices)))
 
-    def unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
+    def _unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
         """The numbers that are meant, as float32: integers have a scale for each column."""
         values: FloatArray = stored.astype(np.float32, copy=False)
         if self._sizes.scales is not None:
             values *= self._sizes.scales
         return values
-
-
-@dataclass(frozen=True)
-class _MappedRows:
-    """A window of dense rows, with their numbers in the split, that still lie in the file."""
-
-    split: DenseSplit
-    stored: npt.NDArray[Any]
-    numbers: IntArray
-    labels: IntArray
-
-    @property
-    def lengths(self) -> IntArray:
-        """The same for all: the number of columns."""
-        return np.full(len(self.numbers), self.split.n_columns)
-
-    def take(self, rows: IntArray) -> Batch:
-        """The rows with the given numbers in the window, in their order.  A copy."""
-        taken = self.stored.take(self.numbers[rows], axis=0)
-        return Batch(DenseRows(self.split.unscaled(taken)), self.labels[rows])
 
 
 SPLITS: dict[str, type[Split]] = {

@@ -1,0 +1,68 @@
+"""Memory while reading does not grow with the file: measured in processes of their own."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from ooc_train import checksums, memory
+from ooc_train import format as fmt
+from tests.files import repack, write_head
+
+N_ROWS, N_COLUMNS = 260_000, 384  # 400 MB
+READ = """
+import json, sys
+import ooc_train.store
+from ooc_train.memory import MemoryMonitor, measure
+path, seed = sys.argv[1], json.loads(sys.argv[2])
+with MemoryMonitor() as monitor:
+    before = measure()
+    n = 0
+    with ooc_train.store.open(path) as store:
+        for rows, labels in store["train"].batches(128, seed=seed):
+            n += len(rows)
+    peak = monitor.peak_rss_bytes, monitor.peak_anon_bytes
+print(json.dumps([n, peak[0] - before.rss_bytes, peak[1] - before.anon_bytes]))
+"""
+
+
+def write_zeros(path, n_rows, n_columns):
+    """A file of dense rows, all zero, that takes hardly any space on disk: its arrays are holes."""
+    with fmt.create_file(str(path)) as file:
+        write_head(file, "dense", 2)
+        group = fmt.create_dense_split(
+            file, "train", n_rows=n_rows, n_columns=n_columns, dtype="f4", n_classes=2
+        )
+        length = checksums.block_length(group["features"].shape, np.dtype("f4"))
+        zeros = np.zeros((length, n_columns), "f4")
+        sums = np.full(-(-n_rows // length), checksums.checksum(zeros), "<u8")
+        sums[-1] = checksums.checksum(zeros[: (n_rows - 1) % length + 1])
+        file.create_dataset(f"{checksums.GROUP}/train/features", data=sums, track_times=False)
+        group["labels"][...] = 0
+        vectorizer = file.create_group("vectorizer")
+        vectorizer.attrs["parameters"] = json.dumps({"dtype": "float32"})
+        vectorizer.attrs["n_documents"] = n_rows
+        vectorizer.attrs["n_columns"] = n_columns
+        fmt.mark_complete(file)
+    return path
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_zeros(tmp_path_factory.mktemp("zeros") / "rows.h5", N_ROWS, N_COLUMNS)
+
+
+@pytest.mark.skipif(not memory.measure().rss_bytes, reason="memory is measured on Linux only")
+@pytest.mark.parametrize("seed", [None, 0])
+@pytest.mark.parametrize("layout", ["none", "zstd"])
+def test_reading_takes_a_window(path, tmp_path, layout, seed):
+    if layout != "none":
+        path = repack(path, tmp_path / "packed.h5", layout)
+    command = [sys.executable, "-c", READ, path, json.dumps(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    n_rows, rss_bytes, anon_bytes = json.loads(done.stdout)
+    assert n_rows == N_ROWS
+    assert rss_bytes < 100e6 < N_ROWS * N_COLUMNS * 4
+    assert anon_bytes < 60e6
