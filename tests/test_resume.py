@@ -190,7 +190,8 @@ def test_killed_over_and_over_it_ends_with_the_same_weights(case, folder, reques
         if case == "thawed" and session == 0:
             assert CheckpointFolder(run / "checkpoints").n_steps() == 10
             vectors.unlink()  # what was taken of it is in the checkpoints
-    report = train(path, run, resume=True, **options)
+    more = {"memory_bytes": 1_000_000} if case == "mlp" else {}  # which may change
+    report = train(path, run, resume=True, **options, **more)
     check_same(run, tmp_path / "whole")
     assert report["sessions"] == len(moments) + 1
     assert report["seconds"] > sum(epoch["seconds"] for epoch in report["epochs"])
