@@ -248,6 +248,32 @@ def test_seconds_between_checkpoints(tmp_path, warnings, monkeypatch):
     assert due == [False, False, True, False, False, True]
 
 
+@pytest.mark.parametrize(("every", "saved"), [("1h", [1, 4, 6]), ("1000", [1, 2, 3, 4, 5, 6])])
+def test_ends_of_short_epochs_take_a_hundredth_of_the_time(
+    tmp_path, warnings, monkeypatch, every, saved
+):
+    """Of one second's copying each: after 100 seconds, and put off until then."""
+    folder, now, steps = CheckpointFolder(tmp_path), [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def slow_snapshot():
+        now[0] += 1
+        return snapshot()
+
+    with saver_of(folder, every, warnings) as saver:
+        for n_steps, now[0] in enumerate([0, 50, 99, 102, 150], start=1):
+            saver.save(n_steps, slow_snapshot)
+            saver.settle()
+            steps.append(saver.n_steps_saved)
+        now[0] = 210
+        assert saver.is_due(6) == (every == "1h")
+        saver.save(6, slow_snapshot)
+        saver.settle()
+        steps.append(saver.n_steps_saved)
+    assert sorted(set(steps)) == saved
+
+
 def test_training_does_not_wait_for_a_slow_disk(tmp_path, warnings):
     folder = SlowFolder(tmp_path)
     with saver_of(folder, 1, warnings) as saver:

@@ -14,6 +14,8 @@ from ooc_train.training.checkpoints import Arrays, CheckpointFolder
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 DEFAULT_EVERY = "5m"
+_LEAST_TIMES = 100
+"""How many times what a checkpoint takes has to pass before the next."""
 Snapshot = Callable[[], tuple[Arrays, Mapping[str, Any]]]
 """Copies of a training's state, which nobody else will change: arrays and facts."""
 
@@ -46,8 +48,10 @@ class Interval:
 class Saver:
     """Saves snapshots of a training as they are due; a context manager, whose end waits.
 
-    Training stops only for the copies of its state.  While a checkpoint is being written the next
-    is put off, so that a slow disk makes checkpoints rarer and not training slower.  What cannot
+    Training stops only for the copies of its state, where the interval is a time for a hundredth
+    of it at most: what would come sooner, as at the ends of short epochs, is put off.  It is also
+    put off while another is being written, so that a slow disk makes checkpoints rarer and not
+    training slower.  What cannot
     be written is told to ``warn``, and tried again when the next one is due.  Memory: one copy of
     the state while it is being written.
     """
@@ -69,6 +73,7 @@ class Saver:
         self._facts = facts
         self._warn = warn
         self._is_put_off = False
+        self._seconds_of_last = 0.0
         self._steps_at_last = self.n_steps_saved or 0
         self._time_at_last = time.monotonic()
         self._writing: Future[None] | None = None
@@ -91,6 +96,8 @@ class Saver:
         if self._is_busy:
             return False
         self.settle()
+        if self._is_too_soon:
+            return False
         if self._is_put_off:
             return True
         if self._every.steps:
@@ -98,16 +105,18 @@ class Saver:
         return time.monotonic() - self._time_at_last >= (self._every.seconds or 0)
 
     def save(self, n_steps: int, snapshot: Snapshot, *, wait: bool = False) -> None:
-        """Save a checkpoint, or put it off while another is being written.
+        """Save a checkpoint, or put it off: while another is being written, or if it is too soon.
 
         With ``wait`` it is not put off, and when this returns it is on the disk or was warned of.
         """
-        if self._is_busy and not wait:
+        if (self._is_busy or self._is_too_soon) and not wait:
             self._is_put_off = True
             return
         began = time.perf_counter()
         self.settle()
+        copying = time.perf_counter()
         arrays, facts = snapshot()
+        self._seconds_of_last = time.perf_counter() - copying
         self._is_put_off = False
         self._steps_at_last, self._time_at_last = n_steps, time.monotonic()
         self._writing = self._thread.submit(
@@ -134,6 +143,12 @@ class Saver:
                 f"{self.folder.path}: {reason(error)}; {last}; training goes on, and "
                 "tries again when the next is due"
             )
+
+    @property
+    def _is_too_soon(self) -> bool:
+        """Whether saving now would take more than its share of the time; never by steps."""
+        least = 0 if self._every.steps else _LEAST_TIMES * self._seconds_of_last
+        return time.monotonic() - self._time_at_last < least
 
     @property
     def _is_busy(self) -> bool:
