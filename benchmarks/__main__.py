@@ -15,13 +15,16 @@ from benchmarks import (
     convert,
     end_to_end,
     environment,
+    everything,
     order,
     peer_environments,
+    publish,
     read,
     resume,
     scripts,
     selftest,
     train,
+    will_it_fit,
 )
 from ooc_train.errors import OocTrainError, OptionError
 
@@ -39,12 +42,15 @@ class Benchmark(Protocol):
 
 
 BENCHMARKS: dict[str, Benchmark] = {
+    "all": everything,
     "accuracy": accuracy,
     "convert": convert,
     "end-to-end": end_to_end,
+    "fit": will_it_fit,
     "memory": capped,
     "order": order,
     "peers": peer_environments,
+    "publish": publish,
     "read": read,
     "resume": resume,
     "scripts": scripts,

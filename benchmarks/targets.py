@@ -63,5 +63,6 @@ def record(target: Target) -> dict[str, Any]:
         "text": target.text,
         "bound": target.bound,
         "measured": target.measured,
+        "shown": number(target.measured),
         "outcome": target.outcome,
     }

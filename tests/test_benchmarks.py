@@ -30,10 +30,12 @@ from benchmarks import (
     drawing,
     end_to_end,
     environment,
+    everything,
     harness,
     memory,
     page_cache,
     peer_environments,
+    plots,
     prebuilt,
     read,
     results,
@@ -41,6 +43,7 @@ from benchmarks import (
     selftest,
     tables,
     targets,
+    will_it_fit,
 )
 from benchmarks import train as train_benchmark
 from benchmarks.cgroup import CapError, memory_cgroup
@@ -50,7 +53,7 @@ from benchmarks.made_files import write_dense_file, write_repeated_file
 from benchmarks.memory import Peaks, Sample
 from benchmarks.peers import guide_in_memory, in_memory, keras_fit, reading
 from benchmarks.workspace import workspace
-from ooc_train.errors import BudgetError, OptionError
+from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows, write_rows
 from tests.files import write_sequences, write_toy
 from tests.sequences import read_sequences
@@ -60,6 +63,7 @@ linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)
 
 # Every subcommand at a tiny size.  What convert compiles in its first run takes most of the time.
 TINY = {
+    "all": ["--peers", "none", "--runs", "1"],
     "accuracy": [
         "--rows", "500", "--train-rows", "300", "--features", "ngram,sequence", "--runs", "1",
         "--variants", "ooc-train --epochs 2",
@@ -69,6 +73,7 @@ TINY = {
         "--rows", "1000", "--runs", "1", "--epochs", "2", "--peers", "fasttext",
         "--peer-environments", "PEERS",
     ],
+    "fit": ["--quick", "--runs", "1", "--rows", "1000000", "--words", "30"],
     "memory": [
         "--cap", "600MB", "--multiples", "64", "--features", "dense",
         "--peer-environments", "PEERS",
@@ -133,6 +138,7 @@ def tiny(tmp_path_factory):
             arguments = [places.get(word, word) for word in TINY[name]]
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
+                patch.setattr(everything, "RUNS", (("order", "orders", ("--rows", "9999")),))
                 patch.setattr(capped, "TIMES_CAP", dict.fromkeys(capped.TIMES_CAP, 0.001))
                 if name != "convert":  # which shows what compiling takes
                     patch.setattr(convert, "ours", already_compiled(convert.ours))
@@ -147,7 +153,9 @@ def tiny(tmp_path_factory):
 
 
 def test_every_subcommand_has_a_tiny_size():
-    assert TINY.keys() == __main__.BENCHMARKS.keys()
+    assert (
+        TINY.keys() | {"publish"} == __main__.BENCHMARKS.keys()
+    )  # which has no results of its own
 
 
 @linux
@@ -155,7 +163,7 @@ def test_every_subcommand_has_a_tiny_size():
 def test_subcommands_print_what_they_write(name, tiny, capsys):
     status, output, out = tiny(name, capsys)
     assert status == 0
-    assert sorted(path.name for path in out.iterdir()) == [f"{name}.json", f"{name}.md"]
+    assert sorted(path.name for path in out.glob("*.*")) == [f"{name}.json", f"{name}.md"]
     assert output == (out / f"{name}.md").read_text("utf-8")
     text = (out / f"{name}.json").read_text("utf-8")
     assert str(out.parent) not in text  # no paths of this machine
@@ -541,6 +549,155 @@ def test_vowpal_wabbit_gets_numbered_classes_and_words(tmp_path, monkeypatch):
     assert vowpal_wabbit.accuracy(tmp_path / "predictions", lines) == 0.5
     write_rows(path, [[label, "text"] for label in "cab"])
     assert vowpal_wabbit.class_numbers(path) == {"a": 1, "b": 2, "c": 3}
+
+
+# ---- all.
+
+
+@linux
+def test_all_runs_every_benchmark_and_gathers_targets(tiny, capsys):
+    _, output, out = tiny("all", capsys)
+    record = json.loads((out / "all.json").read_text("utf-8"))
+    (run,) = record["runs"]
+    assert (run["benchmark"], run["status"]) == ("order --rows 9999", 0)
+    assert "| 9,999 rows" not in output
+    assert json.loads((out / "orders" / "order.json").read_text("utf-8"))["rows"] == 9999
+    assert "- order --rows 9999: status 0, " in output
+
+
+def test_all_passes_its_options_on(tmp_path, monkeypatch):
+    given = __main__._parser().parse_args(
+        ["all", "--quick", "--cold", "--peers", "none", "--peer-environments", str(tmp_path)]
+    )
+    given.out, given.work = tmp_path / "out", tmp_path
+    arguments = everything._arguments("memory", "sub", given)
+    places = ["--out", str(tmp_path / "out/sub"), "--work", str(tmp_path)]
+    environments = ["--peer-environments", str(tmp_path)]
+    more = ["--cold", "--quick", "--features", "dense", "--peers", "none"]
+    assert arguments == [*places, "--runs", "1", *environments, *more]
+    for name, folder, options in everything.RUNS:
+        words = [name, *everything._arguments(name, folder, given), *options]
+        __main__._parser().parse_args(words)  # each takes them
+    assert {name for name, _, _ in everything.RUNS} <= __main__.BENCHMARKS.keys()
+
+
+# ---- publish and plots.
+
+
+def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(plots, "PLOTS", {})
+    readme = tmp_path / "README.md"
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/README.md").write_text("nothing marked\n")
+    marked = "before\n<!-- benchmarks: {} -->\nold\n<!-- benchmarks: end -->\nafter\n"
+    names = ["read", "sub/read, table 2", "targets", "absent"]
+    readme.write_text("".join(marked.format(name) for name in names))
+    table = "| a |\n| --- |"
+    markdown = f"## read\n\n`command`\n\n### Rows\n\n{table}\n\ntext\n\n{table.replace('a', 'b')}"
+    found = [
+        targets.record(targets.Target(text="speed", measured=0.5, at_least=0.8)),
+        targets.record(targets.Target(text="memory", measured=None, at_most=60)),
+    ]
+    record = {"benchmark": "read", "command": "python -m benchmarks read", "targets": found}
+    out = tmp_path / "out"
+    results.write(out, "read", record, markdown)
+    results.write(out / "sub", "read", {**record, "targets": []}, markdown)
+    arguments = ["publish", "--out", str(out), "--root", str(tmp_path)]
+    for printed in ("README.md\n", ""):  # the second time there is nothing to do
+        assert __main__.main(arguments) == 0
+        assert capsys.readouterr().out == printed
+    whole, second, gathered, absent = readme.read_text().split("before\n")[1:]
+    assert "\n`command`\n\n##### Rows\n\n| a |\n" in whole
+    assert "## read" not in whole
+    assert second.splitlines()[1:6] == ["", "    python -m benchmarks read", "", "| b |", "| --- |"]
+    assert "| read | speed | at least 0.8 | 0.500 | missed |" in gathered
+    assert "| read | memory | at most 60 | – | not measured |" in gathered
+    assert "\nold\n" in absent
+    readme.write_text(marked.format("read, table 3"))
+    assert __main__.main(arguments) == 1
+    assert "read.md has 2 tables, and no table 3" in capsys.readouterr().err
+
+
+def test_plots_are_drawn_from_results(tmp_path):
+    pytest.importorskip("matplotlib")
+    timeline = {"seconds": [0.1, 2.0], "anon_bytes": [1e8, 2e8]}
+
+    def case(system, rows, outcome):
+        memory = {"anon_bytes": 2e8, "timeline": timeline}
+        run = {"cap_bytes": 5e8, "outcome": outcome, "memory": memory}
+        return {
+            "stage": "read", "features": "dense", "system": system, "rows": rows,
+            "input_bytes": rows * 1000, "run": run,
+        }  # fmt: skip
+
+    cases = [
+        case("ooc-train", 1000, "completed"), case("ooc-train", 4000, "completed"),
+        case("in memory", 1000, "killed"),
+    ]  # fmt: skip
+    spread = {"median": 5.0, "least": 4.0, "most": 6.0}
+    speeds = {name: {"rows_per_second": spread} for name in ("ooc-train, shuffled", "h5py")}
+    warm = {"title": "rows", "page_cache": {"warm": {**speeds, "other": {"rows_per_second": None}}}}
+    system = {"accuracy": spread, "seconds_to_model": spread}
+    files = {
+        "memory": {"cap_bytes": 5e8, "cases": cases},
+        "read": {"results": [warm]},
+        "end-to-end": {"title": "rows", "systems": {"ours": system, "dead": {"accuracy": None}}},
+    }
+    for name, record in files.items():
+        results.write(tmp_path, name, record, "")
+    drawn = plots.draw(tmp_path, tmp_path / "plots")
+    assert [path.stem for path in drawn] == list(plots.PLOTS)
+    texts = {path.stem: path.read_text("utf-8") for path in drawn}
+    assert all(text.startswith("<?xml") for text in texts.values())
+    assert "in memory (read, dense), 0.0 × cap, killed" in texts["memory-over-time"]
+    assert ">h5py</text>" in texts["rows-per-second"]
+    assert ">dead</text>" not in texts["time-and-accuracy"]
+    again = plots.draw(tmp_path, tmp_path / "again")
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in drawn]
+
+
+def test_plots_without_matplotlib_say_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InputError, match=r"plots need matplotlib: pip install"):
+        plots.draw(tmp_path, tmp_path)
+
+
+# ---- fit.
+
+
+@linux
+def test_fit_estimates_for_the_rows_said(tiny, capsys):
+    _, output, out = tiny("fit", capsys)
+    record = json.loads((out / "fit.json").read_text("utf-8"))
+    (estimate,) = record["estimates"]
+    assert (estimate["n_rows"], estimate["n_words"]) == (1_000_000, 30)
+    for name, line in record["model"]["lines"].items():
+        expected = line["start"] + line["slope"] * 30_000_000
+        assert estimate["estimated"][name] == pytest.approx(expected)
+        assert line["slope"] > 0
+    assert 5e7 < record["model"]["training_bytes"] < 2e9
+    assert "| 1,000,000 | 30 | " in output
+
+
+def test_a_line_goes_through_its_points_or_through_nothing():
+    line = will_it_fit.Line.through([(10, 5.0), (30, 9.0)])
+    assert (line.start, line.slope, line.at(100)) == (3.0, 0.2, 23.0)
+    steep = will_it_fit.Line.through([(10, 1.0), (30, 9.0)])
+    assert (steep.start, steep.at(60)) == (0.0, 18.0)
+    falling = will_it_fit.Line.through([(10, 5.0), (30, 3.0)])
+    assert (falling.start, falling.at(60)) == (0.0, 6.0)
+
+
+def test_estimates_are_checked_against_what_was_measured():
+    estimated = will_it_fit.Figures(10.0, 5.0, 100.0, 130.0)
+    measured = will_it_fit.Figures(12.0, 5.0, 100.0, 100.0)
+    case = will_it_fit.Case(1000, 50, 512 * 10**6)
+    reached = list(will_it_fit._targets(case, estimated, measured))
+    assert [target.outcome for target in reached] == ["met", "met", "met", "missed"]
+    text = "estimate for 1,000 rows of 50 words, --memory 512MB: converting seconds, "
+    assert reached[0].text == f"{text}share it is off by"
+    lines = list(will_it_fit._check_lines([(case, estimated, measured)]))
+    assert lines[0][1:] == ["converting seconds", "10.0 s", "12.0 s", "-17%"]
 
 
 # ---- memory.
