@@ -301,12 +301,19 @@ def _system(
 
 
 def _measured(inputs: Iterator[Input], stages: Sequence[Stage], plan: Plan) -> Iterator[Case]:
-    """Run each stage on each input; a way in memory no more once it has failed."""
+    """Run each stage on each input; a way in memory no more once it has failed.
+
+    What is compiled at first is compiled before, in a run that does not count.
+    """
     ended: set[str] = set()
+    compiled: set[str] = set()
     for source in inputs:
         for stage in stages:
             name, own, in_memory = stage(source, plan)
             staged = replace(source, stage=name)
+            if name not in compiled:
+                compiled.add(name)
+                harness.run_once(replace(own[0], cap_bytes=None), plan.folder, cold=False)
             peers = [in_memory] if plan.with_peers and in_memory.name not in ended else []
             for system in [*own, *peers]:
                 run = harness.run_once(system, plan.folder, cold=True)

@@ -103,7 +103,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         type=float,
         metavar="S",
-        help="the most that an epoch takes (default: 20, with --quick 2)",
+        help="the most that an epoch takes (default: 5, with --quick 1)",
     )
     add(
         "--peers",
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if this package's reader did not complete every run."""
     options.size = options.size or (QUICK_SIZE if options.quick else DEFAULT_SIZE)
     options.rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
-    options.seconds = options.seconds or (2 if options.quick else 20)
+    options.seconds = options.seconds or (1 if options.quick else 5)
     kinds = [DENSE, NGRAM] if options.features == "both" else [options.features]
     with workspace(options.work, _needed_bytes(options, kinds)) as folder:
         found = environment.describe(folder)
