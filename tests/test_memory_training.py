@@ -27,8 +27,8 @@ path, run, in_memory, options = *sys.argv[1:3], sys.argv[3] == "memory", json.lo
 
 if in_memory:
     # The same steps on the same batches, from all rows at once: what the bound must catch.
-    streamed = Batches.__iter__
-    Batches.__iter__ = lambda self: iter(list(streamed(self)))
+    streamed = Batches.from_step
+    Batches.from_step = lambda self, step: iter(list(streamed(self, step)))
 
 class Sampling(Silent):
     n_steps, tenth_bytes, most_bytes = 0, 0, 0
