@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train import format as file_format
-from ooc_train import prediction
 from ooc_train.conversion import sequence, word_counting
 from ooc_train.conversion.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.words import find_words
 from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.prediction import predictor
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
 from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
@@ -234,7 +234,7 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        kind = prediction._KINDS[file.attrs["features"]]
+        kind = predictor._KINDS[file.attrs["features"]]
         texts = ragged([text_of(row).encode() for row in test_rows])
         found = kind.rows(kind.vectorizer(file["vectorizer"]), texts)
     with ooc_train.open(tmp_path / "o.h5") as store:

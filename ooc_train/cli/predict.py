@@ -1,26 +1,25 @@
 """``ooc-predict``: labels and probabilities for new text."""
 
 import argparse
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from ooc_train.cli.common import Command, progress_of
-from ooc_train.errors import OutputError
 
 _DESCRIPTION = """\
 Predict the class of new rows with a run: of texts, one a line on standard input, or in a
 CSV, JSON Lines or Parquet file; for a model of dense or sparse features, of the rows of
-an .npy, .npz, Parquet, CSV or svmlight file.  Writes CSV, one line a row in the order of
-the input: the label, the class's name, and the probability of every class.  Any number of
-rows; memory does not grow with them."""
+an .npy, .npz, Parquet, CSV or svmlight file.  Writes CSV, JSON Lines or Parquet, one row
+each in the order of the input: the input's columns that are not text, the label, the
+class's name, the probability of every class, and the share of the row's words that the
+vectorizer does not know.  Any number of rows; memory does not grow with them."""
 
 _EXAMPLE = """\
   echo "An utterly charming film" | ooc-predict runs/reviews
-  ooc-predict runs/reviews --input new.csv -o predictions.csv"""
+  ooc-predict runs/reviews --input new.csv -o predictions.csv
+  ooc-predict runs/topics --input new.jsonl -o predictions.parquet --top 3"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--output",
         type=Path,
         metavar="FILE",
-        help="the CSV to write (default: standard output)",
+        help="the .csv, .tsv, .jsonl or .parquet to write (default: CSV to standard output)",
+    )
+    add(
+        "--output-format",
+        metavar="NAME",
+        help="csv, tsv, jsonl or parquet (default: what the output's name says)",
+    )
+    add("--top", type=int, default=0, metavar="N", help="the N most probable labels, too")
+    add(
+        "--proba",
+        action=argparse.BooleanOptionalAction,
+        help="the probability of every class (default: yes, without --top and up to 100 classes)",
     )
     add(
         "--text",
@@ -57,34 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(options: argparse.Namespace) -> dict[str, Any]:
     from ooc_train.prediction import predict  # noqa: PLC0415 - --help stays instant
 
-    with _output(options.output, options.force) as output:
-        return predict(
-            options.run,
-            options.input or sys.stdin.buffer,
-            output,
-            text=[column.strip() for column in options.text.split(",") if column.strip()],
-            header=options.header,
-            progress=progress_of(options),
-        )
-
-
-@contextmanager
-def _output(path: Path | None, force: bool) -> Iterator[TextIO]:
-    """Standard output, or a file that appears under its name when it is complete."""
-    if path is None:
-        yield sys.stdout
-        return
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists; give --force to overwrite it, or another name")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return predict(
+        options.run,
+        options.input or sys.stdin.buffer,
+        options.output or sys.stdout,
+        text=[column.strip() for column in options.text.split(",") if column.strip()],
+        header=options.header,
+        top=options.top,
+        proba=options.proba,
+        output_format=options.output_format,
+        force=options.force,
+        progress=progress_of(options),
+    )
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ it is complete (too few columns), behind its first line where the quoting is bro
 stray quote costs one line and not the rest of the file.
 """
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
@@ -39,12 +40,16 @@ Offsets = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which fields of a row matter: numbers from 0, ``label`` is -1 where there is none."""
+    """Which fields of a row matter: numbers from 0, ``label`` is -1 where there is none.
+
+    ``carried`` are those that rows bring along, by their names.
+    """
 
     delimiter: bytes
     count: int
     text: tuple[int, ...]
     label: int
+    carried: dict[str, int] = field(default_factory=dict)
 
 
 def read_rows(
@@ -123,6 +128,7 @@ class _Parser:
         self.line = 1
         self._columns = columns
         self._text_columns = np.array(columns.text, np.int64)
+        self._carried_columns = np.array(list(columns.carried.values()), np.int64)
 
     def parse(self, data: Bytes, final: bool) -> tuple[Rows, list[Reject], int]:
         """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed.
@@ -135,12 +141,15 @@ class _Parser:
         capacity = len(data) // self._columns.count + 2
         text_offsets = np.zeros(capacity, np.int64)
         label_offsets = np.zeros(capacity, np.int64)
+        n_carried = len(self._carried_columns)
+        carried = np.empty(len(data) if n_carried else 0, np.uint8)
+        carried_offsets = np.zeros(capacity * n_carried + 1, np.int64)
         lines = np.empty(capacity, np.int64)
         rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
         n_rows, n_rejected, consumed, line = _parse(
             data, final, self.line, ord(self._columns.delimiter), self._columns.count,
-            self._text_columns, self._columns.label, text, text_offsets, labels, label_offsets,
-            lines, rejected,
+            self._text_columns, self._columns.label, self._carried_columns, text, text_offsets,
+            labels, label_offsets, carried, carried_offsets, lines, rejected,
         )  # fmt: skip
         rejects = [self._describe(data, *found) for found in rejected[:n_rejected].tolist()]
         self.line = line
@@ -150,8 +159,21 @@ class _Parser:
             labels[: label_offsets[n_rows]],
             label_offsets[: n_rows + 1].copy(),
             lines[:n_rows].copy(),
+            self._by_name(carried, carried_offsets[: n_rows * n_carried + 1]),
         )
         return rows, rejects, consumed
+
+    def _by_name(self, fields: Bytes, offsets: Offsets) -> list[dict[str, str]] | None:
+        """Each row's fields that are carried."""
+        names = self._columns.carried
+        if not names:
+            return None
+        text = fields[: offsets[-1]].tobytes()
+        bounds = itertools.pairwise(offsets.tolist())
+        values = iter([text[i:j].decode("utf-8", "replace") for i, j in bounds])
+        return [
+            dict(zip(names, row, strict=True)) for row in zip(*[values] * len(names), strict=True)
+        ]
 
     def _describe(
         self, data: Bytes, start: int, stop: int, line: int, code: int, found: int
@@ -174,10 +196,13 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     n_columns: int,
     text_columns: Offsets,
     label_column: int,
+    carried_columns: Offsets,
     text: Bytes,
     text_offsets: Offsets,
     labels: Bytes,
     label_offsets: Offsets,
+    carried: Bytes,
+    carried_offsets: Offsets,
     lines: Offsets,
     rejected: Offsets,
 ) -> tuple[int, int, int, int]:
@@ -189,7 +214,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     starts = np.empty(n_columns, np.int64)
     stops = np.empty(n_columns, np.int64)
     doubled = np.empty(n_columns, np.bool_)
-    n_rows = n_rejected = text_end = label_end = 0
+    n_rows = n_rejected = text_end = label_end = carried_end = 0
     i = 0
     while i < n and n_rejected < len(rejected):
         start, start_line, column, problem = i, line, 0, 0
@@ -281,6 +306,12 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
         if label_column >= 0:
             field = label_column
             label_end = _copy(data, starts[field], stops[field], doubled[field], labels, label_end)
+        for k in range(len(carried_columns)):
+            field = carried_columns[k]
+            carried_end = _copy(
+                data, starts[field], stops[field], doubled[field], carried, carried_end
+            )
+            carried_offsets[n_rows * len(carried_columns) + k + 1] = carried_end
         lines[n_rows] = start_line
         n_rows += 1
         text_offsets[n_rows], label_offsets[n_rows] = text_end, label_end

@@ -68,6 +68,11 @@ class DelimitedFile:
         beside = self.path.parent / "classes.txt"
         return beside if beside.is_file() else None
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """Those that the header names, or numbered ones."""
+        return tuple(self.columns.carried)
+
     def place(self, line: int) -> Place:
         """The very line."""
         return Place(self.path, line)
@@ -114,8 +119,20 @@ def _find(
         text, label = _numbered_columns(path, first, options, needs_label)
         if label >= 0:
             _refuse_header(path, sample, label)
-    columns = Columns(delimiter.encode(), len(first), text, label)
+    carried = _others(first, text, options) if options.carry else {}
+    columns = Columns(delimiter.encode(), len(first), text, label, carried)
     return DelimitedFile(file, columns, options.has_header, options.cleaning)
+
+
+def _others(first: Sequence[str], text: Sequence[int], options: LayoutOptions) -> dict[str, int]:
+    """The columns that are not text, by their names in the header, or by their numbers."""
+    found: dict[str, int] = {}
+    for number, name in enumerate(first):
+        if number not in text:
+            said = name.strip() if options.has_header else ""
+            unique = said and said not in found
+            found[said if unique else f"column_{number + 1}"] = number
+    return found
 
 
 def column_names(file: InputFile, delimiter: str) -> list[str]:

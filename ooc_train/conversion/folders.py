@@ -54,6 +54,11 @@ class TextFolder:
         """Where the classes' names may be: nowhere, for the labels are names."""
         return None
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """A file has nothing but its text."""
+        return ()
+
     def place(self, line: int) -> Place:
         """The file of a row, and the line in it."""
         firsts = [0, *itertools.accumulate(len(names) for names in self.names)]

@@ -7,7 +7,7 @@ is rejected, and so is what is no object.  Blank lines are passed over.
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,6 +35,8 @@ class JsonLinesFile:
     file: InputFile
     text: tuple[str, ...]
     label: str | None
+    others: tuple[str, ...] | None = None
+    """The fields that are not text, of the first rows; if there are any, rows carry all theirs."""
 
     @property
     def path(self) -> Path:
@@ -61,6 +63,11 @@ class JsonLinesFile:
         """Where the classes' names may be: nowhere, there is no custom."""
         return None
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The fields that are not text, of the first rows."""
+        return self.others or ()
+
     def place(self, line: int) -> Place:
         """The very line."""
         return Place(self.path, line)
@@ -86,6 +93,7 @@ class JsonLinesFile:
         texts: list[bytes] = []
         labels: list[bytes] = []
         numbers: list[int] = []
+        carried: list[dict[str, Any]] = []
         rejects: list[Reject] = []
         for number, line in enumerate(lines, first_line):
             if not line or line.isspace():
@@ -98,7 +106,10 @@ class JsonLinesFile:
             texts.append(text)
             labels.append(label)
             numbers.append(number)
-        return Rows.of(texts, labels, numbers), rejects
+            if self.others is not None:
+                row = _object(line)
+                carried.append({name: row[name] for name in row if name not in self.text})
+        return replace(Rows.of(texts, labels, numbers), carried=carried or None), rejects
 
     def _plain_row(self, line: bytes) -> tuple[bytes, bytes] | None:
         """Text and label where they are the usual: strings, and a string or an integer."""
@@ -126,7 +137,8 @@ def find_json_lines(file: InputFile, options: LayoutOptions, needs_label: bool) 
         raise OptionError(f"{file.path} has fields with names and no header; leave out --header")
     names = _field_names(file)
     text, label = named_columns(file.path, names, options, needs_label=needs_label, what="field")
-    return JsonLinesFile(file, text, label)
+    others = tuple(name for name in names if name not in text) if options.carry else None
+    return JsonLinesFile(file, text, label, others)
 
 
 def _field_names(file: InputFile) -> list[str]:

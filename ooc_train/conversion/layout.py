@@ -15,7 +15,8 @@ class LayoutOptions:
 
     ``format`` is that of the files, see ``sources.FORMATS``, where their names do not tell it;
     ``cleaning`` names what is done to the texts, see ``CLEANINGS``; ``folders``, where the source
-    is a folder, those of its subfolders that are classes, all if there are none.
+    is a folder, those of its subfolders that are classes, all if there are none.  With ``carry``,
+    rows bring the columns that are not text along, see ``Rows.carried``.
     """
 
     text: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class LayoutOptions:
     cleaning: str | None = None
     folders: tuple[str, ...] = ()
     format: str | None = None
+    carry: bool = False
 
     @property
     def has_header(self) -> bool:
@@ -68,6 +70,10 @@ class Source(Protocol):
 
 class TextSource(Source, Protocol):
     """Rows of text."""
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The columns that rows bring along, as far as they are known before all is read."""
 
     def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
         """Blocks of rows and rejects where they occur, each with the progress in bytes."""

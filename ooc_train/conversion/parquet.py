@@ -42,6 +42,8 @@ class ParquetFile:
     label: str | None
     text_bytes: int
     """The size of the columns of text when they are decompressed."""
+    carried: tuple[str, ...] = ()
+    """The columns that rows bring along."""
 
     @property
     def path(self) -> Path:
@@ -72,7 +74,7 @@ class ParquetFile:
 
         Memory: some pages of each column, and a block, or 4,096 rows if these are repetitive.
         """
-        columns = [*self.text, *([self.label] if self.label else [])]
+        columns = [*self.text, *([self.label] if self.label else []), *self.carried]
         with open_parquet(self.file) as table:
             for batch, first_row, progress in batches(self.file, table, columns, block_bytes):
                 rows, rejects = self._rows(batch, first_row)
@@ -88,7 +90,8 @@ class ParquetFile:
         if self.label:
             label, label_offsets, reasons = spelled_labels(batch.column(self.label))
         lines = np.arange(first_row, first_row + n_rows)
-        rows = Rows(text, text_offsets, label, label_offsets, lines)
+        carried = batch.select(self.carried).to_pylist() if self.carried else None
+        rows = Rows(text, text_offsets, label, label_offsets, lines, carried)
         for row in np.flatnonzero(np.diff(text_offsets) > MAX_ROW_BYTES).tolist():
             reasons[row] = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
         if (text == 0).any():
@@ -121,7 +124,8 @@ def find_parquet(file: InputFile, options: LayoutOptions, needs_label: bool) -> 
                     f"{file.path}: the column {name!r} holds {schema.field(name).type}, where "
                     f"strings or numbers are expected; name others with --text and --label"
                 )
-        return ParquetFile(file, text, label, _uncompressed_bytes(table.metadata, text))
+        carried = tuple(name for name in schema.names if options.carry and name not in text)
+        return ParquetFile(file, text, label, _uncompressed_bytes(table.metadata, text), carried)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,13 @@ class SequenceVectorizer:
         n_empty = int((np.diff(words.offsets) == 0).sum())
         return Sequences(indptr, tokens[:n], lowered.n_replaced, n_empty)
 
+    def unknown_shares(self, text: Bytes, offsets: Offsets) -> Floats:
+        """The share of each text's words that are no terms, 0 without any: (n_texts,) float32."""
+        words = find_words(lower(text, offsets), self.parameters.hash_seed)
+        shares = np.zeros(len(offsets) - 1, np.float32)
+        _share_unknown(words.hashes, words.offsets, self._table, shares)
+        return shares
+
 
 def write_sequence_vectorizer(
     file: h5py.File,
@@ -148,3 +156,14 @@ def _look_up(
         n = keep_last(tokens, begin, n, max_length)
         indptr[row + 1] = n
     return n
+
+
+@kernel
+def _share_unknown(hashes: Hashes, offsets: Offsets, table: Table, shares: Floats) -> None:
+    for row in range(len(offsets) - 1):
+        begin, end = offsets[row], offsets[row + 1]
+        n_unknown = 0
+        for i in range(begin, end):
+            n_unknown += table[2 * find(table, hashes[i])] == 0
+        if end > begin:
+            shares[row] = n_unknown / (end - begin)

@@ -1,5 +1,6 @@
 """Rows as sources give them: what each says, its label as it is spelled, and where it stood."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ class Rows:
 
     ``text`` uint8 holds the rows' texts (several columns joined by ``", "``) one after another,
     row ``i`` at ``text_offsets[i]:text_offsets[i + 1]``; labels likewise; ``lines[i]`` is the line
-    that row ``i`` starts on, from 1.
+    that row ``i`` starts on, from 1.  ``carried`` has each row's other columns by name, where these
+    are asked for.
     """
 
     text: Bytes
@@ -69,6 +71,7 @@ class Rows:
     labels: Bytes
     label_offsets: Offsets
     lines: Offsets
+    carried: Sequence[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -90,7 +93,8 @@ class Rows:
         """The rows where ``keep`` is true."""
         text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
         labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
-        return Rows(text, text_offsets, labels, label_offsets, self.lines[keep])
+        carried = self.carried and list(itertools.compress(self.carried, keep.tolist()))
+        return Rows(text, text_offsets, labels, label_offsets, self.lines[keep], carried)
 
 
 def joined(texts: Sequence[bytes]) -> tuple[Bytes, Offsets]:

@@ -164,6 +164,19 @@ class Vectorizer:
         n_empty = int((np.diff(grams.offsets) == 0).sum())
         return Transformed(indptr, columns[:n], values[:n], tokens.n_replaced, n_empty)
 
+    def unknown_shares(self, text: Bytes, offsets: Offsets) -> Floats:
+        """The share of each text's words that are no kept terms: ``(n_texts,) float32``.
+
+        0 for a text without a word.  Of characters, or where words alone are no terms, the shortest
+        n-grams count instead.
+        """
+        tokens = tokenize(text, offsets, self.parameters.analyzer, self.parameters.hash_seed)
+        shortest = self.parameters.ngrams[0]
+        words = extract_grams(tokens, (shortest, shortest))
+        shares = np.zeros(len(offsets) - 1, np.float32)
+        _share_unknown(words.hashes, words.offsets, self._kept_hashes, shares)
+        return shares
+
 
 def write_vectorizer(
     file: h5py.File,
@@ -241,6 +254,17 @@ def _transform(
             sort_entries(columns, values, begin, n, scratch)
         indptr[row + 1] = n
     return n
+
+
+@kernel
+def _share_unknown(hashes: Hashes, offsets: Offsets, kept_hashes: Hashes, shares: Floats) -> None:
+    for row in range(len(offsets) - 1):
+        begin, end = offsets[row], offsets[row + 1]
+        n_unknown = 0
+        for i in range(begin, end):
+            n_unknown += _search(kept_hashes, hashes[i]) < 0
+        if end > begin:
+            shares[row] = n_unknown / (end - begin)
 
 
 @kernel

@@ -1,0 +1,123 @@
+"""The models of runs as functions from rows to probabilities, with or without TensorFlow.
+
+Multi-layer perceptrons over sparse rows, the usual models of n-grams, are computed by the kernels
+that train them: without TensorFlow's 560 MB, five seconds of loading and costs of each call.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ooc_train.rows import FloatArray, Rows
+from ooc_train.training.run_folder import MODEL, Run
+
+ROWS_AT_ONCE = 1024
+Network = Callable[[Rows], FloatArray]
+"""Rows to the classes' probabilities: ``(n_rows, n_classes) float32``."""
+
+
+def load_network(run: Run, features: str) -> Network:
+    """The model of a run, for rows of its features."""
+    layers = dense_layers(run.path / MODEL) if features in ("ngram", "sparse") else None
+    return _in_kernels(layers) if layers else _in_tensorflow(run)
+
+
+def dense_layers(path: Path) -> list[tuple[FloatArray, FloatArray]] | None:
+    """Weights and biases of a saved model that is a multi-layer perceptron, else ``None``.
+
+    That is a Sequential of Keras's Dense and Dropout, with relu after all Dense but the last, whose
+    activation is a sigmoid for one unit and a softmax for more.
+    """
+    with zipfile.ZipFile(path) as archive:
+        dense = _dense_configs(json.loads(archive.read("config.json")))
+        if not dense:
+            return None
+        activations = [config["activation"] for config in dense]
+        last = "sigmoid" if dense[-1]["units"] == 1 else "softmax"
+        if activations != ["relu"] * (len(dense) - 1) + [last]:
+            return None
+        with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+            layers = [_weights(file, number) for number in range(len(dense))]
+    found = [layer for layer in layers if layer]
+    if [bias.size for _, bias in found] != [config["units"] for config in dense]:
+        return None
+    return found
+
+
+def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the Dense layers of a Sequential, if nothing else in it matters to a prediction."""
+    if (model["module"], model["class_name"]) != ("keras", "Sequential"):
+        return []
+    found = []
+    for layer in model["config"]["layers"]:
+        kind = (layer["module"], layer["class_name"])
+        if kind == ("keras.layers", "Dense"):
+            found.append(layer["config"])
+        elif kind not in (("keras.layers", "InputLayer"), ("keras.layers", "Dropout")):
+            return []
+    return found
+
+
+def _weights(file: h5py.File, number: int) -> tuple[FloatArray, FloatArray] | None:
+    """Weights and bias of the Dense layer of that number, if they are where Keras 3 puts them."""
+    name = f"layers/dense{f'_{number}' if number else ''}/vars"
+    if f"{name}/0" not in file or f"{name}/1" not in file:
+        return None
+    weights, bias = file[f"{name}/0"], file[f"{name}/1"]
+    if weights.dtype != np.float32 or bias.shape != weights.shape[1:]:
+        return None
+    return weights[...], bias[...]
+
+
+def _in_kernels(layers: list[tuple[FloatArray, FloatArray]]) -> Network:
+    from ooc_train.training import sparse_kernels as kernels  # noqa: PLC0415 - compiled code
+
+    (first, first_bias), *later = layers
+    rest = np.concatenate(
+        [first_bias, *(array.ravel() for weights, bias in later for array in (weights, bias))]
+    )
+    sizes = np.array([bias.size for _, bias in layers])
+    n_dropped = len(layers) - 1
+    made_of = kernels.Layers(sizes, np.zeros(n_dropped, np.float32), np.zeros(n_dropped, np.uint64))
+
+    def probabilities(rows: Any) -> FloatArray:
+        by_row = kernels.ByRow(
+            rows.indptr.astype(np.int32), rows.indices.astype(np.int32), rows.values
+        )
+        outputs = kernels.forward(by_row, first, rest, made_of)
+        return _probabilities(outputs[-len(rows) * sizes[-1] :].reshape(len(rows), sizes[-1]))
+
+    return _in_parts(probabilities)
+
+
+def _in_tensorflow(run: Run) -> Network:
+    from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
+
+    model = run.load_model()
+    return _in_parts(lambda rows: predict_rows(model, rows, pads_as_needed=run.pads_as_needed))
+
+
+def _in_parts(network: Network) -> Network:
+    """The same, given not more than so many rows at a time, and no call for none."""
+
+    def in_parts(rows: Rows) -> FloatArray:
+        starts = range(0, len(rows), ROWS_AT_ONCE)
+        return np.concatenate([network(rows[start : start + ROWS_AT_ONCE]) for start in starts])
+
+    return in_parts
+
+
+def _probabilities(logits: FloatArray) -> FloatArray:
+    """Of one logit the sigmoid, for the second of two classes; of more the softmax."""
+    if logits.shape[1] == 1:
+        with np.errstate(over="ignore"):
+            second = 1 / (1 + np.exp(-logits))
+        return np.concatenate([1 - second, second], axis=1)
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)

@@ -1,0 +1,196 @@
+"""Predictions as CSV, JSON Lines or Parquet: a row each, after the columns that were carried."""
+
+import csv
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import orjson
+
+from ooc_train.atomic import reason, replacing
+from ooc_train.errors import InputError, OptionError, OutputError
+
+_SUFFIXES = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv",
+    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+FORMATS = ("csv", "tsv", "jsonl", "parquet")
+
+Columns = Mapping[str, Any]
+"""By name a value for each row: strings in a list, or numbers in an array of float32."""
+
+
+class Writer(ABC):
+    """Writes predictions behind the columns of the same rows that were ``carried`` along.
+
+    A carried column that has the name of one that is predicted is called ``input_`` and so.
+    """
+
+    def __init__(self, carried: Sequence[str], predicted: Sequence[str]) -> None:
+        self._carried = tuple(carried)
+        self._names = {name: f"input_{name}" if name in predicted else name for name in carried}
+
+    @abstractmethod
+    def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
+        """Write some rows: their other columns, and what is predicted."""
+
+    def _carried_columns(self, rows: Sequence[Mapping[str, Any]] | None) -> dict[str, list[Any]]:
+        """A list for each column that was there at first; InputError where there are others."""
+        for row in rows or ():
+            if len(row) > len(self._carried) or not row.keys() <= self._names.keys():
+                name = next(name for name in row if name not in self._names)
+                raise InputError(
+                    f"the field {name!r} is not in the first rows, and the output's columns are "
+                    "decided by these; write JSON Lines, --output-format jsonl"
+                )
+        return {self._names[name]: [row.get(name) for row in rows or ()] for name in self._carried}
+
+
+class DelimitedWriter(Writer):
+    """CSV, or values between tabs, with a header."""
+
+    def __init__(
+        self, file: TextIO, carried: Sequence[str], predicted: Sequence[str], delimiter: str = ","
+    ) -> None:
+        super().__init__(carried, predicted)
+        self._file = file
+        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self._writer.writerow([*self._names.values(), *predicted])
+
+    def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
+        """A line for each row; what is nested is JSON."""
+        others = [
+            [_plain(value) for value in column]
+            for column in self._carried_columns(carried).values()
+        ]
+        predicted = [
+            [f"{value:.6g}" for value in column.tolist()]
+            if isinstance(column, np.ndarray)
+            else column
+            for column in columns.values()
+        ]
+        self._writer.writerows(zip(*others, *predicted, strict=True))
+        self._file.flush()
+
+
+class JsonLinesWriter(Writer):
+    """An object a line."""
+
+    def __init__(self, file: TextIO, carried: Sequence[str], predicted: Sequence[str]) -> None:
+        super().__init__(carried, predicted)
+        self._file = file
+        self._predicted = tuple(predicted)
+
+    def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
+        """A line for each row, whatever fields it has."""
+        values = [
+            list(column) if isinstance(column, np.ndarray) else column
+            for column in columns.values()
+        ]
+        lines = []
+        for number, row in enumerate(zip(*values, strict=True)):
+            others = carried[number] if carried else {}
+            given = {
+                f"input_{name}" if name in columns else name: value
+                for name, value in others.items()
+            }
+            lines.append(_json(given | dict(zip(columns, row, strict=True))))
+        self._file.write("".join(f"{line}\n" for line in lines))
+        self._file.flush()
+
+
+class ParquetWriter(Writer):
+    """Columns; those carried have the types that the first rows give them."""
+
+    def __init__(self, path: Path, carried: Sequence[str], predicted: Sequence[str]) -> None:
+        super().__init__(carried, predicted)
+        self._path = path
+        self._file: Any = None
+
+    def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
+        """A row group."""
+        import pyarrow as pa  # noqa: PLC0415 - an extra
+        import pyarrow.parquet as pq  # noqa: PLC0415
+
+        values = self._carried_columns(carried) | dict(columns)
+        schema = self._file.schema if self._file else None
+        try:
+            table = pa.table(values, schema=schema)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"the input's columns cannot be written as Parquet: {error}; write JSON Lines"
+            ) from error
+        if self._file is None:
+            self._file = pq.ParquetWriter(self._path, table.schema)
+        self._file.write_table(table)
+
+    def close(self) -> None:
+        """Write the end of the file, without which it is none."""
+        if self._file:
+            self._file.close()
+
+
+def format_for(path: Path | None, said: str | None) -> str:
+    """The format of an output: what is said, what its name says, or CSV.
+
+    Raises OptionError for a format that there is not, or that standard output cannot take.
+    """
+    kind = said or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
+    if kind not in FORMATS:
+        raise OptionError(f"there is no output format {kind}; choose of {', '.join(FORMATS)}")
+    if kind == "parquet":
+        if path is None:
+            raise OptionError("Parquet is written to a file; name one with --output")
+        try:
+            import pyarrow  # noqa: F401, PLC0415 - an extra
+        except ImportError:
+            raise OptionError(
+                "Parquet takes the package pyarrow; pip install 'ooc-train[parquet]'"
+            ) from None
+    return kind
+
+
+@contextmanager
+def open_writer(
+    output: Path | TextIO,
+    kind: str,
+    carried: Sequence[str],
+    predicted: Sequence[str],
+) -> Iterator[Writer]:
+    """A writer to an open stream, or to a file that appears under its name when it is complete."""
+    if not isinstance(output, Path):
+        yield _text_writer(output, kind, carried, predicted)
+        return
+    try:
+        with replacing(output) as part:
+            if kind == "parquet":
+                writer = ParquetWriter(part, carried, predicted)
+                yield writer
+                writer.close()
+            else:
+                with part.open("w", encoding="utf-8", newline="") as file:
+                    yield _text_writer(file, kind, carried, predicted)
+    except OSError as error:
+        raise OutputError(f"{output} could not be written: {reason(error)}") from error
+
+
+def _text_writer(
+    file: TextIO, kind: str, carried: Sequence[str], predicted: Sequence[str]
+) -> Writer:
+    if kind == "jsonl":
+        return JsonLinesWriter(file, carried, predicted)
+    return DelimitedWriter(file, carried, predicted, "\t" if kind == "tsv" else ",")
+
+
+def _plain(value: Any) -> Any:
+    """A value as a field of a line has it."""
+    return _json(value) if isinstance(value, dict | list | bool) else value
+
+
+def _json(value: Any) -> str:
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+    return orjson.dumps(value, default=str, option=options).decode()

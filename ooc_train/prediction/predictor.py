@@ -1,0 +1,158 @@
+"""A run as a classifier of rows: its vectorizer and its model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.dense import DenseVectorizer
+from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.source_rows import joined
+from ooc_train.conversion.sparse import SparseVectorizer
+from ooc_train.conversion.vectorizer import Vectorizer
+from ooc_train.errors import InputError
+from ooc_train.format import index_dtype
+from ooc_train.prediction.networks import load_network
+from ooc_train.prediction.numeric import dense_rows, of_csr, of_matrix, sparse_rows
+from ooc_train.rows import FloatArray, SequenceRows, SparseRows
+from ooc_train.training.run_folder import open_run
+
+BLOCK_BYTES = 2**20
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+Texts = tuple[Bytes, Offsets]
+
+
+class Predictor:
+    """A run's vectorizer and model, as scikit-learn's classifiers are used once they are fitted.
+
+    ``classes_`` are the labels, ``(n_classes,)`` strings in the order of the probabilities.
+
+    Memory: the model and the selected terms' hashes, and TensorFlow, but for multi-layer
+    perceptrons over sparse rows.
+    """
+
+    _estimator_type = "classifier"
+
+    def __init__(self, run: str | Path) -> None:
+        opened = open_run(run)
+        self.class_labels = opened.class_labels
+        self.class_names = opened.class_names
+        self.classes_ = np.array(opened.class_labels)
+        with h5py.File(opened.vectorizer_path, "r") as file:
+            features = str(file.attrs["features"])
+            self._kind = _KINDS[features]
+            self._vectorizer = self._kind.vectorizer(file["vectorizer"])
+        self._network = load_network(opened, features)
+
+    def predict_proba(self, rows: Any) -> FloatArray:
+        """Probabilities of the classes: ``(n_rows, n_classes) float32``, as `classes_` has them.
+
+        ``rows`` are texts, in a list, an array or a column of a table; for a model of dense
+        features an array ``(n_rows, n_columns)``, and for one of sparse features a matrix of SciPy
+        in CSR format, with the training data's columns.  Memory: the texts once more, a megabyte
+        of them at a time, and the result.
+
+        Raises InputError for rows that are none.
+        """
+        parts = [self.of_block(block) for block in self._kind.blocks(rows)]
+        return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+
+    def predict(self, rows: Any) -> npt.NDArray[np.str_]:
+        """The label of the most probable class of each row: ``(n_rows,)``, see `predict_proba`."""
+        return self.classes_[self.predict_proba(rows).argmax(axis=1)]
+
+    def score(self, rows: Any, labels: Sequence[str]) -> float:
+        """The accuracy: how often `predict` gives the label."""
+        return float(np.mean(self.predict(rows) == np.asarray(labels).astype(str)))
+
+    def of_block(self, block: Any) -> FloatArray:
+        """Probabilities of rows as sources give them: ``(n_rows, n_classes) float32``."""
+        rows = self._kind.rows(self._vectorizer, block)
+        return self._network(rows) if len(rows) else np.empty((0, len(self.classes_)), np.float32)
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether the features are of words, some of which may be unknown."""
+        return isinstance(self._vectorizer, Vectorizer | SequenceVectorizer)
+
+    def unknown_shares(self, texts: Texts) -> FloatArray:
+        """The share of each text's words that the vectorizer does not know: ``(n_texts,) float32``.
+
+        0 for a text without a word.
+        """
+        return self._vectorizer.unknown_shares(*texts)
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks, and then it is installed."""
+        from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415
+
+        return Tags("classifier", TargetTags(required=True), classifier_tags=ClassifierTags())
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """It always is."""
+        return True
+
+
+def load(run: str | Path) -> Predictor:
+    """The predictor of a run folder.
+
+    Raises InputError if there is no such folder, FormatError if it is not a complete run.
+    """
+    return Predictor(run)
+
+
+def _text_blocks(texts: Any) -> Iterator[Texts]:
+    """Texts as the vectorizers take them, a megabyte of them at a time."""
+    if isinstance(texts, str | bytes):
+        raise InputError("one text is given where a list of texts is expected; write [text]")
+    block: list[bytes] = []
+    n_bytes = 0
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"text {number} is {text!r:.50}, a {type(text).__name__} and not a string; give a "
+                "list, an array or a column of strings"
+            )
+        block.append(text.encode("utf-8", "replace"))
+        n_bytes += len(block[-1])
+        if n_bytes >= BLOCK_BYTES:
+            yield joined(block)
+            block, n_bytes = [], 0
+    if block:
+        yield joined(block)
+
+
+def _ngram_rows(vectorizer: Vectorizer, texts: Texts) -> Any:
+    found = vectorizer.transform(*texts)
+    return SparseRows(found.indptr, found.columns, found.values, vectorizer.n_columns)
+
+
+def _sequence_rows(vectorizer: SequenceVectorizer, texts: Texts) -> Any:
+    found = vectorizer.transform(*texts)
+    tokens = found.tokens.astype(index_dtype(vectorizer.n_terms + 1))
+    return SequenceRows(found.indptr, tokens, vectorizer.n_terms + 1, vectorizer.max_length)
+
+
+class _Kind(NamedTuple):
+    """The vectorizer of a kind of features, and how a model takes its rows.
+
+    ``blocks`` makes what ``rows`` takes of what `Predictor.predict` does.
+    """
+
+    vectorizer: Callable[[h5py.Group], Any]
+    rows: Callable[[Any, Any], Any]
+    blocks: Callable[[Any], Any]
+
+
+_KINDS = {
+    "ngram": _Kind(Vectorizer, _ngram_rows, _text_blocks),
+    "sequence": _Kind(SequenceVectorizer, _sequence_rows, _text_blocks),
+    "dense": _Kind(DenseVectorizer, dense_rows, lambda rows: [of_matrix(rows)]),
+    "sparse": _Kind(SparseVectorizer, sparse_rows, lambda rows: [of_csr(rows)]),
+}
+"""By kind of features."""
