@@ -64,6 +64,20 @@ def without_carried(rows):
 
 def test_the_raw_test_file_gives_the_accuracy_of_its_converted_rows(trained):
     folder, evaluation, _ = trained
+    assert_equals_evaluation(folder, evaluation)
+
+
+def test_so_it_does_for_sequences(tmp_path):
+    train = write_rows(tmp_path / "train.csv", random_rows(500))
+    test = write_rows(tmp_path / "test.csv", TEST_ROWS)
+    ooc_train.convert(train, tmp_path / "data.h5", test=[test], features="sequence")
+    ooc_train.train(tmp_path / "data.h5", tmp_path / "run", epochs=2, bucket_by_length=True)
+    evaluation = ooc_train.evaluate(tmp_path / "run", tmp_path / "data.h5")
+    (tmp_path / "data.h5").unlink()
+    assert_equals_evaluation(tmp_path, evaluation)
+
+
+def assert_equals_evaluation(folder, evaluation):
     rows, report = predicted(folder / "run", folder / "test.csv")
     assert report["rows"] == len(rows) == len(TEST_ROWS)
     correct = [row["label"] == truth[0] for row, truth in zip(rows, TEST_ROWS, strict=True)]
