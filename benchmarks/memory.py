@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 INTERVAL_SECONDS = 0.02
-_LARGEST_SHARE = 0.05  # of a core's time, that sampling may take from what is measured
+_LONGEST_SECONDS = 0.05  # a peak that lasts longer is never missed
+_LARGEST_SHARE = 0.05  # of a core's time, that sampling may take meanwhile
 TIMELINE_POINTS = 100
 CAN_MEASURE = sys.platform == "linux"
 CANNOT_MEASURE = f"memory is not measured on {platform.system()}: that takes Linux's /proc"
@@ -112,7 +113,8 @@ class TreeMonitor:
             if any(memory):  # what has ended, and is not yet waited for, has none
                 self._samples.append(Sample(time.perf_counter() - self._start, *memory))
             cost = time.thread_time() - began
-            if self._stop.wait(max(INTERVAL_SECONDS, cost / _LARGEST_SHARE)):
+            pause = min(max(INTERVAL_SECONDS, cost / _LARGEST_SHARE), _LONGEST_SECONDS)
+            if self._stop.wait(pause):
                 return
 
 

@@ -76,6 +76,8 @@ def folder(tmp_path_factory):
         rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
         path = folder / f"sequence{factor}.h5"
         write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
+    # The first training after an installation compiles its kernels, in memory of its own.
+    training(folder / "ngram1.h5", folder / "compiled", epochs=1)
     return folder
 
 

@@ -173,7 +173,9 @@ def test_predictions_clean_files_of_the_same_layout(tmp_path):
         outputs.append(list(csv.reader(io.StringIO(output.getvalue()))))
     assert outputs[0] == outputs[1]
     evaluation = ooc_train.evaluate(tmp_path / "run", tmp_path / "o.h5")
-    correct = [row[0] == truth[0] for row, truth in zip(outputs[0][1:], clean, strict=True)]
+    header, *rows = outputs[0]
+    predicted = [row[header.index("label")] for row in rows]
+    correct = [label == truth for label, (truth, _) in zip(predicted, clean, strict=True)]
     assert np.mean(correct) == evaluation["accuracy"]
 
 

@@ -1,6 +1,7 @@
 """A training that is broken off at any moment, goes on, and ends as if it never had been."""
 
 import csv
+import functools
 import json
 import re
 import shutil
@@ -24,6 +25,7 @@ from ooc_train.training.backend import keras
 from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint
 from ooc_train.training.divergence import divergence
 from ooc_train.training.run_lock import locked
+from ooc_train.training.saving import Saver
 from tests.files import SequenceToy, Toy, write_file, write_sequences, write_toy
 from tests.full_disk import limited_files
 
@@ -229,6 +231,13 @@ def test_killed_by_the_system(unvalidated, tmp_path):
 # What it goes on from
 
 
+@pytest.fixture
+def no_checkpoint_left_out(monkeypatch):
+    """Each that is due is on the disk before the next step, however slow the disk."""
+    monkeypatch.setattr(Saver, "save", functools.partialmethod(Saver.save, wait=True))
+
+
+@pytest.mark.usefixtures("no_checkpoint_left_out")
 def test_a_damaged_checkpoint_is_recognised_and_the_one_before_used(plain, ngrams, tmp_path):
     run = tmp_path / "run"
     kill(ngrams, run, 8, epochs=3, **STEPS)
@@ -245,6 +254,7 @@ def test_a_damaged_checkpoint_is_recognised_and_the_one_before_used(plain, ngram
     check_same(run, plain)
 
 
+@pytest.mark.usefixtures("no_checkpoint_left_out")
 def test_without_a_whole_checkpoint_it_begins_anew_and_says_so(plain, ngrams, tmp_path):
     run = tmp_path / "run"
     kill(ngrams, run, 8, epochs=3, **STEPS)
