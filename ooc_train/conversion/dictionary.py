@@ -21,6 +21,7 @@ from ooc_train.conversion.intrinsics import (
     load_acquired,
     load_word,
     low_bytes,
+    prefetch,
     store_released,
 )
 from ooc_train.conversion.strings import HashCollision, same_string
@@ -30,6 +31,7 @@ from ooc_train.jit import kernel
 UNLISTED = -1
 LONGEST = 256
 _ENTRY_ITEMS = 4
+_AHEAD = 16  # tokens from fetching a table entry to using it
 _FIRST_WORDS = 256
 _POOL_BYTES_A_WORD = 8
 # A table entry is used by half, and there is an array twice as large while it is copied.
@@ -164,6 +166,9 @@ def _number(
     for t in range(token, len(numbers)):
         if numbers[t] != UNLISTED:
             continue
+        expected = np.int64(hashes[min(t + _AHEAD, len(hashes) - 1)] & np.uint64(mask))
+        prefetch(table, _ENTRY_ITEMS * expected)
+        prefetch(table, _ENTRY_ITEMS * expected + _ENTRY_ITEMS - 1)
         value = hashes[t]
         entry = np.int64(value & np.uint64(mask))
         found = load_acquired(table, _ENTRY_ITEMS * entry)

@@ -117,7 +117,7 @@ class Fit:
             for _ in range(self._resources.plan.n_workers)
         ]
         df_limits = parameters.df_limits(self.n_documents)
-        self._resources.progress.start("counting", N_PARTITIONS, "part")
+        self._resources.progress.start("counting", len(self._partitions()), "part")
         words, n_distinct = _NO_WORDS, 0
         if parameters.ngrams[0] == 1:
             words, n_distinct = self._count_words(df_limits, norms[0])
@@ -168,6 +168,10 @@ class Fit:
         kept = KeptWords(numbers, self._listed.hashes[numbers], df[numbers])
         return kept, int(np.count_nonzero(df))
 
+    def _partitions(self) -> list[int]:
+        """The partitions that there are records in."""
+        return [i for i in range(N_PARTITIONS) if self._spill.n_records(i)]
+
     def _count_partitions(
         self, df_limits: tuple[int, int], norms: Iterable[Hashes]
     ) -> Iterator[list[tuple[HashRange, Kept]]]:
@@ -194,7 +198,7 @@ class Fit:
                 free.put(mine)
             return [(where, kept)]
 
-        ranges = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
+        ranges = (HashRange(partition, 0, 0) for partition in self._partitions())
         return self._resources.in_order(count, ranges)
 
     def score(self, kept: KeptTerms, inverse_norms: Floats, parameters: NgramParameters) -> Scored:

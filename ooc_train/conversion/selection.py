@@ -151,6 +151,6 @@ def select_terms(candidates: Scored, strings: list[bytes], k: int) -> npt.NDArra
     Of the candidates that tie at the cut those last in code-point order are selected.  UTF-8
     sorts as code points do.
     """
-    order = sorted(range(len(strings)), key=strings.__getitem__)
-    by_score = sorted(order, key=lambda i: candidates.scores[i])  # stable: ties stay in order
-    return np.array(sorted(by_score[-k:], key=strings.__getitem__), np.int64)
+    order = np.array(sorted(range(len(strings)), key=strings.__getitem__), np.int64)
+    by_score = np.argsort(candidates.scores[order], kind="stable")  # ties stay in order
+    return order[np.sort(by_score[-k:])]

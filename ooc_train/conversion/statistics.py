@@ -23,6 +23,7 @@ from ooc_train.conversion.table import (
     ENTRY_BYTES,
     Table,
     empty_table,
+    expect,
     find,
     grown_table,
     index_table,
@@ -33,6 +34,7 @@ from ooc_train.jit import kernel
 FRACTION_BITS = 40
 _FRACTION_ONE = 1 << FRACTION_BITS
 _ROW_BITS = 32
+_AHEAD = 16  # records from fetching the entry of an n-gram to using it
 
 Hashes = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.uint32]
@@ -233,6 +235,8 @@ def _count_documents(
             row = np.int64(low)
             continue
         row += gap
+        ahead = records[min(i + _AHEAD, len(records) - 1)]
+        expect(table, ahead & np.uint64(HASH_MASK))
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
             continue
         entry = find(table, low | first_bits)
@@ -274,6 +278,8 @@ def _add_weights(
             row = np.int64(low)
             continue
         row += gap
+        ahead = records[min(i + _AHEAD, len(records) - 1)]
+        expect(table, ahead & np.uint64(HASH_MASK))
         term = np.int64(table[2 * find(table, low | first_bits) + 1])
         norms[row, 0], norms[row, 1] = add_occurrence(
             _count_again(seen, term, row), weights[term], norms[row, 0], norms[row, 1]
@@ -300,6 +306,8 @@ def _add_values(
             row = np.int64(low)
             continue
         row += gap
+        ahead = records[min(i + _AHEAD, len(records) - 1)]
+        expect(table, ahead & np.uint64(HASH_MASK))
         if fit_classes[row] < 0:
             continue
         term = np.int64(table[2 * find(table, low | first_bits) + 1])

@@ -9,6 +9,7 @@ address.
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.intrinsics import prefetch
 from ooc_train.jit import kernel
 
 Table = npt.NDArray[np.uint64]
@@ -49,6 +50,12 @@ def find(table: Table, value: np.uint64) -> int:
     while table[2 * entry] != value and table[2 * entry] != 0:
         entry = (entry + 1) & mask
     return entry
+
+
+@kernel
+def expect(table: Table, value: np.uint64) -> None:
+    """Have the entry of ``value`` at hand when it is looked up soon."""
+    prefetch(table, 2 * np.int64(value & np.uint64(len(table) // 2 - 1)))
 
 
 @kernel

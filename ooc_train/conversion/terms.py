@@ -87,14 +87,15 @@ class TermMatcher:
     def strings(self) -> list[bytes]:
         """The terms' strings as UTF-8."""
         n_listed, unlisted = len(self._listed.hashes), self._unlisted.listed()
+        strings = {
+            number: self._listed.string(number)
+            if number < n_listed
+            else unlisted.string(number - n_listed)
+            for number in np.unique(self._tokens_of).tolist()
+            if number >= 0
+        }
         return [
-            self._joint.join(
-                self._listed.string(number)
-                if number < n_listed
-                else unlisted.string(number - n_listed)
-                for number in numbers
-                if number >= 0
-            )
+            self._joint.join([strings[number] for number in numbers if number >= 0])
             for numbers in self._tokens_of.tolist()
         ]
 
@@ -245,9 +246,9 @@ def _count(found: Ints, n_found: int, n: int, terms: Ints, counts: Ints, seen_at
     begin = n
     for i in range(n_found):
         term = np.int64(found[i])
-        if seen_at[term] < begin:
-            terms[n], counts[n] = term, 0
-            seen_at[term] = n
-            n += 1
-        counts[seen_at[term]] += 1
+        terms[n], counts[n] = term, 0  # without a branch on whether it is new
+        at = n if seen_at[term] < begin else seen_at[term]
+        seen_at[term] = at
+        counts[at] += 1
+        n += np.int64(at == n)
     return n

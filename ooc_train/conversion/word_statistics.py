@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.intrinsics import prefetch
 from ooc_train.conversion.statistics import add_occurrence
 from ooc_train.conversion.token_file import (
     UNLISTED_BIT,
@@ -22,6 +23,7 @@ from ooc_train.jit import kernel
 
 # What is known of a word lies side by side, so that it is one cache line: most are far apart.
 _WORD_ITEMS, _TERM_ITEMS = 4, 4
+_AHEAD = 32  # tokens from fetching what is known of a word to using it
 
 Hashes = npt.NDArray[np.uint64]
 Counts = npt.NDArray[np.uint32]
@@ -104,6 +106,9 @@ def _count_documents(
             if item >= UNLISTED_BIT:
                 i += item_length(item)
                 continue
+            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            prefetch(df, expected)
+            prefetch(last, expected)
             i += 1
             if counts:
                 df[item] += np.uint32(last[item] != row)
@@ -127,6 +132,7 @@ def _add_weights(
             if item >= UNLISTED_BIT:
                 i += item_length(item)
                 continue
+            prefetch(words, _WORD_ITEMS * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
             i += 1
             word = np.int64(item)
             if words[word, 1] != row + 1:
@@ -149,6 +155,7 @@ def _add_values(
     fit_classes: Classes,
 ) -> None:
     """``terms`` (n_terms, 4 + n_classes): idf, last row + 1, how often there, squares, sums."""
+    width = terms.shape[1]
     i = n_rows
     for row in range(first_row, first_row + n_rows):
         number, inverse = fit_classes[row], inverse_norms[row]
@@ -157,6 +164,10 @@ def _add_values(
             if item >= UNLISTED_BIT:
                 i += item_length(item)
                 continue
+            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            if expected < len(slots):
+                prefetch(terms, width * slots[expected])
+                prefetch(terms, width * slots[expected] + width - 1)
             i += 1
             if number < 0:
                 continue
