@@ -32,16 +32,24 @@ class _Block(NamedTuple):
     bounds: npt.NDArray[np.uint32]
 
 
+class _Index(NamedTuple):
+    """Blocks' positions, (n_blocks,), and bounds, (n_partitions + 1, n_blocks)."""
+
+    positions: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.uint32]
+
+
 class Spill:
     """Records by partition in one anonymous temporary file.
 
-    Any number of threads may write and read.  Memory: 4 bytes for each partition of each block.
-    The file has no name once it is open, so it is gone whatever becomes of the process.
+    Any number of threads may write, and then read.  Memory: 4 bytes for each partition of each
+    block.  The file has no name once it is open, so it is gone whatever becomes of the process.
     """
 
     def __init__(self, folder: Path) -> None:
         self._file = unlinked_file(folder)
-        self._blocks: list[_Block] = []
+        self._blocks: list[_Block] = []  # until the first reading
+        self._found: _Index
         self._lock = threading.Lock()
         self._end = 0
 
@@ -75,34 +83,39 @@ class Spill:
 
         What one block handed in is never divided; blocks come by ascending ``first_row``.
         """
-        segments: list[tuple[int, int]] = []
-        n_bytes = 0
-        for segment in self._segments(partition):
-            if segments and n_bytes + segment[1] > PIECE_BYTES:
-                yield self._read(segments)
-                segments, n_bytes = [], 0
-            segments.append(segment)
-            n_bytes += segment[1]
-        if segments:
-            yield self._read(segments)
+        segments = self._segments(partition)
+        ends = np.cumsum(segments[:, 1])
+        for some in np.split(segments, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
+            if len(some):
+                yield self._read(some)
 
     def read(self, partition: int) -> Records:
         """All records of a partition in one array, by ascending ``first_row`` of their blocks."""
-        return self._read(list(self._segments(partition)))
+        return self._read(self._segments(partition))
 
     def n_records(self, partition: int) -> int:
         """How many records a partition has."""
-        return sum(int(b.bounds[partition + 1]) - int(b.bounds[partition]) for b in self._blocks)
+        return int(self._segments(partition)[:, 1].sum()) // _ITEM_BYTES
 
-    def _segments(self, partition: int) -> Iterator[tuple[int, int]]:
+    def _segments(self, partition: int) -> npt.NDArray[np.int64]:
         """Where in the file the partition's records of each block are: first byte, and bytes."""
-        for block in sorted(self._blocks, key=lambda block: block.first_row):
-            begin, end = int(block.bounds[partition]), int(block.bounds[partition + 1])
-            if begin < end:
-                yield block.position + begin * _ITEM_BYTES, (end - begin) * _ITEM_BYTES
+        positions, bounds = self._index()
+        begin = bounds[partition].astype(np.int64)
+        sizes = bounds[partition + 1] - begin
+        segments = np.stack((positions + begin * _ITEM_BYTES, sizes * _ITEM_BYTES), axis=1)
+        return segments[sizes > 0]
 
-    def _read(self, segments: list[tuple[int, int]]) -> Records:
-        places = np.array(segments, np.int64).reshape(-1, 2)
+    def _index(self) -> _Index:
+        """All blocks by ascending ``first_row``."""
+        with self._lock:
+            if self._blocks:
+                blocks = sorted(self._blocks, key=lambda block: block.first_row)
+                self._blocks = []
+                positions = np.array([block.position for block in blocks])
+                self._found = _Index(positions, np.stack([block.bounds for block in blocks], 1))
+            return self._found
+
+    def _read(self, places: npt.NDArray[np.int64]) -> Records:
         records = np.empty(places[:, 1].sum() // _ITEM_BYTES, np.uint64)
         if not _read_segments(self._file, places, records):
             raise OSError(errno.EIO, "a temporary file could not be read back")
