@@ -61,7 +61,7 @@ def test_resume_tells_trainings_that_end_in_another_way(tmp_path, monkeypatch, c
     (tmp_path / "data.h5").touch()
     monkeypatch.setattr(resume, "TRAIN", [sys.executable, str(fake)])
     variants = ["--variants", "ooc-train", "ooc-train --forgets"]
-    arguments = ["--data", str(tmp_path / "data.h5"), "--kills", "2", "--runs", "2", "--cost"]
+    arguments = ["--data", str(tmp_path / "data.h5"), "--kills", "2", "--runs", "1", "--cost"]
     assert __main__.main(["resume", "--out", str(tmp_path / "out"), *arguments, *variants]) == 1
     output = capsys.readouterr().out
     assert "| ooc-train | 2 | 2 | 60 | the same | the same |" in output
