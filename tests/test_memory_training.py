@@ -68,21 +68,21 @@ def average(shape):
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("memory")
-    for factor in (1, 4):
+@pytest.fixture(params=KINDS)
+def files(request, tmp_path):
+    """A file, one of four times as many rows, and the options of training on them."""
+    paths, options = [tmp_path / "little.h5", tmp_path / "much.h5"], KINDS[request.param]
+    for factor, path in zip((1, 4), paths, strict=True):
         times = factor * N_ROWS // 1000
-        rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
-        path = folder / f"ngram{factor}.h5"
-        write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
-        rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
-        path = folder / f"sequence{factor}.h5"
-        write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
+        if request.param == "ngram":
+            rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
+            write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
+        else:
+            rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
+            write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
     # The first training after an installation compiles its kernels, in memory of its own.
-    for kind, options in KINDS.items():
-        train(folder / f"{kind}1.h5", folder / f"compiled-{kind}", epochs=1, **options)
-    return folder
+    train(paths[0], tmp_path / "compiled", epochs=1, **options)
+    return *paths, options
 
 
 def repeated(rows, n_times):
@@ -106,10 +106,8 @@ def training(data, run, *, how="streamed", **options):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_memory_grows_neither_with_rows_nor_with_epochs(folder, tmp_path, kind):
-    options = KINDS[kind]
-    little, much = (folder / f"{kind}{factor}.h5" for factor in (1, 4))
+def test_memory_grows_neither_with_rows_nor_with_epochs(files, tmp_path):
+    little, much, options = files
     few = training(little, tmp_path / "few", epochs=2, **options)
     many = training(much, tmp_path / "many", epochs=1, **options)
     for report in (few, many):
