@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,14 @@ def test_a_sum_is_read_again_when_sharing_changed(monkeypatch):
     monkeypatch.setattr(memory, "_status", lambda pid: next(statuses))
     monkeypatch.setattr(memory, "_sizes", lambda path: next(shares))
     assert memory._tree_memory(1) == (100 * mb, 0, 0)
+
+
+def test_a_process_may_end_while_its_children_are_looked_for(monkeypatch):
+    def gone(path, pattern):
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "glob", gone)
+    assert memory._processes(1) == [1]
 
 
 def test_a_timeline_keeps_the_largest_samples():
