@@ -12,6 +12,7 @@ sizes: pages that a fork shares would count in each process.  So:
 Linux only; elsewhere every figure is `None`.  A process whose own parent has ended is not found.
 """
 
+import contextlib
 import ctypes
 import itertools
 import platform
@@ -158,9 +159,10 @@ def _processes(root: int) -> list[int]:
     """`root` and its descendants, without those that run in their parent's memory."""
     found = [root]
     for pid in found:
-        for task in Path(f"/proc/{pid}/task").glob("*/children"):
-            children = map(int, _text(task).split())
-            found.extend(child for child in children if not _same_memory(child, pid))
+        with contextlib.suppress(FileNotFoundError):  # it has just gone
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                children = map(int, _text(task).split())
+                found.extend(child for child in children if not _same_memory(child, pid))
     return found
 
 

@@ -1,5 +1,7 @@
 """Settings of all tests."""
 
+import tempfile
+
 import pytest
 from hypothesis import settings
 
@@ -13,4 +15,16 @@ def _no_pages():
     """Trainings draw no page, which takes seconds: the tests of pages call what draws them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ooc_train.training.fitting.draw_page", lambda *arguments: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _temporary_files():
+    """Temporary files go with the tests: TensorFlow leaves some, all the more where it is killed.
+
+    In a folder with a short name, whatever pytest's own is: sockets' names are limited.
+    """
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", folder)
+        patch.setenv("TMPDIR", folder)  # of child processes
         yield

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ooc_train.training import train
 from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
 # 170 entries a row: some 1 kB, so that 60,000 rows take 60 MB and a window of theirs 17 MB.
@@ -21,8 +22,9 @@ import json, sys
 from ooc_train.memory import measure
 from ooc_train.progress import Silent
 from ooc_train.batches import Batches
-from ooc_train.training import train
+from ooc_train.training import fitting, train
 
+fitting.draw_page = lambda *arguments: None  # as in all tests
 path, run, in_memory, options = *sys.argv[1:3], sys.argv[3] == "memory", json.loads(sys.argv[4])
 
 if in_memory:
@@ -49,6 +51,7 @@ print(json.dumps(report))
 # Of sequences of 500 words a row: 1 kB too.  A network worth its name would take minutes.
 SEQUENCES = SequenceToy(n_terms=2000, longest=1000, signal=0.1)
 BY_LENGTH = {"model": "tests.test_memory_training:average", "bucket_by_length": True}
+KINDS = {"ngram": {}, "sequence": BY_LENGTH}
 
 
 def average(shape):
@@ -65,20 +68,21 @@ def average(shape):
     )
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("memory")
-    for factor in (1, 4):
+@pytest.fixture(params=KINDS)
+def files(request, tmp_path):
+    """A file, one of four times as many rows, and the options of training on them."""
+    paths, options = [tmp_path / "little.h5", tmp_path / "much.h5"], KINDS[request.param]
+    for factor, path in zip((1, 4), paths, strict=True):
         times = factor * N_ROWS // 1000
-        rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
-        path = folder / f"ngram{factor}.h5"
-        write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
-        rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
-        path = folder / f"sequence{factor}.h5"
-        write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
+        if request.param == "ngram":
+            rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
+            write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
+        else:
+            rows = repeated(SEQUENCES.rows(1000, np.random.default_rng(0)), times)
+            write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
     # The first training after an installation compiles its kernels, in memory of its own.
-    training(folder / "ngram1.h5", folder / "compiled", epochs=1)
-    return folder
+    train(paths[0], tmp_path / "compiled", epochs=1, **options)
+    return *paths, options
 
 
 def repeated(rows, n_times):
@@ -102,9 +106,8 @@ def training(data, run, *, how="streamed", **options):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize(("kind", "options"), [("ngram", {}), ("sequence", BY_LENGTH)])
-def test_memory_grows_neither_with_rows_nor_with_epochs(folder, tmp_path, kind, options):
-    little, much = (folder / f"{kind}{factor}.h5" for factor in (1, 4))
+def test_memory_grows_neither_with_rows_nor_with_epochs(files, tmp_path):
+    little, much, options = files
     few = training(little, tmp_path / "few", epochs=2, **options)
     many = training(much, tmp_path / "many", epochs=1, **options)
     for report in (few, many):

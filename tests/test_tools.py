@@ -195,13 +195,17 @@ def test_the_test_command_runs_every_check(tmp_path):
         "ruff format --check . (3) ",
         "ruff check . (2) ",
         "mypy (0) ",
-        f"pytest --basetemp={tmp_path}/.pytest_tmp -k one or two (3) ",
+        f"pytest --basetemp={tmp_path}/.pytest_tmp -n 2 --dist worksteal -k one or two (7) ",
     ]
 
 
 @pytest.mark.parametrize(
     ("failing", "n_checks"),
-    [("ruff format --check .", 1), ("mypy ", 3), ("pytest --basetemp={}/.pytest_tmp", 4)],
+    [
+        ("ruff format --check .", 1),
+        ("mypy ", 3),
+        ("pytest --basetemp={}/.pytest_tmp -n 2 --dist worksteal", 4),
+    ],
 )
 def test_the_test_command_stops_at_the_first_failure(tmp_path, failing, n_checks):
     copy_tools(tmp_path)

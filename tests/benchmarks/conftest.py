@@ -1,0 +1,43 @@
+"""The tiny run of a subcommand, which all tests of its file look at."""
+
+import contextlib
+import io
+import sys
+
+import pytest
+
+from benchmarks import __main__, capped, convert, everything, peer_environments
+from tests.benchmarks.runs import Tiny, already_compiled
+from tests.files import write_sequences
+
+
+def peers_with_h5py(folder):
+    """A folder of environments in which only that of h5py is there: this interpreter's."""
+    python = folder / "h5py/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny(request, tmp_path_factory):
+    """The subcommand of the module's `TINY`, run once in this process: status, output, folder."""
+    name, *words = request.module.TINY
+    out = tmp_path_factory.mktemp(name)
+    places = {
+        "TOY.h5": write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300),
+        "PEERS": peers_with_h5py(tmp_path_factory.mktemp("peers")),
+    }
+    arguments = [str(places.get(word, word)) for word in words]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(io.StringIO()) as output,
+    ):
+        patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
+        patch.setattr(everything, "RUNS", (("order", "orders", ("--rows", "9999")),))
+        patch.setattr(capped, "TIMES_CAP", dict.fromkeys(capped.TIMES_CAP, 0.001))
+        if name != "convert":  # which shows what compiling takes
+            patch.setattr(convert, "ours", already_compiled(convert.ours))
+        status = __main__.main([name, "--out", str(out), *arguments])
+    return Tiny(status, output.getvalue(), out)
