@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,10 +126,13 @@ def _measure(system: System, scratch: Path, cache_state: str, cap: MemoryCap | N
 def _started(
     command: Sequence[str], variables: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, so that Ctrl-C reaches it only through here."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
+    """A process in a session of its own, so that Ctrl-C reaches it only through here.
+
+    A thread starts it, since Ctrl-C in the midst of that would leave a process nobody knows of.
+    """
+    with log.open("wb") as output, ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(
+            subprocess.Popen,
             command,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -136,13 +140,14 @@ def _started(
             env=environment.command_environment(variables),
             cwd=environment.ROOT,
             start_new_session=True,
-        ) as process,
-    ):
+        )
         try:
-            yield process
+            yield starting.result()
         except BaseException:
-            _end(process)
+            _end(starting.result())
             raise
+        finally:
+            starting.result().wait()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
