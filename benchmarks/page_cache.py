@@ -17,7 +17,12 @@ _COLD_SHARE = 0.01  # what may be left: the system, too, reads files now and the
 
 
 def prepare(paths: Iterable[Path], *, cold: bool) -> str:
-    """Warm or drop the pages of files; the state that they are in then, in a word."""
+    """Warm or drop the pages of files; the state that they are in then, in a word.
+
+    What was written before goes to the disk first: nobody's run pays for that of another.
+    """
+    if hasattr(os, "sync"):
+        os.sync()
     states = {(drop if cold else warm)(path) for path in paths}
     return max(states, default=WARM, key=len)  # the exception, if there is one
 

@@ -201,9 +201,8 @@ def _unpack(
         begin = n
         for k in range(i + HEADER_ITEMS, i + HEADER_ITEMS + n_entries):
             column = column_of[halves[2 * k]]
-            if column >= 0:
-                columns[n], values[n] = column, floats[2 * k + 1]
-                n += 1
+            columns[n], values[n] = column, floats[2 * k + 1]
+            n += np.int64(column >= 0)  # without a branch that a processor could not foresee
         sort_entries(columns, values, begin, n, scratch)
         offsets[row + 1] = n
     return n
