@@ -167,6 +167,7 @@ def plain(folder, ngrams):
 CASES = {
     "mlp": ("ngrams", {"epochs": 3}, [5, 3, 12, 4, 9]),
     "dense": ("ngrams", {"epochs": 2, "optimizer": "adam"}, [6, 11]),
+    "weighted": ("ngrams", {"epochs": 2, "class_weight": {"1": 2.0}}, [6, 11]),
     "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}, [3, 9, 6]),
     "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}, [7, 12]),
     "thawed": ("sequences", {"epochs": 3, "bucket_by_length": True, "embedding_dimension": None},
@@ -358,6 +359,7 @@ def broken_off(folder, ngrams):
         ({"learning_rate": 0.1}, r"--learning-rate was 0.001 and is 0.1;"),
         ({"seed": 1}, "--seed was 0 and is 1;"),
         ({"optimizer": "adam"}, "--optimizer was deferred-adam and is adam;"),
+        ({"class_weight": "balanced"}, "--class-weight was not given and is balanced;"),
         ({"epochs": 2}, "--epochs was 3 and is 2, not upwards;"),
         ({"model": "tests.test_resume:own_model"}, "--model was mlp and is tests.test_resume:own"),
         ({"seed": 1, "epochs": 1}, "--seed was 0 and is 1; --epochs was 3 and is 1, not upwards;"),

@@ -1,6 +1,7 @@
 """``ooc-train``: a converted file to a run folder with a trained model."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any
 
 from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
 from ooc_train.errors import OptionError
-from ooc_train.training import train
+from ooc_train.training import TrainingOptions, train
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
 
+TRAINING_OPTIONS = [field.name for field in dataclasses.fields(TrainingOptions)]
 _DESCRIPTION = """\
 Train a Keras model from a converted file, in memory that does not grow with its rows.
 
@@ -62,6 +64,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help="adam, Keras's; deferred-adam, several times as fast, for mlp on sparse rows; or "
         "auto, the latter where it can be (default: auto)",
+    )
+    add(
+        "--class-weight",
+        metavar="WEIGHTS",
+        help="what the rows of each class count for in the loss: balanced, so that each class "
+        "counts for the same in all, or weights by label, such as 1=2,2=0.5; others are 1 "
+        "(default: 1 for all)",
     )
     add(
         "--seed",
@@ -138,22 +147,13 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
     report = train(
         options.data,
         options.output,
-        model=options.model,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        optimizer=options.optimizer,
-        seed=options.seed,
-        bucket_by_length=options.bucket_by_length,
-        embedding_dimension=options.embedding_dimension,
-        embeddings=options.embeddings,
-        freeze_embeddings=options.freeze_embeddings,
         force=options.force,
         resume=options.resume,
         checkpoint_every=options.checkpoint_every,
         memory_bytes=options.memory_bytes,
         verify=not options.no_verify,
         progress=progress_of(options),
+        **{name: getattr(options, name) for name in TRAINING_OPTIONS},
     )
     best = report["epochs"][report["best_epoch"] - 1]
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"

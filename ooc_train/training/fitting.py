@@ -11,6 +11,7 @@ from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
 from ooc_train.store import Store
 from ooc_train.store import open as open_store
+from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.input_budget import batches_ahead, check_floor
 from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.resuming import check_settings
@@ -20,44 +21,26 @@ from ooc_train.training.saving import DEFAULT_EVERY, Interval
 from ooc_train.training.session import Session
 
 
-def train(  # noqa: PLR0913 - the one place where all options meet
+def train(
     path: str | Path,
     run: str | Path,
     *,
-    model: str = "auto",
-    epochs: int | None = None,
-    batch_size: int = 128,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    bucket_by_length: bool = False,
-    embedding_dimension: int | None = None,
-    embeddings: str | Path | None = None,
-    freeze_embeddings: int | None = None,
-    optimizer: str = "auto",
     force: bool = False,
     resume: bool = False,
     checkpoint_every: str | int = DEFAULT_EVERY,
     memory_bytes: int | None = None,
     verify: bool = True,
     progress: Progress | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Train a model on the file at ``path`` and write it to the folder ``run``.
 
-    Where the file has a validation split, training stops when the loss on it has not fallen for
-    2 epochs, or after ``epochs`` (1000 if not given), and the best epoch's weights are kept.
-    Where it has none, ``epochs`` must be given, and the last weights are kept.  ``model`` is
-    ``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
-    or a function of yours as ``"package.module:function"``, see `user_models.DataShape`.  The
-    same file, options and number of threads give the same weights, bit for bit.
-
-    ``optimizer`` is ``"adam"``, Keras's; ``"deferred-adam"``, several times as fast, for ``"mlp"``
-    on sparse rows, see `sparse_steps`; or ``"auto"``, the latter where it can be.
-
-    Of sequences: with ``bucket_by_length`` the rows of a batch are of near length, and padded only
-    as far as the longest of them.  sepcnn begins with random word vectors of
-    ``embedding_dimension`` numbers (200 if not given), or with those of the file ``embeddings``,
-    see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not given) and
-    are trained with the rest afterwards; only then may training stop early.
+    ``options`` are those of `TrainingOptions`, which documents them: ``model``, ``epochs``,
+    ``batch_size``, ``learning_rate``, ``seed`` and so on.  Where the file has a validation split,
+    training stops when the loss on it has not fallen for 2 epochs, or after ``epochs``, and the
+    best epoch's weights are kept.  Where it has none, ``epochs`` must be given, and the last
+    weights are kept.  The same file, options and number of threads give the same weights, bit for
+    bit.
 
     The training's state is saved in the run folder every ``checkpoint_every``, a number of steps
     or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training goes on where
@@ -65,7 +48,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     begins anew where there is none.  ``epochs`` may then be more than before; all else must be the
     same.  A run that is complete goes on if it had not stopped early; otherwise its report is
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
-    `Interrupted`, which is a KeyboardInterrupt.
+    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` a run that is there is replaced.
 
     ``memory_bytes`` bounds what a window of rows and the batches made ahead of their steps take,
     not TensorFlow or the model; it changes the order of the rows as little as anything else.
@@ -91,18 +74,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
     session = Session()
-    options = TrainingOptions(
-        model,
-        epochs,
-        batch_size,
-        learning_rate,
-        seed,
-        bucket_by_length,
-        embedding_dimension,
-        Path(embeddings) if embeddings else None,
-        freeze_embeddings,
-        optimizer,
-    )
+    checked = TrainingOptions(**options)
     every = Interval.parse(checkpoint_every)
     if force and resume:
         raise OptionError("--force begins anew and --resume goes on; leave one of them out")
@@ -113,19 +85,19 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         writing(run, force=force, resume=resume) as folder,
     ):
         if resume and folder.settings:
-            options = _as_before(folder, store, options)
-            done = _nothing_to_do(folder, options)
+            checked = _as_before(folder, store, checked)
+            done = _nothing_to_do(folder, checked)
             if done:
                 progress.message(done)
                 progress.finish()
                 return folder.report()
-        _check_trainable(store, options)
+        _check_trainable(store, checked)
         check_floor()
         if resume:
             session.find(folder, progress)
-        n_ahead = batches_ahead(store, options, memory_bytes)
-        settings = _settings(store, options)
-        report = session.train(folder, store, options, settings, every, n_ahead, progress)
+        n_ahead = batches_ahead(store, checked, memory_bytes)
+        settings = _settings(store, checked)
+        report = session.train(folder, store, checked, settings, every, n_ahead, progress)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,
@@ -163,6 +135,7 @@ def _nothing_to_do(folder: RunWriter, options: TrainingOptions) -> str | None:
 
 def _check_trainable(store: Store, options: TrainingOptions) -> None:
     options.optimizer_for(store.features)
+    class_weights_for(options.class_weight, store)
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
     if options.epochs is None and not len(store.splits.get("validation", ())):
@@ -187,9 +160,10 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "optimizer": options.optimizer_for(store.features),
         "learning_rate": options.learning_rate,
         "seed": options.seed,
+        "class_weight": options.class_weight,
         "bucket_by_length": options.bucket_by_length,
         "pads_as_needed": options.pads_as_needed(store.features),
         "embedding_dimension": options.embedding_dimension,
-        "embeddings": options.embeddings.name if options.embeddings else None,
+        "embeddings": Path(options.embeddings).name if options.embeddings else None,
         "frozen_epochs": options.frozen_epochs,
     }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ooc_train.rows import Batch, FloatArray
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import Features, Feed, class_probabilities
-from ooc_train.training.steps import State, Trainer
+from ooc_train.training.steps import State, StepOptions, Trainer
 
 _LABELS = tf.TensorSpec((None,), tf.int64)
 _Prepared = tuple[Features, npt.NDArray[np.int64], np.int64]
@@ -30,27 +30,26 @@ class Evaluator:
 
     def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         output = self._feed.forward(features)
-        return _cross_entropy(labels, output), class_probabilities(output)
+        return _cross_entropy(labels, output, StepOptions()), class_probabilities(output)
 
 
 class KerasTrainer(Trainer):
     """Any model, trained with Keras's Adam; variables in ``frozen`` keep their values until `thaw`.
 
-    What a step drops out depends on the ``seed`` and the number of steps before it.
+    What a step drops out depends on the seed and the number of steps before it.
     """
 
     def __init__(
         self,
         feed: Feed,
+        options: StepOptions,
         *,
-        learning_rate: float,
-        seed: int,
         frozen: Sequence[keras.Variable] = (),
     ) -> None:
         super().__init__(feed.model)
         self._feed = feed
-        self._seed = seed
-        self._optimizer = keras.optimizers.Adam(learning_rate)
+        self._options = options
+        self._optimizer = keras.optimizers.Adam(options.learning_rate)
         self._optimizer.build(self.model.trainable_variables)
         kept = {id(variable) for variable in frozen}
         self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
@@ -111,9 +110,10 @@ class KerasTrainer(Trainer):
     def _train(
         self, features: Features, labels: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        options = self._options
         with tf.GradientTape() as tape:
-            output = self._feed.forward(features, dropout_seed=tf.stack([self._seed, step]))
-            loss = _cross_entropy(labels, output)
+            output = self._feed.forward(features, dropout_seed=tf.stack([options.seed, step]))
+            loss = _cross_entropy(labels, output, options)
             # What a user's layers add, such as weight decay.
             penalized = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
@@ -126,8 +126,11 @@ class KerasTrainer(Trainer):
         return loss, tf.math.count_nonzero(predicted == labels)
 
 
-def _cross_entropy(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+def _cross_entropy(labels: tf.Tensor, output: tf.Tensor, options: StepOptions) -> tf.Tensor:
     """The mean over ``(n,)`` labels and a model's outputs for these rows."""
+    weights = options.class_weights
+    row_weights = None if weights is None else tf.gather(weights, labels)
     if output.shape[-1] == 1:
-        return keras.losses.BinaryCrossentropy()(labels[:, tf.newaxis], output)
-    return keras.losses.SparseCategoricalCrossentropy()(labels, output)
+        loss = keras.losses.BinaryCrossentropy()
+        return loss(labels[:, tf.newaxis], output, sample_weight=row_weights)
+    return keras.losses.SparseCategoricalCrossentropy()(labels, output, sample_weight=row_weights)

@@ -1,10 +1,12 @@
 """How a model is trained: the options that decide its weights, and nothing else."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ooc_train.errors import OptionError
+from ooc_train.training.class_weights import parse_class_weight
 
 MOST_EPOCHS = 1000
 PATIENCE = 2
@@ -22,18 +24,35 @@ OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Checked options of `train`, which documents them."""
+    """The options of `train` that decide a model's weights, checked as far as they can be alone.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
+    """
 
     model: str = "auto"
+    """``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
+    or a function of the user's as ``"package.module:function"``, see `user_models.DataShape`."""
     epochs: int | None = None
+    """At the most; 1000 where a validation split says when to stop, needed where there is none."""
     batch_size: int = 128
     learning_rate: float = 1e-3
     seed: int = 0
-    bucket_by_length: bool = False
-    embedding_dimension: int | None = None
-    embeddings: Path | None = None
-    freeze_embeddings: int | None = None
+    """Of the initial weights, the order of rows, and dropout."""
     optimizer: str = "auto"
+    """``"adam"``, Keras's; ``"deferred-adam"``, several times as fast, for ``"mlp"`` on sparse
+    rows, see `sparse_steps`; or ``"auto"``, the latter where it can be."""
+    class_weight: str | Mapping[str, float] | None = None
+    """What the rows of each class count for in the loss: ``"balanced"``, or weights by the classes'
+    labels, see `class_weights`."""
+    bucket_by_length: bool = False
+    """Of sequences: rows of near length make a batch, padded only as far as the longest of them."""
+    embedding_dimension: int | None = None
+    """Of the random word vectors that sepcnn begins with; 200 if not given."""
+    embeddings: str | Path | None = None
+    """A file of word vectors that sepcnn begins with instead, see `embeddings`."""
+    freeze_embeddings: int | None = None
+    """Epochs for which these stay as they are; 1 if not given.  They are trained with the rest
+    afterwards, and only then may training stop early."""
 
     def __post_init__(self) -> None:
         if not is_function(self.model) and self.model not in ("auto", *MODELS):
@@ -53,6 +72,8 @@ class TrainingOptions:
             raise OptionError(f"the learning rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.seed < 2**32:
             raise OptionError(f"the seed must be from 0 to 4294967295, not {self.seed}")
+        if self.class_weight is not None:
+            parse_class_weight(self.class_weight)
         self._check_embeddings()
 
     def _check_embeddings(self) -> None:

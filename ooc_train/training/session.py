@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -180,7 +181,7 @@ def _pretrained(
         return None
     progress.start("reading embeddings", None, "lines")
     terms = read_strings(store.file, "vectorizer/terms")
-    found = read_embeddings(options.embeddings, terms, seed=options.seed, progress=progress)
+    found = read_embeddings(Path(options.embeddings), terms, seed=options.seed, progress=progress)
     progress.message(
         f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
         f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"

@@ -56,6 +56,14 @@ class Layers(NamedTuple):
     keys: Keys
 
 
+class Targets(NamedTuple):
+    """What rows should give, and what it costs if they do not: cross-entropy, by class weighted."""
+
+    labels: IntArray
+    class_weights: FloatArray
+    """``(n_classes,)``"""
+
+
 # ---- Random numbers: functions of a key and a place, without a state.
 
 
@@ -283,21 +291,22 @@ def forward(by_row: ByRow, used: FloatArray, rest: FloatArray, layers: Layers) -
 
 
 @kernel
-def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> tuple[float, int]:
-    """The mean cross-entropy and the correct rows; writes the former's gradient to ``delta``.
+def output_gradient(logits: FloatArray, targets: Targets, delta: FloatArray) -> tuple[float, int]:
+    """The mean loss and the correct rows; writes the former's gradient to ``delta``.
 
     Of ``(n_rows, n_outputs)`` logits; one output is the logit of the second of two classes.
     """
     n_rows, n_outputs = logits.shape
-    share = np.float32(1) / np.float32(n_rows)
     loss_sum, n_correct = 0.0, 0
     for row in range(n_rows):
-        own, slopes, label = logits[row], delta[row], labels[row]
+        own, slopes, label = logits[row], delta[row], targets.labels[row]
+        weight = targets.class_weights[label]
+        share = weight / np.float32(n_rows)
         if n_outputs == 1:
             logit = own[0]
             small = np.exp(-abs(logit))
             probability = (np.float32(1) if logit >= 0 else small) / (np.float32(1) + small)
-            loss_sum += max(logit, np.float32(0)) - logit * label + np.log1p(small)
+            loss_sum += weight * (max(logit, np.float32(0)) - logit * label + np.log1p(small))
             slopes[0] = (probability - np.float32(label)) * share
             n_correct += (logit > 0) == (label == 1)
             continue
@@ -306,7 +315,7 @@ def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> 
         for i in range(n_outputs):
             slopes[i] = np.exp(own[i] - own[best])
             total += slopes[i]
-        loss_sum += np.log(total) - (own[label] - own[best])
+        loss_sum += weight * (np.log(total) - (own[label] - own[best]))
         for i in range(n_outputs):
             slopes[i] *= share / total
         slopes[label] -= share
@@ -318,7 +327,7 @@ def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> 
 def gradients(
     by_row: ByRow,
     by_column: ByColumn,
-    labels: IntArray,
+    targets: Targets,
     used: FloatArray,
     rest: FloatArray,
     layers: Layers,
@@ -329,12 +338,12 @@ def gradients(
 
     See `forward` for the arguments.
     """
-    n_rows, sizes = len(labels), layers.sizes
+    n_rows, sizes = len(targets.labels), layers.sizes
     outputs = forward(by_row, used, rest, layers)
     place, stop = len(outputs) - n_rows * sizes[-1], len(rest)
     hidden = outputs[place:].reshape((n_rows, sizes[-1]))
     delta = np.empty_like(hidden)
-    loss, n_correct = output_gradient(hidden, labels, delta)
+    loss, n_correct = output_gradient(hidden, targets, delta)
     for layer in range(len(sizes) - 1, 0, -1):
         size, n_inputs = sizes[layer], sizes[layer - 1]
         _bias_gradient(delta, rest_gradient[stop - size : stop])

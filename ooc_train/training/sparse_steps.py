@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.rows import Batch, FloatArray, IntArray
+from ooc_train.rows import Batch, FloatArray
 from ooc_train.training import sparse_kernels as kernels
 from ooc_train.training.backend import keras
-from ooc_train.training.steps import State, Trainer
+from ooc_train.training.steps import State, StepOptions, Trainer
 
 BETA_1, BETA_2 = 0.9, 0.999
 CATCH_UP_STEPS = 1024
@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
     """The used ones, as numbered in ``by_row`` and ``by_column``."""
     by_row: kernels.ByRow
     by_column: kernels.ByColumn
-    labels: IntArray
+    targets: kernels.Targets
     layers: kernels.Layers
 
 
@@ -74,10 +74,10 @@ class SparseTrainer(Trainer):
     three times the weights, beside the model's own, and some megabytes for a batch.
     """
 
-    def __init__(self, model: keras.Model, *, learning_rate: float, seed: int) -> None:
+    def __init__(self, model: keras.Model, options: StepOptions) -> None:
         super().__init__(model)
-        self._seed = seed
-        self._adam = Adam(learning_rate)
+        self._seed = options.seed
+        self._adam = Adam(options.learning_rate)
         self._dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         self._sizes = np.array([layer.units for layer in self._dense])
         self._rates = _dropout_rates(model)
@@ -89,6 +89,7 @@ class SparseTrainer(Trainer):
         self._rest = np.zeros((3, sum(array.size for array in rest)), np.float32)
         self._rest_gradient = np.empty(self._rest.shape[1], np.float32)
         self._room = np.empty((2, 0, n_units), np.float32)
+        self._class_weights = _class_weights(options, self._sizes[-1])
         self._rest[kernels.WEIGHT] = np.concatenate([array.ravel() for array in rest])
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
@@ -99,17 +100,18 @@ class SparseTrainer(Trainer):
             rows.indptr, rows.indices, rows.values, rows.n_columns, self._rates[0], keys[0]
         )
         layers = kernels.Layers(self._sizes, self._rates[1:], keys[1:])
-        return Prepared(*entries, batch.labels, layers)
+        targets = kernels.Targets(batch.labels, self._class_weights)
+        return Prepared(*entries, targets, layers)
 
     def step(self, prepared: Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean loss and correct rows, before the update."""
-        columns, by_row, by_column, labels, layers = prepared
+        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+        columns, by_row, by_column, targets, layers = prepared
         adam, n_steps = self._adam, self.n_steps
         used, used_gradient = self._room_for(len(columns))
         rest, rest_gradient = self._rest[kernels.WEIGHT], self._rest_gradient
         kernels.current_weights(self._table, self._updated, columns, n_steps, adam.drifts, used)
         loss, n_correct = kernels.gradients(
-            by_row, by_column, labels, used, rest, layers, used_gradient, rest_gradient
+            by_row, by_column, targets, used, rest, layers, used_gradient, rest_gradient
         )
         rate = adam.rate(n_steps)
         kernels.update_columns(
@@ -169,6 +171,13 @@ class SparseTrainer(Trainer):
         first, *later = self._dense
         others = [variable for layer in later for variable in (layer.kernel, layer.bias)]
         return [first.kernel, first.bias, *others]
+
+
+def _class_weights(options: StepOptions, n_outputs: int) -> FloatArray:
+    """By class, the weight of its rows in the loss."""
+    if options.class_weights is None:
+        return np.ones(max(2, n_outputs), np.float32)
+    return options.class_weights
 
 
 def _dropout_rates(model: keras.Model) -> FloatArray:
