@@ -73,6 +73,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "(default: 1 for all)",
     )
     add(
+        "--label-smoothing",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="the share of each row's probability that is wanted for all classes alike, such as "
+        "0.1; validation is scored without it (default: 0)",
+    )
+    add(
+        "--weight-decay",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="decoupled, as in AdamW: each step takes this share off all weights, times the "
+        "learning rate (default: 0)",
+    )
+    add(
+        "--global-clipnorm",
+        type=float,
+        metavar="F",
+        help="scale gradients down to this norm of all together (default: as they are)",
+    )
+    add(
+        "--lr-schedule",
+        default="constant",
+        metavar="NAME",
+        help="constant; cosine, which falls to 0 until the last of --epochs; or plateau, which "
+        "lowers the learning rate when validation gains nothing (default: constant)",
+    )
+    add(
+        "--warmup-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="steps in which the learning rate rises from 0, in any schedule (default: 0)",
+    )
+    add(
+        "--lr-factor",
+        type=float,
+        metavar="F",
+        help="what a plateau multiplies the learning rate by (default: 0.1)",
+    )
+    add(
+        "--lr-patience",
+        type=int,
+        metavar="N",
+        help="epochs in vain that are a plateau; fewer than those that end the training "
+        "(default: 1)",
+    )
+    add(
         "--seed",
         type=int,
         default=0,

@@ -13,11 +13,12 @@ from ooc_train.store import Store
 from ooc_train.store import open as open_store
 from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.input_budget import batches_ahead, check_floor
-from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import COSINE, MOST_EPOCHS, TrainingOptions
 from ooc_train.training.resuming import check_settings
 from ooc_train.training.run_page import draw_page
 from ooc_train.training.run_writing import RunWriter, writing
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
+from ooc_train.training.schedules import schedule_for
 from ooc_train.training.session import Session
 
 
@@ -136,6 +137,7 @@ def _nothing_to_do(folder: RunWriter, options: TrainingOptions) -> str | None:
 def _check_trainable(store: Store, options: TrainingOptions) -> None:
     options.optimizer_for(store.features)
     class_weights_for(options.class_weight, store)
+    schedule_for(store, options)
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
     if options.epochs is None and not len(store.splits.get("validation", ())):
@@ -161,6 +163,14 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "learning_rate": options.learning_rate,
         "seed": options.seed,
         "class_weight": options.class_weight,
+        "label_smoothing": options.label_smoothing,
+        "weight_decay": options.weight_decay,
+        "global_clipnorm": options.global_clipnorm,
+        "lr_schedule": options.lr_schedule,
+        "warmup_steps": options.warmup_steps,
+        "lr_factor": options.lr_factor,
+        "lr_patience": options.lr_patience,
+        "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
         "bucket_by_length": options.bucket_by_length,
         "pads_as_needed": options.pads_as_needed(store.features),
         "embedding_dimension": options.embedding_dimension,

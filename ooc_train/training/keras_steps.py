@@ -49,7 +49,11 @@ class KerasTrainer(Trainer):
         super().__init__(feed.model)
         self._feed = feed
         self._options = options
-        self._optimizer = keras.optimizers.Adam(options.learning_rate)
+        self._optimizer = keras.optimizers.Adam(
+            options.learning_rate,
+            weight_decay=options.weight_decay or None,
+            global_clipnorm=options.global_clipnorm,
+        )
         self._optimizer.build(self.model.trainable_variables)
         kept = {id(variable) for variable in frozen}
         self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
@@ -64,6 +68,10 @@ class KerasTrainer(Trainer):
         loss, n_correct = self._step(*prepared)
         self.n_steps += 1
         return float(loss), int(n_correct)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
+        self._optimizer.learning_rate.assign(learning_rate)
 
     def thaw(self) -> None:
         """Train the frozen variables too from now on.
@@ -130,7 +138,11 @@ def _cross_entropy(labels: tf.Tensor, output: tf.Tensor, options: StepOptions) -
     """The mean over ``(n,)`` labels and a model's outputs for these rows."""
     weights = options.class_weights
     row_weights = None if weights is None else tf.gather(weights, labels)
+    smoothing = options.label_smoothing
     if output.shape[-1] == 1:
-        loss = keras.losses.BinaryCrossentropy()
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
         return loss(labels[:, tf.newaxis], output, sample_weight=row_weights)
+    if smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+        return loss(tf.one_hot(labels, output.shape[-1]), output, sample_weight=row_weights)
     return keras.losses.SparseCategoricalCrossentropy()(labels, output, sample_weight=row_weights)

@@ -25,6 +25,7 @@ from ooc_train.training.keras_steps import Evaluator
 from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
 from ooc_train.training.prefetch import Prefetch
 from ooc_train.training.saving import Saver
+from ooc_train.training.schedules import schedule_for
 from ooc_train.training.split_scores import evaluation_batches
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
@@ -76,6 +77,9 @@ class Loop:
         self._validation_split = store.splits.get("validation")
         # What is frozen is to be trained, however little was gained without it.
         self._stopping = EarlyStopping(options.frozen_epochs)
+        self._schedule = schedule_for(store, options)
+        self._learning_rate = options.learning_rate
+        self._n_plateaus = 0
         self._standing = Standing()
         self._options = options
         self._saver = saver
@@ -137,6 +141,8 @@ class Loop:
         standing, options = self._standing, self._options
         if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
             self._trainer.thaw()
+        if self._validation_split:
+            self._n_plateaus = self._schedule.n_plateaus([e["val_loss"] for e in self.history])
         batches = self._train_split.batches(
             options.batch_size,
             seed=options.seed,
@@ -159,6 +165,7 @@ class Loop:
 
     def _do_step(self, batch: Batch, prepared: Prepared, batches: Batches) -> None:
         standing = self._standing
+        self._set_learning_rate()
         loss, n_correct = self._trainer.step(prepared)
         if not math.isfinite(loss):
             what = (
@@ -174,6 +181,11 @@ class Loop:
         if time.perf_counter() - self._shown > SHOW_SECONDS:
             self._progress.show(_moment(standing, len(batches)))
             self._shown = time.perf_counter()
+
+    def _set_learning_rate(self) -> None:
+        if not self._schedule.is_constant:
+            self._learning_rate = self._schedule.rate(self._trainer.n_steps, self._n_plateaus)
+            self._trainer.set_learning_rate(self._learning_rate)
 
     def _prepared(self, batches: Batches, first: int) -> Iterator[tuple[Batch, Prepared]]:
         """Batches of an epoch from number ``first`` on, beside what the trainer makes of them."""
@@ -194,6 +206,8 @@ class Loop:
             figures |= self._validate()
             if self._validation_split:
                 self._stopping.after_epoch(figures["val_loss"], self._trainer.model)
+        if not self._schedule.is_constant:
+            figures["learning_rate"] = self._learning_rate
         self._progress.message(_line(standing.epoch, figures))
         history = [*standing.history, figures]
         self._standing = Standing(epoch=standing.epoch + 1, history=history)

@@ -20,6 +20,9 @@ SPARSE = ("ngram", "sparse")
 ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
 """Keras's, and that of `sparse_steps`."""
 OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
+CONSTANT, COSINE, PLATEAU = "constant", "cosine", "plateau"
+SCHEDULES = (CONSTANT, COSINE, PLATEAU)
+PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 1
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,21 @@ class TrainingOptions:
     class_weight: str | Mapping[str, float] | None = None
     """What the rows of each class count for in the loss: ``"balanced"``, or weights by the classes'
     labels, see `class_weights`."""
+    label_smoothing: float = 0.0
+    """The share of each row's probability that is wanted for all classes alike, as Keras's."""
+    weight_decay: float = 0.0
+    """What each step takes off the weights, as a share of them, over the learning rate: Keras's
+    ``AdamW``."""
+    global_clipnorm: float | None = None
+    """The norm of all gradients together that steps are scaled down to, as Keras's."""
+    lr_schedule: str = CONSTANT
+    """``"constant"``; ``"cosine"``, which falls to 0 until the last of ``epochs``; or
+    ``"plateau"``, which multiplies the learning rate by ``lr_factor`` (0.1 if not given) each time
+    after ``lr_patience`` (1 if not given) epochs in which validation gained nothing."""
+    warmup_steps: int = 0
+    """Steps in which the learning rate rises from 0, whatever the schedule."""
+    lr_factor: float | None = None
+    lr_patience: int | None = None
     bucket_by_length: bool = False
     """Of sequences: rows of near length make a batch, padded only as far as the longest of them."""
     embedding_dimension: int | None = None
@@ -74,7 +92,36 @@ class TrainingOptions:
             raise OptionError(f"the seed must be from 0 to 4294967295, not {self.seed}")
         if self.class_weight is not None:
             parse_class_weight(self.class_weight)
+        self._check_regularization()
+        self._check_schedule()
         self._check_embeddings()
+
+    def _check_regularization(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise OptionError(
+                f"the label smoothing must be from 0 to below 1, not {self.label_smoothing}"
+            )
+        if not 0 <= self.weight_decay < math.inf:
+            raise OptionError(f"the weight decay must be 0 or more, not {self.weight_decay}")
+        if self.global_clipnorm is not None and not 0 < self.global_clipnorm < math.inf:
+            raise OptionError(f"the clipping norm must be above 0, not {self.global_clipnorm}")
+
+    def _check_schedule(self) -> None:
+        if self.lr_schedule not in SCHEDULES:
+            raise OptionError(
+                f"there is no learning-rate schedule {self.lr_schedule!r}; choose of: "
+                f"{', '.join(SCHEDULES)}"
+            )
+        if self.warmup_steps < 0:
+            raise OptionError(f"the warm-up steps must be 0 or more, not {self.warmup_steps}")
+        for name in ("lr_factor", "lr_patience"):
+            if getattr(self, name) is not None and self.lr_schedule != PLATEAU:
+                option = f"--{name.replace('_', '-')}"
+                raise OptionError(f"{option} is for --lr-schedule {PLATEAU}; leave it out")
+        if not 0 < self.plateau_factor < 1:
+            raise OptionError(f"the factor must be between 0 and 1, not {self.plateau_factor}")
+        if not self.plateau_patience >= 1:
+            raise OptionError(f"the patience must be at least 1, not {self.plateau_patience}")
 
     def _check_embeddings(self) -> None:
         if self.embedding_dimension is not None and self.embeddings is not None:
@@ -90,6 +137,16 @@ class TrainingOptions:
             raise OptionError("only pretrained embeddings can be frozen; give --embeddings too")
         if self.freeze_embeddings is not None and self.freeze_embeddings < 0:
             raise OptionError(f"the frozen epochs must be 0 or more, not {self.freeze_embeddings}")
+
+    @property
+    def plateau_factor(self) -> float:
+        """What a plateau multiplies the learning rate by."""
+        return PLATEAU_FACTOR if self.lr_factor is None else self.lr_factor
+
+    @property
+    def plateau_patience(self) -> int:
+        """Epochs in vain that are a plateau."""
+        return PLATEAU_PATIENCE if self.lr_patience is None else self.lr_patience
 
     @property
     def frozen_epochs(self) -> int:

@@ -51,6 +51,9 @@ class StepOptions:
     """Of what is dropped out."""
     class_weights: FloatArray | None = None
     """``(n_classes,) float32``: what each row's loss is multiplied by, as Keras's."""
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+    global_clipnorm: float | None = None
 
 
 class Trainer(ABC):
@@ -74,6 +77,10 @@ class Trainer(ABC):
     @abstractmethod
     def step(self, prepared: Prepared) -> tuple[float, int]:
         """Train on one batch; its mean weighted loss and correct rows, before the update."""
+
+    @abstractmethod
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
 
     @abstractmethod
     def thaw(self) -> None:

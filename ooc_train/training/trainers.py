@@ -15,6 +15,9 @@ def trainer_for(model: keras.Model, store: Store, options: TrainingOptions) -> T
         learning_rate=options.learning_rate,
         seed=options.seed,
         class_weights=class_weights_for(options.class_weight, store),
+        label_smoothing=options.label_smoothing,
+        weight_decay=options.weight_decay,
+        global_clipnorm=options.global_clipnorm,
     )
     if options.optimizer_for(store.features) == DEFERRED_ADAM:
         # Numba and its kernels: half a second, and memory that no other model needs.
