@@ -16,7 +16,7 @@ from ooc_train.training.keras_steps import KerasTrainer
 from ooc_train.training.schedules import Schedule
 from ooc_train.training.sparse_steps import SparseTrainer
 from ooc_train.training.steps import StepOptions
-from tests.files import Toy, write_file
+from tests.files import Toy, write_file, write_toy
 from tests.stepping import N_COLUMNS, network, toy_batch, train_on
 
 N_STEPS, ROWS = 100, 8
@@ -297,6 +297,44 @@ def test_balanced_weights_make_rare_classes_as_probable_as_others(path, tmp_path
     assert settings["class_weight"] == "balanced"
 
 
+# What is monitored
+
+
+@pytest.mark.parametrize("monitor", ["val_accuracy", "val_macro_f1", "val_top_5_accuracy"])
+def test_the_monitored_figure_decides(tmp_path, monitor):
+    """The figures' best epochs differ; scikit-learn's scores of the kept weights are the best's."""
+    metrics = pytest.importorskip("sklearn.metrics")
+    toy = Toy(n_classes=20, n_columns=120, signal=0.1, mean_entries=10)
+    path = write_toy(tmp_path / "a.h5", toy=toy, train=150, validation=60)
+    report = train(
+        path, tmp_path / "run", learning_rate=0.02, batch_size=32, monitor=monitor, patience=3
+    )
+    epochs = report["epochs"]
+    values = [epoch[monitor] for epoch in epochs]
+    assert report["best_epoch"] == np.argmax(values) + 1 == len(epochs) - 3
+    assert report["best_epoch"] != np.argmin([epoch["val_loss"] for epoch in epochs]) + 1
+    with open_store(path) as store:
+        labels = store["validation"].read_labels(0, 60)
+        rows = store["validation"].read(0, 60)
+    probabilities = predict_rows(open_run(tmp_path / "run").load_model(), rows)
+    predicted, best = probabilities.argmax(axis=1), epochs[report["best_epoch"] - 1]
+    top = metrics.top_k_accuracy_score(labels, probabilities, k=5, labels=range(20))
+    assert best["val_accuracy"] == pytest.approx(metrics.accuracy_score(labels, predicted))
+    assert best["val_macro_f1"] == pytest.approx(
+        metrics.f1_score(labels, predicted, average="macro")
+    )
+    assert best["val_top_5_accuracy"] == pytest.approx(top)
+
+
+def test_monitoring_takes_a_validation_split(tmp_path):
+    path = write_toy(tmp_path / "a.h5", toy=Toy(), train=30)
+    for options in ({"patience": 3}, {"monitor": "val_accuracy"}):
+        with pytest.raises(OptionError, match="no validation split to stop early by; leave out --"):
+            train(path, tmp_path / "run", epochs=1, **options)
+    with pytest.raises(OptionError, match="no validation split whose plateaus could lower the"):
+        train(path, tmp_path / "run", epochs=1, lr_schedule="plateau")
+
+
 # What is refused
 
 
@@ -309,6 +347,19 @@ REFUSED = [
     ({"class_weight": 3}, "3 is no class weight;"),
     ({"class_weight": "1=0"}, "the class weight of 1 must be above 0, not 0"),
     ({"class_weight": {"1": np.inf}}, "the class weight of 1 must be above 0, not inf"),
+    (
+        {"monitor": "val_f1"},
+        "'val_f1' cannot be monitored; choose of: val_loss, val_acc",
+    ),
+    (
+        {"monitor": "val_top_5_accuracy"},
+        "val_top_5_accuracy is for 20 classes or more",
+    ),
+    ({"patience": 0}, "the patience must be at least 1, not 0"),
+    (
+        {"lr_schedule": "plateau", "lr_patience": 2},
+        "would end after 2 epochs in vain, before",
+    ),
     ({"label_smoothing": 1}, "label smoothing must be from 0 to below 1, not 1"),
     ({"weight_decay": -1}, "weight decay must be 0 or more, not -1"),
     ({"global_clipnorm": 0}, "clipping norm must be above 0, not 0"),

@@ -21,8 +21,9 @@ The models are those of Google's text-classification guide: the multi-layer perc
 a function of your own, --model package.module:function, in an installed module or one in
 the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
-With a validation split, training stops when the loss on it has not fallen for 2 epochs,
-and the best weights are kept; without one, say --epochs.  A training that was broken
+With a validation split, training stops when the loss on it, or what --monitor names, has
+not been better than before for 2 epochs, and the best weights are kept; without one, say
+--epochs.  A training that was broken
 off, however, goes on when the same command is given with --resume, and ends with the
 very weights that it would have had.  Of sepcnn it is the running
 mean of the weights that is validated and kept.  The run folder holds the model,
@@ -64,6 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help="adam, Keras's; deferred-adam, several times as fast, for mlp on sparse rows; or "
         "auto, the latter where it can be (default: auto)",
+    )
+    add(
+        "--monitor",
+        default="val_loss",
+        metavar="NAME",
+        help="what says when to stop and which weights are best: val_loss, val_accuracy, "
+        "val_macro_f1, or of 20 classes or more val_top_5_accuracy (default: val_loss)",
+    )
+    add(
+        "--patience",
+        type=int,
+        default=2,
+        metavar="N",
+        help="epochs without a better one that end the training (default: 2)",
     )
     add(
         "--class-weight",

@@ -13,12 +13,20 @@ from ooc_train.store import Store
 from ooc_train.store import open as open_store
 from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.input_budget import batches_ahead, check_floor
-from ooc_train.training.options import COSINE, MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import (
+    COSINE,
+    MOST_EPOCHS,
+    PATIENCE,
+    VAL_LOSS,
+    VAL_TOP_5,
+    TrainingOptions,
+)
 from ooc_train.training.resuming import check_settings
 from ooc_train.training.run_page import draw_page
 from ooc_train.training.run_writing import RunWriter, writing
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
 from ooc_train.training.schedules import schedule_for
+from ooc_train.training.scoring import MIN_TOP_K_CLASSES
 from ooc_train.training.session import Session
 
 
@@ -38,10 +46,10 @@ def train(
 
     ``options`` are those of `TrainingOptions`, which documents them: ``model``, ``epochs``,
     ``batch_size``, ``learning_rate``, ``seed`` and so on.  Where the file has a validation split,
-    training stops when the loss on it has not fallen for 2 epochs, or after ``epochs``, and the
-    best epoch's weights are kept.  Where it has none, ``epochs`` must be given, and the last
-    weights are kept.  The same file, options and number of threads give the same weights, bit for
-    bit.
+    training stops when the loss on it, or what ``monitor`` names, has not been better than before
+    for 2 epochs (``patience``), or after ``epochs``, and the best epoch's weights are kept.  Where
+    it has none, ``epochs`` must be given, and the last weights are kept.  The same file, options
+    and number of threads give the same weights, bit for bit.
 
     The training's state is saved in the run folder every ``checkpoint_every``, a number of steps
     or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training goes on where
@@ -58,13 +66,15 @@ def train(
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
-    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch`` (from 1), ``steps``,
-    ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), of this one
-    ``checkpoint_seconds``, in which training stood still for them, and the memory figures; the
-    sizes; ``memory_over_time`` of this session, see `MemoryMonitor.over_time`; ``environment``; and
-    ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Then
-    a page for people is drawn, see `run_page`, for which the validation rows are read once more;
-    the report is complete without it.  Memory: TensorFlow, the model, its optimizer and its
+    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``val_macro_f1``, from 20 classes on
+    ``val_top_5_accuracy``, and ``learning_rate`` where a schedule changes it), ``best_epoch``
+    (from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
+    checkpoint), of this one ``checkpoint_seconds``, in which training stood still for them, and the
+    memory figures; the sizes; ``memory_over_time`` of this session, see
+    `MemoryMonitor.over_time`; ``environment``; and ``embeddings`` (``file``, ``dimension``,
+    ``terms``, ``found``, ``coverage``; or ``None``).  Then a page for people is drawn, see
+    `run_page`, for which the validation rows are read once more; the report is complete without it.
+    Memory: TensorFlow, the model, its optimizer and its
     best epoch, three times the weights again (for sepcnn four, with their running mean), one
     window of 32 MB and 16 MB of batches made ahead; and while a checkpoint is written, all but the
     best epoch once more.
@@ -140,7 +150,18 @@ def _check_trainable(store: Store, options: TrainingOptions) -> None:
     schedule_for(store, options)
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
-    if options.epochs is None and not len(store.splits.get("validation", ())):
+    validated = len(store.splits.get("validation", ())) > 0
+    if not validated and (options.monitor, options.patience) != (VAL_LOSS, PATIENCE):
+        raise OptionError(
+            f"{store.path} has no validation split to stop early by; leave out --monitor and "
+            "--patience, or convert with --validation-fraction"
+        )
+    if options.monitor == VAL_TOP_5 and store.n_classes < MIN_TOP_K_CLASSES:
+        raise OptionError(
+            f"{options.monitor} is for {MIN_TOP_K_CLASSES} classes or more, and {store.path} has "
+            f"{store.n_classes}; choose another --monitor"
+        )
+    if options.epochs is None and not validated:
         raise OptionError(
             f"{store.path} has no validation split to stop early by; give --epochs, or convert "
             "with --validation-fraction"
@@ -162,6 +183,8 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "optimizer": options.optimizer_for(store.features),
         "learning_rate": options.learning_rate,
         "seed": options.seed,
+        "monitor": options.monitor,
+        "patience": options.patience,
         "class_weight": options.class_weight,
         "label_smoothing": options.label_smoothing,
         "weight_decay": options.weight_decay,

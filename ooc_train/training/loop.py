@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ooc_train.batches import Batches
 from ooc_train.errors import Interrupted, OocTrainError
 from ooc_train.memory import measure
@@ -18,14 +16,15 @@ from ooc_train.store import Store
 from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
 from ooc_train.training.divergence import divergence
-from ooc_train.training.early_stopping import EarlyStopping
+from ooc_train.training.early_stopping import EarlyStopping, monitored
 from ooc_train.training.feeding import feed_for
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.keras_steps import Evaluator
-from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import MOST_EPOCHS, VAL_LOSS, VAL_TOP_5, TrainingOptions
 from ooc_train.training.prefetch import Prefetch
 from ooc_train.training.saving import Saver
 from ooc_train.training.schedules import schedule_for
+from ooc_train.training.scoring import ClassTally
 from ooc_train.training.split_scores import evaluation_batches
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
@@ -76,7 +75,7 @@ class Loop:
         self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")
         # What is frozen is to be trained, however little was gained without it.
-        self._stopping = EarlyStopping(options.frozen_epochs)
+        self._stopping = EarlyStopping(options.frozen_epochs, patience=options.patience)
         self._schedule = schedule_for(store, options)
         self._learning_rate = options.learning_rate
         self._n_plateaus = 0
@@ -142,7 +141,8 @@ class Loop:
         if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
             self._trainer.thaw()
         if self._validation_split:
-            self._n_plateaus = self._schedule.n_plateaus([e["val_loss"] for e in self.history])
+            values = [monitored(figures, options.monitor) for figures in self.history]
+            self._n_plateaus = self._schedule.n_plateaus(values)
         batches = self._train_split.batches(
             options.batch_size,
             seed=options.seed,
@@ -205,7 +205,8 @@ class Loop:
         with self._mean.in_place() if self._mean else contextlib.nullcontext():
             figures |= self._validate()
             if self._validation_split:
-                self._stopping.after_epoch(figures["val_loss"], self._trainer.model)
+                value = monitored(figures, self._options.monitor)
+                self._stopping.after_epoch(value, self._trainer.model)
         if not self._schedule.is_constant:
             figures["learning_rate"] = self._learning_rate
         self._progress.message(_line(standing.epoch, figures))
@@ -214,8 +215,9 @@ class Loop:
 
     def _validate(self) -> dict[str, float | None]:
         if not self._validation_split:
-            return {"val_loss": None, "val_accuracy": None}
+            return {"val_loss": None, "val_accuracy": None, "val_macro_f1": None}
         totals, standing = Totals(), self._standing
+        tally = ClassTally(self._validation_split.n_classes)
         self._progress.start("validation", len(self._validation_split), "rows")
         batches = evaluation_batches(
             self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
@@ -225,11 +227,17 @@ class Loop:
             if not math.isfinite(loss):
                 what = f"the loss became {loss} in the validation after epoch {standing.epoch + 1}"
                 raise self._diverged(what, batch, rows, "validation")
-            n_correct = int(np.count_nonzero(probabilities.argmax(axis=1) == batch.labels))
-            totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            totals.add(n_rows=len(batch.rows), mean_loss=loss)
+            tally.add(batch.labels, probabilities)
             self._progress.advance(len(batch.rows))
             self._stop_if_asked()
-        return {"val_loss": totals.loss, "val_accuracy": totals.accuracy}
+        figures: dict[str, float | None] = {
+            VAL_LOSS: totals.loss,
+            "val_accuracy": tally.accuracy,
+            "val_macro_f1": tally.macro_f1,
+        }
+        top_5 = tally.top_k_accuracy
+        return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
     def _diverged(self, what: str, batch: Batch, rows: IntArray, split: str) -> OocTrainError:
         self._saver.settle()

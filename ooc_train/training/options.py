@@ -20,6 +20,9 @@ SPARSE = ("ngram", "sparse")
 ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
 """Keras's, and that of `sparse_steps`."""
 OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
+VAL_LOSS, VAL_TOP_5 = "val_loss", "val_top_5_accuracy"
+MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
+"""Figures of the validation rows; all but the loss are better the higher they are."""
 CONSTANT, COSINE, PLATEAU = "constant", "cosine", "plateau"
 SCHEDULES = (CONSTANT, COSINE, PLATEAU)
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 1
@@ -44,6 +47,11 @@ class TrainingOptions:
     optimizer: str = "auto"
     """``"adam"``, Keras's; ``"deferred-adam"``, several times as fast, for ``"mlp"`` on sparse
     rows, see `sparse_steps`; or ``"auto"``, the latter where it can be."""
+    monitor: str = VAL_LOSS
+    """Which figure of the validation rows says when to stop, which weights are best, and what a
+    plateau is: one of `MONITORS`; the last is there from 20 classes on."""
+    patience: int = PATIENCE
+    """Epochs without a better one after which training stops."""
     class_weight: str | Mapping[str, float] | None = None
     """What the rows of each class count for in the loss: ``"balanced"``, or weights by the classes'
     labels, see `class_weights`."""
@@ -94,6 +102,7 @@ class TrainingOptions:
             parse_class_weight(self.class_weight)
         self._check_regularization()
         self._check_schedule()
+        self._check_stopping()
         self._check_embeddings()
 
     def _check_regularization(self) -> None:
@@ -122,6 +131,19 @@ class TrainingOptions:
             raise OptionError(f"the factor must be between 0 and 1, not {self.plateau_factor}")
         if not self.plateau_patience >= 1:
             raise OptionError(f"the patience must be at least 1, not {self.plateau_patience}")
+
+    def _check_stopping(self) -> None:
+        if self.monitor not in MONITORS:
+            raise OptionError(
+                f"{self.monitor!r} cannot be monitored; choose of: {', '.join(MONITORS)}"
+            )
+        if self.patience < 1:
+            raise OptionError(f"the patience must be at least 1, not {self.patience}")
+        if self.lr_schedule == PLATEAU and self.plateau_patience >= self.patience:
+            raise OptionError(
+                f"training would end after {self.patience} epochs in vain, before the learning "
+                f"rate is lowered after {self.plateau_patience}; give more --patience"
+            )
 
     def _check_embeddings(self) -> None:
         if self.embedding_dimension is not None and self.embeddings is not None:
