@@ -368,6 +368,8 @@ def broken_off(folder, ngrams):
         ({"optimizer": "adam"}, "--optimizer was deferred-adam and is adam;"),
         ({"class_weight": "balanced"}, "--class-weight was not given and is balanced;"),
         ({"monitor": "val_accuracy"}, "--monitor was val_loss and is val_accuracy;"),
+        ({"layers": 3}, "--layers was not given and is 3;"),
+        ({"dropout_rate": 0.5}, "--dropout-rate was not given and is 0.5;"),
         ({"patience": 3}, "--patience was 2 and is 3;"),
         ({"label_smoothing": 0.1}, "--label-smoothing was 0.0 and is 0.1;"),
         ({"weight_decay": 0.1}, "--weight-decay was 0.0 and is 0.1;"),

@@ -95,7 +95,7 @@ def test_hidden_values_are_dropped_at_the_rate_and_scaled():
 # One step
 
 
-@pytest.mark.parametrize("sizes", [(8, 1), (7, 5), (8, 4, 3), (9, 5, 4, 1)])
+@pytest.mark.parametrize("sizes", [(1,), (5,), (8, 1), (7, 5), (8, 4, 3), (9, 5, 4, 1)])
 def test_a_step_equals_kerass(sizes):
     """Loss, correct rows, and the gradients of all weights."""
     model, n_outputs = network(sizes), sizes[-1]

@@ -86,6 +86,15 @@ def test_the_guides_model():
     assert (five.units, five.activation.__name__) == (5, "softmax")
 
 
+def test_layers_and_units_of_the_guides_model():
+    """Its ``layers`` counts the output; weights of layers that both have are the same."""
+    four = build_mlp(30, 5, seed=0, layers=4, units=8, dropout_rate=0.4)
+    assert [layer.units for layer in four.layers[1::2]] == [8, 8, 8, 5]
+    assert [layer.rate for layer in four.layers[::2]] == [0.4] * 4
+    one = build_mlp(30, 5, seed=0, layers=1)
+    assert [type(layer).__name__ for layer in one.layers] == ["Dropout", "Dense"]
+
+
 def toy_batch(n_rows=100, *, n_classes=5, mean_entries=6):
     toy = Toy(n_classes=n_classes, mean_entries=mean_entries)
     labels, indptr, indices, values = toy.rows(n_rows, np.random.default_rng(0))

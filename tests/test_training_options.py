@@ -360,6 +360,13 @@ REFUSED = [
         {"lr_schedule": "plateau", "lr_patience": 2},
         "would end after 2 epochs in vain, before",
     ),
+    ({"layers": 0}, "the layers must be at least 1, not 0"),
+    ({"units": 0}, "the units must be at least 1, not 0"),
+    ({"dropout_rate": 1}, "dropout rate must be from 0 to below 1, not 1"),
+    (
+        {"units": 8, "model": "tests.test_training_options:plain_model"},
+        "--units is for the model m",
+    ),
     ({"label_smoothing": 1}, "label smoothing must be from 0 to below 1, not 1"),
     ({"weight_decay": -1}, "weight decay must be 0 or more, not -1"),
     ({"global_clipnorm": 0}, "clipping norm must be above 0, not 0"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
+from ooc_train.cli.grid import train_grid, trials_of
 from ooc_train.errors import OptionError
 from ooc_train.training import TrainingOptions, train
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
@@ -34,6 +35,7 @@ the curves of the training and the scores on the validation rows."""
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews
   ooc-train reviews.h5 -o runs/reviews --resume
+  ooc-train reviews.h5 -o runs/grid --grid layers=1,2 units=32,64 learning-rate=1e-3,1e-4
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
@@ -144,6 +146,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="seed of the weights, the order of rows and dropout (default: 0)",
     )
     add(
+        "--layers",
+        type=int,
+        metavar="N",
+        help="of mlp, the output's included, as the guide counts them (default: 2)",
+    )
+    add("--units", type=int, metavar="N", help="of each hidden layer of mlp (default: 64)")
+    add(
+        "--dropout-rate",
+        type=float,
+        metavar="F",
+        help="the share of values that mlp and sepcnn drop in training (default: 0.2)",
+    )
+    add(
         "--bucket-by-length",
         action="store_true",
         help="put rows of near length into a batch and pad them no further: faster; for sequences",
@@ -195,7 +210,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="go on where the run's last checkpoint was; only --epochs may be more than before",
     )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
-    return command.run(_work, arguments)
+    add(
+        "--grid",
+        nargs="+",
+        metavar="NAME=VALUE,...",
+        help="train with each combination of these options' values, such as layers=1,2 "
+        "units=32,64; each in a folder in that of --output, and a process of its own, which takes "
+        "5 seconds more; a table in the end",
+    )
+    given = sys.argv[1:] if arguments is None else arguments
+    return command.run(lambda options: _work(command.parser, given, options), given)
 
 
 def interval_argument(text: str) -> str:
@@ -207,7 +231,23 @@ def interval_argument(text: str) -> str:
     return text
 
 
-def _work(options: argparse.Namespace) -> dict[str, Any]:
+def _work(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    if not options.grid:
+        return _train(options)
+    trials = trials_of(options.grid, TRAINING_OPTIONS)
+    for trial in trials:  # so that what is wrong with one is said before the first begins
+        checked = parser.parse_args([*arguments, *trial.arguments(options.output)])
+        TrainingOptions(**_training_options(checked))
+    return train_grid(trials, arguments, options)
+
+
+def _training_options(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in TRAINING_OPTIONS}
+
+
+def _train(options: argparse.Namespace) -> dict[str, Any]:
     report = train(
         options.data,
         options.output,
@@ -217,7 +257,7 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
         memory_bytes=options.memory_bytes,
         verify=not options.no_verify,
         progress=progress_of(options),
-        **{name: getattr(options, name) for name in TRAINING_OPTIONS},
+        **_training_options(options),
     )
     best = report["epochs"][report["best_epoch"] - 1]
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"

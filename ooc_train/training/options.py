@@ -13,8 +13,17 @@ PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
 EMBEDDING_DIMENSION = 200
+LAYERS, UNITS, DROPOUT_RATE = 2, 64, 0.2
 MODELS = {"mlp": ("ngram", "dense", "sparse"), "sepcnn": ("sequence",)}
 """The models known by name, and the kinds of features that each takes."""
+_OF_MODELS = {
+    "embeddings": ("sepcnn",),
+    "embedding_dimension": ("sepcnn",),
+    "layers": ("mlp",),
+    "units": ("mlp",),
+    "dropout_rate": ("mlp", "sepcnn"),
+}
+"""Options that only some models have."""
 SPARSE = ("ngram", "sparse")
 """The kinds of features whose rows are sparse."""
 ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
@@ -70,6 +79,12 @@ class TrainingOptions:
     """Steps in which the learning rate rises from 0, whatever the schedule."""
     lr_factor: float | None = None
     lr_patience: int | None = None
+    layers: int | None = None
+    """Of mlp, the output's included, as the guide counts them; 2 if not given."""
+    units: int | None = None
+    """Of each hidden layer of mlp; 64 if not given."""
+    dropout_rate: float | None = None
+    """The share of values that mlp and sepcnn drop in training; 0.2 if not given."""
     bucket_by_length: bool = False
     """Of sequences: rows of near length make a batch, padded only as far as the longest of them."""
     embedding_dimension: int | None = None
@@ -103,6 +118,7 @@ class TrainingOptions:
         self._check_regularization()
         self._check_schedule()
         self._check_stopping()
+        self._check_network()
         self._check_embeddings()
 
     def _check_regularization(self) -> None:
@@ -143,6 +159,16 @@ class TrainingOptions:
             raise OptionError(
                 f"training would end after {self.patience} epochs in vain, before the learning "
                 f"rate is lowered after {self.plateau_patience}; give more --patience"
+            )
+
+    def _check_network(self) -> None:
+        for name in ("layers", "units"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise OptionError(f"the {name} must be at least 1, not {value}")
+        if self.dropout_rate is not None and not 0 <= self.dropout_rate < 1:
+            raise OptionError(
+                f"the dropout rate must be from 0 to below 1, not {self.dropout_rate}"
             )
 
     def _check_embeddings(self) -> None:
@@ -195,10 +221,12 @@ class TrainingOptions:
                 f"--bucket-by-length is for sequences, and the file has {features} features; "
                 "leave it out"
             )
-        for name in ("embeddings", "embedding_dimension"):
-            if getattr(self, name) is not None and model != "sepcnn":
+        for name, models in _OF_MODELS.items():
+            if getattr(self, name) is not None and model not in models:
                 option = f"--{name.replace('_', '-')}"
-                raise OptionError(f"{option} is for the model sepcnn, not {model}; leave it out")
+                raise OptionError(
+                    f"{option} is for the model {' or '.join(models)}, not {model}; leave it out"
+                )
         return model
 
     def optimizer_for(self, features: str) -> str:

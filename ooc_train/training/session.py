@@ -17,7 +17,13 @@ from ooc_train.progress import Progress
 from ooc_train.store import Store
 from ooc_train.training.checkpoints import Checkpoint
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import EMBEDDING_DIMENSION, TrainingOptions
+from ooc_train.training.options import (
+    DROPOUT_RATE,
+    EMBEDDING_DIMENSION,
+    LAYERS,
+    UNITS,
+    TrainingOptions,
+)
 from ooc_train.training.resuming import changed_versions
 from ooc_train.training.run_writing import RunWriter
 from ooc_train.training.saving import Interval, Saver
@@ -124,6 +130,9 @@ class Session:
             shape,
             dimension=dimension,
             embeddings=pretrained.matrix if pretrained else None,
+            layers=options.layers or LAYERS,
+            units=options.units or UNITS,
+            dropout_rate=DROPOUT_RATE if options.dropout_rate is None else options.dropout_rate,
         )
 
     def _restore(self, loop: "Loop", options: TrainingOptions) -> None:
