@@ -13,7 +13,9 @@ from ooc_train.errors import OptionError
 from ooc_train.training import TrainingOptions, train
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
 
-TRAINING_OPTIONS = [field.name for field in dataclasses.fields(TrainingOptions)]
+TRAINING_OPTIONS = [
+    field.name for field in dataclasses.fields(TrainingOptions) if field.name != "callbacks"
+]
 _DESCRIPTION = """\
 Train a Keras model from a converted file, in memory that does not grow with its rows.
 
@@ -209,6 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="go on where the run's last checkpoint was; only --epochs may be more than before",
     )
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="write the figures of each epoch for TensorBoard, too, to a folder in the run's",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
     add(
         "--grid",
@@ -256,6 +263,7 @@ def _train(options: argparse.Namespace) -> dict[str, Any]:
         checkpoint_every=options.checkpoint_every,
         memory_bytes=options.memory_bytes,
         verify=not options.no_verify,
+        tensorboard=options.tensorboard,
         progress=progress_of(options),
         **_training_options(options),
     )

@@ -30,7 +30,7 @@ from ooc_train.training.scoring import MIN_TOP_K_CLASSES
 from ooc_train.training.session import Session
 
 
-def train(
+def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
     *,
@@ -39,6 +39,7 @@ def train(
     checkpoint_every: str | int = DEFAULT_EVERY,
     memory_bytes: int | None = None,
     verify: bool = True,
+    tensorboard: bool = False,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -62,7 +63,11 @@ def train(
     ``memory_bytes`` bounds what a window of rows and the batches made ahead of their steps take,
     not TensorFlow or the model; it changes the order of the rows as little as anything else.
 
-    With ``verify``, rows are compared with their checksums when they are first read.
+    With ``verify``, rows are compared with their checksums when they are first read.  With
+    ``tensorboard``, the figures of each epoch are written to the run folder, see `event_files`.
+
+    ``callbacks`` are called as by ``fit``.  Of a training that goes on, the learning rate that they
+    have set is what it was, but what they remember themselves begins anew.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
@@ -84,7 +89,7 @@ def train(
     another training writes to it, and BudgetError if ``memory_bytes`` is too little, with what
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
-    session = Session()
+    session = Session(tensorboard=tensorboard)
     checked = TrainingOptions(**options)
     every = Interval.parse(checkpoint_every)
     if force and resume:
@@ -194,6 +199,7 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "lr_factor": options.lr_factor,
         "lr_patience": options.lr_patience,
         "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
+        "callbacks": [type(callback).__name__ for callback in options.callbacks],
         "layers": options.layers,
         "units": options.units,
         "dropout_rate": options.dropout_rate,

@@ -49,12 +49,12 @@ class KerasTrainer(Trainer):
         super().__init__(feed.model)
         self._feed = feed
         self._options = options
-        self._optimizer = keras.optimizers.Adam(
+        self.optimizer = keras.optimizers.Adam(
             options.learning_rate,
             weight_decay=options.weight_decay or None,
             global_clipnorm=options.global_clipnorm,
         )
-        self._optimizer.build(self.model.trainable_variables)
+        self.optimizer.build(self.model.trainable_variables)
         kept = {id(variable) for variable in frozen}
         self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
         self._step = self._compiled()
@@ -71,7 +71,7 @@ class KerasTrainer(Trainer):
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """That of the steps from now on."""
-        self._optimizer.learning_rate.assign(learning_rate)
+        self.optimizer.learning_rate.assign(learning_rate)
 
     def thaw(self) -> None:
         """Train the frozen variables too from now on.
@@ -81,8 +81,8 @@ class KerasTrainer(Trainer):
         be several times too large.
         """
         self._train_all()
-        rate = self._optimizer.learning_rate
-        for variable in self._optimizer.variables:
+        rate = self.optimizer.learning_rate
+        for variable in self.optimizer.variables:
             if variable is not rate:
                 variable.assign(tf.zeros_like(variable))
 
@@ -92,7 +92,7 @@ class KerasTrainer(Trainer):
     def state(self) -> State:
         """Weights, the optimizer's variables, and what is trained."""
         arrays = {f"weights/{i}": weight.numpy() for i, weight in enumerate(self.model.weights)}
-        for i, variable in enumerate(self._optimizer.variables):
+        for i, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{i}"] = variable.numpy()
         n_trained = len(self._trained)
         return arrays | {"n_steps": np.array(self.n_steps), "n_trained": np.array(n_trained)}
@@ -103,7 +103,7 @@ class KerasTrainer(Trainer):
             self._train_all()
         for i, weight in enumerate(self.model.weights):
             weight.assign(state[f"weights/{i}"])
-        for i, variable in enumerate(self._optimizer.variables):
+        for i, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"optimizer/{i}"])
         self.n_steps = int(state["n_steps"])
 
@@ -129,7 +129,7 @@ class KerasTrainer(Trainer):
         # adds up those of one row, which makes Adam's steps several times too large for frequent
         # words; and takes more time over it than over a dense gradient.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        self._optimizer.apply(gradients, self._trained)
+        self.optimizer.apply(gradients, self._trained)
         predicted = tf.argmax(class_probabilities(output), axis=1)
         return loss, tf.math.count_nonzero(predicted == labels)
 

@@ -14,6 +14,7 @@ from ooc_train.progress import Progress
 from ooc_train.rows import Batch, IntArray
 from ooc_train.store import Store
 from ooc_train.training.averaging import EVERY_STEPS, RunningMean
+from ooc_train.training.callbacks import Callbacks
 from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
 from ooc_train.training.divergence import divergence
 from ooc_train.training.early_stopping import EarlyStopping, monitored
@@ -79,6 +80,9 @@ class Loop:
         self._schedule = schedule_for(store, options)
         self._learning_rate = options.learning_rate
         self._n_plateaus = 0
+        self._callbacks = Callbacks(
+            options.callbacks, trainer, n_epochs=options.epochs or MOST_EPOCHS
+        )
         self._standing = Standing()
         self._options = options
         self._saver = saver
@@ -117,6 +121,7 @@ class Loop:
         """
         with stop_requests() as self._request:
             try:
+                self._callbacks.begin()
                 while not self._is_over:
                     self._train_epoch()
                     self._end_epoch()
@@ -124,6 +129,12 @@ class Loop:
                     self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
             except _Asked:
                 raise self._interrupted() from None
+        best_epoch = self._keep_best()
+        self._callbacks.end()
+        return best_epoch
+
+    def _keep_best(self) -> int:
+        """Give the model the weights that are to be kept; the number of their epoch."""
         if self._validation_split:
             self._stopping.restore_best(self._trainer.model)
             return self._stopping.best_epoch
@@ -134,7 +145,8 @@ class Loop:
     @property
     def _is_over(self) -> bool:
         n_epochs = self._options.epochs or MOST_EPOCHS
-        return self._standing.epoch >= n_epochs or self._stopping.is_over
+        is_done = self._standing.epoch >= n_epochs or self._stopping.is_over
+        return is_done or self._callbacks.stop_training
 
     def _train_epoch(self) -> None:
         standing, options = self._standing, self._options
@@ -149,6 +161,8 @@ class Loop:
             epoch=standing.epoch,
             by_length=options.bucket_by_length,
         )
+        if standing.step == 0:  # a learning rate that they halve there is halved once
+            self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
         began = time.perf_counter() - standing.seconds
@@ -166,6 +180,7 @@ class Loop:
     def _do_step(self, batch: Batch, prepared: Prepared, batches: Batches) -> None:
         standing = self._standing
         self._set_learning_rate()
+        self._callbacks.begin_step(standing.step)
         loss, n_correct = self._trainer.step(prepared)
         if not math.isfinite(loss):
             what = (
@@ -177,6 +192,7 @@ class Loop:
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
         if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == len(batches)):
             self._mean.update()
+        self._callbacks.end_step(standing.step - 1, standing.totals)
         self._progress.advance(len(batch.rows))
         if time.perf_counter() - self._shown > SHOW_SECONDS:
             self._progress.show(_moment(standing, len(batches)))
@@ -207,8 +223,9 @@ class Loop:
             if self._validation_split:
                 value = monitored(figures, self._options.monitor)
                 self._stopping.after_epoch(value, self._trainer.model)
-        if not self._schedule.is_constant:
-            figures["learning_rate"] = self._learning_rate
+            if not self._schedule.is_constant:
+                figures["learning_rate"] = self._learning_rate
+            self._callbacks.end_epoch(standing.epoch, figures)
         self._progress.message(_line(standing.epoch, figures))
         history = [*standing.history, figures]
         self._standing = Standing(epoch=standing.epoch + 1, history=history)

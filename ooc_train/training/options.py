@@ -1,9 +1,10 @@
 """How a model is trained: the options that decide its weights, and nothing else."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ooc_train.errors import OptionError
 from ooc_train.training.class_weights import parse_class_weight
@@ -79,6 +80,8 @@ class TrainingOptions:
     """Steps in which the learning rate rises from 0, whatever the schedule."""
     lr_factor: float | None = None
     lr_patience: int | None = None
+    callbacks: Sequence[Any] = ()
+    """Keras's, or the user's own; with these, ``"adam"`` is what ``"auto"`` chooses."""
     layers: int | None = None
     """Of mlp, the output's included, as the guide counts them; 2 if not given."""
     units: int | None = None
@@ -241,8 +244,13 @@ class TrainingOptions:
                 f"{DEFERRED_ADAM} is for the model mlp on {' or '.join(SPARSE)} features, not "
                 f"{model} on {features} features; choose {ADAM}"
             )
+        if self.optimizer == DEFERRED_ADAM and self.callbacks:
+            raise OptionError(
+                f"{DEFERRED_ADAM} keeps weights and learning rate to itself, where callbacks look "
+                f"for the model's; choose {ADAM}"
+            )
         if self.optimizer == "auto":
-            return DEFERRED_ADAM if can_defer else ADAM
+            return DEFERRED_ADAM if can_defer and not self.callbacks else ADAM
         return self.optimizer
 
     def averages_weights(self, features: str) -> bool:

@@ -25,19 +25,22 @@ from ooc_train.training.options import (
     TrainingOptions,
 )
 from ooc_train.training.resuming import changed_versions
+from ooc_train.training.run_folder import TENSORBOARD
 from ooc_train.training.run_writing import RunWriter
 from ooc_train.training.saving import Interval, Saver
 from ooc_train.training.user_models import DataShape
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
+    from ooc_train.training.event_files import EventFiles
     from ooc_train.training.loop import Loop
 
 
 class Session:
     """One session of a training, which may have had others before; from when it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tensorboard: bool = False) -> None:
+        self._tensorboard = tensorboard
         self._began = time.perf_counter()
         self._checkpoint: Checkpoint | None = None
         self._settings: dict[str, Any] = {}
@@ -100,10 +103,11 @@ class Session:
             folder.go_on(self._settings)
         else:
             folder.begin(self._settings, store)
+        events = self._event_files(folder)
         with Saver(folder.checkpoints, every, facts=self.facts, warn=progress.message) as saver:
             loop = Loop(trainer, store, options, saver, n_ahead, progress)
             self._restore(loop, options)
-            best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, progress))
+            best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, events, progress))
         folder.write_history(loop.history)
         folder.write_model(trainer.model)
         return _report(store, options, baseline) | {
@@ -135,6 +139,13 @@ class Session:
             dropout_rate=DROPOUT_RATE if options.dropout_rate is None else options.dropout_rate,
         )
 
+    def _event_files(self, folder: RunWriter) -> "EventFiles | None":
+        if not self._tensorboard:
+            return None
+        from ooc_train.training.event_files import EventFiles  # noqa: PLC0415 - TensorFlow
+
+        return EventFiles(folder.path / TENSORBOARD)
+
     def _restore(self, loop: "Loop", options: TrainingOptions) -> None:
         """Give the loop what the checkpoint holds, which is then forgotten."""
         checkpoint, self._checkpoint = self._checkpoint, None
@@ -158,10 +169,14 @@ class Session:
             progress.message(f"goes on elsewhere than it began, so that bits may differ: {changed}")
 
 
-def _write_history(folder: RunWriter, epochs: Sequence[Any], progress: Progress) -> None:
+def _write_history(
+    folder: RunWriter, epochs: Sequence[Any], events: "EventFiles | None", progress: Progress
+) -> None:
     """Write the history, or say that this did not do; the checkpoints hold it, too."""
     try:
         folder.write_history(epochs)
+        if events:
+            events.write(len(epochs), epochs[-1])
     except OSError as error:
         progress.message(
             f"the history could not be written to {folder.path}: {reason(error)}; "

@@ -62,6 +62,9 @@ class Trainer(ABC):
     What a step does depends on its number, its options, its rows and the `state`, on nothing else.
     """
 
+    optimizer: Any = None
+    """Keras's, where it is one that moves the weights."""
+
     def __init__(self, model: "keras.Model") -> None:
         self.model = model
         self.n_steps = 0
