@@ -154,7 +154,7 @@ def test_steps_on_ragged_and_empty_rows_stay_finite(rows):
 
 
 def test_extreme_logits_have_finite_losses():
-    targets = kernels.Targets(np.array([0, 1, 0, 1]), np.ones(2, "f4"))
+    targets = kernels.Targets(np.array([0, 1, 0, 1]), np.ones(2, "f4"), np.float32(0))
     logits = np.array([[200], [-200], [-200], [200]], "f4")
     delta = np.empty_like(logits)
     loss, n_correct = kernels.output_gradient(logits, targets, delta)
