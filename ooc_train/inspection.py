@@ -6,6 +6,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 
 from ooc_train.splits import Split
 from ooc_train.store import open as open_store
@@ -33,9 +34,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
                 {"label": label, "name": name}
                 for label, name in zip(store.class_labels, store.class_names, strict=True)
             ],
-            "splits": {
-                name: _describe(split, store.n_classes) for name, split in store.splits.items()
-            },
+            "splits": {name: _describe(split) for name, split in store.splits.items()},
             "provenance": store.provenance,
         }
 
@@ -48,15 +47,20 @@ def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
     return None
 
 
-def _describe(split: Split, n_classes: int) -> dict[str, Any]:
-    counts = np.zeros(n_classes, np.int64)
+def class_counts(split: Split) -> npt.NDArray[np.int64]:
+    """The rows of each class: ``(n_classes,)``.  Memory: a megabyte of labels at a time."""
+    counts = np.zeros(split.n_classes, np.int64)
     for start in range(0, len(split), LABELS_AT_ONCE):
         labels = split.read_labels(start, min(start + LABELS_AT_ONCE, len(split)))
-        counts += np.bincount(labels, minlength=n_classes)
+        counts += np.bincount(labels, minlength=split.n_classes)
+    return counts
+
+
+def _describe(split: Split) -> dict[str, Any]:
     return {
         "rows": len(split),
         "entries": split.n_entries,
         "entries_per_row": split.n_entries / max(1, len(split)),
         "bytes": int(split.row_bytes * len(split)),
-        "class_counts": counts.tolist(),
+        "class_counts": class_counts(split).tolist(),
     }

@@ -164,9 +164,17 @@ def plain(folder, ngrams):
 # To the same weights
 
 
+ALL_OPTIONS = {
+    "class_weight": {"1": 2.0}, "label_smoothing": 0.1, "weight_decay": 0.1,
+    "global_clipnorm": 0.5, "warmup_steps": 4,
+}  # fmt: skip
 CASES = {
     "mlp": ("ngrams", {"epochs": 3}, [5, 3, 12, 4, 9]),
     "dense": ("ngrams", {"epochs": 2, "optimizer": "adam"}, [6, 11]),
+    "options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "lr_schedule": "cosine"}, [6, 11]),
+    "dense, options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "optimizer": "adam",
+                       "learning_rate": 0.05, "lr_schedule": "plateau",
+                       "monitor": "val_macro_f1"}, [6, 30]),
     "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}, [3, 9, 6]),
     "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}, [7, 12]),
     "thawed": ("sequences", {"epochs": 3, "bucket_by_length": True, "embedding_dimension": None},
@@ -358,6 +366,16 @@ def broken_off(folder, ngrams):
         ({"learning_rate": 0.1}, r"--learning-rate was 0.001 and is 0.1;"),
         ({"seed": 1}, "--seed was 0 and is 1;"),
         ({"optimizer": "adam"}, "--optimizer was deferred-adam and is adam;"),
+        ({"class_weight": "balanced"}, "--class-weight was not given and is balanced;"),
+        ({"monitor": "val_accuracy"}, "--monitor was val_loss and is val_accuracy;"),
+        ({"layers": 3}, "--layers was not given and is 3;"),
+        ({"dropout_rate": 0.5}, "--dropout-rate was not given and is 0.5;"),
+        ({"patience": 3}, "--patience was 2 and is 3;"),
+        ({"label_smoothing": 0.1}, "--label-smoothing was 0.0 and is 0.1;"),
+        ({"weight_decay": 0.1}, "--weight-decay was 0.0 and is 0.1;"),
+        ({"global_clipnorm": 1.0}, "--global-clipnorm was not given and is 1.0;"),
+        ({"lr_schedule": "plateau"}, "--lr-schedule was constant and is plateau;"),
+        ({"warmup_steps": 9}, "--warmup-steps was 0 and is 9;"),
         ({"epochs": 2}, "--epochs was 3 and is 2, not upwards;"),
         ({"model": "tests.test_resume:own_model"}, "--model was mlp and is tests.test_resume:own"),
         ({"seed": 1, "epochs": 1}, "--seed was 0 and is 1; --epochs was 3 and is 1, not upwards;"),
@@ -367,6 +385,15 @@ def test_other_options(ngrams, broken_off, changed, message):
     with pytest.raises(OptionError, match=f"began with other options: {message}"):
         train(ngrams, broken_off, resume=True, **(STEPS | changed))
     assert CheckpointFolder(broken_off / "checkpoints").files()
+
+
+def test_a_cosine_ends_with_the_epochs_that_it_began_with(ngrams, tmp_path):
+    options = {"lr_schedule": "cosine", **STEPS}
+    kill(ngrams, tmp_path / "run", 5, epochs=3, **options)
+    for epochs in (2, 4):
+        with pytest.raises(OptionError, match=f"options: --epochs was 3 and is {epochs}; give"):
+            train(ngrams, tmp_path / "run", resume=True, epochs=epochs, **options)
+    train(ngrams, tmp_path / "run", resume=True, **options)
 
 
 def test_other_data(broken_off, tmp_path):

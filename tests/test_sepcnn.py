@@ -15,6 +15,7 @@ from ooc_train.training.feeding import SequenceFeed, predict_rows
 from ooc_train.training.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.models import build_sepcnn
 from ooc_train.training.run_folder import Run
+from ooc_train.training.steps import StepOptions
 from tests.files import SequenceToy, write_sequences, write_toy
 from tests.stepping import train_on
 
@@ -112,7 +113,7 @@ def test_steps_equal_a_plain_keras_loop():
     model, plain = without_dropout(), without_dropout()
     optimizer, loss_of = keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy()
     rows, labels = toy_batch()
-    trainer = KerasTrainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0)
+    trainer = KerasTrainer(SequenceFeed(model, 12), StepOptions(0.01))
     for start in range(0, 64, 16):
         part = Batch(rows[start : start + 16], labels[start : start + 16])
         with tf.GradientTape() as tape:
@@ -137,7 +138,7 @@ def test_evaluation_equals_keras():
 def test_steps_of_adam_are_no_larger_than_its_learning_rate():
     model = without_dropout()
     before = model.get_weights()[0]
-    train_on(KerasTrainer(SequenceFeed(model, 12), learning_rate=0.01, seed=0), toy_batch())
+    train_on(KerasTrainer(SequenceFeed(model, 12), StepOptions(0.01)), toy_batch())
     assert np.abs(model.get_weights()[0] - before).max() < 0.0101
 
 
@@ -146,7 +147,7 @@ def test_steps_padded_to_the_longest_row_equal_steps_padded_further():
     assert batch.rows.lengths.max() < 12
     near, far = without_dropout(), without_dropout()
     for model, width in ((near, None), (far, 12)):
-        train_on(KerasTrainer(SequenceFeed(model, width), learning_rate=0.01, seed=0), batch)
+        train_on(KerasTrainer(SequenceFeed(model, width), StepOptions(0.01)), batch)
     for mine, other in zip(near.get_weights(), far.get_weights(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
@@ -157,7 +158,7 @@ def test_a_step_is_a_function_of_seed_and_step():
 
     def loss(*, seed, step, n_before=0):
         trainer = KerasTrainer(
-            SequenceFeed(build_sepcnn(61, 2, seed=0), 12), learning_rate=1e-12, seed=seed
+            SequenceFeed(build_sepcnn(61, 2, seed=0), 12), StepOptions(1e-12, seed=seed)
         )
         for _ in range(n_before):
             train_on(trainer, batch)
@@ -169,9 +170,7 @@ def test_a_step_is_a_function_of_seed_and_step():
 
 
 def test_steps_are_compiled_once():
-    trainer = KerasTrainer(
-        SequenceFeed(build_sepcnn(61, 2, seed=0), None), learning_rate=1e-3, seed=0
-    )
+    trainer = KerasTrainer(SequenceFeed(build_sepcnn(61, 2, seed=0), None), StepOptions(1e-3))
     batch = toy_batch()
     for n_rows in (64, 7, 1):
         train_on(trainer, batch.take(np.argsort(batch.rows.lengths)[:n_rows]))
@@ -182,7 +181,7 @@ def test_rows_without_words():
     rows = SequenceRows(np.zeros(4, int), np.zeros(0, np.uint16), 61, 12)
     batch = Batch(rows, np.array([0, 1, 0]))
     model = build_sepcnn(61, 2, seed=0)
-    loss, _ = train_on(KerasTrainer(SequenceFeed(model, None), learning_rate=1e-3, seed=0), batch)
+    loss, _ = train_on(KerasTrainer(SequenceFeed(model, None), StepOptions(1e-3)), batch)
     assert np.isfinite(loss)
     assert np.isfinite(model.get_weights()[0]).all()
     assert predict_rows(model, rows).shape == (3, 2)

@@ -13,30 +13,10 @@ from ooc_train.training.feeding import SparseFeed
 from ooc_train.training.keras_steps import KerasTrainer
 from ooc_train.training.models import build_mlp
 from ooc_train.training.sparse_steps import SparseTrainer
-from tests.files import Toy
-from tests.stepping import train_on
+from ooc_train.training.steps import StepOptions
+from tests.stepping import N_COLUMNS, network, toy_batch, train_on
 
-N_COLUMNS = 30
 NO_KEY = np.uint64(0)
-
-
-def network(sizes, n_columns=N_COLUMNS, *, rate=0.0):
-    """Layers of the sizes, the last being the output, with random weights and biases."""
-    keras.utils.set_random_seed(0)
-    layers = [keras.Input((n_columns,)), keras.layers.Dropout(rate)]
-    for size in sizes[:-1]:
-        layers += [keras.layers.Dense(size, "relu"), keras.layers.Dropout(rate)]
-    layers += [keras.layers.Dense(sizes[-1], "sigmoid" if sizes[-1] == 1 else "softmax")]
-    model = keras.Sequential(layers)
-    random = np.random.default_rng(0)
-    model.set_weights([random.normal(0, 0.3, w.shape).astype("f4") for w in model.get_weights()])
-    return model
-
-
-def toy_batch(n_rows=40, *, n_classes=2, mean_entries=6, seed=0):
-    toy = Toy(n_columns=N_COLUMNS, n_classes=n_classes, mean_entries=mean_entries)
-    labels, indptr, indices, values = toy.rows(n_rows, np.random.default_rng(seed))
-    return Batch(SparseRows(indptr, indices, values, N_COLUMNS), labels)
 
 
 @st.composite
@@ -115,12 +95,12 @@ def test_hidden_values_are_dropped_at_the_rate_and_scaled():
 # One step
 
 
-@pytest.mark.parametrize("sizes", [(8, 1), (7, 5), (8, 4, 3), (9, 5, 4, 1)])
+@pytest.mark.parametrize("sizes", [(1,), (5,), (8, 1), (7, 5), (8, 4, 3), (9, 5, 4, 1)])
 def test_a_step_equals_kerass(sizes):
     """Loss, correct rows, and the gradients of all weights."""
     model, n_outputs = network(sizes), sizes[-1]
     batch = toy_batch(n_classes=max(2, n_outputs))
-    trainer = SparseTrainer(model, learning_rate=1e-3, seed=0)
+    trainer = SparseTrainer(model, StepOptions(1e-3))
     with tf.GradientTape() as tape:
         output = model(batch.rows.to_dense(), training=True)
         if n_outputs == 1:
@@ -144,7 +124,7 @@ def test_a_step_equals_kerass(sizes):
 @given(sparse_rows(), st.sampled_from([(8, 1), (8, 5, 3)]))
 def test_forward_equals_plain_keras(rows, sizes):
     model = NETWORKS[sizes]
-    trainer = SparseTrainer(model, learning_rate=1e-3, seed=0)
+    trainer = SparseTrainer(model, StepOptions(1e-3))
     batch = trainer.prepare(Batch(rows, np.zeros(len(rows), int)), 0)
     used = trainer._table[batch.columns, kernels.WEIGHT]
     outputs = kernels.forward(batch.by_row, used, trainer._rest[kernels.WEIGHT], batch.layers)
@@ -163,7 +143,7 @@ NETWORKS = {sizes: network(sizes) for sizes in [(8, 1), (8, 5, 3)]}
 def test_steps_on_ragged_and_empty_rows_stay_finite(rows):
     if not len(rows):
         return
-    trainer = SparseTrainer(network((4, 3)), learning_rate=0.1, seed=0)
+    trainer = SparseTrainer(network((4, 3)), StepOptions(0.1))
     batch = Batch(rows, np.arange(len(rows)) % 3)
     for _ in range(3):
         loss, n_correct = train_on(trainer, batch)
@@ -174,15 +154,15 @@ def test_steps_on_ragged_and_empty_rows_stay_finite(rows):
 
 
 def test_extreme_logits_have_finite_losses():
-    labels = np.array([0, 1, 0, 1])
+    targets = kernels.Targets(np.array([0, 1, 0, 1]), np.ones(2, "f4"), np.float32(0))
     logits = np.array([[200], [-200], [-200], [200]], "f4")
     delta = np.empty_like(logits)
-    loss, n_correct = kernels.output_gradient(logits, labels, delta)
+    loss, n_correct = kernels.output_gradient(logits, targets, delta)
     assert (loss, n_correct) == (100, 2)
     np.testing.assert_array_equal(delta.ravel(), [0.25, -0.25, 0, 0])
     two = np.hstack([np.zeros_like(logits), logits])
     deltas = np.empty_like(two)
-    assert kernels.output_gradient(two, labels, deltas) == (100, 2)
+    assert kernels.output_gradient(two, targets, deltas) == (100, 2)
     np.testing.assert_array_equal(deltas[:, 1], delta.ravel())
 
 
@@ -200,8 +180,8 @@ def test_steps_equal_dense_adam(monkeypatch, catch_up_steps):
     monkeypatch.setattr(sparse_steps, "CATCH_UP_STEPS", catch_up_steps)
     mine, dense = network((8, 5)), network((8, 5))
     before = mine.get_weights()
-    trainer = SparseTrainer(mine, learning_rate=0.01, seed=0)
-    reference = KerasTrainer(SparseFeed(dense), learning_rate=0.01, seed=0)
+    trainer = SparseTrainer(mine, StepOptions(0.01))
+    reference = KerasTrainer(SparseFeed(dense), StepOptions(0.01))
     longest = 0  # steps that a column was out for
     for batch in batches(200):
         losses = train_on(trainer, batch)[0], train_on(reference, batch)[0]
@@ -217,8 +197,8 @@ def test_steps_equal_dense_adam(monkeypatch, catch_up_steps):
 def test_a_column_without_gradient_moves_on_as_in_dense_adam():
     """What tells this from an Adam that leaves such columns alone."""
     mine, dense = network((8, 1)), network((8, 1))
-    trainer = SparseTrainer(mine, learning_rate=0.01, seed=0)
-    reference = KerasTrainer(SparseFeed(dense), learning_rate=0.01, seed=0)
+    trainer = SparseTrainer(mine, StepOptions(0.01))
+    reference = KerasTrainer(SparseFeed(dense), StepOptions(0.01))
     one = SparseRows(np.array([0, 1]), np.array([3]), np.ones(1, "f4"), N_COLUMNS)
     other = SparseRows(np.array([0, 1]), np.array([5]), np.ones(1, "f4"), N_COLUMNS)
     for rows in [one, *[other] * 30]:
@@ -235,7 +215,7 @@ def test_a_column_without_gradient_moves_on_as_in_dense_adam():
 
 def test_going_on_from_a_state_gives_the_same_bits():
     def trainer():
-        return SparseTrainer(network((8, 5), rate=0.2), learning_rate=0.01, seed=3)
+        return SparseTrainer(network((8, 5), rate=0.2), StepOptions(0.01, seed=3))
 
     def weights(trainer):
         trainer.sync()
@@ -263,7 +243,7 @@ def test_going_on_from_a_state_gives_the_same_bits():
 
 def test_what_is_dropped_depends_on_seed_and_step():
     def losses(seed):
-        trainer = SparseTrainer(network((8, 5), rate=0.2), learning_rate=1e-9, seed=seed)
+        trainer = SparseTrainer(network((8, 5), rate=0.2), StepOptions(1e-9, seed=seed))
         return [train_on(trainer, toy_batch(n_classes=5))[0] for _ in range(3)]
 
     assert losses(1) == losses(1)
@@ -271,7 +251,7 @@ def test_what_is_dropped_depends_on_seed_and_step():
 
 
 def test_preparing_ahead_changes_nothing():
-    one, two = (SparseTrainer(network((8, 5), rate=0.2), learning_rate=0.01, seed=0) for _ in "ab")
+    one, two = (SparseTrainer(network((8, 5), rate=0.2), StepOptions(0.01)) for _ in "ab")
     parts = batches(10)
     ahead = [one.prepare(batch, step) for step, batch in enumerate(parts)]
     assert [one.step(each) for each in ahead] == [train_on(two, batch) for batch in parts]
@@ -279,7 +259,7 @@ def test_preparing_ahead_changes_nothing():
 
 def test_the_network_is_the_models():
     model = build_mlp(N_COLUMNS, 5, seed=0)
-    trainer = SparseTrainer(model, learning_rate=1e-3, seed=0)
+    trainer = SparseTrainer(model, StepOptions(1e-3))
     assert trainer._sizes.tolist() == [64, 5]
     np.testing.assert_allclose(trainer._rates, [0.2, 0.2])
     before = model.get_weights()

@@ -21,6 +21,7 @@ from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.models import build_mlp
+from ooc_train.training.steps import StepOptions
 from tests.files import Toy, write_file, write_toy
 from tests.full_disk import limited_files
 from tests.stepping import train_on
@@ -85,6 +86,15 @@ def test_the_guides_model():
     assert (five.units, five.activation.__name__) == (5, "softmax")
 
 
+def test_layers_and_units_of_the_guides_model():
+    """Its ``layers`` counts the output; weights of layers that both have are the same."""
+    four = build_mlp(30, 5, seed=0, layers=4, units=8, dropout_rate=0.4)
+    assert [layer.units for layer in four.layers[1::2]] == [8, 8, 8, 5]
+    assert [layer.rate for layer in four.layers[::2]] == [0.4] * 4
+    one = build_mlp(30, 5, seed=0, layers=1)
+    assert [type(layer).__name__ for layer in one.layers] == ["Dropout", "Dense"]
+
+
 def toy_batch(n_rows=100, *, n_classes=5, mean_entries=6):
     toy = Toy(n_classes=n_classes, mean_entries=mean_entries)
     labels, indptr, indices, values = toy.rows(n_rows, np.random.default_rng(0))
@@ -110,7 +120,7 @@ def test_rows_without_entries(n_rows):
     model = build_mlp(60, 5, seed=0)
     assert predict_rows(model, rows).shape == (n_rows, 5)
     if n_rows:
-        trainer = KerasTrainer(SparseFeed(model), learning_rate=1e-3, seed=0)
+        trainer = KerasTrainer(SparseFeed(model), StepOptions(1e-3))
         loss, n_correct = train_on(trainer, Batch(rows, labels))
         assert np.isfinite(loss)
         assert 0 <= n_correct <= n_rows
@@ -165,7 +175,7 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
     kind = "binary" if n_classes == 2 else "sparse_categorical"
     plain.compile(keras.optimizers.Adam(0.01), f"{kind}_crossentropy", metrics=["accuracy"])
 
-    trainer = KerasTrainer(SparseFeed(model), learning_rate=0.01, seed=0)
+    trainer = KerasTrainer(SparseFeed(model), StepOptions(0.01))
     rows, labels = toy_batch(300, n_classes=n_classes)
     losses = []
     for start in range(0, 300, 20):
@@ -189,7 +199,7 @@ def test_a_step_counts_the_correct_rows():
     model.layers[0].rate = model.layers[2].rate = 0
     batch = toy_batch()
     _, probabilities = Evaluator(SparseFeed(model))(batch)
-    _, n_correct = train_on(KerasTrainer(SparseFeed(model), learning_rate=1e-3, seed=0), batch)
+    _, n_correct = train_on(KerasTrainer(SparseFeed(model), StepOptions(1e-3)), batch)
     assert n_correct == (probabilities.argmax(axis=1) == batch.labels).sum()
 
 
@@ -198,7 +208,7 @@ def test_what_is_dropped_depends_on_seed_and_step():
         keras.utils.set_random_seed(0)
         model = build_mlp(60, 5, seed=0)
         model.layers[2].rate = 0
-        trainer = KerasTrainer(SparseFeed(model), learning_rate=1e-9, seed=seed)
+        trainer = KerasTrainer(SparseFeed(model), StepOptions(1e-9, seed=seed))
         return [train_on(trainer, toy_batch())[0] for _ in range(3)]
 
     assert losses(1) == losses(1)
@@ -206,7 +216,7 @@ def test_what_is_dropped_depends_on_seed_and_step():
 
 
 def test_steps_are_compiled_once():
-    trainer = KerasTrainer(SparseFeed(build_mlp(60, 5, seed=0)), learning_rate=1e-3, seed=0)
+    trainer = KerasTrainer(SparseFeed(build_mlp(60, 5, seed=0)), StepOptions(1e-3))
     rows, labels = toy_batch()
     for n in (100, 7, 1):
         train_on(trainer, Batch(rows[:n], labels[:n]))

@@ -1,16 +1,21 @@
 """``ooc-train``: a converted file to a run folder with a trained model."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
+from ooc_train.cli.grid import train_grid, trials_of
 from ooc_train.errors import OptionError
-from ooc_train.training import train
+from ooc_train.training import TrainingOptions, train
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
 
+TRAINING_OPTIONS = [
+    field.name for field in dataclasses.fields(TrainingOptions) if field.name != "callbacks"
+]
 _DESCRIPTION = """\
 Train a Keras model from a converted file, in memory that does not grow with its rows.
 
@@ -19,8 +24,9 @@ The models are those of Google's text-classification guide: the multi-layer perc
 a function of your own, --model package.module:function, in an installed module or one in
 the current folder: it takes an ooc_train.training.DataShape and returns a Keras model.
 
-With a validation split, training stops when the loss on it has not fallen for 2 epochs,
-and the best weights are kept; without one, say --epochs.  A training that was broken
+With a validation split, training stops when the loss on it, or what --monitor names, has
+not been better than before for 2 epochs, and the best weights are kept; without one, say
+--epochs.  A training that was broken
 off, however, goes on when the same command is given with --resume, and ends with the
 very weights that it would have had.  Of sepcnn it is the running
 mean of the weights that is validated and kept.  The run folder holds the model,
@@ -31,6 +37,7 @@ the curves of the training and the scores on the validation rows."""
 _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/reviews
   ooc-train reviews.h5 -o runs/reviews --resume
+  ooc-train reviews.h5 -o runs/grid --grid layers=1,2 units=32,64 learning-rate=1e-3,1e-4
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
@@ -64,11 +71,94 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "auto, the latter where it can be (default: auto)",
     )
     add(
+        "--monitor",
+        default="val_loss",
+        metavar="NAME",
+        help="what says when to stop and which weights are best: val_loss, val_accuracy, "
+        "val_macro_f1, or of 20 classes or more val_top_5_accuracy (default: val_loss)",
+    )
+    add(
+        "--patience",
+        type=int,
+        default=2,
+        metavar="N",
+        help="epochs without a better one that end the training (default: 2)",
+    )
+    add(
+        "--class-weight",
+        metavar="WEIGHTS",
+        help="what the rows of each class count for in the loss: balanced, so that each class "
+        "counts for the same in all, or weights by label, such as 1=2,2=0.5; others are 1 "
+        "(default: 1 for all)",
+    )
+    add(
+        "--label-smoothing",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="the share of each row's probability that is wanted for all classes alike, such as "
+        "0.1; validation is scored without it (default: 0)",
+    )
+    add(
+        "--weight-decay",
+        type=float,
+        default=0.0,
+        metavar="F",
+        help="decoupled, as in AdamW: each step takes this share off all weights, times the "
+        "learning rate (default: 0)",
+    )
+    add(
+        "--global-clipnorm",
+        type=float,
+        metavar="F",
+        help="scale gradients down to this norm of all together (default: as they are)",
+    )
+    add(
+        "--lr-schedule",
+        default="constant",
+        metavar="NAME",
+        help="constant; cosine, which falls to 0 until the last of --epochs; or plateau, which "
+        "lowers the learning rate when validation gains nothing (default: constant)",
+    )
+    add(
+        "--warmup-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="steps in which the learning rate rises from 0, in any schedule (default: 0)",
+    )
+    add(
+        "--lr-factor",
+        type=float,
+        metavar="F",
+        help="what a plateau multiplies the learning rate by (default: 0.1)",
+    )
+    add(
+        "--lr-patience",
+        type=int,
+        metavar="N",
+        help="epochs in vain that are a plateau; fewer than those that end the training "
+        "(default: 1)",
+    )
+    add(
         "--seed",
         type=int,
         default=0,
         metavar="N",
         help="seed of the weights, the order of rows and dropout (default: 0)",
+    )
+    add(
+        "--layers",
+        type=int,
+        metavar="N",
+        help="of mlp, the output's included, as the guide counts them (default: 2)",
+    )
+    add("--units", type=int, metavar="N", help="of each hidden layer of mlp (default: 64)")
+    add(
+        "--dropout-rate",
+        type=float,
+        metavar="F",
+        help="the share of values that mlp and sepcnn drop in training (default: 0.2)",
     )
     add(
         "--bucket-by-length",
@@ -121,8 +211,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="go on where the run's last checkpoint was; only --epochs may be more than before",
     )
+    add(
+        "--tensorboard",
+        action="store_true",
+        help="write the figures of each epoch for TensorBoard, too, to a folder in the run's",
+    )
     add("--force", action="store_true", help="overwrite the run folder if it exists")
-    return command.run(_work, arguments)
+    add(
+        "--grid",
+        nargs="+",
+        metavar="NAME=VALUE,...",
+        help="train with each combination of these options' values, such as layers=1,2 "
+        "units=32,64; each in a folder in that of --output, and a process of its own, which takes "
+        "5 seconds more; a table in the end",
+    )
+    given = sys.argv[1:] if arguments is None else arguments
+    return command.run(lambda options: _work(command.parser, given, options), given)
 
 
 def interval_argument(text: str) -> str:
@@ -134,26 +238,34 @@ def interval_argument(text: str) -> str:
     return text
 
 
-def _work(options: argparse.Namespace) -> dict[str, Any]:
+def _work(
+    parser: argparse.ArgumentParser, arguments: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any]:
+    if not options.grid:
+        return _train(options)
+    trials = trials_of(options.grid, TRAINING_OPTIONS)
+    for trial in trials:  # so that what is wrong with one is said before the first begins
+        checked = parser.parse_args([*arguments, *trial.arguments(options.output)])
+        TrainingOptions(**_training_options(checked))
+    return train_grid(trials, arguments, options)
+
+
+def _training_options(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in TRAINING_OPTIONS}
+
+
+def _train(options: argparse.Namespace) -> dict[str, Any]:
     report = train(
         options.data,
         options.output,
-        model=options.model,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        optimizer=options.optimizer,
-        seed=options.seed,
-        bucket_by_length=options.bucket_by_length,
-        embedding_dimension=options.embedding_dimension,
-        embeddings=options.embeddings,
-        freeze_embeddings=options.freeze_embeddings,
         force=options.force,
         resume=options.resume,
         checkpoint_every=options.checkpoint_every,
         memory_bytes=options.memory_bytes,
         verify=not options.no_verify,
+        tensorboard=options.tensorboard,
         progress=progress_of(options),
+        **_training_options(options),
     )
     best = report["epochs"][report["best_epoch"] - 1]
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"

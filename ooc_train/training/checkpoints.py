@@ -30,7 +30,7 @@ AnyArray = npt.NDArray[Any]
 Arrays = Mapping[str, AnyArray]
 
 N_KEPT = 2
-LAYOUT = 1
+LAYOUT = 2
 """Of the facts and the names of the arrays; another release's may differ."""
 SUFFIX = ".safetensors"
 _METADATA, _FACTS, _CHECKSUM = "__metadata__", "ooc_train", "checksum"

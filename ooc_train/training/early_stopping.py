@@ -2,46 +2,57 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ooc_train.training.checkpoints import AnyArray
-from ooc_train.training.options import PATIENCE
+from ooc_train.training.options import PATIENCE, VAL_LOSS
 from ooc_train.training.steps import State
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
 
 
-class EarlyStopping:
-    """The lowest validation loss, and the weights that had it.
+def monitored(figures: Mapping[str, Any], name: str) -> float:
+    """The figure of that name of an epoch, turned so that lower is better.
 
-    As Keras's callback with ``patience=2`` and ``restore_best_weights``; the first
+    >>> monitored({"val_loss": 0.5, "val_accuracy": 0.75}, "val_accuracy")
+    -0.75
+    """
+    value: float = figures[name]
+    return value if name == VAL_LOSS else -value
+
+
+class EarlyStopping:
+    """The best value so far of what is monitored, and the weights that had it.
+
+    As Keras's callback with that ``patience`` and ``restore_best_weights``; the first
     ``n_exempt`` epochs do not count as those in vain.  Memory: one copy of the weights.
     """
 
-    def __init__(self, n_exempt: int = 0) -> None:
-        self.best_loss = math.inf
+    def __init__(self, n_exempt: int = 0, *, patience: int = PATIENCE) -> None:
+        self.best_value = math.inf
         self.best_epoch = 0
+        self._patience = patience
         self._n_exempt = n_exempt
         self._n_epochs = 0
         self._weights: list[AnyArray] = []
 
-    def after_epoch(self, loss: float, model: "keras.Model") -> None:
-        """Take the validation loss after one more epoch, and the model's weights if they are best.
+    def after_epoch(self, value: float, model: "keras.Model") -> None:
+        """Take the value after one more epoch, see `monitored`, and the weights if it is best.
 
         Weights are taken as they are; the model's arrays must not be written to later.
         """
         self._n_epochs += 1
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, self._n_epochs
+        if value < self.best_value:
+            self.best_value, self.best_epoch = value, self._n_epochs
             self._weights = model.get_weights()
 
     @property
     def is_over(self) -> bool:
         """Whether too many epochs have been in vain."""
-        return self._n_epochs - max(self.best_epoch, self._n_exempt) >= PATIENCE
+        return self._n_epochs - max(self.best_epoch, self._n_exempt) >= self._patience
 
     def restore_best(self, model: "keras.Model") -> None:
         """Give ``model`` the weights of the best epoch."""
@@ -51,14 +62,14 @@ class EarlyStopping:
         """All that it knows."""
         weights = {f"weights/{i}": weight for i, weight in enumerate(self._weights)}
         return weights | {
-            "best_loss": np.array(self.best_loss),
+            "best_value": np.array(self.best_value),
             "best_epoch": np.array(self.best_epoch),
             "n_epochs": np.array(self._n_epochs),
         }
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Go on from a `state`."""
-        self.best_loss = float(state["best_loss"])
+        self.best_value = float(state["best_value"])
         self.best_epoch, self._n_epochs = int(state["best_epoch"]), int(state["n_epochs"])
         n_weights = sum(name.startswith("weights/") for name in state)
         self._weights = [state[f"weights/{i}"] for i in range(n_weights)]

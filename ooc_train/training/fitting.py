@@ -11,12 +11,22 @@ from ooc_train.memory import MemoryMonitor
 from ooc_train.progress import Progress, Silent
 from ooc_train.store import Store
 from ooc_train.store import open as open_store
+from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.input_budget import batches_ahead, check_floor
-from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import (
+    COSINE,
+    MOST_EPOCHS,
+    PATIENCE,
+    VAL_LOSS,
+    VAL_TOP_5,
+    TrainingOptions,
+)
 from ooc_train.training.resuming import check_settings
 from ooc_train.training.run_page import draw_page
 from ooc_train.training.run_writing import RunWriter, writing
 from ooc_train.training.saving import DEFAULT_EVERY, Interval
+from ooc_train.training.schedules import schedule_for
+from ooc_train.training.scoring import MIN_TOP_K_CLASSES
 from ooc_train.training.session import Session
 
 
@@ -24,40 +34,23 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
     *,
-    model: str = "auto",
-    epochs: int | None = None,
-    batch_size: int = 128,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    bucket_by_length: bool = False,
-    embedding_dimension: int | None = None,
-    embeddings: str | Path | None = None,
-    freeze_embeddings: int | None = None,
-    optimizer: str = "auto",
     force: bool = False,
     resume: bool = False,
     checkpoint_every: str | int = DEFAULT_EVERY,
     memory_bytes: int | None = None,
     verify: bool = True,
+    tensorboard: bool = False,
     progress: Progress | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Train a model on the file at ``path`` and write it to the folder ``run``.
 
-    Where the file has a validation split, training stops when the loss on it has not fallen for
-    2 epochs, or after ``epochs`` (1000 if not given), and the best epoch's weights are kept.
-    Where it has none, ``epochs`` must be given, and the last weights are kept.  ``model`` is
-    ``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
-    or a function of yours as ``"package.module:function"``, see `user_models.DataShape`.  The
-    same file, options and number of threads give the same weights, bit for bit.
-
-    ``optimizer`` is ``"adam"``, Keras's; ``"deferred-adam"``, several times as fast, for ``"mlp"``
-    on sparse rows, see `sparse_steps`; or ``"auto"``, the latter where it can be.
-
-    Of sequences: with ``bucket_by_length`` the rows of a batch are of near length, and padded only
-    as far as the longest of them.  sepcnn begins with random word vectors of
-    ``embedding_dimension`` numbers (200 if not given), or with those of the file ``embeddings``,
-    see `embeddings`, which stay as they are for ``freeze_embeddings`` epochs (1 if not given) and
-    are trained with the rest afterwards; only then may training stop early.
+    ``options`` are those of `TrainingOptions`, which documents them: ``model``, ``epochs``,
+    ``batch_size``, ``learning_rate``, ``seed`` and so on.  Where the file has a validation split,
+    training stops when the loss on it, or what ``monitor`` names, has not been better than before
+    for 2 epochs (``patience``), or after ``epochs``, and the best epoch's weights are kept.  Where
+    it has none, ``epochs`` must be given, and the last weights are kept.  The same file, options
+    and number of threads give the same weights, bit for bit.
 
     The training's state is saved in the run folder every ``checkpoint_every``, a number of steps
     or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training goes on where
@@ -65,22 +58,28 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     begins anew where there is none.  ``epochs`` may then be more than before; all else must be the
     same.  A run that is complete goes on if it had not stopped early; otherwise its report is
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
-    `Interrupted`, which is a KeyboardInterrupt.
+    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` a run that is there is replaced.
 
     ``memory_bytes`` bounds what a window of rows and the batches made ahead of their steps take,
     not TensorFlow or the model; it changes the order of the rows as little as anything else.
 
-    With ``verify``, rows are compared with their checksums when they are first read.
+    With ``verify``, rows are compared with their checksums when they are first read.  With
+    ``tensorboard``, the figures of each epoch are written to the run folder, see `event_files`.
+
+    ``callbacks`` are called as by ``fit``.  Of a training that goes on, the learning rate that they
+    have set is what it was, but what they remember themselves begins anew.
 
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
     of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
-    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``), ``best_epoch`` (from 1), ``steps``,
-    ``seconds`` of all ``sessions`` (those that died count up to their last checkpoint), of this one
-    ``checkpoint_seconds``, in which training stood still for them, and the memory figures; the
-    sizes; ``memory_over_time`` of this session, see `MemoryMonitor.over_time`; ``environment``; and
-    ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``).  Then
-    a page for people is drawn, see `run_page`, for which the validation rows are read once more;
-    the report is complete without it.  Memory: TensorFlow, the model, its optimizer and its
+    ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``val_macro_f1``, from 20 classes on
+    ``val_top_5_accuracy``, and ``learning_rate`` where a schedule changes it), ``best_epoch``
+    (from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
+    checkpoint), of this one ``checkpoint_seconds``, in which training stood still for them, and the
+    memory figures; the sizes; ``memory_over_time`` of this session, see
+    `MemoryMonitor.over_time`; ``environment``; and ``embeddings`` (``file``, ``dimension``,
+    ``terms``, ``found``, ``coverage``; or ``None``).  Then a page for people is drawn, see
+    `run_page`, for which the validation rows are read once more; the report is complete without it.
+    Memory: TensorFlow, the model, its optimizer and its
     best epoch, three times the weights again (for sepcnn four, with their running mean), one
     window of 32 MB and 16 MB of batches made ahead; and while a checkpoint is written, all but the
     best epoch once more.
@@ -90,19 +89,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     another training writes to it, and BudgetError if ``memory_bytes`` is too little, with what
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
-    session = Session()
-    options = TrainingOptions(
-        model,
-        epochs,
-        batch_size,
-        learning_rate,
-        seed,
-        bucket_by_length,
-        embedding_dimension,
-        Path(embeddings) if embeddings else None,
-        freeze_embeddings,
-        optimizer,
-    )
+    session = Session(tensorboard=tensorboard)
+    checked = TrainingOptions(**options)
     every = Interval.parse(checkpoint_every)
     if force and resume:
         raise OptionError("--force begins anew and --resume goes on; leave one of them out")
@@ -113,19 +101,19 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         writing(run, force=force, resume=resume) as folder,
     ):
         if resume and folder.settings:
-            options = _as_before(folder, store, options)
-            done = _nothing_to_do(folder, options)
+            checked = _as_before(folder, store, checked)
+            done = _nothing_to_do(folder, checked)
             if done:
                 progress.message(done)
                 progress.finish()
                 return folder.report()
-        _check_trainable(store, options)
+        _check_trainable(store, checked)
         check_floor()
         if resume:
             session.find(folder, progress)
-        n_ahead = batches_ahead(store, options, memory_bytes)
-        settings = _settings(store, options)
-        report = session.train(folder, store, options, settings, every, n_ahead, progress)
+        n_ahead = batches_ahead(store, checked, memory_bytes)
+        settings = _settings(store, checked)
+        report = session.train(folder, store, checked, settings, every, n_ahead, progress)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,
@@ -163,9 +151,22 @@ def _nothing_to_do(folder: RunWriter, options: TrainingOptions) -> str | None:
 
 def _check_trainable(store: Store, options: TrainingOptions) -> None:
     options.optimizer_for(store.features)
+    class_weights_for(options.class_weight, store)
+    schedule_for(store, options)
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
-    if options.epochs is None and not len(store.splits.get("validation", ())):
+    validated = len(store.splits.get("validation", ())) > 0
+    if not validated and (options.monitor, options.patience) != (VAL_LOSS, PATIENCE):
+        raise OptionError(
+            f"{store.path} has no validation split to stop early by; leave out --monitor and "
+            "--patience, or convert with --validation-fraction"
+        )
+    if options.monitor == VAL_TOP_5 and store.n_classes < MIN_TOP_K_CLASSES:
+        raise OptionError(
+            f"{options.monitor} is for {MIN_TOP_K_CLASSES} classes or more, and {store.path} has "
+            f"{store.n_classes}; choose another --monitor"
+        )
+    if options.epochs is None and not validated:
         raise OptionError(
             f"{store.path} has no validation split to stop early by; give --epochs, or convert "
             "with --validation-fraction"
@@ -187,9 +188,24 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "optimizer": options.optimizer_for(store.features),
         "learning_rate": options.learning_rate,
         "seed": options.seed,
+        "monitor": options.monitor,
+        "patience": options.patience,
+        "class_weight": options.class_weight,
+        "label_smoothing": options.label_smoothing,
+        "weight_decay": options.weight_decay,
+        "global_clipnorm": options.global_clipnorm,
+        "lr_schedule": options.lr_schedule,
+        "warmup_steps": options.warmup_steps,
+        "lr_factor": options.lr_factor,
+        "lr_patience": options.lr_patience,
+        "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
+        "callbacks": [type(callback).__name__ for callback in options.callbacks],
+        "layers": options.layers,
+        "units": options.units,
+        "dropout_rate": options.dropout_rate,
         "bucket_by_length": options.bucket_by_length,
         "pads_as_needed": options.pads_as_needed(store.features),
         "embedding_dimension": options.embedding_dimension,
-        "embeddings": options.embeddings.name if options.embeddings else None,
+        "embeddings": Path(options.embeddings).name if options.embeddings else None,
         "frozen_epochs": options.frozen_epochs,
     }

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ooc_train.rows import Batch, FloatArray
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import Features, Feed, class_probabilities
-from ooc_train.training.steps import State, Trainer
+from ooc_train.training.steps import State, StepOptions, Trainer
 
 _LABELS = tf.TensorSpec((None,), tf.int64)
 _Prepared = tuple[Features, npt.NDArray[np.int64], np.int64]
@@ -30,28 +30,31 @@ class Evaluator:
 
     def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         output = self._feed.forward(features)
-        return _cross_entropy(labels, output), class_probabilities(output)
+        return _cross_entropy(labels, output, StepOptions()), class_probabilities(output)
 
 
 class KerasTrainer(Trainer):
     """Any model, trained with Keras's Adam; variables in ``frozen`` keep their values until `thaw`.
 
-    What a step drops out depends on the ``seed`` and the number of steps before it.
+    What a step drops out depends on the seed and the number of steps before it.
     """
 
     def __init__(
         self,
         feed: Feed,
+        options: StepOptions,
         *,
-        learning_rate: float,
-        seed: int,
         frozen: Sequence[keras.Variable] = (),
     ) -> None:
         super().__init__(feed.model)
         self._feed = feed
-        self._seed = seed
-        self._optimizer = keras.optimizers.Adam(learning_rate)
-        self._optimizer.build(self.model.trainable_variables)
+        self._options = options
+        self.optimizer = keras.optimizers.Adam(
+            options.learning_rate,
+            weight_decay=options.weight_decay or None,
+            global_clipnorm=options.global_clipnorm,
+        )
+        self.optimizer.build(self.model.trainable_variables)
         kept = {id(variable) for variable in frozen}
         self._trained = [v for v in self.model.trainable_variables if id(v) not in kept]
         self._step = self._compiled()
@@ -66,6 +69,10 @@ class KerasTrainer(Trainer):
         self.n_steps += 1
         return float(loss), int(n_correct)
 
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
+        self.optimizer.learning_rate.assign(learning_rate)
+
     def thaw(self) -> None:
         """Train the frozen variables too from now on.
 
@@ -74,8 +81,8 @@ class KerasTrainer(Trainer):
         be several times too large.
         """
         self._train_all()
-        rate = self._optimizer.learning_rate
-        for variable in self._optimizer.variables:
+        rate = self.optimizer.learning_rate
+        for variable in self.optimizer.variables:
             if variable is not rate:
                 variable.assign(tf.zeros_like(variable))
 
@@ -85,7 +92,7 @@ class KerasTrainer(Trainer):
     def state(self) -> State:
         """Weights, the optimizer's variables, and what is trained."""
         arrays = {f"weights/{i}": weight.numpy() for i, weight in enumerate(self.model.weights)}
-        for i, variable in enumerate(self._optimizer.variables):
+        for i, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{i}"] = variable.numpy()
         n_trained = len(self._trained)
         return arrays | {"n_steps": np.array(self.n_steps), "n_trained": np.array(n_trained)}
@@ -96,7 +103,7 @@ class KerasTrainer(Trainer):
             self._train_all()
         for i, weight in enumerate(self.model.weights):
             weight.assign(state[f"weights/{i}"])
-        for i, variable in enumerate(self._optimizer.variables):
+        for i, variable in enumerate(self.optimizer.variables):
             variable.assign(state[f"optimizer/{i}"])
         self.n_steps = int(state["n_steps"])
 
@@ -111,9 +118,10 @@ class KerasTrainer(Trainer):
     def _train(
         self, features: Features, labels: tf.Tensor, step: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        options = self._options
         with tf.GradientTape() as tape:
-            output = self._feed.forward(features, dropout_seed=tf.stack([self._seed, step]))
-            loss = _cross_entropy(labels, output)
+            output = self._feed.forward(features, dropout_seed=tf.stack([options.seed, step]))
+            loss = _cross_entropy(labels, output, options)
             # What a user's layers add, such as weight decay.
             penalized = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
@@ -121,13 +129,20 @@ class KerasTrainer(Trainer):
         # adds up those of one row, which makes Adam's steps several times too large for frequent
         # words; and takes more time over it than over a dense gradient.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
-        self._optimizer.apply(gradients, self._trained)
+        self.optimizer.apply(gradients, self._trained)
         predicted = tf.argmax(class_probabilities(output), axis=1)
         return loss, tf.math.count_nonzero(predicted == labels)
 
 
-def _cross_entropy(labels: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+def _cross_entropy(labels: tf.Tensor, output: tf.Tensor, options: StepOptions) -> tf.Tensor:
     """The mean over ``(n,)`` labels and a model's outputs for these rows."""
+    weights = options.class_weights
+    row_weights = None if weights is None else tf.gather(weights, labels)
+    smoothing = options.label_smoothing
     if output.shape[-1] == 1:
-        return keras.losses.BinaryCrossentropy()(labels[:, tf.newaxis], output)
-    return keras.losses.SparseCategoricalCrossentropy()(labels, output)
+        loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)
+        return loss(labels[:, tf.newaxis], output, sample_weight=row_weights)
+    if smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+        return loss(tf.one_hot(labels, output.shape[-1]), output, sample_weight=row_weights)
+    return keras.losses.SparseCategoricalCrossentropy()(labels, output, sample_weight=row_weights)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from ooc_train.batches import Batches
 from ooc_train.errors import Interrupted, OocTrainError
 from ooc_train.memory import measure
@@ -16,15 +14,18 @@ from ooc_train.progress import Progress
 from ooc_train.rows import Batch, IntArray
 from ooc_train.store import Store
 from ooc_train.training.averaging import EVERY_STEPS, RunningMean
+from ooc_train.training.callbacks import Callbacks
 from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
 from ooc_train.training.divergence import divergence
-from ooc_train.training.early_stopping import EarlyStopping
+from ooc_train.training.early_stopping import EarlyStopping, monitored
 from ooc_train.training.feeding import feed_for
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.keras_steps import Evaluator
-from ooc_train.training.options import MOST_EPOCHS, TrainingOptions
+from ooc_train.training.options import MOST_EPOCHS, VAL_LOSS, VAL_TOP_5, TrainingOptions
 from ooc_train.training.prefetch import Prefetch
 from ooc_train.training.saving import Saver
+from ooc_train.training.schedules import schedule_for
+from ooc_train.training.scoring import ClassTally
 from ooc_train.training.split_scores import evaluation_batches
 from ooc_train.training.steps import Prepared, Totals, Trainer
 
@@ -75,7 +76,13 @@ class Loop:
         self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")
         # What is frozen is to be trained, however little was gained without it.
-        self._stopping = EarlyStopping(options.frozen_epochs)
+        self._stopping = EarlyStopping(options.frozen_epochs, patience=options.patience)
+        self._schedule = schedule_for(store, options)
+        self._learning_rate = options.learning_rate
+        self._n_plateaus = 0
+        self._callbacks = Callbacks(
+            options.callbacks, trainer, n_epochs=options.epochs or MOST_EPOCHS
+        )
         self._standing = Standing()
         self._options = options
         self._saver = saver
@@ -114,6 +121,7 @@ class Loop:
         """
         with stop_requests() as self._request:
             try:
+                self._callbacks.begin()
                 while not self._is_over:
                     self._train_epoch()
                     self._end_epoch()
@@ -121,6 +129,12 @@ class Loop:
                     self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
             except _Asked:
                 raise self._interrupted() from None
+        best_epoch = self._keep_best()
+        self._callbacks.end()
+        return best_epoch
+
+    def _keep_best(self) -> int:
+        """Give the model the weights that are to be kept; the number of their epoch."""
         if self._validation_split:
             self._stopping.restore_best(self._trainer.model)
             return self._stopping.best_epoch
@@ -131,18 +145,24 @@ class Loop:
     @property
     def _is_over(self) -> bool:
         n_epochs = self._options.epochs or MOST_EPOCHS
-        return self._standing.epoch >= n_epochs or self._stopping.is_over
+        is_done = self._standing.epoch >= n_epochs or self._stopping.is_over
+        return is_done or self._callbacks.stop_training
 
     def _train_epoch(self) -> None:
         standing, options = self._standing, self._options
         if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
             self._trainer.thaw()
+        if self._validation_split:
+            values = [monitored(figures, options.monitor) for figures in self.history]
+            self._n_plateaus = self._schedule.n_plateaus(values)
         batches = self._train_split.batches(
             options.batch_size,
             seed=options.seed,
             epoch=standing.epoch,
             by_length=options.bucket_by_length,
         )
+        if standing.step == 0:  # a learning rate that they halve there is halved once
+            self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
         began = time.perf_counter() - standing.seconds
@@ -159,6 +179,8 @@ class Loop:
 
     def _do_step(self, batch: Batch, prepared: Prepared, batches: Batches) -> None:
         standing = self._standing
+        self._set_learning_rate()
+        self._callbacks.begin_step(standing.step)
         loss, n_correct = self._trainer.step(prepared)
         if not math.isfinite(loss):
             what = (
@@ -170,10 +192,16 @@ class Loop:
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
         if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == len(batches)):
             self._mean.update()
+        self._callbacks.end_step(standing.step - 1, standing.totals)
         self._progress.advance(len(batch.rows))
         if time.perf_counter() - self._shown > SHOW_SECONDS:
             self._progress.show(_moment(standing, len(batches)))
             self._shown = time.perf_counter()
+
+    def _set_learning_rate(self) -> None:
+        if not self._schedule.is_constant:
+            self._learning_rate = self._schedule.rate(self._trainer.n_steps, self._n_plateaus)
+            self._trainer.set_learning_rate(self._learning_rate)
 
     def _prepared(self, batches: Batches, first: int) -> Iterator[tuple[Batch, Prepared]]:
         """Batches of an epoch from number ``first`` on, beside what the trainer makes of them."""
@@ -193,15 +221,20 @@ class Loop:
         with self._mean.in_place() if self._mean else contextlib.nullcontext():
             figures |= self._validate()
             if self._validation_split:
-                self._stopping.after_epoch(figures["val_loss"], self._trainer.model)
+                value = monitored(figures, self._options.monitor)
+                self._stopping.after_epoch(value, self._trainer.model)
+            if not self._schedule.is_constant:
+                figures["learning_rate"] = self._learning_rate
+            self._callbacks.end_epoch(standing.epoch, figures)
         self._progress.message(_line(standing.epoch, figures))
         history = [*standing.history, figures]
         self._standing = Standing(epoch=standing.epoch + 1, history=history)
 
     def _validate(self) -> dict[str, float | None]:
         if not self._validation_split:
-            return {"val_loss": None, "val_accuracy": None}
+            return {"val_loss": None, "val_accuracy": None, "val_macro_f1": None}
         totals, standing = Totals(), self._standing
+        tally = ClassTally(self._validation_split.n_classes)
         self._progress.start("validation", len(self._validation_split), "rows")
         batches = evaluation_batches(
             self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
@@ -211,11 +244,17 @@ class Loop:
             if not math.isfinite(loss):
                 what = f"the loss became {loss} in the validation after epoch {standing.epoch + 1}"
                 raise self._diverged(what, batch, rows, "validation")
-            n_correct = int(np.count_nonzero(probabilities.argmax(axis=1) == batch.labels))
-            totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+            totals.add(n_rows=len(batch.rows), mean_loss=loss)
+            tally.add(batch.labels, probabilities)
             self._progress.advance(len(batch.rows))
             self._stop_if_asked()
-        return {"val_loss": totals.loss, "val_accuracy": totals.accuracy}
+        figures: dict[str, float | None] = {
+            VAL_LOSS: totals.loss,
+            "val_accuracy": tally.accuracy,
+            "val_macro_f1": tally.macro_f1,
+        }
+        top_5 = tally.top_k_accuracy
+        return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
     def _diverged(self, what: str, batch: Batch, rows: IntArray, split: str) -> OocTrainError:
         self._saver.settle()

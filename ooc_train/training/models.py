@@ -9,30 +9,42 @@ import numpy as np
 
 from ooc_train.rows import FloatArray
 from ooc_train.training.backend import keras
-from ooc_train.training.options import EMBEDDING_DIMENSION
+from ooc_train.training.options import DROPOUT_RATE, EMBEDDING_DIMENSION, LAYERS, UNITS
 from ooc_train.training.user_models import DataShape, build_user_model
 
-HIDDEN_UNITS = 64
-DROPOUT_RATE = 0.2
 FILTERS = 64
 KERNEL_SIZE = 3
 POOL_SIZE = 3
 
 
-def build_mlp(n_columns: int, n_classes: int, *, seed: int) -> keras.Model:
+def build_mlp(
+    n_columns: int,
+    n_classes: int,
+    *,
+    seed: int,
+    layers: int = LAYERS,
+    units: int = UNITS,
+    dropout_rate: float = DROPOUT_RATE,
+) -> keras.Model:
     """The multi-layer perceptron of Google's text-classification guide.
 
     Takes ``(n, n_columns) float32``.  Two classes: one sigmoid unit, the probability of the
-    second; more: softmax over all.  The guide's ``layers=2`` counts the output layer.  Initial
+    second; more: softmax over all.  ``layers``, as in the guide, counts the output layer.  Initial
     weights are drawn from ``seed``, not from Keras's global state, which stays untouched.
     """
-    hidden_seed, output_seed = np.random.SeedSequence(seed).generate_state(2).tolist()
+    *hidden_seeds, output_seed = np.random.SeedSequence(seed).generate_state(layers).tolist()
+    hidden = []
+    for number, hidden_seed in enumerate(hidden_seeds, start=1):
+        name = "hidden" if number == 1 else f"hidden_{number}"
+        hidden += [
+            _dense(units, "relu", hidden_seed, name),
+            keras.layers.Dropout(dropout_rate, name=f"{name}_dropout"),
+        ]
     return keras.Sequential(
         [
             keras.Input((n_columns,), name="features"),
-            keras.layers.Dropout(DROPOUT_RATE, name="input_dropout"),
-            _dense(HIDDEN_UNITS, "relu", hidden_seed, "hidden"),
-            keras.layers.Dropout(DROPOUT_RATE, name="hidden_dropout"),
+            keras.layers.Dropout(dropout_rate, name="input_dropout"),
+            *hidden,
             _output(n_classes, output_seed),
         ],
         name="mlp",
@@ -46,6 +58,7 @@ def build_sepcnn(
     seed: int,
     dimension: int = EMBEDDING_DIMENSION,
     embeddings: FloatArray | None = None,
+    dropout_rate: float = DROPOUT_RATE,
 ) -> keras.Model:
     """The separable convolutional network of Google's text-classification guide, two blocks.
 
@@ -71,7 +84,7 @@ def build_sepcnn(
     embedding = keras.layers.Embedding(
         n_columns, dimension, embeddings_initializer=_uniform(0.05, next(seeds)), name="embedding"
     )
-    block_dropout = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="block_dropout")
+    block_dropout = keras.layers.Dropout(dropout_rate, seed=next(seeds), name="block_dropout")
     hidden = block_dropout(embedding(ends))
     for number in (1, 2):
         hidden = _convolution(hidden, mask, FILTERS, seeds, f"block1_conv{number}")
@@ -80,7 +93,7 @@ def build_sepcnn(
     for number in (1, 2):
         hidden = _convolution(hidden, mask, 2 * FILTERS, seeds, f"block2_conv{number}")
     n_valid = keras.ops.maximum(keras.ops.sum(mask, axis=1), 1)
-    output_dropout = keras.layers.Dropout(DROPOUT_RATE, seed=next(seeds), name="output_dropout")
+    output_dropout = keras.layers.Dropout(dropout_rate, seed=next(seeds), name="output_dropout")
     hidden = output_dropout(keras.ops.sum(hidden, axis=1) / n_valid)
     model = keras.Model(ids, _output(n_classes, next(seeds))(hidden), name="sepcnn")
     if embeddings is not None:
@@ -132,14 +145,25 @@ def build_model(
     *,
     dimension: int = EMBEDDING_DIMENSION,
     embeddings: FloatArray | None = None,
+    layers: int = LAYERS,
+    units: int = UNITS,
+    dropout_rate: float = DROPOUT_RATE,
 ) -> keras.Model:
     """The model of that name, or that the user's function of that name makes.
 
-    ``dimension`` and ``embeddings`` are for sepcnn alone.  Raises OptionError as
+    ``dimension`` and ``embeddings`` are for sepcnn, ``layers`` and ``units`` for mlp, and
+    ``dropout_rate`` for both.  Raises OptionError as
     `build_user_model` does.
     """
     if name == "mlp":
-        return build_mlp(shape.n_columns, shape.n_classes, seed=shape.seed)
+        return build_mlp(
+            shape.n_columns,
+            shape.n_classes,
+            seed=shape.seed,
+            layers=layers,
+            units=units,
+            dropout_rate=dropout_rate,
+        )
     if name == "sepcnn":
         return build_sepcnn(
             shape.n_columns,
@@ -147,5 +171,6 @@ def build_model(
             seed=shape.seed,
             dimension=dimension,
             embeddings=embeddings,
+            dropout_rate=dropout_rate,
         )
     return build_user_model(name, shape)

@@ -8,7 +8,7 @@ from ooc_train.errors import OptionError
 
 _DERIVED = {"version", "versions", "data", "fingerprint", "epochs"}
 """Settings that are compared in ways of their own, or not at all, as the file's name."""
-_OPTIONS = {"frozen_epochs": "--freeze-embeddings"}
+_OPTIONS = {"frozen_epochs": "--freeze-embeddings", "schedule_epochs": "--epochs"}
 """Options by settings of another name."""
 
 
@@ -24,7 +24,7 @@ def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
         )
     names = [name for name in now if name not in _DERIVED and now[name] != then.get(name)]
     differences = [_difference(name, then.get(name), now[name]) for name in names]
-    if now["epochs"] < then["epochs"]:
+    if now["epochs"] < then["epochs"] and "schedule_epochs" not in names:
         differences.append(f"{_difference('epochs', then['epochs'], now['epochs'])}, not upwards")
     if differences:
         raise OptionError(

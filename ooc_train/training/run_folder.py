@@ -10,6 +10,7 @@
 ``report.json``     what `train` returned; written last: a run that has it is complete
 ``report.html``     the page to look at, see `run_page`; beside a complete run, where it could be
                     drawn
+``tensorboard/``    the figures of each epoch once more, if asked for, see `event_files`
 ==================  ============================================================================
 """
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
-PAGE = "report.html"
+PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,21 +17,30 @@ from ooc_train.progress import Progress
 from ooc_train.store import Store
 from ooc_train.training.checkpoints import Checkpoint
 from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import EMBEDDING_DIMENSION, TrainingOptions
+from ooc_train.training.options import (
+    DROPOUT_RATE,
+    EMBEDDING_DIMENSION,
+    LAYERS,
+    UNITS,
+    TrainingOptions,
+)
 from ooc_train.training.resuming import changed_versions
+from ooc_train.training.run_folder import TENSORBOARD
 from ooc_train.training.run_writing import RunWriter
 from ooc_train.training.saving import Interval, Saver
 from ooc_train.training.user_models import DataShape
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
+    from ooc_train.training.event_files import EventFiles
     from ooc_train.training.loop import Loop
 
 
 class Session:
     """One session of a training, which may have had others before; from when it is made."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tensorboard: bool = False) -> None:
+        self._tensorboard = tensorboard
         self._began = time.perf_counter()
         self._checkpoint: Checkpoint | None = None
         self._settings: dict[str, Any] = {}
@@ -93,10 +103,11 @@ class Session:
             folder.go_on(self._settings)
         else:
             folder.begin(self._settings, store)
+        events = self._event_files(folder)
         with Saver(folder.checkpoints, every, facts=self.facts, warn=progress.message) as saver:
             loop = Loop(trainer, store, options, saver, n_ahead, progress)
             self._restore(loop, options)
-            best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, progress))
+            best_epoch = loop.run(lambda epochs: _write_history(folder, epochs, events, progress))
         folder.write_history(loop.history)
         folder.write_model(trainer.model)
         return _report(store, options, baseline) | {
@@ -123,7 +134,17 @@ class Session:
             shape,
             dimension=dimension,
             embeddings=pretrained.matrix if pretrained else None,
+            layers=options.layers or LAYERS,
+            units=options.units or UNITS,
+            dropout_rate=DROPOUT_RATE if options.dropout_rate is None else options.dropout_rate,
         )
+
+    def _event_files(self, folder: RunWriter) -> "EventFiles | None":
+        if not self._tensorboard:
+            return None
+        from ooc_train.training.event_files import EventFiles  # noqa: PLC0415 - TensorFlow
+
+        return EventFiles(folder.path / TENSORBOARD)
 
     def _restore(self, loop: "Loop", options: TrainingOptions) -> None:
         """Give the loop what the checkpoint holds, which is then forgotten."""
@@ -148,10 +169,14 @@ class Session:
             progress.message(f"goes on elsewhere than it began, so that bits may differ: {changed}")
 
 
-def _write_history(folder: RunWriter, epochs: Sequence[Any], progress: Progress) -> None:
+def _write_history(
+    folder: RunWriter, epochs: Sequence[Any], events: "EventFiles | None", progress: Progress
+) -> None:
     """Write the history, or say that this did not do; the checkpoints hold it, too."""
     try:
         folder.write_history(epochs)
+        if events:
+            events.write(len(epochs), epochs[-1])
     except OSError as error:
         progress.message(
             f"the history could not be written to {folder.path}: {reason(error)}; "
@@ -180,7 +205,7 @@ def _pretrained(
         return None
     progress.start("reading embeddings", None, "lines")
     terms = read_strings(store.file, "vectorizer/terms")
-    found = read_embeddings(options.embeddings, terms, seed=options.seed, progress=progress)
+    found = read_embeddings(Path(options.embeddings), terms, seed=options.seed, progress=progress)
     progress.message(
         f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
         f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"

@@ -56,6 +56,28 @@ class Layers(NamedTuple):
     keys: Keys
 
 
+class Targets(NamedTuple):
+    """What rows should give, and what it costs if they do not: cross-entropy, by class weighted.
+
+    A share of each row's probability, the ``smoothing``, is wanted for all classes alike.
+    """
+
+    labels: IntArray
+    class_weights: FloatArray
+    """``(n_classes,)``"""
+    smoothing: np.float32
+
+
+class Move(NamedTuple):
+    """What a step of Adam does to weights: ``weight -= shrinkage * weight + rate * mean / root``.
+
+    ``root`` is that of the variance.
+    """
+
+    rate: np.float32
+    shrinkage: np.float32
+
+
 # ---- Random numbers: functions of a key and a place, without a state.
 
 
@@ -283,22 +305,25 @@ def forward(by_row: ByRow, used: FloatArray, rest: FloatArray, layers: Layers) -
 
 
 @kernel
-def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> tuple[float, int]:
-    """The mean cross-entropy and the correct rows; writes the former's gradient to ``delta``.
+def output_gradient(logits: FloatArray, targets: Targets, delta: FloatArray) -> tuple[float, int]:
+    """The mean loss and the correct rows; writes the former's gradient to ``delta``.
 
     Of ``(n_rows, n_outputs)`` logits; one output is the logit of the second of two classes.
     """
     n_rows, n_outputs = logits.shape
-    share = np.float32(1) / np.float32(n_rows)
+    smoothing = targets.smoothing
     loss_sum, n_correct = 0.0, 0
     for row in range(n_rows):
-        own, slopes, label = logits[row], delta[row], labels[row]
+        own, slopes, label = logits[row], delta[row], targets.labels[row]
+        weight = targets.class_weights[label]
+        share = weight / np.float32(n_rows)
         if n_outputs == 1:
             logit = own[0]
             small = np.exp(-abs(logit))
             probability = (np.float32(1) if logit >= 0 else small) / (np.float32(1) + small)
-            loss_sum += max(logit, np.float32(0)) - logit * label + np.log1p(small)
-            slopes[0] = (probability - np.float32(label)) * share
+            target = label * (1.0 - smoothing) + 0.5 * smoothing
+            loss_sum += weight * (max(logit, np.float32(0)) - logit * target + np.log1p(small))
+            slopes[0] = (probability - np.float32(target)) * share
             n_correct += (logit > 0) == (label == 1)
             continue
         best = np.argmax(own)
@@ -306,10 +331,11 @@ def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> 
         for i in range(n_outputs):
             slopes[i] = np.exp(own[i] - own[best])
             total += slopes[i]
-        loss_sum += np.log(total) - (own[label] - own[best])
+        wanted = own[label] + smoothing * (own.mean() - own[label])
+        loss_sum += weight * (np.log(total) - (wanted - own[best]))
         for i in range(n_outputs):
-            slopes[i] *= share / total
-        slopes[label] -= share
+            slopes[i] = slopes[i] * (share / total) - smoothing / n_outputs * share
+        slopes[label] -= share * (np.float32(1) - smoothing)
         n_correct += best == label
     return loss_sum / n_rows, n_correct
 
@@ -318,7 +344,7 @@ def output_gradient(logits: FloatArray, labels: IntArray, delta: FloatArray) -> 
 def gradients(
     by_row: ByRow,
     by_column: ByColumn,
-    labels: IntArray,
+    targets: Targets,
     used: FloatArray,
     rest: FloatArray,
     layers: Layers,
@@ -329,12 +355,12 @@ def gradients(
 
     See `forward` for the arguments.
     """
-    n_rows, sizes = len(labels), layers.sizes
+    n_rows, sizes = len(targets.labels), layers.sizes
     outputs = forward(by_row, used, rest, layers)
     place, stop = len(outputs) - n_rows * sizes[-1], len(rest)
     hidden = outputs[place:].reshape((n_rows, sizes[-1]))
     delta = np.empty_like(hidden)
-    loss, n_correct = output_gradient(hidden, labels, delta)
+    loss, n_correct = output_gradient(hidden, targets, delta)
     for layer in range(len(sizes) - 1, 0, -1):
         size, n_inputs = sizes[layer], sizes[layer - 1]
         _bias_gradient(delta, rest_gradient[stop - size : stop])
@@ -353,6 +379,22 @@ def gradients(
     _bias_gradient(delta, rest_gradient[:stop])
     _sparse_gradient(by_column, delta, used_gradient)
     return loss, n_correct
+
+
+@kernel
+def clip(used_gradient: FloatArray, rest_gradient: FloatArray, norm: float) -> None:
+    """Scale gradients down, in place, to a norm of ``norm`` of both together.
+
+    Columns that are not used have no gradient, so that this is the norm of all.
+    """
+    square_sum = 0.0
+    for gradient in (used_gradient.reshape(-1), rest_gradient):
+        for i in range(len(gradient)):
+            square_sum += gradient[i] * gradient[i]
+    if square_sum > norm * norm:
+        scale = np.float32(norm / np.sqrt(square_sum))
+        used_gradient *= scale
+        rest_gradient *= scale
 
 
 # ---- Adam.  `sparse_steps.Adam` says what drifts and decays are.
@@ -375,10 +417,12 @@ def current_weights(
     for number in range(len(columns)):
         column = columns[number]
         own, target = table[column], current[number]
-        drift = np.float32(drifts[n_steps - updated[column]])
+        gap = n_steps - updated[column]
+        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
         for unit in range(len(target)):
             deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
-            target[unit] = own[WEIGHT, unit] - drift * own[MEAN, unit] / deviation
+            weight = own[WEIGHT, unit] - shrinkage * own[WEIGHT, unit]
+            target[unit] = weight - drift * own[MEAN, unit] / deviation
 
 
 @kernel
@@ -390,7 +434,7 @@ def update_columns(
     decays: FloatArray,
     used: FloatArray,
     gradient: FloatArray,
-    rate: np.float32,
+    move: Move,
 ) -> None:
     """One step of Adam for some columns, ``used`` being their current weights."""
     for number in range(len(columns)):
@@ -405,19 +449,21 @@ def update_columns(
             variance = own[VARIANCE, unit] * variance_decay
             variance += (slope * slope - variance) * VARIANCE_SHARE
             own[MEAN, unit], own[VARIANCE, unit] = mean, variance
-            own[WEIGHT, unit] = used[number, unit] - rate * mean / (np.sqrt(variance) + EPSILON)
+            weight = used[number, unit] - move.shrinkage * used[number, unit]
+            own[WEIGHT, unit] = weight - move.rate * mean / (np.sqrt(variance) + EPSILON)
         updated[column] = n_steps + 1
 
 
 @kernel
-def update(weights: FloatArray, gradient: FloatArray, rate: np.float32) -> None:
+def update(weights: FloatArray, gradient: FloatArray, move: Move) -> None:
     """One step of Adam for ``(3, n)`` weights and moments that all have a gradient."""
     for i in range(len(gradient)):
         slope, mean, variance = gradient[i], weights[MEAN, i], weights[VARIANCE, i]
         mean += (slope - mean) * MEAN_SHARE
         variance += (slope * slope - variance) * VARIANCE_SHARE
         weights[MEAN, i], weights[VARIANCE, i] = mean, variance
-        weights[WEIGHT, i] -= rate * mean / (np.sqrt(variance) + EPSILON)
+        weights[WEIGHT, i] -= move.shrinkage * weights[WEIGHT, i]
+        weights[WEIGHT, i] -= move.rate * mean / (np.sqrt(variance) + EPSILON)
 
 
 @kernel
@@ -427,10 +473,12 @@ def catch_up(
     """Bring weights and moments of all columns to what they are after ``n_steps``."""
     for column in range(len(table)):
         gap = n_steps - updated[column]
-        own, drift = table[column], np.float32(drifts[gap])
+        own = table[column]
+        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
         mean_decay, variance_decay = decays[0, gap], decays[1, gap]
         for unit in range(own.shape[1]):
             deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
+            own[WEIGHT, unit] -= shrinkage * own[WEIGHT, unit]
             own[WEIGHT, unit] -= drift * own[MEAN, unit] / deviation
             own[MEAN, unit] *= mean_decay
             own[VARIANCE, unit] *= variance_decay

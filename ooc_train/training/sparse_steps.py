@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.rows import Batch, FloatArray, IntArray
+from ooc_train.rows import Batch, FloatArray
 from ooc_train.training import sparse_kernels as kernels
 from ooc_train.training.backend import keras
-from ooc_train.training.steps import State, Trainer
+from ooc_train.training.steps import State, StepOptions, Trainer
 
 BETA_1, BETA_2 = 0.9, 0.999
 CATCH_UP_STEPS = 1024
@@ -30,7 +30,7 @@ class Prepared(NamedTuple):
     """The used ones, as numbered in ``by_row`` and ``by_column``."""
     by_row: kernels.ByRow
     by_column: kernels.ByColumn
-    labels: IntArray
+    targets: kernels.Targets
     layers: kernels.Layers
 
 
@@ -41,29 +41,38 @@ class Adam:
     variance ``beta_2 ** k`` times.  So in the ``j``-th of them the weight moves by ``rate_j *
     (beta_1 / sqrt(beta_2)) ** j`` times the mean divided by the root of the variance, both as they
     were before (leaving aside epsilon, which does not shrink with the root); and `drifts` has
-    the sums of these factors, for steps that end now.
+    the sums of these factors, for steps that end now.  With weight decay each step also takes a
+    share off the weight, and off what it has moved by so far; `drifts` has what is lost by then.
     """
 
-    def __init__(self, learning_rate: float) -> None:
-        self._learning_rate = learning_rate
+    def __init__(self, options: StepOptions) -> None:
+        self.learning_rate = options.learning_rate
+        self._weight_decay = options.weight_decay
         powers = np.arange(CATCH_UP_STEPS + 1)
         self._ratios = (BETA_1 / BETA_2**0.5) ** powers
-        self.drifts = np.zeros(CATCH_UP_STEPS + 1)
-        """``(CATCH_UP_STEPS + 1,) float64``: by the number of steps without a gradient."""
+        self.drifts = np.zeros((2, CATCH_UP_STEPS + 1))
+        """``(2, CATCH_UP_STEPS + 1) float64``: by the number of steps without a gradient, what a
+        weight moves by for its moments, and what share of itself it loses."""
         decays = np.stack([BETA_1**powers, BETA_2**powers])
         # What is too small to move a weight, and slow to compute with, is nothing.
         self.decays: FloatArray = np.where(decays < 1e-30, 0, decays).astype(np.float32)
         """``(2, CATCH_UP_STEPS + 1)``: what is left of mean and variance after such steps."""
 
-    def rate(self, n_steps: int) -> np.float32:
-        """The size of the step after ``n_steps``, the moments' bias at the beginning included."""
+    def move(self, n_steps: int) -> kernels.Move:
+        """What the step after ``n_steps`` does, the moments' bias at the beginning included."""
         number = n_steps + 1
         correction = (1 - BETA_2**number) ** 0.5 / (1 - BETA_1**number)
-        return np.float32(self._learning_rate * correction)
+        return kernels.Move(
+            np.float32(self.learning_rate * correction),
+            np.float32(self.learning_rate * self._weight_decay),
+        )
 
-    def count(self, rate: np.float32) -> None:
-        """Take a step of that size into the drifts."""
-        self.drifts[1:] = self.drifts[:-1] + float(rate) * self._ratios[1:]
+    def count(self, move: kernels.Move) -> None:
+        """Take a step into the drifts."""
+        shrinkage = float(move.shrinkage)
+        self.drifts[:, 1:] = self.drifts[:, :-1] * (1 - shrinkage)
+        self.drifts[0, 1:] += float(move.rate) * self._ratios[1:]
+        self.drifts[1, 1:] += shrinkage
 
 
 class SparseTrainer(Trainer):
@@ -74,10 +83,10 @@ class SparseTrainer(Trainer):
     three times the weights, beside the model's own, and some megabytes for a batch.
     """
 
-    def __init__(self, model: keras.Model, *, learning_rate: float, seed: int) -> None:
+    def __init__(self, model: keras.Model, options: StepOptions) -> None:
         super().__init__(model)
-        self._seed = seed
-        self._adam = Adam(learning_rate)
+        self._adam = Adam(options)
+        self._options = options
         self._dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
         self._sizes = np.array([layer.units for layer in self._dense])
         self._rates = _dropout_rates(model)
@@ -89,38 +98,47 @@ class SparseTrainer(Trainer):
         self._rest = np.zeros((3, sum(array.size for array in rest)), np.float32)
         self._rest_gradient = np.empty(self._rest.shape[1], np.float32)
         self._room = np.empty((2, 0, n_units), np.float32)
+        self._class_weights = _class_weights(options, self._sizes[-1])
         self._rest[kernels.WEIGHT] = np.concatenate([array.ravel() for array in rest])
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
         """Entries by row and by column, without those that are dropped."""
         rows: Any = batch.rows
-        keys = kernels.keys_of(self._seed, step, len(self._rates))
+        keys = kernels.keys_of(self._options.seed, step, len(self._rates))
         entries = kernels.prepare_rows(
             rows.indptr, rows.indices, rows.values, rows.n_columns, self._rates[0], keys[0]
         )
         layers = kernels.Layers(self._sizes, self._rates[1:], keys[1:])
-        return Prepared(*entries, batch.labels, layers)
+        smoothing = np.float32(self._options.label_smoothing)
+        targets = kernels.Targets(batch.labels, self._class_weights, smoothing)
+        return Prepared(*entries, targets, layers)
 
     def step(self, prepared: Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean loss and correct rows, before the update."""
-        columns, by_row, by_column, labels, layers = prepared
+        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+        columns, by_row, by_column, targets, layers = prepared
         adam, n_steps = self._adam, self.n_steps
         used, used_gradient = self._room_for(len(columns))
         rest, rest_gradient = self._rest[kernels.WEIGHT], self._rest_gradient
         kernels.current_weights(self._table, self._updated, columns, n_steps, adam.drifts, used)
         loss, n_correct = kernels.gradients(
-            by_row, by_column, labels, used, rest, layers, used_gradient, rest_gradient
+            by_row, by_column, targets, used, rest, layers, used_gradient, rest_gradient
         )
-        rate = adam.rate(n_steps)
+        if self._options.global_clipnorm is not None:
+            kernels.clip(used_gradient, rest_gradient, self._options.global_clipnorm)
+        move = adam.move(n_steps)
         kernels.update_columns(
-            self._table, self._updated, columns, n_steps, adam.decays, used, used_gradient, rate
+            self._table, self._updated, columns, n_steps, adam.decays, used, used_gradient, move
         )
-        kernels.update(self._rest, rest_gradient, rate)
-        adam.count(rate)
+        kernels.update(self._rest, rest_gradient, move)
+        adam.count(move)
         self.n_steps += 1
         if self.n_steps % CATCH_UP_STEPS == 0:
             kernels.catch_up(self._table, self._updated, self.n_steps, adam.drifts, adam.decays)
         return loss, n_correct
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
+        self._adam.learning_rate = learning_rate
 
     def thaw(self) -> None:
         """Nothing is ever frozen."""
@@ -169,6 +187,13 @@ class SparseTrainer(Trainer):
         first, *later = self._dense
         others = [variable for layer in later for variable in (layer.kernel, layer.bias)]
         return [first.kernel, first.bias, *others]
+
+
+def _class_weights(options: StepOptions, n_outputs: int) -> FloatArray:
+    """By class, the weight of its rows in the loss."""
+    if options.class_weights is None:
+        return np.ones(max(2, n_outputs), np.float32)
+    return options.class_weights
 
 
 def _dropout_rates(model: keras.Model) -> FloatArray:

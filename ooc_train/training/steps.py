@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from ooc_train.rows import Batch
+from ooc_train.rows import Batch, FloatArray
 
 if TYPE_CHECKING:
     from ooc_train.training.backend import keras
@@ -42,11 +42,28 @@ class Totals:
         return self.n_correct / self.n_rows
 
 
+@dataclass(frozen=True)
+class StepOptions:
+    """What steps minimize, and how they move the weights."""
+
+    learning_rate: float = 1e-3
+    seed: int = 0
+    """Of what is dropped out."""
+    class_weights: FloatArray | None = None
+    """``(n_classes,) float32``: what each row's loss is multiplied by, as Keras's."""
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+    global_clipnorm: float | None = None
+
+
 class Trainer(ABC):
     """A model, its optimizer, and the step that updates one by the other.
 
-    What a step does depends on its number, the seed, its rows and the `state`, on nothing else.
+    What a step does depends on its number, its options, its rows and the `state`, on nothing else.
     """
+
+    optimizer: Any = None
+    """Keras's, where it is one that moves the weights."""
 
     def __init__(self, model: "keras.Model") -> None:
         self.model = model
@@ -62,7 +79,11 @@ class Trainer(ABC):
 
     @abstractmethod
     def step(self, prepared: Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean loss and correct rows, before the update."""
+        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+
+    @abstractmethod
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
 
     @abstractmethod
     def thaw(self) -> None:
