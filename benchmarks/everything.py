@@ -18,6 +18,7 @@ NAME = "all"
 RUNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("selftest", "", ()),
     ("order", "", ()),
+    ("parse", "", ()),
     ("convert", "", ()),
     ("convert", "sequence", ("--features", "sequence")),
     ("read", "", ()),

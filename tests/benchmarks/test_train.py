@@ -34,6 +34,11 @@ def test_train_measures_all_sides(tiny):
         assert system["times_slower"]["median"] == pytest.approx(ratio)
         assert run["report"]["rows"] == 300
         assert 5e7 < system["peak_anon_bytes"] < system["peak_rss_bytes"]
+    reached = {target["text"]: target["measured"] for target in record["targets"]}
+    times = {name: system["times_slower"]["median"] for name, system in record["systems"].items()}
+    assert reached["times model.fit, in memory"] == times["model.fit, in memory"]
+    gain = 1 / times["ooc-train --bucket-by-length"]
+    assert reached["batches of near length, times those of any"] == pytest.approx(gain)
 
 
 def test_train_on_ngrams_tells_what_is_reached(tmp_path, capsys, monkeypatch):
