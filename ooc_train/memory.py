@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from ooc_train.errors import OptionError
 
-SAMPLE_SECONDS = 0.05
+SAMPLE_SECONDS = 0.04
 MAX_POINTS = 256
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
@@ -217,7 +217,7 @@ def _fields(path: str) -> dict[str, int]:
 def _read(path: str | Path) -> str:
     """A ``/proc`` or ``/sys`` file's text; empty where it does not exist or has just gone."""
     try:
-        with open(path) as file:  # noqa: PTH123 - a fraction of the time, twenty times a second
+        with open(path) as file:  # noqa: PTH123 - a fraction of the time, 25 times a second
             return file.read()
     except OSError:
         return ""

@@ -249,6 +249,11 @@ class RaggedSplit(Split):
         entry_bytes: int = sum(array.dtype.itemsize for array in self._entries)
         return 16 + entry_bytes * self.n_entries / max(self.n_rows, 1)
 
+    def entries_by_row(self, start: int, stop: int) -> IntArray:
+        """How many entries each of some rows has, (stop - start,) int64."""
+        self._check_range(start, stop)
+        return np.diff(self._read_indptr(start, stop))
+
     def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:
         """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
         if array is self._indptr:

@@ -10,17 +10,22 @@ from ooc_train.cli.common import Command, measured, progress_of, say, write_repo
 from ooc_train.errors import FormatError
 from ooc_train.inspection import inspect
 from ooc_train.integrity import verify
+from ooc_train.overview import draw_overview
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,
 sizes, and where the rows came from.  Reads the labels, not the features; does not load
 TensorFlow.
 
+With --plot, also draw the rows by class, the lengths of train rows and the most
+frequent terms; takes matplotlib.
+
 With --verify, read all of it instead and compare it with its checksums: a damaged file
 is an error, with the split, the array and the rows of each damage."""
 
 _EXAMPLE = """\
   ooc-inspect reviews.h5
+  ooc-inspect reviews.h5 --plot overview.png
   ooc-inspect reviews.h5 --verify"""
 MAX_CLASSES_SHOWN = 60
 
@@ -30,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE)
     command.add("data", type=Path, help="a file written by ooc-convert")
     command.add("--verify", action="store_true", help="compare all rows with their checksums")
+    command.add("--plot", type=Path, metavar="FILE", help="draw it: a .png, .svg or .pdf file")
     return command.run(_work, arguments)
 
 
@@ -39,6 +45,8 @@ def _work(options: argparse.Namespace) -> dict[str, Any]:
     report = measured(lambda: inspect(options.data))
     if not options.quiet:
         print(_text(report))
+    if options.plot:
+        draw_overview(options.data, options.plot)
     return report
 
 
