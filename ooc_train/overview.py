@@ -29,6 +29,7 @@ MOST_CLASSES, MOST_TERMS = 30, 30
 _INCHES_A_BAR, _LEAST_INCHES, _INCHES_WIDE = 0.2, 3.5, 4.5
 _TERM_COUNTS = {"term_df": "rows", "term_counts": "occurrences"}
 _LONGEST_NAME = 30
+_LEAST_BARS = 8  # that there is room for: two would be as thick as a fist
 
 Counts = npt.NDArray[np.int64]
 
@@ -103,6 +104,7 @@ def _classes(names: Sequence[str], splits: dict[str, Split]) -> dict[str, Any]:
 def _draw(panels: Sequence[tuple[str, dict[str, Any]]], path: Path, kind: str) -> None:
     import matplotlib as mpl  # noqa: PLC0415 - in an extra, and slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator, StrMethodFormatter  # noqa: PLC0415
 
     n_bars = max(len(content.get("names", content.get("strings", ()))) for _, content in panels)
     size = (_INCHES_WIDE * len(panels), max(_LEAST_INCHES, 1 + _INCHES_A_BAR * n_bars))
@@ -111,6 +113,8 @@ def _draw(panels: Sequence[tuple[str, dict[str, Any]]], path: Path, kind: str) -
         axes = np.atleast_1d(figure.subplots(1, len(panels)))
         for place, (name, content) in zip(axes, panels, strict=True):
             _PANELS[name](place, content)
+            place.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            place.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             place.spines[["top", "right"]].set_visible(False)
         figure.savefig(path, format=kind, dpi=150)
 
@@ -147,7 +151,7 @@ def _name_bars(axes: "Axes", names: Sequence[str]) -> None:
         name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…" for name in names
     ]
     axes.set_yticks(np.arange(len(names)), short)
-    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_ylim(max(len(names), _LEAST_BARS) - 0.4, -0.6)
 
 
 _PANELS = {"classes": _draw_classes, "lengths": _draw_lengths, "terms": _draw_terms}
