@@ -16,7 +16,12 @@ from hypothesis import strategies as st
 
 from ooc_train.atomic import PART, replacing
 from ooc_train.errors import FormatError, OptionError, OutputError
-from ooc_train.training.checkpoints import CheckpointFolder, read_checkpoint, write_checkpoint
+from ooc_train.training.checkpoints import (
+    LAYOUT,
+    CheckpointFolder,
+    read_checkpoint,
+    write_checkpoint,
+)
 from ooc_train.training.interruption import stop_requests
 from ooc_train.training.run_folder import is_complete
 from ooc_train.training.run_lock import locked
@@ -47,7 +52,7 @@ def test_what_is_written_is_read(tmp_path):
     path = tmp_path / "step-3.safetensors"
     write_checkpoint(path, ARRAYS, FACTS)
     found = read_checkpoint(path)
-    assert found.facts == {"layout": 1, **FACTS}
+    assert found.facts == {"layout": LAYOUT, **FACTS}
     assert found.n_steps == 3
     assert found.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
@@ -229,7 +234,7 @@ def test_steps_between_checkpoints(tmp_path, warnings):
     assert due == [3, 6, 9]
     assert saver.n_steps_saved == 9
     facts = CheckpointFolder(tmp_path).newest()[0].facts
-    assert facts == {"layout": 1, "more": 1, "of": "training"}
+    assert facts == {"layout": LAYOUT, "more": 1, "of": "training"}
     # Another session counts from where it begins.
     with saver_of(CheckpointFolder(tmp_path), 3, warnings) as saver:
         assert [saver.is_due(n) for n in (10, 11, 12)] == [False, False, True]

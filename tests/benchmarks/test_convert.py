@@ -185,9 +185,10 @@ def test_an_interrupted_benchmark_leaves_nothing(number, tmp_path):
 
 def measured_process(parent, word):
     """A child whose command line has a word."""
-    for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-            return int(child)
+    for thread in Path(f"/proc/{parent}/task").iterdir():
+        for child in (thread / "children").read_text().split():
+            if word.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
     return None
 
 
