@@ -173,7 +173,7 @@ def test_the_page_cache_is_dropped_and_warmed(tmp_path):
     assert page_cache.cached_share(file) < 0.01
     with file.open("rb") as opened:
         opened.read(4_000_000)
-    assert 0.12 < page_cache.cached_share(file) < 0.5  # the kernel reads ahead
+    assert 0.12 < page_cache.cached_share(file) < 0.9  # the kernel reads ahead, how far is its own
     assert page_cache.prepare([file], cold=False) == page_cache.WARM
     assert page_cache.cached_share(file) > 0.99
 
