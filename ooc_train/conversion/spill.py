@@ -49,7 +49,7 @@ class Spill:
     def __init__(self, folder: Path) -> None:
         self._file = unlinked_file(folder)
         self._blocks: list[_Block] = []  # until the first reading
-        self._found: _Index
+        self._found: _Index | None = None
         self._lock = threading.Lock()
         self._end = 0
 
@@ -73,6 +73,8 @@ class Spill:
     def write(self, first_row: int, records: Records, bounds: npt.NDArray[np.int64]) -> None:
         """Add a block: the records of partition ``p`` are ``records[bounds[p]:bounds[p + 1]]``."""
         with self._lock:
+            if self._found:
+                raise RuntimeError("a spill that has been read from takes no more records")
             position = self._end
             self._end += records.nbytes
             self._blocks.append(_Block(first_row, position, bounds.astype(np.uint32)))
@@ -108,7 +110,7 @@ class Spill:
     def _index(self) -> _Index:
         """All blocks by ascending ``first_row``."""
         with self._lock:
-            if self._blocks:
+            if self._found is None:
                 blocks = sorted(self._blocks, key=lambda block: block.first_row)
                 self._blocks = []
                 positions = np.array([block.position for block in blocks])
