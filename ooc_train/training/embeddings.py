@@ -7,9 +7,10 @@ what stands before the last numbers of a line.
 """
 
 import gzip
+import math
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -36,6 +37,8 @@ class PretrainedEmbeddings:
     matrix: FloatArray
     """``(n_terms + 1, dimension) float32``: row ``j + 1`` is the vector of term ``j``."""
     n_found: int
+    scale: float
+    """What the file's numbers were multiplied by."""
     file: str
 
     @property
@@ -48,6 +51,7 @@ class PretrainedEmbeddings:
             "terms": n_terms,
             "found": self.n_found,
             "coverage": self.n_found / n_terms,
+            "scale": self.scale,
         }
 
 
@@ -57,10 +61,14 @@ def read_embeddings(
     """The vectors of ``terms`` from the file at ``path``; of equal words the first counts.
 
     Terms that the file lacks get numbers drawn from ``seed``, uniform within ±0.05; row 0, of
-    padding, is zeros.  Reads the file once.  Memory: four times the result, and a megabyte.
+    padding, is zeros.  All vectors found are multiplied by one number, `scale`, which makes their
+    root mean square that of these random numbers: Adam moves every weight by about the learning
+    rate, so that GloVe's own numbers, 25 times as large, would hardly be fine-tuned, and the terms
+    without a vector would hardly be heard.  Reads the file once.  Memory: four times the result,
+    and a megabyte.
 
     Raises InputError, with the line, for a line of another length than the others, and for a number
-    that is none or not finite; and for a file with none of the terms.  Lines of other words are
+    that is none or not finite; and for a file with none of the terms, or with zeros for all.  Lines of other words are
     not parsed, which would take a hundred times as long: only characters that no number has are
     noticed there.
     """
@@ -74,13 +82,22 @@ def read_embeddings(
         raise InputError(f"{path} cannot be read: {error}; check the file") from error
     if not found:
         raise InputError(f"{path} has none of the {len(terms):,} terms; is it of their language?")
+    scale = _scale(path, found.values())
     dimension = len(next(iter(found.values())))
     random = np.random.default_rng([seed, len(terms)])
     matrix = random.uniform(-_UNKNOWN_LIMIT, _UNKNOWN_LIMIT, (len(terms) + 1, dimension))
     matrix[0] = 0
     for number, vector in found.items():
-        matrix[number] = vector
-    return PretrainedEmbeddings(matrix.astype(np.float32), len(found), path.name)
+        matrix[number] = vector * scale
+    return PretrainedEmbeddings(matrix.astype(np.float32), len(found), scale, path.name)
+
+
+def _scale(path: Path, vectors: Collection[FloatArray]) -> float:
+    """What gives ``vectors`` the root mean square of uniform numbers within ±_UNKNOWN_LIMIT."""
+    mean_square = float(np.mean([np.mean(np.square(vector, dtype=np.float64)) for vector in vectors]))
+    if not mean_square:
+        raise InputError(f"{path} has only zeros for the terms; give word vectors")
+    return _UNKNOWN_LIMIT / math.sqrt(3 * mean_square)
 
 
 class _Reader:
