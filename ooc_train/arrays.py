@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.checksums import Sums, block_length, checksum, stored_sums
+from ooc_train.checksums import Sums, block_length, checksums, stored_sums
 from ooc_train.compression import ChunkCoder, check_filters, coder_of
 
 AnyArray = npt.NDArray[Any]
@@ -93,7 +93,7 @@ class Array(ABC):
     """An array on disk, ``shape`` and ``dtype`` as in the file.
 
     With ``verify``, a block is compared with its checksum when a row of it is read for the first
-    time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB.
+    time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one block.
     """
 
     gains_by_threads: ClassVar[bool] = False
@@ -107,6 +107,7 @@ class Array(ABC):
         self.block_length = block_length(self.shape, self.dtype)
         self._sums: Sums | None = stored_sums(dataset) if verify else None
         self._checked = np.zeros(self.n_blocks, np.bool_)
+        self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -129,15 +130,11 @@ class Array(ABC):
         """
         if not len(target):
             return
-        if self._sums is None:
-            self._fetch(target, start)
-            return
-        first = start // self.block_length
-        stop = -(-(start + len(target)) // self.block_length)
-        if self._checked[first:stop].all():
+        stop = start + len(target)
+        if self._is_checked(start, stop):
             self._fetch(target, start)
         else:
-            self._fetch_checked(target, start, range(first, stop))
+            self._fetch_checked(target, start, stop)
 
     def find(self, value: int) -> int:
         """The first position of a number above ``value`` in this ascending array, unchecked."""
@@ -153,27 +150,55 @@ class Array(ABC):
     def _fetch(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` with the rows from ``start`` on, unchecked."""
 
-    def _fetch_checked(self, target: AnyArray, start: int, blocks: range) -> None:
-        """Read, and check the blocks not checked before, the whole of those read in part."""
-        self._fetch(target, start)
-        length = self.block_length
-        for block in blocks:
-            if self._checked[block]:
-                continue
-            first, stop = block * length, min((block + 1) * length, len(self))
-            if start <= first and stop <= start + len(target):
-                rows = target[first - start : stop - start]
-            else:
-                rows = np.empty((stop - first, *self.shape[1:]), self.dtype)
-                self._fetch(rows, first)
-            self._check(block, rows)
+    def _is_checked(self, start: int, stop: int) -> bool:
+        """Whether rows ``start`` up to ``stop`` need no checks (any more)."""
+        first, last = start // self.block_length, -(-stop // self.block_length)
+        return self._sums is None or bool(self._checked[first:last].all())
 
-    def _check(self, block: int, rows: AnyArray) -> None:
-        """Compare the rows of a block with their checksum; DamageError if they differ."""
-        if self._sums is not None and checksum(rows) != self._sums[block]:
+    def _fetch_checked(self, target: AnyArray, start: int, stop: int) -> None:
+        """Read and check rows: whole blocks in their place, those at the ends by `_block`."""
+        length = self.block_length
+        first, last = -(-start // length), stop // length
+        if stop == len(self):
+            last = self.n_blocks  # which may be a short one
+        for block in {start // length, (stop - 1) // length} - {*range(first, last)}:
+            begin = block * length
+            rows = self._block(block)[max(start - begin, 0) : stop - begin]
+            at = max(begin - start, 0)
+            target[at : at + len(rows)] = rows
+        if first < last:
+            inner = target[first * length - start : last * length - start]
+            self._fetch(inner, first * length)
+            self._check(first, inner)
+
+    def _block(self, block: int) -> AnyArray:
+        """The rows of a block, checked.  The last is kept: the next read often begins in it."""
+        last, rows = self._last
+        if last != block:
             start = block * self.block_length
-            raise DamageError(start, start + len(rows), "the checksum differs")
-        self._checked[block] = True
+            stop = min(start + self.block_length, len(self))
+            rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+            self._fetch(rows, start)
+            self._check(block, rows)
+            self._last = block, rows
+        return rows
+
+    def _check(self, first: int, rows: AnyArray) -> None:
+        """Compare whole blocks, from number ``first`` on, with their checksums.
+
+        Raises DamageError for the first that differs.
+        """
+        if self._sums is None:
+            return
+        found = checksums(rows, self.block_length)
+        blocks = slice(first, first + len(found))
+        wanted = self._sums[blocks].tolist()
+        if found != wanted:
+            wrong = first + next(k for k, sum_ in enumerate(found) if sum_ != wanted[k])
+            start = wrong * self.block_length
+            stop = min(start + self.block_length, len(self))
+            raise DamageError(start, stop, "the checksum differs")
+        self._checked[blocks] = True
 
 
 class FlatArray(Array):
@@ -208,7 +233,6 @@ class ChunkedArray(Array):
         self._offsets = np.zeros(self.n_blocks, np.int64)
         self._sizes = np.zeros(self.n_blocks, np.int32)
         self._most_bytes = 2 * self.block_length * self.row_bytes + 1024
-        self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
@@ -221,12 +245,12 @@ class ChunkedArray(Array):
         done = 0
         while done < len(target):
             block, skipped = divmod(start + done, self.block_length)
-            rows = self._block(block, verify=verify)[skipped : skipped + len(target) - done]
+            rows = self._chunk(block, verify=verify)[skipped : skipped + len(target) - done]
             target[done : done + len(rows)] = rows
             done += len(rows)
 
-    def _block(self, block: int, *, verify: bool) -> AnyArray:
-        """The rows of a block.  The last one is kept: the next slice is often in it, too."""
+    def _chunk(self, block: int, *, verify: bool) -> AnyArray:
+        """The rows of a chunk.  The last one is kept: the next slice is often in it, too."""
         last, rows = self._last
         if last != block:
             rows = self._decoded(block)

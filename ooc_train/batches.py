@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.errors import OptionError
-from ooc_train.rows import Batch, IntArray, concatenate
+from ooc_train.rows import Batch, Buffers, IntArray, Window, concatenate, numbers_of
 from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
     from ooc_train.splits import Split
 
 
-READ_BYTES = 1_000_000
-"""What is read at once of batches that follow one another in the file: half a processor's cache."""
+READ_BYTES = 2_000_000
+"""What is read at once of batches that follow one another in the file."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,9 @@ class Batches:
         next_step = order.window_start(last_position) // size if self.by_length else step
         position = next_step * size
         held = self.split.read_slices([(0, 0)])
+        buffers = Buffers()
         for window in order.windows(position):
-            loaded = self.split.read_slices(window.slices)
+            loaded = self.split.window(window.slices, buffers)
             position += len(window.rows)
             n_ready = len(held.labels) + len(window.rows)
             n_left = 0 if position == n_rows else n_ready % size
@@ -109,7 +110,6 @@ class Batches:
                 held = loaded.take(left)
             else:
                 held = concatenate([held, loaded.take(left)])
-            del loaded  # before the next window is read
 
     def _order(self, seed: int) -> Order:
         slice_rows = slice_rows_for(self.split.row_bytes)
@@ -118,13 +118,13 @@ class Batches:
         return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
 
     def _cut(
-        self, order: Order, held: Batch, loaded: Batch, used: IntArray, first_step: int
+        self, order: Order, held: Batch, loaded: Window, used: IntArray, first_step: int
     ) -> list[npt.NDArray[Any]]:
         """Batches of the rows held and then those ``used``, as positions among these."""
         if not self.by_length:
             positions, size = np.arange(len(held.labels) + len(used)), self.batch_size
             return [positions[i : i + size] for i in range(0, len(positions), size)]
-        lengths = np.concatenate([held.rows.lengths, loaded.rows.lengths[used]])
+        lengths = np.concatenate([held.lengths, loaded.lengths[used]])
         return order.batches_by_length(lengths, self.batch_size, first_step)
 
 
@@ -138,11 +138,14 @@ class _Numbered:
 
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows of several slices."""
-        numbers = np.concatenate([np.arange(start, stop) for start, stop in slices])
-        return Batch(self._split.read_slices(slices).rows, numbers)
+        return Batch(self._split.read_slices(slices).rows, numbers_of(slices))
+
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Batch:
+        """The rows of several slices."""
+        return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
 
 
-def _pick(held: Batch, loaded: Batch, used: IntArray, rows: IntArray) -> Batch:
+def _pick(held: Batch, loaded: Window, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
     if not n_held or rows.min() >= n_held:

@@ -36,9 +36,13 @@ def block_length(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
     return max(1, BLOCK_BYTES // max(1, dtype.itemsize * math.prod(shape[1:])))
 
 
-def checksum(rows: AnyArray) -> int:
-    """The checksum of contiguous rows."""
-    return xxhash.xxh3_64_intdigest(rows.data.cast("B") if rows.size else b"")
+def checksums(rows: AnyArray, length: int) -> list[int]:
+    """The checksums of contiguous rows, at least one, for each ``length`` of them: a block's."""
+    plain = rows.data.cast("B") if rows.size else b""
+    n_bytes = length * (len(plain) // len(rows))
+    starts = [k * n_bytes for k in range(-(-len(rows) // length))]
+    digest = xxhash.xxh3_64_intdigest
+    return [digest(plain[start : start + n_bytes]) for start in starts]
 
 
 class Appender:
@@ -150,10 +154,10 @@ def _n_blocks(dataset: h5py.Dataset) -> int:
 
 def _sums_of(dataset: h5py.Dataset) -> Sums:
     length = block_length(dataset.shape, dataset.dtype)
-    sums = []
+    sums: list[int] = []
     for first in range(0, len(dataset), length * _READ_BLOCKS):
         rows = np.ascontiguousarray(dataset[first : first + length * _READ_BLOCKS])
-        sums += [checksum(rows[i : i + length]) for i in range(0, len(rows), length)]
+        sums += checksums(rows, length)
     return np.array(sums, np.uint64)
 
 

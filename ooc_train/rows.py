@@ -3,16 +3,18 @@
 SciPy is deliberately not used: where it is installed, Keras imports it whole.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float32]
+_SPARE = 32  # part of a buffer, for windows whose rows have a few more entries
 Entries = slice | IntArray
 """Which entries of a row's arrays: a range, or their numbers."""
 
@@ -246,9 +248,44 @@ class Batch(NamedTuple):
     rows: Rows
     labels: IntArray
 
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return self.rows.lengths
+
     def take(self, rows: IntArray) -> "Batch":
         """The rows with the given numbers, in their order.  A copy."""
         return Batch(self.rows.take(rows), self.labels[rows])
+
+
+class Window(Protocol):
+    """Rows that are in memory together, of which batches are taken: a `Batch`, or as stored."""
+
+    @property
+    def lengths(self) -> IntArray:
+        """How many entries each row has: ``(n_rows,) int64``."""
+
+    def take(self, rows: IntArray) -> Batch:
+        """The rows with the given numbers, in their order.  A copy."""
+
+
+class Buffers:
+    """Memory for arrays that are filled again and again, as windows are.
+
+    It is taken once: new memory has to be filled with zeros by the kernel, at half the speed of
+    reading, and what is freed leaves gaps that the next array of nearly the same size does not fit.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, npt.NDArray[Any]] = {}
+
+    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+        """An array of any content, in the memory of the one of that name and dtype before."""
+        size = math.prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept.pop(name, None)  # before the new one is made
+            self._kept[name] = np.empty(size + size // _SPARE, dtype)
+        return self._kept[name][:size].reshape(shape)
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
@@ -278,3 +315,13 @@ def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:
     """
     ends = np.cumsum(lengths)
     return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def numbers_of(slices: Sequence[tuple[int, int]]) -> IntArray:
+    """The numbers of the rows of some slices ``(start, stop)``, one after another.
+
+    >>> numbers_of([(5, 7), (0, 3)]).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    starts, stops = np.array(slices, np.int64).reshape(-1, 2).T
+    return _ranges(starts, stops - starts)

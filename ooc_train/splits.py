@@ -1,7 +1,7 @@
 """The splits of a file on disk: one class for each kind of rows, all read in the same way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +16,7 @@ from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError
 from ooc_train.rows import (
     Batch,
+    Buffers,
     DenseRows,
     FloatArray,
     IntArray,
@@ -23,6 +24,7 @@ from ooc_train.rows import (
     Rows,
     SequenceRows,
     SparseRows,
+    Window,
 )
 from ooc_train.stream import Stream
 
@@ -81,7 +83,7 @@ class Split(Adapters, ABC):
 
     def read(self, start: int, stop: int) -> Rows:
         """The rows from ``start`` up to ``stop``, read as contiguous slices."""
-        return self._read_rows([(start, stop)])
+        return self._read_rows([(start, stop)], Buffers())
 
     def read_labels(self, start: int, stop: int) -> IntArray:
         """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64`` class indices."""
@@ -126,10 +128,19 @@ class Split(Adapters, ABC):
         stream = self.stream(batch_size, seed=seed)
         return ((rows.to_dense(), labels) for rows, labels in stream)
 
-    def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
-        """The rows and labels of several slices ``(start, stop)``, one after another."""
+    def read_slices(
+        self, slices: Sequence[tuple[int, int]], buffers: Buffers | None = None
+    ) -> Batch:
+        """The rows and labels of several slices ``(start, stop)``, one after another.
+
+        With ``buffers`` the rows lie in these, until the next call with the same.
+        """
         labels = self._read_labels(slices)
-        return Batch(self._read_rows(slices), labels)
+        return Batch(self._read_rows(slices, buffers or Buffers()), labels)
+
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Window:
+        """The rows of several slices, from which any can be taken until the next call."""
+        return self.read_slices(slices, buffers)
 
     @property
     def width(self) -> int:
@@ -151,21 +162,23 @@ class Split(Adapters, ABC):
         """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
 
     @abstractmethod
-    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> Rows:
+    def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Rows:
         """Rows of several slices, each read straight to its place in arrays of the final size."""
 
     def _read_labels(self, slices: Sequence[tuple[int, int]]) -> IntArray:
-        labels: IntArray = self._read_array(self._labels, slices).astype(np.int64)
+        labels: IntArray = self._read_array(self._labels, slices, Buffers()).astype(np.int64)
         if labels.size and labels.max() >= self.n_classes:
             raise self._damaged(f"rows {slices[0][0]} to {slices[-1][1]} have a label of no class")
         return labels
 
-    def _read_array(self, array: Array, slices: Sequence[tuple[int, int]]) -> npt.NDArray[Any]:
+    def _read_array(
+        self, array: Array, slices: Sequence[tuple[int, int]], buffers: Buffers
+    ) -> npt.NDArray[Any]:
         """What an array that has an entry for each row holds of some slices."""
         for start, stop in slices:
             self._check_range(start, stop)
         n_rows = sum(stop - start for start, stop in slices)
-        stored = np.empty((n_rows, *array.shape[1:]), array.dtype)
+        stored = buffers.empty(array.name, (n_rows, *array.shape[1:]), array.dtype)
         parts, done = [], 0
         for start, stop in slices:
             parts.append((stored[done : done + stop - start], array, start))
@@ -266,12 +279,14 @@ class RaggedSplit(Split):
     def _rows(self, indptr: IntArray, entries: list[npt.NDArray[Any]], where: str) -> RaggedRows:
         """Rows of the entries read; FormatError if they are not what they may be."""
 
-    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> RaggedRows:
+    def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> RaggedRows:
         bounds = [self._read_indptr(start, stop) for start, stop in slices]
         lengths = np.concatenate([np.diff(bound) for bound in bounds])
         indptr = np.zeros(len(lengths) + 1, np.int64)
         np.cumsum(lengths, out=indptr[1:])
-        entries = [np.empty(indptr[-1], array.dtype) for array in self._entries]
+        entries = [
+            buffers.empty(array.name, (int(indptr[-1]),), array.dtype) for array in self._entries
+        ]
         parts, done = [], 0
         for bound in bounds:
             stop = done + int(bound[-1] - bound[0])
@@ -351,8 +366,14 @@ class DenseSplit(Split):
         """Those themselves."""
         return start, stop - 1
 
-    def _read_rows(self, slices: Sequence[tuple[int, int]]) -> DenseRows:
-        return DenseRows(self._unscaled(self._read_array(self._features, slices)))
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Window:
+        """The rows of several slices, as they are stored until they are taken."""
+        labels = self._read_labels(slices)
+        stored = self._read_array(self._features, slices, buffers)
+        return _StoredRows(stored, labels, self._unscaled)
+
+    def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> DenseRows:
+        return DenseRows(self._unscaled(self._read_array(self._features, slices, buffers)))
 
     def _unscaled(self, stored: npt.NDArray[Any]) -> FloatArray:
         """The numbers that are meant, as float32: integers have a scale for each column."""
@@ -360,6 +381,22 @@ class DenseSplit(Split):
         if self._sizes.scales is not None:
             values *= self._sizes.scales
         return values
+
+
+@dataclass(frozen=True)
+class _StoredRows:
+    """A window of dense rows, of the numbers in the file."""
+
+    stored: npt.NDArray[Any]
+    labels: IntArray
+    unscaled: Callable[[npt.NDArray[Any]], FloatArray]
+
+    @property
+    def lengths(self) -> IntArray:
+        return np.full(len(self.stored), self.stored.shape[1])
+
+    def take(self, rows: IntArray) -> Batch:
+        return Batch(DenseRows(self.unscaled(self.stored.take(rows, axis=0))), self.labels[rows])
 
 
 SPLITS: dict[str, type[Split]] = {

@@ -35,10 +35,18 @@ def read(folder, content, terms=TERMS, seed=0):
 def test_layouts(tmp_path, content):
     found = read(tmp_path, content)
     assert (found.matrix.shape, found.matrix.dtype) == ((5, 3), np.float32)
-    np.testing.assert_allclose(found.matrix[:4], EXPECTED, rtol=1e-6)
+    np.testing.assert_allclose(found.matrix[:4] / found.scale, EXPECTED, rtol=1e-6)
     assert found.report == {
         "file": "vectors.txt", "dimension": 3, "terms": 4, "found": 3, "coverage": 0.75,
+        "scale": found.scale,
     }  # fmt: skip
+
+
+def test_vectors_are_as_large_as_random_values(tmp_path):
+    """In root mean square, by one number for all: their directions and relative lengths stay."""
+    vectors = read(tmp_path, GLOVE).matrix[1:4]
+    assert np.sqrt(np.mean(np.square(vectors))) == pytest.approx(0.05 / np.sqrt(3))
+    np.testing.assert_allclose(vectors / vectors[0, 0], EXPECTED[1:], rtol=1e-6)
 
 
 def test_words_not_found_get_small_values_of_the_seed(tmp_path):
@@ -50,11 +58,13 @@ def test_words_not_found_get_small_values_of_the_seed(tmp_path):
 
 
 def test_one_dimension_is_no_header(tmp_path):
-    assert read(tmp_path, "the 0.5\nfilm 2\n").matrix[1:3].tolist() == [[0.5], [2]]
+    found = read(tmp_path, "the 0.5\nfilm 2\n")
+    np.testing.assert_allclose(found.matrix[1:3] / found.scale, [[0.5], [2]], rtol=1e-6)
 
 
 def test_a_number_among_the_words_is_no_header(tmp_path):
-    assert read(tmp_path, "7 1 2\nthe 3 4\n").matrix[1].tolist() == [3, 4]
+    found = read(tmp_path, "7 1 2\nthe 3 4\n")
+    np.testing.assert_allclose(found.matrix[1] / found.scale, [3, 4], rtol=1e-6)
 
 
 BAD = [
@@ -74,6 +84,7 @@ BAD = [
     (b"the 1 2 3\n" + b"x" * 2_000_000, "line 2: found more than a megabyte"),
     ("a 1 2 3\nb 1 2 3\n", "has none of the 4 terms; is it of their language"),
     ("", "has none of the 4 terms"),
+    ("the 0 0 0\nother 1 2 3\n", "has only zeros for the terms"),
     (
         gzip.compress(GLOVE.encode() * 9, mtime=0)[:-12],
         "cannot be read: Compressed file ended before",
@@ -122,8 +133,16 @@ def initial(vectors):
 def test_frozen_epochs(data, tmp_path, frozen, epochs, changes):
     path, vectors = data
     report = train(
-        path, tmp_path / "run", epochs=epochs, embeddings=vectors, freeze_embeddings=frozen
+        path,
+        tmp_path / "run",
+        epochs=epochs,
+        learning_rate=0.01,  # so that the last epoch is the best, whose weights are kept
+        embeddings=vectors,
+        freeze_embeddings=frozen,
     )
+    assert report["best_epoch"] == epochs
+    scale = report["embeddings"].pop("scale")
+    assert 0.02 < scale < 0.04  # the vectors are drawn with a root mean square of 1
     assert report["embeddings"] == {
         "file": "vectors.txt", "dimension": 8, "terms": 60, "found": 30, "coverage": 0.5,
     }  # fmt: skip
@@ -133,7 +152,7 @@ def test_frozen_epochs(data, tmp_path, frozen, epochs, changes):
     difference = np.abs(embedding(tmp_path / "run") - initial(vectors)).max()
     assert (difference > 0) == changes
     # Adam's steps are no larger than they would be at its beginning.
-    assert difference < 1.01 * 1e-3 * 3
+    assert difference < 1.01 * 0.01 * 3
 
 
 def test_one_epoch_is_frozen_unless_said_otherwise(data, tmp_path):

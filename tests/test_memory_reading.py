@@ -11,7 +11,7 @@ from ooc_train import checksums, memory
 from ooc_train import format as fmt
 from tests.files import repack, write_head
 
-N_ROWS, N_COLUMNS = 260_000, 384  # 400 MB
+N_ROWS, N_COLUMNS = 130_000, 768  # 400 MB
 READ = """
 import json, sys
 import ooc_train.store
@@ -37,8 +37,8 @@ def write_zeros(path, n_rows, n_columns):
         )
         length = checksums.block_length(group["features"].shape, np.dtype("f4"))
         zeros = np.zeros((length, n_columns), "f4")
-        sums = np.full(-(-n_rows // length), checksums.checksum(zeros), "<u8")
-        sums[-1] = checksums.checksum(zeros[: (n_rows - 1) % length + 1])
+        sums = np.full(-(-n_rows // length), checksums.checksums(zeros, length)[0], "<u8")
+        sums[-1] = checksums.checksums(zeros[: (n_rows - 1) % length + 1], length)[0]
         file.create_dataset(f"{checksums.GROUP}/train/features", data=sums, track_times=False)
         group["labels"][...] = 0
         vectorizer = file.create_group("vectorizer")
@@ -65,4 +65,4 @@ def test_reading_takes_a_window(path, tmp_path, layout, seed):
     n_rows, rss_bytes, anon_bytes = json.loads(done.stdout)
     assert n_rows == N_ROWS
     assert rss_bytes < 100e6 < N_ROWS * N_COLUMNS * 4
-    assert anon_bytes < 60e6
+    assert anon_bytes < 45e6  # a window, whose memory the next one takes over, and some batches

@@ -68,9 +68,9 @@ def read_embeddings(
     and a megabyte.
 
     Raises InputError, with the line, for a line of another length than the others, and for a number
-    that is none or not finite; and for a file with none of the terms, or with zeros for all.  Lines of other words are
-    not parsed, which would take a hundred times as long: only characters that no number has are
-    noticed there.
+    that is none or not finite; and for a file with none of the terms, or with zeros for all.  Lines
+    of other words are not parsed, which would take a hundred times as long: only characters that no
+    number has are noticed there.
     """
     progress = progress or Silent()
     try:
@@ -94,7 +94,9 @@ def read_embeddings(
 
 def _scale(path: Path, vectors: Collection[FloatArray]) -> float:
     """What gives ``vectors`` the root mean square of uniform numbers within ±_UNKNOWN_LIMIT."""
-    mean_square = float(np.mean([np.mean(np.square(vector, dtype=np.float64)) for vector in vectors]))
+    mean_square = float(
+        np.mean([np.mean(np.square(vector, dtype=np.float64)) for vector in vectors])
+    )
     if not mean_square:
         raise InputError(f"{path} has only zeros for the terms; give word vectors")
     return _UNKNOWN_LIMIT / math.sqrt(3 * mean_square)
