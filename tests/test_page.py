@@ -126,6 +126,19 @@ def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
         assert f"{score['f1']:.4f}" in words
 
 
+def test_a_page_has_what_else_its_epochs_say():
+    plain = training()
+    more = training()
+    for number, epoch in enumerate(more["epochs"]):
+        epoch |= {"val_macro_f1": 0.4, "val_top_5_accuracy": 0.9, "learning_rate": 1e-3 / 2**number}
+    assert "Learning rate" not in checked(page(content(training=plain)))
+    text = page(content(training=more))
+    assert "Learning rate" in checked(text)
+    for said in ("validation, macro F1", "validation, top 5", "0.001"):
+        assert f">{said}</text>" in text
+        assert f">{said}</text>" not in page(content(training=plain))
+
+
 def test_the_matrix_shows_every_count_and_name():
     counts = [[12, 3, 0, 0], [0, 7, 1, 0], [0, 0, 2500, 0], [5, 0, 0, 9]]
     drawn = "".join(ET.fromstring(confusion(counts, NAMES)).itertext())

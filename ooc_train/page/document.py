@@ -87,6 +87,8 @@ def _training_sections(training: Mapping[str, Any]) -> Iterator[str]:
     for figure in ("loss", "accuracy"):
         drawn = figures.curves(epochs, figure, training["best_epoch"])
         yield _figure(f"{figure.capitalize()} by epoch", drawn)
+    if any("learning_rate" in epoch for epoch in epochs):
+        yield _figure("Learning rate", figures.learning_rate(epochs))
     yield _figure("Training speed", figures.speed(epochs))
     over_time = training.get("memory_over_time")
     if over_time and over_time["seconds"]:

@@ -47,22 +47,44 @@ _CELL, _LABEL = 0.19, 0.068  # inches: a cell of the matrix, and a letter beside
 _LONGEST_NAME = 24
 
 
+_CURVES = {
+    "loss": (("loss", "train", _ONE, "-"), ("val_loss", "validation", _TWO, "-")),
+    "accuracy": (
+        ("accuracy", "train", _ONE, "-"),
+        ("val_accuracy", "validation", _TWO, "-"),
+        ("val_macro_f1", "validation, macro F1", _TWO, "--"),
+        ("val_top_5_accuracy", "validation, top 5", _TWO, ":"),
+    ),
+}
+
+
 def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None) -> str:
-    """``"loss"`` or ``"accuracy"`` of the train and the validation rows after each epoch."""
+    """``"loss"`` or ``"accuracy"`` of the train and the validation rows after each epoch.
+
+    Beside accuracies, what else the epochs say of how many validation rows are right.
+    """
     with _drawing() as (axes, svg):
         numbers = range(1, len(epochs) + 1)
-        for name, label, colour in (
-            (figure, "train", _ONE),
-            (f"val_{figure}", "validation", _TWO),
-        ):
-            values = [epoch[name] for epoch in epochs if epoch[name] is not None]
+        for name, label, colour, style in _CURVES[figure]:
+            values = [epoch[name] for epoch in epochs if epoch.get(name) is not None]
             if values:
-                axes.plot(numbers, values, "o-", ms=3, color=colour, label=label)
+                axes.plot(numbers, values, f"o{style}", ms=3, color=colour, label=label)
         if best_epoch:
             axes.axvline(best_epoch, color=_FAINT, ls=":", label="kept")
         axes.set(xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.legend()
+    return svg[0]
+
+
+def learning_rate(epochs: Sequence[dict[str, Any]]) -> str:
+    """What a schedule made of the learning rate: that of each epoch's last step."""
+    with _drawing() as (axes, svg):
+        rates = [epoch["learning_rate"] for epoch in epochs]
+        axes.plot(range(1, len(epochs) + 1), rates, "o-", ms=3, color=_ONE)
+        axes.set(xlabel="epoch", ylim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return svg[0]
 
 
