@@ -2,7 +2,8 @@
 
 The same network, batches of 128 and the same rows; the peers hold all of them in memory.  Rows/s
 are those of the last epoch, validation apart; the first compiles.  "Prebuilt" are ooc-train's own
-steps on batches that are ready in memory: what reading them costs is the difference.
+steps on batches that are ready in memory: what reading them costs is the difference.  Dense rows,
+of which most bytes have to be read for each step, show what checksums cost in the first epoch.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from typing import Any
 import ooc_train
 from benchmarks import environment, harness, results, tables, targets
 from benchmarks.harness import REPORT_NAME, Run, System, say
+from benchmarks.made_files import write_dense_file
 from benchmarks.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.peer_environments import peer_command
 from benchmarks.results import Spread
@@ -23,22 +25,26 @@ from benchmarks.workspace import workspace
 from ooc_train.errors import OptionError
 
 NAME = "train"
-OURS, BUCKETED, DENSE_ADAM = (
+OURS, BUCKETED, DENSE_ADAM, UNCHECKED = (
     "ooc-train",
     "ooc-train --bucket-by-length",
     "ooc-train --optimizer adam",
+    "ooc-train --no-verify",
 )
 PREBUILT = "ooc-train's steps, prebuilt batches"
 MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
 SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
-DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000}
+DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000, "dense": 325_000}
+DENSE_COLUMNS = 768
 QUICK_ROWS = 3000
 TARGETS = {
     "sequence": {MATRIX: 0.98, PREBUILT: 0.95},
     "ngram": {GENERATOR: 10.0, SPARSE: 3.0, FASTTEXT: 1.0, PREBUILT: 0.95},
+    "dense": {PREBUILT: 0.95},
 }
 """How many times a system's rows/s ooc-train's are to be at least, on generated rows."""
 LEAST_BUCKETED = 1.5  # on IMDb
+MOST_FOR_CHECKS = 0.05  # of the time of the first epoch, in which they are made
 MOST_WAITING = {"sequence": 0.01, "ngram": 0.03}
 _SCRATCH = "SCRATCH"
 """In a command, the folder of its run."""
@@ -70,7 +76,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help=f"rows to generate (default: {DEFAULT_ROWS['sequence']:,} for sequences, "
-        f"{DEFAULT_ROWS['ngram']:,} for n-grams, with --quick {QUICK_ROWS:,})",
+        f"{DEFAULT_ROWS['ngram']:,} for n-grams, {DEFAULT_ROWS['dense']:,} of {DENSE_COLUMNS} "
+        f"numbers, with --quick {QUICK_ROWS:,})",
     )
     add("--data", type=Path, metavar="H5", help="a converted file, instead of generated rows")
     add(
@@ -124,10 +131,13 @@ def run(options: argparse.Namespace) -> int:
     return 0 if all(run.outcome == harness.COMPLETED for run in ours) else 1
 
 
-def _generated(n_rows: int, folder: Path, features: str) -> tuple[Path, Path]:
-    """A converted file of generated rows, and the rows."""
+def _generated(n_rows: int, folder: Path, features: str) -> tuple[Path, Path | None]:
+    """A converted file of generated rows, and the rows where they are text."""
     say(f"generating and converting {n_rows:,} rows")
     rows, data = folder / "rows.csv", folder / "rows.h5"
+    if features == "dense":
+        write_dense_file(data, n_rows, DENSE_COLUMNS)
+        return data, None
     harness.call("benchmarks.corpus", rows, "--rows", n_rows)
     harness.call(
         "ooc_train.cli.convert", rows, "-o", data, "--features", features,
@@ -161,6 +171,8 @@ def _systems(
     if features == "sequence":
         bucketed = ours(BUCKETED, "--bucket-by-length")
         return [fit(MATRIX, "matrix"), ours(OURS), bucketed, prebuilt]
+    if features == "dense":
+        return [ours(OURS), ours(UNCHECKED, "--no-verify"), prebuilt]
     systems = [
         ours(OURS), prebuilt, ours(DENSE_ADAM, "--optimizer", "adam"),
         fit(GENERATOR, "generator"), fit(SPARSE, "sparse"),
@@ -177,10 +189,10 @@ def _systems(
 # ---- Figures.
 
 
-def _rows_per_second(run: Run) -> float:
+def _rows_per_second(run: Run, epoch: int = -1) -> float:
     if "epoch_seconds" in run.report:
         return run.report["rows"] / run.report["epoch_seconds"]
-    figure: float = run.report["epochs"][-1]["rows_per_second"]
+    figure: float = run.report["epochs"][epoch]["rows_per_second"]
     return figure
 
 
@@ -188,10 +200,12 @@ def _speed(runs: Sequence[Run]) -> Spread | None:
     return Spread.of([_rows_per_second(run) for run in results.completed(runs)])
 
 
-def _ratios(ours: Sequence[Run], peers: Sequence[Run]) -> Spread | None:
+def _ratios(ours: Sequence[Run], peers: Sequence[Run], epoch: int = -1) -> Spread | None:
     """How many times a peer's rows/s ours are, pair by pair."""
     pairs = zip(results.completed(ours), results.completed(peers), strict=False)
-    return Spread.of([_rows_per_second(our) / _rows_per_second(peer) for our, peer in pairs])
+    return Spread.of(
+        [_rows_per_second(our, epoch) / _rows_per_second(peer, epoch) for our, peer in pairs]
+    )
 
 
 def _waiting(runs: Sequence[Run]) -> Spread | None:
@@ -217,6 +231,15 @@ def _targets(features: str, runs: dict[str, list[Run]]) -> list[Target]:
                 text="batches of near length, times those of any",
                 measured=gain.median if gain else None,
                 at_least=LEAST_BUCKETED,
+            )
+        )
+    if UNCHECKED in runs:
+        rates = _ratios(runs[OURS], runs[UNCHECKED], epoch=0)
+        reached.append(
+            Target(
+                text="checksums: part of the first epoch's rows/s that they cost",
+                measured=1 - rates.median if rates else None,
+                at_most=MOST_FOR_CHECKS,
             )
         )
     waiting = _waiting(runs[OURS])
