@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ooc_train.rows import Batch, SparseRows
+from ooc_train.training import adam_kernels, sparse_steps
 from ooc_train.training import sparse_kernels as kernels
-from ooc_train.training import sparse_steps
 from ooc_train.training.backend import keras, tf
 from ooc_train.training.feeding import SparseFeed
 from ooc_train.training.keras_steps import KerasTrainer
@@ -116,8 +116,10 @@ def test_a_step_equals_kerass(sizes):
     assert loss == pytest.approx(float(expected), rel=1e-5)
     assert n_correct == (best == batch.labels).sum()
     # After one step the mean is a tenth of the gradient.
-    np.testing.assert_allclose(trainer._table[:, kernels.MEAN], first / 10, rtol=1e-4, atol=1e-8)
-    np.testing.assert_allclose(trainer._rest[kernels.MEAN], flat / 10, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(
+        trainer._table[:, adam_kernels.MEAN], first / 10, rtol=1e-4, atol=1e-8
+    )
+    np.testing.assert_allclose(trainer._rest[adam_kernels.MEAN], flat / 10, rtol=1e-4, atol=1e-7)
 
 
 @settings(max_examples=30)
@@ -126,8 +128,8 @@ def test_forward_equals_plain_keras(rows, sizes):
     model = NETWORKS[sizes]
     trainer = SparseTrainer(model, StepOptions(1e-3))
     batch = trainer.prepare(Batch(rows, np.zeros(len(rows), int)), 0)
-    used = trainer._table[batch.columns, kernels.WEIGHT]
-    outputs = kernels.forward(batch.by_row, used, trainer._rest[kernels.WEIGHT], batch.layers)
+    used = trainer._table[batch.columns, adam_kernels.WEIGHT]
+    outputs = kernels.forward(batch.by_row, used, trainer._rest[adam_kernels.WEIGHT], batch.layers)
     logits = outputs[len(outputs) - len(rows) * sizes[-1] :].reshape(len(rows), sizes[-1])
     activation = keras.ops.sigmoid if sizes[-1] == 1 else keras.ops.softmax
     np.testing.assert_allclose(

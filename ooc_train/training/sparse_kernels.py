@@ -1,4 +1,4 @@
-"""Kernels of a multi-layer perceptron over sparse rows: forward, backward and Adam.
+"""Kernels of a multi-layer perceptron over sparse rows: forward and backward.
 
 Of the first layer's weights, one row for each column of the features, a step works on those alone
 that its batch has entries in: on the *used* ones, numbered anew.  All sums run in a fixed order.
@@ -15,13 +15,7 @@ from ooc_train.rows import FloatArray, IntArray
 Numbers = npt.NDArray[np.int32]
 Indices = npt.NDArray[np.integer]
 Keys = npt.NDArray[np.uint64]
-Doubles = npt.NDArray[np.float64]
 
-MEAN_SHARE, VARIANCE_SHARE = np.float32(1 - 0.9), np.float32(1 - 0.999)
-EPSILON = np.float32(1e-7)
-"""Of Adam, as Keras has them; the shares are those of a new gradient in its moments."""
-WEIGHT, MEAN, VARIANCE = 0, 1, 2
-"""What Adam keeps of each weight: itself, and the moments of its gradient."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -66,16 +60,6 @@ class Targets(NamedTuple):
     class_weights: FloatArray
     """``(n_classes,)``"""
     smoothing: np.float32
-
-
-class Move(NamedTuple):
-    """What a step of Adam does to weights: ``weight -= shrinkage * weight + rate * mean / root``.
-
-    ``root`` is that of the variance.
-    """
-
-    rate: np.float32
-    shrinkage: np.float32
 
 
 # ---- Random numbers: functions of a key and a place, without a state.
@@ -379,107 +363,3 @@ def gradients(
     _bias_gradient(delta, rest_gradient[:stop])
     _sparse_gradient(by_column, delta, used_gradient)
     return loss, n_correct
-
-
-@kernel
-def clip(used_gradient: FloatArray, rest_gradient: FloatArray, norm: float) -> None:
-    """Scale gradients down, in place, to a norm of ``norm`` of both together.
-
-    Columns that are not used have no gradient, so that this is the norm of all.
-    """
-    square_sum = 0.0
-    for gradient in (used_gradient.reshape(-1), rest_gradient):
-        for i in range(len(gradient)):
-            square_sum += gradient[i] * gradient[i]
-    if square_sum > norm * norm:
-        scale = np.float32(norm / np.sqrt(square_sum))
-        used_gradient *= scale
-        rest_gradient *= scale
-
-
-# ---- Adam.  `sparse_steps.Adam` says what drifts and decays are.
-
-
-@kernel
-def current_weights(
-    table: FloatArray,
-    updated: IntArray,
-    columns: Numbers,
-    n_steps: int,
-    drifts: Doubles,
-    current: FloatArray,
-) -> None:
-    """Write the weights that some ``columns`` have after ``n_steps`` to ``(n, n_units)``.
-
-    ``table`` is ``(n_columns, 3, n_units)``: weights and moments after ``updated[column]`` steps,
-    with no gradient in those since.
-    """
-    for number in range(len(columns)):
-        column = columns[number]
-        own, target = table[column], current[number]
-        gap = n_steps - updated[column]
-        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
-        for unit in range(len(target)):
-            deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
-            weight = own[WEIGHT, unit] - shrinkage * own[WEIGHT, unit]
-            target[unit] = weight - drift * own[MEAN, unit] / deviation
-
-
-@kernel
-def update_columns(
-    table: FloatArray,
-    updated: IntArray,
-    columns: Numbers,
-    n_steps: int,
-    decays: FloatArray,
-    used: FloatArray,
-    gradient: FloatArray,
-    move: Move,
-) -> None:
-    """One step of Adam for some columns, ``used`` being their current weights."""
-    for number in range(len(columns)):
-        column = columns[number]
-        own = table[column]
-        gap = n_steps - updated[column]
-        mean_decay, variance_decay = decays[0, gap], decays[1, gap]
-        for unit in range(own.shape[1]):
-            slope = gradient[number, unit]
-            mean = own[MEAN, unit] * mean_decay
-            mean += (slope - mean) * MEAN_SHARE
-            variance = own[VARIANCE, unit] * variance_decay
-            variance += (slope * slope - variance) * VARIANCE_SHARE
-            own[MEAN, unit], own[VARIANCE, unit] = mean, variance
-            weight = used[number, unit] - move.shrinkage * used[number, unit]
-            own[WEIGHT, unit] = weight - move.rate * mean / (np.sqrt(variance) + EPSILON)
-        updated[column] = n_steps + 1
-
-
-@kernel
-def update(weights: FloatArray, gradient: FloatArray, move: Move) -> None:
-    """One step of Adam for ``(3, n)`` weights and moments that all have a gradient."""
-    for i in range(len(gradient)):
-        slope, mean, variance = gradient[i], weights[MEAN, i], weights[VARIANCE, i]
-        mean += (slope - mean) * MEAN_SHARE
-        variance += (slope * slope - variance) * VARIANCE_SHARE
-        weights[MEAN, i], weights[VARIANCE, i] = mean, variance
-        weights[WEIGHT, i] -= move.shrinkage * weights[WEIGHT, i]
-        weights[WEIGHT, i] -= move.rate * mean / (np.sqrt(variance) + EPSILON)
-
-
-@kernel
-def catch_up(
-    table: FloatArray, updated: IntArray, n_steps: int, drifts: Doubles, decays: FloatArray
-) -> None:
-    """Bring weights and moments of all columns to what they are after ``n_steps``."""
-    for column in range(len(table)):
-        gap = n_steps - updated[column]
-        own = table[column]
-        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
-        mean_decay, variance_decay = decays[0, gap], decays[1, gap]
-        for unit in range(own.shape[1]):
-            deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
-            own[WEIGHT, unit] -= shrinkage * own[WEIGHT, unit]
-            own[WEIGHT, unit] -= drift * own[MEAN, unit] / deviation
-            own[MEAN, unit] *= mean_decay
-            own[VARIANCE, unit] *= variance_decay
-        updated[column] = n_steps

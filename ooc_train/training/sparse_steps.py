@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.rows import Batch, FloatArray
+from ooc_train.jit import kernel
+from ooc_train.rows import Batch, FloatArray, IntArray
+from ooc_train.training import adam_kernels
 from ooc_train.training import sparse_kernels as kernels
+from ooc_train.training.adam_kernels import WEIGHT
 from ooc_train.training.backend import keras
 from ooc_train.training.steps import State, StepOptions, Trainer
 
@@ -34,6 +37,22 @@ class Prepared(NamedTuple):
     layers: kernels.Layers
 
 
+class _Weights(NamedTuple):
+    """What `SparseTrainer` trains, see there."""
+
+    table: FloatArray
+    updated: IntArray
+    rest: FloatArray
+
+
+class _Gaps(NamedTuple):
+    """What steps without a gradient come to, see `Adam`."""
+
+    drifts: adam_kernels.Doubles
+    decays: FloatArray
+    ratios: adam_kernels.Doubles
+
+
 class Adam:
     """The step sizes of Keras's Adam, and what they come to in steps without a gradient.
 
@@ -49,7 +68,8 @@ class Adam:
         self.learning_rate = options.learning_rate
         self._weight_decay = options.weight_decay
         powers = np.arange(CATCH_UP_STEPS + 1)
-        self._ratios = (BETA_1 / BETA_2**0.5) ** powers
+        self.ratios = (BETA_1 / BETA_2**0.5) ** powers
+        """``(CATCH_UP_STEPS + 1,) float64``: those powers."""
         self.drifts = np.zeros((2, CATCH_UP_STEPS + 1))
         """``(2, CATCH_UP_STEPS + 1) float64``: by the number of steps without a gradient, what a
         weight moves by for its moments, and what share of itself it loses."""
@@ -58,21 +78,14 @@ class Adam:
         self.decays: FloatArray = np.where(decays < 1e-30, 0, decays).astype(np.float32)
         """``(2, CATCH_UP_STEPS + 1)``: what is left of mean and variance after such steps."""
 
-    def move(self, n_steps: int) -> kernels.Move:
+    def move(self, n_steps: int) -> adam_kernels.Move:
         """What the step after ``n_steps`` does, the moments' bias at the beginning included."""
         number = n_steps + 1
         correction = (1 - BETA_2**number) ** 0.5 / (1 - BETA_1**number)
-        return kernels.Move(
+        return adam_kernels.Move(
             np.float32(self.learning_rate * correction),
             np.float32(self.learning_rate * self._weight_decay),
         )
-
-    def count(self, move: kernels.Move) -> None:
-        """Take a step into the drifts."""
-        shrinkage = float(move.shrinkage)
-        self.drifts[:, 1:] = self.drifts[:, :-1] * (1 - shrinkage)
-        self.drifts[0, 1:] += float(move.rate) * self._ratios[1:]
-        self.drifts[1, 1:] += shrinkage
 
 
 class SparseTrainer(Trainer):
@@ -93,13 +106,13 @@ class SparseTrainer(Trainer):
         first, *rest = [variable.numpy() for variable in self._variables()]
         n_columns, n_units = first.shape
         self._table = np.zeros((n_columns, 3, n_units), np.float32)
-        self._table[:, kernels.WEIGHT] = first
+        self._table[:, WEIGHT] = first
         self._updated = np.zeros(n_columns, np.int64)
         self._rest = np.zeros((3, sum(array.size for array in rest)), np.float32)
         self._rest_gradient = np.empty(self._rest.shape[1], np.float32)
         self._room = np.empty((2, 0, n_units), np.float32)
         self._class_weights = _class_weights(options, self._sizes[-1])
-        self._rest[kernels.WEIGHT] = np.concatenate([array.ravel() for array in rest])
+        self._rest[WEIGHT] = np.concatenate([array.ravel() for array in rest])
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
         """Entries by row and by column, without those that are dropped."""
@@ -115,25 +128,22 @@ class SparseTrainer(Trainer):
 
     def step(self, prepared: Prepared) -> tuple[float, int]:
         """Train on one batch; its mean weighted loss and correct rows, before the update."""
-        columns, by_row, by_column, targets, layers = prepared
-        adam, n_steps = self._adam, self.n_steps
-        used, used_gradient = self._room_for(len(columns))
-        rest, rest_gradient = self._rest[kernels.WEIGHT], self._rest_gradient
-        kernels.current_weights(self._table, self._updated, columns, n_steps, adam.drifts, used)
-        loss, n_correct = kernels.gradients(
-            by_row, by_column, targets, used, rest, layers, used_gradient, rest_gradient
+        adam = self._adam
+        loss, n_correct = _step(
+            prepared,
+            _Weights(self._table, self._updated, self._rest),
+            _Gaps(adam.drifts, adam.decays, adam.ratios),
+            self.n_steps,
+            adam.move(self.n_steps),
+            self._options.global_clipnorm or np.inf,
+            self._room_for(len(prepared.columns)),
+            self._rest_gradient,
         )
-        if self._options.global_clipnorm is not None:
-            kernels.clip(used_gradient, rest_gradient, self._options.global_clipnorm)
-        move = adam.move(n_steps)
-        kernels.update_columns(
-            self._table, self._updated, columns, n_steps, adam.decays, used, used_gradient, move
-        )
-        kernels.update(self._rest, rest_gradient, move)
-        adam.count(move)
         self.n_steps += 1
         if self.n_steps % CATCH_UP_STEPS == 0:
-            kernels.catch_up(self._table, self._updated, self.n_steps, adam.drifts, adam.decays)
+            adam_kernels.catch_up(
+                self._table, self._updated, self.n_steps, adam.drifts, adam.decays
+            )
         return loss, n_correct
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -147,10 +157,10 @@ class SparseTrainer(Trainer):
         """Give the model the current weights; changes nothing in what the steps work on."""
         columns = np.arange(len(self._table), dtype=np.int32)
         first = np.empty(self._dense[0].kernel.shape, np.float32)
-        kernels.current_weights(
+        adam_kernels.current_weights(
             self._table, self._updated, columns, self.n_steps, self._adam.drifts, first
         )
-        rest, start = self._rest[kernels.WEIGHT], 0
+        rest, start = self._rest[WEIGHT], 0
         self._dense[0].kernel.assign(first)
         for variable in self._variables()[1:]:
             size = int(np.prod(variable.shape))
@@ -175,18 +185,46 @@ class SparseTrainer(Trainer):
         self._rest[:] = state["rest"]
         self._adam.drifts[:] = state["drifts"]
 
-    def _room_for(self, n_columns: int) -> FloatArray:
+    def _room_for(self, n_columns: int) -> tuple[FloatArray, FloatArray]:
         """Two matrices for the weights of so many columns, of memory that is kept between steps."""
         if self._room.shape[1] < n_columns:
             n_units = self._room.shape[2]
             self._room = np.empty((2, n_columns + n_columns // 4, n_units), np.float32)
-        return self._room[:, :n_columns]
+        return self._room[0, :n_columns], self._room[1, :n_columns]
 
     def _variables(self) -> list[keras.Variable]:
         """The first layer's weights, and all others in the order of `kernels.forward`."""
         first, *later = self._dense
         others = [variable for layer in later for variable in (layer.kernel, layer.bias)]
         return [first.kernel, first.bias, *others]
+
+
+@kernel
+def _step(
+    prepared: Prepared,
+    weights: _Weights,
+    gaps: _Gaps,
+    n_steps: int,
+    move: adam_kernels.Move,
+    norm: float,
+    room: tuple[FloatArray, FloatArray],
+    rest_gradient: FloatArray,
+) -> tuple[float, int]:
+    """All of a step at once: each return to Python waits for the thread that prepares batches."""
+    columns, by_row, by_column, targets, layers = prepared
+    table, updated, rest = weights
+    drifts, decays, ratios = gaps
+    used, used_gradient = room
+    adam_kernels.current_weights(table, updated, columns, n_steps, drifts, used)
+    loss, n_correct = kernels.gradients(
+        by_row, by_column, targets, used, rest[WEIGHT], layers, used_gradient, rest_gradient
+    )
+    if norm < np.inf:
+        adam_kernels.clip(used_gradient, rest_gradient, norm)
+    adam_kernels.update_columns(table, updated, columns, n_steps, decays, used, used_gradient, move)
+    adam_kernels.update(rest, rest_gradient, move)
+    adam_kernels.count(drifts, ratios, move)
+    return loss, n_correct
 
 
 def _class_weights(options: StepOptions, n_outputs: int) -> FloatArray:
