@@ -10,7 +10,7 @@ import gzip
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,8 @@ from ooc_train.rows import FloatArray
 LONGEST_LINE_BYTES = 2**20
 _BUFFER_BYTES = 2**20
 _PROGRESS_LINES = 10_000
-_UNKNOWN_LIMIT = 0.05  # as Keras initialises embeddings
+_SIZE = 0.05 / math.sqrt(3)
+"""The root mean square of numbers within ±0.05, as Keras initialises embeddings."""
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _OF_NUMBERS = b"0123456789.+-eE "
 _GZIP = b"\x1f\x8b"
@@ -38,7 +39,7 @@ class PretrainedEmbeddings:
     """``(n_terms + 1, dimension) float32``: row ``j + 1`` is the vector of term ``j``."""
     n_found: int
     scale: float
-    """What the file's numbers were multiplied by."""
+    """What the file's numbers, their mean taken off, were multiplied by."""
     file: str
 
     @property
@@ -56,21 +57,22 @@ class PretrainedEmbeddings:
 
 
 def read_embeddings(
-    path: Path, terms: Sequence[str], *, seed: int, progress: Progress | None = None
+    path: Path, terms: Sequence[str], *, progress: Progress | None = None
 ) -> PretrainedEmbeddings:
     """The vectors of ``terms`` from the file at ``path``; of equal words the first counts.
 
-    Terms that the file lacks get numbers drawn from ``seed``, uniform within ±0.05; row 0, of
-    padding, is zeros.  All vectors found are multiplied by one number, `scale`, which makes their
-    root mean square that of these random numbers: Adam moves every weight by about the learning
-    rate, so that GloVe's own numbers, 25 times as large, would hardly be fine-tuned, and the terms
-    without a vector would hardly be heard.  Reads the file once.  Memory: four times the result,
-    and a megabyte.
+    Their mean is taken off the vectors found, and then they are multiplied by one number, `scale`,
+    which gives them the root mean square of the random values that an embedding begins with
+    otherwise; all else, terms that the file lacks and row 0, of padding, is zeros, as in the guide.
+    So a term without a vector is an average one.  As they are, GloVe's vectors have their mean in
+    common, of nearly half their length, and are 25 times as large as random values: Adam moves
+    every weight by about the learning rate, whatever its size, so that they would hardly be
+    fine-tuned.  Reads the file once.  Memory: four times the result, and a megabyte.
 
     Raises InputError, with the line, for a line of another length than the others, and for a number
-    that is none or not finite; and for a file with none of the terms, or with zeros for all.  Lines
-    of other words are not parsed, which would take a hundred times as long: only characters that no
-    number has are noticed there.
+    that is none or not finite; and for a file with none of the terms, or the same numbers for all.
+    Lines of other words are not parsed, which would take a hundred times as long: only characters
+    that no number has are noticed there.
     """
     progress = progress or Silent()
     try:
@@ -82,24 +84,15 @@ def read_embeddings(
         raise InputError(f"{path} cannot be read: {error}; check the file") from error
     if not found:
         raise InputError(f"{path} has none of the {len(terms):,} terms; is it of their language?")
-    scale = _scale(path, found.values())
-    dimension = len(next(iter(found.values())))
-    random = np.random.default_rng([seed, len(terms)])
-    matrix = random.uniform(-_UNKNOWN_LIMIT, _UNKNOWN_LIMIT, (len(terms) + 1, dimension))
-    matrix[0] = 0
-    for number, vector in found.items():
-        matrix[number] = vector * scale
-    return PretrainedEmbeddings(matrix.astype(np.float32), len(found), scale, path.name)
-
-
-def _scale(path: Path, vectors: Collection[FloatArray]) -> float:
-    """What gives ``vectors`` the root mean square of uniform numbers within ±_UNKNOWN_LIMIT."""
-    mean_square = float(
-        np.mean([np.mean(np.square(vector, dtype=np.float64)) for vector in vectors])
-    )
-    if not mean_square:
-        raise InputError(f"{path} has only zeros for the terms; give word vectors")
-    return _UNKNOWN_LIMIT / math.sqrt(3 * mean_square)
+    vectors = np.array([*found.values()], np.float64)
+    vectors -= vectors.mean(axis=0)
+    size = float(np.sqrt(np.mean(np.square(vectors))))
+    if not size:
+        raise InputError(f"{path} has the same numbers for all of the terms; give word vectors")
+    scale = _SIZE / size
+    matrix = np.zeros((len(terms) + 1, vectors.shape[1]), np.float32)
+    matrix[[*found]] = vectors * scale
+    return PretrainedEmbeddings(matrix, len(found), scale, path.name)
 
 
 class _Reader:

@@ -205,7 +205,7 @@ def _pretrained(
         return None
     progress.start("reading embeddings", None, "lines")
     terms = read_strings(store.file, "vectorizer/terms")
-    found = read_embeddings(Path(options.embeddings), terms, seed=options.seed, progress=progress)
+    found = read_embeddings(Path(options.embeddings), terms, progress=progress)
     progress.message(
         f"{options.embeddings}: {found.n_found:,} of {len(terms):,} terms found "
         f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
