@@ -1,9 +1,10 @@
 """Trainings killed at random moments and resumed, beside one that never was; what saving costs.
 
 Each of --variants trains once undisturbed.  Then it is trained again, with a checkpoint every
---every, killed by SIGKILL --kills times, every fifth time while it starts and otherwise after a
-random time of training, and resumed by the same command with --resume.  In the end the weights
-have to be the same, bit for bit, and the history but for times and rates.
+--every, killed by SIGKILL --kills times, and resumed by the same command with --resume: killed
+every fifth time while it starts, and otherwise a random time after the first checkpoint that it has
+written since.  In the end the weights have to be the same, bit for bit, and the history but for
+times and rates.
 
 With --cost it also trains --runs times without checkpoints inside epochs and with one --every, in
 turn: what these cost, in seconds of the epochs.
@@ -15,6 +16,7 @@ import io
 import json
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -141,6 +143,7 @@ def _kill_and_compare(
     arguments: Sequence[str], options: argparse.Namespace, folder: Path
 ) -> Outcome:
     whole, killed = folder / "whole", folder / "killed"
+    shutil.rmtree(killed, ignore_errors=True)  # of another variant
     _, status = _session([*arguments, "-o", str(whole), "--force"], whole, None)
     report = _report(whole, status)
     moments = random.Random(options.seed)
@@ -174,10 +177,9 @@ def _session(
     """Train in a process of its own; whether it was killed, and its exit status.
 
     ``moment`` is when to kill: whether the seconds count from its start, or else from where it
-    begins to train, which it shows by writing its settings; and how many they are.
+    has got on, which it shows by a new checkpoint; and how many they are.
     """
-    settings = run / "settings.json"
-    before = _stamp(settings)
+    before = _newest_checkpoint(run)
     command = [*TRAIN, *arguments]
     with subprocess.Popen(
         command, env=environment.command_environment({}), cwd=environment.ROOT
@@ -185,7 +187,9 @@ def _session(
         try:
             if moment:
                 starting, seconds = moment
-                while not starting and _stamp(settings) == before and process.poll() is None:
+                while (
+                    not starting and process.poll() is None and not before < _newest_checkpoint(run)
+                ):
                     time.sleep(_POLL_SECONDS)
                 time.sleep(seconds)
                 process.kill()
@@ -195,11 +199,9 @@ def _session(
     return process.returncode == -signal.SIGKILL, process.returncode
 
 
-def _stamp(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return None
+def _newest_checkpoint(run: Path) -> str:
+    """Its name; they are named by the steps done."""
+    return max((path.name for path in run.glob("checkpoints/step-*")), default="")
 
 
 def _report(run: Path, status: int) -> dict[str, Any]:

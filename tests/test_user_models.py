@@ -52,6 +52,9 @@ def words(shape, masked=False):
          layers.Dense(1, activation="sigmoid")]
     )
 
+def halved(shape):
+    return stack(shape, layers.Dense(16, "relu", dtype="mixed_bfloat16"))
+
 def words_masked(shape):
     return words(shape, masked=True)
 
@@ -107,7 +110,7 @@ def seen():
     return sys.modules["my_models"].seen
 
 
-@pytest.mark.parametrize("name", ["dense", "custom", "normalized", "subclassed"])
+@pytest.mark.parametrize("name", ["dense", "custom", "halved", "normalized", "subclassed"])
 def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     run = tmp_path / "run"
     report = train("ngrams.h5", run, model=f"my_models:{name}", epochs=3, learning_rate=0.01)

@@ -64,6 +64,7 @@ class SparseFeed(Feed):
         first: Any = next((layer for layer in model.layers if not _drops(layer)), None)
         return (
             type(first) is keras.layers.Dense
+            and first.compute_dtype == "float32"
             and first.use_bias
             and first.activity_regularizer is None
         )
