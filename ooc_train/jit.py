@@ -22,10 +22,8 @@ def kernel(function: Function) -> Function:
     # kernels from: a change there would go on with stale code.  Hence one stamp for them all.
     index = getattr(compiled._cache, "_cache_file", None)
     if index is not None:
-        index._source_stamp = (
-            index._source_stamp,
-            _stamp(Path(function.__code__.co_filename).parent),
-        )
+        folder = Path(function.__code__.co_filename).parent
+        index._source_stamp = (index._source_stamp, _stamp(_part_of_package(folder)))
     return cast(Function, compiled)
 
 
@@ -44,8 +42,15 @@ def load_numba() -> None:
         del sys.modules["scipy.linalg"]
 
 
+def _part_of_package(folder: Path) -> Path:
+    """The folder itself, or that below this package's which it is in."""
+    package = Path(__file__).parent
+    parts = [part for part in (folder, *folder.parents) if part.parent == package]
+    return parts[0] if parts else folder
+
+
 @functools.cache
 def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
     """Names, times and sizes of all files of a folder, which its kernels may be made of."""
-    files = sorted(folder.glob("*.py"))
+    files = sorted(folder.rglob("*.py"))
     return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import chi2, f_classif
 
 from ooc_train import format as file_format
-from ooc_train.conversion.selection import round_scores
+from ooc_train.conversion.ngrams.selection import round_scores
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 
 import ooc_train
-from ooc_train.conversion import resources, spill
-from ooc_train.conversion.placement import Placement
+from ooc_train.conversion import resources
+from ooc_train.conversion.storage import spill
+from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_split, write_rows

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion import dictionary as module
-from ooc_train.conversion.dictionary import UNLISTED, Dictionary
-from ooc_train.conversion.strings import HashCollision
-from ooc_train.conversion.token_file import TokenFile, decoded
-from ooc_train.conversion.tokens import tokenize
+from ooc_train.conversion.ngrams import dictionary as module
+from ooc_train.conversion.ngrams.dictionary import UNLISTED, Dictionary
+from ooc_train.conversion.text.strings import HashCollision
+from ooc_train.conversion.ngrams.token_file import TokenFile, decoded
+from ooc_train.conversion.text.tokens import tokenize
 
 # Of 2 to 300 letters, so that some are longer than what lies in the table, some than is listed.
 WORDS = st.builds(

@@ -7,7 +7,7 @@ import pytest
 
 MODULES = [
     "ooc_train.atomic",
-    "ooc_train.conversion.selection",
+    "ooc_train.conversion.ngrams.selection",
     "ooc_train.memory",
     "ooc_train.cli.common",
     "ooc_train.permutation",

@@ -7,7 +7,7 @@ import os
 import pytest
 
 import ooc_train
-from ooc_train.conversion.folders import find_folder
+from ooc_train.conversion.sources.folders import find_folder
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent

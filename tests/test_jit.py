@@ -14,7 +14,7 @@ from ooc_train.conversion.intrinsics import copy_bytes, load_word, ones, trailin
 from ooc_train.jit import kernel
 
 ROOT = Path(ooc_train.__file__).parent
-SHOW = "from ooc_train.conversion import numbers_; print(numbers_.doubled(21))"
+SHOW = "from ooc_train.conversion.text import numbers_; print(numbers_.doubled(21))"
 
 
 def run(folder):
@@ -28,19 +28,20 @@ def run(folder):
 
 
 def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
+    """Nor one in another folder of the same part of the package."""
     package = tmp_path / "ooc_train" / "conversion"
-    package.mkdir(parents=True)
+    (package / "text").mkdir(parents=True)
     shutil.copy(ROOT / "jit.py", package.parent)
-    (package.parent / "__init__.py").touch()
-    (package / "__init__.py").touch()
+    for folder in (package.parent, package, package / "text"):
+        (folder / "__init__.py").touch()
     (package / "constants_.py").write_text("FACTOR = 2\n")
-    (package / "numbers_.py").write_text(
+    (package / "text" / "numbers_.py").write_text(
         "from ooc_train.conversion.constants_ import FACTOR\n"
         "from ooc_train.jit import kernel\n\n\n"
         "@kernel\ndef doubled(n):\n    return FACTOR * n\n"
     )
     assert run(tmp_path) == 42
-    assert list((package / "__pycache__").glob("*.nbc"))
+    assert list((package / "text" / "__pycache__").glob("*.nbc"))
     (package / "constants_.py").write_text("FACTOR = 10\n")
     assert run(tmp_path) == 210
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion.placement import Placement
+from ooc_train.conversion.storage.placement import Placement
 
 
 def places(source_rows, fraction, seed, block_rows, **options):

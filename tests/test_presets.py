@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.cli import convert as command
-from ooc_train.conversion.cleaning import CLEANINGS
-from ooc_train.conversion.presets import PRESETS
-from ooc_train.conversion.source_rows import Rows
+from ooc_train.conversion.sources.cleaning import CLEANINGS
+from ooc_train.conversion.sources.presets import PRESETS
+from ooc_train.conversion.sources.source_rows import Rows
 from ooc_train.errors import InputError, OptionError
 from tests.corpora import read_terms, write_rows
 from tests.test_folders import write_folder

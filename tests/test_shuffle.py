@@ -8,8 +8,8 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan, Resources
-from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceShuffle
-from ooc_train.conversion.shuffle import Buckets, LabelledRows, RowShuffle
+from ooc_train.conversion.sequences.sequence_shuffle import LabelledSequences, SequenceShuffle
+from ooc_train.conversion.storage.shuffle import Buckets, LabelledRows, RowShuffle
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, write_rows
 

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion import input_file, paths, resources
-from ooc_train.conversion.input_file import InputFile
-from ooc_train.conversion.json_lines import JsonLinesFile
-from ooc_train.conversion.layout import LayoutOptions
-from ooc_train.conversion.source_rows import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources import find_source
+from ooc_train.conversion import resources
+from ooc_train.conversion.sources import input_file, paths
+from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.json_lines import JsonLinesFile
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.sources import find_source
 from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion import spill as module
-from ooc_train.conversion.spill import Spill
+from ooc_train.conversion.storage import spill as module
+from ooc_train.conversion.storage.spill import Spill
 
 N_PARTITIONS = 3
 SIZES = st.lists(st.integers(0, 5), min_size=N_PARTITIONS, max_size=N_PARTITIONS)

@@ -14,8 +14,8 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.source_rows import MAX_ROW_BYTES
-from ooc_train.conversion.svmlight import parse_lines
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES
+from ooc_train.conversion.sources.svmlight import parse_lines
 from ooc_train.errors import InputError, OptionError
 from tests.test_ngram import train_order
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.corpus import Corpus
-from ooc_train.conversion.layout import Source
-from ooc_train.conversion.rejects import RejectFile
-from ooc_train.conversion.utf8 import decode
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.layout import Source
+from ooc_train.conversion.sources.rejects import RejectFile
+from ooc_train.conversion.text.utf8 import decode
 from ooc_train.jit import kernel
 from ooc_train.progress import Progress, Reading
 

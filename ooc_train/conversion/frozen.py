@@ -10,15 +10,15 @@ from typing import Protocol
 import h5py
 import numpy as np
 
-from ooc_train.conversion.corpus import Block, Corpus
-from ooc_train.conversion.placement import Destination, Placement, PlacementRule
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.report import ConversionReport, NgramReport, SequenceReport
 from ooc_train.conversion.resources import DiskWatch, Resources
-from ooc_train.conversion.sequence_shuffle import LabelledSequences, SequenceWriter
-from ooc_train.conversion.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.shuffle import LabelledRows
-from ooc_train.conversion.vectorizer import Vectorizer
-from ooc_train.conversion.writing import SplitWriter
+from ooc_train.conversion.sequences.sequence_shuffle import LabelledSequences, SequenceWriter
+from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.storage.shuffle import LabelledRows
+from ooc_train.conversion.ngrams.vectorizer import Vectorizer
+from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.format import read_strings
 from ooc_train.progress import Reading
 

@@ -8,11 +8,11 @@ from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 
-from ooc_train.conversion.input_file import InputFile
+from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.kinds import TEXT_KINDS
-from ooc_train.conversion.layout import LayoutOptions, TextSource
-from ooc_train.conversion.source_rows import Reject, joined
-from ooc_train.conversion.sources import find_source, format_of
+from ooc_train.conversion.sources.layout import LayoutOptions, TextSource
+from ooc_train.conversion.sources.source_rows import Reject, joined
+from ooc_train.conversion.sources.sources import find_source, format_of
 from ooc_train.errors import InputError, OptionError
 from ooc_train.prediction.numeric import file_rows
 from ooc_train.training.run_folder import open_run

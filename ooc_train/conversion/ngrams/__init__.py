@@ -1,0 +1,1 @@
+"""Rows of tf-idf values: terms counted, chosen and looked up."""

@@ -1,0 +1,1 @@
+"""Rows of numbers, dense or sparse, as they are."""

@@ -1,0 +1,1 @@
+"""Rows of word ids: words counted, numbered and looked up."""

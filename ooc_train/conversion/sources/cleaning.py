@@ -1,0 +1,57 @@
+r"""What published archives did to their texts, undone; a preset says which of these it takes.
+
+- ``escapes``: in the archives of Yelp and Amazon reviews a line break is written as a backslash and
+  an n, as their readme says, and a quote now and then as a backslash and a quote.
+- ``backslashes``: in AG News a backslash alone stands where a line ended ("won\support").
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.sources.source_rows import Rows
+from ooc_train.jit import kernel
+
+_BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110
+
+Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
+
+
+def unescape(rows: Rows) -> Rows:
+    """The rows with line breaks and quotes for their escapes."""
+    if not (rows.text == _BACKSLASH).any():
+        return rows
+    text, offsets = np.empty_like(rows.text), np.zeros_like(rows.text_offsets)
+    _unescape(rows.text, rows.text_offsets, text, offsets)
+    return replace(rows, text=text[: offsets[-1]], text_offsets=offsets)
+
+
+def break_at_backslashes(rows: Rows) -> Rows:
+    """The rows with a space for each backslash."""
+    return replace(rows, text=np.where(rows.text == _BACKSLASH, np.uint8(_SPACE), rows.text))
+
+
+CLEANINGS: dict[str, Callable[[Rows], Rows]] = {
+    "escapes": unescape,
+    "backslashes": break_at_backslashes,
+}
+"""By the name that a file's provenance has."""
+
+
+@kernel
+def _unescape(text: Bytes, offsets: Offsets, cleaned: Bytes, cleaned_offsets: Offsets) -> None:
+    end = 0
+    for row in range(len(offsets) - 1):
+        i, stop = offsets[row], offsets[row + 1]
+        while i < stop:
+            byte = text[i]
+            if byte == _BACKSLASH and i + 1 < stop and text[i + 1] in (_N, _QUOTE):
+                i += 1
+                byte = np.uint8(_NEWLINE) if text[i] == _N else np.uint8(_QUOTE)
+            cleaned[end] = byte
+            end += 1
+            i += 1
+        cleaned_offsets[row + 1] = end

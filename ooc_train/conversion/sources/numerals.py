@@ -1,0 +1,134 @@
+"""Numerals to float32: what Python's ``float`` makes of them, rounded once more.
+
+The kernel multiplies the digits with a power of ten, which may be wrong by some units in the last
+place of a float64.  Where that could change the float32, or where the numeral is none that it
+knows, it says so, and `float` decides.
+"""
+
+import re
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.conversion.sources.source_rows import Bytes, Offsets
+from ooc_train.jit import kernel
+
+_NUMERAL = re.compile(
+    rb"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.IGNORECASE
+)
+Powers = npt.NDArray[np.float64]
+
+POWERS: Powers = np.array([float(10**k) for k in range(23)])
+"""Of ten, exact as float64; for `parse_number`."""
+_MOST_DIGITS = 18
+_LEAST, _MOST = 1e-37, 3e38  # well within float32
+_DOUBT = 1e-15
+_ZERO, _NINE, _DOT, _PLUS, _MINUS, _COMMA, _SPACE = 48, 57, 46, 43, 45, 44, 32
+_EXPONENT, _CASE = 101, 32
+
+
+def number(numeral: bytes) -> float | None:
+    """A numeral's value; ``None`` if it is none.
+
+    >>> number(b" 1e3"), number(b"1_0")
+    (1000.0, None)
+    """
+    return float(numeral) if _NUMERAL.fullmatch(numeral) else None
+
+
+def parse_table(
+    text: Bytes, offsets: Offsets, n_columns: int
+) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
+    """Rows of numerals separated by ", ", (n_rows, n_columns), and what is wrong by rows."""
+    values = np.empty((len(offsets) - 1, n_columns), np.float32)
+    is_parsed = np.empty(len(values), np.bool_)
+    _parse_table(text, offsets, values, is_parsed, POWERS)
+    problems: dict[int, str] = {}
+    for row in np.flatnonzero(~is_parsed).tolist():
+        fields = text[offsets[row] : offsets[row + 1]].tobytes().split(b", ")
+        found = [number(field) for field in fields]
+        if None in found or len(found) != n_columns:
+            odd = found.index(None) if None in found else n_columns
+            shown = fields[odd].decode("utf-8", "replace") if odd < len(fields) else ""
+            problems[row] = f"{shown!r} is not a number"
+        else:
+            with np.errstate(over="ignore"):
+                values[row] = np.array(found, np.float64)
+    return values, problems
+
+
+@kernel
+def parse_number(  # noqa: C901, PLR0911, PLR0912 - a call a digit would be slow
+    data: Bytes, i: int, stop: int, powers: Powers
+) -> tuple[float, int]:
+    """The number that begins at ``i`` and where it ends; -1 where that is for `number` to say."""
+    negative = False
+    if i < stop and (data[i] == _MINUS or data[i] == _PLUS):
+        negative = data[i] == _MINUS
+        i += 1
+    digits, n_digits, n_seen, exponent = np.uint64(0), 0, 0, 0
+    after_dot = False
+    while i < stop:
+        byte = data[i]
+        if _ZERO <= byte <= _NINE:
+            n_seen += 1
+            n_digits += n_digits > 0 or byte != _ZERO
+            digits = digits * np.uint64(10) + np.uint64(byte - _ZERO)
+            exponent -= after_dot
+        elif byte == _DOT and not after_dot:
+            after_dot = True
+        else:
+            break
+        i += 1
+    if n_seen == 0 or n_digits > _MOST_DIGITS:
+        return 0.0, -1
+    if i < stop and data[i] | _CASE == _EXPONENT:
+        i += 1
+        down = i < stop and data[i] == _MINUS
+        i += i < stop and (data[i] == _MINUS or data[i] == _PLUS)
+        power, first = 0, i
+        while i < stop and _ZERO <= data[i] <= _NINE and power < 1000:
+            power = 10 * power + data[i] - _ZERO
+            i += 1
+        if i == first:
+            return 0.0, -1
+        exponent += -power if down else power
+    if digits == 0:
+        return -0.0 if negative else 0.0, i
+    if not -len(powers) < exponent < len(powers):
+        return 0.0, -1
+    value = float(digits)
+    value = value * powers[exponent] if exponent >= 0 else value / powers[-exponent]
+    if not _LEAST < value < _MOST:
+        return 0.0, -1
+    # As float has it where the digits fit a float64; else either of two float32 may be right.
+    is_in_doubt = np.float32(value * (1 - _DOUBT)) != np.float32(value * (1 + _DOUBT))
+    if is_in_doubt and digits >= np.uint64(2**53):
+        return 0.0, -1
+    return -value if negative else value, i
+
+
+@kernel
+def _parse_table(
+    text: Bytes,
+    offsets: Offsets,
+    values: npt.NDArray[np.float32],
+    is_parsed: npt.NDArray[np.bool_],
+    powers: Powers,
+) -> None:
+    n_columns = values.shape[1]
+    for row in range(len(values)):
+        i, stop = offsets[row], offsets[row + 1]
+        is_parsed[row] = True
+        for column in range(n_columns):
+            while i < stop and text[i] == _SPACE:
+                i += 1
+            value, i = parse_number(text, i, stop, powers)
+            values[row, column] = value
+            while 0 <= i < stop and text[i] == _SPACE:
+                i += 1
+            ends = i == stop if column == n_columns - 1 else i + 1 < stop and text[i] == _COMMA
+            if i < 0 or not ends:
+                is_parsed[row] = False
+                break
+            i += 1

@@ -1,0 +1,52 @@
+"""The rows that could not be used, written down where the user finds them."""
+
+import csv
+from pathlib import Path
+from typing import TextIO
+
+from ooc_train.conversion.sources.source_rows import Place, Reject
+from ooc_train.errors import InputError
+
+COLUMNS = ("file", "line", "reason", "row")
+_SHOWN = 3
+
+
+class RejectFile:
+    """A CSV of rejected rows (file, line, reason, raw row), created with the first of them.
+
+    Raises ``InputError`` from ``add`` when there are more than ``limit``; the file then holds all
+    that were found, so that they can be mended in one go.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.count = 0
+        self._limit = limit
+        self._examples: list[str] = []
+        self._file: TextIO | None = None
+        path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "RejectFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, place: Place, reject: Reject) -> None:
+        """Write one rejected row down."""
+        if self._file is None:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+            csv.writer(self._file).writerow(COLUMNS)
+        raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
+        csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
+        self.count += 1
+        if len(self._examples) < _SHOWN:
+            self._examples.append(f"{place}: {reject.reason}")
+        if self.count > self._limit:
+            self._file.flush()
+            raise InputError(
+                f"more than {self._limit} rows cannot be used, such as "
+                f"{'; '.join(self._examples)}; "
+                f"all so far are in {self.path}: mend them, or allow more with --max-rejects"
+            )

@@ -1,0 +1,1 @@
+"""Text to words: decoding, folding, lower case, tokens, and tables of strings."""
