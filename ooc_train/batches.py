@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 2_000_000
 """What is read at once of batches that follow one another in the file."""
+TAKE_BYTES = 500_000
+"""What is taken from a window at once: what a processor's cache holds."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,33 @@ class Batches:
             used, left = window.rows[:n_used], window.rows[n_used:]
             if n_left < n_ready:
                 cut = self._cut(order, held, loaded, used, next_step)
-                for rows in cut[step - next_step :: every]:
-                    yield _pick(held, loaded, used, rows)
-                    step += every
+                wanted = cut[step - next_step :: every]
+                yield from self._taken(held, loaded, used, wanted)
+                step += every * len(wanted)
                 next_step += len(cut)
                 held = loaded.take(left)
             else:
                 held = concatenate([held, loaded.take(left)])
+
+    def _taken(
+        self, held: Batch, loaded: Window, used: IntArray, cut: Sequence[IntArray]
+    ) -> Iterator[Batch]:
+        """Batches of the positions ``cut``, some of which are taken at once if they are small.
+
+        NumPy's calls take as long for one small batch as for ten.
+        """
+        n_at_once = max(1, int(TAKE_BYTES / (self.batch_size * max(self.split.row_bytes, 1))))
+        for first in range(0, len(cut), n_at_once):
+            group = cut[first : first + n_at_once]
+            positions = np.concatenate(group)
+            if positions.min() < len(held.labels):
+                yield from (_pick(held, loaded, used, rows) for rows in group)
+                continue
+            taken, start = loaded.take(used[positions - len(held.labels)]), 0
+            for rows in group:
+                part = slice(start, start + len(rows))
+                yield Batch(taken.rows[part], taken.labels[part])
+                start += len(rows)
 
     def _order(self, seed: int) -> Order:
         slice_rows = slice_rows_for(self.split.row_bytes)
@@ -148,7 +170,5 @@ class _Numbered:
 def _pick(held: Batch, loaded: Window, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
-    if not n_held or rows.min() >= n_held:
-        return loaded.take(used[rows - n_held])
     early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]
     return concatenate([held.take(early), loaded.take(late)])
