@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion.sources.numerals import number, parse_table
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.numerals import number, parse_table
 from ooc_train.conversion.sources.source_rows import joined
 from ooc_train.errors import InputError, OptionError
 from tests.test_ngram import train_order

@@ -7,8 +7,8 @@ import os
 import pytest
 
 import ooc_train
-from ooc_train.conversion.sources.folders import find_folder
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.folders import find_folder
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows

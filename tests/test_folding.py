@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
 from ooc_train.conversion.ngrams.dictionary import Dictionary
+from ooc_train.conversion.ngrams.grams import extract_grams
+from ooc_train.conversion.ngrams.terms import TermMatcher
 from ooc_train.conversion.text.folding import (
     _COMBINING_BELOW,
     _LENGTH_BITS,
     N_CODE_POINTS,
     folding_table,
 )
-from ooc_train.conversion.ngrams.grams import extract_grams
 from ooc_train.conversion.text.strings import HashCollision
-from ooc_train.conversion.ngrams.terms import TermMatcher
 from ooc_train.conversion.text.tokens import JOINTS, tokenize
 
 INTERESTING = st.sampled_from(

@@ -9,8 +9,8 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.ngrams import fitting, ngram, selection, statistics
-from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize
 from tests.corpora import Oracle, assert_same, random_rows, read_split, read_terms, write_rows
 

@@ -20,9 +20,9 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
 import ooc_train
 from ooc_train.cli import predict as command
+from ooc_train.conversion.ngrams.vectorizer import Vectorizer
 from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources.source_rows import joined
-from ooc_train.conversion.ngrams.vectorizer import Vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.format import read_strings
 from ooc_train.prediction.inputs import find_inputs

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train import format as file_format
-from ooc_train.conversion.sequences import sequence, word_counting
-from ooc_train.conversion.text.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sequences import sequence, word_counting
 from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.text.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.text.words import find_words
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.prediction import predictor

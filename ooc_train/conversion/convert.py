@@ -15,17 +15,10 @@ from typing import Any, NamedTuple
 from ooc_train import __version__
 from ooc_train import format as fmt
 from ooc_train.conversion.choosing import Figures, measure_rows
-from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.dense_layout import Details
 from ooc_train.conversion.frozen import write_frozen
-from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.inputs import find_inputs
 from ooc_train.conversion.kinds import KINDS, TEXT_KINDS, Kind
-from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
-from ooc_train.conversion.sources.paths import InputPaths
-from ooc_train.conversion.storage.placement import PlacementRule
-from ooc_train.conversion.sources.rejects import RejectFile
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import (
     MemoryPlan,
@@ -34,6 +27,13 @@ from ooc_train.conversion.resources import (
     check_temp_dir,
     default_budget,
 )
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.dense_layout import Details
+from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.paths import InputPaths
+from ooc_train.conversion.sources.rejects import RejectFile
+from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch

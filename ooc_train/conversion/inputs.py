@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
 from ooc_train.conversion.sources.dense_layout import Details
 from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.kinds import KINDS
 from ooc_train.conversion.sources.layout import LayoutOptions, Source
-from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.paths import InputPaths
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.errors import OptionError

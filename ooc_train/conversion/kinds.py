@@ -4,19 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ooc_train.conversion.ngrams.ngram import write_ngrams
+from ooc_train.conversion.ngrams.vectorizer import NgramParameters
 from ooc_train.conversion.numbers.dense import DenseParameters, write_dense
+from ooc_train.conversion.numbers.sparse import SparseParameters, write_sparse
+from ooc_train.conversion.report import ConversionReport
+from ooc_train.conversion.sequences.sequence import write_sequences
+from ooc_train.conversion.sequences.sequence_vectorizer import SequenceParameters
 from ooc_train.conversion.sources.dense_layout import Details
 from ooc_train.conversion.sources.dense_sources import find_dense
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, Source
-from ooc_train.conversion.ngrams.ngram import write_ngrams
-from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.sequences.sequence import write_sequences
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceParameters
 from ooc_train.conversion.sources.sources import find_source
-from ooc_train.conversion.numbers.sparse import SparseParameters, write_sparse
 from ooc_train.conversion.sources.svmlight import find_svmlight
-from ooc_train.conversion.ngrams.vectorizer import NgramParameters
 from ooc_train.errors import OptionError
 
 

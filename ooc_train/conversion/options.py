@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.compression import NONE, check_compression
-from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.kinds import KINDS, TEXT_KINDS
+from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.conversion.sources.sources import FORMATS, NUMERIC_FORMATS, format_of
 from ooc_train.errors import OptionError

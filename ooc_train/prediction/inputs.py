@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 
-from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.kinds import TEXT_KINDS
+from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, TextSource
 from ooc_train.conversion.sources.source_rows import Reject, joined
 from ooc_train.conversion.sources.sources import find_source, format_of

@@ -8,11 +8,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.ngrams.vectorizer import Vectorizer
 from ooc_train.conversion.numbers.dense import DenseVectorizer
+from ooc_train.conversion.numbers.sparse import SparseVectorizer
 from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources.source_rows import joined
-from ooc_train.conversion.numbers.sparse import SparseVectorizer
-from ooc_train.conversion.ngrams.vectorizer import Vectorizer
 from ooc_train.errors import InputError
 from ooc_train.format import index_dtype
 from ooc_train.prediction.networks import load_network

@@ -14,9 +14,7 @@ import numpy.typing as npt
 
 from ooc_train.conversion.ngrams.dictionary import Listed
 from ooc_train.conversion.ngrams.grams import N_PARTITIONS
-from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.ngrams.selection import SCORES, BestTerms, Score, Scored
-from ooc_train.conversion.storage.spill import Column, Spill, row_array
 from ooc_train.conversion.ngrams.statistics import (
     HashRange,
     Kept,
@@ -37,6 +35,8 @@ from ooc_train.conversion.ngrams.word_statistics import (
     count_documents,
     word_class_sums,
 )
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.spill import Column, Spill, row_array
 from ooc_train.errors import InputError
 
 Hashes = npt.NDArray[np.uint64]

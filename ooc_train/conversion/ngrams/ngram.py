@@ -23,23 +23,23 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.ngrams.dictionary import Dictionary
 from ooc_train.conversion.ngrams.fitting import Fit, KeptTerms
 from ooc_train.conversion.ngrams.grams import n_grams, unlisted_grams
-from ooc_train.conversion.storage.indexing import Extracted, IndexedRows, index_rows
-from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
-from ooc_train.conversion.report import NgramReport
-from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.ngrams.indexing import Extracted, IndexedRows, index_rows
 from ooc_train.conversion.ngrams.selection import Scored, select_terms
-from ooc_train.conversion.storage.shuffle import LabelledRows
 from ooc_train.conversion.ngrams.statistics import inverse_document_frequency
-from ooc_train.conversion.text.strings import without_collision
 from ooc_train.conversion.ngrams.terms import TermMatcher
 from ooc_train.conversion.ngrams.token_file import TokenBlock, TokenFile, decoded
-from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.conversion.ngrams.vectorizer import NgramParameters, SelectedTerms, write_vectorizer
+from ooc_train.conversion.report import NgramReport
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
+from ooc_train.conversion.storage.shuffle import LabelledRows
 from ooc_train.conversion.storage.writing import SplitWriter
+from ooc_train.conversion.text.strings import without_collision
+from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.jit import kernel
 
 Floats = npt.NDArray[np.float64]

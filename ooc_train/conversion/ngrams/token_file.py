@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.ngrams.dictionary import UNLISTED
 from ooc_train.conversion.intrinsics import PADDING
+from ooc_train.conversion.ngrams.dictionary import UNLISTED
 from ooc_train.conversion.storage.spill import unlinked_file, write_at
 from ooc_train.conversion.text.tokens import Tokens
 from ooc_train.jit import kernel

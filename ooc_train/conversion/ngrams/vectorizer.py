@@ -19,9 +19,7 @@ import numpy.typing as npt
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
 from ooc_train.conversion.ngrams.grams import MAX_NGRAM, extract_grams
-from ooc_train.conversion.resources import Density
 from ooc_train.conversion.ngrams.selection import SCORES
-from ooc_train.conversion.storage.shuffle import SortingScratch, sort_entries
 from ooc_train.conversion.ngrams.statistics import (
     add_occurrence,
     fixed_squared_idf,
@@ -29,6 +27,8 @@ from ooc_train.conversion.ngrams.statistics import (
     inverse_document_frequency,
     inverse_norm,
 )
+from ooc_train.conversion.resources import Density
+from ooc_train.conversion.storage.shuffle import SortingScratch, sort_entries
 from ooc_train.conversion.text.table import Table, find, index_table
 from ooc_train.conversion.text.tokens import JOINTS, tokenize
 from ooc_train.errors import FormatError, OptionError

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block, Corpus
-from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.numbers.record_shuffle import LabelledRecords, Records, RecordShuffle
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import DiskWatch, Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.row_classes import RowClasses, number_classes
 from ooc_train.conversion.storage.spill import Column
 from ooc_train.conversion.storage.writing import split_buckets

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
-from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.numbers.numeric import NumericConversion, NumericDensity, Placed
-from ooc_train.conversion.sources.numeric_rows import SparseRows
-from ooc_train.conversion.storage.placement import Destination, PlacementRule
 from ooc_train.conversion.numbers.record_shuffle import Records, RecordShuffle
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.numeric_rows import SparseRows
+from ooc_train.conversion.storage.placement import Destination, PlacementRule
 from ooc_train.errors import InputError
 
 _BLOCK_MULTIPLE = 8

@@ -21,11 +21,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.ngrams.grams import Grams
-from ooc_train.conversion.storage.indexing import Extracted, IndexedRows, index_rows
-from ooc_train.conversion.text.lowering import Lowered, lower
-from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
+from ooc_train.conversion.ngrams.indexing import Extracted, IndexedRows, index_rows
 from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sequences.sequence_shuffle import LabelledSequences, SequenceWriter
@@ -34,6 +31,10 @@ from ooc_train.conversion.sequences.sequence_vectorizer import (
     Vocabulary,
     write_sequence_vectorizer,
 )
+from ooc_train.conversion.sequences.word_counting import CountedWords, most_frequent_words
+from ooc_train.conversion.sources.corpus import Block, Corpus, changed_input
+from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
+from ooc_train.conversion.text.lowering import Lowered, lower
 from ooc_train.conversion.text.strings import (
     HashCollision,
     LearnedStrings,
@@ -41,7 +42,6 @@ from ooc_train.conversion.text.strings import (
     without_collision,
 )
 from ooc_train.conversion.text.table import Table, find, index_table
-from ooc_train.conversion.sequences.word_counting import CountedWords, most_frequent_words
 from ooc_train.conversion.text.words import find_words
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
-from ooc_train.conversion.storage.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.placement import Destination, Placement
 from ooc_train.conversion.storage.shuffle import HEADER_ITEMS, Buckets
 from ooc_train.conversion.storage.spill import Column
 from ooc_train.conversion.storage.writing import split_buckets

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train import format as fmt
-from ooc_train.conversion.text.lowering import lower
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.sequences.sequence_shuffle import keep_last
+from ooc_train.conversion.text.lowering import lower
 from ooc_train.conversion.text.table import Table, find, index_table
 from ooc_train.conversion.text.words import find_words
 from ooc_train.errors import FormatError, OptionError

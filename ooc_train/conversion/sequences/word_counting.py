@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.ngrams.grams import HASH_BITS, HASH_MASK, N_PARTITIONS, ROW_MARK
+from ooc_train.conversion.ngrams.statistics import HashRange, TableTooLarge, divided
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.spill import Spill
-from ooc_train.conversion.ngrams.statistics import HashRange, TableTooLarge, divided
 from ooc_train.conversion.text.table import Table, empty_table, find, grown_table, table_bytes
 from ooc_train.jit import kernel
 

@@ -5,7 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.delimited_file import DelimitedFile, column_names, find_csv, find_tsv
+from ooc_train.conversion.sources.delimited_file import (
+    DelimitedFile,
+    column_names,
+    find_csv,
+    find_tsv,
+)
 from ooc_train.conversion.sources.dense_layout import Details, without
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions

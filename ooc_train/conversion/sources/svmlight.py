@@ -21,7 +21,14 @@ from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, Powers, number, parse_number
 from ooc_train.conversion.sources.numeric_rows import SparseRows, SpelledLabels
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Bytes, Offsets, Place, Reject, joined
+from ooc_train.conversion.sources.source_rows import (
+    MAX_ROW_BYTES,
+    Bytes,
+    Offsets,
+    Place,
+    Reject,
+    joined,
+)
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from ooc_train import format as fmt
 from ooc_train.checksums import Appender
-from ooc_train.conversion.storage.placement import Destination, Placement
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.placement import Destination, Placement
 from ooc_train.conversion.storage.shuffle import AnyBuckets, LabelledRows, RowShuffle
 
 _ENTRY_BYTES, _HEADER_BYTES = 8, 16

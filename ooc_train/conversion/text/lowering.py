@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.text.folding import lower_capital_sigma
 from ooc_train.conversion.intrinsics import PADDING
+from ooc_train.conversion.text.folding import lower_capital_sigma
 from ooc_train.conversion.text.utf8 import decode, has_high_bytes
 from ooc_train.jit import kernel
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.text.folding import fold
 from ooc_train.conversion.intrinsics import (
     PADDING,
     bytes_equal,
@@ -18,6 +17,7 @@ from ooc_train.conversion.intrinsics import (
     low_bytes,
     trailing_zeros,
 )
+from ooc_train.conversion.text.folding import fold
 from ooc_train.jit import kernel
 
 JOINTS = {"word": b" ", "char": b""}

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.ngrams.grams import Grams, partition_records
-from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import DiskWatch, Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.storage.row_classes import RowClasses, number_classes
 from ooc_train.conversion.storage.spill import Column, Spill
 from ooc_train.progress import Reading
