@@ -11,7 +11,7 @@ import pytest
 from ooc_train.training import train
 from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
-# 170 entries a row: some 1 kB, so that 60,000 rows take 60 MB and a window of theirs 17 MB.
+# 170 entries a row: some 1 kB, so that 105,000 rows take 105 MB and a window of theirs 17 MB.
 TOY = Toy(n_columns=2000, mean_entries=180, signal=0.1)
 N_ROWS = 15_000
 MOST_GROWTH_BYTES = 25_000_000
@@ -70,9 +70,9 @@ def average(shape):
 
 @pytest.fixture(params=KINDS)
 def files(request, tmp_path):
-    """A file, one of four times as many rows, and the options of training on them."""
+    """A file, one of seven times as many rows, and the options of training on them."""
     paths, options = [tmp_path / "little.h5", tmp_path / "much.h5"], KINDS[request.param]
-    for factor, path in zip((1, 4), paths, strict=True):
+    for factor, path in zip((1, 7), paths, strict=True):
         times = factor * N_ROWS // 1000
         if request.param == "ngram":
             rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
