@@ -112,6 +112,7 @@ class Batches:
                 held = loaded.take(left)
             else:
                 held = concatenate([held, loaded.take(left)])
+            del loaded  # a larger window's memory takes the place of this one's
 
     def _taken(
         self, held: Batch, loaded: Window, used: IntArray, cut: Sequence[IntArray]

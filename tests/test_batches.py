@@ -1,6 +1,7 @@
 """Batches of a split: each row once, in an order that can be repeated and resumed."""
 
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from ooc_train.errors import OptionError
-from ooc_train.rows import Batch, SparseRows, concatenate
+from ooc_train.rows import Batch, Buffers, SparseRows, concatenate
 from ooc_train.store import open as open_store
 from tests.files import Toy, write_file, write_toy
 
@@ -231,3 +232,23 @@ def test_the_numbers_of_the_rows_of_a_batch(tmp_path, order):
         for step in (-1, len(batches)):
             with pytest.raises(IndexError, match=f"has the batches 0 to 10, not {step}"):
                 batches.row_numbers(step)
+
+
+@pytest.mark.usefixtures("small_windows")
+def test_a_larger_window_takes_the_place_of_the_one_before(numbered, monkeypatch):
+    """Nothing holds on to memory that is too small, so that there are never two windows."""
+    grown, original = [], Buffers.empty
+
+    def empty(buffers, name, shape, dtype):
+        kept = buffers._kept.get(name)
+        if kept is not None and kept.size < np.prod(shape):
+            memory = weakref.ref(kept)
+            del kept, buffers._kept[name]
+            grown.append(memory() is None)
+        return original(buffers, name, shape, dtype)
+
+    monkeypatch.setattr(Buffers, "empty", empty)
+    for seed in range(10):
+        list(numbered.batches(50, seed=seed))
+    assert len(grown) > 2
+    assert all(grown)
