@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.errors import OptionError
-from ooc_train.rows import Batch, Buffers, IntArray, Window, concatenate, numbers_of
+from ooc_train.rows import Batch, Buffers, IntArray, LoadedWindow, concatenate, numbers_of
 from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Batches:
             del loaded  # a larger window's memory takes the place of this one's
 
     def _taken(
-        self, held: Batch, loaded: Window, used: IntArray, cut: Sequence[IntArray]
+        self, held: Batch, loaded: LoadedWindow, used: IntArray, cut: Sequence[IntArray]
     ) -> Iterator[Batch]:
         """Batches of the positions ``cut``, some of which are taken at once if they are small.
 
@@ -141,7 +141,7 @@ class Batches:
         return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
 
     def _cut(
-        self, order: Order, held: Batch, loaded: Window, used: IntArray, first_step: int
+        self, order: Order, held: Batch, loaded: LoadedWindow, used: IntArray, first_step: int
     ) -> list[npt.NDArray[Any]]:
         """Batches of the rows held and then those ``used``, as positions among these."""
         if not self.by_length:
@@ -168,7 +168,7 @@ class _Numbered:
         return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
 
 
-def _pick(held: Batch, loaded: Window, used: IntArray, rows: IntArray) -> Batch:
+def _pick(held: Batch, loaded: LoadedWindow, used: IntArray, rows: IntArray) -> Batch:
     """The rows at positions among those held and then those ``used`` of the window loaded."""
     n_held = len(held.labels)
     early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]

@@ -258,7 +258,7 @@ class Batch(NamedTuple):
         return Batch(self.rows.take(rows), self.labels[rows])
 
 
-class Window(Protocol):
+class LoadedWindow(Protocol):
     """Rows that are in memory together, of which batches are taken: a `Batch`, or as stored."""
 
     @property

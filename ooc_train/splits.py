@@ -20,11 +20,11 @@ from ooc_train.rows import (
     DenseRows,
     FloatArray,
     IntArray,
+    LoadedWindow,
     RaggedRows,
     Rows,
     SequenceRows,
     SparseRows,
-    Window,
 )
 from ooc_train.stream import Stream
 
@@ -138,7 +138,7 @@ class Split(Adapters, ABC):
         labels = self._read_labels(slices)
         return Batch(self._read_rows(slices, buffers or Buffers()), labels)
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Window:
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
         """The rows of several slices, from which any can be taken until the next call."""
         return self.read_slices(slices, buffers)
 
@@ -366,7 +366,7 @@ class DenseSplit(Split):
         """Those themselves."""
         return start, stop - 1
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Window:
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
         """The rows of several slices, as they are stored until they are taken."""
         labels = self._read_labels(slices)
         stored = self._read_array(self._features, slices, buffers)
