@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.errors import OptionError
-from ooc_train.rows import Batch, Buffers, IntArray, LoadedWindow, concatenate, numbers_of
+from ooc_train.rows import (
+    Batch,
+    Buffers,
+    IntArray,
+    LoadedWindow,
+    Rows,
+    concatenate,
+    numbers_of,
+)
 from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
@@ -17,6 +25,8 @@ if TYPE_CHECKING:
 
 READ_BYTES = 2_000_000
 """What is read at once of batches that follow one another in the file."""
+READ_LABELS = 32_768
+"""Labels that are read at once: for few of them a call takes longer than the reading."""
 TAKE_BYTES = 500_000
 """What is taken from a window at once: what a processor's cache holds."""
 
@@ -77,12 +87,17 @@ class Batches:
         n_rows, size = self.split.n_rows, self.batch_size
         n_fitting = int(READ_BYTES / (size * max(self.split.row_bytes, 1)))
         read_rows = size * max(1, n_fitting if every == 1 else 1)
+        labels, n_before = self.split.read_labels(0, 0), 0
         for start in range(step * size, n_rows, every * read_rows):
             stop = min(start + read_rows, n_rows)
-            rows, labels = self.split.read_slices([(start, stop)])
-            for first in range(0, stop - start, size):
-                part = slice(first, min(first + size, stop - start))
-                yield Batch(rows[part], labels[part])
+            if stop > n_before + len(labels):
+                labels = self.split.read_labels(start, min(max(stop, start + READ_LABELS), n_rows))
+                n_before = start
+            rows = self.split.read(start, stop)
+            for first in range(start, stop, size):
+                last = min(first + size, stop)
+                part = rows[first - start : last - start]
+                yield Batch(part, labels[first - n_before : last - n_before])
 
     def _shuffled(self, step: int, every: int, seed: int) -> Iterator[Batch]:
         """A window's whole batches at a time; the rows left over go before the next window's.
@@ -158,6 +173,14 @@ class _Numbered:
         self._split = split
         self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
         self.is_shuffled = split.is_shuffled
+
+    def read(self, start: int, stop: int) -> Rows:
+        """The rows of a range."""
+        return self._split.read(start, stop)
+
+    def read_labels(self, start: int, stop: int) -> IntArray:
+        """Their numbers."""
+        return np.arange(start, stop)
 
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows of several slices."""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ooc_train.permutation import Permutation
 
-SLICE_ROWS = 256
+SLICE_ROWS = 512
 WINDOW_SLICES = 64
 WINDOW_BYTES = 32_000_000
 _SOURCE_ORDER_PARTS = 16

@@ -136,10 +136,10 @@ def test_steps(n_rows, batch_size, n):
 
 @pytest.mark.parametrize("row_bytes", [0, 16, 1800, 2000, 50_000, 499_999])
 def test_windows_fit_in_their_bytes(row_bytes):
-    assert 1 <= slice_rows_for(row_bytes) <= 256
+    assert 1 <= slice_rows_for(row_bytes) <= 512
     assert slice_rows_for(row_bytes) * WINDOW_SLICES * row_bytes <= WINDOW_BYTES
 
 
 def test_slices_have_hundreds_of_rows_of_usual_size_and_one_of_giant_size():
-    assert slice_rows_for(500) == 256
+    assert slice_rows_for(500) == 512
     assert slice_rows_for(10**9) == 1
