@@ -55,8 +55,8 @@ def run(options: argparse.Namespace) -> int:
     found = environment.describe(options.out)
     statuses = [_run_one(*what, options) for what in RUNS]
     reached = [
-        {"benchmark": record["benchmark"], **target}
-        for record in publish.records(options.out)
+        {"results": name, **target}
+        for name, record in publish.records(options.out)
         for target in record["targets"]
     ]
     counts = {

@@ -87,21 +87,21 @@ def _content(what: str, folder: Path) -> str | None:
     return f"    {record['command']}\n\n{found[int(number) - 1].strip()}"
 
 
-def records(folder: Path) -> Iterator[dict[str, Any]]:
-    """All results below a folder that have targets, by the path of their files."""
+def records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All results below a folder that have targets, each with its `NAME`."""
     for path in sorted(folder.rglob("*.json")):
         record = json.loads(path.read_text("utf-8"))
         if record.get("targets"):
-            yield record
+            yield path.relative_to(folder).with_suffix("").as_posix(), record
 
 
 def targets_table(folder: Path) -> str | None:
     """The targets of all results below a folder, with what was measured."""
     lines = [
-        [record["benchmark"], target["text"], target["bound"], target["shown"], target["outcome"]]
-        for record in records(folder)
+        [name, target["text"], target["bound"], target["shown"], target["outcome"]]
+        for name, record in records(folder)
         for target in record["targets"]
     ]
     if not lines:
         return None
-    return tables.table(["benchmark", "target", "bound", "measured", "outcome"], lines)
+    return tables.table(["results", "target", "bound", "measured", "outcome"], lines)

@@ -25,7 +25,7 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     record = {"benchmark": "read", "command": "python -m benchmarks read", "targets": found}
     out = tmp_path / "out"
     results.write(out, "read", record, markdown)
-    results.write(out / "sub", "read", {**record, "targets": []}, markdown)
+    results.write(out / "sub", "read", {**record, "targets": found[:1]}, markdown)
     arguments = ["publish", "--out", str(out), "--root", str(tmp_path)]
     for printed in ("README.md\n", ""):  # the second time there is nothing to do
         assert __main__.main(arguments) == 0
@@ -35,6 +35,7 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     assert "## read" not in whole
     assert second.splitlines()[1:6] == ["", "    python -m benchmarks read", "", "| b |", "| --- |"]
     assert "| read | speed | at least 0.8 | 0.500 | missed |" in gathered
+    assert "| sub/read | speed | at least 0.8 | 0.500 | missed |" in gathered
     assert "| read | memory | at most 60 | – | not measured |" in gathered
     assert "\nold\n" in absent
     readme.write_text(marked.format("read, table 3"))

@@ -14,9 +14,10 @@ from typing import Any
 
 from ooc_train.conversion.sources.cleaning import CLEANINGS
 from ooc_train.conversion.sources.delimited import Columns, read_rows
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Place, Reject, Rows
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
 from ooc_train.errors import InputError, OptionError
 
 _SAMPLE_BYTES = 2**16
@@ -25,28 +26,12 @@ _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentime
 
 
 @dataclass(frozen=True)
-class DelimitedFile:
+class DelimitedFile(FileSource):
     """One file of rows, CSV or TSV, plain or compressed."""
 
-    file: InputFile
     columns: Columns
     has_header: bool
     cleaning: str | None = None
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
-
-    @property
-    def text_bytes(self) -> int:
-        """The size of what is in it; an estimate if it is compressed."""
-        return self.file.text_bytes
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -72,10 +57,6 @@ class DelimitedFile:
     def carried(self) -> tuple[str, ...]:
         """Those that the header names, or numbered ones."""
         return tuple(self.columns.carried)
-
-    def place(self, line: int) -> Place:
-        """The very line."""
-        return Place(self.path, line)
 
     def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
         """Blocks of rows, and rejects; see ``read_rows``."""

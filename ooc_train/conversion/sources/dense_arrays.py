@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from ooc_train.conversion.sources.array_files import ArrayStream, open_npy, open_npz
 from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, usable
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.label_files import Take, open_labels, taking
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -30,26 +30,15 @@ Opened = tuple[ArrayStream, Take | None]
 
 
 @dataclass(frozen=True)
-class ArraySource:
+class ArraySource(FileSource):
     """The rows of an array, with labels from another."""
 
-    file: InputFile
     format: str
     names: tuple[str | None, str | None]
     details: Details
     shape: tuple[int, int]
     value_bytes: int
     open: Callable[["ArraySource"], AbstractContextManager[Opened]]
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
 
     @property
     def text_bytes(self) -> int:
@@ -71,11 +60,6 @@ class ArraySource:
         """The arrays' names, where they have any."""
         features, label = self.names
         return {"format": self.format, "columns": [features] if features else [], "label": label}
-
-    @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, there is no custom."""
-        return None
 
     def place(self, line: int) -> Place:
         """The number of the row."""

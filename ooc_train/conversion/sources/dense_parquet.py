@@ -7,13 +7,13 @@ unless they are named.
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, without
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.label_files import Take, open_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -26,28 +26,17 @@ Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class ParquetSource:
+class ParquetSource(FileSource):
     """Numeric columns of a Parquet file, and columns of lists of numbers, side by side.
 
     ``widths`` says how many numbers each has.
     """
 
-    file: InputFile
     columns: tuple[str, ...]
     widths: tuple[int, ...]
     label: str | None
     details: Details
     n_rows: int
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
 
     @property
     def n_columns(self) -> int:
@@ -63,11 +52,6 @@ class ParquetSource:
     def layout(self) -> dict[str, Any]:
         """Columns by their names."""
         return {"format": "parquet", "columns": list(self.columns), "label": self.label}
-
-    @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, there is no custom."""
-        return None
 
     def place(self, line: int) -> Place:
         """The number of the row."""

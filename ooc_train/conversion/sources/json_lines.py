@@ -8,14 +8,14 @@ is rejected, and so is what is no object.  Blank lines are passed over.
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, named_columns
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Place, Reject, Rows
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
 from ooc_train.errors import InputError, OptionError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -29,29 +29,13 @@ class _UnfitError(Exception):
 
 
 @dataclass(frozen=True)
-class JsonLinesFile:
+class JsonLinesFile(FileSource):
     """One file of objects, plain or compressed."""
 
-    file: InputFile
     text: tuple[str, ...]
     label: str | None
     others: tuple[str, ...] | None = None
     """The fields that are not text, of the first rows; if there are any, rows carry all theirs."""
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
-
-    @property
-    def text_bytes(self) -> int:
-        """The size of what is in it; an estimate if it is compressed."""
-        return self.file.text_bytes
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -59,18 +43,9 @@ class JsonLinesFile:
         return {"format": "jsonl", "text": list(self.text), "label": self.label}
 
     @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, there is no custom."""
-        return None
-
-    @property
     def carried(self) -> tuple[str, ...]:
         """The fields that are not text, of the first rows."""
         return self.others or ()
-
-    def place(self, line: int) -> Place:
-        """The very line."""
-        return Place(self.path, line)
 
     def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` of source each, and rejects.

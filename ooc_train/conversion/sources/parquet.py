@@ -8,12 +8,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, named_columns
 from ooc_train.conversion.sources.source_rows import (
@@ -34,36 +34,25 @@ _COMMA, _SPACE = 44, 32
 
 
 @dataclass(frozen=True)
-class ParquetFile:
+class ParquetFile(FileSource):
     """One file of columns."""
 
-    file: InputFile
     text: tuple[str, ...]
     label: str | None
-    text_bytes: int
-    """The size of the columns of text when they are decompressed."""
+    decompressed_bytes: int
+    """The size of the columns of text then."""
     carried: tuple[str, ...] = ()
     """The columns that rows bring along."""
 
     @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
+    def text_bytes(self) -> int:
+        """The size of the columns of text when they are decompressed."""
+        return self.decompressed_bytes
 
     @property
     def layout(self) -> dict[str, Any]:
         """Columns by their names."""
         return {"format": "parquet", "text": list(self.text), "label": self.label}
-
-    @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, there is no custom."""
-        return None
 
     def place(self, line: int) -> Place:
         """The number of the row."""

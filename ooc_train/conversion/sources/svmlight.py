@@ -11,12 +11,12 @@ all numerals, or says what is wrong.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, Powers, number, parse_number
@@ -25,7 +25,6 @@ from ooc_train.conversion.sources.source_rows import (
     MAX_ROW_BYTES,
     Bytes,
     Offsets,
-    Place,
     Reject,
     joined,
 )
@@ -46,39 +45,13 @@ class _UnfitError(Exception):
 
 
 @dataclass(frozen=True)
-class SvmlightFile:
+class SvmlightFile(FileSource):
     """One file of sparse rows, plain or compressed."""
-
-    file: InputFile
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
-
-    @property
-    def text_bytes(self) -> int:
-        """The size of what is in it; an estimate if it is compressed."""
-        return self.file.text_bytes
 
     @property
     def layout(self) -> dict[str, Any]:
         """Always the same."""
         return {"format": "svmlight"}
-
-    @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, there is no custom."""
-        return None
-
-    def place(self, line: int) -> Place:
-        """The very line."""
-        return Place(self.path, line)
 
     def read(self, block_bytes: int) -> Iterator[tuple[SparseRows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` of source each, and rejects.
