@@ -7,6 +7,7 @@ of which most bytes have to be read for each step, show what checksums cost in t
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -87,6 +88,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the rows that --data was converted from, for fastText",
     )
     add("--epochs", type=int, default=2, metavar="N", help="epochs of each run (default: 2)")
+    add(
+        "--variants",
+        nargs="+",
+        default=[],
+        metavar="COMMAND",
+        help="what ooc-train is compared with, instead of the peers: itself, each command "
+        "in quotes, as 'ooc-train --class-weight balanced'",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,6 +104,8 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError("--rows and --data exclude each other")
     if options.data and not options.data.is_file():
         raise OptionError(f"--data {options.data} is not a file")
+    if any(variant.split()[:1] != [OURS] for variant in options.variants):
+        raise OptionError(f"--variants have to begin with {OURS}")
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS[options.features])
     with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
         found = environment.describe(folder)
@@ -105,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
             features = store.features
         systems = _systems(features, data.resolve(), text and text.resolve(), options)
         runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    reached = _targets(features, runs)
+    reached = [] if options.variants else _targets(features, runs)
     notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
     markdown = "\n\n".join(
         [
@@ -114,7 +125,7 @@ def run(options: argparse.Namespace) -> int:
             environment.in_words(found),
             *notes,
             _table(runs),
-            targets.table(reached),
+            *([targets.table(reached)] if reached else []),
         ]
     )
     record = {
@@ -167,6 +178,9 @@ def _systems(
         return system(name, *python, *words)
 
     python, epochs = (sys.executable, "-m"), ("--epochs", options.epochs)
+    if options.variants:
+        variants = [ours(variant, *shlex.split(variant)[1:]) for variant in options.variants]
+        return [ours(OURS), *variants]
     prebuilt = system(PREBUILT, *python, "benchmarks.prebuilt", data, *epochs)
     if features == "sequence":
         bucketed = ours(BUCKETED, "--bucket-by-length")

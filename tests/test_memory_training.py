@@ -11,9 +11,9 @@ import pytest
 from ooc_train.training import train
 from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
-# 170 entries a row: some 1 kB, so that 105,000 rows take 105 MB and a window of theirs 17 MB.
-TOY = Toy(n_columns=2000, mean_entries=180, signal=0.1)
-N_ROWS = 15_000
+# 85 entries a row: some 500 bytes, so that 231,000 rows take 120 MB and a window of theirs 17 MB.
+TOY = Toy(n_columns=2000, mean_entries=90, signal=0.1)
+N_ROWS = 33_000
 # Ten megabytes as a rule, whatever the rows; now and then a thread's arena adds more than as many.
 MOST_GROWTH_BYTES = 35_000_000
 MOST_DIFFERENCE_BYTES = 25_000_000
@@ -49,8 +49,8 @@ print(json.dumps(report))
 """
 
 
-# Of sequences of 500 words a row: 1 kB too.  A network worth its name would take minutes.
-SEQUENCES = SequenceToy(n_terms=2000, longest=1000, signal=0.1)
+# Of sequences of 250 words a row: as large.  A network worth its name would take minutes.
+SEQUENCES = SequenceToy(n_terms=2000, longest=500, signal=0.1)
 BY_LENGTH = {"model": "tests.test_memory_training:average", "bucket_by_length": True}
 KINDS = {"ngram": {}, "sequence": BY_LENGTH}
 

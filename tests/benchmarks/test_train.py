@@ -104,6 +104,29 @@ def test_train_on_dense_rows_tells_what_checks_cost(tmp_path, capsys, monkeypatc
         assert line in lines
 
 
+def test_train_compares_options_with_each_other(tmp_path, capsys, monkeypatch):
+    """Without peers, and without their targets."""
+
+    def made(system):
+        speed = 50 if "balanced" in system.command(tmp_path) else 100
+        return made_run(report={"rows": 300, "epochs": [{"rows_per_second": speed, "loss": 0.5}]})
+
+    monkeypatch.setattr(
+        harness, "alternate", lambda systems, *_, **__: {s.name: [made(s)] for s in systems}
+    )
+    path = write_toy(tmp_path / "toy.h5", train=300)
+    arguments = ["train", "--data", str(path), "--out", str(tmp_path), "--variants"]
+    variant = "ooc-train --class-weight balanced"
+    assert __main__.main([*arguments, variant]) == 0
+    output = capsys.readouterr().out
+    assert "| ooc-train | 1 | 100 | 1.00 |" in output
+    assert f"| {variant} | 1 | 50.0 | 2.00 |" in output
+    assert "model.fit" not in output
+    assert "target" not in output
+    assert __main__.main([*arguments, "python"]) == 2
+    assert "--variants have to begin with ooc-train" in capsys.readouterr().err
+
+
 def test_prebuilt_batches_are_those_of_training(tmp_path):
     path = write_toy(tmp_path / "toy.h5", train=300)
     with ooc_train.open(path) as store:
