@@ -4,12 +4,14 @@ import csv
 import json
 import re
 import shutil
+import threading
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
 from ooc_train.rows import Batch, SparseRows
@@ -20,6 +22,7 @@ from ooc_train.training.backend import keras, tf
 from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.loop import Loop
 from ooc_train.training.models import build_mlp
 from ooc_train.training.steps import StepOptions
 from tests.files import Toy, write_file, write_toy
@@ -356,6 +359,26 @@ def test_epochs_have_orders_of_their_own(folder, path, monkeypatch):
         ("train", 32, {"seed": 5, "epoch": 0, "by_length": False}),
         ("train", 32, {"seed": 5, "epoch": 1, "by_length": False}),
     ]
+
+
+def test_an_epoch_is_read_during_the_validation_before_it(folder, path, monkeypatch):
+    """So that no step waits for its first window."""
+    begun = [threading.Event(), threading.Event()]
+    from_step, validate = Batches.from_step, Loop._validate
+
+    def reading(self, step, every=1):
+        begun[self.epoch].set()
+        return from_step(self, step, every)
+
+    def validating(self):
+        epochs_begun.append([each.wait(10) for each in begun])
+        return validate(self)
+
+    epochs_begun = []
+    monkeypatch.setattr(Batches, "from_step", reading)
+    monkeypatch.setattr(Loop, "_validate", validating)
+    train(path, folder / "early", epochs=2)
+    assert epochs_begun == [[True, True]] * 2
 
 
 def test_early_stopping_follows_patience():

@@ -1,6 +1,7 @@
 """The epochs: train, validate, stop early, keep the best weights; from any step on."""
 
 import contextlib
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from ooc_train.errors import Interrupted, OocTrainError
 from ooc_train.memory import measure
 from ooc_train.progress import Progress
 from ooc_train.rows import Batch, IntArray
+from ooc_train.sampler import n_steps
 from ooc_train.store import Store
 from ooc_train.training.averaging import EVERY_STEPS, RunningMean
 from ooc_train.training.callbacks import Callbacks
@@ -69,6 +71,7 @@ class Loop:
     ) -> None:
         self._trainer = trainer
         self._train_split = store["train"]
+        self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
         self._pads_as_needed = options.pads_as_needed(store.features)
         width = None if self._pads_as_needed else self._train_split.width
         self._evaluator = Evaluator(feed_for(trainer.model, store.features, width))
@@ -122,11 +125,13 @@ class Loop:
         with stop_requests() as self._request:
             try:
                 self._callbacks.begin()
-                while not self._is_over:
-                    self._train_epoch()
-                    self._end_epoch()
-                    after_epoch(self.history)
-                    self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
+                prepared = self._prepared(self._standing.epoch, self._standing.step)
+                with Prefetch(prepared, self._n_ahead) as ahead:
+                    while not self._is_over:
+                        self._train_epoch(ahead)
+                        self._end_epoch()
+                        after_epoch(self.history)
+                        self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
             except _Asked:
                 raise self._interrupted() from None
         best_epoch = self._keep_best()
@@ -144,40 +149,53 @@ class Loop:
 
     @property
     def _is_over(self) -> bool:
-        n_epochs = self._options.epochs or MOST_EPOCHS
-        is_done = self._standing.epoch >= n_epochs or self._stopping.is_over
+        is_done = self._standing.epoch >= self._n_epochs or self._stopping.is_over
         return is_done or self._callbacks.stop_training
 
-    def _train_epoch(self) -> None:
+    @property
+    def _n_epochs(self) -> int:
+        return self._options.epochs or MOST_EPOCHS
+
+    def _batches(self, epoch: int) -> Batches:
+        options = self._options
+        return self._train_split.batches(
+            options.batch_size, seed=options.seed, epoch=epoch, by_length=options.bucket_by_length
+        )
+
+    def _prepared(self, epoch: int, step: int) -> Iterator[tuple[Batch, Prepared]]:
+        """Batches from a step of an epoch on, beside what the trainer makes of them.
+
+        Epoch after epoch, so that the first of the next are ready when the validation is over.
+        """
+        numbers = itertools.count(self._trainer.n_steps)
+        for batches in map(self._batches, range(epoch, self._n_epochs)):
+            for batch in batches.from_step(step):
+                yield batch, self._trainer.prepare(batch, next(numbers))
+            step = 0
+
+    def _train_epoch(self, ahead: Prefetch[tuple[Batch, Prepared]]) -> None:
         standing, options = self._standing, self._options
         if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
             self._trainer.thaw()
         if self._validation_split:
             values = [monitored(figures, options.monitor) for figures in self.history]
             self._n_plateaus = self._schedule.n_plateaus(values)
-        batches = self._train_split.batches(
-            options.batch_size,
-            seed=options.seed,
-            epoch=standing.epoch,
-            by_length=options.bucket_by_length,
-        )
         if standing.step == 0:  # a learning rate that they halve there is halved once
             self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
         began = time.perf_counter() - standing.seconds
-        waited_before = standing.seconds_waited
-        with Prefetch(self._prepared(batches, standing.step), self._n_ahead) as prefetch:
-            for batch, prepared in prefetch:
-                self._do_step(batch, prepared, batches)
-                standing.seconds = time.perf_counter() - began
-                standing.seconds_waited = waited_before + prefetch.seconds_waited
-                if self._saver.is_due(self._trainer.n_steps):
-                    self._saver.save(self._trainer.n_steps, self.snapshot)
-                self._stop_if_asked()
+        waited_before = ahead.seconds_waited - standing.seconds_waited
+        for batch, prepared in itertools.islice(ahead, self._epoch_steps - standing.step):
+            self._do_step(batch, prepared)
+            standing.seconds = time.perf_counter() - began
+            standing.seconds_waited = ahead.seconds_waited - waited_before
+            if self._saver.is_due(self._trainer.n_steps):
+                self._saver.save(self._trainer.n_steps, self.snapshot)
+            self._stop_if_asked()
         self._trainer.sync()
 
-    def _do_step(self, batch: Batch, prepared: Prepared, batches: Batches) -> None:
+    def _do_step(self, batch: Batch, prepared: Prepared) -> None:
         standing = self._standing
         self._set_learning_rate()
         self._callbacks.begin_step(standing.step)
@@ -187,26 +205,22 @@ class Loop:
                 f"the loss became {loss} at step {standing.step + 1:,} of epoch "
                 f"{standing.epoch + 1} (step {self._trainer.n_steps:,} in all)"
             )
-            raise self._diverged(what, batch, batches.row_numbers(standing.step), "train")
+            rows = self._batches(standing.epoch).row_numbers(standing.step)
+            raise self._diverged(what, batch, rows, "train")
         standing.step += 1
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
-        if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == len(batches)):
+        if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == self._epoch_steps):
             self._mean.update()
         self._callbacks.end_step(standing.step - 1, standing.totals)
         self._progress.advance(len(batch.rows))
         if time.perf_counter() - self._shown > SHOW_SECONDS:
-            self._progress.show(_moment(standing, len(batches)))
+            self._progress.show(_moment(standing, self._epoch_steps))
             self._shown = time.perf_counter()
 
     def _set_learning_rate(self) -> None:
         if not self._schedule.is_constant:
             self._learning_rate = self._schedule.rate(self._trainer.n_steps, self._n_plateaus)
             self._trainer.set_learning_rate(self._learning_rate)
-
-    def _prepared(self, batches: Batches, first: int) -> Iterator[tuple[Batch, Prepared]]:
-        """Batches of an epoch from number ``first`` on, beside what the trainer makes of them."""
-        for step, batch in enumerate(batches.from_step(first), start=self._trainer.n_steps):
-            yield batch, self._trainer.prepare(batch, step)
 
     def _end_epoch(self) -> None:
         """Validate, and count the epoch as done."""
