@@ -38,6 +38,12 @@ def write_dense_file(path: Path, n_rows: int, n_columns: int) -> None:
         file_format.mark_complete(file)
 
 
+def rows_bytes(path: Path) -> int:
+    """What the train rows of a file take in it, without the terms."""
+    with h5py.File(path) as file:
+        return sum(array.nbytes for array in file["train"].values())
+
+
 def write_repeated_file(source: Path, target: Path, n_times: int) -> None:
     """The n-gram rows of `source`, its train split, `n_times` over; a file that is complete.
 

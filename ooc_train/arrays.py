@@ -7,6 +7,7 @@ way, and decompressed in any number of threads.  What lies in another way is rea
 """
 
 import bisect
+import contextlib
 import os
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,15 @@ class Handle:
             target, position = target[n_read:], position + n_read
         return True
 
+    def expect(self, position: int, n_bytes: int) -> None:
+        """Have the kernel fetch bytes that will be read soon, while others are used.
+
+        Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
+        """
+        if n_bytes > 0 and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
+
     def close(self) -> None:
         """Close both."""
         if self.is_open:
@@ -136,15 +146,21 @@ class Array(ABC):
         else:
             self._fetch_checked(target, start, stop)
 
+    def expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
+        """Rows ``start`` up to ``stop`` will be read soon: have them fetched where that can be.
+
+        Takes any numbers: where a file is damaged, that is found when the rows are read.
+        """
+
+    def peek(self, position: int) -> int:
+        """The number at a position of this array of integers, unchecked."""
+        number = np.empty(1, self.dtype)
+        self._fetch(number, position)
+        return int(number[0])
+
     def find(self, value: int) -> int:
         """The first position of a number above ``value`` in this ascending array, unchecked."""
-        number = np.empty(1, self.dtype)
-
-        def at(position: int) -> int:
-            self._fetch(number, position)
-            return int(number[0])
-
-        return bisect.bisect_right(range(len(self)), value, key=at)
+        return bisect.bisect_right(range(len(self)), value, key=self.peek)
 
     @abstractmethod
     def _fetch(self, target: AnyArray, start: int) -> None:
@@ -209,6 +225,12 @@ class FlatArray(Array):
         self._handle = handle
         self._offset: int = dataset.id.get_offset()
 
+    def expect(self, start: int, stop: int) -> None:
+        """Have the kernel fetch rows ``start`` up to ``stop``, as far as there are such rows."""
+        start, stop = max(start, 0), min(stop, len(self))
+        position = self._offset + start * self.row_bytes
+        self._handle.expect(position, (stop - start) * self.row_bytes)
+
     def _fetch(self, target: AnyArray, start: int) -> None:
         position = self._offset + start * self.row_bytes
         if not self._handle.read_into(target.data.cast("B"), position):
@@ -237,6 +259,12 @@ class ChunkedArray(Array):
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
         self._fill(target, start, verify=True)
+
+    def expect(self, start: int, stop: int) -> None:
+        """Have the kernel fetch the chunks that were read before: where others lie is not known."""
+        start, stop = max(start, 0), min(stop, len(self))
+        for block in range(start // self.block_length, -(-stop // self.block_length)):
+            self._handle.expect(int(self._offsets[block]), int(self._sizes[block]))
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         self._fill(target, start, verify=False)

@@ -1,5 +1,6 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,7 @@ from ooc_train.rows import (
     concatenate,
     numbers_of,
 )
-from ooc_train.sampler import Order, finer, n_steps, slice_rows_for
+from ooc_train.sampler import Order, Window, finer, n_steps, slice_rows_for
 
 if TYPE_CHECKING:
     from ooc_train.splits import Split
@@ -111,7 +112,7 @@ class Batches:
         position = next_step * size
         held = self.split.read_slices([(0, 0)])
         buffers = Buffers()
-        for window in order.windows(position):
+        for window in self._expected(order.windows(position)):
             loaded = self.split.window(window.slices, buffers)
             position += len(window.rows)
             n_ready = len(held.labels) + len(window.rows)
@@ -128,6 +129,16 @@ class Batches:
             else:
                 held = concatenate([held, loaded.take(left)])
             del loaded  # a larger window's memory takes the place of this one's
+
+    def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """The windows; the disk fetches the slices of each while that before it is used."""
+        held = None
+        for window in itertools.chain(windows, [None]):
+            if window:
+                self.split.expect(window.slices)
+            if held:
+                yield held
+            held = window
 
     def _taken(
         self, held: Batch, loaded: LoadedWindow, used: IntArray, cut: Sequence[IntArray]
@@ -185,6 +196,9 @@ class _Numbered:
     def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
         """The rows of several slices."""
         return Batch(self._split.read_slices(slices).rows, numbers_of(slices))
+
+    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+        """They are to be read next."""
 
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Batch:
         """The rows of several slices."""

@@ -142,6 +142,11 @@ class Split(Adapters, ABC):
         """The rows of several slices, from which any can be taken until the next call."""
         return self.read_slices(slices, buffers)
 
+    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Several slices will be read next: have the disk fetch them meanwhile."""
+        for array, start, stop in self._places_of(slices):
+            array.expect(start, stop)
+
     @property
     def width(self) -> int:
         """Columns of rows made dense: the features', or the length sequences are padded to."""
@@ -164,6 +169,11 @@ class Split(Adapters, ABC):
     @abstractmethod
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Rows:
         """Rows of several slices, each read straight to its place in arrays of the final size."""
+
+    def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
+        """Where the rows of several slices lie: arrays, and from where up to where in them."""
+        for start, stop in slices:
+            yield self._labels, start, stop
 
     def _read_labels(self, slices: Sequence[tuple[int, int]]) -> IntArray:
         labels: IntArray = self._read_array(self._labels, slices, Buffers()).astype(np.int64)
@@ -296,6 +306,15 @@ class RaggedSplit(Split):
         self._fill_all(parts)
         return self._rows(indptr, entries, f"rows {slices[0][0]} to {slices[-1][1]}")
 
+    def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
+        yield from super()._places_of(slices)
+        for start, stop in slices:
+            yield self._indptr, start, stop + 1
+        for bounds in slices:  # when all offsets are on their way, and so the first are here
+            first, last = map(self._indptr.peek, bounds)
+            for array in self._entries:
+                yield array, first, last
+
     def _read_indptr(self, start: int, stop: int) -> IntArray:
         self._check_range(start, stop)
         indptr: IntArray = self._slice(self._indptr, start, stop + 1)
@@ -365,6 +384,11 @@ class DenseSplit(Split):
     def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:  # noqa: ARG002
         """Those themselves."""
         return start, stop - 1
+
+    def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
+        yield from super()._places_of(slices)
+        for start, stop in slices:
+            yield self._features, start, stop
 
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
         """The rows of several slices, as they are stored until they are taken."""

@@ -322,3 +322,41 @@ def test_a_conversion_with_compression(tmp_path, capsys):
             one, other = plain[split].read(0, len(plain[split])), packed[split]
             np.testing.assert_array_equal(one.to_dense(), other.read(0, len(other)).to_dense())
         assert isinstance(packed["train"].arrays["tokens"], ChunkedArray)
+
+
+@pytest.mark.parametrize("make", [write_toy, write_dense, write_sequences])
+def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch, make):
+    """So that a disk can fetch it while the rows of the window before are used."""
+    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    expected, n_read, original = set(), [], Handle.read_into
+    with open_store(make(tmp_path / "a.h5", train=1000), verify=False) as store:
+        train = store["train"]
+        spans = [(a._offset, a._offset + len(a) * a.row_bytes) for a in train.arrays.values()]
+
+        def expect(_, position, n_bytes):
+            expected.update(range(position, position + n_bytes))
+
+        def read_into(handle, target, position):
+            if len(target) > 8:  # offsets are looked up one by one, to know what to expect
+                assert any(start <= position < stop for start, stop in spans)
+                assert expected.issuperset(range(position, position + len(target)))
+                n_read.append(len(target))
+            return original(handle, target, position)
+
+        monkeypatch.setattr(Handle, "expect", expect)
+        monkeypatch.setattr(Handle, "read_into", read_into)
+        assert sum(len(rows) for rows, _ in train.batches(16, seed=0)) == 1000
+    assert len(n_read) > 300
+
+
+def test_expecting_harms_nothing(tmp_path, monkeypatch):
+    """Neither on a system that cannot, nor where a damaged file says nonsense."""
+    path = write_toy(tmp_path / "a.h5", train=100)
+    with open_store(path) as store:
+        wanted = [batch.rows.to_dense() for batch in store["train"].batches(16, seed=0)]
+        array = store["train"].arrays["values"]
+        for start, stop in [(-5, 3), (7, 2), (90, 10**15), (-(2**60), 2**60), (10**15, 10**16)]:
+            array.expect(start, stop)
+        monkeypatch.delattr("os.posix_fadvise")
+        found = [batch.rows.to_dense() for batch in store["train"].batches(16, seed=0)]
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(wanted))

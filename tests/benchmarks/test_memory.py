@@ -7,7 +7,7 @@ import pytest
 
 import ooc_train
 from benchmarks import __main__, capped, harness
-from benchmarks.made_files import write_dense_file, write_repeated_file
+from benchmarks.made_files import rows_bytes, write_dense_file, write_repeated_file
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 from tests.files import write_toy
 
@@ -97,6 +97,8 @@ def test_repeated_rows_are_those_of_the_file(tmp_path):
         np.testing.assert_array_equal(found, np.tile(expected, (3, 1)))
         labels = np.tile(one["train"].read_labels(0, 50), 3)
         np.testing.assert_array_equal(three["train"].read_labels(0, 150), labels)
+    # One more offset than rows, in each of them.
+    assert rows_bytes(tmp_path / "made.h5") == 3 * rows_bytes(source) - 2 * 8
 
 
 def test_dense_rows_are_of_the_size_said(tmp_path):
