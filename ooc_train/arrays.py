@@ -81,7 +81,7 @@ class Handle:
 
         Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
         """
-        if n_bytes > 0 and hasattr(os, "posix_fadvise"):
+        if n_bytes and hasattr(os, "posix_fadvise"):  # to the kernel none are all to the end
             with contextlib.suppress(OSError):
                 os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
 
@@ -146,11 +146,17 @@ class Array(ABC):
         else:
             self._fetch_checked(target, start, stop)
 
-    def expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
+    def expect(self, start: int, stop: int) -> None:
         """Rows ``start`` up to ``stop`` will be read soon: have them fetched where that can be.
 
         Takes any numbers: where a file is damaged, that is found when the rows are read.
         """
+        start, stop = max(start, 0), min(stop, len(self))
+        if start < stop:
+            if not self._is_checked(start, stop):  # what is compared then are whole blocks
+                start -= start % self.block_length
+                stop = min(stop + -stop % self.block_length, len(self))
+            self._expect(start, stop)
 
     def peek(self, position: int) -> int:
         """The number at a position of this array of integers, unchecked."""
@@ -161,6 +167,9 @@ class Array(ABC):
     def find(self, value: int) -> int:
         """The first position of a number above ``value`` in this ascending array, unchecked."""
         return bisect.bisect_right(range(len(self)), value, key=self.peek)
+
+    def _expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
+        """Have rows fetched that there are."""
 
     @abstractmethod
     def _fetch(self, target: AnyArray, start: int) -> None:
@@ -225,9 +234,7 @@ class FlatArray(Array):
         self._handle = handle
         self._offset: int = dataset.id.get_offset()
 
-    def expect(self, start: int, stop: int) -> None:
-        """Have the kernel fetch rows ``start`` up to ``stop``, as far as there are such rows."""
-        start, stop = max(start, 0), min(stop, len(self))
+    def _expect(self, start: int, stop: int) -> None:
         position = self._offset + start * self.row_bytes
         self._handle.expect(position, (stop - start) * self.row_bytes)
 
@@ -260,9 +267,8 @@ class ChunkedArray(Array):
         """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
         self._fill(target, start, verify=True)
 
-    def expect(self, start: int, stop: int) -> None:
-        """Have the kernel fetch the chunks that were read before: where others lie is not known."""
-        start, stop = max(start, 0), min(stop, len(self))
+    def _expect(self, start: int, stop: int) -> None:
+        """Have the chunks fetched that were read before: where others lie is not known."""
         for block in range(start // self.block_length, -(-stop // self.block_length)):
             self._handle.expect(int(self._offsets[block]), int(self._sizes[block]))
 
