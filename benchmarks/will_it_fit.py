@@ -3,16 +3,16 @@
 What converting and training take grows with the words: a start, and so much for each.  Both are
 measured on this machine at two small sizes; the estimate is a straight line through them.  Memory
 does not grow: ooc-convert stays below its --memory, ooc-train at what it took here.  With --check
-three larger cases are measured, too, and compared with the estimate.
+three larger cases are measured, too, in turn with the small ones, and compared with the estimate.
 """
 
 import argparse
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import convert, environment, harness, results, tables, targets
 from benchmarks.harness import COMPLETED, REPORT_NAME, Run, System, say
@@ -117,8 +117,9 @@ def run(options: argparse.Namespace) -> int:
     with workspace(options.work, int(needed)) as folder:
         found = environment.describe(folder)
         small = [Case(n_rows, WORDS, options.memory) for n_rows in sizes]
-        model = _calibrate(small, folder, options.runs)
-        checked = [(case, model.estimate(case), _measure(case, folder, 1)[0]) for case in cases]
+        measured = _measured([*small, *cases], folder, options.runs)
+        model = _model(small, measured)
+        checked = [(case, model.estimate(case), measured[case].figures) for case in cases]
     wanted = _wanted(options)
     reached = [target for item in checked for target in _targets(*item)]
     markdown = "\n\n".join(
@@ -157,41 +158,54 @@ def _wanted(options: argparse.Namespace) -> list[Case]:
 # ---- Measuring.
 
 
-def _calibrate(cases: Sequence[Case], folder: Path, n_runs: int) -> Model:
-    measured = [_measure(case, folder, n_runs) for case in cases]
+class Measured(NamedTuple):
+    """What a case took, and the most anonymous memory of ooc-train."""
+
+    figures: Figures
+    training_bytes: int | None
+
+
+def _model(small: Sequence[Case], measured: Mapping[Case, Measured]) -> Model:
     lines = {
-        name: Line.through(
-            [
-                (case.words, getattr(figures, name))
-                for case, (figures, _) in zip(cases, measured, strict=True)
-            ]
-        )
+        name: Line.through([(case.words, getattr(measured[case].figures, name)) for case in small])
         for name in Figures.__dataclass_fields__
     }
-    return Model(lines, measured[-1][1])
+    return Model(lines, measured[small[-1]].training_bytes)
 
 
-def _measure(case: Case, folder: Path, n_runs: int) -> tuple[Figures, int | None]:
-    """What a case takes, medians of `n_runs`; and the most anonymous memory of ooc-train."""
+def _measured(cases: Sequence[Case], folder: Path, n_runs: int) -> dict[Case, Measured]:
+    """Medians of what the cases take.  They take turns: the speed of a machine changes."""
+    _measure(cases[0], folder)  # compiles
+    rounds = [[_measure(case, folder) for case in cases] for _ in range(n_runs)]
+    return {case: _median(runs) for case, *runs in zip(cases, *rounds, strict=True)}
+
+
+def _median(runs: Sequence[Measured]) -> Measured:
+    figures = {
+        name: statistics.median(getattr(run.figures, name) for run in runs)
+        for name in Figures.__dataclass_fields__
+    }
+    return Measured(Figures(**figures), runs[-1].training_bytes)
+
+
+def _measure(case: Case, folder: Path) -> Measured:
     path, data = folder / "rows.csv", folder / "rows.h5"
     say(f"measuring {case}")
     harness.call("benchmarks.corpus", path, "--rows", case.n_rows, "--words", case.n_words)
     memory = ["--memory", str(case.memory_bytes)] if case.memory_bytes else []
     words = [str(path), "-o", str(data), "--force", "--features", "ngram", *memory]
     words += ["--validation-fraction", "0"]
-    _run(_command("convert", [path], *words), folder)  # compiles; so does the first training
-    conversions = [_run(_command("convert", [path], *words), folder) for _ in range(n_runs)]
-    _run(_training(data), folder)
-    trainings = [_run(_training(data), folder) for _ in range(n_runs)]
+    conversion = _run(_command("convert", [path], *words), folder)
+    training = _run(_training(data), folder)
     figures = Figures(
-        converting_seconds=statistics.median(run.seconds for run in conversions),
-        epoch_seconds=statistics.median(run.report["epochs"][-1]["seconds"] for run in trainings),
-        temporary_bytes=conversions[-1].report["spill_bytes"],
-        result_bytes=conversions[-1].report["output_bytes"],
+        converting_seconds=conversion.seconds,
+        epoch_seconds=training.report["epochs"][-1]["seconds"],
+        temporary_bytes=conversion.report["spill_bytes"],
+        result_bytes=conversion.report["output_bytes"],
     )
     for made in (path, data):
         made.unlink()
-    return figures, results.peak(trainings, "anon_bytes")
+    return Measured(figures, results.peak([training], "anon_bytes"))
 
 
 def _training(data: Path) -> System:

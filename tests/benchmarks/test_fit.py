@@ -48,3 +48,22 @@ def test_estimates_are_checked_against_what_was_measured():
     assert reached[0].text == f"{text}share it is off by"
     lines = list(will_it_fit._check_lines([(case, estimated, measured)]))
     assert lines[0][1:] == ["converting seconds", "10.0 s", "12.0 s", "-17%"]
+
+
+def test_cases_take_turns_and_medians_count(tmp_path, monkeypatch):
+    """The first run compiles and does not count."""
+    asked = []
+
+    def measure(case, folder):
+        assert folder == tmp_path
+        asked.append(case.n_rows)
+        value = 1000.0 if len(asked) == 1 else case.n_rows + len(asked)
+        return will_it_fit.Measured(will_it_fit.Figures(value, value, value, value), 7)
+
+    monkeypatch.setattr(will_it_fit, "_measure", measure)
+    small, large = will_it_fit.Case(10), will_it_fit.Case(20)
+    measured = will_it_fit._measured([small, large], tmp_path, 3)
+    assert asked == [10, 10, 20, 10, 20, 10, 20]
+    assert measured[small].figures.epoch_seconds == 10 + 4  # of the runs 2, 4 and 6
+    assert measured[large].figures.result_bytes == 20 + 5
+    assert measured[large].training_bytes == 7
