@@ -24,7 +24,7 @@ NAME = "publish"
 READMES = ("README.md", "benchmarks/README.md")
 _PLOTS = "benchmarks/plots"
 _MARKED = re.compile(
-    r"(<!-- benchmarks: (?!end)([^\n]+?) -->\n)(.*?)(<!-- benchmarks: end -->)", re.DOTALL
+    r"(<!-- benchmarks: (?!end -->)([^\n]+?) -->\n)(.*?)(<!-- benchmarks: end -->)", re.DOTALL
 )
 _TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 

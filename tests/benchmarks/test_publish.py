@@ -14,7 +14,7 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks/README.md").write_text("nothing marked\n")
     marked = "before\n<!-- benchmarks: {} -->\nold\n<!-- benchmarks: end -->\nafter\n"
-    names = ["read", "sub/read, table 2", "targets", "absent"]
+    names = ["end-to-end", "sub/read, table 2", "targets", "absent"]
     readme.write_text("".join(marked.format(name) for name in names))
     table = "| a |\n| --- |"
     markdown = f"## read\n\n`command`\n\n### Rows\n\n{table}\n\ntext\n\n{table.replace('a', 'b')}"
@@ -24,7 +24,7 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     ]
     record = {"benchmark": "read", "command": "python -m benchmarks read", "targets": found}
     out = tmp_path / "out"
-    results.write(out, "read", record, markdown)
+    results.write(out, "end-to-end", record, markdown)
     results.write(out / "sub", "read", {**record, "targets": found[:1]}, markdown)
     arguments = ["publish", "--out", str(out), "--root", str(tmp_path)]
     for printed in ("README.md\n", ""):  # the second time there is nothing to do
@@ -34,13 +34,13 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     assert "\n`command`\n\n##### Rows\n\n| a |\n" in whole
     assert "## read" not in whole
     assert second.splitlines()[1:6] == ["", "    python -m benchmarks read", "", "| b |", "| --- |"]
-    assert "| read | speed | at least 0.8 | 0.500 | missed |" in gathered
+    assert "| end-to-end | speed | at least 0.8 | 0.500 | missed |" in gathered
     assert "| sub/read | speed | at least 0.8 | 0.500 | missed |" in gathered
-    assert "| read | memory | at most 60 | – | not measured |" in gathered
+    assert "| end-to-end | memory | at most 60 | – | not measured |" in gathered
     assert "\nold\n" in absent
-    readme.write_text(marked.format("read, table 3"))
+    readme.write_text(marked.format("end-to-end, table 3"))
     assert __main__.main(arguments) == 1
-    assert "read.md has 2 tables, and no table 3" in capsys.readouterr().err
+    assert "end-to-end.md has 2 tables, and no table 3" in capsys.readouterr().err
 
 
 def test_plots_are_drawn_from_results(tmp_path):
