@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 import ooc_train.training.split_scores
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.format import write_array, write_strings
+from ooc_train.sampler import SLICE_ROWS
 from ooc_train.store import open as open_store
 from ooc_train.training import evaluate, open_run, train
 from ooc_train.training.feeding import predict_rows
@@ -85,8 +86,8 @@ def test_each_row_comes_once_with_its_number(tmp_path, monkeypatch, pads_as_need
     in_order = np.array_equal(np.concatenate(met), np.arange(700))
     assert in_order != pads_as_needed
     assert max(map(len, met)) == 90
-    # By windows of 256 rows: what is near on disk is read together.
-    assert sorted(np.concatenate(met)[:256].tolist()) == list(range(256))
+    # By windows, here of a slice: what is near on disk is read together.
+    assert sorted(np.concatenate(met)[:SLICE_ROWS].tolist()) == list(range(SLICE_ROWS))
 
 
 def change_terms(file):
