@@ -147,7 +147,7 @@ def _kill_and_compare(
     _, status = _session([*arguments, "-o", str(whole), "--force"], whole, None)
     report = _report(whole, status)
     moments = random.Random(options.seed)
-    # Half of what would be done in so many stretches, on average: the way to a checkpoint comes on top.
+    # On average half of such a stretch: the way to a checkpoint comes on top.
     longest = sum(epoch["seconds"] for epoch in report["epochs"]) / max(1, options.kills)
     again = [*arguments, "-o", str(killed), "--checkpoint-every", options.every]
     n_kills, how = 0, "--force"
