@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -143,9 +143,13 @@ class Split(Adapters, ABC):
         return self.read_slices(slices, buffers)
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Several slices will be read next: have the disk fetch them meanwhile."""
-        for array, start, stop in self._places_of(slices):
-            array.expect(start, stop)
+        """Several slices will be read next: have the disk fetch them meanwhile.
+
+        Where that fails, the reading will say why.
+        """
+        with suppress(DamageError, OSError):
+            for array, start, stop in self._places_of(slices):
+                array.expect(start, stop)
 
     @property
     def width(self) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from ooc_train import format as fmt
 from ooc_train.arrays import ChunkedArray, DamageError, FlatArray, Handle, Hdf5Array, open_array
 from ooc_train.checksums import Appender, seal
 from ooc_train.cli.convert import main as convert_main
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.store import open as open_store
 from tests.corpora import random_rows, write_rows
 from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
@@ -363,3 +364,16 @@ def test_expecting_harms_nothing(tmp_path, monkeypatch):
         monkeypatch.delattr("os.posix_fadvise")
         found = [batch.rows.to_dense() for batch in store["train"].batches(16, seed=0)]
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(wanted))
+
+
+@pytest.mark.parametrize("make", [write_toy, write_dense, write_sequences])
+def test_a_file_that_is_cut_short_is_said_to_be_damaged(tmp_path, monkeypatch, make):
+    """By what reads a window, not by what only asks the disk for it."""
+    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    path = make(tmp_path / "a.h5", train=1000)
+    with open_store(path) as store:
+        batches = iter(store["train"].batches(16, seed=0))
+        next(batches)
+        os.truncate(path, 3000)
+        with pytest.raises(FormatError, match=r"split 'train' is damaged: .*convert the source"):
+            list(batches)
