@@ -2,9 +2,10 @@
 
 Dense rows are random numbers in a file of --size; the bar is a slice of np.memmap, copied.  N-gram
 rows are generated reviews, converted; every other system reads them from files of its own, made
-before, which is not measured, and all read batches of 128 in a shuffled order.  Rows/s are those of
-an epoch, broken off after --seconds; the first reads, and checks, what was never read before.
-Each system reads with the page cache warm, and cold.
+before, which is not measured, and all read batches of 128 in a shuffled order, and so does ours
+from compressed files, where what they take is installed.  Rows/s are those of an epoch, broken off
+after --seconds; the first reads, and checks, what was never read before.  Each system reads with
+the page cache warm, and cold.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from benchmarks.results import Spread
 from benchmarks.targets import Target
 from benchmarks.workspace import workspace
 from ooc_train.cli.common import size_argument
+from ooc_train.compression import CODECS, is_installed
 from ooc_train.errors import OptionError, OutputError
 
 NAME = "read"
@@ -198,31 +200,45 @@ def _dense(options: argparse.Namespace, folder: Path) -> Rows:
 def _ngram(options: argparse.Namespace, folder: Path) -> Rows:
     data = folder / "rows.h5"
     with convert.files(options.rows, folder) as workload:
-        harness.call(
-            "ooc_train.cli.convert", workload.train, "-o", data, "--features", "ngram",
-            "--validation-fraction", 0, "--quiet",
-        )  # fmt: skip
+        _convert(workload.train, data)
+        compressed = {name: folder / f"{name}.h5" for name in CODECS if is_installed(name)}
+        for name, path in compressed.items():
+            _convert(workload.train, path, "--compression", name)
     title = f"{options.rows:,} n-gram rows, {data.stat().st_size / 1e6:,.0f} MB"
-    systems = [*_own(data, options), *_peers(data, options, folder)]
+    systems = [
+        *_own(data, options),
+        *(_own_reader(f"{SHUFFLED}, {c}", "shuffled", compressed[c], options) for c in compressed),
+        *_peers(data, options, folder),
+    ]
     return Rows(NGRAM, title, options.rows, H5PY, _alternate(systems, options, folder))
 
 
 _MEASURES = {DENSE: _dense, NGRAM: _ngram}
 
 
+def _convert(source: Path, data: Path, *arguments: str) -> None:
+    harness.call(
+        "ooc_train.cli.convert", source, "-o", data, "--features", "ngram",
+        "--validation-fraction", 0, "--quiet", *arguments,
+    )  # fmt: skip
+
+
 def _own(data: Path, options: argparse.Namespace) -> list[System]:
     """The reader of this package in two orders, and in one without checksums."""
+    variants = {
+        SEQUENTIAL: "sequential",
+        SHUFFLED: "shuffled",
+        SEQUENTIAL + UNCHECKED: "sequential-unchecked",
+    }
+    return [_own_reader(name, variant, data, options) for name, variant in variants.items()]
 
-    def own(name: str, variant: str) -> System:
-        def command(scratch: Path) -> list[str]:
-            start = [sys.executable, "-m", "benchmarks.read_rows"]
-            return [*start, *_arguments(scratch, data, variant, options)]
 
-        return System(name=name, command=command, inputs=[data])
+def _own_reader(name: str, variant: str, data: Path, options: argparse.Namespace) -> System:
+    def command(scratch: Path) -> list[str]:
+        start = [sys.executable, "-m", "benchmarks.read_rows"]
+        return [*start, *_arguments(scratch, data, variant, options)]
 
-    orders = {SEQUENTIAL: "sequential", SHUFFLED: "shuffled"}
-    systems = [own(name, order) for name, order in orders.items()]
-    return [*systems, own(SEQUENTIAL + UNCHECKED, "sequential-unchecked")]
+    return System(name=name, command=command, inputs=[data])
 
 
 def _peers(data: Path, options: argparse.Namespace, folder: Path) -> Iterator[System]:

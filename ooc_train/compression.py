@@ -131,7 +131,7 @@ def coder_of(dataset: h5py.Dataset) -> ChunkCoder | None:
     filters = [layout.get_filter(number)[0] for number in range(layout.get_nfilters())]
     shuffled = filters[:1] == [h5py.h5z.FILTER_SHUFFLE]
     for codec in CODECS.values():
-        if filters[shuffled:] == [codec.filter_id] and _is_installed(codec.module):
+        if filters[shuffled:] == [codec.filter_id] and _can_import(codec.module):
             return ChunkCoder(codec, dataset, shuffled=shuffled)
     return None
 
@@ -221,11 +221,16 @@ def check_compression(compression: str) -> None:
     if compression not in CODECS:
         known = ", ".join((NONE, *CODECS))
         raise OptionError(f"--compression {compression} is not known; {known} are")
-    if not (_is_installed("hdf5plugin") and _is_installed(CODECS[compression].module)):
+    if not is_installed(compression):
         raise OptionError(
             f"--compression {compression} needs packages that are not installed; install them: "
             f"{_INSTALL}"
         )
+
+
+def is_installed(compression: str) -> bool:
+    """Whether what the compression ``"lz4"`` or ``"zstd"`` takes is installed."""
+    return _can_import("hdf5plugin") and _can_import(CODECS[compression].module)
 
 
 def check_filters(dataset: h5py.Dataset) -> None:
@@ -233,14 +238,14 @@ def check_filters(dataset: h5py.Dataset) -> None:
     layout = dataset.id.get_create_plist()
     for number in range(layout.get_nfilters()):
         filter_id = layout.get_filter(number)[0]
-        if not h5py.h5z.filter_avail(filter_id) and not _is_installed("hdf5plugin"):
+        if not h5py.h5z.filter_avail(filter_id) and not _can_import("hdf5plugin"):
             raise OptionError(
                 f"{dataset.file.filename} is compressed, which takes packages that are not "
                 f"installed; install them: {_INSTALL}"
             )
 
 
-def _is_installed(module: str) -> bool:
+def _can_import(module: str) -> bool:
     try:
         importlib.import_module(module)
     except ImportError:

@@ -193,11 +193,10 @@ class Split(Adapters, ABC):
             self._check_range(start, stop)
         n_rows = sum(stop - start for start, stop in slices)
         stored = buffers.empty(array.name, (n_rows, *array.shape[1:]), array.dtype)
-        parts, done = [], 0
+        done = 0
         for start, stop in slices:
-            parts.append((stored[done : done + stop - start], array, start))
+            self._fill(stored[done : done + stop - start], array, start)
             done += stop - start
-        self._fill_all(parts)
         return stored
 
     def _check_range(self, start: int, stop: int) -> None:
@@ -208,13 +207,6 @@ class Split(Adapters, ABC):
         rows = np.empty(stop - start, array.dtype)
         self._fill(rows, array, start)
         return rows
-
-    def _fill_all(self, parts: Sequence[tuple[npt.NDArray[Any], Array, int]]) -> None:
-        """Call `_fill` with each of ``parts``, in threads where that is faster."""
-        in_threads = len(parts) > 1 and parts[0][1].gains_by_threads
-        do = self._store.threads.map if in_threads else map
-        for _ in do(self._fill, *zip(*parts, strict=True)):
-            pass
 
     def _fill(self, target: npt.NDArray[Any], array: Array, start: int) -> None:
         """Read as many rows of an array as ``target`` holds, from ``start`` on."""
@@ -301,13 +293,12 @@ class RaggedSplit(Split):
         entries = [
             buffers.empty(array.name, (int(indptr[-1]),), array.dtype) for array in self._entries
         ]
-        parts, done = [], 0
+        done = 0
         for bound in bounds:
             stop = done + int(bound[-1] - bound[0])
             for target, array in zip(entries, self._entries, strict=True):
-                parts.append((target[done:stop], array, int(bound[0])))
+                self._fill(target[done:stop], array, int(bound[0]))
             done = stop
-        self._fill_all(parts)
         return self._rows(indptr, entries, f"rows {slices[0][0]} to {slices[-1][1]}")
 
     def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:

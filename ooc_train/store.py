@@ -7,7 +7,6 @@
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +80,6 @@ class Store:
     def is_open(self) -> bool:
         """Whether its splits can be read."""
         return self._handle.is_open
-
-    @property
-    def threads(self) -> ThreadPoolExecutor:
-        """Threads of this process to read in."""
-        return self._handle.threads
 
     def open_array(self, dataset: h5py.Dataset) -> Array:
         """An array of the file, to be read as `arrays` says.

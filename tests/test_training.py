@@ -218,6 +218,10 @@ def test_what_is_dropped_depends_on_seed_and_step():
     assert len({f"{loss:.4f}" for loss in losses(1) + losses(2)}) == 6
 
 
+def test_gpus_multiply_unrounded_numbers():
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 def test_steps_are_compiled_once():
     trainer = KerasTrainer(SparseFeed(build_mlp(60, 5, seed=0)), StepOptions(1e-3))
     rows, labels = toy_batch()
