@@ -45,6 +45,8 @@ def describe(folder: Path) -> dict[str, Any]:
         "cores": n_cores(),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "memory_bytes": usable_bytes() if hasattr(os, "sysconf") else None,
+        "file_system": _file_system(folder),
+        "disk_bytes": shutil.disk_usage(folder).total,
         "disk_free_bytes": shutil.disk_usage(folder).free,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -66,6 +68,7 @@ def in_words(environment: Mapping[str, Any]) -> str:
         [
             f"{environment['cpu']}, {environment['cores']} cores",
             f"{memory / 1e9:.1f} GB of memory" if memory else "memory unknown",
+            f"{environment['disk_bytes'] / 1e9:.0f} GB of {environment['file_system'] or 'disk'}",
             environment["system"],
             *versions,
             f"commit {commit}",
@@ -96,6 +99,17 @@ def _cpu_model() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _file_system(folder: Path) -> str | None:
+    """The kind of file system that a folder is on, such as ``"ext4"``; `None` if not told."""
+    try:
+        mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    except OSError:
+        return None
+    kinds = {Path(mount[1]): mount[2] for mount in mounts}
+    resolved = folder.resolve()
+    return next((kinds[place] for place in (resolved, *resolved.parents) if place in kinds), None)
 
 
 def n_cores() -> int:

@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--peers",
         default="all",
         choices=["all", "none"],
-        help="whether the other systems run, too (default: all)",
+        help="whether other systems run, too; Keras's own fit does in any case (default: all)",
     )
 
 

@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -220,6 +222,19 @@ def test_what_is_dropped_depends_on_seed_and_step():
 
 def test_gpus_multiply_unrounded_numbers():
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+@pytest.mark.parametrize(("first", "n_found"), [("ooc_train.cli.train", 0), ("sys", 4)])
+def test_commands_spare_keras_what_it_would_not_need(first, n_found):
+    code = f"""
+import gc, sys
+import {first}, ooc_train.training.backend
+assert gc.isenabled()
+names = "matplotlib", "pandas", "scipy", "sklearn"
+assert sum(name in sys.modules for name in names) == {n_found}
+import matplotlib, pandas, scipy, sklearn
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_steps_are_compiled_once():

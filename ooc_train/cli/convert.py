@@ -27,7 +27,7 @@ Rows of numbers are taken as they are: dense ones from .npy files with --labels,
 svmlight files (.svm, .svmlight, .libsvm).
 
 Features of text are either tf-idf n-grams: words and pairs of words, the best 20,000 by ANOVA
-F, equal to scikit-learn's to rounding; or sequences: the ids of the 20,000 most
+F, equal to scikit-learn's to rounding; or sequences: the ids of the 19,999 most
 frequent words, equal to those of Keras' Tokenizer.  Unless --features says which, the
 rule of Google's text-classification guide decides: sequences from 1,500 rows on for
 each word of a median row."""

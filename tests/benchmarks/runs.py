@@ -37,7 +37,9 @@ def check_what_is_written(tiny, name):
     record = json.loads(text)
     assert record["benchmark"] == name
     assert record["command"].startswith(f"python -m benchmarks {name} --out {out.name}")
-    assert record["environment"]["packages"]["numpy"] == np.__version__
+    described = record["environment"]
+    assert described["packages"]["numpy"] == np.__version__
+    assert 0 < described["disk_free_bytes"] <= described["disk_bytes"]
 
 
 def made_run(seconds=1.0, outcome=harness.COMPLETED, **changes):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +207,11 @@ def test_a_workspace_is_deleted_whatever_happens(tmp_path):
 def test_a_workspace_without_room_is_refused(tmp_path):
     with pytest.raises(BudgetError, match=r"1000000\.2 GB are needed"), workspace(tmp_path, 10**15):
         pass
+
+
+@linux
+def test_the_file_system_is_that_of_the_deepest_mount():
+    assert environment.describe(Path("/proc/self"))["file_system"] == "proc"
+    root = environment.describe(Path("/"))
+    assert f" of {root['file_system']}, " in environment.in_words(root)
+    assert root["file_system"] != "proc"
