@@ -23,7 +23,7 @@ from ooc_train.errors import OutputError
 
 NAME = "fit"
 WORDS = 75  # of a generated row, on average
-CALIBRATION_ROWS, QUICK_CALIBRATION_ROWS = (50_000, 200_000), (2000, 8000)
+CALIBRATION_ROWS, QUICK_CALIBRATION_ROWS = (50_000, 500_000), (2000, 8000)
 TRAINED_EPOCHS = 3
 MOST_OFF = 0.25
 _GRID_ROWS, _GRID_WORDS = (100_000, 1_000_000, 10_000_000), (30, 75, 234)
@@ -50,7 +50,7 @@ class Case:
         return f"{self.n_rows:,} rows of {self.n_words} words{memory}"
 
 
-CASES = (Case(400_000), Case(100_000, 234), Case(1_600_000, memory_bytes=512 * 10**6))
+CASES = (Case(800_000, 30), Case(100_000, 234), Case(1_600_000, memory_bytes=512 * 10**6))
 QUICK_CASES = (Case(4000),)
 
 
