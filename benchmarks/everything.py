@@ -26,7 +26,7 @@ RUNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("train", "sequence", ("--features", "sequence")),
     ("end-to-end", "", ()),
     ("memory", "", ()),
-    ("fit", "", ("--check",)),
+    ("fit", "", ()),
 )
 """Benchmark, folder below --out, and options."""
 
@@ -35,6 +35,8 @@ QUICK: dict[str, tuple[str, ...]] = {
     "selftest": ("--size", "150MB"),
 }
 """More options of a benchmark with --quick."""
+WHOLE: dict[str, tuple[str, ...]] = {"fit": ("--check",)}
+"""More options of a benchmark without it."""
 _STANDARD_ERROR = 2
 WITH_PEERS = ("convert", "end-to-end", "memory", "read")
 
@@ -116,8 +118,7 @@ def _arguments(name: str, folder: str, options: argparse.Namespace) -> list[str]
         arguments += ["--peer-environments", str(options.peer_environments)]
     if options.cold:
         arguments.append("--cold")
-    if options.quick:
-        arguments += ["--quick", *QUICK.get(name, ())]
+    arguments += ["--quick", *QUICK.get(name, ())] if options.quick else WHOLE.get(name, ())
     if name in WITH_PEERS and options.peers == "none":
         arguments += ["--peers", "none"]
     return arguments

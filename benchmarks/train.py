@@ -37,7 +37,7 @@ MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
 SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
 DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000, "dense": 325_000}
 DENSE_COLUMNS = 768
-QUICK_ROWS = 3000
+QUICK_ROWS = {"sequence": 1000, "ngram": 3000, "dense": 3000}
 TARGETS = {
     "sequence": {MATRIX: 0.98, PREBUILT: 0.95},
     "ngram": {GENERATOR: 10.0, SPARSE: 3.0, FASTTEXT: 1.0, PREBUILT: 0.95},
@@ -78,7 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"rows to generate (default: {DEFAULT_ROWS['sequence']:,} for sequences, "
         f"{DEFAULT_ROWS['ngram']:,} for n-grams, {DEFAULT_ROWS['dense']:,} of {DENSE_COLUMNS} "
-        f"numbers, with --quick {QUICK_ROWS:,})",
+        f"numbers, with --quick {QUICK_ROWS['ngram']:,}, and {QUICK_ROWS['sequence']:,} sequences)",
     )
     add("--data", type=Path, metavar="H5", help="a converted file, instead of generated rows")
     add(
@@ -106,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
         raise OptionError(f"--data {options.data} is not a file")
     if any(variant.split()[:1] != [OURS] for variant in options.variants):
         raise OptionError(f"--variants have to begin with {OURS}")
-    n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS[options.features])
+    n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)[options.features]
     with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
         found = environment.describe(folder)
         data, text = options.data, options.text

@@ -11,7 +11,7 @@ from ooc_train.splits import Split
 from ooc_train.store import Store
 from ooc_train.training.options import DEFERRED_ADAM, SPARSE, TrainingOptions
 
-DEFAULT_AHEAD_BYTES = 16_000_000
+DEFAULT_AHEAD_BYTES = 8_000_000
 MOST_AHEAD = 32
 """Batches made ahead; more of them would help against nothing."""
 FLOOR_BYTES = 400_000_000

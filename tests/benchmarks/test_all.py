@@ -34,7 +34,10 @@ def test_all_passes_its_options_on(tmp_path, monkeypatch):
     environments = ["--peer-environments", str(tmp_path)]
     more = ["--cold", "--quick", "--features", "dense", "--peers", "none"]
     assert arguments == [*places, "--runs", "1", *environments, *more]
+    assert "--check" not in everything._arguments("fit", "", given)
     for name, folder, options in everything.RUNS:
         words = [name, *everything._arguments(name, folder, given), *options]
         __main__._parser().parse_args(words)  # each takes them
+    given.quick = False
+    assert everything._arguments("fit", "", given)[-1] == "--check"
     assert {name for name, _, _ in everything.RUNS} <= __main__.BENCHMARKS.keys()
