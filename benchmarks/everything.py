@@ -38,7 +38,7 @@ QUICK: dict[str, tuple[str, ...]] = {
 WHOLE: dict[str, tuple[str, ...]] = {"fit": ("--check",)}
 """More options of a benchmark without it."""
 _STANDARD_ERROR = 2
-WITH_PEERS = ("convert", "end-to-end", "memory", "read")
+WITH_PEERS = ("convert", "end-to-end", "memory", "read", "train")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--peers",
         default="all",
         choices=["all", "none"],
-        help="whether other systems run, too; Keras's own fit does in any case (default: all)",
+        help="whether the other systems run, too (default: all)",
     )
 
 

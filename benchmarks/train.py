@@ -35,6 +35,7 @@ OURS, BUCKETED, DENSE_ADAM, UNCHECKED = (
 PREBUILT = "ooc-train's steps, prebuilt batches"
 MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
 SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
+PEERS = (MATRIX, GENERATOR, SPARSE, FASTTEXT)
 DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000, "dense": 325_000}
 DENSE_COLUMNS = 768
 QUICK_ROWS = {"sequence": 1000, "ngram": 3000, "dense": 3000}
@@ -89,6 +90,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--epochs", type=int, default=2, metavar="N", help="epochs of each run (default: 2)")
     add(
+        "--peers",
+        default="all",
+        choices=["all", "none"],
+        help="whether model.fit and fastText run, too (default: all)",
+    )
+    add(
         "--variants",
         nargs="+",
         default=[],
@@ -115,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
         with ooc_train.open(data) as store:
             features = store.features
         systems = _systems(features, data.resolve(), text and text.resolve(), options)
+        if options.peers == "none":
+            systems = [system for system in systems if system.name not in PEERS]
         runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
     reached = [] if options.variants else _targets(features, runs)
     notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]

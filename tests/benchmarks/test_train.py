@@ -74,6 +74,10 @@ def test_train_on_ngrams_tells_what_is_reached(tmp_path, capsys, monkeypatch):
         "| share of waiting for input | at most 0.03 | 0.020 | met |",
     ]:
         assert line in lines
+    assert __main__.main([*arguments, "--peers", "none"]) == 0
+    record = json.loads((tmp_path / "train.json").read_text("utf-8"))
+    own = [train_benchmark.OURS, train_benchmark.PREBUILT, train_benchmark.DENSE_ADAM]
+    assert list(record["systems"]) == own
 
 
 def test_train_on_dense_rows_tells_what_checks_cost(tmp_path, capsys, monkeypatch):
