@@ -36,7 +36,7 @@ QUICK: dict[str, tuple[str, ...]] = {
 }
 """More options of a benchmark with --quick."""
 WHOLE: dict[str, tuple[str, ...]] = {"fit": ("--check",)}
-"""More options of a benchmark without it."""
+"""More options of a benchmark without --quick."""
 _STANDARD_ERROR = 2
 WITH_PEERS = ("convert", "end-to-end", "memory", "read", "train")
 
