@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ooc_train import format as file_format
+from ooc_train.file import schema
 
 BLOCK_ROWS = 16_384
 N_CLASSES = 2
@@ -19,23 +19,23 @@ def write_dense_file(path: Path, n_rows: int, n_columns: int) -> None:
     rng = np.random.default_rng(0)
     block = rng.standard_normal((min(BLOCK_ROWS, n_rows), n_columns), np.float32)
     labels = rng.integers(N_CLASSES, size=n_rows)
-    with file_format.create_file(str(path)) as file:
-        file_format.write_header(
+    with schema.create_file(str(path)) as file:
+        schema.write_header(
             file, features="dense", producer="benchmarks", provenance={"source": "random numbers"}
         )
         for name in ("labels", "names"):
-            file_format.write_strings(file, f"classes/{name}", [str(k) for k in range(N_CLASSES)])
-        train = file_format.create_dense_split(
+            schema.write_strings(file, f"classes/{name}", [str(k) for k in range(N_CLASSES)])
+        train = schema.create_dense_split(
             file, "train", n_rows=n_rows, n_columns=n_columns, dtype=np.float32, n_classes=N_CLASSES
         )
         train["labels"][:] = labels
         for start in range(0, n_rows, BLOCK_ROWS):
             stop = min(start + BLOCK_ROWS, n_rows)
             train["features"][start:stop] = block[: stop - start]
-        file_format.create_numeric_vectorizer(
+        schema.create_numeric_vectorizer(
             file, {"dtype": "float32"}, n_documents=n_rows, n_columns=n_columns
         )
-        file_format.mark_complete(file)
+        schema.mark_complete(file)
 
 
 def rows_bytes(path: Path) -> int:
@@ -49,15 +49,15 @@ def write_repeated_file(source: Path, target: Path, n_times: int) -> None:
 
     Memory: the rows of `source`.
     """
-    with h5py.File(source) as old, file_format.create_file(str(target)) as file:
-        file_format.write_header(
+    with h5py.File(source) as old, schema.create_file(str(target)) as file:
+        schema.write_header(
             file, features="ngram", producer="benchmarks", provenance={"source": "repeated rows"}
         )
         for group in ("classes", "vectorizer"):
             old.copy(group, file)
         rows = {name: array[:] for name, array in old["train"].items()}
         n_rows, n_entries = len(rows["labels"]), len(rows["values"])
-        train = file_format.create_sparse_split(
+        train = schema.create_sparse_split(
             file,
             "train",
             n_rows=n_rows * n_times,
@@ -70,4 +70,4 @@ def write_repeated_file(source: Path, target: Path, n_times: int) -> None:
             for name in ("indices", "values"):
                 train[name][k * n_entries : (k + 1) * n_entries] = rows[name]
             train["indptr"][k * n_rows : (k + 1) * n_rows + 1] = rows["indptr"] + k * n_entries
-        file_format.mark_complete(file)
+        schema.mark_complete(file)

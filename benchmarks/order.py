@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import environment, results, tables
-from ooc_train.sampler import SLICE_ROWS, WINDOW_SLICES, Order, finer
+from ooc_train.reading.sampler import SLICE_ROWS, WINDOW_SLICES, Order, finer
 
 NAME = "order"
 DEFAULT_ROWS, QUICK_ROWS = 1_000_000, 200_000

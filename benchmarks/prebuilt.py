@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import ooc_train
-from ooc_train.store import Store
-from ooc_train.training.models import build_model
+from ooc_train.reading.store import Store
+from ooc_train.training.models.networks import build_model
+from ooc_train.training.models.user import DataShape
 from ooc_train.training.options import TrainingOptions
-from ooc_train.training.trainers import trainer_for
-from ooc_train.training.user_models import DataShape
+from ooc_train.training.steps.choice import trainer_for
 
 MOST_BATCHES = 1000
 

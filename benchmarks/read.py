@@ -25,8 +25,8 @@ from benchmarks.results import Spread
 from benchmarks.targets import Target
 from benchmarks.workspace import workspace
 from ooc_train.cli.common import size_argument
-from ooc_train.compression import CODECS, is_installed
 from ooc_train.errors import OptionError, OutputError
+from ooc_train.file.compression import CODECS, is_installed
 
 NAME = "read"
 DENSE, NGRAM = "dense", "ngram"

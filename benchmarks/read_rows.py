@@ -5,8 +5,8 @@ from pathlib import Path
 
 from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
-from ooc_train import store
-from ooc_train.rows import RaggedRows
+from ooc_train.reading import store
+from ooc_train.reading.rows import RaggedRows
 
 VARIANTS = ("sequential", "shuffled", "sequential-unchecked")
 

@@ -12,25 +12,25 @@ Importing this loads neither TensorFlow nor Numba: each name loads its module wh
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ooc_train.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
-    from ooc_train.inspection import inspect
-    from ooc_train.integrity import verify
+    from ooc_train.inspection.describe import inspect
+    from ooc_train.inspection.verify import verify
     from ooc_train.prediction import load, predict
-    from ooc_train.store import open  # noqa: A004 - it reads as ooc_train.open
+    from ooc_train.reading.store import open  # noqa: A004 - it reads as ooc_train.open
     from ooc_train.training import evaluate, train
 
 _HOMES = {
     "convert": "ooc_train.conversion.convert",
     "evaluate": "ooc_train.training",
-    "inspect": "ooc_train.inspection",
+    "inspect": "ooc_train.inspection.describe",
     "load": "ooc_train.prediction",
-    "open": "ooc_train.store",
+    "open": "ooc_train.reading.store",
     "predict": "ooc_train.prediction",
     "train": "ooc_train.training",
-    "verify": "ooc_train.integrity",
+    "verify": "ooc_train.inspection.verify",
 }
 
 __all__ = ["convert", "evaluate", "inspect", "load", "open", "predict", "train", "verify"]

@@ -4,8 +4,8 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from ooc_train import __version__
 from ooc_train.memory import usable_bytes
+from ooc_train.version import __version__
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "numba", "h5py")
 

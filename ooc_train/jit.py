@@ -51,6 +51,9 @@ def _part_of_package(folder: Path) -> Path:
 
 @functools.cache
 def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """Names, times and sizes of all files of a folder, which its kernels may be made of."""
-    files = sorted(folder.rglob("*.py"))
+    """Names, times and sizes of all files that the kernels of a folder may be made of.
+
+    These are the folder's own and those on the package's ground floor.
+    """
+    files = sorted({*folder.rglob("*.py"), *Path(__file__).parent.glob("*.py")})
     return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)

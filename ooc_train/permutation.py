@@ -12,7 +12,8 @@ CT-RSA 2002): a permutation computed element by element.
 """
 
 import numpy as np
-import numpy.typing as npt
+
+from ooc_train.dtypes import I64, U64, Integers
 
 TABLE_SIZE = 65_536
 ROUNDS = 6
@@ -27,7 +28,7 @@ class Permutation:
     def __init__(self, n: int, *entropy: int) -> None:
         sequence = np.random.SeedSequence(entropy)
         self.n = n
-        self._table: npt.NDArray[np.int64] | None = None
+        self._table: I64 | None = None
         if n <= TABLE_SIZE:
             self._table = np.random.default_rng(sequence).permutation(n)
             return
@@ -35,7 +36,7 @@ class Permutation:
         self._half_mask = np.uint64((1 << int(self._half_bits)) - 1)
         self._keys = sequence.generate_state(ROUNDS, np.uint64)
 
-    def __call__(self, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    def __call__(self, positions: Integers) -> I64:
         """The images of ``positions``, integers in ``range(n)``, as int64 of the same shape."""
         if self._table is not None:
             return self._table[positions]
@@ -47,7 +48,7 @@ class Permutation:
             outside = outside[walked >= self.n]
         return images.astype(np.int64)
 
-    def _encrypt(self, words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    def _encrypt(self, words: U64) -> U64:
         left = words >> self._half_bits
         right = words & self._half_mask
         for key in self._keys:

@@ -14,7 +14,7 @@ settings.load_profile("project")
 def _no_pages():
     """Trainings draw no page, which takes seconds: the tests of pages call what draws them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ooc_train.training.fitting.draw_page", lambda *arguments: None)
+        patch.setattr("ooc_train.training.train.draw_page", lambda *arguments: None)
         yield
 
 

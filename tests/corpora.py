@@ -10,8 +10,8 @@ import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import chi2, f_classif
 
-from ooc_train import format as file_format
-from ooc_train.conversion.ngrams.selection import round_scores
+from ooc_train.conversion.kinds.ngram.selection import round_scores
+from ooc_train.file import schema
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
@@ -50,14 +50,14 @@ def read_split(path, split):
             (group["values"][:], group["indices"][:].astype(np.int64), group["indptr"][:]),
             shape=(len(group["labels"]), n_columns),
         )
-        labels = np.array(file_format.read_strings(file, "classes/labels"))
+        labels = np.array(schema.read_strings(file, "classes/labels"))
         return matrix, labels[group["labels"][:]].tolist()
 
 
 def read_terms(path):
     """The terms of the columns."""
     with h5py.File(path) as file:
-        return file_format.read_strings(file["vectorizer"], "terms")
+        return schema.read_strings(file["vectorizer"], "terms")
 
 
 class Oracle:

@@ -7,8 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from ooc_train import checksums
-from ooc_train import format as file_format
+from ooc_train.file import checksums, schema
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,12 @@ def write_toy(path: Path, *, toy: Toy = Toy(), seed: int = 0, sort: bool = False
 
 def write_file(path: Path, splits: dict, *, n_classes: int, n_columns: int) -> Path:
     """A complete file at ``path`` with, for each split, labels, indptr, indices and values."""
-    with file_format.create_file(str(path)) as file:
+    with schema.create_file(str(path)) as file:
         write_head(file, "ngram", n_classes)
         for name, rows in splits.items():
             _write_split(file, name, rows, n_classes=n_classes, n_columns=n_columns)
         write_vectorizer(file, n_columns)
-        file_format.mark_complete(file)
+        schema.mark_complete(file)
     return path
 
 
@@ -101,10 +100,10 @@ def write_sequences(
 
 def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: int) -> Path:
     """A complete file at ``path`` with, for each split, labels, indptr and tokens."""
-    with file_format.create_file(str(path)) as file:
+    with schema.create_file(str(path)) as file:
         write_head(file, "sequence", n_classes)
         for name, (labels, indptr, tokens) in splits.items():
-            group = file_format.create_sequence_split(
+            group = schema.create_sequence_split(
                 file,
                 name,
                 n_rows=len(labels),
@@ -117,42 +116,42 @@ def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: in
         group.attrs["parameters"] = json.dumps({"top_k": n_terms + 1})
         group.attrs["n_documents"] = 1000
         group.attrs["max_length"] = int(np.diff(splits["train"][1]).max(initial=0))
-        file_format.write_strings(group, "terms", [f"term{k}" for k in range(n_terms)])
+        schema.write_strings(group, "terms", [f"term{k}" for k in range(n_terms)])
         for name in ("term_hashes", "term_counts"):
-            file_format.write_array(group, name, np.arange(n_terms, dtype=np.uint64))
-        file_format.mark_complete(file)
+            schema.write_array(group, name, np.arange(n_terms, dtype=np.uint64))
+        schema.mark_complete(file)
     return path
 
 
 def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int = 3, **n_rows):
     """A complete file of dense rows at ``path`` with splits of the sizes given."""
-    with file_format.create_file(str(path)) as file:
+    with schema.create_file(str(path)) as file:
         write_head(file, "dense", n_classes)
         for number, (name, n) in enumerate(n_rows.items()):
             random = np.random.default_rng([seed, number])
             labels = random.integers(n_classes, size=n).astype(np.uint8)
             group = file.create_group(name)
-            file_format.write_array(group, "labels", labels)
+            schema.write_array(group, "labels", labels)
             values = random.standard_normal((n, n_columns)).astype(np.float32)
-            file_format.write_array(group, "features", values)
+            schema.write_array(group, "features", values)
         group = file.create_group("vectorizer")
         group.attrs["parameters"] = json.dumps({"dtype": "float32"})
         group.attrs["n_documents"] = 1000
         group.attrs["n_columns"] = n_columns
-        file_format.mark_complete(file)
+        schema.mark_complete(file)
     return path
 
 
 def repack(path: Path, target: Path, compression: str) -> Path:
     """The file at ``path`` once more, with another ``compression``."""
-    with h5py.File(path) as old, file_format.create_file(str(target)) as new:
+    with h5py.File(path) as old, schema.create_file(str(target)) as new:
         for name, value in old.attrs.items():
             new.attrs[name] = value
         new.attrs["compression"] = compression
         for name in old:
-            if name not in (checksums.GROUP, *file_format.SPLIT_NAMES):
+            if name not in (checksums.GROUP, *schema.SPLIT_NAMES):
                 old.copy(name, new)
-        for split in (name for name in file_format.SPLIT_NAMES if name in old):
+        for split in (name for name in schema.SPLIT_NAMES if name in old):
             for name, array in old[split].items():
                 add_array(new.require_group(split), name, array[...], compression)
         checksums.seal(new)
@@ -160,9 +159,7 @@ def repack(path: Path, target: Path, compression: str) -> Path:
 
 
 def add_array(group: h5py.Group, name: str, rows: np.ndarray, compression: str) -> h5py.Dataset:
-    dataset = file_format.create_dataset(
-        group, name, rows.shape, rows.dtype, compression=compression
-    )
+    dataset = schema.create_dataset(group, name, rows.shape, rows.dtype, compression=compression)
     with checksums.Appender(dataset) as target:
         target.append(rows)
     return dataset
@@ -176,12 +173,10 @@ def reseal(file: h5py.File) -> None:
 
 
 def write_head(file: h5py.File, features: str, n_classes: int) -> None:
-    file_format.write_header(
-        file, features=features, producer="tests", provenance={"source": "toy"}
-    )
+    schema.write_header(file, features=features, producer="tests", provenance={"source": "toy"})
     labels = [str(k + 1) for k in range(n_classes)]
-    file_format.write_strings(file, "classes/labels", labels)
-    file_format.write_strings(file, "classes/names", [f"class {label}" for label in labels])
+    schema.write_strings(file, "classes/labels", labels)
+    schema.write_strings(file, "classes/names", [f"class {label}" for label in labels])
 
 
 def fill(group: h5py.Group, **arrays) -> None:
@@ -194,11 +189,11 @@ def write_vectorizer(file: h5py.File, n_columns: int) -> None:
     group = file.create_group("vectorizer")
     group.attrs["parameters"] = json.dumps({"ngrams": [1, 2]})
     group.attrs["n_documents"] = 1000
-    file_format.write_strings(group, "terms", [f"term{k:06}" for k in range(n_columns)])
+    schema.write_strings(group, "terms", [f"term{k:06}" for k in range(n_columns)])
     for name in ("term_hashes", "kept_hashes"):
-        file_format.write_array(group, name, np.arange(n_columns, dtype=np.uint64))
+        schema.write_array(group, name, np.arange(n_columns, dtype=np.uint64))
     for name in ("term_df", "kept_df"):
-        file_format.write_array(group, name, np.full(n_columns, 2, np.uint32))
+        schema.write_array(group, name, np.full(n_columns, 2, np.uint32))
 
 
 def _sorted(labels, indptr, indices, values):
@@ -215,7 +210,7 @@ def _sorted(labels, indptr, indices, values):
 
 def _write_split(file, name, rows, *, n_classes, n_columns):
     labels, indptr, indices, values = rows
-    group = file_format.create_sparse_split(
+    group = schema.create_sparse_split(
         file,
         name,
         n_rows=len(labels),

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ooc_train.rows import Batch, SparseRows
-from ooc_train.training.backend import keras
-from ooc_train.training.steps import Trainer
+from ooc_train.reading.rows import Batch, SparseRows
+from ooc_train.training.models.backend import keras
+from ooc_train.training.steps.trainer import Trainer
 from tests.files import Toy
 
 N_COLUMNS = 30

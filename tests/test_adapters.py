@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import OptionError
-from ooc_train.store import open as open_store
+from ooc_train.reading.store import open as open_store
 from tests.files import SequenceToy, Toy, write_dense, write_sequences, write_toy
 
 N_ROWS, SIZE = 500, 32
@@ -30,7 +30,7 @@ def split(request, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
     """Windows of 128 rows, so that 500 rows have four."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 2)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 2)
 
 
 def expected(split, *epochs, seed=0):
@@ -225,8 +225,8 @@ class TestTorch:
     ],
 )
 def test_a_library_that_is_not_installed(tmp_path, monkeypatch, module, how, message):
-    monkeypatch.delitem(sys.modules, "ooc_train.adapters.torch_dataset", raising=False)
-    monkeypatch.delattr("ooc_train.adapters.torch_dataset", raising=False)
+    monkeypatch.delitem(sys.modules, "ooc_train.reading.adapters.torch_dataset", raising=False)
+    monkeypatch.delattr("ooc_train.reading.adapters.torch_dataset", raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     with (
         open_store(write_toy(tmp_path / "toy.h5", train=5)) as store,

@@ -15,13 +15,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ooc_train import compression
-from ooc_train import format as fmt
-from ooc_train.arrays import ChunkedArray, DamageError, FlatArray, Handle, Hdf5Array, open_array
-from ooc_train.checksums import Appender, seal
 from ooc_train.cli.convert import main as convert_main
 from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.store import open as open_store
+from ooc_train.file import compression, schema
+from ooc_train.file.arrays import (
+    ChunkedArray,
+    DamageError,
+    FlatArray,
+    Handle,
+    Hdf5Array,
+    open_array,
+)
+from ooc_train.file.checksums import Appender, seal
+from ooc_train.reading.store import open as open_store
 from tests.corpora import random_rows, write_rows
 from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
 
@@ -38,7 +44,7 @@ def rows_of(shape, dtype, seed=0):
 
 def write(path, rows, layout):
     """A file with the one array ``split/rows``."""
-    with fmt.create_file(str(path)) as file:
+    with schema.create_file(str(path)) as file:
         if layout == "foreign":
             file.create_dataset("split/rows", data=rows, chunks=True, compression="gzip")
         else:
@@ -100,7 +106,7 @@ def test_what_the_filters_write_is_read(tmp_path, layout):
 
     rows = rows_of((30_000,), "f4")
     filters = {"lz4": hdf5plugin.LZ4(nbytes=4096), "zstd": hdf5plugin.Zstd()}[layout]
-    with fmt.create_file(str(tmp_path / "a.h5")) as file:
+    with schema.create_file(str(tmp_path / "a.h5")) as file:
         file.create_dataset("split/rows", data=rows, chunks=(16_384,), shuffle=True, **filters)
         seal(file)
     with opened(tmp_path / "a.h5") as array:
@@ -114,10 +120,10 @@ def test_the_bytes_do_not_depend_on_the_pieces_that_were_appended(tmp_path, layo
     first, second = rows_of((100_000,), "f4"), rows_of((60_000,), "i8")
     written = []
     for name, step in (("one", 10**6), ("many", 7777)):
-        with fmt.create_file(str(tmp_path / name)) as file:
+        with schema.create_file(str(tmp_path / name)) as file:
             group = file.create_group("split")
             made = [
-                fmt.create_dataset(group, key, rows.shape, rows.dtype, compression=layout)
+                schema.create_dataset(group, key, rows.shape, rows.dtype, compression=layout)
                 for key, rows in (("a", first), ("b", second))
             ]
             with Appender(made[0]) as a, Appender(made[1]) as b:
@@ -132,8 +138,8 @@ def test_the_bytes_do_not_depend_on_the_pieces_that_were_appended(tmp_path, layo
 
 @pytest.mark.parametrize("layout", ["none", "zstd"])
 def test_too_few_rows_are_an_error(tmp_path, layout):
-    with fmt.create_file(str(tmp_path / "a.h5")) as file:
-        dataset = fmt.create_dataset(file, "a", (10,), "u1", compression=layout)
+    with schema.create_file(str(tmp_path / "a.h5")) as file:
+        dataset = schema.create_dataset(file, "a", (10,), "u1", compression=layout)
         with (
             pytest.raises(ValueError, match="/a has 10 rows, and 3 were written"),
             Appender(dataset) as target,
@@ -204,7 +210,9 @@ def test_another_driver_is_read_through_h5py(tmp_path, monkeypatch):
     rows = rows_of((30_000,), "f4")
     path = write(tmp_path / "a.h5", rows, "none")
     original = h5py.File
-    monkeypatch.setattr("ooc_train.arrays.h5py.File", lambda *args: original(*args, driver="core"))
+    monkeypatch.setattr(
+        "ooc_train.file.arrays.h5py.File", lambda *args: original(*args, driver="core")
+    )
     with opened(path) as array:
         assert isinstance(array, Hdf5Array)
         np.testing.assert_array_equal(array.read(5, 17_000), rows[5:17_000])
@@ -329,7 +337,7 @@ def test_a_conversion_with_compression(tmp_path, capsys):
 @pytest.mark.parametrize("make", [write_toy, write_dense, write_sequences])
 def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch, make, verify):
     """So that a disk can fetch it while the rows of the window before are used."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 3)
     expected, n_read, original = set(), [], Handle.read_into
     with open_store(make(tmp_path / "a.h5", train=1000), verify=verify) as store:
         train = store["train"]
@@ -369,7 +377,7 @@ def test_expecting_harms_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize("make", [write_toy, write_dense, write_sequences])
 def test_a_file_that_is_cut_short_is_said_to_be_damaged(tmp_path, monkeypatch, make):
     """By what reads a window, not by what only asks the disk for it."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 3)
     path = make(tmp_path / "a.h5", train=1000)
     with open_store(path) as store:
         batches = iter(store["train"].batches(16, seed=0))

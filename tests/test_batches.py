@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as numpy_strategies
 
 from ooc_train.errors import OptionError
-from ooc_train.rows import Batch, Buffers, SparseRows, concatenate
-from ooc_train.store import open as open_store
+from ooc_train.reading.rows import Batch, Buffers, SparseRows, concatenate
+from ooc_train.reading.store import open as open_store
 from tests.files import Toy, write_file, write_toy
 
 N_ROWS, N_CLASSES, N_COLUMNS = 700, 5, 7
@@ -35,7 +35,7 @@ def numbered(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
     """Windows of 192 rows, so that 700 rows have four."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 3)
 
 
 def content(batch):

@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 
 from ooc_train.atomic import PART, replacing
 from ooc_train.errors import FormatError, OptionError, OutputError
-from ooc_train.training.checkpoints import (
+from ooc_train.training.interruption import stop_requests
+from ooc_train.training.run.checkpoints import (
     LAYOUT,
     CheckpointFolder,
     read_checkpoint,
     write_checkpoint,
 )
-from ooc_train.training.interruption import stop_requests
-from ooc_train.training.run_folder import is_complete
-from ooc_train.training.run_lock import locked
-from ooc_train.training.run_writing import writing
-from ooc_train.training.saving import Interval, Saver
+from ooc_train.training.run.folder import is_complete
+from ooc_train.training.run.lock import locked
+from ooc_train.training.run.saver import Interval, Saver
+from ooc_train.training.run.writer import writing
 from tests.full_disk import limited_files
 
 ARRAYS = {
@@ -319,9 +319,9 @@ def test_a_full_disk_is_told_and_tried_again(tmp_path, warnings):
 HOLDING = """
 import sys, time
 from pathlib import Path
-from ooc_train.training.run_folder import is_complete
-from ooc_train.training.run_lock import locked
-from ooc_train.training.run_writing import writing
+from ooc_train.training.run.folder import is_complete
+from ooc_train.training.run.lock import locked
+from ooc_train.training.run.writer import writing
 with locked(Path(sys.argv[1]), Path("run")):
     print("held", flush=True)
     time.sleep(600)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.cli import convert as command
-from ooc_train.conversion.choosing import measure_rows
+from ooc_train.conversion.auto import measure_rows
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rejects import RejectFile
 from ooc_train.conversion.sources.sources import find_source

@@ -8,7 +8,7 @@ import ooc_train
 from ooc_train.cli import evaluate as command
 from ooc_train.errors import InputError
 from ooc_train.training import open_run
-from ooc_train.training.feeding import predict_rows
+from ooc_train.training.steps.feeds import predict_rows
 from tests.corpora import write_rows
 
 

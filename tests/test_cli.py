@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ooc_train import __version__
 from ooc_train.cli import common
 from ooc_train.cli.common import Command
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Reading, Silent
+from ooc_train.version import __version__
 from tests.corpora import random_rows, write_rows
 
 COMMANDS = ("convert", "train", "evaluate", "predict", "inspect")

@@ -7,15 +7,15 @@ import pytest
 
 MODULES = [
     "ooc_train.atomic",
-    "ooc_train.conversion.ngrams.selection",
+    "ooc_train.conversion.kinds.ngram.selection",
     "ooc_train.memory",
     "ooc_train.cli.common",
     "ooc_train.permutation",
-    "ooc_train.rows",
-    "ooc_train.sampler",
-    "ooc_train.training.divergence",
-    "ooc_train.training.saving",
-    "ooc_train.training.scoring",
+    "ooc_train.reading.rows",
+    "ooc_train.reading.sampler",
+    "ooc_train.training.steps.divergence",
+    "ooc_train.training.run.saver",
+    "ooc_train.training.scores.tally",
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from ooc_train.errors import InputError
 from ooc_train.training import open_run, train
-from ooc_train.training.embeddings import read_embeddings
+from ooc_train.training.models.embeddings import read_embeddings
 from tests.files import write_sequences
 
 TERMS = ["the", "film", "naïve", "unknown"]

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-import ooc_train.training.split_scores
+import ooc_train.training.scores.split_scores
 from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.format import write_array, write_strings
-from ooc_train.sampler import SLICE_ROWS
-from ooc_train.store import open as open_store
+from ooc_train.file.schema import write_array, write_strings
+from ooc_train.reading.sampler import SLICE_ROWS
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import evaluate, open_run, train
-from ooc_train.training.feeding import predict_rows
-from ooc_train.training.split_scores import evaluation_batches
+from ooc_train.training.scores.split_scores import evaluation_batches
+from ooc_train.training.steps.feeds import predict_rows
 from tests.files import Toy, reseal, write_sequences, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.
@@ -72,7 +72,7 @@ def test_the_batch_size_does_not_matter(trained):
 
 @pytest.mark.parametrize("pads_as_needed", [False, True])
 def test_each_row_comes_once_with_its_number(tmp_path, monkeypatch, pads_as_needed):
-    monkeypatch.setattr(ooc_train.training.split_scores, "WINDOW_SLICES", 1)
+    monkeypatch.setattr(ooc_train.training.scores.split_scores, "WINDOW_SLICES", 1)
     path = write_sequences(tmp_path / "toy.h5", train=700)
     with open_store(path) as store:
         split, met = store["train"], []

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
-from ooc_train.conversion.ngrams.dictionary import Dictionary
-from ooc_train.conversion.ngrams.grams import extract_grams
-from ooc_train.conversion.ngrams.terms import TermMatcher
+from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
+from ooc_train.conversion.kinds.ngram.grams import extract_grams
+from ooc_train.conversion.kinds.ngram.terms import TermMatcher
 from ooc_train.conversion.text.folding import (
     _COMBINING_BELOW,
     _LENGTH_BITS,

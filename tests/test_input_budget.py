@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from ooc_train.errors import BudgetError
-from ooc_train.store import open as open_store
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import input_budget
 from ooc_train.training.input_budget import MOST_AHEAD, batches_ahead
 from ooc_train.training.options import TrainingOptions

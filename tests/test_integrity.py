@@ -6,11 +6,11 @@ import h5py
 import numpy as np
 import pytest
 
-from ooc_train import integrity
-from ooc_train.arrays import ChunkedArray, FlatArray
-from ooc_train.checksums import GROUP, summary
 from ooc_train.errors import FormatError, OocTrainError
-from ooc_train.store import open as open_store
+from ooc_train.file.arrays import ChunkedArray, FlatArray
+from ooc_train.file.checksums import GROUP, summary
+from ooc_train.inspection import verify
+from ooc_train.reading.store import open as open_store
 from tests.files import SequenceToy, Toy, repack, write_dense, write_sequences, write_toy
 
 KINDS = {
@@ -61,13 +61,13 @@ def copy(path, folder):
 def is_found(path):
     """Whether anything is said to be wrong with a file."""
     try:
-        return bool(integrity.verify(path)["damaged"])
+        return bool(verify.verify(path)["damaged"])
     except OocTrainError:
         return True
 
 
 def test_a_whole_file_is_whole(path):
-    report = integrity.verify(path)
+    report = verify.verify(path)
     with h5py.File(path) as file:
         sums = []
         file[GROUP].visititems(
@@ -89,9 +89,9 @@ def test_a_flipped_bit_in_any_array_is_found_and_named(path, tmp_path):
             # The ends of indptr are looked at when the file is opened: here its only block.
             if name.endswith("indptr") or name.startswith((GROUP, "classes")):
                 with pytest.raises(FormatError, match=r"copy\.h5.* is damaged: .*convert the"):
-                    integrity.verify(damaged)
+                    verify.verify(damaged)
                 continue
-            (found,) = integrity.verify(damaged)["damaged"]
+            (found,) = verify.verify(damaged)["damaged"]
             split, _, array = name.partition("/")
             assert (found["split"] or "vectorizer") == split
             assert found["array"] == (name if split == "vectorizer" else array)
@@ -163,7 +163,7 @@ def test_swapped_blocks_are_found(large, tmp_path, layout):
             chunks = [features.id.read_direct_chunk((i * n, 0))[1] for i in (0, 1)]
             for i, chunk in enumerate(reversed(chunks)):
                 features.id.write_direct_chunk((i * n, 0), chunk)
-    (found,) = integrity.verify(damaged)["damaged"]
+    (found,) = verify.verify(damaged)["damaged"]
     assert (found["split"], found["array"]) == ("train", "features")
     assert (found["first_row"], found["last_row"]) == (0, 2 * n - 1)
 
@@ -196,9 +196,9 @@ def test_reading_finds_it_the_first_time(large, tmp_path, layout, seed):
 
 def test_a_block_is_checked_once(large, monkeypatch):
     calls = []
-    original = integrity.Array._check
+    original = verify.Array._check
     monkeypatch.setattr(
-        "ooc_train.arrays.Array._check", lambda *args: calls.append(args[1]) or original(*args)
+        "ooc_train.file.arrays.Array._check", lambda *args: calls.append(args[1]) or original(*args)
     )
     with open_store(large) as store:
         calls.clear()
@@ -221,7 +221,7 @@ def test_missing_checksums_are_an_error(path, tmp_path):
 
 
 def test_the_text_of_a_damage():
-    damage = integrity.Damage("train", "values", 1000, 2999, "the checksum differs")
+    damage = verify.Damage("train", "values", 1000, 2999, "the checksum differs")
     assert re.fullmatch(
         "split 'train', array 'values', rows 1,000 to 2,999: the checksum differs", str(damage)
     )

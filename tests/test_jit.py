@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.intrinsics import copy_bytes, load_word, ones, trailing_zeros
+from ooc_train.intrinsics import copy_bytes, load_word, ones, trailing_zeros
 from ooc_train.jit import kernel
 
 ROOT = Path(ooc_train.__file__).parent

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ooc_train import memory
-from ooc_train.conversion.ngrams.vectorizer import NgramParameters
+from ooc_train.conversion.kinds.ngram.vectorizer import NgramParameters
+from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceParameters
 from ooc_train.conversion.resources import MemoryPlan, default_budget
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceParameters
 from ooc_train.errors import BudgetError, OptionError
 
 APPETITE = 50_000_000

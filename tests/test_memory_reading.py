@@ -7,20 +7,20 @@ import sys
 import numpy as np
 import pytest
 
-from ooc_train import checksums, memory
-from ooc_train import format as fmt
+from ooc_train import memory
+from ooc_train.file import checksums, schema
 from tests.files import repack, write_head
 
 N_ROWS, N_COLUMNS = 130_000, 768  # 400 MB
 READ = """
 import json, sys
-import ooc_train.store
+import ooc_train.reading.store
 from ooc_train.memory import MemoryMonitor, measure
 path, seed = sys.argv[1], json.loads(sys.argv[2])
 with MemoryMonitor() as monitor:
     before = measure()
     n = 0
-    with ooc_train.store.open(path) as store:
+    with ooc_train.reading.store.open(path) as store:
         for rows, labels in store["train"].batches(128, seed=seed):
             n += len(rows)
     peak = monitor.peak_rss_bytes, monitor.peak_anon_bytes
@@ -30,9 +30,9 @@ print(json.dumps([n, peak[0] - before.rss_bytes, peak[1] - before.anon_bytes]))
 
 def write_zeros(path, n_rows, n_columns):
     """A file of dense rows, all zero, that takes hardly any space on disk: its arrays are holes."""
-    with fmt.create_file(str(path)) as file:
+    with schema.create_file(str(path)) as file:
         write_head(file, "dense", 2)
-        group = fmt.create_dense_split(
+        group = schema.create_dense_split(
             file, "train", n_rows=n_rows, n_columns=n_columns, dtype="f4", n_classes=2
         )
         length = checksums.block_length(group["features"].shape, np.dtype("f4"))
@@ -45,7 +45,7 @@ def write_zeros(path, n_rows, n_columns):
         vectorizer.attrs["parameters"] = json.dumps({"dtype": "float32"})
         vectorizer.attrs["n_documents"] = n_rows
         vectorizer.attrs["n_columns"] = n_columns
-        fmt.mark_complete(file)
+        schema.mark_complete(file)
     return path
 
 

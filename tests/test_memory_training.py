@@ -22,7 +22,7 @@ SCRIPT = """
 import json, sys
 from ooc_train.memory import measure
 from ooc_train.progress import Silent
-from ooc_train.batches import Batches
+from ooc_train.reading.batches import Batches
 from ooc_train.training import fitting, train
 
 fitting.draw_page = lambda *arguments: None  # as in all tests

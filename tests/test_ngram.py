@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.ngrams import fitting, ngram, selection, statistics
+from ooc_train.conversion.kinds.ngram import fitting, ngram, selection, statistics
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize

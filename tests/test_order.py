@@ -10,8 +10,8 @@ import pytest
 
 from benchmarks import order
 from benchmarks.__main__ import main
-from ooc_train.sampler import SLICE_ROWS, WINDOW_SLICES, finer
-from ooc_train.store import open as open_store
+from ooc_train.reading.sampler import SLICE_ROWS, WINDOW_SLICES, finer
+from ooc_train.reading.store import open as open_store
 from tests.files import Toy, reseal, write_toy
 
 README = Path(__file__).parents[1] / "benchmarks/README.md"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train import overview
 from ooc_train.cli import inspect as inspect_command
 from ooc_train.errors import OutputError
+from ooc_train.inspection import overview
 from tests.files import write_sequences, write_toy
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import OutputError
-from ooc_train.page import write_page
-from ooc_train.page.document import page
-from ooc_train.page.figures import confusion
-from ooc_train.training.scoring import Scoring
+from ooc_train.report import write_page
+from ooc_train.report.document import page
+from ooc_train.report.figures import confusion
+from ooc_train.training.scores.tally import Scoring
 
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
 VOID = {"meta", "br", "link", "img"}
@@ -176,7 +176,7 @@ def test_a_process_of_its_own_draws_it(tmp_path):
     path = tmp_path / "report.html"
     write_page(content(), path)
     checked(path.read_text("utf-8"))
-    code = "import sys, ooc_train.page, ooc_train.training; print('matplotlib' in sys.modules)"
+    code = "import sys, ooc_train.report, ooc_train.training; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
     path.write_text("the one before")

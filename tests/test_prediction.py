@@ -20,16 +20,16 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
 import ooc_train
 from ooc_train.cli import predict as command
-from ooc_train.conversion.ngrams.vectorizer import Vectorizer
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
+from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources.source_rows import joined
 from ooc_train.errors import InputError, OptionError, OutputError
-from ooc_train.format import read_strings
+from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.prediction.networks import dense_layers, load_network
 from ooc_train.training import open_run
-from ooc_train.training.backend import keras
-from ooc_train.training.feeding import predict_rows
+from ooc_train.training.models.backend import keras
+from ooc_train.training.steps.feeds import predict_rows
 from tests.corpora import assert_same, random_rows, read_split, write_rows
 from tests.sequences import tokenize
 

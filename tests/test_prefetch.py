@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ooc_train.training.prefetch import Prefetch
+from ooc_train.training.steps.prefetch import Prefetch
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from ooc_train.training.ranking import Ranking
+from ooc_train.training.scores.ranking import Ranking
 
 FLOATS = st.floats(0, 1, width=32)
 

@@ -7,9 +7,9 @@ import pytest
 from ooc_train.cli import evaluate as command
 from ooc_train.errors import OutputError
 from ooc_train.progress import Silent
-from ooc_train.store import open as open_store
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import evaluate, fitting, open_run, run_page, train
-from ooc_train.training.examples import describe_row
+from ooc_train.training.scores.examples import describe_row
 from tests.files import Toy, write_sequences, write_toy
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ooc_train.sampler
-from ooc_train.sampler import WINDOW_BYTES, WINDOW_SLICES, Order, n_steps, slice_rows_for
+import ooc_train.reading.sampler
+from ooc_train.reading.sampler import WINDOW_BYTES, WINDOW_SLICES, Order, n_steps, slice_rows_for
 
 orders = st.builds(
     Order,
@@ -30,7 +30,7 @@ def rows_of(windows):
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(ooc_train.sampler).failed == 0
+    assert doctest.testmod(ooc_train.reading.sampler).failed == 0
 
 
 @given(orders)

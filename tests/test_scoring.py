@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, f1_score, log_loss, top_k_accuracy_score
 
-from ooc_train.training.scoring import Scoring
+from ooc_train.training.scores.tally import Scoring
 
 
 def random_rows(n_rows, n_classes, seed=0):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 
-from ooc_train.conversion.ngrams.selection import (
+from ooc_train.conversion.kinds.ngram.selection import (
     SCORES,
     BestTerms,
     Scored,

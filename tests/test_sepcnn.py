@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import FormatError, OptionError
-from ooc_train.rows import Batch, SequenceRows
-from ooc_train.store import open as open_store
+from ooc_train.reading.rows import Batch, SequenceRows
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import evaluate, loop, open_run, train
-from ooc_train.training.averaging import MOMENTUM, RunningMean
-from ooc_train.training.backend import keras, tf
-from ooc_train.training.feeding import SequenceFeed, predict_rows
-from ooc_train.training.keras_steps import Evaluator, KerasTrainer
-from ooc_train.training.models import build_sepcnn
-from ooc_train.training.run_folder import Run
-from ooc_train.training.steps import StepOptions
+from ooc_train.training.models.backend import keras, tf
+from ooc_train.training.models.networks import build_sepcnn
+from ooc_train.training.run.folder import Run
+from ooc_train.training.steps.averaging import MOMENTUM, RunningMean
+from ooc_train.training.steps.feeds import SequenceFeed, predict_rows
+from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.steps.trainer import StepOptions
 from tests.files import SequenceToy, write_sequences, write_toy
 from tests.stepping import train_on
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train import format as file_format
+from ooc_train.conversion.kinds.sequence import sequence, word_counting
+from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.sequences import sequence, word_counting
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.text.lowering import N_CODE_POINTS, lower
 from ooc_train.conversion.text.words import find_words
 from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.file import schema
 from ooc_train.prediction import predictor
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
@@ -323,7 +323,7 @@ def test_the_strings_of_the_file_are_utf8(tmp_path):
     )
     assert report["replaced_rows"] == 3
     with h5py.File(tmp_path / "o.h5") as file:
-        assert file_format.read_strings(file["vectorizer"], "terms") == [
+        assert schema.read_strings(file["vectorizer"], "terms") == [
             "ok",
             "caf\ufffd",
             "\ufffd",

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ooc_train.errors import FormatError, OptionError
-from ooc_train.inspection import inspect
-from ooc_train.rows import Batch, SequenceRows, concatenate
-from ooc_train.sampler import Order
-from ooc_train.store import open as open_store
+from ooc_train.inspection.describe import inspect
+from ooc_train.reading.rows import Batch, SequenceRows, concatenate
+from ooc_train.reading.sampler import Order
+from ooc_train.reading.store import open as open_store
 from tests.files import SequenceToy, reseal, write_sequence_file, write_sequences
 
 TOY = SequenceToy(n_classes=3)
@@ -133,7 +133,7 @@ def numbered(tmp_path_factory):
 @pytest.fixture
 def small_windows(monkeypatch):
     """Windows of 192 rows, so that 700 rows have four."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 3)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 3)
 
 
 def contents(batches):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import ooc_train
+from ooc_train.conversion.kinds.sequence.sequence_shuffle import LabelledSequences, SequenceShuffle
 from ooc_train.conversion.resources import MemoryPlan, Resources
-from ooc_train.conversion.sequences.sequence_shuffle import LabelledSequences, SequenceShuffle
 from ooc_train.conversion.storage.shuffle import Buckets, LabelledRows, RowShuffle
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, write_rows

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ooc_train.rows import Batch, SparseRows
+from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.training import adam_kernels, sparse_steps
 from ooc_train.training import sparse_kernels as kernels
-from ooc_train.training.backend import keras, tf
-from ooc_train.training.feeding import SparseFeed
-from ooc_train.training.keras_steps import KerasTrainer
-from ooc_train.training.models import build_mlp
-from ooc_train.training.sparse_steps import SparseTrainer
-from ooc_train.training.steps import StepOptions
+from ooc_train.training.models.backend import keras, tf
+from ooc_train.training.models.networks import build_mlp
+from ooc_train.training.steps.feeds import SparseFeed
+from ooc_train.training.steps.keras_steps import KerasTrainer
+from ooc_train.training.steps.sparse_steps import SparseTrainer
+from ooc_train.training.steps.trainer import StepOptions
 from tests.stepping import N_COLUMNS, network, toy_batch, train_on
 
 NO_KEY = np.uint64(0)

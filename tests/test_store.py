@@ -9,10 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
-import ooc_train.rows
-import ooc_train.store
+import ooc_train.reading.rows
+import ooc_train.reading.store
 from ooc_train.errors import FormatError, InputError
-from ooc_train.store import open as open_store
+from ooc_train.reading.store import open as open_store
 from tests.files import Toy, reseal, write_toy
 
 TOY = Toy(n_classes=3)
@@ -23,7 +23,7 @@ def path(tmp_path):
     return write_toy(tmp_path / "toy.h5", toy=TOY, train=50, validation=10, test=20)
 
 
-@pytest.mark.parametrize("module", [ooc_train.rows, ooc_train.store])
+@pytest.mark.parametrize("module", [ooc_train.reading.rows, ooc_train.reading.store])
 def test_examples_in_docstrings(module):
     assert doctest.testmod(module).failed == 0
 
@@ -219,7 +219,7 @@ def test_contents_out_of_range(path, name, change, message):
 
 
 def test_neither_tensorflow_nor_numba_is_imported():
-    code = "import sys, json, ooc_train.store; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, ooc_train.reading.store; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     loaded = json.loads(done.stdout)
     assert "h5py" in loaded

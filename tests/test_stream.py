@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ooc_train.errors import OptionError
-from ooc_train.store import open as open_store
-from ooc_train.stream import Stream
+from ooc_train.reading.store import open as open_store
+from ooc_train.reading.stream import Stream
 from tests.files import write_sequences, write_toy
 
 N_ROWS = 300
@@ -31,7 +31,7 @@ def split(path):
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch):
     """Windows of 128 rows, so that 300 rows have three."""
-    monkeypatch.setattr("ooc_train.batches.slice_rows_for", lambda row_bytes: 2)
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 2)
 
 
 def contents(batches):

@@ -13,20 +13,20 @@ import h5py
 import numpy as np
 import pytest
 
-from ooc_train.batches import Batches
 from ooc_train.errors import FormatError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
-from ooc_train.rows import Batch, SparseRows
-from ooc_train.splits import Split
-from ooc_train.store import open as open_store
+from ooc_train.reading.batches import Batches
+from ooc_train.reading.rows import Batch, SparseRows
+from ooc_train.reading.splits import Split
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import open_run, train
-from ooc_train.training.backend import keras, tf
 from ooc_train.training.early_stopping import EarlyStopping
-from ooc_train.training.feeding import SparseFeed, dropout, predict_rows, sparse_tensor
-from ooc_train.training.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.loop import Loop
-from ooc_train.training.models import build_mlp
-from ooc_train.training.steps import StepOptions
+from ooc_train.training.models.backend import keras, tf
+from ooc_train.training.models.networks import build_mlp
+from ooc_train.training.steps.feeds import SparseFeed, dropout, predict_rows, sparse_tensor
+from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.steps.trainer import StepOptions
 from tests.files import Toy, write_file, write_toy
 from tests.full_disk import limited_files
 from tests.stepping import train_on
@@ -228,7 +228,7 @@ def test_gpus_multiply_unrounded_numbers():
 def test_commands_spare_keras_what_it_would_not_need(first, n_found):
     code = f"""
 import gc, sys
-import {first}, ooc_train.training.backend
+import {first}, ooc_train.training.models.backend
 assert gc.isenabled()
 names = "matplotlib", "pandas", "scipy", "sklearn"
 assert sum(name in sys.modules for name in names) == {n_found}

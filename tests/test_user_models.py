@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import InputError, OptionError
-from ooc_train.rows import SparseRows
-from ooc_train.store import open as open_store
+from ooc_train.reading.rows import SparseRows
+from ooc_train.reading.store import open as open_store
 from ooc_train.training import DataShape, evaluate, open_run, train
-from ooc_train.training.backend import keras
-from ooc_train.training.feeding import DenseFeed, SequenceFeed, SparseFeed, feed_for, predict_rows
-from ooc_train.training.user_models import build_user_model
+from ooc_train.training.models.backend import keras
+from ooc_train.training.models.user import build_user_model
+from ooc_train.training.steps.feeds import (
+    DenseFeed,
+    SequenceFeed,
+    SparseFeed,
+    feed_for,
+    predict_rows,
+)
 from tests.files import SequenceToy, Toy, write_sequences, write_toy
 
 MODULE = """

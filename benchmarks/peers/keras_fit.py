@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 import ooc_train
-from ooc_train.rows import Rows, SparseRows
-from ooc_train.training.backend import keras
-from ooc_train.training.feeding import sparse_tensor
-from ooc_train.training.models import build_mlp, build_sepcnn
+from ooc_train.reading.rows import Rows, SparseRows
+from ooc_train.training.models.backend import keras
+from ooc_train.training.models.networks import build_mlp, build_sepcnn
+from ooc_train.training.steps.feeds import sparse_tensor
 
 BATCH_SIZE = 128
 MATRIX, GENERATOR, SPARSE = "matrix", "generator", "sparse"

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ooc_train import __version__
 from ooc_train.atomic import write_json
 from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, parse_size
 from ooc_train.progress import Progress, Silent
+from ooc_train.version import __version__
 
 LINE_SECONDS = 60
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

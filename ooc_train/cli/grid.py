@@ -23,7 +23,7 @@ from ooc_train.cli.common import progress_of, say, write_report
 from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
-from ooc_train.training.run_folder import REPORT
+from ooc_train.training.run.folder import REPORT
 
 TABLE = "grid.csv"
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "val_top_5_accuracy")

@@ -8,9 +8,9 @@ from typing import Any
 
 from ooc_train.cli.common import Command, measured, progress_of, say, write_report
 from ooc_train.errors import FormatError
-from ooc_train.inspection import inspect
-from ooc_train.integrity import verify
-from ooc_train.overview import draw_overview
+from ooc_train.inspection.describe import inspect
+from ooc_train.inspection.overview import draw_overview
+from ooc_train.inspection.verify import verify
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,

@@ -11,7 +11,7 @@ from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argu
 from ooc_train.cli.grid import train_grid, trials_of
 from ooc_train.errors import OptionError
 from ooc_train.training import TrainingOptions, train
-from ooc_train.training.saving import DEFAULT_EVERY, Interval
+from ooc_train.training.run.saver import DEFAULT_EVERY, Interval
 
 TRAINING_OPTIONS = [
     field.name for field in dataclasses.fields(TrainingOptions) if field.name != "callbacks"

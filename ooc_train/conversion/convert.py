@@ -12,12 +12,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ooc_train import __version__
-from ooc_train import format as fmt
-from ooc_train.conversion.choosing import Figures, measure_rows
+from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.frozen import write_frozen
 from ooc_train.conversion.inputs import find_inputs
-from ooc_train.conversion.kinds import KINDS, TEXT_KINDS, Kind
+from ooc_train.conversion.kinds.table import KINDS, TEXT_KINDS, Kind
 from ooc_train.conversion.options import AUTO, ConvertOptions, Paths
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import (
@@ -35,9 +33,11 @@ from ooc_train.conversion.sources.paths import InputPaths
 from ooc_train.conversion.sources.rejects import RejectFile
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.errors import OocTrainError, OptionError, OutputError
+from ooc_train.file import schema
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent, Stopwatch
-from ooc_train.store import open as open_store
+from ooc_train.reading.store import open as open_store
+from ooc_train.version import __version__
 
 
 def convert(
@@ -179,20 +179,20 @@ class _Conversion:
         try:
             with ThreadPoolExecutor(plan.n_workers, "convert") as pool:
                 resources = Resources(plan, pool, self._temp_dir, self._progress)
-                with fmt.create_file(
+                with schema.create_file(
                     str(unfinished), compression=self._options.compression
                 ) as file:
                     found = self._write_features(file, corpus, resources)
                     self._write_classes(file, found.classes)
-                    fmt.write_header(
+                    schema.write_header(
                         file,
                         features=self._options.features,
                         producer=f"ooc-train {__version__}",
                         provenance=self._provenance(found),
                         shuffled=self._options.shuffle,
                     )
-                    self._saved_bytes = fmt.saved_bytes(file)
-                    fmt.mark_complete(file)
+                    self._saved_bytes = schema.saved_bytes(file)
+                    schema.mark_complete(file)
             self._progress.finish()
             unfinished.replace(self._output)
         finally:
@@ -212,8 +212,8 @@ class _Conversion:
 
     def _write_classes(self, file: Any, labels: list[str]) -> None:
         group = file.create_group("classes")
-        fmt.write_strings(group, "labels", labels)
-        fmt.write_strings(group, "names", self._class_names(labels))
+        schema.write_strings(group, "labels", labels)
+        schema.write_strings(group, "names", self._class_names(labels))
 
     def _class_names(self, labels: list[str]) -> list[str]:
         if self._fitted:
@@ -298,7 +298,7 @@ def _compile_kernels(temp_dir: Path, kind: Kind, parameters: Any) -> None:
         (folder / sample).write_text(rows, "utf-8")
         source = kind.find(InputFile(folder / sample), LayoutOptions(), Details())
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
-        with fmt.create_file(str(folder / "rows.h5")) as file:
+        with schema.create_file(str(folder / "rows.h5")) as file:
             kind.write(
                 file,
                 corpus,

@@ -10,16 +10,16 @@ from typing import Protocol
 import h5py
 import numpy as np
 
-from ooc_train.conversion.ngrams.vectorizer import Vectorizer
+from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
+from ooc_train.conversion.kinds.sequence.sequence_shuffle import LabelledSequences, SequenceWriter
+from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.report import ConversionReport, NgramReport, SequenceReport
 from ooc_train.conversion.resources import DiskWatch, Resources
-from ooc_train.conversion.sequences.sequence_shuffle import LabelledSequences, SequenceWriter
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.shuffle import LabelledRows
 from ooc_train.conversion.storage.writing import SplitWriter
-from ooc_train.format import read_strings
+from ooc_train.file.schema import read_strings
 from ooc_train.progress import Reading
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ooc_train.conversion.kinds import KINDS
+from ooc_train.conversion.kinds.table import KINDS
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
 from ooc_train.conversion.sources.dense_layout import Details

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.compression import NONE, check_compression
-from ooc_train.conversion.kinds import KINDS, TEXT_KINDS
+from ooc_train.conversion.kinds.table import KINDS, TEXT_KINDS
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.conversion.sources.sources import FORMATS, NUMERIC_FORMATS, format_of
 from ooc_train.errors import OptionError
+from ooc_train.file.compression import NONE, check_compression
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1

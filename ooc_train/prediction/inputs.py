@@ -8,14 +8,14 @@ from typing import Any, BinaryIO, NamedTuple
 
 import h5py
 
-from ooc_train.conversion.kinds import TEXT_KINDS
+from ooc_train.conversion.kinds.table import TEXT_KINDS
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, TextSource
 from ooc_train.conversion.sources.source_rows import Reject, joined
 from ooc_train.conversion.sources.sources import find_source, format_of
 from ooc_train.errors import InputError, OptionError
 from ooc_train.prediction.numeric import file_rows
-from ooc_train.training.run_folder import open_run
+from ooc_train.training.run.folder import open_run
 
 BLOCK_BYTES = 2**20
 NAMED_FORMATS = {"jsonl", "parquet"}

@@ -14,11 +14,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ooc_train.rows import FloatArray, Rows
-from ooc_train.training.run_folder import MODEL, Run
+from ooc_train.dtypes import F32
+from ooc_train.reading.rows import Rows
+from ooc_train.training.run.folder import MODEL, Run
 
 ROWS_AT_ONCE = 1024
-Network = Callable[[Rows], FloatArray]
+Network = Callable[[Rows], F32]
 """Rows to the classes' probabilities: ``(n_rows, n_classes) float32``."""
 
 
@@ -28,7 +29,7 @@ def load_network(run: Run, features: str) -> Network:
     return _in_kernels(layers) if layers else _in_tensorflow(run)
 
 
-def dense_layers(path: Path) -> list[tuple[FloatArray, FloatArray]] | None:
+def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
     """Weights and biases of a saved model that is a multi-layer perceptron, else ``None``.
 
     That is a Sequential of Keras's Dense and Dropout, with relu after all Dense but the last, whose
@@ -64,7 +65,7 @@ def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _weights(file: h5py.File, number: int) -> tuple[FloatArray, FloatArray] | None:
+def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
     """Weights and bias of the Dense layer of that number, if they are where Keras 3 puts them."""
     name = f"layers/dense{f'_{number}' if number else ''}/vars"
     if f"{name}/0" not in file or f"{name}/1" not in file:
@@ -75,8 +76,8 @@ def _weights(file: h5py.File, number: int) -> tuple[FloatArray, FloatArray] | No
     return weights[...], bias[...]
 
 
-def _in_kernels(layers: list[tuple[FloatArray, FloatArray]]) -> Network:
-    from ooc_train.training import sparse_kernels as kernels  # noqa: PLC0415 - compiled code
+def _in_kernels(layers: list[tuple[F32, F32]]) -> Network:
+    from ooc_train.training.steps import sparse_kernels as kernels  # noqa: PLC0415 - compiled code
 
     (first, first_bias), *later = layers
     rest = np.concatenate(
@@ -86,7 +87,7 @@ def _in_kernels(layers: list[tuple[FloatArray, FloatArray]]) -> Network:
     n_dropped = len(layers) - 1
     made_of = kernels.Layers(sizes, np.zeros(n_dropped, np.float32), np.zeros(n_dropped, np.uint64))
 
-    def probabilities(rows: Any) -> FloatArray:
+    def probabilities(rows: Any) -> F32:
         by_row = kernels.ByRow(
             rows.indptr.astype(np.int32), rows.indices.astype(np.int32), rows.values
         )
@@ -97,7 +98,7 @@ def _in_kernels(layers: list[tuple[FloatArray, FloatArray]]) -> Network:
 
 
 def _in_tensorflow(run: Run) -> Network:
-    from ooc_train.training.feeding import predict_rows  # noqa: PLC0415 - TensorFlow
+    from ooc_train.training.steps.feeds import predict_rows  # noqa: PLC0415 - TensorFlow
 
     model = run.load_model()
     return _in_parts(lambda rows: predict_rows(model, rows, pads_as_needed=run.pads_as_needed))
@@ -106,14 +107,14 @@ def _in_tensorflow(run: Run) -> Network:
 def _in_parts(network: Network) -> Network:
     """The same, given not more than so many rows at a time, and no call for none."""
 
-    def in_parts(rows: Rows) -> FloatArray:
+    def in_parts(rows: Rows) -> F32:
         starts = range(0, len(rows), ROWS_AT_ONCE)
         return np.concatenate([network(rows[start : start + ROWS_AT_ONCE]) for start in starts])
 
     return in_parts
 
 
-def _probabilities(logits: FloatArray) -> FloatArray:
+def _probabilities(logits: F32) -> F32:
     """Of one logit the sigmoid, for the second of two classes; of more the softmax."""
     if logits.shape[1] == 1:
         with np.errstate(over="ignore"):

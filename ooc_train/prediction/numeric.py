@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.kinds import KINDS
-from ooc_train.conversion.numbers.dense import DenseVectorizer
-from ooc_train.conversion.numbers.sparse import SparseVectorizer
+from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
+from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
+from ooc_train.conversion.kinds.table import KINDS
 from ooc_train.conversion.sources.dense_layout import Details
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -18,7 +18,7 @@ from ooc_train.conversion.sources.numeric_rows import SpelledLabels
 from ooc_train.conversion.sources.source_rows import Reject
 from ooc_train.conversion.sources.sources import format_of
 from ooc_train.errors import InputError
-from ooc_train.rows import DenseRows, SparseRows
+from ooc_train.reading.rows import DenseRows, SparseRows
 
 _WITHOUT_NAMES = {"npy", "svmlight"}
 

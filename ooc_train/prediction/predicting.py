@@ -8,13 +8,13 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
+from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError, OutputError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.prediction.inputs import Block, find_inputs
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predictor
 from ooc_train.progress import Progress, Silent
-from ooc_train.rows import FloatArray
 
 MOST_USUAL_CLASSES = 100
 UNKNOWN = "unknown_words"
@@ -35,7 +35,7 @@ class Wanted:
         none = np.empty((0, len(predictor.class_labels)), np.float32)
         return [*self.columns(predictor, none), *([UNKNOWN] if predictor.knows_words else [])]
 
-    def columns(self, predictor: Predictor, probabilities: FloatArray) -> dict[str, Any]:
+    def columns(self, predictor: Predictor, probabilities: F32) -> dict[str, Any]:
         """The columns that are predicted, but for the share of unknown words."""
         labels, names = predictor.class_labels, predictor.class_names
         best = probabilities.argmax(axis=1).tolist()

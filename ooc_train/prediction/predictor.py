@@ -8,23 +8,22 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.ngrams.vectorizer import Vectorizer
-from ooc_train.conversion.numbers.dense import DenseVectorizer
-from ooc_train.conversion.numbers.sparse import SparseVectorizer
-from ooc_train.conversion.sequences.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
+from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
+from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
+from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.sources.source_rows import joined
+from ooc_train.dtypes import F32, I64, U8
 from ooc_train.errors import InputError
-from ooc_train.format import index_dtype
+from ooc_train.file.schema import index_dtype
 from ooc_train.prediction.networks import load_network
 from ooc_train.prediction.numeric import dense_rows, of_csr, of_matrix, sparse_rows
-from ooc_train.rows import FloatArray, SequenceRows, SparseRows
-from ooc_train.training.run_folder import open_run
+from ooc_train.reading.rows import SequenceRows, SparseRows
+from ooc_train.training.run.folder import open_run
 
 BLOCK_BYTES = 2**20
 
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-Texts = tuple[Bytes, Offsets]
+Texts = tuple[U8, I64]
 
 
 class Predictor:
@@ -49,7 +48,7 @@ class Predictor:
             self._vectorizer = self._kind.vectorizer(file["vectorizer"])
         self._network = load_network(opened, features)
 
-    def predict_proba(self, rows: Any) -> FloatArray:
+    def predict_proba(self, rows: Any) -> F32:
         """Probabilities of the classes: ``(n_rows, n_classes) float32``, as `classes_` has them.
 
         ``rows`` are texts, in a list, an array or a column of a table; for a model of dense
@@ -70,7 +69,7 @@ class Predictor:
         """The accuracy: how often `predict` gives the label."""
         return float(np.mean(self.predict(rows) == np.asarray(labels).astype(str)))
 
-    def of_block(self, block: Any) -> FloatArray:
+    def of_block(self, block: Any) -> F32:
         """Probabilities of rows as sources give them: ``(n_rows, n_classes) float32``."""
         rows = self._kind.rows(self._vectorizer, block)
         return self._network(rows) if len(rows) else np.empty((0, len(self.classes_)), np.float32)
@@ -80,7 +79,7 @@ class Predictor:
         """Whether the features are of words, some of which may be unknown."""
         return isinstance(self._vectorizer, Vectorizer | SequenceVectorizer)
 
-    def unknown_shares(self, texts: Texts) -> FloatArray:
+    def unknown_shares(self, texts: Texts) -> F32:
         """The share of each text's words that the vectorizer does not know: ``(n_texts,) float32``.
 
         0 for a text without a word.

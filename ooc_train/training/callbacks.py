@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ooc_train.training.steps import Totals, Trainer
+from ooc_train.training.steps.trainer import Totals, Trainer
 
 
 class Callbacks:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError
-from ooc_train.inspection import class_counts
-from ooc_train.rows import FloatArray
-from ooc_train.store import Store
+from ooc_train.inspection.describe import class_counts
+from ooc_train.reading.store import Store
 
 BALANCED = "balanced"
 ClassWeight = str | Mapping[str, float]
@@ -40,7 +40,7 @@ def parse_class_weight(asked: ClassWeight) -> str | dict[str, float]:
     return weights
 
 
-def class_weights_for(asked: ClassWeight | None, store: Store) -> FloatArray | None:
+def class_weights_for(asked: ClassWeight | None, store: Store) -> F32 | None:
     """The weight of each class of a file, ``(n_classes,) float32``; ``None`` where all are equal.
 
     Balanced weights are scikit-learn's, ``n_rows / (n_classes * rows of the class)``, so that the

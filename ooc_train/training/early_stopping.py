@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ooc_train.training.checkpoints import AnyArray
+from ooc_train.dtypes import AnyArray
 from ooc_train.training.options import PATIENCE, VAL_LOSS
-from ooc_train.training.steps import State
+from ooc_train.training.steps.trainer import State
 
 if TYPE_CHECKING:
-    from ooc_train.training.backend import keras
+    from ooc_train.training.models.backend import keras
 
 
 def monitored(figures: Mapping[str, Any], name: str) -> float:

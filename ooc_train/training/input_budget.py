@@ -6,9 +6,9 @@ decides how many batches wait for their steps.
 
 from ooc_train.errors import BudgetError
 from ooc_train.memory import usable_bytes
-from ooc_train.sampler import WINDOW_SLICES, slice_rows_for
-from ooc_train.splits import Split
-from ooc_train.store import Store
+from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
+from ooc_train.reading.splits import Split
+from ooc_train.reading.store import Store
 from ooc_train.training.options import DEFERRED_ADAM, SPARSE, TrainingOptions
 
 DEFAULT_AHEAD_BYTES = 8_000_000

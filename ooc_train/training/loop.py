@@ -8,28 +8,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ooc_train.batches import Batches
+from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
 from ooc_train.memory import measure
 from ooc_train.progress import Progress
-from ooc_train.rows import Batch, IntArray
-from ooc_train.sampler import n_steps
-from ooc_train.store import Store
-from ooc_train.training.averaging import EVERY_STEPS, RunningMean
+from ooc_train.reading.batches import Batches
+from ooc_train.reading.rows import Batch
+from ooc_train.reading.sampler import n_steps
+from ooc_train.reading.store import Store
 from ooc_train.training.callbacks import Callbacks
-from ooc_train.training.checkpoints import AnyArray, Arrays, Checkpoint
-from ooc_train.training.divergence import divergence
 from ooc_train.training.early_stopping import EarlyStopping, monitored
-from ooc_train.training.feeding import feed_for
 from ooc_train.training.interruption import StopRequest, stop_requests
-from ooc_train.training.keras_steps import Evaluator
 from ooc_train.training.options import MOST_EPOCHS, VAL_LOSS, VAL_TOP_5, TrainingOptions
-from ooc_train.training.prefetch import Prefetch
-from ooc_train.training.saving import Saver
+from ooc_train.training.run.checkpoints import Arrays, Checkpoint
+from ooc_train.training.run.saver import Saver
 from ooc_train.training.schedules import schedule_for
-from ooc_train.training.scoring import ClassTally
-from ooc_train.training.split_scores import evaluation_batches
-from ooc_train.training.steps import Prepared, Totals, Trainer
+from ooc_train.training.scores.split_scores import evaluation_batches
+from ooc_train.training.scores.tally import ClassTally
+from ooc_train.training.steps.averaging import EVERY_STEPS, RunningMean
+from ooc_train.training.steps.divergence import divergence
+from ooc_train.training.steps.feeds import feed_for
+from ooc_train.training.steps.keras_steps import Evaluator
+from ooc_train.training.steps.prefetch import Prefetch
+from ooc_train.training.steps.trainer import Prepared, Totals, Trainer
 
 SHOW_SECONDS = 0.5
 
@@ -270,7 +271,7 @@ class Loop:
         top_5 = tally.top_k_accuracy
         return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
-    def _diverged(self, what: str, batch: Batch, rows: IntArray, split: str) -> OocTrainError:
+    def _diverged(self, what: str, batch: Batch, rows: I64, split: str) -> OocTrainError:
         self._saver.settle()
         return divergence(
             what,

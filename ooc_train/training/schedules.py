@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ooc_train.errors import OptionError
-from ooc_train.store import Store
+from ooc_train.reading.store import Store
 from ooc_train.training.options import COSINE, PLATEAU, TrainingOptions
 
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ooc_train import __version__
 from ooc_train.atomic import reason
 from ooc_train.errors import OptionError
-from ooc_train.format import read_strings
+from ooc_train.file.schema import read_strings
 from ooc_train.memory import Memory, measure
 from ooc_train.progress import Progress
-from ooc_train.store import Store
-from ooc_train.training.checkpoints import Checkpoint
-from ooc_train.training.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.reading.store import Store
+from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.training.models.user import DataShape
 from ooc_train.training.options import (
     DROPOUT_RATE,
     EMBEDDING_DIMENSION,
@@ -24,16 +23,17 @@ from ooc_train.training.options import (
     UNITS,
     TrainingOptions,
 )
-from ooc_train.training.resuming import changed_versions
-from ooc_train.training.run_folder import TENSORBOARD
-from ooc_train.training.run_writing import RunWriter
-from ooc_train.training.saving import Interval, Saver
-from ooc_train.training.user_models import DataShape
+from ooc_train.training.run.checkpoints import Checkpoint
+from ooc_train.training.run.folder import TENSORBOARD
+from ooc_train.training.run.resuming import changed_versions
+from ooc_train.training.run.saver import Interval, Saver
+from ooc_train.training.run.writer import RunWriter
+from ooc_train.version import __version__
 
 if TYPE_CHECKING:
-    from ooc_train.training.backend import keras
-    from ooc_train.training.event_files import EventFiles
     from ooc_train.training.loop import Loop
+    from ooc_train.training.models.backend import keras
+    from ooc_train.training.run.event_files import EventFiles
 
 
 class Session:
@@ -93,7 +93,7 @@ class Session:
         progress.start("loading TensorFlow", None, "")
         # Only here, when all that can be checked without it has been: it takes 5 seconds.
         from ooc_train.training.loop import Loop  # noqa: PLC0415
-        from ooc_train.training.trainers import trainer_for  # noqa: PLC0415
+        from ooc_train.training.steps.choice import trainer_for  # noqa: PLC0415
 
         trainer = trainer_for(self._model(store, options, pretrained), store, options)
         baseline = measure()
@@ -121,7 +121,7 @@ class Session:
     def _model(
         self, store: Store, options: TrainingOptions, pretrained: PretrainedEmbeddings | None
     ) -> "keras.Model":
-        from ooc_train.training.models import build_model  # noqa: PLC0415
+        from ooc_train.training.models.networks import build_model  # noqa: PLC0415
 
         shape = DataShape(
             store.features, store.n_columns, store.max_length, store.n_classes, options.seed
@@ -142,7 +142,7 @@ class Session:
     def _event_files(self, folder: RunWriter) -> "EventFiles | None":
         if not self._tensorboard:
             return None
-        from ooc_train.training.event_files import EventFiles  # noqa: PLC0415 - TensorFlow
+        from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415 - TensorFlow
 
         return EventFiles(folder.path / TENSORBOARD)
 
@@ -186,7 +186,7 @@ def _write_history(
 
 def _versions() -> dict[str, Any]:
     """What the last bits of a weight may depend on."""
-    from ooc_train.training.backend import keras, tf  # noqa: PLC0415
+    from ooc_train.training.models.backend import keras, tf  # noqa: PLC0415
 
     return {
         "ooc-train": __version__,

@@ -5,12 +5,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 
 _KINDS = "fiubUS"
@@ -47,7 +47,7 @@ class ArrayStream:
         """Bytes of a row."""
         return int(self.dtype.itemsize * math.prod(self.shape[1:]))
 
-    def take(self, n_rows: int) -> npt.NDArray[Any]:
+    def take(self, n_rows: int) -> AnyArray:
         """The next ``n_rows``, fewer at the end."""
         n_rows = min(n_rows, self.shape[0] - self._row)
         rows = self._take_columns(n_rows) if self._by_column else self._fill((n_rows,))
@@ -56,12 +56,12 @@ class ArrayStream:
             self._stream.read(1)  # where there is a checksum, it is compared now
         return rows
 
-    def _fill(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _fill(self, shape: tuple[int, ...]) -> AnyArray:
         rows = np.empty((*shape, *self.shape[1:]), self.dtype)
         self._read_into(rows)
         return rows
 
-    def _take_columns(self, n_rows: int) -> npt.NDArray[Any]:
+    def _take_columns(self, n_rows: int) -> AnyArray:
         """Each column lies in one piece."""
         columns = np.empty((math.prod(self.shape[1:]), n_rows), self.dtype)
         for number, column in enumerate(columns):
@@ -70,7 +70,7 @@ class ArrayStream:
             self._read_into(column)
         return columns.T.reshape(n_rows, *self.shape[1:])
 
-    def _read_into(self, array: npt.NDArray[Any]) -> None:
+    def _read_into(self, array: AnyArray) -> None:
         left = array.reshape(-1).view(np.uint8).data
         while left:
             n_read = self._stream.readinto(left)  # type: ignore[attr-defined]

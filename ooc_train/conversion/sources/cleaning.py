@@ -9,15 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.source_rows import Rows
+from ooc_train.dtypes import I64, U8
 from ooc_train.jit import kernel
 
 _BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
 
 
 def unescape(rows: Rows) -> Rows:
@@ -42,7 +39,7 @@ CLEANINGS: dict[str, Callable[[Rows], Rows]] = {
 
 
 @kernel
-def _unescape(text: Bytes, offsets: Offsets, cleaned: Bytes, cleaned_offsets: Offsets) -> None:
+def _unescape(text: U8, offsets: I64, cleaned: U8, cleaned_offsets: I64) -> None:
     end = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.layout import Source
 from ooc_train.conversion.sources.rejects import RejectFile
 from ooc_train.conversion.sources.source_rows import Reject, SourceRows
+from ooc_train.dtypes import I32
 from ooc_train.errors import InputError
-from ooc_train.format import MAX_CLASSES
+from ooc_train.file.schema import MAX_CLASSES
 
 
 class Block(NamedTuple):
@@ -27,7 +27,7 @@ class Block(NamedTuple):
     split: str
     first_row: int
     rows: Any
-    labels: npt.NDArray[np.int32]
+    labels: I32
     n_bytes: int
 
 
@@ -102,9 +102,7 @@ class Corpus:
                 first_row += len(rows)
                 progress = 0
 
-    def _label(
-        self, split: str, source: Source, rows: SourceRows
-    ) -> tuple[SourceRows, npt.NDArray[np.int32]]:
+    def _label(self, split: str, source: Source, rows: SourceRows) -> tuple[SourceRows, I32]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
         distinct, numbers = rows.distinct_labels()
         texts = [label.strip() for label in distinct]

@@ -17,25 +17,22 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import (
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
+from ooc_train.dtypes import I64, U8
+from ooc_train.intrinsics import (
     PADDING,
     bytes_equal,
     copy_bytes,
     ones,
     trailing_zeros,
 )
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
 from ooc_train.jit import kernel
 
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
 _WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
 _COMMA, _SPACE = 44, 32
 _MAX_REJECTS_A_CALL = 256
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -87,12 +84,12 @@ def read_rows(
         buffer[:filled] = buffer[consumed : consumed + filled].copy()
 
 
-def _padded(n_bytes: int) -> Bytes:
+def _padded(n_bytes: int) -> U8:
     """An array with readable bytes behind it, since kernels look at 64 at once."""
     return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
 
 
-def _fill(stream: BinaryIO, buffer: Bytes, filled: int) -> tuple[int, bool]:
+def _fill(stream: BinaryIO, buffer: U8, filled: int) -> tuple[int, bool]:
     """Read until ``buffer`` is full or the stream ends; the bytes filled, and whether it ended."""
     view = buffer.data
     while filled < len(buffer):
@@ -103,7 +100,7 @@ def _fill(stream: BinaryIO, buffer: Bytes, filled: int) -> tuple[int, bool]:
     return filled, False
 
 
-def _too_long(stream: BinaryIO, buffer: Bytes, parser: "_Parser") -> tuple[Reject, int]:
+def _too_long(stream: BinaryIO, buffer: U8, parser: "_Parser") -> tuple[Reject, int]:
     """Reject the first line of a full buffer that holds no whole row; the bytes to drop."""
     reason = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
     reject = Reject(parser.line, reason, buffer[:1000].tobytes())
@@ -130,7 +127,7 @@ class _Parser:
         self._text_columns = np.array(columns.text, np.int64)
         self._carried_columns = np.array(list(columns.carried.values()), np.int64)
 
-    def parse(self, data: Bytes, final: bool) -> tuple[Rows, list[Reject], int]:
+    def parse(self, data: U8, final: bool) -> tuple[Rows, list[Reject], int]:
         """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed.
 
         Behind ``data`` there must be ``PADDING`` readable bytes.
@@ -163,7 +160,7 @@ class _Parser:
         )
         return rows, rejects, consumed
 
-    def _by_name(self, fields: Bytes, offsets: Offsets) -> list[dict[str, str]] | None:
+    def _by_name(self, fields: U8, offsets: I64) -> list[dict[str, str]] | None:
         """Each row's fields that are carried."""
         names = self._columns.carried
         if not names:
@@ -176,7 +173,7 @@ class _Parser:
         ]
 
     def _describe(
-        self, data: Bytes, start: int, stop: int, line: int, code: int, found: int
+        self, data: U8, start: int, stop: int, line: int, code: int, found: int
     ) -> Reject:
         reason = {
             _WRONG_COLUMNS: f"found {found} columns, expected {self._columns.count}",
@@ -189,22 +186,22 @@ class _Parser:
 
 @kernel
 def _parse(  # noqa: C901, PLR0912, PLR0915
-    data: Bytes,
+    data: U8,
     final: bool,
     line: int,
     delimiter: int,
     n_columns: int,
-    text_columns: Offsets,
+    text_columns: I64,
     label_column: int,
-    carried_columns: Offsets,
-    text: Bytes,
-    text_offsets: Offsets,
-    labels: Bytes,
-    label_offsets: Offsets,
-    carried: Bytes,
-    carried_offsets: Offsets,
-    lines: Offsets,
-    rejected: Offsets,
+    carried_columns: I64,
+    text: U8,
+    text_offsets: I64,
+    labels: U8,
+    label_offsets: I64,
+    carried: U8,
+    carried_offsets: I64,
+    lines: I64,
+    rejected: I64,
 ) -> tuple[int, int, int, int]:
     """Rows found, rejects found, bytes consumed and the line reached.
 
@@ -319,7 +316,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
 
 
 @kernel
-def _copy(data: Bytes, start: int, stop: int, doubled: bool, out: Bytes, end: int) -> int:
+def _copy(data: U8, start: int, stop: int, doubled: bool, out: U8, end: int) -> int:
     """Append a field to ``out`` at ``end``, doubled quotes made single; the new end."""
     i = start
     while doubled and i < stop:  # up to each pair of quotes, and the first of it

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.array_files import ArrayStream, open_npy, open_npz
 from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, usable
@@ -21,11 +20,11 @@ from ooc_train.conversion.sources.label_files import Take, open_labels, taking
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numeric_rows import DenseRows, SpelledLabels
 from ooc_train.conversion.sources.source_rows import Place, Reject
+from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import InputError, OptionError
 
 _PAIRS = (("features", "labels"), ("x", "y"), ("X", "Y"), ("X", "y"))
 
-Values = npt.NDArray[np.float32]
 Opened = tuple[ArrayStream, Take | None]
 
 
@@ -173,6 +172,6 @@ def _labels(source: ArraySource, stack: ExitStack) -> Take | None:
     return stack.enter_context(open_labels(source.details.labels, source.n_rows))
 
 
-def _as_values(array: npt.NDArray[Any]) -> Values:
+def _as_values(array: AnyArray) -> F32:
     with np.errstate(over="ignore"):  # infinity is found afterwards
         return np.ascontiguousarray(array, np.float32)

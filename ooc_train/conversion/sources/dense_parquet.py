@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, without
 from ooc_train.conversion.sources.file_source import FileSource
@@ -20,9 +19,8 @@ from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numeric_rows import DenseRows, SpelledLabels
 from ooc_train.conversion.sources.parquet import as_floats, batches, open_parquet, spelled_labels
 from ooc_train.conversion.sources.source_rows import Place, Reject
+from ooc_train.dtypes import F32
 from ooc_train.errors import InputError, OptionError
-
-Values = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -140,7 +138,7 @@ def _is_list(kind: Any) -> bool:
     return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
 
 
-def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> Values:
+def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> F32:
     """A column's numbers, (n_rows, width); rows that have another number are given a reason."""
     from pyarrow import types  # noqa: PLC0415 - an extra
 

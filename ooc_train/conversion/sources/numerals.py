@@ -8,17 +8,15 @@ knows, it says so, and `float` decides.
 import re
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.sources.source_rows import Bytes, Offsets
+from ooc_train.dtypes import F32, F64, I64, U8, Bools
 from ooc_train.jit import kernel
 
 _NUMERAL = re.compile(
     rb"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.IGNORECASE
 )
-Powers = npt.NDArray[np.float64]
 
-POWERS: Powers = np.array([float(10**k) for k in range(23)])
+POWERS: F64 = np.array([float(10**k) for k in range(23)])
 """Of ten, exact as float64; for `parse_number`."""
 _MOST_DIGITS = 18
 _LEAST, _MOST = 1e-37, 3e38  # well within float32
@@ -36,9 +34,7 @@ def number(numeral: bytes) -> float | None:
     return float(numeral) if _NUMERAL.fullmatch(numeral) else None
 
 
-def parse_table(
-    text: Bytes, offsets: Offsets, n_columns: int
-) -> tuple[npt.NDArray[np.float32], dict[int, str]]:
+def parse_table(text: U8, offsets: I64, n_columns: int) -> tuple[F32, dict[int, str]]:
     """Rows of numerals separated by ", ", (n_rows, n_columns), and what is wrong by rows."""
     values = np.empty((len(offsets) - 1, n_columns), np.float32)
     is_parsed = np.empty(len(values), np.bool_)
@@ -59,7 +55,7 @@ def parse_table(
 
 @kernel
 def parse_number(  # noqa: C901, PLR0911, PLR0912 - a call a digit would be slow
-    data: Bytes, i: int, stop: int, powers: Powers
+    data: U8, i: int, stop: int, powers: F64
 ) -> tuple[float, int]:
     """The number that begins at ``i`` and where it ends; -1 where that is for `number` to say."""
     negative = False
@@ -110,11 +106,11 @@ def parse_number(  # noqa: C901, PLR0911, PLR0912 - a call a digit would be slow
 
 @kernel
 def _parse_table(
-    text: Bytes,
-    offsets: Offsets,
-    values: npt.NDArray[np.float32],
-    is_parsed: npt.NDArray[np.bool_],
-    powers: Powers,
+    text: U8,
+    offsets: I64,
+    values: F32,
+    is_parsed: Bools,
+    powers: F64,
 ) -> None:
     n_columns = values.shape[1]
     for row in range(len(values)):

@@ -2,19 +2,16 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.sources.source_rows import Numbers, Offsets, Reject, distinct_texts
+from ooc_train.conversion.sources.source_rows import Reject, distinct_texts
+from ooc_train.dtypes import F32, I32, I64, U8, AnyArray, Bools
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
 
 _SHOWN = 20
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
 
 
 class SpelledLabels(NamedTuple):
@@ -24,7 +21,7 @@ class SpelledLabels(NamedTuple):
     """
 
     distinct: list[bytes]
-    numbers: Numbers
+    numbers: I32
 
     @classmethod
     def none(cls, n_rows: int) -> "SpelledLabels":
@@ -32,12 +29,12 @@ class SpelledLabels(NamedTuple):
         return cls([b""], np.zeros(n_rows, np.int32))
 
     @classmethod
-    def of_bytes(cls, labels: npt.NDArray[np.uint8], offsets: Offsets) -> "SpelledLabels":
+    def of_bytes(cls, labels: U8, offsets: I64) -> "SpelledLabels":
         """Those that lie one after another."""
         return cls(*distinct_texts(labels, offsets))
 
     @classmethod
-    def of_array(cls, labels: npt.NDArray[Any], where: str, first_row: int) -> "SpelledLabels":
+    def of_array(cls, labels: AnyArray, where: str, first_row: int) -> "SpelledLabels":
         """Those of an array of strings, whole numbers or booleans, (n_rows,); NaN is none.
 
         Raises ``InputError`` for numbers that are not whole; ``where`` they are, and the number of
@@ -53,7 +50,7 @@ class SpelledLabels(NamedTuple):
         distinct, numbers = np.unique(labels, return_inverse=True)
         return cls([_spelled(value) for value in distinct.tolist()], numbers.astype(np.int32))
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> "SpelledLabels":
+    def take(self, keep: Bools) -> "SpelledLabels":
         """Those of the rows where ``keep`` is true."""
         used, numbers = np.unique(self.numbers[keep], return_inverse=True)
         distinct = [self.distinct[i] for i in used.tolist()]
@@ -72,14 +69,14 @@ def _spelled(value: object) -> bytes:
 class DenseRows:
     """Consecutive rows of ``values`` (n_rows, n_columns) float32, ``lines`` their places."""
 
-    values: Floats
+    values: F32
     labels: SpelledLabels
-    lines: Offsets
+    lines: I64
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+    def distinct_labels(self) -> tuple[list[bytes], I32]:
         """The different labels, and each row's place among them, (n_rows,) int32."""
         return self.labels
 
@@ -87,7 +84,7 @@ class DenseRows:
         """The first of a row's numbers."""
         return ",".join(f"{value:g}" for value in self.values[row, :_SHOWN].tolist()).encode()
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> "DenseRows":
+    def take(self, keep: Bools) -> "DenseRows":
         """The rows where ``keep`` is true."""
         return DenseRows(self.values[keep], self.labels.take(keep), self.lines[keep])
 
@@ -114,16 +111,16 @@ class SparseRows:
     ``columns`` int32, ascending within a row, as the source numbers them; ``values`` float32.
     """
 
-    offsets: Offsets
-    columns: Ints
-    values: Floats
+    offsets: I64
+    columns: I32
+    values: F32
     labels: SpelledLabels
-    lines: Offsets
+    lines: I64
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+    def distinct_labels(self) -> tuple[list[bytes], I32]:
         """The different labels, and each row's place among them, (n_rows,) int32."""
         return self.labels
 
@@ -133,7 +130,7 @@ class SparseRows:
         pairs = zip(self.columns[entries].tolist(), self.values[entries].tolist(), strict=True)
         return " ".join(f"{column}:{value:g}" for column, value in pairs).encode()
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> "SparseRows":
+    def take(self, keep: Bools) -> "SparseRows":
         """The rows where ``keep`` is true."""
         lengths = np.diff(self.offsets)
         offsets = np.array([0, *itertools.accumulate(lengths[keep].tolist())], np.int64)
@@ -148,7 +145,7 @@ class SparseRows:
 
 
 @kernel
-def _are_below(values: Floats, limit: np.float32, found: npt.NDArray[np.bool_]) -> None:
+def _are_below(values: F32, limit: np.float32, found: Bools) -> None:
     for row in range(len(values)):
         above = 0
         for column in range(values.shape[1]):

@@ -16,15 +16,8 @@ import numpy.typing as npt
 from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions, named_columns
-from ooc_train.conversion.sources.source_rows import (
-    MAX_ROW_BYTES,
-    Bytes,
-    Offsets,
-    Place,
-    Reject,
-    Rows,
-    joined,
-)
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Place, Reject, Rows, joined
+from ooc_train.dtypes import I64, U8, AnyArray
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
 
@@ -190,7 +183,7 @@ def _is_plain(kind: Any) -> bool:
     return any(test(kind) for test in (*text, *number))
 
 
-def as_binary(column: Any) -> tuple[Bytes, Offsets]:
+def as_binary(column: Any) -> tuple[U8, I64]:
     """The bytes of a column of strings or numbers, null being empty, and where each row's lie."""
     import pyarrow  # noqa: PLC0415 - an extra
 
@@ -207,7 +200,7 @@ def as_binary(column: Any) -> tuple[Bytes, Offsets]:
     return text.copy(), offsets - start
 
 
-def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any]:
+def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     """A column of numbers, (n_rows,) of a floating ``dtype``, null being NaN."""
     import pyarrow  # noqa: PLC0415 - an extra
 
@@ -222,7 +215,7 @@ def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> npt.NDArray[Any
     return values
 
 
-def spelled_labels(column: Any) -> tuple[Bytes, Offsets, dict[int, str]]:
+def spelled_labels(column: Any) -> tuple[U8, I64, dict[int, str]]:
     """The labels as `as_binary` has them, and why some are none, by their positions."""
     import pyarrow  # noqa: PLC0415 - an extra
 
@@ -237,7 +230,7 @@ def spelled_labels(column: Any) -> tuple[Bytes, Offsets, dict[int, str]]:
     return *joined(labels), reasons
 
 
-def _side_by_side(columns: list[tuple[Bytes, Offsets]]) -> tuple[Bytes, Offsets]:
+def _side_by_side(columns: list[tuple[U8, I64]]) -> tuple[U8, I64]:
     """Columns of bytes, joined by ", "."""
     text, offsets = columns[0]
     for more, more_offsets in columns[1:]:
@@ -250,12 +243,12 @@ def _side_by_side(columns: list[tuple[Bytes, Offsets]]) -> tuple[Bytes, Offsets]
 
 @kernel
 def _join(
-    left: Bytes,
-    left_offsets: Offsets,
-    right: Bytes,
-    right_offsets: Offsets,
-    joined: Bytes,
-    offsets: Offsets,
+    left: U8,
+    left_offsets: I64,
+    right: U8,
+    right_offsets: I64,
+    joined: U8,
+    offsets: I64,
 ) -> None:
     end = 0
     for row in range(len(offsets) - 1):

@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from ooc_train.dtypes import I32, I64, U8, Bools
 from ooc_train.jit import kernel
 
 MAX_ROW_BYTES = 8 * 2**20
-
-Bytes = npt.NDArray[np.uint8]
-Offsets = npt.NDArray[np.int64]
-Numbers = npt.NDArray[np.int32]
 
 
 class Place(NamedTuple):
@@ -33,18 +29,18 @@ class SourceRows(Protocol):
     """Consecutive rows of one source: text, or numbers."""
 
     @property
-    def lines(self) -> Offsets:
+    def lines(self) -> I64:
         """The line that each is on, or its number, from 1."""
 
     def __len__(self) -> int: ...
 
-    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+    def distinct_labels(self) -> tuple[list[bytes], I32]:
         """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
 
     def text_bytes(self, row: int) -> bytes:
         """One row's text, or what else it says."""
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> Any:
+    def take(self, keep: Bools) -> Any:
         """The rows where ``keep`` is true."""
 
 
@@ -66,17 +62,17 @@ class Rows:
     are asked for.
     """
 
-    text: Bytes
-    text_offsets: Offsets
-    labels: Bytes
-    label_offsets: Offsets
-    lines: Offsets
+    text: U8
+    text_offsets: I64
+    labels: U8
+    label_offsets: I64
+    lines: I64
     carried: Sequence[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
 
-    def distinct_labels(self) -> tuple[list[bytes], Numbers]:
+    def distinct_labels(self) -> tuple[list[bytes], I32]:
         """The different labels, as they come, and each row's place among them, (n_rows,) int32."""
         return distinct_texts(self.labels, self.label_offsets)
 
@@ -89,7 +85,7 @@ class Rows:
         """One row's text."""
         return self.text[self.text_offsets[row] : self.text_offsets[row + 1]].tobytes()
 
-    def take(self, keep: npt.NDArray[np.bool_]) -> "Rows":
+    def take(self, keep: Bools) -> "Rows":
         """The rows where ``keep`` is true."""
         text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
         labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
@@ -97,14 +93,14 @@ class Rows:
         return Rows(text, text_offsets, labels, label_offsets, self.lines[keep], carried)
 
 
-def joined(texts: Sequence[bytes]) -> tuple[Bytes, Offsets]:
+def joined(texts: Sequence[bytes]) -> tuple[U8, I64]:
     """The bytes of all texts one after another, and where each begins and the last ends."""
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in texts], out=offsets[1:])
     return np.frombuffer(bytearray().join(texts), np.uint8), offsets
 
 
-def distinct_texts(texts: Bytes, offsets: Offsets) -> tuple[list[bytes], Numbers]:
+def distinct_texts(texts: U8, offsets: I64) -> tuple[list[bytes], I32]:
     """The different texts, as they come, and the place of each among them, int32."""
     numbers, firsts = np.empty((2, len(offsets) - 1), np.int32)
     slots = np.full(1 << (2 * len(numbers)).bit_length(), -1, np.int32)
@@ -113,9 +109,7 @@ def distinct_texts(texts: Bytes, offsets: Offsets) -> tuple[list[bytes], Numbers
     return [texts[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
 
 
-def _take_ragged(
-    data: Bytes, offsets: Offsets, keep: npt.NDArray[np.bool_]
-) -> tuple[Bytes, Offsets]:
+def _take_ragged(data: U8, offsets: I64, keep: Bools) -> tuple[U8, I64]:
     lengths = np.diff(offsets)
     taken = np.zeros(int(keep.sum()) + 1, np.int64)
     np.cumsum(lengths[keep], out=taken[1:])
@@ -123,9 +117,7 @@ def _take_ragged(
 
 
 @kernel
-def _number_labels(
-    labels: Bytes, offsets: Offsets, slots: Numbers, numbers: Numbers, firsts: Numbers
-) -> int:
+def _number_labels(labels: U8, offsets: I64, slots: I32, numbers: I32, firsts: I32) -> int:
     """Number the different labels, and keep the first row of each; how many there are.
 
     ``slots``, a power of two of them, free where negative, are a table of these numbers.

@@ -14,20 +14,14 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.file_source import FileSource
 from ooc_train.conversion.sources.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.numerals import POWERS, Powers, number, parse_number
+from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
 from ooc_train.conversion.sources.numeric_rows import SparseRows, SpelledLabels
-from ooc_train.conversion.sources.source_rows import (
-    MAX_ROW_BYTES,
-    Bytes,
-    Offsets,
-    Reject,
-    joined,
-)
+from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, joined
+from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
 
@@ -35,9 +29,6 @@ MAX_COLUMN = 2**31 - 2
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PAIR = re.compile(rb"(\d+):(\S+)")
 _NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 10, 32, 58, 35, 48, 57
-
-Ints = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
 
 
 class _UnfitError(Exception):
@@ -117,7 +108,7 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseRows, list[Reject]]
     labels, bounds, lines, is_plain = labels[:n], bounds[:n], lines[:n], is_plain[:n]
     offsets = offsets[: n + 1]
     spelled = [text[i:j] for i, j in labels.tolist()]
-    more: dict[int, tuple[Ints, Floats]] = {}
+    more: dict[int, tuple[I32, F32]] = {}
     rejects: dict[int, Reject] = {}
     for row in np.flatnonzero(~is_plain).tolist():
         line = text[bounds[row, 0] : bounds[row, 1]]
@@ -140,15 +131,15 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseRows, list[Reject]]
     return rows, [rejects[row] for row in sorted(rejects)]
 
 
-def _rows_with(rows: SparseRows, part: bytes) -> Offsets:
+def _rows_with(rows: SparseRows, part: bytes) -> I64:
     """The rows whose label has some part."""
     odd = [i for i, label in enumerate(rows.labels.distinct) if part in label]
     return np.flatnonzero(np.isin(rows.labels.numbers, odd))
 
 
 def _with(
-    offsets: Offsets, columns: Ints, values: Floats, more: dict[int, tuple[Ints, Floats]]
-) -> tuple[Offsets, Ints, Floats]:
+    offsets: I64, columns: I32, values: F32, more: dict[int, tuple[I32, F32]]
+) -> tuple[I64, I32, F32]:
     """The rows with the entries of some that had none before."""
     lengths = np.diff(offsets)
     bounds = [0, *(int(offsets[row]) for row in more), int(offsets[-1])]
@@ -163,7 +154,7 @@ def _with(
     return np.cumsum([0, *lengths]), np.concatenate(merged[0]), np.concatenate(merged[1])
 
 
-def _parse_line(line: bytes) -> tuple[bytes, Ints, Floats]:
+def _parse_line(line: bytes) -> tuple[bytes, I32, F32]:
     """A row's label, columns and values."""
     if len(line) > MAX_ROW_BYTES:
         raise _UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
@@ -202,16 +193,16 @@ def _plain_label(label: bytes) -> bytes:
 
 @kernel
 def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited`
-    data: Bytes,
-    powers: Powers,
+    data: U8,
+    powers: F64,
     line: int,
-    labels: Offsets,
-    bounds: Offsets,
-    lines: Offsets,
-    offsets: Offsets,
-    columns: Ints,
-    values: Floats,
-    is_plain: npt.NDArray[np.bool_],
+    labels: I64,
+    bounds: I64,
+    lines: I64,
+    offsets: I64,
+    columns: I32,
+    values: F32,
+    is_plain: Bools,
 ) -> int:
     """Rows of lines that are not blank: how many.  Those not plain have no entries."""
     row = i = end = 0

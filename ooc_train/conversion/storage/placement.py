@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.corpus import Block
+from ooc_train.dtypes import I32, I64, Bools
 from ooc_train.permutation import Permutation
-
-Offsets = npt.NDArray[np.int64]
 
 _SEEDS_TRIED = 100
 _UNLIKELY = 1e-9
@@ -21,8 +19,8 @@ class Destination(NamedTuple):
     """The rows of a block that go to one split: positions in the block, and places in the split."""
 
     split: str
-    chosen: Offsets
-    places: Offsets
+    chosen: I64
+    places: I64
 
 
 class Placement:
@@ -54,7 +52,7 @@ class Placement:
         if self._n_drawn:
             self.n_rows["validation"] = self._n_drawn
 
-    def drawn(self, first_row: int, n_rows: int) -> npt.NDArray[np.bool_]:
+    def drawn(self, first_row: int, n_rows: int) -> Bools:
         """Which of these train rows are drawn for validation."""
         if self._n_drawn == 0:
             return np.zeros(n_rows, np.bool_)
@@ -66,7 +64,7 @@ class Placement:
             return self._n_drawn
         return math.ceil(math.log(_UNLIKELY) / math.log(self._n_drawn / self._order.n))
 
-    def seed_that_leaves_some(self, rows: Offsets, classes: npt.NDArray[np.int32]) -> int | None:
+    def seed_that_leaves_some(self, rows: I64, classes: I32) -> int | None:
         """A seed that would draw not all train rows of any class, if one is soon found.
 
         ``rows`` are the numbers of all rows of the small ``classes``.

@@ -4,15 +4,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.storage.spill import Column, row_array
+from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
-
-Classes = npt.NDArray[np.int32]
-Counts = npt.NDArray[np.int64]
 
 
 class RowClasses(NamedTuple):
@@ -21,11 +18,11 @@ class RowClasses(NamedTuple):
     ``n_train`` counts the train rows, those drawn for validation included.
     """
 
-    numbers: Classes
+    numbers: I32
     classes: list[str]
     n_train: int
 
-    def of_train(self, placement: Placement, temp_dir: Path) -> tuple[Classes, Counts]:
+    def of_train(self, placement: Placement, temp_dir: Path) -> tuple[I32, I64]:
         """Each row's class where the row belongs to the train split, else -1; rows by class.
 
         Raises ``InputError`` if validation took every row of a class.
@@ -42,7 +39,7 @@ class RowClasses(NamedTuple):
             raise self._all_drawn(placement, np.flatnonzero(counts == 0))
         return fit_classes, counts
 
-    def _all_drawn(self, placement: Placement, lost: Counts) -> InputError:
+    def _all_drawn(self, placement: Placement, lost: I64) -> InputError:
         """The error for classes of which no row is left to train on, with a seed that would do."""
         totals = np.zeros(len(self.classes), np.int64)
         _count_classes(self.numbers[: self.n_train], totals)
@@ -56,7 +53,7 @@ class RowClasses(NamedTuple):
             f"use{of_seed} --validation-fraction 0, or name validation rows with --validation"
         )
 
-    def _rows_of(self, classes: Counts) -> Counts:
+    def _rows_of(self, classes: I64) -> I64:
         """The numbers of the train rows of some classes."""
         of_train = self.numbers[: self.n_train]
         return np.concatenate(
@@ -83,7 +80,7 @@ def number_classes(labels: Column, met: list[str], n_train: int) -> RowClasses:
     return RowClasses(numbers, classes, n_train)
 
 
-def sorted_classes(met: list[str]) -> tuple[Classes, list[str]]:
+def sorted_classes(met: list[str]) -> tuple[I32, list[str]]:
     """The rank of each class, and the classes by rank: as numbers if all are, else as strings."""
     all_integers = all(label.removeprefix("-").isdecimal() for label in met)
     keys = [(int(label) if all_integers else 0, label) for label in met]
@@ -94,13 +91,13 @@ def sorted_classes(met: list[str]) -> tuple[Classes, list[str]]:
 
 
 @kernel
-def _renumber(classes: Classes, ranks: Classes) -> None:
+def _renumber(classes: I32, ranks: I32) -> None:
     for i in range(len(classes)):
         classes[i] = ranks[classes[i]]
 
 
 @kernel
-def _count_classes(fit_classes: Classes, counts: Counts) -> None:
+def _count_classes(fit_classes: I32, counts: I64) -> None:
     for number in fit_classes:
         if number >= 0:
             counts[number] += 1

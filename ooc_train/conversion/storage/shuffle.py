@@ -13,29 +13,25 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import trailing_zeros
 from ooc_train.conversion.storage.spill import Spill
+from ooc_train.dtypes import F32, I32, I64, U64
+from ooc_train.intrinsics import trailing_zeros
 from ooc_train.jit import kernel
 
 HEADER_ITEMS = 2
 _LEAST_BUCKETS = 16  # so that there is something for all workers
 
 AnyBuckets = TypeVar("AnyBuckets", bound="Buckets")
-Ints = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
-Records = npt.NDArray[np.uint64]
 
 
 class LabelledRows(NamedTuple):
     """Sparse rows: labels (n_rows,), offsets (n_rows + 1,), columns and values (n_entries,)."""
 
-    labels: Ints
-    offsets: Offsets
-    columns: Ints
-    values: Floats
+    labels: I32
+    offsets: I64
+    columns: I32
+    values: F32
 
 
 class SortingScratch(NamedTuple):
@@ -44,9 +40,9 @@ class SortingScratch(NamedTuple):
     A bit for each column that is there, a bit for each 64 of these, and the columns' values.
     """
 
-    bits: Records
-    summary: Records
-    values: Floats
+    bits: U64
+    summary: U64
+    values: F32
 
     @classmethod
     def of(cls, n_columns: int) -> "SortingScratch":
@@ -83,7 +79,7 @@ class Buckets:
         """Bytes written to the temporary file so far."""
         return self._spill.n_bytes
 
-    def arrange(self, destinations: Offsets, n_items: Offsets) -> tuple[Offsets, Offsets]:
+    def arrange(self, destinations: I64, n_items: I64) -> tuple[I64, I64]:
         """How to pack rows of so many items each: their order, and where each bucket begins."""
         buckets = destinations // self._rows_a_bucket
         order = np.argsort(buckets, kind="stable")
@@ -92,11 +88,11 @@ class Buckets:
         np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
         return order, bounds
 
-    def write_packed(self, items: Records, bounds: Offsets) -> None:
+    def write_packed(self, items: U64, bounds: I64) -> None:
         """Add rows that are packed as `arrange` said."""
         self._spill.write(0, items, bounds)
 
-    def read_packed(self, bucket: int) -> tuple[Offsets, Records]:
+    def read_packed(self, bucket: int) -> tuple[I64, U64]:
         """The packed rows of a bucket, row ``i`` at the ``i``-th of the offsets that come first."""
         first = bucket * self._rows_a_bucket
         items = self._spill.read(bucket)
@@ -118,7 +114,7 @@ class RowShuffle(Buckets):
         self.entries = np.zeros(n_columns, np.int64)
         self._lock = threading.Lock()
 
-    def write(self, destinations: Offsets, rows: LabelledRows, chosen: Offsets) -> None:
+    def write(self, destinations: I64, rows: LabelledRows, chosen: I64) -> None:
         """Add the rows at the positions ``chosen``, each with its destination in the split."""
         order, bounds = self.arrange(destinations, np.diff(rows.offsets)[chosen])
         packed = np.empty(bounds[-1], np.uint64)
@@ -131,7 +127,7 @@ class RowShuffle(Buckets):
             self.entries += entries
         self.write_packed(packed, bounds)
 
-    def read(self, bucket: int, column_of: Ints) -> LabelledRows:
+    def read(self, bucket: int, column_of: I32) -> LabelledRows:
         """The rows of a bucket in order, columns ascending within each row.
 
         Entry columns are mapped by ``column_of``; those that it maps to -1 are left out.
@@ -149,16 +145,16 @@ class RowShuffle(Buckets):
 
 @kernel
 def _pack(
-    chosen: Offsets,
-    destinations: Offsets,
-    labels: Ints,
-    offsets: Offsets,
-    columns: Ints,
-    values: Floats,
-    packed: Records,
-    halves: Ints,
-    floats: Floats,
-    entries: Offsets,
+    chosen: I64,
+    destinations: I64,
+    labels: I32,
+    offsets: I64,
+    columns: I32,
+    values: F32,
+    packed: U64,
+    halves: I32,
+    floats: F32,
+    entries: I64,
 ) -> None:
     end = 0
     for i in range(len(chosen)):
@@ -174,7 +170,7 @@ def _pack(
 
 
 @kernel
-def _locate(packed: Records, halves: Ints, first: int, starts: Offsets) -> None:
+def _locate(packed: U64, halves: I32, first: int, starts: I64) -> None:
     i = 0
     while i < len(packed):
         starts[np.int64(packed[i]) - first] = i
@@ -183,14 +179,14 @@ def _locate(packed: Records, halves: Ints, first: int, starts: Offsets) -> None:
 
 @kernel
 def _unpack(
-    starts: Offsets,
-    halves: Ints,
-    floats: Floats,
-    column_of: Ints,
-    labels: Ints,
-    offsets: Offsets,
-    columns: Ints,
-    values: Floats,
+    starts: I64,
+    halves: I32,
+    floats: F32,
+    column_of: I32,
+    labels: I32,
+    offsets: I64,
+    columns: I32,
+    values: F32,
     scratch: SortingScratch,
 ) -> int:
     n = 0
@@ -209,9 +205,7 @@ def _unpack(
 
 
 @kernel
-def sort_entries(
-    columns: Ints, values: Floats, begin: int, end: int, scratch: SortingScratch
-) -> None:
+def sort_entries(columns: I32, values: F32, begin: int, end: int, scratch: SortingScratch) -> None:
     """Sort the entries ``begin`` to ``end``, a row's, by their columns, which are all different.
 
     Marking them in a set of bits and reading that in order takes no comparison, and a time in

@@ -10,15 +10,15 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import types
 
+from ooc_train.dtypes import I64, U32, U64, AnyArray
 from ooc_train.jit import kernel
 
-Records = npt.NDArray[np.uint64]
 PIECE_BYTES = 2**20
 _ITEM_BYTES = 8
 _pread = types.ExternalFunction(  # of the C library
@@ -29,14 +29,14 @@ _pread = types.ExternalFunction(  # of the C library
 class _Block(NamedTuple):
     first_row: int
     position: int
-    bounds: npt.NDArray[np.uint32]
+    bounds: U32
 
 
 class _Index(NamedTuple):
     """Blocks' positions, (n_blocks,), and bounds, (n_partitions + 1, n_blocks)."""
 
-    positions: npt.NDArray[np.int64]
-    bounds: npt.NDArray[np.uint32]
+    positions: I64
+    bounds: U32
 
 
 class Spill:
@@ -70,7 +70,7 @@ class Spill:
         """Bytes written so far."""
         return self._end
 
-    def write(self, first_row: int, records: Records, bounds: npt.NDArray[np.int64]) -> None:
+    def write(self, first_row: int, records: U64, bounds: I64) -> None:
         """Add a block: the records of partition ``p`` are ``records[bounds[p]:bounds[p + 1]]``."""
         with self._lock:
             if self._found:
@@ -80,7 +80,7 @@ class Spill:
             self._blocks.append(_Block(first_row, position, bounds.astype(np.uint32)))
         write_at(self._file, records, position)
 
-    def pieces(self, partition: int) -> Iterator[Records]:
+    def pieces(self, partition: int) -> Iterator[U64]:
         """The records of a partition in arrays of about ``PIECE_BYTES``.
 
         What one block handed in is never divided; blocks come by ascending ``first_row``.
@@ -91,7 +91,7 @@ class Spill:
             if len(some):
                 yield self._read(some)
 
-    def read(self, partition: int) -> Records:
+    def read(self, partition: int) -> U64:
         """All records of a partition in one array, by ascending ``first_row`` of their blocks."""
         return self._read(self._segments(partition))
 
@@ -99,7 +99,7 @@ class Spill:
         """How many records a partition has."""
         return int(self._segments(partition)[:, 1].sum()) // _ITEM_BYTES
 
-    def _segments(self, partition: int) -> npt.NDArray[np.int64]:
+    def _segments(self, partition: int) -> I64:
         """Where in the file the partition's records of each block are: first byte, and bytes."""
         positions, bounds = self._index()
         begin = bounds[partition].astype(np.int64)
@@ -117,7 +117,7 @@ class Spill:
                 self._found = _Index(positions, np.stack([block.bounds for block in blocks], 1))
             return self._found
 
-    def _read(self, places: npt.NDArray[np.int64]) -> Records:
+    def _read(self, places: I64) -> U64:
         records = np.empty(places[:, 1].sum() // _ITEM_BYTES, np.uint64)
         if not _read_segments(self._file, places, records):
             raise OSError(errno.EIO, "a temporary file could not be read back")
@@ -125,7 +125,7 @@ class Spill:
 
 
 @kernel
-def _read_segments(file: int, places: npt.NDArray[np.int64], records: Records) -> bool:
+def _read_segments(file: int, places: I64, records: U64) -> bool:
     """Read pieces of a file one behind another; whether all was there.
 
     A kernel, since there are thousands: each call from Python takes the GIL twice.
@@ -159,12 +159,12 @@ class Column:
     def __len__(self) -> int:
         return self._length
 
-    def append(self, items: npt.NDArray[Any]) -> None:
+    def append(self, items: AnyArray) -> None:
         """Add ``items`` at the end."""
         self._file.write(np.ascontiguousarray(items, self._dtype).data)
         self._length += len(items)
 
-    def mapped(self) -> npt.NDArray[Any]:
+    def mapped(self) -> AnyArray:
         """The whole array, mapped: its pages belong to the file, the kernel may drop them."""
         self._file.flush()
         if self._length == 0:
@@ -172,7 +172,7 @@ class Column:
         return np.asarray(np.memmap(self._file, self._dtype, "r+", shape=(self._length,)))
 
 
-def write_at(file: int, items: npt.NDArray[Any], position: int) -> None:
+def write_at(file: int, items: AnyArray, position: int) -> None:
     """Write an array to a file from a position on."""
     view = memoryview(items.view(np.uint8).data)
     while view.nbytes:
@@ -188,7 +188,7 @@ def unlinked_file(folder: Path) -> int:
     return descriptor
 
 
-def row_array(folder: Path, n_rows: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+def row_array(folder: Path, n_rows: int, dtype: npt.DTypeLike) -> AnyArray:
     """A zeroed array with one element a row, mapped from an unlinked file.
 
     It grows with the rows, but its pages belong to the file: the kernel may drop them.

@@ -8,11 +8,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train import format as fmt
-from ooc_train.checksums import Appender
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.placement import Destination, Placement
 from ooc_train.conversion.storage.shuffle import AnyBuckets, LabelledRows, RowShuffle
+from ooc_train.dtypes import I32
+from ooc_train.file import schema
+from ooc_train.file.checksums import Appender
 
 _ENTRY_BYTES, _HEADER_BYTES = 8, 16
 
@@ -78,9 +79,7 @@ class SplitWriter:
         for split, chosen, places in destinations:
             self._shuffles[split].write(places, rows, chosen)
 
-    def write(
-        self, file: h5py.File, column_of: npt.NDArray[np.int32], *, n_columns: int, n_classes: int
-    ) -> None:
+    def write(self, file: h5py.File, column_of: I32, *, n_columns: int, n_classes: int) -> None:
         """Write a group for each split.
 
         ``column_of`` gives the final column, below ``n_columns``, of each column that was added;
@@ -88,11 +87,11 @@ class SplitWriter:
         """
         n_rows = sum(shuffle.n_rows for shuffle in self._shuffles.values())
         self._resources.progress.start("writing", n_rows, "row")
-        dtype = fmt.index_dtype(n_columns)
-        for split in fmt.SPLIT_NAMES:
+        dtype = schema.index_dtype(n_columns)
+        for split in schema.SPLIT_NAMES:
             if split in self._shuffles:
                 shuffle = self._shuffles[split]
-                group = fmt.create_sparse_split(
+                group = schema.create_sparse_split(
                     file,
                     split,
                     n_rows=shuffle.n_rows,
@@ -121,9 +120,7 @@ class SplitWriter:
                 self._resources.progress.advance(len(rows.labels))
 
 
-def _read(
-    shuffle: RowShuffle, column_of: npt.NDArray[np.int32], dtype: npt.DTypeLike, bucket: int
-) -> LabelledRows:
+def _read(shuffle: RowShuffle, column_of: I32, dtype: npt.DTypeLike, bucket: int) -> LabelledRows:
     """A bucket's rows with columns as they lie in the file: HDF5 is slow at converting them."""
     rows = shuffle.read(bucket, column_of)
     return rows._replace(columns=rows.columns.astype(dtype))

@@ -20,16 +20,16 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import (
+from ooc_train.conversion.text.utf8 import decode, has_high_bytes
+from ooc_train.dtypes import I32, I64, U8
+from ooc_train.intrinsics import (
     PADDING,
     bytes_above,
     fold_ascii,
     load_word,
     store_word,
 )
-from ooc_train.conversion.text.utf8 import decode, has_high_bytes
 from ooc_train.jit import kernel
 
 # No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
@@ -38,10 +38,6 @@ _COMBINING_BELOW = 0x20000  # no code point above is a combining character (test
 _LENGTH_BITS = 7
 _SPACE, _REPLACEMENT = 32, 0xFFFD
 
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
-
 
 class Folded(NamedTuple):
     """Folded rows: row ``i`` is ``text[offsets[i]:offsets[i + 1] - 1]``, a space behind each.
@@ -49,8 +45,8 @@ class Folded(NamedTuple):
     ``text`` (n_bytes + PADDING,) uint8 ends in spaces; ``n_replaced`` rows had broken UTF-8.
     """
 
-    text: Bytes
-    offsets: Offsets
+    text: U8
+    offsets: I64
     n_replaced: int
 
 
@@ -60,12 +56,12 @@ class FoldingTable(NamedTuple):
     Nothing grows to more than ``growth`` times its bytes.
     """
 
-    entries: Ints
-    pool: Bytes
+    entries: I32
+    pool: U8
     growth: int
 
 
-def fold(text: Bytes, offsets: Offsets, analyzer: str) -> Folded:
+def fold(text: U8, offsets: I64, analyzer: str) -> Folded:
     """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
 
     Memory: as much as the text, up to eleven times that for exotic ligatures.
@@ -131,7 +127,7 @@ FOLDINGS: dict[str, Callable[[str], str]] = {"word": _words_alone, "char": _unch
 """What is done for each analyzer to text without accents, character by character; NULs stay."""
 
 
-def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
+def lower_capital_sigma(text: U8, offsets: I64) -> tuple[U8, I64]:
     """The rows, those with a capital sigma (CE A3) lowered by ``str.lower``."""
     if not _has_capital_sigma(text):
         return text, offsets
@@ -148,7 +144,7 @@ def lower_capital_sigma(text: Bytes, offsets: Offsets) -> tuple[Bytes, Offsets]:
 
 
 @kernel
-def _has_capital_sigma(text: Bytes) -> bool:
+def _has_capital_sigma(text: U8) -> bool:
     found = False
     for i in range(len(text) - 1):
         found |= (text[i] == 0xCE) & (text[i + 1] == 0xA3)
@@ -157,13 +153,13 @@ def _has_capital_sigma(text: Bytes) -> bool:
 
 @kernel
 def _fold_rows(
-    text: Bytes,
-    offsets: Offsets,
+    text: U8,
+    offsets: I64,
     words: bool,
-    entries: Ints,
-    pool: Bytes,
-    folded: Bytes,
-    folded_offsets: Offsets,
+    entries: I32,
+    pool: U8,
+    folded: U8,
+    folded_offsets: I64,
 ) -> int:
     """Fill ``folded``; the number of rows with broken UTF-8."""
     length_mask = (1 << _LENGTH_BITS) - 1
@@ -202,7 +198,7 @@ def _fold_rows(
 
 
 @kernel
-def _is_ascii(text: Bytes, i: int, stop: int) -> bool:
+def _is_ascii(text: U8, i: int, stop: int) -> bool:
     high = np.uint64(0)
     while i + PADDING <= stop:
         high |= bytes_above(text, i)
@@ -216,13 +212,13 @@ def _is_ascii(text: Bytes, i: int, stop: int) -> bool:
 
 @kernel
 def _fold_ascii_row(
-    text: Bytes,
+    text: U8,
     i: int,
     stop: int,
     words: bool,
-    entries: Ints,
-    pool: Bytes,
-    folded: Bytes,
+    entries: I32,
+    pool: U8,
+    folded: U8,
     end: int,
 ) -> None:
     if stop - i < PADDING:
@@ -238,7 +234,7 @@ def _fold_ascii_row(
 
 
 @kernel
-def _collapse_white_space(text: Bytes, offsets: Offsets) -> None:
+def _collapse_white_space(text: U8, offsets: I64) -> None:
     r"""Make each run of two or more white characters one space, in place: ``\s\s+`` to " "."""
     end = 0
     for row in range(len(offsets) - 1):
@@ -265,7 +261,7 @@ def _collapse_white_space(text: Bytes, offsets: Offsets) -> None:
 
 
 @kernel
-def _white_width(text: Bytes, i: int, stop: int) -> int:
+def _white_width(text: U8, i: int, stop: int) -> int:
     r"""The bytes of the white character at ``i``, 0 if there is none: ``\s`` of Python's ``re``.
 
     Of those beyond ASCII these four are all that NFKD leaves (tested).

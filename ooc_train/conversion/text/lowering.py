@@ -13,11 +13,11 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import PADDING
 from ooc_train.conversion.text.folding import lower_capital_sigma
 from ooc_train.conversion.text.utf8 import decode, has_high_bytes
+from ooc_train.dtypes import I32, I64, U8
+from ooc_train.intrinsics import PADDING
 from ooc_train.jit import kernel
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -25,10 +25,6 @@ FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 N_CODE_POINTS = 0x20000
 _MOST_GROWTH = 3  # U+FFFD for a single byte
 _REPLACEMENT = 0xFFFD
-
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
 
 
 class Lowered(NamedTuple):
@@ -38,20 +34,20 @@ class Lowered(NamedTuple):
     once.
     """
 
-    text: Bytes
-    offsets: Offsets
+    text: U8
+    offsets: I64
     n_replaced: int
 
 
 class LoweringTable(NamedTuple):
     """Code point ``c`` becomes ``pool[starts[c]:stops[c]]``, or stays where that is empty."""
 
-    starts: Ints
-    stops: Ints
-    pool: Bytes
+    starts: I32
+    stops: I32
+    pool: U8
 
 
-def lower(text: Bytes, offsets: Offsets) -> Lowered:
+def lower(text: U8, offsets: I64) -> Lowered:
     """Lower-case rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``, and filter them.
 
     Memory: as much as the text, up to three times that for broken UTF-8.
@@ -85,7 +81,7 @@ def _lowering_table() -> LoweringTable:
 
 
 @kernel
-def _lower_ascii(text: Bytes, lowered: Bytes) -> None:
+def _lower_ascii(text: U8, lowered: U8) -> None:
     """Lower ``text`` into ``lowered``, which is as long.
 
     Computed, not looked up, without a branch or a call: so the compiler does many bytes at once.
@@ -106,13 +102,13 @@ def _lower_ascii(text: Bytes, lowered: Bytes) -> None:
 
 @kernel
 def _lower_rows(
-    text: Bytes,
-    offsets: Offsets,
-    starts: Ints,
-    stops: Ints,
-    pool: Bytes,
-    lowered: Bytes,
-    lowered_offsets: Offsets,
+    text: U8,
+    offsets: I64,
+    starts: I32,
+    stops: I32,
+    pool: U8,
+    lowered: U8,
+    lowered_offsets: I64,
 ) -> int:
     """Fill ``lowered``; the number of rows with broken UTF-8."""
     n_replaced = end = 0

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import PADDING, load_word, low_bytes
+from ooc_train.dtypes import I32, U8
+from ooc_train.intrinsics import PADDING, load_word, low_bytes
 from ooc_train.jit import kernel
 from ooc_train.progress import Progress
 
@@ -20,8 +20,6 @@ MAX_ATTEMPTS = 8
 _MARGIN_BYTES = 8
 
 Result = TypeVar("Result")
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int32]
 
 
 class HashCollision(Exception):  # noqa: N818 - control flow, never seen by a user
@@ -44,9 +42,9 @@ class Known(NamedTuple):
     ``pool`` ends in ``PADDING`` bytes of no string.
     """
 
-    pool: Bytes
-    starts: Ints
-    lengths: Ints
+    pool: U8
+    starts: I32
+    lengths: I32
 
 
 class LearnedStrings:
@@ -90,7 +88,7 @@ class LearnedStrings:
 
 
 @kernel
-def same_string(one: Bytes, start: int, other: Bytes, other_start: int, length: int) -> bool:
+def same_string(one: U8, start: int, other: U8, other_start: int, length: int) -> bool:
     """Whether two texts have the same ``length`` bytes, 1 or more, from their places on.
 
     Up to seven bytes behind them are read.

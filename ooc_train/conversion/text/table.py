@@ -7,13 +7,11 @@ address.
 """
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import prefetch
+from ooc_train.dtypes import U64
+from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
-Table = npt.NDArray[np.uint64]
-Hashes = npt.NDArray[np.uint64]
 _LEAST_ENTRIES = 64
 ENTRY_BYTES = 16
 
@@ -23,19 +21,19 @@ def table_bytes(n_hashes: int) -> int:
     return ENTRY_BYTES * max(_LEAST_ENTRIES, 1 << (2 * n_hashes - 1).bit_length())
 
 
-def empty_table(n_hashes: int) -> Table:
+def empty_table(n_hashes: int) -> U64:
     """A free table with room for ``n_hashes``."""
     return np.zeros(table_bytes(n_hashes) // 8, np.uint64)
 
 
-def index_table(hashes: Hashes, first: int = 0) -> Table:
+def index_table(hashes: U64, first: int = 0) -> U64:
     """A table that gives the position of each hash in ``hashes``, counted from ``first``."""
     table = empty_table(len(hashes))
     _insert_positions(hashes, first, table)
     return table
 
 
-def grown_table(table: Table, n_hashes: int) -> Table:
+def grown_table(table: U64, n_hashes: int) -> U64:
     """The same entries in a table with room for ``n_hashes``."""
     larger = empty_table(n_hashes)
     _copy_entries(table, larger)
@@ -43,7 +41,7 @@ def grown_table(table: Table, n_hashes: int) -> Table:
 
 
 @kernel
-def find(table: Table, value: np.uint64) -> int:
+def find(table: U64, value: np.uint64) -> int:
     """The entry that holds ``value``, or the free one where it belongs."""
     mask = len(table) // 2 - 1
     entry = int(np.int64(value & np.uint64(mask)))
@@ -53,13 +51,13 @@ def find(table: Table, value: np.uint64) -> int:
 
 
 @kernel
-def expect(table: Table, value: np.uint64) -> None:
+def expect(table: U64, value: np.uint64) -> None:
     """Have the entry of ``value`` at hand when it is looked up soon."""
     prefetch(table, 2 * np.int64(value & np.uint64(len(table) // 2 - 1)))
 
 
 @kernel
-def _insert_positions(hashes: Hashes, first: int, table: Table) -> None:
+def _insert_positions(hashes: U64, first: int, table: U64) -> None:
     for i in range(len(hashes)):
         entry = find(table, hashes[i])
         table[2 * entry] = hashes[i]
@@ -67,7 +65,7 @@ def _insert_positions(hashes: Hashes, first: int, table: Table) -> None:
 
 
 @kernel
-def _copy_entries(table: Table, larger: Table) -> None:
+def _copy_entries(table: U64, larger: U64) -> None:
     for i in range(len(table) // 2):
         if table[2 * i] != 0:
             entry = find(larger, table[2 * i])

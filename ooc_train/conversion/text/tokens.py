@@ -7,9 +7,10 @@ code points.  Either way a token is known by a 64-bit hash of its folded UTF-8.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import (
+from ooc_train.conversion.text.folding import fold
+from ooc_train.dtypes import I32, I64, U8, U64
+from ooc_train.intrinsics import (
     PADDING,
     bytes_equal,
     folded_product,
@@ -17,7 +18,6 @@ from ooc_train.conversion.intrinsics import (
     low_bytes,
     trailing_zeros,
 )
-from ooc_train.conversion.text.folding import fold
 from ooc_train.jit import kernel
 
 JOINTS = {"word": b" ", "char": b""}
@@ -27,11 +27,6 @@ _SPACE = np.uint8(32)
 # The secrets of wyhash: odd, and with as many ones as zeros in every byte.
 SECRET_1, SECRET_2, SECRET_3 = 0xA0761D6478BD642F, 0xE7037ED1A0B428DB, 0x8EBC6AF09C88C6E3
 
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
-
 
 class Tokens(NamedTuple):
     """The tokens of some rows, those of row ``i`` at ``offsets[i]:offsets[i + 1]``.
@@ -40,15 +35,15 @@ class Tokens(NamedTuple):
     ``hashes[t]``.  ``n_replaced`` rows had broken UTF-8.
     """
 
-    text: Bytes
-    hashes: Hashes
-    starts: Ints
-    stops: Ints
-    offsets: Offsets
+    text: U8
+    hashes: U64
+    starts: I32
+    stops: I32
+    offsets: I64
     n_replaced: int
 
 
-def tokenize(text: Bytes, offsets: Offsets, analyzer: str, seed: int) -> Tokens:
+def tokenize(text: U8, offsets: I64, analyzer: str, seed: int) -> Tokens:
     """The tokens of rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
 
     Memory: the folded text, and 16 bytes a token.
@@ -69,7 +64,7 @@ def nonzero(value: np.uint64) -> np.uint64:
 
 
 @kernel
-def hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
+def hash_token(text: U8, start: int, stop: int, seed: np.uint64) -> np.uint64:
     """The hash, not 0, of ``text[start:stop]``, which is not empty; seven more bytes are read."""
     mixed = seed ^ np.uint64(SECRET_1)
     i = start
@@ -83,13 +78,13 @@ def hash_token(text: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64
 
 @kernel
 def _split_words(
-    text: Bytes,
-    offsets: Offsets,
+    text: U8,
+    offsets: I64,
     seed: np.uint64,
-    hashes: Hashes,
-    starts: Ints,
-    stops: Ints,
-    token_offsets: Offsets,
+    hashes: U64,
+    starts: I32,
+    stops: I32,
+    token_offsets: I64,
 ) -> int:
     n = row = start = 0
     inside = np.uint64(0)  # 1 where the last byte seen belongs to a word
@@ -118,7 +113,7 @@ def _split_words(
 
 
 @kernel
-def _is_one_character(text: Bytes, start: int, stop: int) -> bool:
+def _is_one_character(text: U8, start: int, stop: int) -> bool:
     n_continuation = 0
     for i in range(start, stop):
         n_continuation += text[i] & 0xC0 == 0x80
@@ -127,13 +122,13 @@ def _is_one_character(text: Bytes, start: int, stop: int) -> bool:
 
 @kernel
 def _split_characters(
-    text: Bytes,
-    offsets: Offsets,
+    text: U8,
+    offsets: I64,
     seed: np.uint64,
-    hashes: Hashes,
-    starts: Ints,
-    stops: Ints,
-    token_offsets: Offsets,
+    hashes: U64,
+    starts: I32,
+    stops: I32,
+    token_offsets: I64,
 ) -> int:
     n = 0
     for row in range(len(offsets) - 1):

@@ -1,15 +1,13 @@
 """UTF-8, one code point at a time, for the kernels: what is broken is found as Python finds it."""
 
 import numpy as np
-import numpy.typing as npt
 
+from ooc_train.dtypes import U8
 from ooc_train.jit import kernel
-
-Bytes = npt.NDArray[np.uint8]
 
 
 @kernel
-def has_high_bytes(text: Bytes) -> bool:
+def has_high_bytes(text: U8) -> bool:
     """Whether any byte is beyond ASCII."""
     seen = np.uint8(0)
     for byte in text:
@@ -18,7 +16,7 @@ def has_high_bytes(text: Bytes) -> bool:
 
 
 @kernel
-def decode(text: Bytes, i: int, stop: int) -> tuple[int, int]:
+def decode(text: U8, i: int, stop: int) -> tuple[int, int]:
     """The code point at ``i`` and its width in bytes; -1 where UTF-8 is broken.
 
     The width is then that of what Python's ``errors="replace"`` makes one U+FFFD of: the longest

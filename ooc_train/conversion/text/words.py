@@ -7,19 +7,14 @@ n-grams are, see ``grams``, eight bytes at a time.
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from ooc_train.conversion.intrinsics import PADDING, bytes_equal, trailing_zeros
 from ooc_train.conversion.text.lowering import Lowered
 from ooc_train.conversion.text.tokens import hash_token
+from ooc_train.dtypes import I32, I64, U8, U64
+from ooc_train.intrinsics import PADDING, bytes_equal, trailing_zeros
 from ooc_train.jit import kernel
 
 _SPACE = 32
-
-Bytes = npt.NDArray[np.uint8]
-Ints = npt.NDArray[np.int32]
-Offsets = npt.NDArray[np.int64]
-Hashes = npt.NDArray[np.uint64]
 
 
 class Words(NamedTuple):
@@ -28,10 +23,10 @@ class Words(NamedTuple):
     Their hashes, and where in the lowered text they begin and end.
     """
 
-    hashes: Hashes
-    offsets: Offsets
-    starts: Ints
-    stops: Ints
+    hashes: U64
+    offsets: I64
+    starts: I32
+    stops: I32
 
 
 def find_words(lowered: Lowered, seed: int) -> Words:
@@ -45,13 +40,13 @@ def find_words(lowered: Lowered, seed: int) -> Words:
 
 @kernel
 def _find(
-    text: Bytes,
-    row_offsets: Offsets,
+    text: U8,
+    row_offsets: I64,
     seed: np.uint64,
-    hashes: Hashes,
-    offsets: Offsets,
-    starts: Ints,
-    stops: Ints,
+    hashes: U64,
+    offsets: I64,
+    starts: I32,
+    stops: I32,
 ) -> int:
     n = start = 0
     one = np.uint64(1)

@@ -1,0 +1,154 @@
+"""Scores of terms, and the best of them, as scikit-learn's ``SelectKBest`` takes them.
+
+Many terms tie at the cut, and which of two sums is larger in the sixteenth digit depends on the
+order of summation.  So scores count to ``SCORE_DIGITS`` significant digits, and among equals the
+terms last in code-point order win, which is the rule of ``SelectKBest``.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.dtypes import F64, I64, U32, U64
+
+SCORE_DIGITS = 10
+_LEAST_PRUNED = 10_000
+
+
+class Scored(NamedTuple):
+    """Terms with their scores: hashes uint64, document frequencies uint32, scores float64."""
+
+    hashes: U64
+    df: U32
+    scores: F64
+
+    def take(self, where: npt.NDArray[np.intp]) -> "Scored":
+        """The terms at these positions."""
+        return Scored(self.hashes[where], self.df[where], self.scores[where])
+
+
+def f_scores(sums: F64, squares: F64, class_counts: I64) -> F64:
+    """One-way ANOVA's F of each term, as ``sklearn.feature_selection.f_classif`` defines it.
+
+    ``sums`` (n_terms, n_classes) of values by class, ``squares`` (n_terms,) sums of squared values
+    over all rows.  Terms that do not vary at all get minus infinity, those that vary only between
+    classes plus infinity.
+    """
+    n_rows, n_classes = class_counts.sum(), len(class_counts)
+    correction = sums.sum(axis=1) ** 2 / n_rows
+    total = squares - correction
+    between = (sums**2 / class_counts).sum(axis=1) - correction
+    within = total - between
+    # What is left of a difference of equal sums is rounding, not variance.
+    rounding = squares * 1e-12
+    within[within <= rounding] = 0.0
+    between[between <= rounding] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
+    return np.nan_to_num(round_scores(scores), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def chi2_scores(sums: F64, squares: F64, class_counts: I64) -> F64:  # noqa: ARG001
+    """Chi-square of each term with the class, as ``sklearn.feature_selection.chi2`` defines it.
+
+    Arguments as of ``f_scores``.
+    """
+    expected = sums.sum(axis=1)[:, np.newaxis] * (class_counts / class_counts.sum())
+    return round_scores(((sums - expected) ** 2 / expected).sum(axis=1))
+
+
+def most_f(df: U32, class_counts: I64) -> F64:
+    """What F of a term that occurs in ``df`` rows cannot exceed; infinity where nothing is known.
+
+    Of values with the sum ``s`` in ``df`` rows the squares are at least ``s**2 / df``, and the
+    squared sums by class, each divided by its rows, at most ``s**2`` by the fewest rows of a class.
+    """
+    n_rows, n_classes, fewest = class_counts.sum(), len(class_counts), class_counts.min()
+    within = 1.0 / df - 1.0 / fewest
+    between = 1.0 / fewest - 1.0 / n_rows
+    with np.errstate(divide="ignore"):
+        bounds = (between / (n_classes - 1)) / (within / (n_rows - n_classes))
+    return np.where(within > 0, bounds, np.inf)
+
+
+def most_chi2(df: U32, class_counts: I64) -> F64:
+    """What chi-square of a term that occurs in ``df`` rows cannot exceed: no value is above 1."""
+    return df * (class_counts.sum() / class_counts.min() - 1.0)
+
+
+class Score(NamedTuple):
+    """How terms are scored: by a function of their class sums, or by their document frequency.
+
+    ``most`` is what a term's document frequency and the rows by class allow: a term that cannot be
+    among the best need not be summed up.
+    """
+
+    of_sums: Callable[[F64, F64, I64], F64] | None
+    most: Callable[[U32, I64], F64]
+
+
+SCORES = {
+    "f_classif": Score(f_scores, most_f),
+    "chi2": Score(chi2_scores, most_chi2),
+    "none": Score(None, lambda df, _: df.astype(np.float64)),
+}
+
+
+def round_scores(scores: F64) -> F64:
+    """``scores`` rounded to ``SCORE_DIGITS`` significant digits.
+
+    >>> round_scores(np.array([0.0, 123.45678901234, np.inf])).tolist()
+    [0.0, 123.456789, inf]
+    """
+    rounded = scores.copy()
+    regular = np.isfinite(scores) & (scores != 0)
+    values = scores[regular]
+    scale = 10.0 ** (SCORE_DIGITS - 1 - np.floor(np.log10(np.abs(values))))
+    rounded[regular] = np.round(values * scale) / scale
+    return rounded
+
+
+class BestTerms:
+    """The ``k`` best terms seen so far and all that tie with the last of them.
+
+    Terms with scores below ``least`` cannot be among them any more.  Memory: some multiples of
+    ``k`` and of the number of ties.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._parts: list[Scored] = []
+        self._n = 0
+        self.least = -np.inf
+
+    def add(self, terms: Scored) -> None:
+        """Consider more terms."""
+        self._parts.append(terms)
+        self._n += len(terms.scores)
+        if self._n > 2 * self._k + _LEAST_PRUNED:
+            best = self.candidates()
+            self._parts, self._n = [best], len(best.scores)
+            worst = best.scores.min()
+            self.least = worst - 1e-9 * abs(worst)  # a bound, and scores before they are rounded
+
+    def candidates(self) -> Scored:
+        """Every term whose score is at least that of the ``k``-th best."""
+        columns = zip(*self._parts, strict=True)
+        terms = Scored(*(np.concatenate(column) for column in columns))
+        if len(terms.scores) <= self._k:
+            return terms
+        cut = -np.partition(-terms.scores, self._k - 1)[self._k - 1]
+        return terms.take(np.flatnonzero(terms.scores >= cut))
+
+
+def select_terms(candidates: Scored, strings: list[bytes], k: int) -> I64:
+    """Positions of the ``k`` selected candidates, in the code-point order of their strings.
+
+    Of the candidates that tie at the cut those last in code-point order are selected.  UTF-8
+    sorts as code points do.
+    """
+    order = np.array(sorted(range(len(strings)), key=strings.__getitem__), np.int64)
+    by_score = np.argsort(candidates.scores[order], kind="stable")  # ties stay in order
+    return order[np.sort(by_score[-k:])]

@@ -1,0 +1,173 @@
+"""Statistics of the tokens that are terms themselves: those of a dictionary, by their numbers.
+
+The same figures as those of ``statistics``, from the token file and without a look-up.  Rounding is
+the same, too, so it does not matter which tokens the dictionary has.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.kinds.ngram.statistics import add_occurrence
+from ooc_train.conversion.kinds.ngram.token_file import (
+    UNLISTED_BIT,
+    TokenBlock,
+    TokenFile,
+    item_length,
+)
+from ooc_train.dtypes import F64, I32, I64, U32, U64
+from ooc_train.intrinsics import prefetch
+from ooc_train.jit import kernel
+
+# What is known of a word lies side by side, so that it is one cache line: most are far apart.
+_WORD_ITEMS, _TERM_ITEMS = 4, 4
+_AHEAD = 32  # tokens from fetching what is known of a word to using it
+
+
+class KeptWords(NamedTuple):
+    """Listed tokens within the limits, in the order of their hashes: numbers, hashes and counts."""
+
+    numbers: I64
+    hashes: U64
+    df: U32
+
+    def take(self, where: slice) -> "KeptWords":
+        """Some of them."""
+        return KeptWords(self.numbers[where], self.hashes[where], self.df[where])
+
+
+def count_documents(
+    file: TokenFile, blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int
+) -> U32:
+    """How many rows of the train split each word occurs in."""
+    df, last = np.zeros(n_words, np.uint32), np.full(n_words, -1, np.int64)
+    for block in blocks:
+        _count_documents(file.read(block), block.n_rows, block.first_row, fit_classes, df, last)
+    return df
+
+
+def add_squared_word_norms(
+    file: TokenFile, blocks: Sequence[TokenBlock], weights: U64, norms: U64
+) -> None:
+    """Add to the rows' squared norms, see ``statistics.add_squared_norms``.
+
+    ``weights`` (n_words,) are the squared idf, 0 for words that are not kept.
+    """
+    words = np.zeros((len(weights), _WORD_ITEMS), np.uint64)
+    words[:, 0] = weights
+    for block in blocks:
+        _add_weights(file.read(block), block.n_rows, block.first_row, words, norms)
+
+
+def word_class_sums(
+    file: TokenFile,
+    slots: I32,
+    idf: F64,
+    inverse_norms: F64,
+    fit_classes: I32,
+    n_classes: int,
+) -> tuple[F64, F64]:
+    """Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of the terms' values.
+
+    ``slots`` (n_words,) numbers the terms from 1, 0 for words that are none of them.
+    """
+    terms = np.zeros((1 + len(idf), _TERM_ITEMS + n_classes))
+    terms[1:, 0] = idf
+    for block in file.blocks():
+        _add_values(
+            file.read(block), block.n_rows, block.first_row, slots, terms, inverse_norms,
+            fit_classes,
+        )  # fmt: skip
+    return np.ascontiguousarray(terms[1:, _TERM_ITEMS:]), terms[1:, 3].copy()
+
+
+@kernel
+def _count_documents(
+    items: U32,
+    n_rows: int,
+    first_row: int,
+    fit_classes: I32,
+    df: U32,
+    last: I64,
+) -> None:
+    i = n_rows
+    for row in range(first_row, first_row + n_rows):
+        counts = fit_classes[row] >= 0
+        for _ in range(np.int64(items[row - first_row])):
+            item = items[i]
+            if item >= UNLISTED_BIT:
+                i += item_length(item)
+                continue
+            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            prefetch(df, expected)
+            prefetch(last, expected)
+            i += 1
+            if counts:
+                df[item] += np.uint32(last[item] != row)
+                last[item] = row
+
+
+@kernel
+def _add_weights(
+    items: U32,
+    n_rows: int,
+    first_row: int,
+    words: U64,
+    norms: U64,
+) -> None:
+    """``words`` (n_words, 4) are weights, last rows plus one, and how often they occurred there."""
+    i = n_rows
+    for row in range(first_row, first_row + n_rows):
+        whole, fraction = norms[row, 0], norms[row, 1]
+        for _ in range(np.int64(items[row - first_row])):
+            item = items[i]
+            if item >= UNLISTED_BIT:
+                i += item_length(item)
+                continue
+            prefetch(words, _WORD_ITEMS * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
+            i += 1
+            word = np.int64(item)
+            if words[word, 1] != row + 1:
+                words[word, 1], words[word, 2] = row + 1, 0
+            words[word, 2] += np.uint64(1)
+            whole, fraction = add_occurrence(
+                np.int64(words[word, 2]), words[word, 0], whole, fraction
+            )
+        norms[row, 0], norms[row, 1] = whole, fraction
+
+
+@kernel
+def _add_values(
+    items: U32,
+    n_rows: int,
+    first_row: int,
+    slots: I32,
+    terms: F64,
+    inverse_norms: F64,
+    fit_classes: I32,
+) -> None:
+    """``terms`` (n_terms, 4 + n_classes): idf, last row + 1, how often there, squares, sums."""
+    width = terms.shape[1]
+    i = n_rows
+    for row in range(first_row, first_row + n_rows):
+        number, inverse = fit_classes[row], inverse_norms[row]
+        for _ in range(np.int64(items[row - first_row])):
+            item = items[i]
+            if item >= UNLISTED_BIT:
+                i += item_length(item)
+                continue
+            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            if expected < len(slots):
+                prefetch(terms, width * slots[expected])
+                prefetch(terms, width * slots[expected] + width - 1)
+            i += 1
+            if number < 0:
+                continue
+            term = np.int64(slots[item])
+            value = terms[term, 0] * inverse
+            if terms[term, 1] != row + 1:
+                terms[term, 1], terms[term, 2] = row + 1, 0
+            terms[term, 2] += 1
+            terms[term, 3] += (2 * terms[term, 2] - 1) * (value * value)
+            terms[term, _TERM_ITEMS + number] += value

@@ -1,0 +1,1 @@
+"""The file on disk: its specification, arrays, checksums and compression."""

@@ -1,0 +1,351 @@
+"""The arrays of a file, read a range of rows at a time, each in the fastest way its layout has.
+
+A contiguous array is read with ``pread`` at its offset, past HDF5: as fast as copying from a memory
+map and flat in resident memory, safe in forked processes and in threads, and a file that is cut
+short meanwhile is an error, not a deadly signal.  Chunks that are compressed are read in the same
+way, and decompressed outside of HDF5's lock, in the thread that reads: handing chunks of 64 KiB to
+several threads took longer than decompressing them, on 2 processors as on 16.  What lies in another
+way is read through h5py.
+"""
+
+import bisect
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ooc_train.dtypes import U64, AnyArray
+from ooc_train.file.checksums import block_length, checksums, stored_sums
+from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
+
+
+class DamageError(Exception):
+    """Rows ``start`` up to ``stop`` of an array are not what was written."""
+
+    def __init__(self, start: int, stop: int, reason: str) -> None:
+        super().__init__(reason)
+        self.start, self.stop = start, stop
+
+
+class Handle:
+    """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
+
+    A forked process reads through the same descriptor, always at offsets of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hdf5 = h5py.File(path, "r")
+        self._pid = os.getpid()
+        self._inherited: list[h5py.File] = []
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    @property
+    def hdf5(self) -> h5py.File:
+        """The file as h5py has it, in this process."""
+        if self._pid != os.getpid():
+            # Kept, not closed: closing what was inherited would release the parent's lock.
+            self._inherited.append(self._hdf5)
+            self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
+        return self._hdf5
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can still be read."""
+        return self.descriptor >= 0
+
+    def read_into(self, target: memoryview, position: int) -> bool:
+        """Fill ``target`` with the bytes from ``position`` on; whether there were as many."""
+        while target:
+            n_read = os.preadv(self.descriptor, [target], position)
+            if n_read == 0:
+                return False
+            target, position = target[n_read:], position + n_read
+        return True
+
+    def expect(self, position: int, n_bytes: int) -> None:
+        """Have the kernel fetch bytes that will be read soon, while others are used.
+
+        Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
+        """
+        if n_bytes and hasattr(os, "posix_fadvise"):  # to the kernel none are all to the end
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
+
+    def close(self) -> None:
+        """Close both."""
+        if self.is_open:
+            self.hdf5.close()
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "descriptor", -1) >= 0:
+            os.close(self.descriptor)
+
+
+class Array(ABC):
+    """An array on disk, ``shape`` and ``dtype`` as in the file.
+
+    With ``verify``, a block is compared with its checksum when a row of it is read for the first
+    time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one block.
+    """
+
+    def __init__(self, dataset: h5py.Dataset, *, verify: bool) -> None:
+        self.name: str = dataset.name.lstrip("/")
+        self.shape: tuple[int, ...] = dataset.shape
+        self.dtype: np.dtype[Any] = dataset.dtype
+        self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
+        self.block_length = block_length(self.shape, self.dtype)
+        self._sums: U64 | None = stored_sums(dataset) if verify else None
+        self._checked = np.zeros(self.n_blocks, np.bool_)
+        self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def n_blocks(self) -> int:
+        """Blocks that have a checksum."""
+        return -(-self.shape[0] // self.block_length)
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        """The rows from ``start`` up to ``stop``: a new array."""
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start)
+        return rows
+
+    def read_into(self, target: AnyArray, start: int) -> None:
+        """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
+
+        Raises DamageError for blocks that do not match their checksums.
+        """
+        if not len(target):
+            return
+        stop = start + len(target)
+        if self._is_checked(start, stop):
+            self._fetch(target, start)
+        else:
+            self._fetch_checked(target, start, stop)
+
+    def expect(self, start: int, stop: int) -> None:
+        """Rows ``start`` up to ``stop`` will be read soon: have them fetched where that can be.
+
+        Takes any numbers: where a file is damaged, that is found when the rows are read.
+        """
+        start, stop = max(start, 0), min(stop, len(self))
+        if start < stop:
+            if not self._is_checked(start, stop):  # what is compared then are whole blocks
+                start -= start % self.block_length
+                stop = min(stop + -stop % self.block_length, len(self))
+            self._expect(start, stop)
+
+    def peek(self, position: int) -> int:
+        """The number at a position of this array of integers, unchecked."""
+        number = np.empty(1, self.dtype)
+        self._fetch(number, position)
+        return int(number[0])
+
+    def find(self, value: int) -> int:
+        """The first position of a number above ``value`` in this ascending array, unchecked."""
+        return bisect.bisect_right(range(len(self)), value, key=self.peek)
+
+    def _expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
+        """Have rows fetched that there are."""
+
+    @abstractmethod
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        """Fill ``target`` with the rows from ``start`` on, unchecked."""
+
+    def _is_checked(self, start: int, stop: int) -> bool:
+        """Whether rows ``start`` up to ``stop`` need no checks (any more)."""
+        first, last = start // self.block_length, -(-stop // self.block_length)
+        return self._sums is None or bool(self._checked[first:last].all())
+
+    def _fetch_checked(self, target: AnyArray, start: int, stop: int) -> None:
+        """Read and check rows: whole blocks in their place, those at the ends by `_block`."""
+        length = self.block_length
+        first, last = -(-start // length), stop // length
+        if stop == len(self):
+            last = self.n_blocks  # which may be a short one
+        for block in {start // length, (stop - 1) // length} - {*range(first, last)}:
+            begin = block * length
+            rows = self._block(block)[max(start - begin, 0) : stop - begin]
+            at = max(begin - start, 0)
+            target[at : at + len(rows)] = rows
+        if first < last:
+            inner = target[first * length - start : last * length - start]
+            self._fetch(inner, first * length)
+            self._check(first, inner)
+
+    def _block(self, block: int) -> AnyArray:
+        """The rows of a block, checked.  The last is kept: the next read often begins in it."""
+        last, rows = self._last
+        if last != block:
+            start = block * self.block_length
+            stop = min(start + self.block_length, len(self))
+            rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+            self._fetch(rows, start)
+            self._check(block, rows)
+            self._last = block, rows
+        return rows
+
+    def _check(self, first: int, rows: AnyArray) -> None:
+        """Compare whole blocks, from number ``first`` on, with their checksums.
+
+        Raises DamageError for the first that differs.
+        """
+        if self._sums is None:
+            return
+        found = checksums(rows, self.block_length)
+        blocks = slice(first, first + len(found))
+        wanted = self._sums[blocks].tolist()
+        if found != wanted:
+            wrong = first + next(k for k, sum_ in enumerate(found) if sum_ != wanted[k])
+            start = wrong * self.block_length
+            stop = min(start + self.block_length, len(self))
+            raise DamageError(start, stop, "the checksum differs")
+        self._checked[blocks] = True
+
+
+class FlatArray(Array):
+    """A contiguous array, read at its offset in the file."""
+
+    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
+        super().__init__(dataset, verify=verify)
+        self._handle = handle
+        self._offset: int = dataset.id.get_offset()
+
+    def _expect(self, start: int, stop: int) -> None:
+        position = self._offset + start * self.row_bytes
+        self._handle.expect(position, (stop - start) * self.row_bytes)
+
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        position = self._offset + start * self.row_bytes
+        if not self._handle.read_into(target.data.cast("B"), position):
+            raise DamageError(start, start + len(target), "the file is cut short")
+
+
+class ChunkedArray(Array):
+    """An array of compressed chunks, each a block, read where they lie in the file.
+
+    Memory: 12 bytes more for each chunk, and the rows of one.
+    """
+
+    def __init__(
+        self, dataset: h5py.Dataset, handle: Handle, coder: ChunkCoder, *, verify: bool
+    ) -> None:
+        super().__init__(dataset, verify=verify)
+        self._handle = handle
+        self._coder = coder
+        # Where chunks lie, and of how many bytes; filled as they are read.
+        self._offsets = np.zeros(self.n_blocks, np.int64)
+        self._sizes = np.zeros(self.n_blocks, np.int32)
+        self._most_bytes = 2 * self.block_length * self.row_bytes + 1024
+
+    def read_into(self, target: AnyArray, start: int) -> None:
+        """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
+        self._fill(target, start, verify=True)
+
+    def _expect(self, start: int, stop: int) -> None:
+        """Have the chunks fetched that were read before: where others lie is not known."""
+        for block in range(start // self.block_length, -(-stop // self.block_length)):
+            self._handle.expect(int(self._offsets[block]), int(self._sizes[block]))
+
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        self._fill(target, start, verify=False)
+
+    def _fill(self, target: AnyArray, start: int, *, verify: bool) -> None:
+        done = 0
+        while done < len(target):
+            block, skipped = divmod(start + done, self.block_length)
+            rows = self._chunk(block, verify=verify)[skipped : skipped + len(target) - done]
+            target[done : done + len(rows)] = rows
+            done += len(rows)
+
+    def _chunk(self, block: int, *, verify: bool) -> AnyArray:
+        """The rows of a chunk.  The last one is kept: the next slice is often in it, too."""
+        last, rows = self._last
+        if last != block:
+            rows = self._decoded(block)
+            self._last = block, rows
+        if verify and not self._checked[block]:
+            self._check(block, rows)
+        return rows
+
+    def _decoded(self, block: int) -> AnyArray:
+        if not self._sizes[block]:
+            self._locate(block)
+        chunk = bytearray(self._sizes[block])
+        if not self._handle.read_into(memoryview(chunk), int(self._offsets[block])):
+            raise self._damage(block, "the file is cut short")
+        try:
+            rows = self._coder.decode(bytes(chunk))
+        except ValueError as error:
+            raise self._damage(block, f"a chunk cannot be decompressed ({error})") from error
+        return rows[: len(self) - block * self.block_length]
+
+    def _locate(self, block: int) -> None:
+        dataset = self._handle.hdf5[self.name]
+        corner = (block * self.block_length, *(0 for _ in self.shape[1:]))
+        info = dataset.id.get_chunk_info_by_coord(corner)
+        if info.byte_offset is None or info.filter_mask or info.size > self._most_bytes:
+            raise self._damage(block, "a chunk is missing")
+        self._offsets[block] = info.byte_offset
+        self._sizes[block] = info.size  # the last, since other threads ask for it first
+
+    def _damage(self, block: int, reason: str) -> DamageError:
+        start = block * self.block_length
+        return DamageError(start, min(start + self.block_length, len(self)), reason)
+
+
+class Hdf5Array(Array):
+    """An array in any layout, read through h5py."""
+
+    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
+        super().__init__(dataset, verify=verify)
+        self._handle = handle
+
+    def _fetch(self, target: AnyArray, start: int) -> None:
+        dataset = self._handle.hdf5[self.name]
+        dataset.read_direct(target, np.s_[start : start + len(target)])
+
+
+def open_array(dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> Array:
+    """The array of a dataset.
+
+    Raises KeyError or ValueError if, with ``verify``, it has no checksums that fit, and OptionError
+    if it is compressed in a way that nothing that is installed knows.
+    """
+    if _is_flat(dataset):
+        return FlatArray(dataset, handle, verify=verify)
+    coder = coder_of(dataset) if _is_in_blocks(dataset) else None
+    if coder:
+        return ChunkedArray(dataset, handle, coder, verify=verify)
+    check_filters(dataset)
+    return Hdf5Array(dataset, handle, verify=verify)
+
+
+def _is_flat(dataset: h5py.Dataset) -> bool:
+    """Whether the bytes lie in one piece in the file itself, where ``pread`` can get at them."""
+    return (
+        _can_pread(dataset)
+        and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+        and dataset.external is None
+        and dataset.id.get_offset() is not None
+        and dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
+    )
+
+
+def _is_in_blocks(dataset: h5py.Dataset) -> bool:
+    """Whether the array consists of chunks, each of which is a block, in the file itself."""
+    chunk = (min(block_length(dataset.shape, dataset.dtype), len(dataset)), *dataset.shape[1:])
+    return _can_pread(dataset) and dataset.chunks == chunk
+
+
+def _can_pread(dataset: h5py.Dataset) -> bool:
+    return hasattr(os, "preadv") and dataset.file.driver == "sec2"

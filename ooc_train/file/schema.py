@@ -1,0 +1,269 @@
+"""The file format: one HDF5 file with the rows of every split and the vectorizer that made them.
+
+This docstring is the specification of format version 2.
+
+Why a format of our own inside HDF5: flat arrays stored contiguously can be read as slices
+through any HDF5 library and memory-mapped at their offset, ragged rows cost two integers each,
+and a file is useful without this package (``h5py.File(path)["train/values"]``).
+
+Root
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` =
+    ``"ngram"``, ``"sequence"``, ``"dense"`` or ``"sparse"`` (the kind of rows), ``order`` =
+    ``"shuffled"`` or ``"source"`` (that of the train rows), ``compression`` = ``"none"``,
+    ``"lz4"`` or ``"zstd"``, ``producer`` (package and version), ``provenance`` (JSON text: source
+    names and sizes, options, counts), ``complete`` = 1 (written when all else is, but the
+    checksums).
+
+``classes/labels``, ``classes/names``
+    String lists (below) of equal length, one entry a class: the label as the source spells it,
+    and the name shown to people.  A row's label is an index into both.
+
+``train``, ``validation``, ``test``
+    One group for each split that the conversion was asked for; ``train`` always exists.
+
+    =========  ==============  ==============================  =================================
+    dataset    shape           dtype                           content
+    =========  ==============  ==============================  =================================
+    labels     (n_rows,)       uint8, or uint16 above 256      index of the row's class
+                               classes
+    indptr     (n_rows + 1,)   int64                           row ``i`` owns the entries
+                                                               ``indptr[i]:indptr[i + 1]``
+    indices    (n_entries,)    uint16, or uint32 above 65,536  columns, ascending within a row
+                               columns
+    values     (n_entries,)    float32                         the features' values
+    =========  ==============  ==============================  =================================
+
+    Splits of sequences have, instead of ``indices`` and ``values``, ``tokens`` (n_entries,),
+    uint16, or uint32 above 65,535 terms: the ids of a row's words in their order.  Ids begin with
+    1; 0 is what a batch is padded with and never in the file.
+
+    Splits of dense rows have ``labels`` and, for all else, ``features`` (n_rows, n_columns),
+    float32, float16, or int8 from -127 to 127: these are multiplied with their column's scale when
+    they are read.  Sparse rows lie as n-grams do.
+
+    Train rows lie in a seeded random order, so contiguous slices are unbiased samples, unless
+    ``order`` is ``"source"``; rows of other splits lie in the order of their source.
+
+``vectorizer``
+    Attributes ``parameters`` (JSON text: how text becomes terms, and which are kept) and
+    ``n_documents`` (train rows that the statistics come from).  Everything that is needed to
+    turn new text into the very same features:
+
+    ==================  =======================  =================================================
+    ``terms``           string list, n_features  column ``j`` counts ``terms[j]``; code-point order
+    ``term_hashes``     (n_features,) uint64     hash of each term
+    ``term_df``         (n_features,) uint32     document frequency of each term
+    ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents,
+                                                 ascending; a row's norm runs over all of these
+    ``kept_df``         (n_kept,) uint32         document frequency of each
+    ==================  =======================  =================================================
+
+    Of sequences: attributes ``parameters`` and ``n_documents`` as above and ``max_length``, the
+    tokens of the longest train row, which batches are padded to and longer rows of other splits
+    cut to, at their beginning; and:
+
+    ==================  =======================  =================================================
+    ``terms``           string list, n_terms     id ``j + 1`` stands for ``terms[j]``; by falling
+                                                 count, ties by first appearance
+    ``term_hashes``     (n_terms,) uint64        hash of each term
+    ``term_counts``     (n_terms,) uint64        occurrences of each in the train rows
+    ==================  =======================  =================================================
+
+    Of dense and sparse rows, which are numbers already: attributes ``parameters`` (``dtype``, or
+    whether the source counts columns from 0), ``n_documents`` as above, and ``n_columns``; and of
+    dense int8 rows ``scales`` (n_columns,) float32: a 127th of the largest train value of each
+    column, its sign aside, 1 where all are zero.
+
+A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
+``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
+slower to read and cannot be mapped.
+
+``checksums``
+    For the array at a path, the one at that path below this group: ``(n_blocks,) uint64``, XXH3-64
+    of each of its *blocks*, the bytes of as many of its rows as fit 65,536 bytes (at least one),
+    the last block of those that are left.  The attribute ``summary`` is XXH3-128, in hexadecimal,
+    of everything else, as `checksums.summary` goes through it: paths, types, shapes, attributes,
+    and the checksums of the blocks.
+
+All datasets are little-endian and contiguous; but those of a split that have any rows are, where
+``compression`` says so, chunked, a block to a chunk, with HDF5's registered filter 32004 (LZ4) or
+32015 (Zstandard), numbers of 4 bytes and more behind its filter 2 (shuffle).  The chunks of a
+dataset lie in their order.  Compressed or not, the checksums are the same.  No dataset carries time
+stamps, and nothing in the file depends on the machine, the memory budget or the number of threads:
+the same input, options and seed give the same bytes.
+
+Versions: 1 was the first; 2 has checksums, ``order`` and ``compression``.  A reader refuses any
+other version; it never guesses.
+"""
+
+import functools
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.dtypes import AnyArray
+from ooc_train.file.checksums import block_length, seal
+from ooc_train.file.compression import NONE, compress_chunks
+
+FORMAT_NAME = "ooc-train"
+FORMAT_VERSION = 2
+SPLIT_NAMES = ("train", "validation", "test")
+MAX_CLASSES = 65_536
+
+
+def create_file(path: str, *, compression: str = "none") -> h5py.File:
+    """A new HDF5 file at ``path`` whose bytes depend on its content alone."""
+    # Later versions of the library's own format put the time into every group's header.
+    file = h5py.File(path, "w", libver=("earliest", "v110"))
+    file.attrs["compression"] = compression
+    return file
+
+
+def create_dataset(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    *,
+    compression: str = NONE,
+) -> h5py.Dataset:
+    """An empty dataset, without time stamps, to be filled from its beginning to its end.
+
+    Contiguous, or with a ``compression`` in chunks of a block, for `checksums.Appender` to fill.
+    """
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    if compression == NONE or not shape[0]:
+        # Space is given out now, so that where a dataset lies does not depend on when it is filled.
+        layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    else:
+        chunk = (min(block_length(shape, little_endian), shape[0]), *shape[1:])
+        compress_chunks(layout, compression, chunk, little_endian)
+    return group.create_dataset(name, shape, little_endian, track_times=False, dcpl=layout)
+
+
+def write_array(group: h5py.Group, name: str, array: AnyArray) -> None:
+    """Store a whole array as a contiguous dataset."""
+    create_dataset(group, name, array.shape, array.dtype)[...] = array
+
+
+def label_dtype(n_classes: int) -> np.dtype[Any]:
+    """The smallest integer type for indices of ``n_classes`` classes."""
+    return np.dtype(np.uint8 if n_classes <= 256 else np.uint16)
+
+
+def index_dtype(n_columns: int) -> np.dtype[Any]:
+    """The smallest integer type for column numbers below ``n_columns``."""
+    return np.dtype(np.uint16 if n_columns <= 65_536 else np.uint32)
+
+
+def compression_of(file: h5py.File) -> str:
+    """That of the splits' datasets."""
+    return str(file.attrs["compression"])
+
+
+def saved_bytes(file: h5py.File) -> int:
+    """How many bytes less than its numbers the splits' datasets take, for being compressed."""
+    arrays = [array for name in SPLIT_NAMES for array in file.get(name, {}).values()]
+    return sum(a.size * a.dtype.itemsize - a.id.get_storage_size() for a in arrays if a.chunks)
+
+
+def create_sparse_split(
+    file: h5py.File, name: str, *, n_rows: int, n_entries: int, n_columns: int, n_classes: int
+) -> h5py.Group:
+    """The group of one split of sparse rows, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("indptr", (n_rows + 1,), np.int64)
+    create("indices", (n_entries,), index_dtype(n_columns))
+    create("values", (n_entries,), np.float32)
+    return group
+
+
+def create_sequence_split(
+    file: h5py.File, name: str, *, n_rows: int, n_tokens: int, n_terms: int, n_classes: int
+) -> h5py.Group:
+    """The group of one split of sequences, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("indptr", (n_rows + 1,), np.int64)
+    create("tokens", (n_tokens,), index_dtype(n_terms + 1))
+    return group
+
+
+def create_dense_split(
+    file: h5py.File,
+    name: str,
+    *,
+    n_rows: int,
+    n_columns: int,
+    dtype: npt.DTypeLike,
+    n_classes: int,
+) -> h5py.Group:
+    """The group of one split of dense rows, its datasets at their final size and still empty."""
+    group = file.create_group(name)
+    create = functools.partial(create_dataset, group, compression=compression_of(file))
+    create("labels", (n_rows,), label_dtype(n_classes))
+    create("features", (n_rows, n_columns), dtype)
+    return group
+
+
+def create_numeric_vectorizer(
+    file: h5py.File, parameters: object, *, n_documents: int, n_columns: int
+) -> h5py.Group:
+    """The group ``vectorizer`` of rows that are numbers already."""
+    group = file.create_group("vectorizer")
+    group.attrs["parameters"] = json.dumps(parameters, sort_keys=True)
+    group.attrs["n_documents"] = n_documents
+    group.attrs["n_columns"] = n_columns
+    return group
+
+
+def write_strings(parent: h5py.Group, name: str, strings: Sequence[str]) -> None:
+    """Store ``strings`` as a string list."""
+    encoded = [string.encode("utf-8") for string in strings]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(item) for item in encoded], out=offsets[1:])
+    group = parent.create_group(name)
+    write_array(group, "bytes", np.frombuffer(b"".join(encoded), np.uint8))
+    write_array(group, "offsets", offsets)
+
+
+def read_strings(parent: h5py.Group, name: str) -> list[str]:
+    """The strings of a string list, in order.  Memory: all of them."""
+    blob = parent[name]["bytes"][...].tobytes()
+    offsets = parent[name]["offsets"][...].tolist()
+    return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
+
+
+def read_some_strings(parent: h5py.Group, name: str, numbers: Sequence[int]) -> list[str]:
+    """The strings with these numbers of a string list.  Memory: these alone."""
+    blob, offsets = parent[name]["bytes"], parent[name]["offsets"]
+    bounds = [offsets[number : number + 2].tolist() for number in numbers]
+    return [blob[start:stop].tobytes().decode("utf-8") for start, stop in bounds]
+
+
+def write_header(
+    file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
+) -> None:
+    """The root's attributes, all but ``compression`` and ``complete``."""
+    file.attrs["format"] = FORMAT_NAME
+    file.attrs["format_version"] = FORMAT_VERSION
+    file.attrs["features"] = features
+    file.attrs["order"] = "shuffled" if shuffled else "source"
+    file.attrs["producer"] = producer
+    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+
+
+def mark_complete(file: h5py.File) -> None:
+    """The last things written, the checksums too: from here on the file is whole."""
+    file.attrs["complete"] = 1
+    seal(file)

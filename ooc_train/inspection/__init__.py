@@ -1,0 +1,1 @@
+"""What a file holds, whether it is undamaged, and how it looks."""

@@ -1,0 +1,66 @@
+"""What is in a file: splits, classes, features, sizes and where it came from.  Streaming."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ooc_train.dtypes import I64
+from ooc_train.reading.splits import Split
+from ooc_train.reading.store import open as open_store
+
+LABELS_AT_ONCE = 2**20
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """Describe a converted file: its splits with rows by class, features and provenance.
+
+    Memory: a megabyte of labels at a time.  Raises InputError or FormatError as `store.open`.
+    """
+    with open_store(path) as store:
+        vectorizer = store.file["vectorizer"]
+        return {
+            "path": str(path),
+            "bytes": Path(path).stat().st_size,
+            "producer": str(store.file.attrs["producer"]),
+            "format_version": int(store.file.attrs["format_version"]),
+            "features": store.features,
+            "n_features": store.n_columns,
+            "kept_terms": _n_kept_terms(vectorizer),
+            "vectorizer": json.loads(vectorizer.attrs["parameters"]),
+            "classes": [
+                {"label": label, "name": name}
+                for label, name in zip(store.class_labels, store.class_names, strict=True)
+            ],
+            "splits": {name: _describe(split) for name, split in store.splits.items()},
+            "provenance": store.provenance,
+        }
+
+
+def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
+    """Terms that the features' values depend on; ``None`` of what does not come from text."""
+    for name in ("kept_hashes", "term_hashes"):  # of sequences those are kept that have ids
+        if name in vectorizer:
+            return int(vectorizer[name].shape[0])
+    return None
+
+
+def class_counts(split: Split) -> I64:
+    """The rows of each class: ``(n_classes,)``.  Memory: a megabyte of labels at a time."""
+    counts = np.zeros(split.n_classes, np.int64)
+    for start in range(0, len(split), LABELS_AT_ONCE):
+        labels = split.read_labels(start, min(start + LABELS_AT_ONCE, len(split)))
+        counts += np.bincount(labels, minlength=split.n_classes)
+    return counts
+
+
+def _describe(split: Split) -> dict[str, Any]:
+    return {
+        "rows": len(split),
+        "entries": split.n_entries,
+        "entries_per_row": split.n_entries / max(1, len(split)),
+        "bytes": int(split.row_bytes * len(split)),
+        "class_counts": class_counts(split).tolist(),
+    }

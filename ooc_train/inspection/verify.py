@@ -1,0 +1,108 @@
+"""Is a file what was written?  Every block of every array against its checksum.  Streaming."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ooc_train.file.arrays import Array, DamageError
+from ooc_train.file.checksums import GROUP
+from ooc_train.progress import Progress, Silent
+from ooc_train.reading.store import Store
+from ooc_train.reading.store import open as open_store
+
+_BLOCKS_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Rows of an array that are not what was written.
+
+    ``first_row`` and ``last_row`` are rows of the split; of arrays that belong to no split, the
+    array's own.
+    """
+
+    split: str | None
+    array: str
+    first_row: int
+    last_row: int
+    reason: str
+
+    def __str__(self) -> str:
+        split = f"split {self.split!r}, " if self.split else ""
+        rows = f"{self.first_row:,} to {self.last_row:,}"
+        return f"{split}array {self.array!r}, rows {rows}: {self.reason}"
+
+
+def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, Any]:
+    """Read the whole file at ``path`` and compare it with its checksums.
+
+    Returns ``path``, ``arrays``, ``blocks`` and ``bytes`` that were read, and ``damaged``: for
+    each run of damaged blocks a dictionary of ``split``, ``array``, ``first_row``, ``last_row``
+    (from 0) and ``reason``.  Memory: a megabyte, and 9 bytes for each 64 KiB of the file.
+
+    Raises InputError if there is no such file, FormatError if it is not one of this package, is cut
+    short, or if the header, where arrays lie or the checksums themselves are damaged.
+    """
+    progress = progress or Silent()
+    with open_store(path) as store:
+        arrays = list(_arrays(store))
+        progress.start("verifying", sum(len(array) * array.row_bytes for _, array in arrays), "B")
+        damaged = [
+            damage
+            for split, array in arrays
+            for damage in _damages(store, split, array, progress.advance)
+        ]
+        progress.finish()
+        return {
+            "path": str(path),
+            "arrays": len(arrays),
+            "blocks": sum(array.n_blocks for _, array in arrays),
+            "bytes": sum(len(array) * array.row_bytes for _, array in arrays),
+            "damaged": [asdict(damage) | {"text": str(damage)} for damage in damaged],
+        }
+
+
+def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
+    """All arrays of a file, with their splits."""
+    for name, split in store.splits.items():
+        for array in split.arrays.values():
+            yield name, array
+    for name in store.file:
+        if name not in {GROUP, *store}:
+            for array in store.arrays_below(name):
+                yield None, array
+
+
+def _damages(
+    store: Store, split: str | None, array: Array, advance: Callable[[int], None]
+) -> Iterator[Damage]:
+    """The damaged blocks of an array, neighbours taken together."""
+    bad: list[tuple[int, int, str]] = []
+    for start, stop, reason in _bad_blocks(array, advance):
+        goes_on = bool(bad) and bad[-1][1:] == (start, reason)
+        bad.append((bad.pop()[0] if goes_on else start, stop, reason))
+    for start, stop, reason in bad:
+        rows = store[split].rows_of(array, start, stop) if split else (start, stop - 1)
+        yield Damage(split, array.name.rpartition("/")[2] if split else array.name, *rows, reason)
+
+
+def _bad_blocks(array: Array, advance: Callable[[int], None]) -> Iterator[tuple[int, int, str]]:
+    step = array.block_length * _BLOCKS_AT_ONCE
+    rows = np.empty((min(step, len(array)), *array.shape[1:]), array.dtype)
+    for first in range(0, len(array), step):
+        stop = min(first + step, len(array))
+        try:
+            array.read_into(rows[: stop - first], first)
+        except (DamageError, OSError):
+            for start in range(first, stop, array.block_length):
+                end = min(start + array.block_length, stop)
+                try:
+                    array.read_into(rows[: end - start], start)
+                except DamageError as error:
+                    yield start, end, str(error)
+                except OSError as error:
+                    yield start, end, f"it cannot be read ({error})"
+        advance((stop - first) * array.row_bytes)

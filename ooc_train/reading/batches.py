@@ -1,0 +1,204 @@
+"""The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from ooc_train.dtypes import I64, AnyArray
+from ooc_train.errors import OptionError
+from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows, concatenate, numbers_of
+from ooc_train.reading.sampler import Order, Window, finer, n_steps, slice_rows_for
+
+if TYPE_CHECKING:
+    from ooc_train.reading.splits import Split
+
+
+READ_BYTES = 2_000_000
+"""What is read at once of batches that follow one another in the file."""
+READ_LABELS = 32_768
+"""Labels that are read at once: for few of them a call takes longer than the reading."""
+TAKE_BYTES = 500_000
+"""What is taken from a window at once: what a processor's cache holds."""
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One epoch of a split in batches: can be iterated any number of times, always the same.
+
+    With ``by_length`` the rows of each batch are of near length; the batches of a window come in
+    random order.
+    """
+
+    split: "Split"
+    batch_size: int
+    seed: int | None
+    epoch: int
+    by_length: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise OptionError(f"the batch size must be at least 1, not {self.batch_size}")
+        if self.by_length and self.seed is None:
+            raise OptionError("batches by length are in a random order; give a seed")
+
+    def __len__(self) -> int:
+        return n_steps(self.split.n_rows, self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.from_step(0)
+
+    def at_epoch(self, epoch: int) -> "Batches":
+        """Those of another epoch."""
+        return replace(self, epoch=epoch)
+
+    def from_step(self, step: int, every: int = 1) -> Iterator[Batch]:
+        """The batches from number ``step`` on, without reading those of earlier windows.
+
+        With ``every``, only one of so many: what each of several processes takes of an epoch.
+        """
+        if step >= len(self):
+            return iter(())
+        if self.seed is None:
+            return self._in_file_order(step, every)
+        return self._shuffled(step, every, self.seed)
+
+    def row_numbers(self, step: int) -> I64:
+        """The numbers that the rows of batch number ``step`` have in the split, in its order.
+
+        ``(n_rows,) int64``.  Reads the batch's window.
+        """
+        if not 0 <= step < len(self):
+            raise IndexError(f"the epoch has the batches 0 to {len(self) - 1}, not {step}")
+        numbered = replace(self, split=cast("Split", _Numbered(self.split)))
+        return next(numbered.from_step(step)).labels
+
+    def _in_file_order(self, step: int, every: int) -> Iterator[Batch]:
+        """Several batches read at once, if they are small and follow one another."""
+        n_rows, size = self.split.n_rows, self.batch_size
+        n_fitting = int(READ_BYTES / (size * max(self.split.row_bytes, 1)))
+        read_rows = size * max(1, n_fitting if every == 1 else 1)
+        labels, n_before = self.split.read_labels(0, 0), 0
+        for start in range(step * size, n_rows, every * read_rows):
+            stop = min(start + read_rows, n_rows)
+            if stop > n_before + len(labels):
+                labels = self.split.read_labels(start, min(max(stop, start + READ_LABELS), n_rows))
+                n_before = start
+            rows = self.split.read(start, stop)
+            for first in range(start, stop, size):
+                last = min(first + size, stop)
+                part = rows[first - start : last - start]
+                yield Batch(part, labels[first - n_before : last - n_before])
+
+    def _shuffled(self, step: int, every: int, seed: int) -> Iterator[Batch]:
+        """A window's whole batches at a time; the rows left over go before the next window's.
+
+        So which rows a batch has follows from the window that its last position lies in.
+        """
+        n_rows, size = self.split.n_rows, self.batch_size
+        order = self._order(seed)
+        last_position = min((step + 1) * size, n_rows) - 1
+        next_step = order.window_start(last_position) // size if self.by_length else step
+        position = next_step * size
+        held = self.split.read_slices([(0, 0)])
+        buffers = Buffers()
+        for window in self._expected(order.windows(position)):
+            loaded = self.split.window(window.slices, buffers)
+            position += len(window.rows)
+            n_ready = len(held.labels) + len(window.rows)
+            n_left = 0 if position == n_rows else n_ready % size
+            n_used = max(0, len(window.rows) - n_left)
+            used, left = window.rows[:n_used], window.rows[n_used:]
+            if n_left < n_ready:
+                cut = self._cut(order, held, loaded, used, next_step)
+                wanted = cut[step - next_step :: every]
+                yield from self._taken(held, loaded, used, wanted)
+                step += every * len(wanted)
+                next_step += len(cut)
+                held = loaded.take(left)
+            else:
+                held = concatenate([held, loaded.take(left)])
+            del loaded  # a larger window's memory takes the place of this one's
+
+    def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
+        """The windows; the disk fetches the slices of each while that before it is used."""
+        held = None
+        for window in itertools.chain(windows, [None]):
+            if window:
+                self.split.expect(window.slices)
+            if held:
+                yield held
+            held = window
+
+    def _taken(
+        self, held: Batch, loaded: LoadedWindow, used: I64, cut: Sequence[I64]
+    ) -> Iterator[Batch]:
+        """Batches of the positions ``cut``, some of which are taken at once if they are small.
+
+        NumPy's calls take as long for one small batch as for ten.
+        """
+        n_at_once = max(1, int(TAKE_BYTES / (self.batch_size * max(self.split.row_bytes, 1))))
+        for first in range(0, len(cut), n_at_once):
+            group = cut[first : first + n_at_once]
+            positions = np.concatenate(group)
+            if positions.min() < len(held.labels):
+                yield from (_pick(held, loaded, used, rows) for rows in group)
+                continue
+            taken, start = loaded.take(used[positions - len(held.labels)]), 0
+            for rows in group:
+                part = slice(start, start + len(rows))
+                yield Batch(taken.rows[part], taken.labels[part])
+                start += len(rows)
+
+    def _order(self, seed: int) -> Order:
+        slice_rows = slice_rows_for(self.split.row_bytes)
+        if self.split.is_shuffled:
+            return Order(self.split.n_rows, seed, self.epoch, slice_rows)
+        return Order(self.split.n_rows, seed, self.epoch, *finer(slice_rows))
+
+    def _cut(
+        self, order: Order, held: Batch, loaded: LoadedWindow, used: I64, first_step: int
+    ) -> list[AnyArray]:
+        """Batches of the rows held and then those ``used``, as positions among these."""
+        if not self.by_length:
+            positions, size = np.arange(len(held.labels) + len(used)), self.batch_size
+            return [positions[i : i + size] for i in range(0, len(positions), size)]
+        lengths = np.concatenate([held.lengths, loaded.lengths[used]])
+        return order.batches_by_length(lengths, self.batch_size, first_step)
+
+
+class _Numbered:
+    """A split as `Batches` reads it, in which every row's number stands in place of its label."""
+
+    def __init__(self, split: "Split") -> None:
+        self._split = split
+        self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
+        self.is_shuffled = split.is_shuffled
+
+    def read(self, start: int, stop: int) -> Rows:
+        """The rows of a range."""
+        return self._split.read(start, stop)
+
+    def read_labels(self, start: int, stop: int) -> I64:
+        """Their numbers."""
+        return np.arange(start, stop)
+
+    def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
+        """The rows of several slices."""
+        return Batch(self._split.read_slices(slices).rows, numbers_of(slices))
+
+    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+        """They are to be read next."""
+
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Batch:
+        """The rows of several slices."""
+        return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
+
+
+def _pick(held: Batch, loaded: LoadedWindow, used: I64, rows: I64) -> Batch:
+    """The rows at positions among those held and then those ``used`` of the window loaded."""
+    n_held = len(held.labels)
+    early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]
+    return concatenate([held.take(early), loaded.take(late)])

@@ -1,0 +1,326 @@
+"""Rows in memory: sparse, of sequences, or dense; and batches of them with labels.
+
+SciPy is deliberately not used: where it is installed, Keras imports it whole.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from ooc_train.dtypes import F32, I32, I64, AnyArray
+
+_SPARE = 32  # part of a buffer, for windows whose rows have a few more entries
+Entries = slice | I64
+"""Which entries of a row's arrays: a range, or their numbers."""
+
+
+class Rows(ABC):
+    """The rows of one kind of features."""
+
+    __slots__ = ()
+    features: ClassVar[str]
+    """The kind, as a file's attribute ``features`` says it."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, part: slice) -> "Rows":
+        """The rows of a range, as views."""
+
+    @abstractmethod
+    def take(self, rows: I64) -> "Rows":
+        """The rows with the given numbers, in their order.  A copy."""
+
+    @property
+    @abstractmethod
+    def lengths(self) -> I64:
+        """How many entries each row has: ``(n_rows,) int64``."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The number of columns of ``to_dense``."""
+
+    @abstractmethod
+    def to_dense(self) -> AnyArray:
+        """All rows as one matrix, ``(n_rows, width)``."""
+
+    @abstractmethod
+    def is_finite(self) -> bool:
+        """Whether all that the rows hold are finite numbers."""
+
+    @abstractmethod
+    def _joined(self, parts: Sequence[Any]) -> "Rows":
+        """The rows of all ``parts``, one after another."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseRows(Rows):
+    """Rows of a value for each column."""
+
+    values: F32
+    """``(n_rows, n_columns) float32``."""
+
+    features = "dense"
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, part: slice) -> "DenseRows":
+        """The rows of a range, as views."""
+        return DenseRows(self.values[part])
+
+    def take(self, rows: I64) -> "DenseRows":
+        """The rows with the given numbers, in their order.  A copy."""
+        return DenseRows(self.values.take(rows, axis=0))
+
+    @property
+    def lengths(self) -> I64:
+        """The same for all: the number of columns."""
+        return np.full(len(self), self.width)
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.values.shape[1]
+
+    def to_dense(self) -> F32:
+        """The values themselves."""
+        return self.values
+
+    def is_finite(self) -> bool:
+        """Whether all values are."""
+        return bool(np.isfinite(self.values).all())
+
+    def _joined(self, parts: Sequence[Any]) -> "DenseRows":
+        return DenseRows(np.concatenate([part.values for part in parts]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RaggedRows(Rows):
+    """Rows of different lengths: row ``i`` owns the entries ``indptr[i]:indptr[i + 1]``."""
+
+    indptr: I64
+    """``(n_rows + 1,) int64``, from 0 to ``n_entries``."""
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def n_entries(self) -> int:
+        """How many entries all rows have together."""
+        return int(self.indptr[-1])
+
+    @property
+    def lengths(self) -> I64:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return np.diff(self.indptr)
+
+    def __getitem__(self, part: slice) -> "RaggedRows":
+        """The rows of a range, as views."""
+        start, stop, step = part.indices(len(self))
+        if step != 1:
+            raise ValueError(f"rows are sliced in steps of 1, not {step}; use take")
+        indptr = self.indptr[start : max(start, stop) + 1]
+        return self._with(indptr - indptr[0], slice(indptr[0], indptr[-1]))
+
+    def take(self, rows: I64) -> "RaggedRows":
+        """The rows with the given numbers, in their order.  A copy."""
+        lengths = self.indptr[rows + 1] - self.indptr[rows]
+        return self._with(_indptr_of(lengths), _ranges(self.indptr[rows], lengths))
+
+    def row_numbers(self) -> I64:
+        """The row that each entry belongs to: ``(n_entries,) int64``."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @abstractmethod
+    def _with(self, indptr: I64, entries: Entries) -> "RaggedRows":
+        """Rows of some of the entries, cut by ``indptr``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SparseRows(RaggedRows):
+    """Rows of which only the values that are not zero are kept.
+
+    Row ``i`` has ``values[indptr[i]:indptr[i + 1]]`` in the columns ``indices[...]`` of the same
+    range, each column at most once.
+
+    >>> rows = SparseRows(np.array([0, 1, 3]), np.array([2, 0, 1]), np.float32([5, 6, 7]), 3)
+    >>> rows.to_dense().tolist()
+    [[0.0, 0.0, 5.0], [6.0, 7.0, 0.0]]
+    """
+
+    indices: AnyArray
+    """``(n_entries,)`` integers below ``n_columns``, of the file's type."""
+    values: F32
+    """``(n_entries,) float32``."""
+    n_columns: int
+
+    features = "ngram"
+
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self.n_columns
+
+    def to_dense(self) -> F32:
+        """All values, zeros included: ``(n_rows, n_columns) float32``.
+
+        Memory: ``4 * n_rows * n_columns`` bytes.
+        """
+        dense = np.zeros((len(self), self.n_columns), np.float32)
+        dense[self.row_numbers(), self.indices] = self.values
+        return dense
+
+    def is_finite(self) -> bool:
+        """Whether all values are."""
+        return bool(np.isfinite(self.values).all())
+
+    def _with(self, indptr: I64, entries: Entries) -> "SparseRows":
+        return SparseRows(indptr, self.indices[entries], self.values[entries], self.n_columns)
+
+    def _joined(self, parts: Sequence[Any]) -> "SparseRows":
+        indices = np.concatenate([part.indices for part in parts])
+        values = np.concatenate([part.values for part in parts])
+        return SparseRows(_joined_indptr(parts), indices, values, self.n_columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceRows(RaggedRows):
+    """Rows of word ids in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
+
+    >>> rows = SequenceRows(np.array([0, 1, 4]), np.array([7, 3, 4, 5]), n_columns=9, length=4)
+    >>> rows.to_dense().tolist()
+    [[0, 0, 0, 7], [0, 3, 4, 5]]
+    >>> rows.to_dense(2).tolist()
+    [[0, 7], [4, 5]]
+    """
+
+    tokens: AnyArray
+    """``(n_entries,)`` ids from 1 to ``n_columns - 1``, of the file's type."""
+    n_columns: int
+    """One more than the highest id that there can be; 0 stands for padding."""
+    length: int
+    """What rows are padded or cut to: the length of the longest train row."""
+
+    features = "sequence"
+
+    @property
+    def width(self) -> int:
+        """The padded length."""
+        return self.length
+
+    def to_dense(self, length: int | None = None) -> I32:
+        """Rows as the guide pads them: ``(n_rows, length) int32``.
+
+        Shorter rows have zeros on the left, longer ones lose their beginning.  Memory:
+        ``4 * n_rows * length`` bytes.
+        """
+        width = self.length if length is None else length
+        kept = np.minimum(self.lengths, width)
+        entries = _ranges(self.indptr[1:] - kept, kept)
+        places = _ranges(np.arange(1, len(self) + 1) * width - kept, kept)
+        dense = np.zeros(len(self) * width, np.int32)
+        dense[places] = self.tokens[entries]
+        return dense.reshape(len(self), width)
+
+    def is_finite(self) -> bool:
+        """Integers always are."""
+        return True
+
+    def _with(self, indptr: I64, entries: Entries) -> "SequenceRows":
+        return SequenceRows(indptr, self.tokens[entries], self.n_columns, self.length)
+
+    def _joined(self, parts: Sequence[Any]) -> "SequenceRows":
+        tokens = np.concatenate([part.tokens for part in parts])
+        return SequenceRows(_joined_indptr(parts), tokens, self.n_columns, self.length)
+
+
+class Batch(NamedTuple):
+    """The rows of one step, and ``(n_rows,) int64`` labels: indices of their classes."""
+
+    rows: Rows
+    labels: I64
+
+    @property
+    def lengths(self) -> I64:
+        """How many entries each row has: ``(n_rows,) int64``."""
+        return self.rows.lengths
+
+    def take(self, rows: I64) -> "Batch":
+        """The rows with the given numbers, in their order.  A copy."""
+        return Batch(self.rows.take(rows), self.labels[rows])
+
+
+class LoadedWindow(Protocol):
+    """Rows that are in memory together, of which batches are taken: a `Batch`, or as stored."""
+
+    @property
+    def lengths(self) -> I64:
+        """How many entries each row has: ``(n_rows,) int64``."""
+
+    def take(self, rows: I64) -> Batch:
+        """The rows with the given numbers, in their order.  A copy."""
+
+
+class Buffers:
+    """Memory for arrays that are filled again and again, as windows are.
+
+    It is taken once: new memory has to be filled with zeros by the kernel, at half the speed of
+    reading, and what is freed leaves gaps that the next array of nearly the same size does not fit.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, AnyArray] = {}
+
+    def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
+        """An array of any content, in the memory of the one of that name and dtype before."""
+        size = math.prod(shape)
+        if name not in self._kept or self._kept[name].size < size:
+            self._kept.pop(name, None)  # before the new one is made
+            self._kept[name] = np.empty(size + size // _SPARE, dtype)
+        return self._kept[name][:size].reshape(shape)
+
+
+def concatenate(batches: Sequence[Batch]) -> Batch:
+    """The rows of all ``batches`` (at least one, of one kind), one batch after another."""
+    if len(batches) == 1:
+        return batches[0]
+    parts = [batch.rows for batch in batches]
+    rows = parts[0]._joined(parts)
+    return Batch(rows, np.concatenate([batch.labels for batch in batches]))
+
+
+def _joined_indptr(parts: Sequence[RaggedRows]) -> I64:
+    return _indptr_of(np.concatenate([part.lengths for part in parts]))
+
+
+def _indptr_of(lengths: I64) -> I64:
+    indptr = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    return indptr
+
+
+def _ranges(starts: I64, lengths: I64) -> I64:
+    """The integers of many ranges, one after another.
+
+    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    ends = np.cumsum(lengths)
+    return np.repeat(starts - ends + lengths, lengths) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def numbers_of(slices: Sequence[tuple[int, int]]) -> I64:
+    """The numbers of the rows of some slices ``(start, stop)``, one after another.
+
+    >>> numbers_of([(5, 7), (0, 3)]).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    starts, stops = np.array(slices, np.int64).reshape(-1, 2).T
+    return _ranges(starts, stops - starts)

@@ -1,0 +1,80 @@
+"""Batches for ever, epoch after epoch, from a position that can be kept and returned to."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ooc_train.errors import OptionError
+from ooc_train.reading.batches import Batches
+from ooc_train.reading.rows import Batch
+
+if TYPE_CHECKING:
+    from ooc_train.reading.splits import Split
+
+
+class Stream(Iterator[Batch]):
+    """The batches of all epochs, one after another, each epoch in an order of its own.
+
+    ``epoch`` and ``step`` (both from 0) are those of the next batch.  Ends only where the split has
+    no rows.  Memory: as `splits.Split.batches`.
+    """
+
+    def __init__(
+        self,
+        split: "Split",
+        batch_size: int,
+        *,
+        seed: int | None = 0,
+        by_length: bool = False,
+        epoch: int = 0,
+        step: int = 0,
+    ) -> None:
+        self._batches = Batches(split, batch_size, seed, epoch, by_length)
+        self.step = step
+        self._rest = self._batches.from_step(step)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next batch."""
+        return self._batches.epoch
+
+    def __next__(self) -> Batch:
+        batch = next(self._rest)
+        self.step += 1
+        if self.step == len(self._batches):
+            self._batches, self.step = self._batches.at_epoch(self.epoch + 1), 0
+            self._rest = iter(self._batches)
+        return batch
+
+    def state(self) -> dict[str, Any]:
+        """The position, as JSON can hold it: what `from_state` goes on from.
+
+        The file itself is named by its content, so that it may lie elsewhere by then.
+        """
+        batches = self._batches
+        return {
+            "fingerprint": batches.split.fingerprint,
+            "split": batches.split.name,
+            "batch_size": batches.batch_size,
+            "seed": batches.seed,
+            "by_length": batches.by_length,
+            "epoch": self.epoch,
+            "step": self.step,
+        }
+
+    @classmethod
+    def from_state(cls, split: "Split", state: Mapping[str, Any]) -> "Stream":
+        """The stream that goes on where that of ``state`` was; earlier windows are not read.
+
+        Raises OptionError if the state is no stream's, or one of other rows.
+        """
+        given = dict(state)
+        try:
+            rows = given.pop("fingerprint"), given.pop("split")
+            if rows == (split.fingerprint, split.name):
+                return cls(split, given.pop("batch_size"), **given)
+        except (KeyError, TypeError) as error:
+            raise OptionError(f"this is not the state of a stream: {dict(state)}") from error
+        raise OptionError(
+            f"the state is that of split {rows[1]!r} of another file, or of another split, than "
+            f"{split.where}; go on with the file that it was taken from"
+        )

@@ -1,0 +1,165 @@
+"""Models of the user's own: a function named on the command line, called, and its result checked.
+
+>>> def lstm(shape: DataShape) -> keras.Model:                           # doctest: +SKIP
+...     return keras.Sequential(
+...         [
+...             keras.Input((shape.length,), dtype="int32"),
+...             keras.layers.Embedding(shape.n_columns, 64),
+...             keras.layers.LSTM(64),
+...             keras.layers.Dense(shape.n_classes, activation="softmax"),
+...         ]
+...     )
+
+Layers of the user's own must be registered with ``keras.saving.register_keras_serializable``;
+then evaluation and prediction, which import the module first, can load the model.
+"""
+
+import contextlib
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ooc_train.errors import OptionError
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
+
+_BOLD = re.compile(r"\x1b\[\d*m")
+_KERAS_START = "Exception encountered when calling"
+
+
+@dataclass(frozen=True)
+class DataShape:
+    """What a model has to take and to give.
+
+    ``features`` is ``"ngram"``, ``"dense"`` or ``"sparse"``: the model takes
+    ``(n, n_columns) float32``; or ``"sequence"``: it takes ``(n, length) int32`` word ids below
+    ``n_columns``, 0 being padding on the left.
+    ``length`` is the longest train row's, ``None`` for all others; with ``--bucket-by-length``
+    batches are of any length up to it, also in evaluation and prediction, so that the model had
+    better not mind padding.  The model gives ``(n, n_classes)`` probabilities, or with
+    two classes, if it likes, ``(n, 1)``, that of the second.
+    """
+
+    features: str
+    n_columns: int
+    length: int | None
+    n_classes: int
+    seed: int
+
+
+def build_user_model(name: str, shape: DataShape) -> "keras.Model":
+    """The model that the function called ``name``, as ``package.module:function``, returns.
+
+    Keras's global seed is set to ``shape.seed`` before, so that the same seed gives the same
+    weights.  The model is tried on two made-up rows.  Raises OptionError if the function is not
+    there, fails, or returns what cannot be trained.
+    """
+    from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
+
+    with _current_folder_importable():
+        function = _find(name)
+        keras.utils.set_random_seed(shape.seed)
+        try:
+            model = function(shape)
+        except Exception as error:
+            raise OptionError(f"{name} failed: {_in_words(error)}; mend it") from error
+    if not isinstance(model, keras.Model):
+        raise OptionError(
+            f"{name} returned a {type(model).__name__}, not a keras.Model; return the model"
+        )
+    _check(name, model, shape)
+    return model
+
+
+def import_module_of(name: str) -> None:
+    """Import the module of a user's function, for the layers that it registers.
+
+    Raises OptionError if there is no such module, or it cannot be imported.
+    """
+    with _current_folder_importable():
+        _import(name.partition(":")[0])
+
+
+def _find(name: str) -> Callable[[DataShape], Any]:
+    module_name, _, function_name = name.partition(":")
+    function = getattr(_import(module_name), function_name, None)
+    if not callable(function):
+        raise OptionError(f"the module {module_name} has no function {function_name!r}; check it")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise OptionError(
+            f"{name} cannot be called with one argument ({error}); it must take the DataShape"
+        ) from None
+    return function
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        missing = isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")
+        if missing:
+            raise OptionError(
+                f"there is no module {name!r} in the current folder or installed; check its name"
+            ) from None
+        raise OptionError(
+            f"the module {name} cannot be imported: {_in_words(error)}; mend it"
+        ) from error
+
+
+@contextlib.contextmanager
+def _current_folder_importable() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
+    """Put two rows through the model: it must take them, and give probabilities of the classes."""
+    width, kind = (shape.n_columns, "float32") if shape.length is None else (shape.length, "int32")
+    rows = np.ones((2, width), kind)
+    rows[1] = 0  # a text without any term
+    try:
+        output = np.asarray(model(rows, training=False))
+    except Exception as error:
+        raise OptionError(
+            f"the model of {name} does not take {width} {kind} values a row: "
+            f"{_in_words(error)}; build it for the DataShape"
+        ) from error
+    expected = [(2, shape.n_classes)] + [(2, 1)] * (shape.n_classes == 2)
+    if output.shape not in expected:
+        wanted = " or ".join(str(width) for _, width in expected)
+        raise OptionError(
+            f"the model of {name} gives an output of shape {output.shape} for 2 rows; "
+            f"{wanted} values a row are needed, a probability for each class"
+        )
+    if not np.isfinite(output).all():
+        raise OptionError(
+            f"the model of {name} gives {output[1].tolist()} for a row of zeros, which a text "
+            "without terms is; mind divisions, as of an average over words"
+        )
+    sums = output.sum(axis=1) if output.shape[1] > 1 else np.ones(2)
+    if output.min() < 0 or output.max() > 1 or np.abs(sums - 1).max() > 1e-3:
+        raise OptionError(
+            f"the model of {name} does not give probabilities; end it with softmax, or sigmoid "
+            "where it has one output"
+        )
+
+
+def _in_words(error: Exception) -> str:
+    """An exception in one line; of Keras's, which are many lines and bold, the one that says it."""
+    text = _BOLD.sub("", str(error))
+    lines = [line for line in text.splitlines() if line and not line.startswith(_KERAS_START)]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,0 +1,177 @@
+"""A run folder while it is written: locked, begun or gone on with, and completed.
+
+It is written in its place from the start, so that the training can be watched there.  The report
+comes last: what has none is unfinished.
+"""
+
+import contextlib
+import csv
+import io
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ooc_train.atomic import reason, replacing, write_json
+from ooc_train.errors import OutputError
+from ooc_train.file.schema import create_file
+from ooc_train.reading.store import Store
+from ooc_train.training.run.checkpoints import CheckpointFolder
+from ooc_train.training.run.folder import (
+    CHECKPOINTS,
+    HISTORY,
+    MODEL,
+    REPORT,
+    SETTINGS,
+    VECTORIZER,
+    is_complete,
+    is_unfinished,
+    read_json,
+)
+from ooc_train.training.run.lock import locked
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
+
+_LOCK = "lock"  # in the folder of the checkpoints
+
+
+class RunWriter:
+    """A run's folder, which this process alone may write to; methods raise OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = CheckpointFolder(path / CHECKPOINTS)
+        self.is_complete = is_complete(path)
+        """Whether there was a complete run at first."""
+        self.settings = read_json(path / SETTINGS) if (path / SETTINGS).is_file() else None
+        """Those of the run that was there."""
+        self.has_begun = False
+        """Whether a new run has taken the place of whatever there was."""
+
+    def report(self) -> dict[str, Any]:
+        """The report of the complete run."""
+        return read_json(self.path / REPORT)
+
+    def begin(self, settings: dict[str, Any], store: Store) -> None:
+        """Delete what there was, and write what stands at the beginning of a run."""
+        self.has_begun = True
+        self.clear()
+        write_json(self.path / SETTINGS, settings)
+        _copy_vectorizer(store, self.path)
+
+    def go_on(self, settings: dict[str, Any]) -> None:
+        """The run that was there goes on, and is not complete any more."""
+        (self.path / REPORT).unlink(missing_ok=True)
+        write_json(self.path / SETTINGS, settings)
+
+    def write_history(self, epochs: Sequence[dict[str, Any]]) -> None:
+        """Write the figures of all epochs so far, a line for each."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        if epochs:
+            writer.writerow(["epoch", *epochs[0]])
+        for number, figures in enumerate(epochs, start=1):
+            writer.writerow([number, *figures.values()])
+        with replacing(self.path / HISTORY) as part:
+            part.write_text(text.getvalue(), "utf-8")
+
+    def write_model(self, model: "keras.Model") -> None:
+        """Write the model; the checkpoint of the training's end stays beside it."""
+        with replacing(self.path / MODEL) as part:
+            model.save(part)
+
+    def complete(self, report: dict[str, Any]) -> None:
+        """Write the report, with which the run is complete, and keep only its last checkpoint."""
+        self.checkpoints.keep(1)
+        write_json(self.path / REPORT, report)
+
+    def clear(self) -> None:
+        """Delete all but the lock.
+
+        The report first, without which no run is complete, and the settings last, without which
+        what is left would be no run: killed on the way, it can be done again.
+        """
+        (self.path / REPORT).unlink(missing_ok=True)
+        items = [*self.checkpoints.path.iterdir(), *self.path.iterdir()]
+        for item in sorted(items, key=lambda item: item.name == SETTINGS):
+            if item.name not in (CHECKPOINTS, _LOCK):
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWriter]:
+    """The folder of a run, made where there is none, for the time of the block.
+
+    If the block fails and no checkpoint has been written, nothing of the new run is left.  Raises
+    OutputError where another training has the folder; where something else than a run is there;
+    where a run is there, unless ``force`` says to replace it or ``resume`` to go on with it; and
+    if writing fails.
+    """
+    folder = Path(path)
+    _check_free(folder, force=force, resume=resume, is_locked=False)
+    try:
+        made = not folder.exists()
+        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+        with locked(folder / CHECKPOINTS / _LOCK, folder):
+            _check_free(folder, force=force, resume=resume, is_locked=True)
+            writer = RunWriter(folder)
+            try:
+                yield writer
+            except BaseException:
+                _tidy(writer, made=made)
+                raise
+    except OSError as error:
+        advice = "free space, or choose another place"
+        if CheckpointFolder(folder / CHECKPOINTS).files():
+            advice = "free space, and go on by --resume"
+        raise OutputError(f"{folder} cannot be written: {reason(error)}; {advice}") from error
+
+
+def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> None:
+    """Raise OutputError if a run may not be written to a folder, which may be another's."""
+    if _is_vacant(folder) or (is_unfinished(folder) and not is_locked):
+        return
+    if not (is_complete(folder) or is_unfinished(folder)):
+        raise OutputError(f"{folder} exists and is not a run folder; choose another place")
+    if force or resume:
+        return
+    if is_complete(folder):
+        raise OutputError(f"the run folder {folder} exists; use --force to replace it")
+    raise OutputError(
+        f"the run folder {folder} holds an unfinished run; go on with it by --resume, or replace "
+        "it by --force"
+    )
+
+
+def _is_vacant(folder: Path) -> bool:
+    """Whether nothing is lost if a folder becomes a run: at most a killed beginning is in it."""
+    if not os.path.lexists(folder):
+        return True
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    inner = folder / CHECKPOINTS
+    return not names or (
+        names == {CHECKPOINTS} and inner.is_dir() and {p.name for p in inner.iterdir()} <= {_LOCK}
+    )
+
+
+def _tidy(writer: RunWriter, *, made: bool) -> None:
+    """Leave nothing of a run that failed before its first checkpoint."""
+    with contextlib.suppress(OSError):  # what failed is said, and this would hide it
+        if writer.has_begun and not writer.checkpoints.files():
+            writer.clear()
+        if _is_vacant(writer.path):
+            shutil.rmtree(writer.path / CHECKPOINTS)
+            if made:
+                writer.path.rmdir()
+
+
+def _copy_vectorizer(store: Store, folder: Path) -> None:
+    """Write what turns new text into this file's features.  Memory: HDF5's copy buffer."""
+    store.check("vectorizer")
+    with replacing(folder / VECTORIZER) as part, create_file(str(part)) as target:
+        store.file.copy("classes", target)
+        store.file.copy("vectorizer", target)
+        for name, value in store.file.attrs.items():
+            target.attrs[name] = value

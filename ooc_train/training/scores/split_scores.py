@@ -1,0 +1,74 @@
+"""`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ooc_train.dtypes import I64
+from ooc_train.progress import Progress
+from ooc_train.reading.rows import Batch
+from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
+from ooc_train.reading.splits import Split
+from ooc_train.reading.store import Store
+from ooc_train.training.scores.examples import describe_row
+from ooc_train.training.scores.tally import Scoring
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
+
+
+def evaluation_batches(
+    split: Split, batch_size: int, *, pads_as_needed: bool
+) -> Iterator[tuple[I64, Batch]]:
+    """Each row of a split once, in batches, with the rows' numbers.
+
+    In the file's order; or, for little padding, within each window of it by length.
+    """
+    window = batch_size
+    if pads_as_needed:
+        window = max(window, slice_rows_for(split.row_bytes) * WINDOW_SLICES)
+    for start in range(0, len(split), window):
+        loaded = split.read_slices([(start, min(start + window, len(split)))])
+        if not pads_as_needed:
+            yield start + np.arange(len(loaded.labels)), loaded
+            continue
+        order = np.argsort(loaded.rows.lengths, kind="stable")
+        for first in range(0, len(order), batch_size):
+            chosen = order[first : first + batch_size]
+            yield start + chosen, loaded.take(chosen)
+
+
+def score_split(
+    model: "keras.Model",
+    store: Store,
+    name: str,
+    *,
+    batch_size: int,
+    pads_as_needed: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """What `evaluate` returns, of a run's model and the split of that name, which has rows."""
+    from ooc_train.training.steps.feeds import feed_for  # noqa: PLC0415 - imports TensorFlow
+    from ooc_train.training.steps.keras_steps import Evaluator  # noqa: PLC0415 - imports TensorFlow
+
+    split = store[name]
+    width = None if pads_as_needed else split.width
+    evaluator = Evaluator(feed_for(model, split.features, width))
+    scoring = Scoring(split.n_classes)
+    progress.start("evaluating", len(split), "rows")
+    for numbers, batch in evaluation_batches(split, batch_size, pads_as_needed=pads_as_needed):
+        loss, probabilities = evaluator(batch)
+        scoring.add(numbers, batch.labels, probabilities, loss)
+        progress.advance(len(numbers))
+    result = {"split": name} | scoring.result()
+    result["classes"] = [
+        {"label": label, "name": class_name, **score}
+        for label, class_name, score in zip(
+            store.class_labels, store.class_names, result["classes"], strict=True
+        )
+    ]
+    for pair in result["confused_pairs"] or ():
+        for example in pair["examples"]:
+            example["text"] = describe_row(store, split, example["row"])
+    return result

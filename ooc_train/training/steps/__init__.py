@@ -1,0 +1,1 @@
+"""One training step: what computes it, and what feeds it."""

@@ -1,0 +1,135 @@
+"""Kernels of Adam for weights of which a step has gradients of some columns alone.
+
+`sparse_steps.Adam` says what drifts and decays are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.dtypes import F32, F64, I32, I64
+from ooc_train.jit import kernel
+
+MEAN_SHARE, VARIANCE_SHARE = np.float32(1 - 0.9), np.float32(1 - 0.999)
+EPSILON = np.float32(1e-7)
+"""Of Adam, as Keras has them; the shares are those of a new gradient in its moments."""
+WEIGHT, MEAN, VARIANCE = 0, 1, 2
+"""What Adam keeps of each weight: itself, and the moments of its gradient."""
+
+
+class Move(NamedTuple):
+    """What a step of Adam does to weights: ``weight -= shrinkage * weight + rate * mean / root``.
+
+    ``root`` is that of the variance.
+    """
+
+    rate: np.float32
+    shrinkage: np.float32
+
+
+@kernel
+def clip(used_gradient: F32, rest_gradient: F32, norm: float) -> None:
+    """Scale gradients down, in place, to a norm of ``norm`` of both together.
+
+    Columns that are not used have no gradient, so that this is the norm of all.
+    """
+    square_sum = 0.0
+    for gradient in (used_gradient.reshape(-1), rest_gradient):
+        for i in range(len(gradient)):
+            square_sum += gradient[i] * gradient[i]
+    if square_sum > norm * norm:
+        scale = np.float32(norm / np.sqrt(square_sum))
+        used_gradient *= scale
+        rest_gradient *= scale
+
+
+@kernel
+def current_weights(
+    table: F32,
+    updated: I64,
+    columns: I32,
+    n_steps: int,
+    drifts: F64,
+    current: F32,
+) -> None:
+    """Write the weights that some ``columns`` have after ``n_steps`` to ``(n, n_units)``.
+
+    ``table`` is ``(n_columns, 3, n_units)``: weights and moments after ``updated[column]`` steps,
+    with no gradient in those since.
+    """
+    for number in range(len(columns)):
+        column = columns[number]
+        own, target = table[column], current[number]
+        gap = n_steps - updated[column]
+        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
+        for unit in range(len(target)):
+            deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
+            weight = own[WEIGHT, unit] - shrinkage * own[WEIGHT, unit]
+            target[unit] = weight - drift * own[MEAN, unit] / deviation
+
+
+@kernel
+def update_columns(
+    table: F32,
+    updated: I64,
+    columns: I32,
+    n_steps: int,
+    decays: F32,
+    used: F32,
+    gradient: F32,
+    move: Move,
+) -> None:
+    """One step of Adam for some columns, ``used`` being their current weights."""
+    for number in range(len(columns)):
+        column = columns[number]
+        own = table[column]
+        gap = n_steps - updated[column]
+        mean_decay, variance_decay = decays[0, gap], decays[1, gap]
+        for unit in range(own.shape[1]):
+            slope = gradient[number, unit]
+            mean = own[MEAN, unit] * mean_decay
+            mean += (slope - mean) * MEAN_SHARE
+            variance = own[VARIANCE, unit] * variance_decay
+            variance += (slope * slope - variance) * VARIANCE_SHARE
+            own[MEAN, unit], own[VARIANCE, unit] = mean, variance
+            weight = used[number, unit] - move.shrinkage * used[number, unit]
+            own[WEIGHT, unit] = weight - move.rate * mean / (np.sqrt(variance) + EPSILON)
+        updated[column] = n_steps + 1
+
+
+@kernel
+def update(weights: F32, gradient: F32, move: Move) -> None:
+    """One step of Adam for ``(3, n)`` weights and moments that all have a gradient."""
+    for i in range(len(gradient)):
+        slope, mean, variance = gradient[i], weights[MEAN, i], weights[VARIANCE, i]
+        mean += (slope - mean) * MEAN_SHARE
+        variance += (slope * slope - variance) * VARIANCE_SHARE
+        weights[MEAN, i], weights[VARIANCE, i] = mean, variance
+        weights[WEIGHT, i] -= move.shrinkage * weights[WEIGHT, i]
+        weights[WEIGHT, i] -= move.rate * mean / (np.sqrt(variance) + EPSILON)
+
+
+@kernel
+def catch_up(table: F32, updated: I64, n_steps: int, drifts: F64, decays: F32) -> None:
+    """Bring weights and moments of all columns to what they are after ``n_steps``."""
+    for column in range(len(table)):
+        gap = n_steps - updated[column]
+        own = table[column]
+        drift, shrinkage = np.float32(drifts[0, gap]), np.float32(drifts[1, gap])
+        mean_decay, variance_decay = decays[0, gap], decays[1, gap]
+        for unit in range(own.shape[1]):
+            deviation = np.sqrt(own[VARIANCE, unit]) + EPSILON
+            own[WEIGHT, unit] -= shrinkage * own[WEIGHT, unit]
+            own[WEIGHT, unit] -= drift * own[MEAN, unit] / deviation
+            own[MEAN, unit] *= mean_decay
+            own[VARIANCE, unit] *= variance_decay
+        updated[column] = n_steps
+
+
+@kernel
+def count(drifts: F64, ratios: F64, move: Move) -> None:
+    """Take a step into the drifts, ``ratios`` being those of its moves to the next ones'."""
+    rate, shrinkage = np.float64(move.rate), np.float64(move.shrinkage)
+    for gap in range(drifts.shape[1] - 1, 0, -1):
+        for kind, moved in enumerate((rate * ratios[gap], shrinkage)):
+            drifts[kind, gap] = drifts[kind, gap - 1] * (1 - shrinkage) + moved

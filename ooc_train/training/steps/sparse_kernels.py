@@ -1,0 +1,358 @@
+"""Kernels of a multi-layer perceptron over sparse rows: forward and backward.
+
+Of the first layer's weights, one row for each column of the features, a step works on those alone
+that its batch has entries in: on the *used* ones, numbered anew.  All sums run in a fixed order.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.dtypes import F32, I32, I64, U64, Integers
+from ooc_train.jit import kernel
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class ByRow(NamedTuple):
+    """Sparse rows: row ``i`` has ``values[starts[i]:starts[i + 1]]`` in the used ``columns``.
+
+    These are numbers into the used columns.
+    """
+
+    starts: I32
+    columns: I32
+    values: F32
+
+
+class ByColumn(NamedTuple):
+    """The same entries by column: ``values[starts[j]:starts[j + 1]]`` in ``rows``, ascending."""
+
+    starts: I32
+    rows: I32
+    values: F32
+
+
+class Layers(NamedTuple):
+    """What a network is made of, beside its weights.
+
+    After each layer but the last comes relu, and dropout of ``rates[layer]`` by ``keys[layer]``.
+    """
+
+    sizes: I64
+    """``(n_layers,)``: the units of each."""
+    rates: F32
+    keys: U64
+
+
+class Targets(NamedTuple):
+    """What rows should give, and what it costs if they do not: cross-entropy, by class weighted.
+
+    A share of each row's probability, the ``smoothing``, is wanted for all classes alike.
+    """
+
+    labels: I64
+    class_weights: F32
+    """``(n_classes,)``"""
+    smoothing: np.float32
+
+
+# ---- Random numbers: functions of a key and a place, without a state.
+
+
+@kernel
+def _mixed(number: np.uint64) -> np.uint64:
+    """All bits stirred, as SplitMix64 does it (G. L. Steele, D. Lea and C. H. Flood 2014)."""
+    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return number ^ (number >> np.uint64(31))
+
+
+@kernel
+def keys_of(seed: int, step: int, n_layers: int) -> U64:
+    """For each layer, the key of what it drops in a step: ``(n_layers,) uint64``."""
+    key = _mixed(_mixed(np.uint64(seed) + _GOLDEN) ^ np.uint64(step))
+    keys = np.empty(n_layers, np.uint64)
+    for layer in range(n_layers):
+        keys[layer] = _mixed(key + np.uint64(layer) * _GOLDEN)
+    return keys
+
+
+@kernel
+def _is_kept(key: np.uint64, place: int, rate: np.float32) -> bool:
+    """Whether dropout leaves the value at ``place``; with probability ``1 - rate`` it does."""
+    drawn = _mixed(key + np.uint64(place) * _GOLDEN) >> np.uint64(40)
+    return np.float32(drawn) * np.float32(2**-24) >= rate
+
+
+# ---- Batches.
+
+
+@kernel
+def prepare_rows(
+    indptr: I64,
+    indices: Integers,
+    values: F32,
+    n_columns: int,
+    rate: np.float32,
+    key: np.uint64,
+) -> tuple[I32, ByRow, ByColumn]:
+    """The columns used, and the entries by row and by column, after dropout.
+
+    ``indptr``, ``indices`` and ``values`` are those of `SparseRows`.  Memory: 28 bytes an entry.
+    """
+    n_entries = len(indices)
+    starts = np.empty(len(indptr), np.int32)
+    numbers = np.empty(n_entries, np.int32)
+    kept_values = np.empty(n_entries, np.float32)
+    columns = np.empty(min(n_entries, n_columns), np.int32)
+    ends = np.zeros(len(columns) + 1, np.int32)  # counts at first, of the columns' entries
+    number_of = np.zeros(n_columns, np.int32)  # from 1; 0: not used so far
+    n_kept = n_used = 0
+    scale = np.float32(1) / (np.float32(1) - rate)
+    starts[0] = 0
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            if rate > 0 and not _is_kept(key, entry, rate):
+                continue
+            column = indices[entry]
+            number = number_of[column]
+            if number == 0:
+                columns[n_used] = column
+                n_used += 1
+                number = n_used
+                number_of[column] = number
+            ends[number] += 1
+            numbers[n_kept] = number - 1
+            kept_values[n_kept] = values[entry] * scale
+            n_kept += 1
+        starts[row + 1] = n_kept
+    for number in range(n_used):
+        ends[number + 1] += ends[number]
+    by_row = ByRow(starts, numbers[:n_kept], kept_values[:n_kept])
+    return columns[:n_used], by_row, _by_column(by_row, ends[: n_used + 1])
+
+
+@kernel
+def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
+    """The same entries in the order of their columns, which begin at ``starts``."""
+    rows = np.empty(len(by_row.columns), np.int32)
+    values = np.empty(len(by_row.columns), np.float32)
+    places = starts.copy()
+    for row in range(len(by_row.starts) - 1):
+        for entry in range(by_row.starts[row], by_row.starts[row + 1]):
+            column = by_row.columns[entry]
+            place = places[column]
+            places[column] = place + 1
+            rows[place] = row
+            values[place] = by_row.values[entry]
+    return ByColumn(starts, rows, values)
+
+
+# ---- Layers.  Their innermost loops run over units, so that they become vector instructions.
+
+
+@kernel
+def _sparse_forward(by_row: ByRow, weights: F32, bias: F32, output: F32) -> None:
+    """``output = rows @ weights + bias``, with the weights of the used columns."""
+    for row in range(len(output)):
+        target = output[row]
+        target[:] = bias
+        for entry in range(by_row.starts[row], by_row.starts[row + 1]):
+            value, source = by_row.values[entry], weights[by_row.columns[entry]]
+            for unit in range(len(target)):
+                target[unit] += value * source[unit]
+
+
+@kernel
+def _sparse_gradient(by_column: ByColumn, delta: F32, gradient: F32) -> None:
+    """``gradient = rows.T @ delta``, of the used columns."""
+    for column in range(len(gradient)):
+        target = gradient[column]
+        target[:] = 0
+        for entry in range(by_column.starts[column], by_column.starts[column + 1]):
+            value, source = by_column.values[entry], delta[by_column.rows[entry]]
+            for unit in range(len(target)):
+                target[unit] += value * source[unit]
+
+
+@kernel
+def _forward(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
+    """``output = inputs @ weights + bias``."""
+    for row in range(len(inputs)):
+        target = output[row]
+        target[:] = bias
+        for i in range(len(weights)):
+            value, source = inputs[row, i], weights[i]
+            for unit in range(len(target)):
+                target[unit] += value * source[unit]
+
+
+@kernel
+def _weights_gradient(inputs: F32, delta: F32, gradient: F32) -> None:
+    """``gradient = inputs.T @ delta``."""
+    gradient[:] = 0
+    for row in range(len(inputs)):
+        source = delta[row]
+        for i in range(len(gradient)):
+            value, target = inputs[row, i], gradient[i]
+            for unit in range(len(target)):
+                target[unit] += value * source[unit]
+
+
+@kernel
+def _input_gradient(delta: F32, weights: F32, gradient: F32) -> None:
+    """``gradient = delta @ weights.T``."""
+    turned = weights.T.copy()
+    for row in range(len(delta)):
+        target = gradient[row]
+        target[:] = 0
+        for unit in range(len(turned)):
+            value, source = delta[row, unit], turned[unit]
+            for i in range(len(target)):
+                target[i] += value * source[i]
+
+
+@kernel
+def _bias_gradient(delta: F32, gradient: F32) -> None:
+    """The sums of ``delta`` over its rows."""
+    gradient[:] = 0
+    for row in range(len(delta)):
+        gradient += delta[row]
+
+
+@kernel
+def relu(hidden: F32) -> None:
+    """Negative values of ``(n_rows, n_units)`` set to 0, in place."""
+    values = hidden.reshape(-1)
+    for i in range(len(values)):
+        values[i] = max(values[i], np.float32(0))
+
+
+@kernel
+def drop(hidden: F32, rate: np.float32, key: np.uint64) -> None:
+    """Dropout of ``(n_rows, n_units)``, in place."""
+    values = hidden.reshape(-1)
+    scale = np.float32(1) / (np.float32(1) - rate)
+    for i in range(len(values)):
+        values[i] = values[i] * scale if _is_kept(key, i, rate) else np.float32(0)
+
+
+@kernel
+def undrop(delta: F32, hidden: F32, rate: np.float32) -> None:
+    """The gradient before relu and dropout from that after them, in place.
+
+    Both let through where ``hidden``, what they gave, is above 0.
+    """
+    slopes, values = delta.reshape(-1), hidden.reshape(-1)
+    scale = np.float32(1) / (np.float32(1) - rate)
+    for i in range(len(values)):
+        slopes[i] = slopes[i] * scale if values[i] > 0 else np.float32(0)
+
+
+# ---- The network.
+
+
+@kernel
+def forward(by_row: ByRow, used: F32, rest: F32, layers: Layers) -> F32:
+    """The outputs of all layers, ``(n_rows, sizes[layer])`` each, one behind another, flat.
+
+    Those of the last are logits, before its activation; those of the others after dropout.
+    ``used`` are the first layer's weights for the used columns, ``rest`` all others, flat: the
+    first layer's bias, and of each later one weights and bias.
+    """
+    n_rows, sizes = len(by_row.starts) - 1, layers.sizes
+    outputs = np.empty(n_rows * sizes.sum(), np.float32)
+    place, start = n_rows * sizes[0], sizes[0]
+    hidden = outputs[:place].reshape((n_rows, sizes[0]))
+    _sparse_forward(by_row, used, rest[:start], hidden)
+    for layer in range(1, len(sizes)):
+        relu(hidden)
+        if layers.rates[layer - 1] > 0:
+            drop(hidden, layers.rates[layer - 1], layers.keys[layer - 1])
+        size, n_weights = sizes[layer], sizes[layer - 1] * sizes[layer]
+        weights = rest[start : start + n_weights].reshape((sizes[layer - 1], size))
+        bias = rest[start + n_weights : start + n_weights + size]
+        output = outputs[place : place + n_rows * size].reshape((n_rows, size))
+        _forward(hidden, weights, bias, output)
+        place += n_rows * size
+        start += n_weights + size
+        hidden = output
+    return outputs
+
+
+@kernel
+def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, int]:
+    """The mean loss and the correct rows; writes the former's gradient to ``delta``.
+
+    Of ``(n_rows, n_outputs)`` logits; one output is the logit of the second of two classes.
+    """
+    n_rows, n_outputs = logits.shape
+    smoothing = targets.smoothing
+    loss_sum, n_correct = 0.0, 0
+    for row in range(n_rows):
+        own, slopes, label = logits[row], delta[row], targets.labels[row]
+        weight = targets.class_weights[label]
+        share = weight / np.float32(n_rows)
+        if n_outputs == 1:
+            logit = own[0]
+            small = np.exp(-abs(logit))
+            probability = (np.float32(1) if logit >= 0 else small) / (np.float32(1) + small)
+            target = label * (1.0 - smoothing) + 0.5 * smoothing
+            loss_sum += weight * (max(logit, np.float32(0)) - logit * target + np.log1p(small))
+            slopes[0] = (probability - np.float32(target)) * share
+            n_correct += (logit > 0) == (label == 1)
+            continue
+        best = np.argmax(own)
+        total = np.float32(0)
+        for i in range(n_outputs):
+            slopes[i] = np.exp(own[i] - own[best])
+            total += slopes[i]
+        wanted = own[label] + smoothing * (own.mean() - own[label])
+        loss_sum += weight * (np.log(total) - (wanted - own[best]))
+        for i in range(n_outputs):
+            slopes[i] = slopes[i] * (share / total) - smoothing / n_outputs * share
+        slopes[label] -= share * (np.float32(1) - smoothing)
+        n_correct += best == label
+    return loss_sum / n_rows, n_correct
+
+
+@kernel
+def gradients(
+    by_row: ByRow,
+    by_column: ByColumn,
+    targets: Targets,
+    used: F32,
+    rest: F32,
+    layers: Layers,
+    used_gradient: F32,
+    rest_gradient: F32,
+) -> tuple[float, int]:
+    """The mean loss and the correct rows; writes the loss's gradients, laid out as the weights are.
+
+    See `forward` for the arguments.
+    """
+    n_rows, sizes = len(targets.labels), layers.sizes
+    outputs = forward(by_row, used, rest, layers)
+    place, stop = len(outputs) - n_rows * sizes[-1], len(rest)
+    hidden = outputs[place:].reshape((n_rows, sizes[-1]))
+    delta = np.empty_like(hidden)
+    loss, n_correct = output_gradient(hidden, targets, delta)
+    for layer in range(len(sizes) - 1, 0, -1):
+        size, n_inputs = sizes[layer], sizes[layer - 1]
+        _bias_gradient(delta, rest_gradient[stop - size : stop])
+        stop -= size
+        start = stop - n_inputs * size
+        weights = rest[start:stop].reshape((n_inputs, size))
+        weights_gradient = rest_gradient[start:stop].reshape((n_inputs, size))
+        stop = start
+        place -= n_rows * n_inputs
+        hidden = outputs[place : place + n_rows * n_inputs].reshape((n_rows, n_inputs))
+        _weights_gradient(hidden, delta, weights_gradient)
+        hidden_delta = np.empty_like(hidden)
+        _input_gradient(delta, weights, hidden_delta)
+        undrop(hidden_delta, hidden, layers.rates[layer - 1])
+        delta = hidden_delta
+    _bias_gradient(delta, rest_gradient[:stop])
+    _sparse_gradient(by_column, delta, used_gradient)
+    return loss, n_correct

@@ -1,0 +1,104 @@
+"""What training does step by step, whatever computes the steps."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ooc_train.dtypes import F32, AnyArray
+from ooc_train.reading.rows import Batch
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
+
+Prepared = Any
+"""A batch as a trainer's `step` takes it."""
+State = dict[str, AnyArray]
+
+
+@dataclass
+class Totals:
+    """Sums over the rows of an epoch so far."""
+
+    n_rows: int = 0
+    loss_sum: float = 0.0
+    n_correct: int = 0
+
+    def add(self, *, n_rows: int, mean_loss: float, n_correct: int = 0) -> None:
+        """Count one more batch."""
+        self.n_rows += n_rows
+        self.loss_sum += mean_loss * n_rows
+        self.n_correct += n_correct
+
+    @property
+    def loss(self) -> float:
+        """Mean over rows."""
+        return self.loss_sum / self.n_rows
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows whose most probable class is theirs."""
+        return self.n_correct / self.n_rows
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What steps minimize, and how they move the weights."""
+
+    learning_rate: float = 1e-3
+    seed: int = 0
+    """Of what is dropped out."""
+    class_weights: F32 | None = None
+    """``(n_classes,) float32``: what each row's loss is multiplied by, as Keras's."""
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
+    global_clipnorm: float | None = None
+
+
+class Trainer(ABC):
+    """A model, its optimizer, and the step that updates one by the other.
+
+    What a step does depends on its number, its options, its rows and the `state`, on nothing else.
+    """
+
+    optimizer: Any = None
+    """Keras's, where it is one that moves the weights."""
+
+    def __init__(self, model: "keras.Model") -> None:
+        self.model = model
+        self.n_steps = 0
+        """Steps done so far."""
+
+    @abstractmethod
+    def prepare(self, batch: Batch, step: int) -> Prepared:
+        """``batch`` as `step` takes it for the step of that number, from 0.
+
+        Depends on the arguments alone, so that another thread can call it ahead of the steps.
+        """
+
+    @abstractmethod
+    def step(self, prepared: Prepared) -> tuple[float, int]:
+        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+
+    @abstractmethod
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """That of the steps from now on."""
+
+    @abstractmethod
+    def thaw(self) -> None:
+        """Train what has been frozen so far, too, from now on."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Give the model the weights that the steps so far have led to.
+
+        To be called before the model is used or saved; between, its weights may be older ones.
+        """
+
+    @abstractmethod
+    def state(self) -> State:
+        """Copies of all that later steps depend on, the number of those done included."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, AnyArray]) -> None:
+        """Go on from where another trainer of the same model and options had that `state`."""
