@@ -18,18 +18,20 @@ if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection.describe import inspect
     from ooc_train.inspection.verify import verify
-    from ooc_train.prediction import load, predict
+    from ooc_train.prediction.predicting import predict
+    from ooc_train.prediction.predictor import load
     from ooc_train.reading.store import open  # noqa: A004 - it reads as ooc_train.open
-    from ooc_train.training import evaluate, train
+    from ooc_train.training.scores.evaluate import evaluate
+    from ooc_train.training.train import train
 
 _HOMES = {
     "convert": "ooc_train.conversion.convert",
-    "evaluate": "ooc_train.training",
+    "evaluate": "ooc_train.training.scores.evaluate",
     "inspect": "ooc_train.inspection.describe",
-    "load": "ooc_train.prediction",
+    "load": "ooc_train.prediction.predictor",
     "open": "ooc_train.reading.store",
-    "predict": "ooc_train.prediction",
-    "train": "ooc_train.training",
+    "predict": "ooc_train.prediction.predicting",
+    "train": "ooc_train.training.train",
     "verify": "ooc_train.inspection.verify",
 }
 

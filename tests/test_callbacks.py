@@ -5,8 +5,9 @@ import pytest
 
 from ooc_train.errors import OptionError
 from ooc_train.progress import Silent
-from ooc_train.training import open_run, train
 from ooc_train.training.models.backend import keras, tf
+from ooc_train.training.run.folder import open_run
+from ooc_train.training.train import train
 from tests.files import Toy, write_toy
 
 STEPS = {"batch_size": 32, "checkpoint_every": 1}

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 import ooc_train
 from ooc_train.cli import evaluate as command
 from ooc_train.errors import InputError
-from ooc_train.training import open_run
+from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.feeds import predict_rows
 from tests.corpora import write_rows
 

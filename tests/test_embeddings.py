@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import InputError
-from ooc_train.training import open_run, train
 from ooc_train.training.models.embeddings import read_embeddings
+from ooc_train.training.run.folder import open_run
+from ooc_train.training.train import train
 from tests.files import write_sequences
 
 TERMS = ["the", "film", "naïve", "unknown"]

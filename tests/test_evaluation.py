@@ -12,9 +12,11 @@ from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file.schema import write_array, write_strings
 from ooc_train.reading.sampler import SLICE_ROWS
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import evaluate, open_run, train
+from ooc_train.training.run.folder import open_run
+from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.scores.split_scores import evaluation_batches
 from ooc_train.training.steps.feeds import predict_rows
+from ooc_train.training.train import train
 from tests.files import Toy, reseal, write_sequences, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.

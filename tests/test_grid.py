@@ -12,8 +12,8 @@ import pytest
 from ooc_train.cli import grid
 from ooc_train.cli.train import main
 from ooc_train.errors import Interrupted, OptionError
-from ooc_train.training import open_run
 from ooc_train.training.interruption import StopRequest
+from ooc_train.training.run.folder import open_run
 from tests.files import Toy, write_toy
 
 COMMON = ["--epochs", "2", "--batch-size", "32", "--quiet"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ooc_train.training import train
+from ooc_train.training.train import train
 from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
 # 85 entries a row: some 500 bytes, so that 231,000 rows take 120 MB and a window of theirs 17 MB.
@@ -23,7 +23,8 @@ import json, sys
 from ooc_train.memory import measure
 from ooc_train.progress import Silent
 from ooc_train.reading.batches import Batches
-from ooc_train.training import fitting, train
+from ooc_train.training import train as fitting
+from ooc_train.training.train import train
 
 fitting.draw_page = lambda *arguments: None  # as in all tests
 path, run, in_memory, options = *sys.argv[1:3], sys.argv[3] == "memory", json.loads(sys.argv[4])

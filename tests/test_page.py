@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import OutputError
-from ooc_train.report import write_page
 from ooc_train.report.document import page
+from ooc_train.report.drawing import write_page
 from ooc_train.report.figures import confusion
 from ooc_train.training.scores.tally import Scoring
 

@@ -27,8 +27,8 @@ from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.prediction.networks import dense_layers, load_network
-from ooc_train.training import open_run
 from ooc_train.training.models.backend import keras
+from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.feeds import predict_rows
 from tests.corpora import assert_same, random_rows, read_split, write_rows
 from tests.sequences import tokenize

@@ -20,12 +20,13 @@ from ooc_train.errors import FormatError, InputError, Interrupted, OptionError, 
 from ooc_train.progress import Silent
 from ooc_train.reading.rows import Batch, DenseRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import open_run, train
 from ooc_train.training.models.backend import keras
 from ooc_train.training.run.checkpoints import CheckpointFolder, read_checkpoint
+from ooc_train.training.run.folder import open_run
 from ooc_train.training.run.lock import locked
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.steps.divergence import divergence
+from ooc_train.training.train import train
 from tests.files import SequenceToy, Toy, write_file, write_sequences, write_toy
 from tests.full_disk import limited_files
 

@@ -8,8 +8,12 @@ from ooc_train.cli import evaluate as command
 from ooc_train.errors import OutputError
 from ooc_train.progress import Silent
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import evaluate, fitting, open_run, run_page, train
+from ooc_train.training import train as fitting
+from ooc_train.training.run.folder import open_run
+from ooc_train.training.scores import page as run_page
+from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.scores.examples import describe_row
+from ooc_train.training.train import train
 from tests.files import Toy, write_sequences, write_toy
 
 

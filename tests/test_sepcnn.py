@@ -8,14 +8,16 @@ import pytest
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.reading.rows import Batch, SequenceRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import evaluate, loop, open_run, train
+from ooc_train.training import loop
 from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.models.networks import build_sepcnn
-from ooc_train.training.run.folder import Run
+from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.steps.averaging import MOMENTUM, RunningMean
 from ooc_train.training.steps.feeds import SequenceFeed, predict_rows
 from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.steps.trainer import StepOptions
+from ooc_train.training.train import train
 from tests.files import SequenceToy, write_sequences, write_toy
 from tests.stepping import train_on
 

@@ -19,14 +19,15 @@ from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import open_run, train
 from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.loop import Loop
 from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.models.networks import build_mlp
+from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.feeds import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.steps.trainer import StepOptions
+from ooc_train.training.train import train
 from tests.files import Toy, write_file, write_toy
 from tests.full_disk import limited_files
 from tests.stepping import train_on

@@ -8,14 +8,17 @@ import pytest
 from ooc_train.errors import OptionError
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import DataShape, open_run, sparse_steps, train
 from ooc_train.training.class_weights import class_weights_for, parse_class_weight
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.user import DataShape
+from ooc_train.training.run.folder import open_run
 from ooc_train.training.schedules import Schedule
+from ooc_train.training.steps import sparse_steps
 from ooc_train.training.steps.feeds import SparseFeed, predict_rows
 from ooc_train.training.steps.keras_steps import KerasTrainer
 from ooc_train.training.steps.sparse_steps import SparseTrainer
 from ooc_train.training.steps.trainer import StepOptions
+from ooc_train.training.train import train
 from tests.files import Toy, write_file, write_toy
 from tests.stepping import N_COLUMNS, network, toy_batch, train_on
 

@@ -10,9 +10,10 @@ import pytest
 from ooc_train.errors import InputError, OptionError
 from ooc_train.reading.rows import SparseRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import DataShape, evaluate, open_run, train
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.user import build_user_model
+from ooc_train.training.models.user import DataShape, build_user_model
+from ooc_train.training.run.folder import open_run
+from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.steps.feeds import (
     DenseFeed,
     SequenceFeed,
@@ -20,6 +21,7 @@ from ooc_train.training.steps.feeds import (
     feed_for,
     predict_rows,
 )
+from ooc_train.training.train import train
 from tests.files import SequenceToy, Toy, write_sequences, write_toy
 
 MODULE = """

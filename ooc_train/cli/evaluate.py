@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.common import Command, measured, progress_of
-from ooc_train.training import evaluate
+from ooc_train.training.scores.evaluate import evaluate
 
 _DESCRIPTION = """\
 Evaluate a run on a split of a converted file: accuracy, loss, scores of each class and

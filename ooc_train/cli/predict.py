@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(options: argparse.Namespace) -> dict[str, Any]:
-    from ooc_train.prediction import predict  # noqa: PLC0415 - --help stays instant
+    from ooc_train.prediction.predicting import predict  # noqa: PLC0415 - --help stays instant
 
     return predict(
         options.run,

@@ -10,8 +10,9 @@ from typing import Any
 from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argument
 from ooc_train.cli.grid import train_grid, trials_of
 from ooc_train.errors import OptionError
-from ooc_train.training import TrainingOptions, train
+from ooc_train.training.options import TrainingOptions
 from ooc_train.training.run.saver import DEFAULT_EVERY, Interval
+from ooc_train.training.train import train
 
 TRAINING_OPTIONS = [
     field.name for field in dataclasses.fields(TrainingOptions) if field.name != "callbacks"

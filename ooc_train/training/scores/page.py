@@ -8,7 +8,7 @@ from typing import Any
 from ooc_train.errors import OutputError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
-from ooc_train.report import check_library, write_page
+from ooc_train.report.drawing import check_library, write_page
 from ooc_train.training.run.folder import PAGE, REPORT, SETTINGS, open_run
 from ooc_train.training.scores.split_scores import score_split
 
