@@ -1,6 +1,5 @@
 """The reader: what it returns, and what it refuses."""
 
-import doctest
 import json
 import subprocess
 import sys
@@ -9,8 +8,6 @@ import h5py
 import numpy as np
 import pytest
 
-import ooc_train.reading.rows
-import ooc_train.reading.store
 from ooc_train.errors import FormatError, InputError
 from ooc_train.reading.store import open as open_store
 from tests.files import Toy, reseal, write_toy
@@ -21,11 +18,6 @@ TOY = Toy(n_classes=3)
 @pytest.fixture
 def path(tmp_path):
     return write_toy(tmp_path / "toy.h5", toy=TOY, train=50, validation=10, test=20)
-
-
-@pytest.mark.parametrize("module", [ooc_train.reading.rows, ooc_train.reading.store])
-def test_examples_in_docstrings(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def test_header(path):
