@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ooc_train.reading.store import Store
 
 AGAIN = "convert the source again with ooc-convert"
+LABELS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,14 @@ class Split(Adapters, ABC):
     def read_labels(self, start: int, stop: int) -> I64:
         """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64`` class indices."""
         return self._read_labels([(start, stop)])
+
+    def class_counts(self) -> I64:
+        """The rows of each class: ``(n_classes,)``.  Memory: a megabyte of labels at a time."""
+        counts = np.zeros(self.n_classes, np.int64)
+        for start in range(0, len(self), LABELS_AT_ONCE):
+            labels = self.read_labels(start, min(start + LABELS_AT_ONCE, len(self)))
+            counts += np.bincount(labels, minlength=self.n_classes)
+        return counts
 
     def batches(
         self, batch_size: int, *, seed: int | None = None, epoch: int = 0, by_length: bool = False
