@@ -55,12 +55,6 @@ RULES = {
 }
 
 KNOWN = {
-    "imports go downwards": {"training.class_weights -> inspection.describe"},
-    "no circles": {
-        "reading.adapters, reading.adapters.forms, reading.adapters.keras_dataset, "
-        "reading.adapters.matrices, reading.adapters.tf_dataset, reading.adapters.torch_dataset, "
-        "reading.batches, reading.splits, reading.store, reading.stream"
-    },
     "silent below the command line": {
         "jit uses sys.modules",
         "training.models.backend uses sys.modules",
