@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Place, Reject, Rows
-from ooc_train.errors import InputError
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.errors import InputError, OptionError
 
 _SUFFIX = ".txt"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -55,6 +58,11 @@ class TextFolder:
         return None
 
     @property
+    def n_rows(self) -> int:
+        """The number of files."""
+        return sum(map(len, self.names))
+
+    @property
     def carried(self) -> tuple[str, ...]:
         """A file has nothing but its text."""
         return ()
@@ -66,7 +74,7 @@ class TextFolder:
         name = self.names[label][line - 1 - firsts[label]]
         return Place(self.path / self.labels[label] / name, 1)
 
-    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` each, and rejects, each with the bytes read.
 
         Memory: a block, or the longest file, of at most ``MAX_ROW_BYTES``.
@@ -81,14 +89,14 @@ class TextFolder:
                 yield Reject(line, text, b""), 0
                 continue
             if texts and n_bytes + len(text) > block_bytes:
-                yield Rows.of(texts, labels, lines), n_bytes
+                yield TextRows.of(texts, labels, lines), n_bytes
                 texts, labels, lines, n_bytes = [], [], [], 0
             texts.append(text.removeprefix(_BYTE_ORDER_MARK))
             labels.append(label)
             lines.append(line)
             n_bytes += len(text)
         if texts:
-            yield Rows.of(texts, labels, lines), n_bytes
+            yield TextRows.of(texts, labels, lines), n_bytes
 
     def _files(self) -> Iterator[tuple[bytes, str]]:
         for label, names in zip(self.labels, self.names, strict=True):
@@ -97,12 +105,18 @@ class TextFolder:
                 yield os.fsencode(label), f"{folder}{os.sep}{name}"
 
 
-def find_folder(path: Path, only: Sequence[str] = ()) -> TextFolder:
-    """Look into a folder: its classes, of which ``only`` may name some, and their files.
+def find_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
+    """Look into a folder: its classes, of which the options may name some, and their files.
 
     Raises ``InputError`` for a folder without classes or a class without texts.
     """
-    labels = list(only) or _class_folders(path)
+    path = folder.path
+    if options.text or options.label or options.header or options.format:
+        raise OptionError(
+            f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
+            f"--header and --format"
+        )
+    labels = list(options.folders) or _class_folders(path)
     if not labels:
         raise InputError(
             f"{path} has no subfolders; each is to hold the .txt files of one class (or name the "

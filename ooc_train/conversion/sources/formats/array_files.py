@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.layout import LayoutOptions, named_columns
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Place, Reject, Rows, joined
+from ooc_train.conversion.sources.choice import named_columns
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
+from ooc_train.conversion.sources.formats.file_source import FileSource
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import TextRows, joined
 from ooc_train.dtypes import I64, U8, AnyArray
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
@@ -51,7 +53,7 @@ class ParquetFile(FileSource):
         """The number of the row."""
         return Place(self.path, line, "row")
 
-    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` each, and rejects; ``lines`` are row numbers.
 
         Memory: some pages of each column, and a block, or 4,096 rows if these are repetitive.
@@ -64,7 +66,7 @@ class ParquetFile(FileSource):
                     yield reject, 0
                 yield rows, progress
 
-    def _rows(self, batch: Any, first_row: int) -> tuple[Rows, list[Reject]]:
+    def _rows(self, batch: Any, first_row: int) -> tuple[TextRows, list[Reject]]:
         n_rows = batch.num_rows
         text, text_offsets = _side_by_side([as_binary(batch.column(name)) for name in self.text])
         label, label_offsets = np.empty(0, np.uint8), np.zeros(n_rows + 1, np.int64)
@@ -73,7 +75,7 @@ class ParquetFile(FileSource):
             label, label_offsets, reasons = spelled_labels(batch.column(self.label))
         lines = np.arange(first_row, first_row + n_rows)
         carried = batch.select(self.carried).to_pylist() if self.carried else None
-        rows = Rows(text, text_offsets, label, label_offsets, lines, carried)
+        rows = TextRows(text, text_offsets, label, label_offsets, lines, carried)
         for row in np.flatnonzero(np.diff(text_offsets) > MAX_ROW_BYTES).tolist():
             reasons[row] = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
         if (text == 0).any():
@@ -91,15 +93,13 @@ class ParquetFile(FileSource):
         return rows, rejects
 
 
-def find_parquet(file: InputFile, options: LayoutOptions, needs_label: bool) -> ParquetFile:
+def find_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
     """Look into a file and decide which of its columns are text and which is the label."""
     if options.header:
         raise OptionError(f"{file.path} has columns with names and no header; leave out --header")
     with open_parquet(file) as table:
         schema = table.schema_arrow
-        text, label = named_columns(
-            file.path, schema.names, options, needs_label=needs_label, what="column"
-        )
+        text, label = named_columns(file.path, schema.names, options, what="column")
         for name in [*text, *([label] if label else [])]:
             if not _is_plain(schema.field(name).type):
                 raise InputError(
@@ -144,7 +144,7 @@ def batches(
 ) -> Iterator[tuple[Any, int, int]]:
     """Record batches of about ``block_bytes``, with the number of their first row and progress.
 
-    Rows are numbered from 1; the progress is the share of the file's bytes that its rows are.
+    TextRows are numbered from 1; the progress is the share of the file's bytes that its rows are.
     """
     n_rows, n_bytes, row, done = table.metadata.num_rows, file.n_bytes, 1, 0
     for group in range(table.num_row_groups):

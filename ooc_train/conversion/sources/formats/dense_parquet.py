@@ -11,14 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, without
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, without
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.formats.file_source import FileSource
+from ooc_train.conversion.sources.formats.parquet import (
+    as_floats,
+    batches,
+    open_parquet,
+    spelled_labels,
+)
 from ooc_train.conversion.sources.label_files import Take, open_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.numeric_rows import DenseRows, SpelledLabels
-from ooc_train.conversion.sources.parquet import as_floats, batches, open_parquet, spelled_labels
-from ooc_train.conversion.sources.source_rows import Place, Reject
+from ooc_train.conversion.sources.rows import DenseNumbers, SpelledLabels
 from ooc_train.dtypes import F32
 from ooc_train.errors import InputError, OptionError
 
@@ -33,7 +38,8 @@ class ParquetSource(FileSource):
     columns: tuple[str, ...]
     widths: tuple[int, ...]
     label: str | None
-    details: Details
+    options: LayoutOptions
+    limit: float
     n_rows: int
 
     @property
@@ -55,7 +61,7 @@ class ParquetSource(FileSource):
         """The number of the row."""
         return Place(self.path, line, "row")
 
-    def read(self, block_bytes: int) -> Iterator[tuple[DenseRows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[DenseNumbers | Reject, int]]:
         """Blocks of rows of about ``block_bytes``, and rejects; ``lines`` are row numbers.
 
         Memory: some pages of each column, and a block three times.
@@ -64,14 +70,14 @@ class ParquetSource(FileSource):
         with ExitStack() as stack:
             table = stack.enter_context(open_parquet(self.file))
             take = None
-            if self.details.labels:
-                take = stack.enter_context(open_labels(self.details.labels, self.n_rows))
+            if self.options.labels:
+                take = stack.enter_context(open_labels(self.options.labels, self.n_rows))
             for batch, first, progress in batches(self.file, table, wanted, block_bytes):
                 yield from self._rows(batch, first, progress, take)
 
     def _rows(
         self, batch: Any, first: int, progress: int, take: Take | None
-    ) -> Iterator[tuple[DenseRows | Reject, int]]:
+    ) -> Iterator[tuple[DenseNumbers | Reject, int]]:
         reasons: dict[int, str] = {}
         labels = take(batch.num_rows) if take else SpelledLabels.none(batch.num_rows)
         if self.label:
@@ -82,31 +88,31 @@ class ParquetSource(FileSource):
         for name, width in zip(self.columns, self.widths, strict=True):
             values[:, start : start + width] = _numbers(batch.column(name), name, width, reasons)
             start += width
-        rows = DenseRows(values, labels, np.arange(first, first + len(values)))
-        yield from without(rows, reasons, self.details.limit, progress)
+        rows = DenseNumbers(values, labels, np.arange(first, first + len(values)))
+        yield from without(rows, reasons, self.limit, progress)
 
 
-def find_dense_parquet(file: InputFile, options: LayoutOptions, details: Details) -> ParquetSource:
+def find_dense_parquet(file: InputFile, options: LayoutOptions, limit: float) -> ParquetSource:
     """Look into a file and decide which of its columns are features and which is the label."""
     with open_parquet(file) as table:
         schema = table.schema_arrow
         label = None
-        if details.labels is None:
+        if options.labels is None:
             label = options.label or ("label" if "label" in schema.names else None)
-            if label is None and details.needs_label:
+            if label is None and options.needs_label:
                 raise OptionError(
                     f"{file.path}: name the column of the labels with --label, or give a file of "
                     f"them with --labels"
                 )
         columns = options.text or tuple(name for name in schema.names if name != label)
-        chosen = [*columns, *([label] if label and details.needs_label else [])]
+        chosen = [*columns, *([label] if label and options.needs_label else [])]
         for name in chosen:
             if name not in schema.names:
                 listing = ", ".join(map(repr, schema.names))
                 raise InputError(f"{file.path}: there is no column {name!r}; there are {listing}")
         widths = _widths(file, table, columns)
-        label = label if details.needs_label else None
-        return ParquetSource(file, columns, widths, label, details, table.metadata.num_rows)
+        label = label if options.needs_label else None
+        return ParquetSource(file, columns, widths, label, options, limit, table.metadata.num_rows)
 
 
 def _widths(file: InputFile, table: Any, columns: tuple[str, ...]) -> tuple[int, ...]:

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.delimited_file import (
+from ooc_train.conversion.sources.dense_layout import without
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.formats.delimited_file import (
     DelimitedFile,
     column_names,
     find_csv,
     find_tsv,
 )
-from ooc_train.conversion.sources.dense_layout import Details, without
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.formats.table import format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number, parse_table
-from ooc_train.conversion.sources.numeric_rows import DenseRows, SpelledLabels
-from ooc_train.conversion.sources.source_rows import Place, Reject
-from ooc_train.conversion.sources.sources import format_of
+from ooc_train.conversion.sources.rows import DenseNumbers, SpelledLabels
 from ooc_train.errors import InputError, OptionError
 
 
@@ -26,8 +26,9 @@ class DelimitedSource:
     """Numeric columns of a CSV or TSV file: ``rows`` gives them as its text."""
 
     rows: DelimitedFile
-    details: Details
+    limit: float
     n_rows: None = None
+    carried: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -64,7 +65,7 @@ class DelimitedSource:
         """The very line."""
         return self.rows.place(line)
 
-    def read(self, block_bytes: int) -> Iterator[tuple[DenseRows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[DenseNumbers | Reject, int]]:
         """Blocks of rows, and rejects.  Memory: four times ``block_bytes``, and the numbers."""
         for piece, progress in self.rows.read(block_bytes):
             if isinstance(piece, Reject):
@@ -72,13 +73,13 @@ class DelimitedSource:
                 continue
             values, reasons = parse_table(piece.text, piece.text_offsets, self.n_columns)
             labels = SpelledLabels.of_bytes(piece.labels, piece.label_offsets)
-            rows = DenseRows(values, labels, piece.lines)
-            yield from without(rows, reasons, self.details.limit, progress, piece)
+            rows = DenseNumbers(values, labels, piece.lines)
+            yield from without(rows, reasons, self.limit, progress, piece)
 
 
-def find_dense_csv(file: InputFile, options: LayoutOptions, details: Details) -> DelimitedSource:
+def find_dense_csv(file: InputFile, options: LayoutOptions, limit: float) -> DelimitedSource:
     """Look into a file; all its columns but the label are features, unless some are named."""
-    if details.labels:
+    if options.labels:
         raise OptionError(
             f"{file.path} has its labels in a column; name it with --label, and leave out --labels"
         )
@@ -90,8 +91,8 @@ def find_dense_csv(file: InputFile, options: LayoutOptions, details: Details) ->
         options = replace(options, text=text, label=label, header=True)
     else:
         _refuse_names(file, names, options)
-    found = find(file, options, details.needs_label)
-    return DelimitedSource(found, details)
+    found = find(file, options)
+    return DelimitedSource(found, limit)
 
 
 def _refuse_names(file: InputFile, names: list[str], options: LayoutOptions) -> None:

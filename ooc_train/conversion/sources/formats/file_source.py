@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.source_rows import Place
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Place
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,11 @@ class FileSource:
     def text_bytes(self) -> int:
         """The size of what is in it; an estimate if it is compressed."""
         return self.file.text_bytes
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The columns that rows carry; here none."""
+        return ()
 
     @property
     def classes_path(self) -> Path | None:

@@ -12,10 +12,12 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.layout import LayoutOptions, named_columns
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
+from ooc_train.conversion.sources.choice import named_columns
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.formats.file_source import FileSource
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import InputError, OptionError
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -47,7 +49,7 @@ class JsonLinesFile(FileSource):
         """The fields that are not text, of the first rows."""
         return self.others or ()
 
-    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` of source each, and rejects.
 
         Memory: four times ``block_bytes``, or of the longest line (at most ``MAX_ROW_BYTES``).
@@ -64,7 +66,7 @@ class JsonLinesFile(FileSource):
                 if len(rows):
                     yield rows, progress
 
-    def _parse(self, lines: list[bytes], first_line: int) -> tuple[Rows, list[Reject]]:
+    def _parse(self, lines: list[bytes], first_line: int) -> tuple[TextRows, list[Reject]]:
         texts: list[bytes] = []
         labels: list[bytes] = []
         numbers: list[int] = []
@@ -84,7 +86,7 @@ class JsonLinesFile(FileSource):
             if self.others is not None:
                 row = _object(line)
                 carried.append({name: row[name] for name in row if name not in self.text})
-        return replace(Rows.of(texts, labels, numbers), carried=carried or None), rejects
+        return replace(TextRows.of(texts, labels, numbers), carried=carried or None), rejects
 
     def _plain_row(self, line: bytes) -> tuple[bytes, bytes] | None:
         """Text and label where they are the usual: strings, and a string or an integer."""
@@ -106,12 +108,12 @@ class JsonLinesFile(FileSource):
         return text, _label(row, self.label) if self.label else b""
 
 
-def find_json_lines(file: InputFile, options: LayoutOptions, needs_label: bool) -> JsonLinesFile:
+def find_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     """Look into a file and decide which of its fields are text and which is the label."""
     if options.header:
         raise OptionError(f"{file.path} has fields with names and no header; leave out --header")
     names = _field_names(file)
-    text, label = named_columns(file.path, names, options, needs_label=needs_label, what="field")
+    text, label = named_columns(file.path, names, options, what="field")
     others = tuple(name for name in names if name not in text) if options.carry else None
     return JsonLinesFile(file, text, label, others)
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ooc_train.conversion.resources import check_disk
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 

@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.dtypes import I64, U8
 from ooc_train.intrinsics import (
     PADDING,
@@ -51,7 +52,7 @@ class Columns:
 
 def read_rows(
     stream: BinaryIO, columns: Columns, *, block_bytes: int, skip_header: bool
-) -> Iterator[Rows | Reject]:
+) -> Iterator[TextRows | Reject]:
     """Blocks of rows of about ``block_bytes`` of source each, and rejects where they occur.
 
     Memory: four times ``block_bytes``, or of the longest row (at most ``MAX_ROW_BYTES``).
@@ -127,7 +128,7 @@ class _Parser:
         self._text_columns = np.array(columns.text, np.int64)
         self._carried_columns = np.array(list(columns.carried.values()), np.int64)
 
-    def parse(self, data: U8, final: bool) -> tuple[Rows, list[Reject], int]:
+    def parse(self, data: U8, final: bool) -> tuple[TextRows, list[Reject], int]:
         """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed.
 
         Behind ``data`` there must be ``PADDING`` readable bytes.
@@ -150,7 +151,7 @@ class _Parser:
         )  # fmt: skip
         rejects = [self._describe(data, *found) for found in rejected[:n_rejected].tolist()]
         self.line = line
-        rows = Rows(
+        rows = TextRows(
             text[: text_offsets[n_rows]],
             text_offsets[: n_rows + 1].copy(),
             labels[: label_offsets[n_rows]],
@@ -203,7 +204,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     lines: I64,
     rejected: I64,
 ) -> tuple[int, int, int, int]:
-    """Rows found, rejects found, bytes consumed and the line reached.
+    """TextRows found, rejects found, bytes consumed and the line reached.
 
     One function, long as it is: it is one state machine, and a call a field would halve its speed.
     """

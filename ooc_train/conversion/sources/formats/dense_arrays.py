@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.sources.array_files import ArrayStream, open_npy, open_npz
-from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, Details, usable
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.dense_layout import VALUE_BYTES, usable
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.formats.array_files import ArrayStream, open_npy, open_npz
+from ooc_train.conversion.sources.formats.file_source import FileSource
 from ooc_train.conversion.sources.label_files import Take, open_labels, taking
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.numeric_rows import DenseRows, SpelledLabels
-from ooc_train.conversion.sources.source_rows import Place, Reject
+from ooc_train.conversion.sources.rows import DenseNumbers, SpelledLabels
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import InputError, OptionError
 
@@ -34,7 +34,8 @@ class ArraySource(FileSource):
 
     format: str
     names: tuple[str | None, str | None]
-    details: Details
+    options: LayoutOptions
+    limit: float
     shape: tuple[int, int]
     value_bytes: int
     open: Callable[["ArraySource"], AbstractContextManager[Opened]]
@@ -64,7 +65,7 @@ class ArraySource(FileSource):
         """The number of the row."""
         return Place(self.path, line, "row")
 
-    def read(self, block_bytes: int) -> Iterator[tuple[DenseRows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[DenseNumbers | Reject, int]]:
         """Blocks of rows of about ``block_bytes``, and rejects; ``lines`` are row numbers.
 
         Memory: a block, and once more where the array is of another type or order.
@@ -76,23 +77,23 @@ class ArraySource(FileSource):
                 values = _as_values(features.take(size))
                 n = len(values)
                 spelled = labels(n) if labels else SpelledLabels.none(n)
-                rows = DenseRows(values, spelled, np.arange(first + 1, first + n + 1))
+                rows = DenseNumbers(values, spelled, np.arange(first + 1, first + n + 1))
                 progress = self.n_bytes * (first + n) // self.n_rows
                 progress -= self.n_bytes * first // self.n_rows
-                yield from usable(rows, self.details.limit, progress)
+                yield from usable(rows, self.limit, progress)
 
 
-def find_npy(file: InputFile, options: LayoutOptions, details: Details) -> ArraySource:
+def find_npy(file: InputFile, options: LayoutOptions, limit: float) -> ArraySource:
     """The one array of a file."""
     if options.text or options.label:
         raise OptionError(
             f"{file.path} is one array, without names; leave out --columns and --label, and give "
             f"a file of labels with --labels"
         )
-    if details.labels is None and details.needs_label:
+    if options.labels is None and options.needs_label:
         raise OptionError(f"{file.path} holds no labels; give a file of them with --labels")
     with open_npy(file) as features:
-        source = _array_source(file, "npy", (None, None), details, features, _open_one)
+        source = _array_source(file, "npy", (None, None), options, limit, features, _open_one)
         if not file.compression:
             n_bytes = features.row_bytes * features.shape[0]
             if file.n_bytes < n_bytes:
@@ -100,22 +101,22 @@ def find_npy(file: InputFile, options: LayoutOptions, details: Details) -> Array
     return source
 
 
-def find_npz(file: InputFile, options: LayoutOptions, details: Details) -> ArraySource:
+def find_npz(file: InputFile, options: LayoutOptions, limit: float) -> ArraySource:
     """Two arrays of a file."""
     with open_npz(file) as archive:
         features, labels = _pair(archive.names)
         features = options.text[0] if options.text else features
         labels = options.label or labels
-        needed = [features, *([labels] if details.needs_label and not details.labels else [])]
+        needed = [features, *([labels] if options.needs_label and not options.labels else [])]
         if len(options.text) > 1 or not set(needed) <= set(archive.names):
             listing = ", ".join(map(repr, archive.names))
             raise InputError(
                 f"{file.path} has no arrays features and labels, or x and y, but {listing}; name "
                 f"them with --columns and --label"
             )
-        names = (features, None if details.labels or not details.needs_label else labels)
+        names = (features, None if options.labels or not options.needs_label else labels)
         with archive.open(str(features)) as array:
-            source = _array_source(file, "npz", names, details, array, _open_pair)
+            source = _array_source(file, "npz", names, options, limit, array, _open_pair)
     return source
 
 
@@ -130,7 +131,8 @@ def _array_source(
     file: InputFile,
     kind: str,
     names: tuple[str | None, str | None],
-    details: Details,
+    options: LayoutOptions,
+    limit: float,
     array: ArrayStream,
     open_arrays: Callable[[ArraySource], AbstractContextManager[Opened]],
 ) -> ArraySource:
@@ -142,7 +144,9 @@ def _array_source(
     if not array.shape[0]:
         raise InputError(f"{file.path} is empty; it holds no rows")
     shape = (array.shape[0], array.shape[1])
-    source = ArraySource(file, kind, names, details, shape, array.dtype.itemsize, open_arrays)
+    source = ArraySource(
+        file, kind, names, options, limit, shape, array.dtype.itemsize, open_arrays
+    )
     with source.open(source):  # so that labels which do not fit are found now
         return source
 
@@ -167,9 +171,9 @@ def _open_pair(source: ArraySource) -> Iterator[Opened]:
 
 
 def _labels(source: ArraySource, stack: ExitStack) -> Take | None:
-    if source.details.labels is None:
+    if source.options.labels is None:
         return None
-    return stack.enter_context(open_labels(source.details.labels, source.n_rows))
+    return stack.enter_context(open_labels(source.options.labels, source.n_rows))
 
 
 def _as_values(array: AnyArray) -> F32:

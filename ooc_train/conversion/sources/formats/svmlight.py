@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.formats.file_source import FileSource
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
-from ooc_train.conversion.sources.numeric_rows import SparseRows, SpelledLabels
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, joined
+from ooc_train.conversion.sources.rows import SparseNumbers, SpelledLabels, joined
 from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
@@ -44,7 +44,7 @@ class SvmlightFile(FileSource):
         """Always the same."""
         return {"format": "svmlight"}
 
-    def read(self, block_bytes: int) -> Iterator[tuple[SparseRows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[SparseNumbers | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` of source each, and rejects.
 
         Memory: five times ``block_bytes``, or of the longest line (at most ``MAX_ROW_BYTES``).
@@ -93,7 +93,7 @@ def _line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
         yield (rest.removeprefix(_BYTE_ORDER_MARK) if at_start else rest) + b"\n"
 
 
-def parse_lines(text: bytes, first_line: int) -> tuple[SparseRows, list[Reject]]:
+def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Reject]]:
     """The rows of whole lines, and what is none."""
     data = np.frombuffer(bytearray(text), np.uint8)
     n_lines = text.count(b"\n")
@@ -121,7 +121,7 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseRows, list[Reject]]
         offsets, columns, values = _with(offsets, columns, values, more)
     found, where = SpelledLabels.of_bytes(*joined(spelled)), np.ones(n, np.bool_)
     found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
-    rows = SparseRows(offsets, columns[: offsets[-1]], values[: offsets[-1]], found, lines)
+    rows = SparseNumbers(offsets, columns[: offsets[-1]], values[: offsets[-1]], found, lines)
     for row in _rows_with(rows, b",").tolist():
         label = rows.labels.distinct[rows.labels.numbers[row]].decode("utf-8", "replace")
         line = text[bounds[row, 0] : bounds[row, 1]]
@@ -131,7 +131,7 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseRows, list[Reject]]
     return rows, [rejects[row] for row in sorted(rejects)]
 
 
-def _rows_with(rows: SparseRows, part: bytes) -> I64:
+def _rows_with(rows: SparseNumbers, part: bytes) -> I64:
     """The rows whose label has some part."""
     odd = [i for i, label in enumerate(rows.labels.distinct) if part in label]
     return np.flatnonzero(np.isin(rows.labels.numbers, odd))

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.conversion.sources.cleaning import CLEANINGS
-from ooc_train.conversion.sources.delimited import Columns, read_rows
-from ooc_train.conversion.sources.file_source import FileSource
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.formats.delimited import Columns, read_rows
+from ooc_train.conversion.sources.formats.file_source import FileSource
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject, Rows
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import InputError, OptionError
 
 _SAMPLE_BYTES = 2**16
@@ -58,7 +59,7 @@ class DelimitedFile(FileSource):
         """Those that the header names, or numbered ones."""
         return tuple(self.columns.carried)
 
-    def read(self, block_bytes: int) -> Iterator[tuple[Rows | Reject, int]]:
+    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
         """Blocks of rows, and rejects; see ``read_rows``."""
         position = 0
         with self.file.open() as (stream, file):
@@ -68,25 +69,23 @@ class DelimitedFile(FileSource):
             for piece in self.file.readable(pieces):
                 progress = file.tell() - position
                 position += progress
-                if self.cleaning and isinstance(piece, Rows):
+                if self.cleaning and isinstance(piece, TextRows):
                     yield CLEANINGS[self.cleaning](piece), progress
                 else:
                     yield piece, progress
 
 
-def find_csv(file: InputFile, options: LayoutOptions, needs_label: bool) -> DelimitedFile:
+def find_csv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
     """Look into a file and decide which of its columns are text and which is the label."""
-    return _find(file, options, needs_label, ",")
+    return _find(file, options, ",")
 
 
-def find_tsv(file: InputFile, options: LayoutOptions, needs_label: bool) -> DelimitedFile:
+def find_tsv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
     """The same for columns that tabs separate."""
-    return _find(file, options, needs_label, "\t")
+    return _find(file, options, "\t")
 
 
-def _find(
-    file: InputFile, options: LayoutOptions, needs_label: bool, delimiter: str
-) -> DelimitedFile:
+def _find(file: InputFile, options: LayoutOptions, delimiter: str) -> DelimitedFile:
     path = file.path
     sample = _sample_rows(file, delimiter)
     if not sample:
@@ -95,9 +94,9 @@ def _find(
     if options.has_header:
         if len(sample) == 1:
             raise InputError(f"{path} holds a header and no rows")
-        text, label = _named_columns(path, first, options, needs_label)
+        text, label = _named_columns(path, first, options)
     else:
-        text, label = _numbered_columns(path, first, options, needs_label)
+        text, label = _numbered_columns(path, first, options)
         if label >= 0:
             _refuse_header(path, sample, label)
     carried = _others(first, text, options) if options.carry else {}
@@ -146,7 +145,7 @@ def _split_rows(sample: bytes, delimiter: str) -> list[list[str]]:
 
 
 def _named_columns(
-    path: Path, header: Sequence[str], options: LayoutOptions, needs_label: bool
+    path: Path, header: Sequence[str], options: LayoutOptions
 ) -> tuple[tuple[int, ...], int]:
     names = [name.strip() for name in header]
 
@@ -161,9 +160,9 @@ def _named_columns(
         )
 
     label_name = options.label or ("label" if "label" in names else None)
-    if label_name is None and needs_label:
+    if label_name is None and options.needs_label:
         raise OptionError(f"{path} has a header; name the column of the labels with --label")
-    label = position(label_name) if label_name is not None and needs_label else -1
+    label = position(label_name) if label_name is not None and options.needs_label else -1
     if options.text:
         return _distinct(path, [position(column) for column in options.text], label), label
     if "text" in names:
@@ -172,7 +171,7 @@ def _named_columns(
 
 
 def _numbered_columns(
-    path: Path, first: Sequence[str], options: LayoutOptions, needs_label: bool
+    path: Path, first: Sequence[str], options: LayoutOptions
 ) -> tuple[tuple[int, ...], int]:
     def position(column: str) -> int:
         if not 1 <= int(column) <= len(first):
@@ -182,7 +181,7 @@ def _numbered_columns(
             )
         return int(column) - 1
 
-    label = position(options.label or "1") if needs_label else -1
+    label = position(options.label or "1") if options.needs_label else -1
     text = [position(column) for column in options.text]
     text = text or [column for column in range(len(first)) if column != label]
     if not text:

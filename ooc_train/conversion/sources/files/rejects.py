@@ -1,21 +1,40 @@
-"""The rows that could not be used, written down where the user finds them."""
+"""Rows that cannot be used: where they are, why, and the file that lists them."""
 
 import csv
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
-from ooc_train.conversion.sources.source_rows import Place, Reject
 from ooc_train.errors import InputError
 
+MAX_ROW_BYTES = 8 * 2**20
 COLUMNS = ("file", "line", "reason", "row")
 _SHOWN = 3
+
+
+class Place(NamedTuple):
+    """Where a row is: a file, and the number of its line, or row, from 1."""
+
+    path: Path
+    number: int
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.unit} {self.number}"
+
+
+class Reject(NamedTuple):
+    """A row that cannot be used: the number of its line, or row, from 1, why, and its bytes."""
+
+    line: int
+    reason: str
+    raw: bytes
 
 
 class RejectFile:
     """A CSV of rejected rows (file, line, reason, raw row), created with the first of them.
 
-    Raises ``InputError`` from ``add`` when there are more than ``limit``; the file then holds all
-    that were found, so that they can be mended in one go.
+    Raises ``InputError`` from ``add`` when there are more than ``limit``.  The file then lists all
+    rows rejected so far, so that they can be mended in one go.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
@@ -34,7 +53,7 @@ class RejectFile:
             self._file.close()
 
     def add(self, place: Place, reject: Reject) -> None:
-        """Write one rejected row down."""
+        """Write one rejected row."""
         if self._file is None:
             self._file = self.path.open("w", encoding="utf-8", newline="")
             csv.writer(self._file).writerow(COLUMNS)
