@@ -61,7 +61,7 @@ KNOWN = {
         "training.models.backend uses sys.stderr",
     },
     "one class, one name": {
-        "Archive", "Block", "DenseRows", "Inputs", "Kind", "Rows", "SparseRows", "_Fitted",
+        "Archive", "Block", "Inputs", "Kind", "_Fitted",
         "_UnfitError",
     },
     "array types": {
