@@ -73,9 +73,7 @@ class Loop:
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._evaluator = Evaluator(
-            feed_for(trainer.model, plan.shape.features, plan.validation_width)
-        )
+        self._evaluator = Evaluator(feed_for(trainer.model, plan.layout, plan.validation_width))
         self._mean = RunningMean(trainer.model) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
         # What is frozen is to be trained, however little was gained without it.

@@ -76,7 +76,7 @@ class TrainingPlan:
         steps, schedule = _steps(store, options), _schedule(store, options)
         _check_trainable(store, options)
         pads_as_needed = options.bucket_by_length or spec.pads_freely
-        width, layout = store["train"].width, KINDS[store.features].layout
+        width, layout = store["train"].width, store.layout
         row_bytes = prepared_row_bytes(
             store["train"],
             is_deferred=optimizer == DEFERRED_ADAM,
@@ -117,16 +117,17 @@ class TrainingPlan:
 
 def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
     """The model's name, or the user's function, and its entry, if it fits the file and options."""
-    features, kind = store.features, KINDS[store.features]
-    model = kind.default_model if options.model == "auto" else options.model
+    features = store.features
+    default_model = KINDS[features].default_model
+    model = default_model if options.model == "auto" else options.model
     spec = spec_of(model)
-    if kind.layout not in spec.optimizers:
+    if store.layout not in spec.optimizers:
         takes = spec.kinds[0]
         raise OptionError(
             f"the model {model} takes {takes} features, and the file has {features} features; "
-            f"choose {kind.default_model}, or convert with --features {takes}"
+            f"choose {default_model}, or convert with --features {takes}"
         )
-    if options.bucket_by_length and kind.layout != "ragged":
+    if options.bucket_by_length and store.layout != "ragged":
         raise OptionError(
             f"--bucket-by-length is for sequences, and the file has {features} features; "
             "leave it out"
@@ -141,7 +142,7 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
 
 def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSpec) -> str:
     """The optimizer's name, if it fits the model, the file and the callbacks."""
-    usable = spec.optimizers[KINDS[store.features].layout]
+    usable = spec.optimizers[store.layout]
     if options.optimizer == DEFERRED_ADAM and DEFERRED_ADAM not in usable:
         takers = [
             (name, kind)

@@ -18,5 +18,5 @@ def trainer_for(plan: TrainingPlan, model: keras.Model) -> Trainer:
     frozen = ()
     if plan.options.frozen_epochs and plan.spec.embedding_layer:
         frozen = model.get_layer(plan.spec.embedding_layer).weights
-    feed = feed_for(model, plan.shape.features, plan.train_width)
+    feed = feed_for(model, plan.layout, plan.train_width)
     return KerasTrainer(feed, plan.steps, frozen=frozen)
