@@ -25,8 +25,9 @@ from ooc_train.training.options import (
 )
 from ooc_train.training.run.checkpoints import Checkpoint
 from ooc_train.training.run.folder import TENSORBOARD
+from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import changed_versions
-from ooc_train.training.run.saver import Interval, Saver
+from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.writer import RunWriter
 from ooc_train.version import __version__
 

@@ -7,6 +7,7 @@ from typing import Any
 from ooc_train.environment import environment
 from ooc_train.errors import OptionError
 from ooc_train.memory import MemoryMonitor
+from ooc_train.options import made, saved
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -18,10 +19,10 @@ from ooc_train.training.options import (
     PATIENCE,
     VAL_LOSS,
     VAL_TOP_5,
+    RunOptions,
     TrainingOptions,
 )
 from ooc_train.training.run.resuming import check_settings
-from ooc_train.training.run.saver import DEFAULT_EVERY, Interval
 from ooc_train.training.run.writer import RunWriter, writing
 from ooc_train.training.schedules import schedule_for
 from ooc_train.training.scores.page import draw_page
@@ -34,12 +35,12 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
     *,
-    force: bool = False,
-    resume: bool = False,
-    checkpoint_every: str | int = DEFAULT_EVERY,
-    memory_bytes: int | None = None,
-    verify: bool = True,
-    tensorboard: bool = False,
+    force: bool = RunOptions.force,
+    resume: bool = RunOptions.resume,
+    checkpoint_every: str | int = RunOptions.checkpoint_every,
+    memory_bytes: int | None = RunOptions.memory_bytes,
+    verify: bool = RunOptions.verify,
+    tensorboard: bool = RunOptions.tensorboard,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -90,10 +91,15 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
     session = Session(tensorboard=tensorboard)
-    checked = TrainingOptions(**options)
-    every = Interval.parse(checkpoint_every)
-    if force and resume:
-        raise OptionError("--force begins anew and --resume goes on; leave one of them out")
+    checked = made(TrainingOptions, options, call="train", others=(RunOptions,))
+    here = RunOptions(
+        force=force,
+        resume=resume,
+        checkpoint_every=checkpoint_every,
+        memory_bytes=memory_bytes,
+        verify=verify,
+        tensorboard=tensorboard,
+    )
     progress = progress or Silent()
     with (
         MemoryMonitor() as monitor,
@@ -113,7 +119,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             session.find(folder, progress)
         n_ahead = batches_ahead(store, checked, memory_bytes)
         settings = _settings(store, checked)
-        report = session.train(folder, store, checked, settings, every, n_ahead, progress)
+        report = session.train(folder, store, checked, settings, here.interval, n_ahead, progress)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,
@@ -182,30 +188,13 @@ def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
         "n_columns": store.n_columns,
         "max_length": store.max_length,
         "n_classes": store.n_classes,
+        **saved(options),
         "model": options.model_for(store.features),
         "epochs": options.epochs or MOST_EPOCHS,
-        "batch_size": options.batch_size,
         "optimizer": options.optimizer_for(store.features),
-        "learning_rate": options.learning_rate,
-        "seed": options.seed,
-        "monitor": options.monitor,
-        "patience": options.patience,
-        "class_weight": options.class_weight,
-        "label_smoothing": options.label_smoothing,
-        "weight_decay": options.weight_decay,
-        "global_clipnorm": options.global_clipnorm,
-        "lr_schedule": options.lr_schedule,
-        "warmup_steps": options.warmup_steps,
-        "lr_factor": options.lr_factor,
-        "lr_patience": options.lr_patience,
         "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
         "callbacks": [type(callback).__name__ for callback in options.callbacks],
-        "layers": options.layers,
-        "units": options.units,
-        "dropout_rate": options.dropout_rate,
-        "bucket_by_length": options.bucket_by_length,
         "pads_as_needed": options.pads_as_needed(store.features),
-        "embedding_dimension": options.embedding_dimension,
         "embeddings": Path(options.embeddings).name if options.embeddings else None,
         "frozen_epochs": options.frozen_epochs,
     }
