@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.table import FORMATS, file_formats, format_of
 from ooc_train.conversion.sources.presets import PRESETS
-from ooc_train.conversion.sources.sources import FORMATS, NUMERIC_FORMATS, format_of
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import FILTERS, NONE, check_installed
 from ooc_train.kinds import KINDS
@@ -77,7 +77,7 @@ class ConvertOptions:
         None,
         "the format of the files, where their names do not tell it",
         fallback="by their names, or csv",
-        choices=(*FORMATS, *NUMERIC_FORMATS),
+        choices=tuple(file_formats()),
         group=_ROWS,
     )
     test: Paths = option((), "files of test rows", metavar="FILE", group=_ROWS)
@@ -335,7 +335,8 @@ class ConvertOptions:
         """These options with the kind of features that a file of numbers, by its name, has."""
         if self.features != AUTO:
             return self
-        kind = NUMERIC_FORMATS.get(self.format or format_of(InputFile(path)))
+        usual = FORMATS[self.format or format_of(InputFile(path))].gives[0]
+        kind = None if usual == "text" else usual
         if kind is None and (self.columns or self.labels or self.dtype):
             kind = "dense"
         return self.settled(kind) if kind else self

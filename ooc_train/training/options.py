@@ -19,28 +19,13 @@ from ooc_train.options import (
     from_to,
     option,
 )
+from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_function
 from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 
 MOST_EPOCHS = 1000
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
-EMBEDDING_DIMENSION = 200
-LAYERS, UNITS, DROPOUT_RATE = 2, 64, 0.2
-MODELS = {"mlp": ("ngram", "dense", "sparse"), "sepcnn": ("sequence",)}
-"""The models known by name, and the kinds of features that each takes."""
-_OF_MODELS = {
-    "embeddings": ("sepcnn",),
-    "embedding_dimension": ("sepcnn",),
-    "layers": ("mlp",),
-    "units": ("mlp",),
-    "dropout_rate": ("mlp", "sepcnn"),
-}
-"""Options that only some models have."""
-SPARSE = ("ngram", "sparse")
-"""The kinds of features whose rows are sparse."""
-ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
-"""Keras's, and that of `sparse_steps`."""
 OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
 VAL_LOSS, VAL_TOP_5 = "val_loss", "val_top_5_accuracy"
 MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
@@ -169,21 +154,21 @@ class TrainingOptions:
     layers: int | None = option(
         None,
         "layers of mlp, the output layer included, as in Google's guide",
-        fallback=LAYERS,
+        fallback=MODELS["mlp"].options["layers"],
         limits=at_least(1),
         group=_MODEL,
     )
     units: int | None = option(
         None,
         "units in each hidden layer of mlp",
-        fallback=UNITS,
+        fallback=MODELS["mlp"].options["units"],
         limits=at_least(1),
         group=_MODEL,
     )
     dropout_rate: float | None = option(
         None,
         "share of values that mlp and sepcnn drop in training",
-        fallback=DROPOUT_RATE,
+        fallback=MODELS["mlp"].options["dropout_rate"],
         limits=SHARE,
         group=_MODEL,
     )
@@ -195,7 +180,7 @@ class TrainingOptions:
     embedding_dimension: int | None = option(
         None,
         "length of sepcnn's word vectors, which begin at random",
-        fallback=EMBEDDING_DIMENSION,
+        fallback=MODELS["sepcnn"].options["embedding_dimension"],
         limits=at_least(1),
         group=_MODEL,
     )
@@ -262,78 +247,6 @@ class TrainingOptions:
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings
-
-    def model_for(self, features: str) -> str:
-        """The model's name, or the user's function, for features of a kind.
-
-        Raises OptionError if model or options do not fit these features.
-        """
-        defaults = {kind: name for name, kinds in MODELS.items() for kind in kinds}
-        model = defaults[features] if self.model == "auto" else self.model
-        taken = MODELS.get(model, (features,))
-        if features not in taken:
-            raise OptionError(
-                f"the model {model} takes {taken[0]} features, and the file has {features} "
-                f"features; choose {defaults[features]}, or convert with --features {taken[0]}"
-            )
-        if self.bucket_by_length and features != "sequence":
-            raise OptionError(
-                f"--bucket-by-length is for sequences, and the file has {features} features; "
-                "leave it out"
-            )
-        for name, models in _OF_MODELS.items():
-            if getattr(self, name) is not None and model not in models:
-                raise OptionError(
-                    f"{flag(name)} is for the model {' or '.join(models)}, not {model}; leave it "
-                    "out"
-                )
-        return model
-
-    def optimizer_for(self, features: str) -> str:
-        """The optimizer's name, for features of a kind.
-
-        Raises OptionError if it does not fit these features and the model.
-        """
-        model = self.model_for(features)
-        can_defer = model == "mlp" and features in SPARSE
-        if self.optimizer == DEFERRED_ADAM and not can_defer:
-            raise OptionError(
-                f"{DEFERRED_ADAM} is for the model mlp on {' or '.join(SPARSE)} features, not "
-                f"{model} on {features} features; choose {ADAM}"
-            )
-        if self.optimizer == DEFERRED_ADAM and self.callbacks:
-            raise OptionError(
-                f"{DEFERRED_ADAM} keeps weights and learning rate to itself, where callbacks look "
-                f"for the model's; choose {ADAM}"
-            )
-        if self.optimizer == "auto":
-            return DEFERRED_ADAM if can_defer and not self.callbacks else ADAM
-        return self.optimizer
-
-    def averages_weights(self, features: str) -> bool:
-        """Whether what is evaluated and kept is the running mean of the weights, see `averaging`.
-
-        The networks by n-grams hardly gain by it, and of a user's model nothing is known.
-        """
-        return self.model_for(features) == "sepcnn"
-
-    def pads_as_needed(self, features: str) -> bool:
-        """Whether rows that are not trained on are padded only as far as those beside them need.
-
-        sepcnn gives the same however far a row is padded.  Of a user's model that is not known: it
-        gets rows padded as they were in training.
-        """
-        return self.bucket_by_length or self.model_for(features) == "sepcnn"
-
-
-def is_function(model: str) -> bool:
-    """Whether ``model`` names a user's function, as ``package.module:function``.
-
-    >>> is_function("mine.models:lstm"), is_function("mlp"), is_function("mine:")
-    (True, False, False)
-    """
-    module, _, function = model.partition(":")
-    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))
 
 
 @dataclass(frozen=True, kw_only=True)
