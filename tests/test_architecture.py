@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory", "options",
     "permutation", "progress", "version",
 )  # fmt: skip
 LAYERS = (
