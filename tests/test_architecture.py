@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory", "options",
     "permutation", "progress", "version",
 )  # fmt: skip
 LAYERS = (
@@ -55,19 +55,11 @@ RULES = {
 }
 
 KNOWN = {
-    "imports go downwards": {"training.class_weights -> inspection.describe"},
-    "no circles": {
-        "reading.adapters, reading.adapters.forms, reading.adapters.keras_dataset, "
-        "reading.adapters.matrices, reading.adapters.tf_dataset, reading.adapters.torch_dataset, "
-        "reading.batches, reading.splits, reading.store, reading.stream"
-    },
     "silent below the command line": {
         "jit uses sys.modules",
-        "training.models.backend uses sys.modules",
-        "training.models.backend uses sys.stderr",
     },
     "one class, one name": {
-        "Archive", "Block", "DenseRows", "Inputs", "Kind", "Rows", "SparseRows", "_Fitted",
+        "Archive", "Block", "Inputs", "Kind", "_Fitted",
         "_UnfitError",
     },
     "array types": {

@@ -349,7 +349,7 @@ def test_a_run_that_stopped_early_is_not_trained_further(folder, tmp_path):
 
 
 def test_force_and_resume(ngrams, tmp_path):
-    with pytest.raises(OptionError, match="--force begins anew and --resume goes on; leave one"):
+    with pytest.raises(OptionError, match="--force begins anew and --resume continues; leave"):
         train(ngrams, tmp_path / "run", force=True, resume=True)
 
 
@@ -456,7 +456,7 @@ def test_a_killed_beginning_is_no_run(ngrams, tmp_path):
 
 def test_elsewhere_is_told(ngrams, tmp_path, monkeypatch):
     kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
-    monkeypatch.setattr("ooc_train.training.session._n_processors", lambda: 99)
+    monkeypatch.setattr("ooc_train.training.train.n_processors", lambda: 99)
     progress = Killing(0)
     train(ngrams, tmp_path / "run", resume=True, progress=progress, **STEPS)
     assert progress.said[0].startswith("goes on elsewhere than it began, so that bits may differ:")

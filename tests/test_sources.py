@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.conversion import resources
-from ooc_train.conversion.sources import input_file, paths
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.json_lines import JsonLinesFile
+from ooc_train.conversion.sources.files import compression, paths
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.sources import find_source
 from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows
 
@@ -325,10 +325,10 @@ def test_damaged_and_cut_compressed_files(tmp_path, suffix, kind):
 
 def test_zstandard_frames_are_read_with_little_memory(monkeypatch):
     """Whatever the reads: a small buffer, frames that end anywhere, an empty one."""
-    monkeypatch.setattr(input_file, "_ZSTD_BYTES", 3)
+    monkeypatch.setattr(compression, "_ZSTD_BYTES", 3)
     parts = [b"", b"x" * 1000, random_rows_text()]
     stream = io.BytesIO(b"".join(map(COMPRESS[".zst"], parts)))
-    with input_file.COMPRESSIONS[".zst"].open(stream) as opened:
+    with compression.COMPRESSIONS[".zst"].open(stream) as opened:
         assert opened.read() == b"".join(parts)
 
 
@@ -400,7 +400,7 @@ def test_standard_input_that_cannot_be_used(tmp_path, monkeypatch):
 def test_the_format_that_is_said_wins(tmp_path):
     path = write_jsonl(tmp_path / "rows.csv", random_rows(5))
     assert read(find(path, format="jsonl"))[0][0][2] == 1
-    with pytest.raises(OptionError, match="--format xml is not one of csv, tsv, jsonl, parquet"):
+    with pytest.raises(OptionError, match="--format must be one of csv, tsv, jsonl, parquet"):
         ooc_train.convert(path, tmp_path / "o.h5", format="xml")
     with pytest.raises(OptionError, match="is a folder .* leave out --text, --label, --header and"):
         find(tmp_path)

@@ -11,7 +11,8 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.reading.rows import SparseRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.user import DataShape, build_user_model
+from ooc_train.training.models.table import DataShape
+from ooc_train.training.models.user import build_user_model
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.steps.feeds import (
@@ -129,7 +130,7 @@ def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     best = report["epochs"][report["best_epoch"] - 1]
     assert result["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
     model = open_run(run).load_model()
-    assert type(feed_for(model, "ngram", 60)) is (SparseFeed if name == "dense" else DenseFeed)
+    assert type(feed_for(model, "sparse", 60)) is (SparseFeed if name == "dense" else DenseFeed)
     with open_store("ngrams.h5") as store:
         rows = store["test"].read(0, 100)
     np.testing.assert_allclose(predict_rows(model, rows), model(rows.to_dense()), atol=1e-5)
@@ -145,7 +146,7 @@ def test_sequence_models_are_trained_and_evaluated(tmp_path, bucketed):
     assert seen()[-1] == DataShape("sequence", 61, 12, 2, 5)
     assert report["epochs"][-1]["val_accuracy"] > 0.7
     assert evaluate(run, "words.h5")["accuracy"] > 0.7
-    assert type(feed_for(open_run(run).load_model(), "sequence", 12)) is SequenceFeed
+    assert type(feed_for(open_run(run).load_model(), "ragged", 12)) is SequenceFeed
 
 
 def test_the_shape_that_a_function_gets(tmp_path):
@@ -193,12 +194,12 @@ REFUSED = [
 @pytest.mark.parametrize(("name", "message"), REFUSED)
 def test_mistakes(name, message):
     with pytest.raises(OptionError, match=message):
-        build_user_model(name, SHAPE)
+        build_user_model(SHAPE, function=name)
 
 
 @pytest.mark.parametrize("name", ["mine:", ":f", "a b:f", "mine.:f", "mine:f()"])
 def test_what_is_no_name_of_a_function(name):
-    with pytest.raises(OptionError, match="or name a function of yours as package.module:function"):
+    with pytest.raises(OptionError, match="or a function of yours as package.module:function, not"):
         train("ngrams.h5", "run", model=name, epochs=1)
 
 
@@ -208,12 +209,12 @@ def test_a_sequence_model_of_another_length(tmp_path):
         assert store.max_length == 9
     shape = DataShape("sequence", 61, 9, 2, 0)
     with pytest.raises(OptionError, match="narrow does not take 9 int32 values a row"):
-        build_user_model("my_models:narrow", shape)
+        build_user_model(shape, function="my_models:narrow")
 
 
 def test_a_sequence_model_that_fails_on_a_row_without_words():
     with pytest.raises(OptionError, match=r"gives \[nan\] for a row of zeros, which a text"):
-        build_user_model("my_models:words_masked", DataShape("sequence", 61, 9, 2, 0))
+        build_user_model(DataShape("sequence", 61, 9, 2, 0), function="my_models:words_masked")
 
 
 def test_feeds_of_other_stacks():
@@ -221,7 +222,7 @@ def test_feeds_of_other_stacks():
 
     def feed(*hidden):
         stack = keras.Sequential([keras.Input((9,)), *hidden, layers.Dense(2)])
-        return type(feed_for(stack, "ngram", 9))
+        return type(feed_for(stack, "sparse", 9))
 
     assert feed() is SparseFeed
     assert feed(layers.Dropout(0.1), layers.Dropout(0.1), layers.Dense(3)) is SparseFeed

@@ -1,8 +1,8 @@
 """The memory of a process and its descendants, sampled from outside while they run.
 
 Other figures mislead.  `ru_maxrss` of a child starts from its parent's peak, so that a small child
-of a large parent looks large.  One process alone misses its workers.  A sum of resident sizes counts
-pages that a fork shares in each process.  So:
+of a large parent looks large.  One process alone misses its workers.  A sum of resident sizes
+counts pages that a fork shares in each process.  So:
 
 * one process: the kernel's counters in `/proc/PID/status`, cheap however large the process;
 * several: proportional shares, `/proc/PID/smaps_rollup`, in which a shared page counts once;

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.peers import reporting
+from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.source_rows import Reject
-from ooc_train.conversion.sources.sources import find_source
 
 BLOCK_BYTES = 4_000_000
 PACKAGES = ("ooc-train", "numpy", "numba")

@@ -29,7 +29,7 @@ from benchmarks.report.targets import Target
 from benchmarks.study import Findings
 from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError, OutputError
-from ooc_train.file.compression import CODECS, is_installed
+from ooc_train.file.filters import FILTERS, is_installed
 
 DENSE, NGRAM = "dense", "ngram"
 DEFAULT_SIZE, QUICK_SIZE = 10**9, 10**8
@@ -175,7 +175,7 @@ def _ngram(options: argparse.Namespace, folder: Path) -> Rows:
         generated.convert(path, data, NGRAM)
         compressed = {
             name: generated.convert(path, folder / f"{name}.h5", NGRAM, "--compression", name)
-            for name in CODECS
+            for name in FILTERS
             if is_installed(name)
         }
     title = f"{options.rows:,} n-gram rows, {data.stat().st_size / 1e6:,.0f} MB"

@@ -11,25 +11,20 @@ from ooc_train.conversion.kinds.numbers.sparse import SparseParameters, write_sp
 from ooc_train.conversion.kinds.sequence.sequence import write_sequences
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceParameters
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.sources.dense_layout import Details
-from ooc_train.conversion.sources.dense_sources import find_dense
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.layout import LayoutOptions, Source
-from ooc_train.conversion.sources.sources import find_source
-from ooc_train.conversion.sources.svmlight import find_svmlight
-from ooc_train.errors import OptionError
+from ooc_train.conversion.sources.formats.table import Gives
 
 
 @dataclass(frozen=True)
 class Kind:
     """How one kind of features is fitted and written, and its parameters: a dataclass.
 
-    ``find`` looks into a file; ``write`` takes the file to write, the corpus, the parameters, the
-    resources, and the rule of places; ``sample`` is a file's name and some rows to try it with.
+    ``gives`` is what its rows are made of; ``write`` takes the file to write, the corpus, the
+    parameters, the resources, and the rule of places; ``sample`` is a file's name and some rows to
+    try it with.
     """
 
     parameters: type[Any]
-    find: Callable[[InputFile, LayoutOptions, Details], Source]
+    gives: Gives
     write: Callable[..., ConversionReport]
     sample: tuple[str, str]
 
@@ -39,30 +34,16 @@ class Kind:
         return {field.name for field in fields(self.parameters)} - {"hash_seed"}
 
 
-def _find_text(file: InputFile, layout: LayoutOptions, details: Details) -> Source:
-    return find_source(_without_labels(file, details), layout, needs_label=details.needs_label)
-
-
-def _find_sparse(file: InputFile, layout: LayoutOptions, details: Details) -> Source:
-    return find_svmlight(_without_labels(file, details), layout)
-
-
-def _without_labels(file: InputFile, details: Details) -> InputFile:
-    if details.labels:
-        raise OptionError(f"{file.path} has its labels in it; leave out --labels")
-    return file
-
-
 _WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
 _TEXTS = "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in _WORDS)
 _NUMBERS = "".join(f"{i % 2},{i}.5,1e-3\n" for i in range(8))
 _ENTRIES = "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8))
 
 KINDS = {
-    "ngram": Kind(NgramParameters, _find_text, write_ngrams, ("rows.csv", _TEXTS)),
-    "sequence": Kind(SequenceParameters, _find_text, write_sequences, ("rows.csv", _TEXTS)),
-    "dense": Kind(DenseParameters, find_dense, write_dense, ("rows.csv", _NUMBERS)),
-    "sparse": Kind(SparseParameters, _find_sparse, write_sparse, ("rows.svm", _ENTRIES)),
+    "ngram": Kind(NgramParameters, "text", write_ngrams, ("rows.csv", _TEXTS)),
+    "sequence": Kind(SequenceParameters, "text", write_sequences, ("rows.csv", _TEXTS)),
+    "dense": Kind(DenseParameters, "dense", write_dense, ("rows.csv", _NUMBERS)),
+    "sparse": Kind(SparseParameters, "sparse", write_sparse, ("rows.svm", _ENTRIES)),
 }
 """By the name that the file's attribute ``features`` has, too."""
 TEXT_KINDS = {"ngram", "sequence"}

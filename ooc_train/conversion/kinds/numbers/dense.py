@@ -21,8 +21,8 @@ from ooc_train.conversion.kinds.numbers.record_shuffle import (
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.dense_layout import DenseSource
-from ooc_train.conversion.sources.numeric_rows import DenseRows
+from ooc_train.conversion.sources.rows import DenseNumbers
+from ooc_train.conversion.sources.source import DenseSource
 from ooc_train.conversion.storage.placement import Destination, PlacementRule
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import InputError, OptionError
@@ -134,7 +134,7 @@ class _DenseConversion:
                 f"{n_columns:,}; leave it out, or name the columns with --columns"
             )
 
-    def _pack(self, rows: DenseRows, destinations: list[Destination]) -> Records:
+    def _pack(self, rows: DenseNumbers, destinations: list[Destination]) -> Records:
         if self._dtype.kind == "i":
             found = np.zeros_like(self._largest)
             for destination in destinations:

@@ -15,7 +15,7 @@ from ooc_train.conversion.kinds.numbers.record_shuffle import Records, RecordShu
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.numeric_rows import SparseRows
+from ooc_train.conversion.sources.rows import SparseNumbers
 from ooc_train.conversion.storage.placement import Destination, PlacementRule
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import InputError
@@ -84,12 +84,14 @@ class SparseVectorizer:
         self.n_columns = int(group.attrs["n_columns"])
         self._offset = 0 if json.loads(group.attrs["parameters"])["zero_based"] else 1
 
-    def transform(self, rows: SparseRows) -> tuple[I64, AnyArray, AnyArray]:
+    def transform(self, rows: SparseNumbers) -> tuple[I64, AnyArray, AnyArray]:
         """Their offsets, columns from 0 and values.  Columns that are not known are left out."""
         return known_entries(rows, self._offset, self.n_columns)
 
 
-def known_entries(rows: SparseRows, offset: int, n_columns: int) -> tuple[I64, AnyArray, AnyArray]:
+def known_entries(
+    rows: SparseNumbers, offset: int, n_columns: int
+) -> tuple[I64, AnyArray, AnyArray]:
     """Offsets, columns and values; columns begin with ``offset`` and are below ``n_columns``."""
     columns, offsets, values = rows.columns - np.int32(offset), rows.offsets, rows.values
     known = (columns >= 0) & (columns < n_columns)
@@ -108,7 +110,7 @@ class _SparseConversion:
         self._fitted: Path | None = None
         self._offset = self._n_columns = 0
 
-    def look(self, split: str, rows: SparseRows) -> None:
+    def look(self, split: str, rows: SparseNumbers) -> None:
         """Take note of the columns that there are."""
         self.report.entries += len(rows.columns)
         self.report.empty_rows += int((np.diff(rows.offsets) == 0).sum())
@@ -134,7 +136,7 @@ class _SparseConversion:
             raise InputError("no train row has a column that is not zero; check the files")
         self.report.n_features = self._n_columns
 
-    def pack(self, rows: SparseRows, _: list[Destination]) -> Records:
+    def pack(self, rows: SparseNumbers, _: list[Destination]) -> Records:
         """An item for each entry: its column and its value.  Columns too high are left out."""
         offsets, columns, values = known_entries(rows, self._offset, self._n_columns)
         items = np.empty(len(columns), np.uint64)
