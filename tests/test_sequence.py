@@ -312,7 +312,7 @@ def test_the_source_is_read_once(tmp_path):
     ("options", "message"),
     [
         ({"top_k": 1}, "--top-k 1 is not 2 or more; for sequences it counts the padding"),
-        ({"max_length": 0}, "--max-length 0 is not 1 or more"),
+        ({"max_length": 0}, "--max-length must be at least 1, not 0"),
         ({"min_df": 2}, "--min-df cannot be used with --features sequence"),
         ({"ngrams": (1, 1), "score": "none"}, "--ngrams, --score cannot be used with --features"),
         ({"features": "ngram", "max_length": 9}, "--max-length cannot be used with --features n"),
