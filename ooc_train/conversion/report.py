@@ -45,3 +45,26 @@ class SequenceReport(ConversionReport):
     words: int = 0
     distinct_terms: int = 0
     tokens: int = 0
+
+
+@dataclass
+class DenseReport(ConversionReport):
+    """Of a conversion to dense features.
+
+    ``clipped_values`` counts those of validation and test rows that are beyond any train value of
+    their column, and were clipped to it (int8 alone).
+    """
+
+    clipped_values: int = 0
+
+
+@dataclass
+class SparseReport(ConversionReport):
+    """Of a conversion to sparse features.
+
+    ``entries`` counts those of all rows, ``ignored_entries`` those of validation and test rows in
+    columns beyond the last of the train rows, which were left out.
+    """
+
+    entries: int = 0
+    ignored_entries: int = 0
