@@ -1,68 +1,58 @@
 """Measure ooc-train on this machine, beside the systems that it competes with."""
 
 import argparse
+import importlib
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, cast
 
-from benchmarks import (
-    accuracy,
-    capped,
-    convert,
-    end_to_end,
-    environment,
-    everything,
-    order,
-    parse,
-    peer_environments,
-    publish,
-    read,
-    resume,
-    scripts,
-    selftest,
-    train,
-    will_it_fit,
-)
+from benchmarks.measure import machine
 from ooc_train.errors import OocTrainError, OptionError
 
+COMMANDS = (
+    "all",
+    "accuracy",
+    "convert",
+    "end-to-end",
+    "fit",
+    "memory",
+    "order",
+    "parse",
+    "peers",
+    "publish",
+    "read",
+    "resume",
+    "scripts",
+    "selftest",
+    "train",
+)
+"""The module of each has its name, in `benchmarks.studies`."""
 
-class Benchmark(Protocol):
-    """What a module has to offer to be a subcommand; its docstring is the help."""
+
+class Study(Protocol):
+    """A module that is a command; its docstring is the command's help."""
 
     __doc__: str | None
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Add the subcommand's own options."""
+        """Add the command's own options."""
 
     def run(self, options: argparse.Namespace) -> int:
-        """Measure and print; the exit status."""
+        """Measure, write and print; the exit status."""
 
 
-BENCHMARKS: dict[str, Benchmark] = {
-    "all": everything,
-    "accuracy": accuracy,
-    "convert": convert,
-    "end-to-end": end_to_end,
-    "fit": will_it_fit,
-    "memory": capped,
-    "order": order,
-    "parse": parse,
-    "peers": peer_environments,
-    "publish": publish,
-    "read": read,
-    "resume": resume,
-    "scripts": scripts,
-    "selftest": selftest,
-    "train": train,
-}
+def study(command: str) -> Study:
+    """The module of a command."""
+    module: Any = importlib.import_module(f"benchmarks.studies.{command.replace('-', '_')}")
+    return cast(Study, module)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; the exit status."""
+    """Run a command; the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser().parse_args(given)
     options.command = _command_line(given)
@@ -82,13 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
-    for name, benchmark in BENCHMARKS.items():
-        text = benchmark.__doc__ or ""
+    for name in COMMANDS:
+        module = study(name)
+        text = module.__doc__ or ""
         command = commands.add_parser(name, help=text.splitlines()[0], description=text)
         command.formatter_class = argparse.RawDescriptionHelpFormatter
         _add_common_options(command)
-        benchmark.add_options(command)
-        command.set_defaults(run=benchmark.run)
+        module.add_options(command)
+        command.set_defaults(run=module.run)
     return parser
 
 
@@ -136,8 +127,8 @@ def _positive(text: str) -> int:
 
 
 def _command_line(given: Sequence[str]) -> str:
-    """The command as results name it: of paths on this machine only the last part."""
-    return shlex.join(["python", "-m", "benchmarks", *map(environment.without_folders, given)])
+    """The command line as results show it: of an absolute path only its last part."""
+    return shlex.join(["python", "-m", "benchmarks", *map(machine.without_folders, given)])
 
 
 def _terminated(number: int, _frame: FrameType | None) -> NoReturn:

@@ -39,25 +39,41 @@ class Toy:
         return labels, indptr, cells % self.n_columns, values
 
 
-def write_toy(path: Path, *, toy: Toy = Toy(), seed: int = 0, sort: bool = False, **n_rows) -> Path:
+def write_toy(
+    path: Path,
+    *,
+    toy: Toy = Toy(),
+    seed: int = 0,
+    sort: bool = False,
+    features: str = "ngram",
+    **n_rows,
+) -> Path:
     """A complete file at ``path`` with splits of the sizes given, such as ``train=100``.
 
-    With ``sort`` the rows of each split lie in the order of their classes.
+    With ``sort`` the rows of each split lie in the order of their classes.  ``features`` other than
+    ``"ngram"`` have no terms.
     """
     splits = {}
     for number, (name, n) in enumerate(n_rows.items()):
         rows = toy.rows(n, np.random.default_rng([seed, number]))
         splits[name] = _sorted(*rows) if sort else rows
-    return write_file(path, splits, n_classes=toy.n_classes, n_columns=toy.n_columns)
+    return write_file(
+        path, splits, n_classes=toy.n_classes, n_columns=toy.n_columns, features=features
+    )
 
 
-def write_file(path: Path, splits: dict, *, n_classes: int, n_columns: int) -> Path:
+def write_file(
+    path: Path, splits: dict, *, n_classes: int, n_columns: int, features: str = "ngram"
+) -> Path:
     """A complete file at ``path`` with, for each split, labels, indptr, indices and values."""
     with schema.create_file(str(path)) as file:
-        write_head(file, "ngram", n_classes)
+        write_head(file, features, n_classes)
         for name, rows in splits.items():
             _write_split(file, name, rows, n_classes=n_classes, n_columns=n_columns)
-        write_vectorizer(file, n_columns)
+        if features == "ngram":
+            write_vectorizer(file, n_columns)
+        else:
+            schema.create_numeric_vectorizer(file, {}, n_documents=1000, n_columns=n_columns)
         schema.mark_complete(file)
     return path
 

@@ -72,8 +72,8 @@ def test_numpy(split, seed):
 
 
 def test_scipy(split):
-    if split.features != "ngram":
-        with pytest.raises(OptionError, match=f"has {split.features} features, .* not as 'sparse'"):
+    if split.layout != "sparse":
+        with pytest.raises(OptionError, match=f"has {split.layout} rows, .* not as 'sparse'"):
             split.to_scipy(SIZE)
         return
     found = list(split.to_scipy(SIZE, epoch=1))
@@ -225,8 +225,10 @@ class TestTorch:
     ],
 )
 def test_a_library_that_is_not_installed(tmp_path, monkeypatch, module, how, message):
-    monkeypatch.delitem(sys.modules, "ooc_train.reading.adapters.torch_dataset", raising=False)
-    monkeypatch.delattr("ooc_train.reading.adapters.torch_dataset", raising=False)
+    for adapter in ("torch_dataset", "scipy_matrices"):
+        name = f"ooc_train.reading.adapters.{adapter}"
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        monkeypatch.delattr(name, raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     with (
         open_store(write_toy(tmp_path / "toy.h5", train=5)) as store,

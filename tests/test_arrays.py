@@ -22,11 +22,11 @@ from ooc_train.file.arrays import (
     ChunkedArray,
     DamageError,
     FlatArray,
-    Handle,
     Hdf5Array,
     open_array,
 )
 from ooc_train.file.checksums import Appender, seal
+from ooc_train.file.handle import Handle
 from ooc_train.reading.store import open as open_store
 from tests.corpora import random_rows, write_rows
 from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
@@ -56,8 +56,8 @@ def write(path, rows, layout):
 @contextlib.contextmanager
 def opened(path, *, verify=True):
     """The array of such a file, as the reader has it."""
-    with contextlib.closing(Handle(path)) as handle:
-        yield open_array(handle.hdf5["split/rows"], handle, verify=verify)
+    with contextlib.closing(Handle(path, verify=verify)) as handle:
+        yield open_array(handle.hdf5["split/rows"], handle)
 
 
 @settings(
@@ -225,7 +225,7 @@ def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
             array.read(0, 10)
             with path.open("r+b") as file:
                 file.truncate(5000)
-            with pytest.raises(DamageError, match="the file is cut short"):
+            with pytest.raises(DamageError, match="the file is truncated"):
                 array.read(0, len(array))
 
 
@@ -233,7 +233,7 @@ def in_child(split, connection):
     """What a process of its own reads; and its handle may be closed without harm to others."""
     rows, labels = next(iter(split.batches(50, seed=0)))
     connection.send((rows.to_dense(), labels))
-    split._store.close()
+    split._file.close()
 
 
 @pytest.mark.parametrize("layout", ["none", "zstd"])
@@ -266,9 +266,9 @@ def test_pickling(tmp_path, monkeypatch):
         data = pickle.dumps(store["train"])
         monkeypatch.chdir("/")
         split = pickle.loads(data)
-        assert (split.where, split._store.verify) == (f"{path}: split 'train'", False)
+        assert (split.where, split._file.verify) == (f"{path}: split 'train'", False)
         np.testing.assert_array_equal(split.read_labels(0, 500), store["train"].read_labels(0, 500))
-        split._store.close()
+        split._file.close()
 
 
 @pytest.mark.parametrize("layout", ["none", "lz4", "zstd"])

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train.cli import convert as command
 from ooc_train.conversion.auto import measure_rows
+from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rejects import RejectFile
-from ooc_train.conversion.sources.sources import find_source
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, write_rows

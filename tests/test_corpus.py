@@ -12,8 +12,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import corpus
-from benchmarks.corpus import BLOCK_ROWS, Corpus, main, write_corpus
+from benchmarks.corpus import describe, generate, spelling
+from benchmarks.corpus.__main__ import main
+from benchmarks.corpus.generate import BLOCK_ROWS, Corpus, write_corpus
 
 N_ROWS = BLOCK_ROWS * 3 + 100
 
@@ -40,7 +41,7 @@ def rows(content):
 def tokens(content, tmp_path_factory):
     path = tmp_path_factory.mktemp("corpus") / "rows.csv"
     path.write_bytes(content)
-    return corpus.read_tokens(str(path), 10**9)
+    return describe.read_tokens(str(path), 10**9)
 
 
 # ---- The same bytes.
@@ -124,7 +125,7 @@ def test_every_row_is_a_line_of_three_quoted_fields(content, rows):
 
 def test_the_parsers_paths_are_all_taken(content, rows):
     assert 0.4 < sum(row[1] == "" for row in rows) / N_ROWS < 0.6
-    assert all(1 <= len(row[1].split()) <= corpus.MAX_TITLE_WORDS for row in rows if row[1])
+    assert all(1 <= len(row[1].split()) <= generate.MAX_TITLE_WORDS for row in rows if row[1])
     foreign = sum(not row[2].isascii() for row in rows) / N_ROWS
     assert 0.008 < foreign < 0.022
     text = content.decode()
@@ -145,8 +146,8 @@ def test_sentences_begin_with_capitals_and_end_with_stops(rows):
 def test_lengths_are_log_normal_around_the_mean(rows):
     n_words = np.array([len(body.split()) for _, _, body in rows])
     assert n_words.mean() == pytest.approx(75, rel=0.03)
-    assert np.log(n_words).std() == pytest.approx(corpus.LENGTH_SIGMA, rel=0.05)
-    assert n_words.min() >= corpus.MIN_WORDS
+    assert np.log(n_words).std() == pytest.approx(generate.LENGTH_SIGMA, rel=0.05)
+    assert n_words.min() >= generate.MIN_WORDS
 
 
 def test_mean_words_is_an_option():
@@ -172,16 +173,16 @@ def test_a_thousand_classes_have_labels_to_a_thousand():
 
 
 def spelling_of(word):
-    out = np.zeros(corpus._MAX_WORD_BYTES, np.uint8)
-    return out[: corpus._put_spelling(word, corpus._spelling_table(), out, 0)].tobytes().decode()
+    out = np.zeros(spelling.MAX_WORD_BYTES, np.uint8)
+    return out[: spelling.put_spelling(word, spelling.spelling_table(), out, 0)].tobytes().decode()
 
 
 def test_distinct_words_have_distinct_spellings():
-    table = corpus._spelling_table()
+    table = spelling.spelling_table()
     rng = np.random.default_rng(0)
     words = {*range(50_000), *(2 ** rng.uniform(0, 40, 20_000)).astype(int).tolist(), 2**40}
-    out = np.zeros(corpus._MAX_WORD_BYTES, np.uint8)
-    spellings = {out[: corpus._put_spelling(w, table, out, 0)].tobytes() for w in words}
+    out = np.zeros(spelling.MAX_WORD_BYTES, np.uint8)
+    spellings = {out[: spelling.put_spelling(w, table, out, 0)].tobytes() for w in words}
     assert len(spellings) == len(words)
     assert all(
         spelling.isalnum() and spelling.islower() != spelling.isdigit() for spelling in spellings
@@ -338,10 +339,10 @@ def test_statistics_of_a_corpus_counted_by_hand(tmp_path, capsys):
 
 def test_learnability_is_reported_by_train_rows(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
-    monkeypatch.setattr(corpus, "_TRAIN_ROWS", (300, 1500))
-    monkeypatch.setattr(corpus, "_N_HELD_OUT", 500)
+    monkeypatch.setattr(describe, "_TRAIN_ROWS", (300, 1500))
+    monkeypatch.setattr(describe, "_N_HELD_OUT", 500)
     write_corpus(tmp_path / "rows.csv", 2000)
-    table = corpus.learnability(str(tmp_path / "rows.csv"))
+    table = describe.learnability(str(tmp_path / "rows.csv"))
     assert len(table) == 8
     scores = [float(table[f"accuracy on words, {n:,} train rows"]) for n in (300, 1500)]
     assert 0.55 < scores[0] < scores[1] < 0.9

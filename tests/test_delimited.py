@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion.sources.delimited import Columns, _Parser, read_rows
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.formats.delimited import Columns, _Parser, read_rows
 
 ZHANG = Columns(b",", 3, (1, 2), 0)
 FIELDS = st.text(alphabet='ab",\n\r é日', max_size=12)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.numerals import number, parse_table
-from ooc_train.conversion.sources.source_rows import joined
+from ooc_train.conversion.sources.rows import joined
 from ooc_train.errors import InputError, OptionError
 from tests.test_ngram import train_order
 
@@ -349,7 +349,11 @@ def test_damaged_archives(tmp_path, rows):
         ({}, OptionError, "rows.npy holds no labels; give a file of them with --labels"),
         ({"label": "1", "labels": ["l"]}, OptionError, "is one array, without names; leave out"),
         ({"labels": ["a", "b"]}, OptionError, "there are 1 files of rows and 2 of labels; give"),
-        ({"features": "ngram"}, OptionError, "rows.npy is npy, which holds no text; its features"),
+        (
+            {"features": "ngram"},
+            OptionError,
+            "npy is npy, which holds dense numbers and no text; formats",
+        ),
         ({"features": "dense", "text": ["a"]}, OptionError, "--text cannot be used with --feature"),
         ({"features": "ngram", "columns": ["a"]}, OptionError, "--columns cannot be used with"),
         ({"dtype": "float64"}, OptionError, "--dtype float64 is not one of float32, float16, int8"),

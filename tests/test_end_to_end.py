@@ -5,7 +5,7 @@ import csv
 import pytest
 
 import ooc_train
-from benchmarks.corpus import write_corpus
+from benchmarks.corpus.generate import write_corpus
 
 N_TRAIN, N_TEST = 6000, 2000
 

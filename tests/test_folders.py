@@ -8,7 +8,8 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.sources.folders import find_folder
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
@@ -106,7 +107,7 @@ def test_folders_that_cannot_be_used(tmp_path):
 
 def test_every_number_finds_its_file_again(tmp_path):
     rows = write_folder(tmp_path, random_rows(40))
-    folder = find_folder(tmp_path)
+    folder = find_source(tmp_path, LayoutOptions())
     for number, row in enumerate(rows, 1):
         path, line, _ = folder.place(number)
         assert (path.parent.name, path.read_text("utf-8"), line) == (row[0], text_of(row), 1)

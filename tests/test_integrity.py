@@ -146,7 +146,7 @@ def test_a_cut_tail_is_found(path, tmp_path, share):
     damaged = copy(path, tmp_path)
     content = damaged.read_bytes()
     damaged.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(FormatError, match=r"copy\.h5 is (cut short|not an HDF5)"):
+    with pytest.raises(FormatError, match=r"copy\.h5 is (truncated|not an HDF5)"):
         open_store(damaged)
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import dump_svmlight_file
 
-from benchmarks.corpus import write_corpus
+from benchmarks.corpus.generate import write_corpus
 
 BUDGET = 256_000_000
 ROWS = 60_000

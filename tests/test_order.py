@@ -8,8 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from benchmarks import order
 from benchmarks.__main__ import main
+from benchmarks.studies import order
 from ooc_train.reading.sampler import SLICE_ROWS, WINDOW_SLICES, finer
 from ooc_train.reading.store import open as open_store
 from tests.files import Toy, reseal, write_toy

@@ -22,7 +22,7 @@ import ooc_train
 from ooc_train.cli import predict as command
 from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources.source_rows import joined
+from ooc_train.conversion.sources.rows import joined
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs

@@ -15,7 +15,7 @@ import ooc_train
 from ooc_train.cli import convert as command
 from ooc_train.conversion.sources.cleaning import CLEANINGS
 from ooc_train.conversion.sources.presets import PRESETS
-from ooc_train.conversion.sources.source_rows import Rows
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import InputError, OptionError
 from tests.corpora import read_terms, write_rows
 from tests.test_folders import write_folder
@@ -35,7 +35,7 @@ CLEANERS = {
 
 
 def rows_of(name, n_rows=60):
-    """Rows as the archive has them: Yelp's have one text, the others two."""
+    """TextRows as the archive has them: Yelp's have one text, the others two."""
     n_classes = N_CLASSES[name]
     texts = [
         (f"a title {i}", rf"good\nfood \"really\"\nice won\support {i % 7}") for i in range(n_rows)
@@ -193,7 +193,7 @@ def test_cleaning_equals_a_regular_expression(texts, name):
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     data = np.frombuffer(bytearray(b"".join(encoded)), np.uint8)
     zeros = np.zeros(len(texts) + 1, np.int64)
-    found = CLEANINGS[name](Rows(data, offsets, data[:0], zeros, zeros[1:]))
+    found = CLEANINGS[name](TextRows(data, offsets, data[:0], zeros, zeros[1:]))
     bounds = itertools.pairwise(found.text_offsets.tolist())
     assert [found.text[i:j].tobytes().decode() for i, j in bounds] == list(
         map(CLEANERS[name], texts)

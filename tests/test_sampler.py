@@ -1,13 +1,10 @@
 """The order of rows, as properties of integers; no file is read."""
 
-import doctest
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import ooc_train.reading.sampler
 from ooc_train.reading.sampler import WINDOW_BYTES, WINDOW_SLICES, Order, n_steps, slice_rows_for
 
 orders = st.builds(
@@ -27,10 +24,6 @@ def rows_of(windows):
         held = np.concatenate([np.arange(start, stop) for start, stop in window.slices])
         parts.append(held[window.rows])
     return np.concatenate(parts)
-
-
-def test_examples_in_docstrings():
-    assert doctest.testmod(ooc_train.reading.sampler).failed == 0
 
 
 @given(orders)

@@ -89,8 +89,8 @@ def test_rows_longer_than_the_longest_train_row_are_cut(tmp_path):
 
 
 DAMAGES = [
-    (lambda a: np.concatenate([a[:1] * 0, a[1:]]), "rows 0 to 50 have the id of no term"),
-    (lambda a: np.concatenate([a[:1] * 0 + 61, a[1:]]), "rows 0 to 50 have the id of no term"),
+    (lambda a: np.concatenate([a[:1] * 0, a[1:]]), "rows 0 to 50 have the token of no term"),
+    (lambda a: np.concatenate([a[:1] * 0 + 61, a[1:]]), "rows 0 to 50 have the token of no term"),
     (lambda a: a[:-1], r"indptr runs from 0 to \d+, not 0 to"),
     (lambda a: a.astype("f4"), "the array 'tokens' has the type float32"),
 ]

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.conversion import resources
-from ooc_train.conversion.sources import input_file, paths
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.json_lines import JsonLinesFile
+from ooc_train.conversion.sources.files import compression, paths
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.sources import find_source
 from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows
 
@@ -325,10 +325,10 @@ def test_damaged_and_cut_compressed_files(tmp_path, suffix, kind):
 
 def test_zstandard_frames_are_read_with_little_memory(monkeypatch):
     """Whatever the reads: a small buffer, frames that end anywhere, an empty one."""
-    monkeypatch.setattr(input_file, "_ZSTD_BYTES", 3)
+    monkeypatch.setattr(compression, "_ZSTD_BYTES", 3)
     parts = [b"", b"x" * 1000, random_rows_text()]
     stream = io.BytesIO(b"".join(map(COMPRESS[".zst"], parts)))
-    with input_file.COMPRESSIONS[".zst"].open(stream) as opened:
+    with compression.COMPRESSIONS[".zst"].open(stream) as opened:
         assert opened.read() == b"".join(parts)
 
 

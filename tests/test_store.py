@@ -1,6 +1,5 @@
 """The reader: what it returns, and what it refuses."""
 
-import doctest
 import json
 import subprocess
 import sys
@@ -9,11 +8,10 @@ import h5py
 import numpy as np
 import pytest
 
-import ooc_train.reading.rows
-import ooc_train.reading.store
-from ooc_train.errors import FormatError, InputError
+from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.kinds import KINDS, Kind
 from ooc_train.reading.store import open as open_store
-from tests.files import Toy, reseal, write_toy
+from tests.files import Toy, reseal, write_dense, write_sequences, write_toy
 
 TOY = Toy(n_classes=3)
 
@@ -21,11 +19,6 @@ TOY = Toy(n_classes=3)
 @pytest.fixture
 def path(tmp_path):
     return write_toy(tmp_path / "toy.h5", toy=TOY, train=50, validation=10, test=20)
-
-
-@pytest.mark.parametrize("module", [ooc_train.reading.rows, ooc_train.reading.store])
-def test_examples_in_docstrings(module):
-    assert doctest.testmod(module).failed == 0
 
 
 def test_header(path):
@@ -98,6 +91,46 @@ def test_a_refused_file_is_closed(path):
     del caught  # which kept alive what had opened the file
 
 
+def test_svmlight_rows_are_said_to_be_sparse(tmp_path):
+    path = write_toy(tmp_path / "rows.h5", train=30, features="sparse")
+    with open_store(path) as store:
+        split = store["train"]
+        assert (store.features, store.layout) == ("sparse", "sparse")
+        assert (split.features, split.layout, split.n_columns) == ("sparse", "sparse", 60)
+        assert split.read(0, 5).layout == "sparse"
+        with pytest.raises(
+            OptionError, match=r"'train' has sparse rows, which are given as sparse"
+        ):
+            split.to_tf_dataset(8, form="ragged")
+
+
+@pytest.mark.parametrize(
+    ("layout", "make"),
+    [("sparse", write_toy), ("ragged", write_sequences), ("dense", write_dense)],
+)
+def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, layout, make):
+    path = make(tmp_path / "rows.h5", train=30)
+    with open_store(path) as store:
+        expected = store["train"].read(0, 30).to_dense()
+    with h5py.File(path, "r+") as file:
+        file.attrs["features"] = "own"
+        reseal(file)
+    with pytest.raises(FormatError, match="has 'own' features, and this ooc-train reads ngram or"):
+        open_store(path)
+    monkeypatch.setitem(KINDS, "own", Kind(layout, "numbers", "mlp", "own:Vectorizer"))
+    with open_store(path) as store:
+        assert (store.features, store["train"].layout) == ("own", layout)
+        np.testing.assert_array_equal(store["train"].read(0, 30).to_dense(), expected)
+
+
+def test_class_counts_are_those_of_all_rows(path, monkeypatch):
+    monkeypatch.setattr("ooc_train.reading.splits.LABELS_AT_ONCE", 7)
+    with open_store(path) as store:
+        labels = store["train"].read_labels(0, 50)
+        counts = store["train"].class_counts()
+    assert counts.tolist() == np.bincount(labels, minlength=3).tolist()
+
+
 def test_unknown_split(path):
     with (
         open_store(path) as store,
@@ -133,7 +166,7 @@ def test_foreign_hdf5_file(tmp_path):
 def test_truncated_file(path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(FormatError, match=r"toy\.h5 is cut short or damaged .*convert the source"):
+    with pytest.raises(FormatError, match=r"toy\.h5 is truncated or damaged .*convert the source"):
         open_store(path)
 
 

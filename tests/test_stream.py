@@ -92,7 +92,7 @@ def test_states_of_other_rows_are_refused(path, split, tmp_path):
     other = write_toy(tmp_path / "other.h5", train=N_ROWS)
     with open_store(other) as store, pytest.raises(OptionError, match=r"other\.h5: split 'train'"):
         store["train"].resume(state)
-    with open_store(path) as store, pytest.raises(OptionError, match="go on with the file that"):
+    with open_store(path) as store, pytest.raises(OptionError, match="resume with the file that"):
         store["validation"].resume(state)
 
 

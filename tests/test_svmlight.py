@@ -14,8 +14,8 @@ from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.sources.source_rows import MAX_ROW_BYTES
-from ooc_train.conversion.sources.svmlight import parse_lines
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.conversion.sources.formats.svmlight import parse_lines
 from ooc_train.errors import InputError, OptionError
 from tests.test_ngram import train_order
 
@@ -212,7 +212,12 @@ def test_lines_that_are_no_row(tmp_path, line, reason):
         ("1 1:1\n", {}, InputError, "all rows have the label '1'"),
         ("1 1:1\n", {"label": "1"}, OptionError, "has the label first in every row; leave out"),
         ("1 1:1\n", {"labels": ["l"]}, OptionError, "--labels cannot be used with --features spar"),
-        ("1 1:1\n", {"features": "dense"}, OptionError, "rows.svm is svmlight, and dense features"),
+        (
+            "1 1:1\n",
+            {"features": "dense"},
+            OptionError,
+            "is svmlight, which holds sparse numbers and no dense",
+        ),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, content, options, error, message):

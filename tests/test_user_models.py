@@ -129,7 +129,7 @@ def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     best = report["epochs"][report["best_epoch"] - 1]
     assert result["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
     model = open_run(run).load_model()
-    assert type(feed_for(model, "ngram", 60)) is (SparseFeed if name == "dense" else DenseFeed)
+    assert type(feed_for(model, "sparse", 60)) is (SparseFeed if name == "dense" else DenseFeed)
     with open_store("ngrams.h5") as store:
         rows = store["test"].read(0, 100)
     np.testing.assert_allclose(predict_rows(model, rows), model(rows.to_dense()), atol=1e-5)
@@ -145,7 +145,7 @@ def test_sequence_models_are_trained_and_evaluated(tmp_path, bucketed):
     assert seen()[-1] == DataShape("sequence", 61, 12, 2, 5)
     assert report["epochs"][-1]["val_accuracy"] > 0.7
     assert evaluate(run, "words.h5")["accuracy"] > 0.7
-    assert type(feed_for(open_run(run).load_model(), "sequence", 12)) is SequenceFeed
+    assert type(feed_for(open_run(run).load_model(), "ragged", 12)) is SequenceFeed
 
 
 def test_the_shape_that_a_function_gets(tmp_path):
@@ -221,7 +221,7 @@ def test_feeds_of_other_stacks():
 
     def feed(*hidden):
         stack = keras.Sequential([keras.Input((9,)), *hidden, layers.Dense(2)])
-        return type(feed_for(stack, "ngram", 9))
+        return type(feed_for(stack, "sparse", 9))
 
     assert feed() is SparseFeed
     assert feed(layers.Dropout(0.1), layers.Dropout(0.1), layers.Dense(3)) is SparseFeed

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.layout import Source
-from ooc_train.conversion.sources.rejects import RejectFile
+from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.text.utf8 import decode
 from ooc_train.dtypes import I64, U8, Bools
 from ooc_train.jit import kernel

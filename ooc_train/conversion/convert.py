@@ -26,11 +26,10 @@ from ooc_train.conversion.resources import (
     default_budget,
 )
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.dense_layout import Details
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.paths import InputPaths
+from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.paths import InputPaths
-from ooc_train.conversion.sources.rejects import RejectFile
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.file import schema
@@ -296,7 +295,7 @@ def _compile_kernels(temp_dir: Path, kind: Kind, parameters: Any) -> None:
         folder = Path(name)
         sample, rows = kind.sample
         (folder / sample).write_text(rows, "utf-8")
-        source = kind.find(InputFile(folder / sample), LayoutOptions(), Details())
+        source = find_source(folder / sample, LayoutOptions(), gives=kind.gives)
         corpus = Corpus({"train": [source]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with schema.create_file(str(folder / "rows.h5")) as file:
             kind.write(

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.conversion.kinds.table import KINDS
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
-from ooc_train.conversion.sources.dense_layout import Details
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.layout import LayoutOptions, Source
-from ooc_train.conversion.sources.paths import InputPaths
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.paths import InputPaths
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
+from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import OptionError
 
 
@@ -63,9 +65,12 @@ def _find_all(
         raise OptionError(
             f"there are {len(files)} files of rows and {len(labels)} of labels; give one for each"
         )
-    find = KINDS[options.features if options.features in KINDS else "ngram"].find
-    details = [Details(Path(path), limit) for path in labels] or [Details(None, limit)] * len(files)
-    return [find(file, layout, one) for file, one in zip(files, details, strict=True)]
+    gives = KINDS[options.features].gives if options.features in KINDS else "text"
+    layouts = [replace(layout, labels=Path(path)) for path in labels] or [layout] * len(files)
+    return [
+        find_source(file, one, gives=gives, limit=limit)
+        for file, one in zip(files, layouts, strict=True)
+    ]
 
 
 def _archive(train: Sequence[Path], options: ConvertOptions) -> Archive | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.conversion.kinds.table import KINDS, TEXT_KINDS
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.table import FORMATS, file_formats, format_of
 from ooc_train.conversion.sources.presets import PRESETS
-from ooc_train.conversion.sources.sources import FORMATS, NUMERIC_FORMATS, format_of
 from ooc_train.errors import OptionError
 from ooc_train.file.compression import NONE, check_compression
 
@@ -73,9 +73,8 @@ class ConvertOptions:
             known = ", ".join((AUTO, *KINDS))
             raise OptionError(f"--features {self.features} is not known; {known} are")
         self._check_preset()
-        formats = (*FORMATS, *NUMERIC_FORMATS)
-        if self.format not in (None, *formats):
-            raise OptionError(f"--format {self.format} is not one of {', '.join(formats)}")
+        if self.format not in (None, *file_formats()):
+            raise OptionError(f"--format {self.format} is not one of {', '.join(file_formats())}")
         if self.seed < 0:
             raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
         check_compression(self.compression)
@@ -135,7 +134,8 @@ class ConvertOptions:
         """These options with the kind of features that a file of numbers, by its name, has."""
         if self.features != AUTO:
             return self
-        kind = NUMERIC_FORMATS.get(self.format or format_of(InputFile(path)))
+        usual = FORMATS[self.format or format_of(InputFile(path))].gives[0]
+        kind = None if usual == "text" else usual
         if kind is None and (self.columns or self.labels or self.dtype):
             kind = "dense"
         return self.settled(kind) if kind else self

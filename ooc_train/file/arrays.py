@@ -9,10 +9,8 @@ way is read through h5py.
 """
 
 import bisect
-import contextlib
 import os
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -21,6 +19,7 @@ import numpy as np
 from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, checksums, stored_sums
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
+from ooc_train.file.handle import Handle
 
 
 class DamageError(Exception):
@@ -31,77 +30,22 @@ class DamageError(Exception):
         self.start, self.stop = start, stop
 
 
-class Handle:
-    """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
-
-    A forked process reads through the same descriptor, always at offsets of its own.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._hdf5 = h5py.File(path, "r")
-        self._pid = os.getpid()
-        self._inherited: list[h5py.File] = []
-        self.descriptor = os.open(path, os.O_RDONLY)
-
-    @property
-    def hdf5(self) -> h5py.File:
-        """The file as h5py has it, in this process."""
-        if self._pid != os.getpid():
-            # Kept, not closed: closing what was inherited would release the parent's lock.
-            self._inherited.append(self._hdf5)
-            self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
-        return self._hdf5
-
-    @property
-    def is_open(self) -> bool:
-        """Whether rows can still be read."""
-        return self.descriptor >= 0
-
-    def read_into(self, target: memoryview, position: int) -> bool:
-        """Fill ``target`` with the bytes from ``position`` on; whether there were as many."""
-        while target:
-            n_read = os.preadv(self.descriptor, [target], position)
-            if n_read == 0:
-                return False
-            target, position = target[n_read:], position + n_read
-        return True
-
-    def expect(self, position: int, n_bytes: int) -> None:
-        """Have the kernel fetch bytes that will be read soon, while others are used.
-
-        Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
-        """
-        if n_bytes and hasattr(os, "posix_fadvise"):  # to the kernel none are all to the end
-            with contextlib.suppress(OSError):
-                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
-
-    def close(self) -> None:
-        """Close both."""
-        if self.is_open:
-            self.hdf5.close()
-            os.close(self.descriptor)
-            self.descriptor = -1
-
-    def __del__(self) -> None:
-        if getattr(self, "descriptor", -1) >= 0:
-            os.close(self.descriptor)
-
-
 class Array(ABC):
     """An array on disk, ``shape`` and ``dtype`` as in the file.
 
-    With ``verify``, a block is compared with its checksum when a row of it is read for the first
-    time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one block.
+    If the handle verifies, a block is compared with its checksum when a row of it is read for the
+    first time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one
+    block.
     """
 
-    def __init__(self, dataset: h5py.Dataset, *, verify: bool) -> None:
+    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
+        self._handle = handle
         self.name: str = dataset.name.lstrip("/")
         self.shape: tuple[int, ...] = dataset.shape
         self.dtype: np.dtype[Any] = dataset.dtype
         self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
         self.block_length = block_length(self.shape, self.dtype)
-        self._sums: U64 | None = stored_sums(dataset) if verify else None
+        self._sums: U64 | None = stored_sums(dataset) if handle.verify else None
         self._checked = np.zeros(self.n_blocks, np.bool_)
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
@@ -215,9 +159,8 @@ class Array(ABC):
 class FlatArray(Array):
     """A contiguous array, read at its offset in the file."""
 
-    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
-        super().__init__(dataset, verify=verify)
-        self._handle = handle
+    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
+        super().__init__(dataset, handle)
         self._offset: int = dataset.id.get_offset()
 
     def _expect(self, start: int, stop: int) -> None:
@@ -227,7 +170,7 @@ class FlatArray(Array):
     def _fetch(self, target: AnyArray, start: int) -> None:
         position = self._offset + start * self.row_bytes
         if not self._handle.read_into(target.data.cast("B"), position):
-            raise DamageError(start, start + len(target), "the file is cut short")
+            raise DamageError(start, start + len(target), "the file is truncated")
 
 
 class ChunkedArray(Array):
@@ -236,11 +179,8 @@ class ChunkedArray(Array):
     Memory: 12 bytes more for each chunk, and the rows of one.
     """
 
-    def __init__(
-        self, dataset: h5py.Dataset, handle: Handle, coder: ChunkCoder, *, verify: bool
-    ) -> None:
-        super().__init__(dataset, verify=verify)
-        self._handle = handle
+    def __init__(self, dataset: h5py.Dataset, handle: Handle, coder: ChunkCoder) -> None:
+        super().__init__(dataset, handle)
         self._coder = coder
         # Where chunks lie, and of how many bytes; filled as they are read.
         self._offsets = np.zeros(self.n_blocks, np.int64)
@@ -282,7 +222,7 @@ class ChunkedArray(Array):
             self._locate(block)
         chunk = bytearray(self._sizes[block])
         if not self._handle.read_into(memoryview(chunk), int(self._offsets[block])):
-            raise self._damage(block, "the file is cut short")
+            raise self._damage(block, "the file is truncated")
         try:
             rows = self._coder.decode(bytes(chunk))
         except ValueError as error:
@@ -306,28 +246,24 @@ class ChunkedArray(Array):
 class Hdf5Array(Array):
     """An array in any layout, read through h5py."""
 
-    def __init__(self, dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> None:
-        super().__init__(dataset, verify=verify)
-        self._handle = handle
-
     def _fetch(self, target: AnyArray, start: int) -> None:
         dataset = self._handle.hdf5[self.name]
         dataset.read_direct(target, np.s_[start : start + len(target)])
 
 
-def open_array(dataset: h5py.Dataset, handle: Handle, *, verify: bool) -> Array:
-    """The array of a dataset.
+def open_array(dataset: h5py.Dataset, handle: Handle) -> Array:
+    """The array of a dataset of the file that ``handle`` has open.
 
-    Raises KeyError or ValueError if, with ``verify``, it has no checksums that fit, and OptionError
-    if it is compressed in a way that nothing that is installed knows.
+    Raises KeyError or ValueError if the handle verifies and the checksums are missing or do not
+    fit, OptionError if the array is compressed and the packages for that are not installed.
     """
     if _is_flat(dataset):
-        return FlatArray(dataset, handle, verify=verify)
+        return FlatArray(dataset, handle)
     coder = coder_of(dataset) if _is_in_blocks(dataset) else None
     if coder:
-        return ChunkedArray(dataset, handle, coder, verify=verify)
+        return ChunkedArray(dataset, handle, coder)
     check_filters(dataset)
-    return Hdf5Array(dataset, handle, verify=verify)
+    return Hdf5Array(dataset, handle)
 
 
 def _is_flat(dataset: h5py.Dataset) -> bool:

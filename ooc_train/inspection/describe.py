@@ -5,13 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import numpy as np
 
-from ooc_train.dtypes import I64
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import open as open_store
-
-LABELS_AT_ONCE = 2**20
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -47,20 +43,11 @@ def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
     return None
 
 
-def class_counts(split: Split) -> I64:
-    """The rows of each class: ``(n_classes,)``.  Memory: a megabyte of labels at a time."""
-    counts = np.zeros(split.n_classes, np.int64)
-    for start in range(0, len(split), LABELS_AT_ONCE):
-        labels = split.read_labels(start, min(start + LABELS_AT_ONCE, len(split)))
-        counts += np.bincount(labels, minlength=split.n_classes)
-    return counts
-
-
 def _describe(split: Split) -> dict[str, Any]:
     return {
         "rows": len(split),
         "entries": split.n_entries,
         "entries_per_row": split.n_entries / max(1, len(split)),
         "bytes": int(split.row_bytes * len(split)),
-        "class_counts": class_counts(split).tolist(),
+        "class_counts": split.class_counts().tolist(),
     }

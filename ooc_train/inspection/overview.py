@@ -15,8 +15,7 @@ from ooc_train.atomic import reason, replacing
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.schema import read_some_strings
-from ooc_train.inspection.describe import LABELS_AT_ONCE, class_counts
-from ooc_train.reading.splits import RaggedSplit, Split
+from ooc_train.reading.splits import LABELS_AT_ONCE, RaggedSplit, Split
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library
@@ -90,7 +89,7 @@ def _panels(store: Store) -> list[tuple[str, dict[str, Any]]]:
 
 def _classes(names: Sequence[str], splits: dict[str, Split]) -> dict[str, Any]:
     """The rows of the largest classes by split."""
-    counts = {name: class_counts(split) for name, split in splits.items()}
+    counts = {name: split.class_counts() for name, split in splits.items()}
     order = np.argsort(-counts["train"], kind="stable")[:MOST_CLASSES]
     return {
         "names": [names[i] for i in order.tolist()],

@@ -9,17 +9,18 @@ from typing import Any, BinaryIO, NamedTuple
 import h5py
 
 from ooc_train.conversion.kinds.table import TEXT_KINDS
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.layout import LayoutOptions, TextSource
-from ooc_train.conversion.sources.source_rows import Reject, joined
-from ooc_train.conversion.sources.sources import find_source, format_of
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.table import FORMATS, format_of
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import joined
+from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import InputError, OptionError
 from ooc_train.prediction.numeric import file_rows
 from ooc_train.training.run.folder import open_run
 
 BLOCK_BYTES = 2**20
-NAMED_FORMATS = {"jsonl", "parquet"}
-"""Those whose columns always have names."""
 
 
 class Block(NamedTuple):
@@ -51,8 +52,8 @@ def find_inputs(
     if features not in TEXT_KINDS:
         pieces = file_rows(features, path, trained, columns, header, BLOCK_BYTES)
         return Inputs((Block(piece, None) for piece in pieces), ())
-    layout = replace(_layout(trained, path, columns, header), carry=True)
-    found = find_source(path, layout, needs_label=False)
+    layout = replace(_layout(trained, path, columns, header), needs_label=False, carry=True)
+    found = find_source(path, layout)
     return Inputs(_of_source(found), found.carried)
 
 
@@ -65,11 +66,11 @@ def _layout(
     if path.is_dir():
         return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
-    if format_of(InputFile(path)) in NAMED_FORMATS:
+    if FORMATS[format_of(InputFile(path))].named:
         return LayoutOptions(columns)
-    if header or trained.get("format") in NAMED_FORMATS or trained["header"]:
+    if header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
         return LayoutOptions(columns, None, header=True)
-    found = find_source(path, LayoutOptions(), needs_label=False).layout["columns"]
+    found = find_source(path, LayoutOptions(needs_label=False)).layout["columns"]
     if found == trained["columns"]:
         return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
@@ -80,7 +81,7 @@ def _layout(
     )
 
 
-def _of_source(source: TextSource) -> Iterator[Block]:
+def _of_source(source: Source) -> Iterator[Block]:
     for piece, _ in source.read(BLOCK_BYTES):
         if isinstance(piece, Reject):
             place = source.place(piece.line)

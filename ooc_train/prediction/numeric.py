@@ -1,6 +1,7 @@
 """Rows of numbers to predict: those of a file, or of arrays, as a model takes them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +10,17 @@ import numpy as np
 from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
 from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
 from ooc_train.conversion.kinds.table import KINDS
-from ooc_train.conversion.sources.dense_layout import Details
-from ooc_train.conversion.sources.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.numeric_rows import DenseRows as GivenDenseRows
-from ooc_train.conversion.sources.numeric_rows import SparseRows as GivenSparseRows
-from ooc_train.conversion.sources.numeric_rows import SpelledLabels
-from ooc_train.conversion.sources.source_rows import Reject
-from ooc_train.conversion.sources.sources import format_of
+from ooc_train.conversion.sources.rows import DenseNumbers, SparseNumbers, SpelledLabels
 from ooc_train.errors import InputError
 from ooc_train.reading.rows import DenseRows, SparseRows
 
-_WITHOUT_NAMES = {"npy", "svmlight"}
 
-
-def dense_rows(vectorizer: DenseVectorizer, rows: GivenDenseRows) -> DenseRows:
+def dense_rows(vectorizer: DenseVectorizer, rows: DenseNumbers) -> DenseRows:
     """Rows as those that the model was trained on were read; ``InputError`` if they are wider."""
     if rows.values.shape[1:] != (vectorizer.n_columns,):
         raise InputError(
@@ -33,13 +30,13 @@ def dense_rows(vectorizer: DenseVectorizer, rows: GivenDenseRows) -> DenseRows:
     return DenseRows(vectorizer.transform(rows.values))
 
 
-def sparse_rows(vectorizer: SparseVectorizer, rows: GivenSparseRows) -> SparseRows:
+def sparse_rows(vectorizer: SparseVectorizer, rows: SparseNumbers) -> SparseRows:
     """Rows as those that the model was trained on were read."""
     offsets, columns, values = vectorizer.transform(rows)
     return SparseRows(offsets, columns, values, vectorizer.n_columns)
 
 
-def of_matrix(rows: Any) -> GivenDenseRows:
+def of_matrix(rows: Any) -> DenseNumbers:
     """Rows of an array, ``(n_rows, n_columns)`` of any numbers."""
     values = np.ascontiguousarray(rows, np.float32)
     if values.ndim != 2 or not np.isfinite(values).all():
@@ -47,13 +44,13 @@ def of_matrix(rows: Any) -> GivenDenseRows:
             f"the rows have the shape {values.shape}, or hold NaN or infinity; give an array of "
             f"finite numbers, (n_rows, n_columns)"
         )
-    return GivenDenseRows(values, SpelledLabels.none(len(values)), np.arange(1, len(values) + 1))
+    return DenseNumbers(values, SpelledLabels.none(len(values)), np.arange(1, len(values) + 1))
 
 
-def of_csr(rows: Any) -> GivenSparseRows:
+def of_csr(rows: Any) -> SparseNumbers:
     """Rows of a matrix in SciPy's CSR format, with columns numbered as in the training data."""
     n_rows = len(rows.indptr) - 1
-    return GivenSparseRows(
+    return SparseNumbers(
         np.asarray(rows.indptr, np.int64),
         np.asarray(rows.indices, np.int32),
         np.asarray(rows.data, np.float32),
@@ -77,7 +74,8 @@ def file_rows(
     """
     file = InputFile(path)
     layout = _layout(file, trained, tuple(columns), header)
-    source = KINDS[features].find(file, layout, Details(needs_label=False))
+    layout = replace(layout, needs_label=False)
+    source = find_source(file, layout, gives=KINDS[features].gives)
     for piece, _ in source.read(block_bytes):
         if isinstance(piece, Reject):
             place = source.place(piece.line)
@@ -88,10 +86,9 @@ def file_rows(
 def _layout(
     file: InputFile, trained: dict[str, Any], columns: tuple[str, ...], header: bool
 ) -> LayoutOptions:
-    kind = format_of(file)
-    if columns or kind in _WITHOUT_NAMES:
+    kinds = {format_of(file), trained["format"]}
+    are_tables = all("text" in FORMATS[kind].gives for kind in kinds)
+    if columns or not (len(kinds) == 1 or are_tables):
         return LayoutOptions(columns, header=header)
-    if kind != trained["format"] and not {kind, trained["format"]} <= {"csv", "tsv", "parquet"}:
-        return LayoutOptions(header=header)
     names = tuple(str(column) for column in trained.get("columns", ()))
     return LayoutOptions(names, header=header or trained.get("header", False))

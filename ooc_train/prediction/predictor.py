@@ -12,7 +12,7 @@ from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
 from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
 from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources.source_rows import joined
+from ooc_train.conversion.sources.rows import joined
 from ooc_train.dtypes import F32, I64, U8
 from ooc_train.errors import InputError
 from ooc_train.file.schema import index_dtype

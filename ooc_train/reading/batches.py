@@ -3,36 +3,39 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
-from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows, concatenate, numbers_of
+from ooc_train.reading.rows import (
+    Batch,
+    Buffers,
+    LoadedWindow,
+    Readable,
+    Rows,
+    concatenate,
+    numbers_of,
+)
 from ooc_train.reading.sampler import Order, Window, finer, n_steps, slice_rows_for
 
-if TYPE_CHECKING:
-    from ooc_train.reading.splits import Split
-
-
 READ_BYTES = 2_000_000
-"""What is read at once of batches that follow one another in the file."""
+"""The bytes of consecutive batches that are read in one call."""
 READ_LABELS = 32_768
-"""Labels that are read at once: for few of them a call takes longer than the reading."""
+"""Labels that are read in one call: for fewer the call takes longer than the reading."""
 TAKE_BYTES = 500_000
-"""What is taken from a window at once: what a processor's cache holds."""
+"""The bytes that are taken from a window in one call: they fit a processor's cache."""
 
 
 @dataclass(frozen=True)
 class Batches:
-    """One epoch of a split in batches: can be iterated any number of times, always the same.
+    """One epoch of a split in batches; every iteration gives the same.
 
-    With ``by_length`` the rows of each batch are of near length; the batches of a window come in
+    With ``by_length`` the rows of a batch have near lengths, and the batches of a window come in
     random order.
     """
 
-    split: "Split"
+    split: Readable
     batch_size: int
     seed: int | None
     epoch: int
@@ -51,13 +54,13 @@ class Batches:
         return self.from_step(0)
 
     def at_epoch(self, epoch: int) -> "Batches":
-        """Those of another epoch."""
+        """The batches of another epoch."""
         return replace(self, epoch=epoch)
 
     def from_step(self, step: int, every: int = 1) -> Iterator[Batch]:
-        """The batches from number ``step`` on, without reading those of earlier windows.
+        """The batches from number ``step`` on, without reading earlier windows.
 
-        With ``every``, only one of so many: what each of several processes takes of an epoch.
+        With ``every``, only each ``every``-th batch: the share of one of several processes.
         """
         if step >= len(self):
             return iter(())
@@ -66,17 +69,17 @@ class Batches:
         return self._shuffled(step, every, self.seed)
 
     def row_numbers(self, step: int) -> I64:
-        """The numbers that the rows of batch number ``step`` have in the split, in its order.
+        """The numbers of the rows of batch number ``step``, in its order: ``(n_rows,) int64``.
 
-        ``(n_rows,) int64``.  Reads the batch's window.
+        Reads the batch's window.
         """
         if not 0 <= step < len(self):
             raise IndexError(f"the epoch has the batches 0 to {len(self) - 1}, not {step}")
-        numbered = replace(self, split=cast("Split", _Numbered(self.split)))
+        numbered = replace(self, split=_Numbered(self.split))
         return next(numbered.from_step(step)).labels
 
     def _in_file_order(self, step: int, every: int) -> Iterator[Batch]:
-        """Several batches read at once, if they are small and follow one another."""
+        """The batches without a seed; small ones are read several at a time."""
         n_rows, size = self.split.n_rows, self.batch_size
         n_fitting = int(READ_BYTES / (size * max(self.split.row_bytes, 1)))
         read_rows = size * max(1, n_fitting if every == 1 else 1)
@@ -93,9 +96,9 @@ class Batches:
                 yield Batch(part, labels[first - n_before : last - n_before])
 
     def _shuffled(self, step: int, every: int, seed: int) -> Iterator[Batch]:
-        """A window's whole batches at a time; the rows left over go before the next window's.
+        """The batches with a seed: each window's whole ones, its last rows before the next's.
 
-        So which rows a batch has follows from the window that its last position lies in.
+        So the window that a batch's last position lies in determines the batch's rows.
         """
         n_rows, size = self.split.n_rows, self.batch_size
         order = self._order(seed)
@@ -120,10 +123,10 @@ class Batches:
                 held = loaded.take(left)
             else:
                 held = concatenate([held, loaded.take(left)])
-            del loaded  # a larger window's memory takes the place of this one's
+            del loaded  # so that a larger window can take this one's memory
 
     def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
-        """The windows; the disk fetches the slices of each while that before it is used."""
+        """The windows, each prefetched while the one before it is used."""
         held = None
         for window in itertools.chain(windows, [None]):
             if window:
@@ -135,7 +138,7 @@ class Batches:
     def _taken(
         self, held: Batch, loaded: LoadedWindow, used: I64, cut: Sequence[I64]
     ) -> Iterator[Batch]:
-        """Batches of the positions ``cut``, some of which are taken at once if they are small.
+        """Batches of the positions ``cut``; small ones are taken several at a time.
 
         NumPy's calls take as long for one small batch as for ten.
         """
@@ -161,7 +164,7 @@ class Batches:
     def _cut(
         self, order: Order, held: Batch, loaded: LoadedWindow, used: I64, first_step: int
     ) -> list[AnyArray]:
-        """Batches of the rows held and then those ``used``, as positions among these."""
+        """The positions of each batch's rows, counted in the rows held and then those ``used``."""
         if not self.by_length:
             positions, size = np.arange(len(held.labels) + len(used)), self.batch_size
             return [positions[i : i + size] for i in range(0, len(positions), size)]
@@ -170,35 +173,34 @@ class Batches:
 
 
 class _Numbered:
-    """A split as `Batches` reads it, in which every row's number stands in place of its label."""
+    """A split whose rows have their numbers in place of their labels."""
 
-    def __init__(self, split: "Split") -> None:
+    def __init__(self, split: Readable) -> None:
         self._split = split
-        self.n_rows, self.row_bytes = split.n_rows, split.row_bytes
+        self.name, self.where, self.fingerprint = split.name, split.where, split.fingerprint
+        self.layout, self.n_rows, self.row_bytes = split.layout, split.n_rows, split.row_bytes
         self.is_shuffled = split.is_shuffled
 
     def read(self, start: int, stop: int) -> Rows:
-        """The rows of a range."""
         return self._split.read(start, stop)
 
     def read_labels(self, start: int, stop: int) -> I64:
-        """Their numbers."""
         return np.arange(start, stop)
 
-    def read_slices(self, slices: Sequence[tuple[int, int]]) -> Batch:
-        """The rows of several slices."""
-        return Batch(self._split.read_slices(slices).rows, numbers_of(slices))
-
-    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """They are to be read next."""
+    def read_slices(
+        self, slices: Sequence[tuple[int, int]], buffers: Buffers | None = None
+    ) -> Batch:
+        return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
 
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Batch:
-        """The rows of several slices."""
-        return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
+        return self.read_slices(slices, buffers)
+
+    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Prefetch nothing: only one window is read."""
 
 
 def _pick(held: Batch, loaded: LoadedWindow, used: I64, rows: I64) -> Batch:
-    """The rows at positions among those held and then those ``used`` of the window loaded."""
+    """The rows at ``rows``, positions in those held and then those ``used`` of the window."""
     n_held = len(held.labels)
     early, late = rows[rows < n_held], used[rows[rows >= n_held] - n_held]
     return concatenate([held.take(early), loaded.take(late)])

@@ -1,4 +1,4 @@
-"""Rows in memory: sparse, of sequences, or dense; and batches of them with labels.
+"""Rows in memory, sparse, ragged or dense, batches of them with labels, and how they are read.
 
 SciPy is deliberately not used: where it is installed, Keras imports it whole.
 """
@@ -12,18 +12,18 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from ooc_train.dtypes import F32, I32, I64, AnyArray
+from ooc_train.kinds import Layout
 
-_SPARE = 32  # part of a buffer, for windows whose rows have a few more entries
+_SPARE = 32  # a buffer is larger by one part in 32, for windows with a few more entries
 Entries = slice | I64
 """Which entries of a row's arrays: a range, or their numbers."""
 
 
 class Rows(ABC):
-    """The rows of one kind of features."""
+    """Rows of one layout."""
 
     __slots__ = ()
-    features: ClassVar[str]
-    """The kind, as a file's attribute ``features`` says it."""
+    layout: ClassVar[Layout]
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -39,7 +39,7 @@ class Rows(ABC):
     @property
     @abstractmethod
     def lengths(self) -> I64:
-        """How many entries each row has: ``(n_rows,) int64``."""
+        """The number of entries of each row: ``(n_rows,) int64``."""
 
     @property
     @abstractmethod
@@ -52,7 +52,7 @@ class Rows(ABC):
 
     @abstractmethod
     def is_finite(self) -> bool:
-        """Whether all that the rows hold are finite numbers."""
+        """Whether every value is a finite number."""
 
     @abstractmethod
     def _joined(self, parts: Sequence[Any]) -> "Rows":
@@ -61,12 +61,12 @@ class Rows(ABC):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DenseRows(Rows):
-    """Rows of a value for each column."""
+    """Rows with a value for every column."""
 
     values: F32
     """``(n_rows, n_columns) float32``."""
 
-    features = "dense"
+    layout = "dense"
 
     def __len__(self) -> int:
         return len(self.values)
@@ -81,7 +81,7 @@ class DenseRows(Rows):
 
     @property
     def lengths(self) -> I64:
-        """The same for all: the number of columns."""
+        """The number of columns, once for each row: ``(n_rows,) int64``."""
         return np.full(len(self), self.width)
 
     @property
@@ -94,7 +94,7 @@ class DenseRows(Rows):
         return self.values
 
     def is_finite(self) -> bool:
-        """Whether all values are."""
+        """Whether every value is a finite number."""
         return bool(np.isfinite(self.values).all())
 
     def _joined(self, parts: Sequence[Any]) -> "DenseRows":
@@ -113,12 +113,12 @@ class RaggedRows(Rows):
 
     @property
     def n_entries(self) -> int:
-        """How many entries all rows have together."""
+        """The entries of all rows."""
         return int(self.indptr[-1])
 
     @property
     def lengths(self) -> I64:
-        """How many entries each row has: ``(n_rows,) int64``."""
+        """The number of entries of each row: ``(n_rows,) int64``."""
         return np.diff(self.indptr)
 
     def __getitem__(self, part: slice) -> "RaggedRows":
@@ -145,7 +145,7 @@ class RaggedRows(Rows):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SparseRows(RaggedRows):
-    """Rows of which only the values that are not zero are kept.
+    """Rows that keep only their values other than zero.
 
     Row ``i`` has ``values[indptr[i]:indptr[i + 1]]`` in the columns ``indices[...]`` of the same
     range, each column at most once.
@@ -161,7 +161,7 @@ class SparseRows(RaggedRows):
     """``(n_entries,) float32``."""
     n_columns: int
 
-    features = "ngram"
+    layout = "sparse"
 
     @property
     def width(self) -> int:
@@ -178,7 +178,7 @@ class SparseRows(RaggedRows):
         return dense
 
     def is_finite(self) -> bool:
-        """Whether all values are."""
+        """Whether every value is a finite number."""
         return bool(np.isfinite(self.values).all())
 
     def _with(self, indptr: I64, entries: Entries) -> "SparseRows":
@@ -192,7 +192,7 @@ class SparseRows(RaggedRows):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceRows(RaggedRows):
-    """Rows of word ids in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
+    """Rows of tokens in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
 
     >>> rows = SequenceRows(np.array([0, 1, 4]), np.array([7, 3, 4, 5]), n_columns=9, length=4)
     >>> rows.to_dense().tolist()
@@ -206,9 +206,9 @@ class SequenceRows(RaggedRows):
     n_columns: int
     """One more than the highest id that there can be; 0 stands for padding."""
     length: int
-    """What rows are padded or cut to: the length of the longest train row."""
+    """The length that rows are padded or truncated to: that of the longest train row."""
 
-    features = "sequence"
+    layout = "ragged"
 
     @property
     def width(self) -> int:
@@ -216,10 +216,10 @@ class SequenceRows(RaggedRows):
         return self.length
 
     def to_dense(self, length: int | None = None) -> I32:
-        """Rows as the guide pads them: ``(n_rows, length) int32``.
+        """Padded rows: ``(n_rows, length) int32``.
 
-        Shorter rows have zeros on the left, longer ones lose their beginning.  Memory:
-        ``4 * n_rows * length`` bytes.
+        Shorter rows get zeros on the left, longer ones lose their beginning, as in Google's guide.
+        Memory: ``4 * n_rows * length`` bytes.
         """
         width = self.length if length is None else length
         kept = np.minimum(self.lengths, width)
@@ -230,7 +230,7 @@ class SequenceRows(RaggedRows):
         return dense.reshape(len(self), width)
 
     def is_finite(self) -> bool:
-        """Integers always are."""
+        """Whether every value is a finite number: integers are."""
         return True
 
     def _with(self, indptr: I64, entries: Entries) -> "SequenceRows":
@@ -249,7 +249,7 @@ class Batch(NamedTuple):
 
     @property
     def lengths(self) -> I64:
-        """How many entries each row has: ``(n_rows,) int64``."""
+        """The number of entries of each row: ``(n_rows,) int64``."""
         return self.rows.lengths
 
     def take(self, rows: I64) -> "Batch":
@@ -258,11 +258,11 @@ class Batch(NamedTuple):
 
 
 class LoadedWindow(Protocol):
-    """Rows that are in memory together, of which batches are taken: a `Batch`, or as stored."""
+    """Rows in memory together, from which batches are taken: a `Batch`, or the rows as stored."""
 
     @property
     def lengths(self) -> I64:
-        """How many entries each row has: ``(n_rows,) int64``."""
+        """The number of entries of each row: ``(n_rows,) int64``."""
 
     def take(self, rows: I64) -> Batch:
         """The rows with the given numbers, in their order.  A copy."""
@@ -271,20 +271,72 @@ class LoadedWindow(Protocol):
 class Buffers:
     """Memory for arrays that are filled again and again, as windows are.
 
-    It is taken once: new memory has to be filled with zeros by the kernel, at half the speed of
-    reading, and what is freed leaves gaps that the next array of nearly the same size does not fit.
+    The memory is allocated once: the kernel fills new memory with zeros, at half the speed of
+    reading, and freed memory leaves gaps that the next array of nearly the same size does not fit.
     """
 
     def __init__(self) -> None:
         self._kept: dict[str, AnyArray] = {}
 
     def empty(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> AnyArray:
-        """An array of any content, in the memory of the one of that name and dtype before."""
+        """An array of any content, in the memory of the last array of that name and dtype."""
         size = math.prod(shape)
         if name not in self._kept or self._kept[name].size < size:
             self._kept.pop(name, None)  # before the new one is made
             self._kept[name] = np.empty(size + size // _SPARE, dtype)
         return self._kept[name][:size].reshape(shape)
+
+
+class Readable(Protocol):
+    """Rows that are read by their numbers: all that batches, streams and adapters know of a split.
+
+    Errors are those of `splits.Split`, which is the one that reads a file.
+    """
+
+    @property
+    def name(self) -> str:
+        """The split's name."""
+
+    @property
+    def where(self) -> str:
+        """The file and the split, as error messages name them."""
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits that two files share only if their content is the same."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the rows are laid out."""
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def row_bytes(self) -> float:
+        """The memory of an average row."""
+
+    @property
+    def is_shuffled(self) -> bool:
+        """Whether the rows lie in random order already."""
+
+    def read(self, start: int, stop: int) -> Rows:
+        """The rows from ``start`` up to ``stop``."""
+
+    def read_labels(self, start: int, stop: int) -> I64:
+        """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64``."""
+
+    def read_slices(
+        self, slices: Sequence[tuple[int, int]], buffers: Buffers | None = None
+    ) -> Batch:
+        """The rows and labels of several slices ``(start, stop)``, one after another."""
+
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
+        """The rows of several slices, valid until the next call with the same ``buffers``."""
+
+    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Prefetch several slices that will be read next."""
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:

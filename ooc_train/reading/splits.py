@@ -1,18 +1,22 @@
-"""The splits of a file on disk: one class for each kind of rows, all read in the same way."""
+"""The splits of a file on disk: one class for each layout of rows, all read in the same way."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import h5py
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError
-from ooc_train.reading.adapters import Adapters
+from ooc_train.file.arrays import Array, DamageError, open_array
+from ooc_train.file.handle import Handle, open_file
+from ooc_train.file.header import AGAIN
+from ooc_train.kinds import Layout
+from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import (
     Batch,
@@ -26,39 +30,32 @@ from ooc_train.reading.rows import (
 )
 from ooc_train.reading.stream import Stream
 
-if TYPE_CHECKING:
-    from ooc_train.reading.store import Store
-
-AGAIN = "convert the source again with ooc-convert"
+LABELS_AT_ONCE = 2**20
+"""Rows whose labels or lengths are counted at a time."""
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """What the rows of all splits of a file have in common.
+class Split(ABC):
+    """The rows of one split, on disk.
 
-    ``max_length`` is what sequences are padded or cut to, ``scales`` what the columns of integers
-    are multiplied with: ``(n_columns,) float32``; others have none.
+    Can be pickled, and used in forked processes and in threads.  What reads rows raises IndexError
+    for rows that the split does not have, FormatError where the file is damaged, InputError where
+    the disk fails, and ValueError after the file was closed.
     """
 
-    n_columns: int
-    n_classes: int
-    max_length: int | None = None
-    scales: F32 | None = None
+    layout: ClassVar[Layout]
+    to_numpy = adapters.to_numpy
+    to_scipy = adapters.to_scipy
+    to_tf_dataset = adapters.to_tf_dataset
+    to_keras = adapters.to_keras
+    to_torch = adapters.to_torch
 
-
-class Split(Adapters, ABC):
-    """The rows of one split, on disk."""
-
-    features: ClassVar[str]
-    """The kind of rows, as they say it: "ngram" of all that are sparse."""
-
-    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
-        self._store = store
+    def __init__(self, file: Handle, name: str) -> None:
+        self._file = file
+        self._header = file.header
         self.name = name
-        self.n_columns = sizes.n_columns
-        self.n_classes = sizes.n_classes
-        self._sizes = sizes
-        self.where = f"{store.path}: split {name!r}"
+        self.n_columns = self._header.n_columns
+        self.n_classes = self._header.n_classes
+        self.where = f"{file.path}: split {name!r}"
         self.arrays: dict[str, Array] = {}
         self._labels = self._open("labels", "u")
         self.n_rows = len(self._labels)
@@ -66,18 +63,24 @@ class Split(Adapters, ABC):
     def __len__(self) -> int:
         return self.n_rows
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Absolute: another process may be in another folder.
+        return _reopen, (self._file.path.absolute(), self._file.verify, self.name)
+
+    @property
+    def features(self) -> str:
+        """The kind of features, as the file says it."""
+        return self._header.features
+
     @property
     def is_shuffled(self) -> bool:
         """Whether the rows lie in random order in the file, and not in that of their source."""
-        return self.name == "train" and self._store.is_shuffled
+        return self.name == "train" and self._header.is_shuffled
 
     @property
     def fingerprint(self) -> str:
-        """That of the file: its content, as 32 hexadecimal digits."""
-        return self._store.fingerprint
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self._store, self.name)
+        """The file's fingerprint: 32 hexadecimal digits that its content determines."""
+        return self._header.fingerprint
 
     def read(self, start: int, stop: int) -> Rows:
         """The rows from ``start`` up to ``stop``, read as contiguous slices."""
@@ -87,39 +90,49 @@ class Split(Adapters, ABC):
         """The labels of rows ``start`` up to ``stop``: ``(stop - start,) int64`` class indices."""
         return self._read_labels([(start, stop)])
 
+    def class_counts(self) -> I64:
+        """The number of rows of each class: ``(n_classes,) int64``.
+
+        Reads all labels.  Memory: a few megabytes.
+        """
+        counts = np.zeros(self.n_classes, np.int64)
+        for start in range(0, self.n_rows, LABELS_AT_ONCE):
+            labels = self.read_labels(start, min(start + LABELS_AT_ONCE, self.n_rows))
+            counts += np.bincount(labels, minlength=self.n_classes)
+        return counts
+
     def batches(
         self, batch_size: int, *, seed: int | None = None, epoch: int = 0, by_length: bool = False
     ) -> Batches:
         """All rows in batches of ``batch_size``; the last is shorter where it does not divide.
 
         The order depends on ``seed`` and ``epoch`` alone; without a seed, it is the file's.
-        With ``by_length``, which needs a seed, the rows of a batch are of near length.
+        With ``by_length``, which needs a seed, the rows of a batch have near lengths.
         ``len`` of the result is the number of batches, the guide's ``steps_per_epoch``.
         Memory: one window, 32 MB for rows of average length, and one batch.
         """
         return Batches(self, batch_size, seed, epoch, by_length)
 
     def stream(self, batch_size: int, *, seed: int | None = 0, by_length: bool = False) -> Stream:
-        """The batches of all epochs, one after another, for ever: for training loops of one's own.
+        """An endless stream of batches, epoch after epoch, for training loops of your own.
 
-        ``stream.state()`` is its position, small and fit for JSON, which `resume` goes on from.
+        ``stream.state()`` is its position, small and fit for JSON; `resume` goes on from it.
         """
         return Stream(self, batch_size, seed=seed, by_length=by_length)
 
     def resume(self, state: Mapping[str, Any]) -> Stream:
-        """The stream that goes on from the position of an earlier one.
+        """The stream that goes on from the position ``state`` of an earlier one.
 
-        Raises OptionError if ``state`` is no stream's, or one of other rows.
+        Raises OptionError if ``state`` belongs to no stream, or to another split or file.
         """
         return Stream.from_state(self, state)
 
     def generator(self, batch_size: int, *, seed: int | None = 0) -> Iterator[tuple[AnyArray, I64]]:
-        """Dense batches for ever, epoch after epoch: what ``model.fit`` of plain Keras takes.
+        """An endless stream of dense batches, epoch after epoch, for ``model.fit`` of plain Keras.
 
-        Yields features, ``(n, max_length) int32`` of sequences and ``(n, n_columns) float32`` of
-        all others, and ``(n,) int64`` labels; epochs have ``len(split.batches(batch_size))``
-        steps, each in an order of its own.  Without a seed, all are in the file's order: the
-        form for validation data.
+        Yields features and ``(n,) int64`` labels; features are ``(n, n_columns) float32``, for
+        sequences ``(n, max_length) int32``.  An epoch has ``len(split.batches(batch_size))``
+        steps.  Give validation data no seed, so that its batches come in the file's order.
         """
         stream = self.stream(batch_size, seed=seed)
         return ((rows.to_dense(), labels) for rows, labels in stream)
@@ -135,13 +148,13 @@ class Split(Adapters, ABC):
         return Batch(self._read_rows(slices, buffers or Buffers()), labels)
 
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
-        """The rows of several slices, from which any can be taken until the next call."""
+        """The rows of several slices, valid until the next call with the same ``buffers``."""
         return self.read_slices(slices, buffers)
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Several slices will be read next: have the disk fetch them meanwhile.
+        """Prefetch several slices that will be read next.
 
-        Where that fails, the reading will say why.
+        Errors are left to the reading, which says more about them.
         """
         with suppress(DamageError, OSError):
             for array, start, stop in self._places_of(slices):
@@ -149,29 +162,29 @@ class Split(Adapters, ABC):
 
     @property
     def width(self) -> int:
-        """Columns of rows made dense: the features', or the length sequences are padded to."""
+        """The columns of rows made dense: ``n_columns``, or the length sequences are padded to."""
         return self.read(0, 0).width
 
     @property
     @abstractmethod
     def row_bytes(self) -> float:
-        """What an average row takes in memory."""
+        """The memory of an average row."""
 
     @property
     def n_entries(self) -> int:
         """The numbers that are stored of all rows."""
         return self.n_rows * self.n_columns
 
-    @abstractmethod
-    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:
-        """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
+    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:  # noqa: ARG002
+        """The first and the last row that an array's entries ``start`` up to ``stop`` belong to."""
+        return start, stop - 1
 
     @abstractmethod
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Rows:
         """Rows of several slices, each read straight to its place in arrays of the final size."""
 
     def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
-        """Where the rows of several slices lie: arrays, and from where up to where in them."""
+        """Each array that holds rows of the slices, with the first entry and the end of a range."""
         for start, stop in slices:
             yield self._labels, start, stop
 
@@ -184,7 +197,7 @@ class Split(Adapters, ABC):
     def _read_array(
         self, array: Array, slices: Sequence[tuple[int, int]], buffers: Buffers
     ) -> AnyArray:
-        """What an array that has an entry for each row holds of some slices."""
+        """Some slices of an array that has an entry for each row."""
         for start, stop in slices:
             self._check_range(start, stop)
         n_rows = sum(stop - start for start, stop in slices)
@@ -205,14 +218,14 @@ class Split(Adapters, ABC):
         return rows
 
     def _fill(self, target: AnyArray, array: Array, start: int) -> None:
-        """Read as many rows of an array as ``target`` holds, from ``start`` on."""
+        """Read as many entries of an array as ``target`` holds, from ``start`` on."""
         with self._errors(array):
             array.read_into(target, start)
 
     @contextmanager
     def _errors(self, array: Array) -> Iterator[None]:
-        """What may go wrong in reading an array, said with the split and its rows."""
-        if not self._store.is_open:
+        """Turn errors of reading an array into errors that name the split and its rows."""
+        if not self._file.is_open:
             raise ValueError(f"{self.where}: the file is closed; read inside its with block")
         try:
             yield
@@ -225,14 +238,15 @@ class Split(Adapters, ABC):
             raise InputError(f"{self.where}: {array.name} cannot be read: {error}") from error
 
     def _open(self, name: str, kinds: str, n_dimensions: int = 1) -> Array:
-        dataset = self._store.file.get(f"{self.name}/{name}")
+        """The array ``name`` of this split, whose dtype is one of the ``kinds`` that NumPy has."""
+        dataset = self._file.hdf5.get(f"{self.name}/{name}")
         if not isinstance(dataset, h5py.Dataset) or dataset.ndim != n_dimensions:
             dimensions = {1: "one-dimensional", 2: "two-dimensional"}[n_dimensions]
             raise self._damaged(f"the array {name!r} is missing or not {dimensions}")
         if dataset.dtype.kind not in kinds:
             raise self._damaged(f"the array {name!r} has the type {dataset.dtype}")
         try:
-            self.arrays[name] = self._store.open_array(dataset)
+            self.arrays[name] = open_array(dataset, self._file)
         except (KeyError, ValueError, OSError) as error:
             raise self._damaged(f"the checksums of {name!r}: {error.args[0]}") from error
         return self.arrays[name]
@@ -242,13 +256,13 @@ class Split(Adapters, ABC):
 
 
 class RaggedSplit(Split):
-    """A split whose rows have different lengths: arrays of entries, and where each row's lie."""
+    """A split whose rows have different lengths: arrays of entries, and each row's offset."""
 
-    _entry_kinds: ClassVar[dict[str, str]]
-    """The arrays that have a value for each entry, with the kind of their numbers."""
+    _entry_kinds: ClassVar[Mapping[str, str]]
+    """The arrays with one value for each entry, and NumPy's kind of their dtype."""
 
-    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
-        super().__init__(store, name, sizes)
+    def __init__(self, file: Handle, name: str) -> None:
+        super().__init__(file, name)
         self._indptr = self._open("indptr", "i")
         self._entries = [self._open(*array) for array in self._entry_kinds.items()]
         self._check_lengths()
@@ -260,17 +274,17 @@ class RaggedSplit(Split):
 
     @property
     def row_bytes(self) -> float:
-        """What an average row takes in memory."""
+        """The memory of an average row."""
         entry_bytes: int = sum(array.dtype.itemsize for array in self._entries)
         return 16 + entry_bytes * self.n_entries / max(self.n_rows, 1)
 
     def entries_by_row(self, start: int, stop: int) -> I64:
-        """How many entries each of some rows has, (stop - start,) int64."""
+        """The number of entries of rows ``start`` up to ``stop``: ``(stop - start,) int64``."""
         self._check_range(start, stop)
         return np.diff(self._read_indptr(start, stop))
 
     def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:
-        """The first and the last row that an array's rows ``start`` up to ``stop`` belong to."""
+        """The first and the last row that an array's entries ``start`` up to ``stop`` belong to."""
         if array is self._indptr:
             return max(0, start - 1), min(stop, self.n_rows) - 1
         if array is self._labels:
@@ -279,7 +293,7 @@ class RaggedSplit(Split):
 
     @abstractmethod
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> RaggedRows:
-        """Rows of the entries read; FormatError if they are not what they may be."""
+        """Rows of the entries read; FormatError if an entry is out of range."""
 
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> RaggedRows:
         bounds = [self._read_indptr(start, stop) for start, stop in slices]
@@ -301,7 +315,7 @@ class RaggedSplit(Split):
         yield from super()._places_of(slices)
         for start, stop in slices:
             yield self._indptr, start, stop + 1
-        for bounds in slices:  # when all offsets are on their way, and so the first are here
+        for bounds in slices:  # after all offsets were requested, so that the first have arrived
             first, last = map(self._indptr.peek, bounds)
             for array in self._entries:
                 yield array, first, last
@@ -327,9 +341,9 @@ class RaggedSplit(Split):
 
 
 class SparseSplit(RaggedSplit):
-    """A split of n-gram features, or of any others of which most are zero."""
+    """A split of rows that keep only their values other than zero."""
 
-    features = "ngram"
+    layout = "sparse"
     _entry_kinds = {"indices": "u", "values": "f"}  # noqa: RUF012 - as the base class declares it
 
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> SparseRows:
@@ -340,26 +354,26 @@ class SparseSplit(RaggedSplit):
 
 
 class SequenceSplit(RaggedSplit):
-    """A split of sequences of word ids."""
+    """A split of sequences of tokens."""
 
-    features = "sequence"
+    layout = "ragged"
     _entry_kinds = {"tokens": "u"}  # noqa: RUF012 - as the base class declares it
 
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> SequenceRows:
         (tokens,) = entries
         if tokens.size and (tokens.min() == 0 or tokens.max() >= self.n_columns):
-            raise self._damaged(f"{where} have the id of no term")
-        length = self._sizes.max_length or 1  # models take no rows of length 0
+            raise self._damaged(f"{where} have the token of no term")
+        length = self._header.max_length or 1  # models take no rows of length 0
         return SequenceRows(indptr, tokens, self.n_columns, length)
 
 
 class DenseSplit(Split):
-    """A split of dense features."""
+    """A split of rows with a value for every column."""
 
-    features = "dense"
+    layout = "dense"
 
-    def __init__(self, store: "Store", name: str, sizes: Sizes) -> None:
-        super().__init__(store, name, sizes)
+    def __init__(self, file: Handle, name: str) -> None:
+        super().__init__(file, name)
         self._features = self._open("features", "fi", 2)
         if self._features.shape != (self.n_rows, self.n_columns):
             raise self._damaged(
@@ -369,12 +383,8 @@ class DenseSplit(Split):
 
     @property
     def row_bytes(self) -> float:
-        """What a row takes in memory."""
+        """The memory of a row."""
         return 8 + 4 * self.n_columns
-
-    def rows_of(self, array: Array, start: int, stop: int) -> tuple[int, int]:  # noqa: ARG002
-        """Those themselves."""
-        return start, stop - 1
 
     def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
         yield from super()._places_of(slices)
@@ -382,7 +392,7 @@ class DenseSplit(Split):
             yield self._features, start, stop
 
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
-        """The rows of several slices, as they are stored until they are taken."""
+        """The rows of several slices, which stay as they are stored until they are taken."""
         labels = self._read_labels(slices)
         stored = self._read_array(self._features, slices, buffers)
         return _StoredRows(stored, labels, self._unscaled)
@@ -391,16 +401,16 @@ class DenseSplit(Split):
         return DenseRows(self._unscaled(self._read_array(self._features, slices, buffers)))
 
     def _unscaled(self, stored: AnyArray) -> F32:
-        """The numbers that are meant, as float32: integers have a scale for each column."""
+        """The stored numbers as float32, integers multiplied by the scale of their column."""
         values: F32 = stored.astype(np.float32, copy=False)
-        if self._sizes.scales is not None:
-            values *= self._sizes.scales
+        if self._header.scales is not None:
+            values *= self._header.scales
         return values
 
 
 @dataclass(frozen=True)
 class _StoredRows:
-    """A window of dense rows, of the numbers in the file."""
+    """A window of dense rows, as numbers of the file's dtype."""
 
     stored: AnyArray
     labels: I64
@@ -414,14 +424,18 @@ class _StoredRows:
         return Batch(DenseRows(self.unscaled(self.stored.take(rows, axis=0))), self.labels[rows])
 
 
-SPLITS: dict[str, type[Split]] = {
-    "ngram": SparseSplit,
-    "sequence": SequenceSplit,
-    "dense": DenseSplit,
+SPLITS: Mapping[Layout, type[Split]] = {
     "sparse": SparseSplit,
+    "ragged": SequenceSplit,
+    "dense": DenseSplit,
 }
-"""For each kind of features, its class of splits."""
+"""The class of splits for each layout of rows."""
 
 
-def _reopen(store: "Store", name: str) -> Split:
-    return store[name]
+def open_split(file: Handle, name: str) -> Split:
+    """The split of that name.  Raises FormatError if its arrays do not fit together."""
+    return SPLITS[file.header.layout](file, name)
+
+
+def _reopen(path: Path, verify: bool, name: str) -> Split:
+    return open_split(open_file(path, verify=verify), name)

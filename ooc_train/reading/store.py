@@ -1,4 +1,4 @@
-"""The reader of the HDF5 files that ``ooc-convert`` writes; what is in them, see `format`.
+"""The reader of the HDF5 files that ``ooc-convert`` writes; `schema` specifies their content.
 
 >>> with open("reviews.h5") as store:                               # doctest: +SKIP
 ...     for rows, labels in store["train"].batches(128, seed=0, epoch=0):
@@ -13,25 +13,25 @@ from typing import Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, Handle, open_array
-from ooc_train.file.checksums import stored_summary, summary
-from ooc_train.file.schema import FORMAT_NAME, FORMAT_VERSION, SPLIT_NAMES, read_strings
-from ooc_train.reading.splits import AGAIN, SPLITS, Sizes, Split
+from ooc_train.file.arrays import Array, DamageError, open_array
+from ooc_train.file.handle import damage_errors, open_file
+from ooc_train.file.header import AGAIN
+from ooc_train.file.schema import SPLIT_NAMES, read_strings
+from ooc_train.kinds import Layout
+from ooc_train.reading.splits import Split, open_split
 
 CHECK_ROWS = 2**17
-# What h5py raises where the library's own structures are damaged.
-_HDF5_ERRORS = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError)
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""Rows of an array that are compared with their checksums at a time."""
 
 
 def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - as ooc_train.open
-    """The file at ``path``, checked and open for reading; to be used as a context manager.
+    """Open the file at ``path`` for reading, as a context manager.
 
-    Checks the header, and that the arrays' shapes and types fit together, but reads no rows.  With
+    Checks the header, and that the arrays' shapes and dtypes fit together, but reads no rows.  With
     ``verify``, rows are compared with their checksums when they are read for the first time.
 
-    What it returns, and its splits, can be pickled, and used in forked processes and in threads;
-    any number of processes may have the file open.
+    The result and its splits can be pickled, and used in forked processes and in threads; any
+    number of processes may have the file open.
 
     Raises InputError if there is no such file or it may not be read, FormatError if it is not a
     complete, undamaged file of this package in a version that this one reads.
@@ -40,23 +40,28 @@ def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - a
 
 
 class Store:
-    """An open file: its splits by name, its classes, and where it came from.
+    """An open file: its splits by name, its classes, and its provenance.
 
-    ``n_columns`` is the number of features, or one more than the highest word id; ``max_length``
-    what sequences are padded or cut to, ``None`` for all others; ``is_shuffled`` says whether the
-    train rows lie in random order, and ``fingerprint`` is 32 hexadecimal digits that two files
-    share only if their content is the same.
+    ``features`` is the kind of features.  ``n_columns`` is the number of columns, or for sequences
+    one more than the highest token.  ``max_length`` is the length that sequences are padded or
+    truncated to, ``None`` for all other kinds.  ``is_shuffled`` says whether the train rows lie in
+    random order, and ``fingerprint`` is 32 hexadecimal digits that two files share only if their
+    content is the same.
 
-    Memory: the classes' names, whatever HDF5 caches of the file's index, and with ``verify`` 9
-    bytes for each 64 KiB of the file.
+    Memory: the classes' names, HDF5's cache of the file's index, and with ``verify`` 9 bytes for
+    each 64 KiB of the file.
     """
 
     def __init__(self, path: str | Path, *, verify: bool = True) -> None:
         self.path = Path(path)
         self.verify = verify
-        self._handle = _open_file(self.path)
+        self._handle = open_file(self.path, verify=verify)
+        header = self._handle.header
+        self.features, self.n_columns = header.features, header.n_columns
+        self.max_length, self.is_shuffled = header.max_length, header.is_shuffled
+        self.fingerprint = header.fingerprint
         try:
-            self._read_header()
+            self._read()
         except BaseException:
             self._handle.close()
             raise
@@ -70,6 +75,11 @@ class Store:
         """The file as h5py has it, a handle of this process."""
         return self._handle.hdf5
 
+    @property
+    def layout(self) -> Layout:
+        """How the rows are laid out."""
+        return self._handle.header.layout
+
     def __enter__(self) -> "Store":
         return self
 
@@ -78,27 +88,23 @@ class Store:
 
     @property
     def is_open(self) -> bool:
-        """Whether its splits can be read."""
+        """Whether the splits can be read."""
         return self._handle.is_open
 
-    def open_array(self, dataset: h5py.Dataset) -> Array:
-        """An array of the file, to be read as `arrays` says.
-
-        Raises KeyError or ValueError if it has no checksums that fit, and they are to be verified.
-        """
-        return open_array(dataset, self._handle, verify=self.verify)
-
     def arrays_below(self, group: str) -> Iterator[Array]:
-        """All arrays in a group of the file, in the order of their names."""
+        """All arrays in a group of the file, in the order of their names.
+
+        Raises KeyError or ValueError if they are to be verified and their checksums do not fit.
+        """
         paths: list[str] = []
         self.file[group].visit(paths.append)
         for path in sorted(paths):
             item = self.file[group][path]
             if isinstance(item, h5py.Dataset):
-                yield self.open_array(item)
+                yield open_array(item, self._handle)
 
     def check(self, group: str) -> None:
-        """Compare all arrays in a group of the file with their checksums, if there are to be any.
+        """Compare all arrays in a group of the file with their checksums, unless not to verify.
 
         Raises FormatError.  Memory: a megabyte.
         """
@@ -129,80 +135,20 @@ class Store:
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are."""
+        """The number of classes."""
         return len(self.class_labels)
 
-    def _read_header(self) -> None:
-        try:
-            check_header(self.path, self.file)
-            self._read_head()
-        except _HDF5_ERRORS as error:
-            what = error.args[0] if error.args else type(error).__name__
-            raise FormatError(f"{self.path} is damaged: {what}; {AGAIN}") from error
+    def _read(self) -> None:
+        with damage_errors(self.path):
+            self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
+            self.check("classes")
+            self.class_labels = read_strings(self.file, "classes/labels")
+            self.class_names = read_strings(self.file, "classes/names")
+            names = [name for name in SPLIT_NAMES if name in self.file]
+            self.splits = {name: open_split(self._handle, name) for name in names}
         if "train" not in self.splits:
             raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
-
-    def _read_head(self) -> None:
-        self.features = str(self.file.attrs["features"])
-        self.fingerprint = stored_summary(self.file)
-        if self.verify and summary(self.file) != self.fingerprint:
-            raise ValueError("its header or checksums are not what was written")
-        self.is_shuffled = self.file.attrs["order"] == "shuffled"
-        self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
-        self.check("classes")
-        self.class_labels = read_strings(self.file, "classes/labels")
-        self.class_names = read_strings(self.file, "classes/names")
-        sizes = self._sizes()
-        self.n_columns, self.max_length = sizes.n_columns, sizes.max_length
-        split = SPLITS[self.features]
-        self.splits = {name: split(self, name, sizes) for name in SPLIT_NAMES if name in self.file}
-
-    def _sizes(self) -> Sizes:
-        vectorizer = self.file["vectorizer"]
-        if self.features == "dense":
-            n_columns: int = self.file["train/features"].shape[1]
-            scales = vectorizer["scales"][...] if "scales" in vectorizer else None
-            return Sizes(n_columns, self.n_classes, scales=scales)
-        if self.features == "sparse":
-            return Sizes(int(vectorizer.attrs["n_columns"]), self.n_classes)
-        n_terms: int = vectorizer["terms/offsets"].shape[0] - 1
-        if self.features == "sequence":  # id 0 is padding
-            return Sizes(n_terms + 1, self.n_classes, int(vectorizer.attrs["max_length"]))
-        return Sizes(n_terms, self.n_classes)
 
 
 def _reopen(path: Path, verify: bool) -> Store:
     return Store(path, verify=verify)
-
-
-def _open_file(path: Path) -> Handle:
-    if not path.is_file():
-        raise InputError(f"there is no file {path}; make one with ooc-convert")
-    try:
-        with path.open("rb") as start:
-            if start.read(len(_SIGNATURE)) != _SIGNATURE:
-                raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
-        return Handle(path)
-    except PermissionError as error:
-        raise InputError(f"{path} may not be read; check its permissions") from error
-    except OSError as error:
-        raise FormatError(f"{path} is cut short or damaged ({error}); {AGAIN}") from error
-
-
-def check_header(path: Path, file: h5py.File) -> None:
-    """Raise FormatError unless ``file`` is a complete one in a version that this reader knows."""
-    if file.attrs.get("format") != FORMAT_NAME:
-        raise FormatError(f"{path} was not written by ooc-convert; make a file with it first")
-    version = file.attrs.get("format_version")
-    if version != FORMAT_VERSION:
-        raise FormatError(
-            f"{path} has format version {version}, and this ooc-train reads {FORMAT_VERSION}; "
-            f"use the release that wrote it, or {AGAIN}"
-        )
-    if file.attrs.get("complete") != 1:
-        raise FormatError(f"{path} was never finished; {AGAIN}")
-    if file.attrs.get("features") not in SPLITS:
-        raise FormatError(
-            f"{path} has {file.attrs.get('features')!r} features, and this ooc-train reads "
-            f"{' or '.join(SPLITS)}; use a newer release"
-        )

@@ -1,26 +1,23 @@
-"""Batches for ever, epoch after epoch, from a position that can be kept and returned to."""
+"""An endless stream of batches, epoch after epoch, that can be resumed at any position."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ooc_train.errors import OptionError
 from ooc_train.reading.batches import Batches
-from ooc_train.reading.rows import Batch
-
-if TYPE_CHECKING:
-    from ooc_train.reading.splits import Split
+from ooc_train.reading.rows import Batch, Readable
 
 
 class Stream(Iterator[Batch]):
     """The batches of all epochs, one after another, each epoch in an order of its own.
 
-    ``epoch`` and ``step`` (both from 0) are those of the next batch.  Ends only where the split has
-    no rows.  Memory: as `splits.Split.batches`.
+    ``epoch`` and ``step``, both from 0, belong to the next batch.  Only the stream of a split
+    without rows ends.  Memory: as `splits.Split.batches`.
     """
 
     def __init__(
         self,
-        split: "Split",
+        split: Readable,
         batch_size: int,
         *,
         seed: int | None = 0,
@@ -46,9 +43,9 @@ class Stream(Iterator[Batch]):
         return batch
 
     def state(self) -> dict[str, Any]:
-        """The position, as JSON can hold it: what `from_state` goes on from.
+        """The position, fit for JSON, from which `from_state` resumes.
 
-        The file itself is named by its content, so that it may lie elsewhere by then.
+        It names the file by its content, so that the file may move.
         """
         batches = self._batches
         return {
@@ -62,10 +59,10 @@ class Stream(Iterator[Batch]):
         }
 
     @classmethod
-    def from_state(cls, split: "Split", state: Mapping[str, Any]) -> "Stream":
-        """The stream that goes on where that of ``state`` was; earlier windows are not read.
+    def from_state(cls, split: Readable, state: Mapping[str, Any]) -> "Stream":
+        """The stream that resumes at ``state``, without reading earlier windows.
 
-        Raises OptionError if the state is no stream's, or one of other rows.
+        Raises OptionError if ``state`` belongs to no stream, or to another split or file.
         """
         given = dict(state)
         try:
@@ -75,6 +72,6 @@ class Stream(Iterator[Batch]):
         except (KeyError, TypeError) as error:
             raise OptionError(f"this is not the state of a stream: {dict(state)}") from error
         raise OptionError(
-            f"the state is that of split {rows[1]!r} of another file, or of another split, than "
-            f"{split.where}; go on with the file that it was taken from"
+            f"the state of split {rows[1]!r} belongs to another file or split than {split.where}; "
+            "resume with the file that it was taken from"
         )

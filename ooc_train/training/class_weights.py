@@ -11,7 +11,6 @@ import numpy as np
 
 from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError
-from ooc_train.inspection.describe import class_counts
 from ooc_train.reading.store import Store
 
 BALANCED = "balanced"
@@ -51,7 +50,7 @@ def class_weights_for(asked: ClassWeight | None, store: Store) -> F32 | None:
         return None
     weights = parse_class_weight(asked)
     if isinstance(weights, str):
-        counts = class_counts(store["train"])
+        counts = store["train"].class_counts()
         return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
     unknown = [label for label in weights if label not in store.class_labels]
     if unknown:

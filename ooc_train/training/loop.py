@@ -75,7 +75,7 @@ class Loop:
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
         self._pads_as_needed = options.pads_as_needed(store.features)
         width = None if self._pads_as_needed else self._train_split.width
-        self._evaluator = Evaluator(feed_for(trainer.model, store.features, width))
+        self._evaluator = Evaluator(feed_for(trainer.model, store.layout, width))
         averages = options.averages_weights(store.features)
         self._mean = RunningMean(trainer.model) if averages else None
         self._validation_split = store.splits.get("validation")

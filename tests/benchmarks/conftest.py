@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-from benchmarks import __main__, capped, convert, everything, peer_environments
+from benchmarks import __main__
+from benchmarks.measure import peer_environments
+from benchmarks.studies import all as everything
+from benchmarks.studies import convert
+from benchmarks.studies import memory as capped
 from tests.benchmarks.runs import Tiny, already_compiled
 from tests.files import write_sequences
 

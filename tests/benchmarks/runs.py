@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from benchmarks import harness, memory, page_cache
-from benchmarks.harness import Run
-from benchmarks.memory import Peaks
+from benchmarks.measure import harness, memory, page_cache
+from benchmarks.measure.harness import Run
+from benchmarks.measure.memory import Peaks
 
 ROOT = Path(__file__).resolve().parents[2]
 linux = pytest.mark.skipif(not memory.CAN_MEASURE, reason=memory.CANNOT_MEASURE)

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
-from benchmarks import __main__, drawing, harness
-from benchmarks.drawing import draw_rows
+from benchmarks import __main__
+from benchmarks.data import drawing
+from benchmarks.data.drawing import draw_rows
+from benchmarks.measure import harness
 from ooc_train.errors import OptionError
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 

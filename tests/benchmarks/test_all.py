@@ -2,7 +2,8 @@
 
 import json
 
-from benchmarks import __main__, everything
+from benchmarks import __main__
+from benchmarks.studies import all as everything
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["all", "--peers", "none", "--runs", "1"]
@@ -40,4 +41,4 @@ def test_all_passes_its_options_on(tmp_path, monkeypatch):
         __main__._parser().parse_args(words)  # each takes them
     given.quick = False
     assert everything._arguments("fit", "", given)[-1] == "--check"
-    assert {name for name, _, _ in everything.RUNS} <= __main__.BENCHMARKS.keys()
+    assert {name for name, _, _ in everything.RUNS} <= {*__main__.COMMANDS}

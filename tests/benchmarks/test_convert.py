@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__, cgroup, convert, environment, harness, page_cache
+from benchmarks import __main__
+from benchmarks.measure import cgroup, harness, machine, page_cache
+from benchmarks.studies import convert
 from tests.benchmarks.runs import ROOT, already_compiled, check_what_is_written, linux, made_run
 
 TINY = ["convert", "--rows", "1000,2000", "--peer-rows-limit", "1000", "--runs", "1"]
@@ -73,7 +75,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
     monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
-    monkeypatch.setattr(environment, "last_edit", itertools.count().__next__)
+    monkeypatch.setattr(machine, "last_edit", itertools.count().__next__)
     data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
     arguments = ["--data", *data, "--cap", "512MB", "--runs", "1"]
     arguments += ["--peer-environments", str(tmp_path / "peers")]

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import __main__, end_to_end, harness
+from benchmarks import __main__
+from benchmarks.measure import harness
+from benchmarks.studies import end_to_end
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 
 TINY = [

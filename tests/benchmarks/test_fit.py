@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import will_it_fit
+from benchmarks.studies import fit as will_it_fit
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["fit", "--quick", "--runs", "1", "--rows", "1000000", "--words", "30"]

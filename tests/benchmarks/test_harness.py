@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cgroup, environment, harness, page_cache, results
-from benchmarks.cgroup import CapError, memory_cgroup
-from benchmarks.harness import System
-from benchmarks.workspace import workspace
+from benchmarks.measure import cgroup, harness, machine, page_cache
+from benchmarks.measure.cgroup import CapError, memory_cgroup
+from benchmarks.measure.harness import System
+from benchmarks.measure.workspace import workspace
+from benchmarks.report import results
 from ooc_train.errors import BudgetError
 from tests.benchmarks.runs import linux, made_run
 
@@ -72,7 +73,7 @@ print(f"written to {folder}/result.bin")
 
 def test_what_other_programs_take_is_told(tmp_path, monkeypatch):
     clock = iter([100.0, 103.0])
-    monkeypatch.setattr(environment, "busy_seconds", lambda: next(clock))
+    monkeypatch.setattr(machine, "busy_seconds", lambda: next(clock))
     code = "import time\nwhile time.process_time() < 1: pass"
     run = harness.run_once(System(name="A", command=script(code)), tmp_path, cold=False)
     assert 0.9 <= run.cpu_seconds < 1.5
@@ -83,10 +84,10 @@ def test_what_other_programs_take_is_told(tmp_path, monkeypatch):
 
 @linux
 def test_the_machine_is_busy_while_something_works():
-    before = environment.busy_seconds(), time.process_time()
+    before = machine.busy_seconds(), time.process_time()
     while time.process_time() < before[1] + 0.3:
         pass
-    assert 0.25 < environment.busy_seconds() - before[0] < 300
+    assert 0.25 < machine.busy_seconds() - before[0] < 300
 
 
 def test_commands_run_without_the_variables_that_slow_numpy(tmp_path, monkeypatch):
@@ -211,7 +212,7 @@ def test_a_workspace_without_room_is_refused(tmp_path):
 
 @linux
 def test_the_file_system_is_that_of_the_deepest_mount():
-    assert environment.describe(Path("/proc/self"))["file_system"] == "proc"
-    root = environment.describe(Path("/"))
-    assert f" of {root['file_system']}, " in environment.in_words(root)
+    assert machine.describe(Path("/proc/self"))["file_system"] == "proc"
+    root = machine.describe(Path("/"))
+    assert f" of {root['file_system']}, " in machine.in_words(root)
     assert root["file_system"] != "proc"

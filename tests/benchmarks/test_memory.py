@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import ooc_train
-from benchmarks import __main__, capped, harness
-from benchmarks.made_files import rows_bytes, write_dense_file, write_repeated_file
+from benchmarks import __main__
+from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repeated_file
+from benchmarks.measure import harness
+from benchmarks.studies import memory as capped
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 from tests.files import write_toy
 

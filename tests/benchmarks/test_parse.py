@@ -2,7 +2,7 @@
 
 import json
 
-from benchmarks.results import Spread
+from benchmarks.report.results import Spread
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["parse", "--rows", "1000", "--runs", "1"]

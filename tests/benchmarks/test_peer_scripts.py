@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse
 
 import ooc_train
-from benchmarks.made_files import write_dense_file
+from benchmarks.data.made_files import write_dense_file
 from benchmarks.peers import guide_in_memory, in_memory, keras_fit
 from tests.benchmarks.runs import ROOT
 from tests.corpora import random_rows, write_rows

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from benchmarks import __main__, harness, peer_environments
-from benchmarks.harness import System
+from benchmarks import __main__
+from benchmarks.measure import harness, peer_environments
+from benchmarks.measure.harness import System
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["peers", "--peer-environments", "PEERS", "--only", "h5py"]
@@ -28,7 +29,7 @@ def test_an_environment_is_made_once_and_again_when_it_needs_something_else(tmp_
     monkeypatch.setattr(peer_environments, "_call", call)
     monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=3", "numpy<2"))
     for _ in range(2):
-        record = peer_environments._make(tmp_path / "h5py", "h5py")
+        record = peer_environments.make(tmp_path / "h5py", "h5py")
         assert record["message"] == "weka 3.9, numpy "
     assert calls == [
         f"-m venv --clear {tmp_path}/h5py",
@@ -36,7 +37,7 @@ def test_an_environment_is_made_once_and_again_when_it_needs_something_else(tmp_
         "-m pip list --format json",
     ]
     monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=4",))
-    peer_environments._make(tmp_path / "h5py", "h5py")
+    peer_environments.make(tmp_path / "h5py", "h5py")
     assert len(calls) == 6
 
 

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from benchmarks import __main__, plots, results, targets
+from benchmarks import __main__
+from benchmarks.report import plots, results, targets
 from ooc_train.errors import InputError
 
 

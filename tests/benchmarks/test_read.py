@@ -5,9 +5,10 @@ import time
 
 import pytest
 
-from benchmarks import __main__, read
-from benchmarks.memory import Peaks
+from benchmarks import __main__
+from benchmarks.measure.memory import Peaks
 from benchmarks.peers import reading
+from benchmarks.studies import read
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 
 TINY = [

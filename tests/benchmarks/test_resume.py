@@ -2,7 +2,8 @@
 
 import sys
 
-from benchmarks import __main__, resume
+from benchmarks import __main__
+from benchmarks.studies import resume
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = [

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import memory, selftest
-from benchmarks.memory import Sample
+from benchmarks.measure import memory
+from benchmarks.measure.memory import Sample
+from benchmarks.studies import selftest
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["selftest", "--size", "150MB"]

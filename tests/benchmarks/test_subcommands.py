@@ -10,7 +10,7 @@ from benchmarks import __main__
 from tests.benchmarks.runs import ROOT
 
 # `publish` has no results of its own.
-MEASURING = sorted(__main__.BENCHMARKS.keys() - {"publish"})
+MEASURING = sorted({*__main__.COMMANDS} - {"publish"})
 
 
 @pytest.mark.parametrize("name", MEASURING)

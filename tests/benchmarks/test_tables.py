@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import harness, results, tables, targets
-from benchmarks.memory import Peaks
+from benchmarks.measure import harness
+from benchmarks.measure.memory import Peaks
+from benchmarks.report import results, tables, targets
 from tests.benchmarks.runs import made_run
 
 

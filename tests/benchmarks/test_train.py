@@ -5,8 +5,10 @@ import json
 import pytest
 
 import ooc_train
-from benchmarks import __main__, harness, prebuilt
-from benchmarks import train as train_benchmark
+from benchmarks import __main__
+from benchmarks.measure import harness
+from benchmarks.ours import prebuilt
+from benchmarks.studies import train as train_benchmark
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 from tests.files import write_toy
 

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from ooc_train.conversion.sources.source_rows import Rows
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.dtypes import I64, U8
 from ooc_train.jit import kernel
 
 _BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110
 
 
-def unescape(rows: Rows) -> Rows:
+def unescape(rows: TextRows) -> TextRows:
     """The rows with line breaks and quotes for their escapes."""
     if not (rows.text == _BACKSLASH).any():
         return rows
@@ -26,12 +26,12 @@ def unescape(rows: Rows) -> Rows:
     return replace(rows, text=text[: offsets[-1]], text_offsets=offsets)
 
 
-def break_at_backslashes(rows: Rows) -> Rows:
+def break_at_backslashes(rows: TextRows) -> TextRows:
     """The rows with a space for each backslash."""
     return replace(rows, text=np.where(rows.text == _BACKSLASH, np.uint8(_SPACE), rows.text))
 
 
-CLEANINGS: dict[str, Callable[[Rows], Rows]] = {
+CLEANINGS: dict[str, Callable[[TextRows], TextRows]] = {
     "escapes": unescape,
     "backslashes": break_at_backslashes,
 }

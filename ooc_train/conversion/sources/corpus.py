@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.layout import Source
-from ooc_train.conversion.sources.rejects import RejectFile
-from ooc_train.conversion.sources.source_rows import Reject, SourceRows
+from ooc_train.conversion.sources.files.rejects import Reject, RejectFile
+from ooc_train.conversion.sources.rows import SourceRows
+from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32
 from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES

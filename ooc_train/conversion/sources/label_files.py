@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ooc_train.conversion.sources.array_files import ArrayStream, open_npy
-from ooc_train.conversion.sources.input_file import InputFile
-from ooc_train.conversion.sources.numeric_rows import SpelledLabels
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.array_files import ArrayStream, open_npy
+from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
 Take = Callable[[int], SpelledLabels]

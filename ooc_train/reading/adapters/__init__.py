@@ -1,10 +1,20 @@
-"""A split's batches as other libraries take them: each adapter loads its library when called."""
+"""A split's batches as other libraries take them: each adapter loads its library when called.
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, cast
+All adapters give the batches of ``split.batches(batch_size, seed=seed)``: the same rows in the same
+order; without a seed, in the file's.  Labels are ``(n,) int64``.  Dense features are
+``(n, n_columns) float32``, or for sequences ``(n, max_length) int32``, padded on the left.
+
+Memory: one window of 32 MB, and the batches that the library prefetches.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from ooc_train.dtypes import I64, AnyArray
-from ooc_train.reading.adapters.forms import missing
+from ooc_train.errors import OptionError
+from ooc_train.kinds import FORMS
+from ooc_train.reading.batches import Batches
+from ooc_train.reading.rows import Readable
 
 if TYPE_CHECKING:
     import keras
@@ -12,79 +22,92 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from ooc_train.reading.adapters.torch_dataset import TorchDataset
-    from ooc_train.reading.splits import Split
 
 
-class Adapters:
-    """The ways out of a `splits.Split`, for all of which the following holds.
+def to_numpy(
+    split: Readable, batch_size: int, *, seed: int | None = 0, epoch: int = 0
+) -> Iterator[tuple[AnyArray, I64]]:
+    """One epoch of dense features and labels."""
+    batches = Batches(split, batch_size, seed, epoch)
+    return ((rows.to_dense(), labels) for rows, labels in batches)
 
-    They give the batches of ``split.batches(batch_size, seed=seed)``: the same rows in the same
-    order; without a seed, those of the file.  Labels are ``(n,) int64``.  What of rows is dense,
-    is ``(n, n_columns) float32``, of sequences ``(n, max_length) int32``, padded on the left.
-    Memory: one window of 32 MB, and the batches that the library fetches ahead.
+
+def to_scipy(
+    split: Readable, batch_size: int, *, seed: int | None = 0, epoch: int = 0
+) -> Iterator[tuple["scipy.sparse.csr_matrix", I64]]:
+    """One epoch of sparse rows in CSR matrices, and labels, for scikit-learn's ``partial_fit``.
+
+    Raises OptionError for rows of another layout, or if SciPy is not installed.
     """
+    _checked_form(split, "sparse", ("sparse",))
+    try:
+        from ooc_train.reading.adapters.scipy_matrices import csr_batches  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing("SciPy", "scipy") from error
+    return csr_batches(Batches(split, batch_size, seed, epoch))
 
-    @property
-    def _split(self) -> "Split":
-        return cast("Split", self)
 
-    def to_numpy(
-        self, batch_size: int, *, seed: int | None = 0, epoch: int = 0
-    ) -> Iterator[tuple[AnyArray, I64]]:
-        """One epoch in dense arrays, with their labels."""
-        from ooc_train.reading.adapters import matrices  # noqa: PLC0415
+def to_tf_dataset(
+    split: Readable, batch_size: int, *, seed: int | None = 0, form: str | None = None
+) -> "tf.data.Dataset":
+    """A ``tf.data.Dataset`` of features and labels, prefetched, for ``model.fit``.
 
-        return matrices.dense_batches(self._split, batch_size, seed, epoch)
+    Sparse rows are ``tf.SparseTensor``, which ``Dense`` and ``Dropout`` take as they are, or with
+    ``form="dense"`` matrices for other layers; sequences are padded, or with ``form="ragged"``
+    ``tf.RaggedTensor``.  Every iteration is another epoch, the first one epoch 0.
 
-    def to_scipy(
-        self, batch_size: int, *, seed: int | None = 0, epoch: int = 0
-    ) -> Iterator[tuple["scipy.sparse.csr_matrix", I64]]:
-        """One epoch of n-gram rows in CSR matrices: what scikit-learn's ``partial_fit`` takes.
+    Raises OptionError for a form that the rows' layout does not have.
+    """
+    form = _checked_form(split, form, ("sparse", "dense", "ragged"))
+    from ooc_train.reading.adapters.tf_dataset import tf_dataset  # noqa: PLC0415
 
-        Raises OptionError for rows of another kind, or if SciPy is not installed.
-        """
-        from ooc_train.reading.adapters import matrices  # noqa: PLC0415
+    return tf_dataset(Batches(split, batch_size, seed, 0), form)
 
-        return matrices.csr_batches(self._split, batch_size, seed, epoch)
 
-    def to_tf_dataset(
-        self, batch_size: int, *, seed: int | None = 0, form: str | None = None
-    ) -> "tf.data.Dataset":
-        """A ``tf.data.Dataset`` of features and labels, fetched ahead, for ``model.fit``.
+def to_keras(split: Readable, batch_size: int, *, seed: int | None = 0) -> "keras.utils.PyDataset":
+    """A ``keras.utils.PyDataset`` of dense batches, for any backend of Keras.
 
-        N-grams are ``tf.SparseTensor``, which ``Dense`` and ``Dropout`` take as they are, or with
-        ``form="dense"`` matrices for layers that do not; sequences are padded, or with
-        ``form="ragged"`` ``tf.RaggedTensor``.  Every iteration is another epoch, the first one
-        epoch 0.
+    Give it to ``model.fit`` with ``shuffle=False``: the order is this package's, another one in
+    each epoch.
+    """
+    from ooc_train.reading.adapters.keras_dataset import KerasDataset  # noqa: PLC0415
 
-        Raises OptionError for a form that the rows do not have.
-        """
-        from ooc_train.reading.adapters import tf_dataset  # noqa: PLC0415
+    return KerasDataset(Batches(split, batch_size, seed, 0))
 
-        return tf_dataset.tf_dataset(self._split, batch_size, seed, form)
 
-    def to_keras(self, batch_size: int, *, seed: int | None = 0) -> "keras.utils.PyDataset":
-        """A ``keras.utils.PyDataset`` of dense batches, for any backend of Keras.
+def to_torch(
+    split: Readable, batch_size: int, *, seed: int | None = 0, form: str = "dense"
+) -> "TorchDataset":
+    """A ``torch.utils.data.IterableDataset``, for ``DataLoader(dataset, batch_size=None)``.
 
-        To be given to ``model.fit`` with ``shuffle=False``: the order is this package's, another
-        one in each epoch.
-        """
-        from ooc_train.reading.adapters import keras_dataset  # noqa: PLC0415
+    Features are dense tensors, or for sparse rows with ``form="sparse"`` sparse CSR tensors.  See
+    `torch_dataset.TorchDataset` for epochs and workers.
 
-        return keras_dataset.KerasDataset(self._split, batch_size, seed)
+    Raises OptionError for a form that the rows' layout does not have, or if PyTorch is not
+    installed.
+    """
+    form = _checked_form(split, form, ("dense", "sparse"))
+    try:
+        from ooc_train.reading.adapters.torch_dataset import TorchDataset  # noqa: PLC0415
+    except ImportError as error:
+        raise _missing("PyTorch", "torch") from error
+    return TorchDataset(Batches(split, batch_size, seed, 0), form)
 
-    def to_torch(
-        self, batch_size: int, *, seed: int | None = 0, form: str = "dense"
-    ) -> "TorchDataset":
-        """A ``torch.utils.data.IterableDataset``, for ``DataLoader(dataset, batch_size=None)``.
 
-        Features are dense tensors, or of n-grams with ``form="sparse"`` sparse CSR tensors.  See
-        `torch_dataset.TorchDataset` for epochs and workers.
+def _checked_form(split: Readable, form: str | None, offered: Sequence[str]) -> str:
+    """``form``, or where it is ``None`` the usual one of the rows' layout.
 
-        Raises OptionError for a form that the rows do not have, or if PyTorch is not installed.
-        """
-        try:
-            from ooc_train.reading.adapters import torch_dataset  # noqa: PLC0415
-        except ImportError as error:
-            raise missing("PyTorch", "torch") from error
-        return torch_dataset.TorchDataset(self._split, batch_size, seed, form)
+    Raises OptionError unless the layout has it and the adapter has ``offered`` it.
+    """
+    forms = [known for known in FORMS[split.layout] if known in offered]
+    if form not in (None, *forms):
+        raise OptionError(
+            f"{split.where} has {split.layout} rows, which are given as {' or '.join(forms)}, "
+            f"not as {form!r}"
+        )
+    return form or forms[0]
+
+
+def _missing(library: str, package: str) -> OptionError:
+    """The error that a library is not installed."""
+    return OptionError(f"{library} is not installed; install it: pip install {package}")

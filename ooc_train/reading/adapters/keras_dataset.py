@@ -1,26 +1,23 @@
 """Batches as a ``keras.utils.PyDataset``."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import keras
 
 from ooc_train.dtypes import I64, AnyArray
+from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Batch
-
-if TYPE_CHECKING:
-    from ooc_train.reading.splits import Split
 
 
 class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batch ``i`` of the epoch is ``dataset[i]``, dense; an epoch's end begins another order.
+    """Batch ``i`` of the epoch, dense, is ``dataset[i]``; the end of an epoch begins the next.
 
-    Batches are asked for one after another; each that is not costs a window's reading.
+    Asking for batches in their order is fast; any other batch costs the reading of a window.
     """
 
-    def __init__(self, split: "Split", batch_size: int, seed: int | None) -> None:
+    def __init__(self, batches: Batches) -> None:
         super().__init__()
-        self._batches = split.batches(batch_size, seed=seed)
+        self._batches = batches
         self._restart(0)
 
     def __len__(self) -> int:

@@ -2,39 +2,33 @@
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ooc_train.reading.adapters.forms import checked_form
+from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Rows, SequenceRows, SparseRows
 
-if TYPE_CHECKING:
-    from ooc_train.reading.splits import Split
 
-
-def tf_dataset(
-    split: "Split", batch_size: int, seed: int | None, form: str | None
-) -> tf.data.Dataset:
-    """The dataset; see `Adapters.to_tf_dataset`."""
-    form = checked_form(split, form, ("sparse", "dense", "ragged"))
-    batches = split.batches(batch_size, seed=seed)
+def tf_dataset(batches: Batches, form: str) -> tf.data.Dataset:
+    """The dataset of `adapters.to_tf_dataset`; each iteration is the epoch after the last one."""
     epochs = itertools.count()
 
     def one_epoch() -> Iterator[tuple[Any, Any]]:
         for rows, labels in batches.at_epoch(next(epochs)):
             yield features_of(rows, form), labels
 
+    features = _spec(batches.split.read(0, 0), form)
     dataset = tf.data.Dataset.from_generator(
-        one_epoch, output_signature=(_spec(split, form), tf.TensorSpec((None,), tf.int64))
+        one_epoch, output_signature=(features, tf.TensorSpec((None,), tf.int64))
     )
     counted = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     return counted.prefetch(tf.data.AUTOTUNE)
 
 
 def features_of(rows: Rows, form: str) -> Any:
-    """Rows as TensorFlow takes them."""
+    """Rows as TensorFlow takes them: a sparse or ragged tensor, or a dense array."""
     if form == "sparse" and isinstance(rows, SparseRows):
         cells = np.stack([rows.row_numbers(), rows.indices], axis=1)
         return tf.SparseTensor(cells, rows.values, (len(rows), rows.n_columns))
@@ -45,11 +39,11 @@ def features_of(rows: Rows, form: str) -> Any:
     return rows.to_dense()
 
 
-def _spec(split: "Split", form: str) -> tf.TypeSpec:
-    """The type of the features of any batch."""
-    if form == "sparse":
-        return tf.SparseTensorSpec((None, split.n_columns), tf.float32)
+def _spec(no_rows: Rows, form: str) -> tf.TypeSpec:
+    """The type of the features of any batch, from a batch without rows."""
     if form == "ragged":
         return tf.RaggedTensorSpec((None, None), tf.int32, ragged_rank=1)
-    dtype = tf.int32 if split.features == "sequence" else tf.float32
-    return tf.TensorSpec((None, split.width), dtype)
+    shape = (None, no_rows.width)
+    if form == "sparse":
+        return tf.SparseTensorSpec(shape, tf.float32)
+    return tf.TensorSpec(shape, no_rows.to_dense().dtype)

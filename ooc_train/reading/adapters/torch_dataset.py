@@ -1,16 +1,12 @@
 """Batches as a PyTorch ``IterableDataset``."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ooc_train.reading.adapters.forms import checked_form
+from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Rows, SparseRows
-
-if TYPE_CHECKING:
-    from ooc_train.reading.splits import Split
 
 _UNSAID = -1
 
@@ -18,19 +14,19 @@ _UNSAID = -1
 class TorchDataset(IterableDataset):  # type: ignore[misc]
     """Whole batches, for ``DataLoader(dataset, batch_size=None)``; every iteration is an epoch.
 
-    In a loader with ``n`` workers, each gives every ``n``-th batch: the rows of an epoch come
-    exactly once, and in the same order for any number of workers.  All of them read the whole
-    split, 32 MB at a time.
+    In a loader with ``n`` workers, each gives every ``n``-th batch: each row comes once an epoch,
+    in the same order for any number of workers.  Every worker reads the whole split, 32 MB at a
+    time.
 
     Epochs are counted from 0.  Workers cannot count, because PyTorch makes new ones for every
-    epoch: unless `set_epoch` says it, the epoch is the seed that their loader has drawn for them.
+    epoch: unless `set_epoch` says it, the epoch is the seed that their loader has drawn.
     """
 
-    def __init__(self, split: "Split", batch_size: int, seed: int | None, form: str) -> None:
+    def __init__(self, batches: Batches, form: str) -> None:
         super().__init__()
-        self._form = checked_form(split, form, ("dense", "sparse"))
-        self._batches = split.batches(batch_size, seed=seed)
-        # In memory that workers share, so that they are told wherever they were started.
+        self._batches = batches
+        self._form = form
+        # In memory that workers share, so that it reaches those that run already, too.
         self._said_epoch = torch.tensor(_UNSAID).share_memory_()
         self._n_iterations = 0
 
@@ -38,7 +34,7 @@ class TorchDataset(IterableDataset):  # type: ignore[misc]
         return len(self._batches)
 
     def set_epoch(self, epoch: int) -> None:
-        """The order of the iterations that begin from now on is that of ``epoch``."""
+        """Set the epoch whose order all iterations have that begin from now on."""
         self._said_epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:

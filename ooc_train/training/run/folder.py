@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.file.header import check_header
 from ooc_train.file.schema import read_strings
-from ooc_train.reading.store import Store, check_header
+from ooc_train.reading.store import Store
 from ooc_train.training.models.user import import_module_of
 from ooc_train.training.options import is_function
 

@@ -54,7 +54,7 @@ def score_split(
 
     split = store[name]
     width = None if pads_as_needed else split.width
-    evaluator = Evaluator(feed_for(model, split.features, width))
+    evaluator = Evaluator(feed_for(model, split.layout, width))
     scoring = Scoring(split.n_classes)
     progress.start("evaluating", len(split), "rows")
     for numbers, batch in evaluation_batches(split, batch_size, pads_as_needed=pads_as_needed):

@@ -26,4 +26,4 @@ def trainer_for(model: keras.Model, store: Store, options: TrainingOptions) -> T
         return SparseTrainer(model, steps)
     width = None if options.bucket_by_length else store["train"].width
     frozen = model.get_layer("embedding").weights if options.frozen_epochs else ()
-    return KerasTrainer(feed_for(model, store.features, width), steps, frozen=frozen)
+    return KerasTrainer(feed_for(model, store.layout, width), steps, frozen=frozen)

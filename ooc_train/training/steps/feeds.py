@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ooc_train.dtypes import F32
+from ooc_train.kinds import Layout
 from ooc_train.reading.rows import Rows, SequenceRows, SparseRows
 from ooc_train.training.models.backend import keras, tf
 
@@ -141,15 +142,15 @@ class SequenceFeed(MatrixFeed):
         return rows.to_dense(longest if self._width is None else self._width)
 
 
-def feed_for(model: keras.Model, features: str, width: int | None) -> Feed:
-    """How rows of a kind of features are given to ``model``.
+def feed_for(model: keras.Model, layout: Layout, width: int | None) -> Feed:
+    """How rows of a layout are given to ``model``.
 
     ``width`` is the number of columns, or the length that sequences are padded to: ``None`` for
     that of a batch's longest.
     """
-    if features == "sequence":
+    if layout == "ragged":
         return SequenceFeed(model, width)
-    if features == "dense" or not SparseFeed.takes(model):
+    if layout == "dense" or not SparseFeed.takes(model):
         return DenseFeed(model, width)
     return SparseFeed(model)
 
@@ -199,7 +200,7 @@ def predict_rows(model: keras.Model, rows: Rows, *, pads_as_needed: bool = False
     or if ``pads_as_needed`` only to that of some others of near length.  Memory: that of the rows
     and of a step: rows are given to the model some at a time.
     """
-    feed = feed_for(model, rows.features, None if pads_as_needed else rows.width)
+    feed = feed_for(model, rows.layout, None if pads_as_needed else rows.width)
     order = np.argsort(rows.lengths, kind="stable") if pads_as_needed else np.arange(len(rows))
     parts = []
     for start in range(0, max(len(rows), 1), feed.rows_at_once):

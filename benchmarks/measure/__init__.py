@@ -1,0 +1,1 @@
+"""How a command is measured: a fresh process, its memory, its limit, the machine."""

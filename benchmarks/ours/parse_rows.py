@@ -1,0 +1,41 @@
+"""Rows of a file through ooc-convert's parser on one thread, to be measured by `parse`."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.peers import reporting
+from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.layout import LayoutOptions
+
+BLOCK_BYTES = 4_000_000
+PACKAGES = ("ooc-train", "numpy", "numba")
+
+
+def main() -> None:
+    """Parse the file of the command line twice, and report the second time."""
+    parser = reporting.parser(__doc__)
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    phases = reporting.Phases()
+    list(_blocks(options.file))  # compiles
+    phases.end("once before")
+    began = time.perf_counter()
+    n_rows = sum(_blocks(options.file))
+    seconds = time.perf_counter() - began
+    phases.end("parsing")
+    report = {"rows": n_rows, "parsing_seconds": seconds}
+    reporting.write(options.report, report, phases, PACKAGES)
+
+
+def _blocks(path: Path) -> Iterator[int]:
+    """The rows of each block; texts, labels and line numbers lie in columns then."""
+    for piece, _ in find_source(path, LayoutOptions()).read(BLOCK_BYTES):
+        if isinstance(piece, Reject):
+            raise SystemExit(f"line {piece.line} cannot be used: {piece.reason}")
+        yield len(piece)
+
+
+if __name__ == "__main__":
+    main()

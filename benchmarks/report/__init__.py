@@ -1,0 +1,1 @@
+"""Figures as records, tables, targets and plots."""

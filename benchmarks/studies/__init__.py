@@ -1,0 +1,1 @@
+"""The commands of `python -m benchmarks`: one module each, of the same name."""

@@ -1,0 +1,413 @@
+"""Does memory stay bounded? The real commands in a memory cgroup, at sizes that grow.
+
+ooc-convert, the reader and ooc-train run under --cap at 1, 4, 16 and 64 times a base size: the
+largest is 20 times the cap for reading and training, 4 times for converting.  The usual ways in
+memory run under the same cap until they die.  Each run starts with its input dropped from the page
+cache, so that every page it reads is charged to its cgroup.  Dense rows are random numbers, n-gram
+rows generated reviews, converted and then repeated.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repeated_file
+from benchmarks.measure import harness, machine
+from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, REPORT_NAME, Run, System, say
+from benchmarks.measure.peer_environments import peer_command
+from benchmarks.measure.workspace import workspace
+from benchmarks.report import results, tables, targets
+from benchmarks.report.targets import Target
+from benchmarks.studies import convert
+from ooc_train.cli.common import size_argument
+
+NAME = "memory"
+DEFAULT_CAP = 512 * 10**6
+MULTIPLES, QUICK_MULTIPLES = (1, 4, 16, 64), (1, 4)
+TIMES_CAP = {"convert": 4, "read": 20, "train": 20}  # the largest input, by stage
+KINDS = ("dense", "ngram")
+DENSE_COLUMNS, MODEL_ROWS = 768, 50_000
+UNLIMITED = ", without the limit"
+_CSV_ROW_BYTES = 450  # of a generated row, a little less than on average
+_HEADER = (
+    "stage",
+    "rows",
+    "input MB",
+    "times the cap",
+    "system",
+    "outcome",
+    "seconds",
+    "rows/s",
+    "peak anonymous MB",
+    "peak charged MB",
+)
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file to work on: what its rows are, how many, and what multiple of the base it is."""
+
+    stage: str
+    features: str
+    multiple: int
+    path: Path
+    n_rows: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a system did with an input under the cap; the last of several runs counts."""
+
+    input: Input
+    system: str
+    run: Run
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to measure: `cap_bytes` is `None` where no limit can be enforced."""
+
+    folder: Path
+    budget_bytes: int
+    cap_bytes: int | None
+    multiples: Sequence[int]
+    environments: Path | None
+    with_peers: bool
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add this benchmark's own options."""
+    add = parser.add_argument
+    add(
+        "--cap",
+        type=size_argument,
+        default=DEFAULT_CAP,
+        metavar="SIZE",
+        help="the limit, and ooc-convert's --memory (default: 512MB)",
+    )
+    add(
+        "--stages",
+        type=_one_of(tuple(TIMES_CAP)),
+        default=tuple(TIMES_CAP),
+        metavar="STAGE[,STAGE]",
+        help=f"of: {', '.join(TIMES_CAP)} (default: all)",
+    )
+    add(
+        "--features",
+        type=_one_of(KINDS),
+        default=KINDS,
+        metavar="KIND[,KIND]",
+        help=f"rows to read and to train on, of: {', '.join(KINDS)} (default: both)",
+    )
+    add(
+        "--multiples",
+        type=_multiples,
+        metavar="N[,N...]",
+        help="sizes, as multiples of the base, of which the largest input has 64 (default: "
+        "1,4,16,64, with --quick 1,4)",
+    )
+    add(
+        "--peers",
+        default="all",
+        choices=["all", "none"],
+        help="whether the ways in memory run, too (default: all)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, write and print; 1 if one of the package's commands did not complete."""
+    options.multiples = options.multiples or (QUICK_MULTIPLES if options.quick else MULTIPLES)
+    cap, notes = harness.enforceable(options.cap)
+    with workspace(options.work, _needed_bytes(options)) as folder:
+        found = machine.describe(folder)
+        plan = Plan(
+            folder=folder,
+            budget_bytes=options.cap,
+            cap_bytes=cap,
+            multiples=options.multiples,
+            environments=options.peer_environments,
+            with_peers=options.peers == "all" and cap is not None,
+        )
+        cases = [case for stage in _stages(options, plan) for case in stage]
+    reached = _targets(cases, options.cap)
+    markdown = "\n\n".join(
+        [
+            f"## {NAME}",
+            f"`{options.command}`",
+            machine.in_words(found),
+            *notes,
+            tables.table(_HEADER, [_line(case, options.cap) for case in cases]),
+            "### Targets",
+            targets.table(reached),
+        ]
+    )
+    record = {
+        "benchmark": NAME,
+        "command": options.command,
+        "environment": found,
+        "notes": notes,
+        "cap_bytes": options.cap,
+        "cases": [_record(case) for case in cases],
+        "targets": [targets.record(target) for target in reached],
+    }
+    results.write(options.out, NAME, record, markdown)
+    print(markdown)
+    ours = [case.run for case in cases if case.system.startswith("ooc-")]
+    return 0 if all(run.outcome == COMPLETED for run in ours) else 1
+
+
+def _one_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """A type for options that take some of the words `known`."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        words = tuple(text.split(","))
+        for word in words:
+            if word not in known:
+                raise argparse.ArgumentTypeError(f"{word!r} is none of: {', '.join(known)}")
+        return words
+
+    return parse
+
+
+def _multiples(text: str) -> tuple[int, ...]:
+    """The value of --multiples."""
+    words = text.split(",")
+    if not all(word.isdecimal() and 1 <= int(word) <= MULTIPLES[-1] for word in words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 64, or several")
+    return tuple(sorted({int(word) for word in words}))
+
+
+def _size(stage: str, multiple: int, cap_bytes: int) -> int:
+    """Bytes of an input."""
+    return int(cap_bytes * TIMES_CAP[stage] * multiple / MULTIPLES[-1])
+
+
+def _needed_bytes(options: argparse.Namespace) -> int:
+    """Disk space for the largest input, and for what converting the largest writes."""
+    largest = {stage: _size(stage, options.multiples[-1], options.cap) for stage in options.stages}
+    converted = largest.pop("convert", 0) * (1 + convert.WORK_MULTIPLE)
+    rows = MODEL_ROWS * convert.ROW_BYTES * (1 + convert.WORK_MULTIPLE)
+    return max(converted, int(max(largest.values(), default=0) * 1.01) + rows)
+
+
+# ---- Inputs.
+
+
+def _stages(options: argparse.Namespace, plan: Plan) -> Iterator[list[Case]]:
+    """The cases of each stage and kind of rows, an input at a time."""
+    if "convert" in options.stages:
+        yield list(_measured(_csv_files(plan), [_converting], plan))
+    later = [_reading] * ("read" in options.stages) + [_training] * ("train" in options.stages)
+    makers = {"dense": _dense_files, "ngram": _ngram_files}
+    for kind in options.features if later else ():
+        yield list(_measured(makers[kind](plan), later, plan))
+
+
+def _csv_files(plan: Plan) -> Iterator[Input]:
+    for multiple in plan.multiples:
+        n_rows = max(
+            convert.LEAST_ROWS, _size("convert", multiple, plan.budget_bytes) // _CSV_ROW_BYTES
+        )
+        with convert.files(n_rows, plan.folder) as workload:
+            yield Input("convert", "text", multiple, workload.train, n_rows, workload.n_bytes)
+
+
+def _dense_files(plan: Plan) -> Iterator[Input]:
+    for multiple in plan.multiples:
+        n_rows = max(1, _size("read", multiple, plan.budget_bytes) // (4 * DENSE_COLUMNS))
+        path = plan.folder / "dense.h5"
+        say(f"writing {n_rows:,} dense rows")
+        write_dense_file(path, n_rows, DENSE_COLUMNS)
+        yield Input("read", "dense", multiple, path, n_rows, path.stat().st_size)
+        path.unlink()
+
+
+def _ngram_files(plan: Plan) -> Iterator[Input]:
+    model = plan.folder / "model.h5"
+    with convert.files(MODEL_ROWS, plan.folder) as workload:
+        harness.call(
+            "ooc_train.cli.convert", workload.train, "-o", model, "--features", "ngram",
+            "--validation-fraction", 0, "--quiet",
+        )  # fmt: skip
+    for multiple in plan.multiples:
+        size = _size("read", multiple, plan.budget_bytes)
+        n_times = max(1, -(-size // rows_bytes(model)))
+        path = plan.folder / "ngram.h5"
+        say(f"writing {MODEL_ROWS * n_times:,} n-gram rows")
+        write_repeated_file(model, path, n_times)
+        yield Input("read", "ngram", multiple, path, MODEL_ROWS * n_times, path.stat().st_size)
+        path.unlink()
+    model.unlink()
+
+
+# ---- Systems.
+
+Stage = Callable[[Input, Plan], tuple[str, list[System], System]]
+"""From an input to the stage's name, the package's systems, and the one that works in memory."""
+
+
+def _converting(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+    def ours(scratch: Path) -> list[str]:
+        words = [sys.executable, "-m", "ooc_train.cli.convert", str(source.path), "--quiet"]
+        words += ["-o", str(scratch / "result.h5"), "--features", "ngram", "--memory"]
+        words += [str(plan.budget_bytes), "--validation-fraction", "0"]
+        return [*words, "--report", str(scratch / REPORT_NAME)]
+
+    def peer(scratch: Path) -> list[str]:
+        places = ["--output", scratch / "result.npz", "--report", scratch / REPORT_NAME]
+        return peer_command(plan.environments, "sklearn", "sklearn_ngram", source.path, *places)
+
+    own = _system("ooc-convert", ours, source, plan.cap_bytes)
+    return "convert", [own], _system("scikit-learn, in memory", peer, source, plan.cap_bytes)
+
+
+def _reading(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+    def ours(scratch: Path) -> list[str]:
+        words = [sys.executable, "-m", "benchmarks.ours.read_rows", "--report"]
+        words += [str(scratch / REPORT_NAME), "read", str(source.path), "--variant", "shuffled"]
+        return [*words, "--epochs", "1", "--seconds", "1e9"]
+
+    own = _system("ooc-train's reader", ours, source, plan.cap_bytes)
+    return "read", [own], _in_memory("read", source, plan)
+
+
+def _training(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+    def ours(scratch: Path) -> list[str]:
+        words = [sys.executable, "-m", "ooc_train.cli.train", str(source.path), "--quiet"]
+        words += ["--epochs", "1", "-o", str(scratch / "run")]
+        return [*words, "--report", str(scratch / REPORT_NAME)]
+
+    systems = [_system("ooc-train", ours, source, plan.cap_bytes)]
+    if plan.cap_bytes and source.multiple == max(plan.multiples):
+        systems.append(_system("ooc-train" + UNLIMITED, ours, source, None))
+    return "train", systems, _in_memory("train", source, plan)
+
+
+def _in_memory(stage: str, source: Input, plan: Plan) -> System:
+    def command(scratch: Path) -> list[str]:
+        arguments = ["--report", scratch / REPORT_NAME, stage, source.path]
+        return peer_command(plan.environments, "keras", "in_memory", *arguments)
+
+    name = {"read": "all rows in memory", "train": "model.fit, in memory"}[stage]
+    return _system(name, command, source, plan.cap_bytes)
+
+
+def _system(
+    name: str, command: Callable[[Path], Sequence[str]], source: Input, cap_bytes: int | None
+) -> System:
+    return System(name=name, command=command, inputs=[source.path], cap_bytes=cap_bytes)
+
+
+def _measured(inputs: Iterator[Input], stages: Sequence[Stage], plan: Plan) -> Iterator[Case]:
+    """Run each stage on each input; a way in memory no more once it has failed.
+
+    What is compiled at first is compiled before, in a run that does not count.
+    """
+    ended: set[str] = set()
+    compiled: set[str] = set()
+    for source in inputs:
+        for stage in stages:
+            name, own, in_memory = stage(source, plan)
+            staged = replace(source, stage=name)
+            if name not in compiled:
+                compiled.add(name)
+                harness.run_once(replace(own[0], cap_bytes=None), plan.folder, cold=False)
+            peers = [in_memory] if plan.with_peers and in_memory.name not in ended else []
+            for system in [*own, *peers]:
+                run = harness.run_once(system, plan.folder, cold=True)
+                size = f"{source.n_bytes / 1e6:,.0f} MB"
+                say(f"{name}, {size}, {system.name}: {harness.in_words(run)}")
+                if run.outcome != COMPLETED:
+                    ended.add(system.name)
+                yield Case(staged, system.name, run)
+
+
+# ---- Figures.
+
+
+def _rows_per_second(case: Case) -> float | None:
+    """Rows/s of what the stage does, start and end of the process left out where it says so."""
+    report = case.run.report
+    if case.run.outcome != COMPLETED:
+        return None
+    if "rows_per_second" in report:
+        return float(report["rows_per_second"])
+    if "epochs" in report:
+        epoch = report["epochs"][-1]
+        return float(epoch.get("rows_per_second") or epoch["rows"] / epoch["seconds"])
+    return case.input.n_rows / case.run.seconds
+
+
+def _line(case: Case, cap_bytes: int) -> list[object]:
+    run, source = case.run, case.input
+    speed = _rows_per_second(case)
+    return [
+        source.stage if source.stage == "convert" else f"{source.stage}, {source.features}",
+        f"{source.n_rows:,}",
+        f"{source.n_bytes / 1e6:,.0f}",
+        f"{source.n_bytes / cap_bytes:.2f}",
+        case.system,
+        run.outcome if run.outcome != NOT_INSTALLED else tables.outcome(run),
+        f"{run.seconds:,.1f}",
+        f"{speed:,.0f}" if speed else None,
+        tables.megabytes(run.memory.anon_bytes),
+        tables.megabytes(run.cap_peak_bytes),
+    ]
+
+
+def _targets(cases: Sequence[Case], cap_bytes: int) -> list[Target]:
+    """How large an input each command completes under the cap; and at what speed."""
+    found = []
+    groups = dict.fromkeys((case.input.stage, case.input.features) for case in cases)
+    for stage, features in groups:
+        of_group = [
+            case for case in cases if (case.input.stage, case.input.features) == (stage, features)
+        ]
+        capped = [
+            case for case in of_group if case.system.startswith("ooc-") and case.run.cap_bytes
+        ]
+        done = [case.input.n_bytes / cap_bytes for case in capped if case.run.outcome == COMPLETED]
+        whole = any(case.input.multiple == MULTIPLES[-1] for case in capped)
+        found.append(
+            Target(
+                text=f"{stage}, {features}: times the cap of the largest input that completes",
+                measured=max(done, default=0.0) if whole else None,
+                at_least=TIMES_CAP[stage],
+            )
+        )
+        found += _speed_targets(of_group, features)
+    return found
+
+
+def _speed_targets(cases: Sequence[Case], features: str) -> Iterator[Target]:
+    for free in cases:
+        if free.system.endswith(UNLIMITED):
+            (capped,) = [
+                case
+                for case in cases
+                if case.input == free.input and case.system + UNLIMITED == free.system
+            ]
+            speeds = _rows_per_second(capped), _rows_per_second(free)
+            yield Target(
+                text=f"train, {features}: rows/s under the cap, times those without it",
+                measured=speeds[0] / speeds[1] if speeds[0] and speeds[1] else None,
+                at_least=0.9,
+            )
+
+
+def _record(case: Case) -> dict[str, Any]:
+    source = case.input
+    return {
+        "stage": source.stage,
+        "features": source.features,
+        "multiple": source.multiple,
+        "rows": source.n_rows,
+        "input_bytes": source.n_bytes,
+        "system": case.system,
+        "rows_per_second": _rows_per_second(case),
+        "run": results.run_record(case.run),
+    }

@@ -1,0 +1,66 @@
+"""What a user names as input: files, folders, patterns of names, and standard input."""
+
+import glob
+import sys
+import tempfile
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from ooc_train.conversion.resources import check_disk
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.errors import InputError, OptionError
+from ooc_train.progress import Progress
+
+STANDARD_INPUT = Path("-")
+_NAME = Path("standard input")
+_PIECE_BYTES = 2**20
+_CHECK_BYTES = 2**26
+
+
+class InputPaths:
+    """Finds the files that paths name.
+
+    What comes from standard input is written to a file in ``folder``, which belongs to ``stack``,
+    since a conversion reads more than once; at most one path may stand for it.
+    """
+
+    def __init__(self, folder: Path, progress: Progress, stack: ExitStack) -> None:
+        self._folder = folder
+        self._progress = progress
+        self._stack = stack
+        self._is_read = False
+
+    def files(self, paths: Iterable[Path]) -> list[InputFile]:
+        """The files, patterns resolved in the order of the names.
+
+        Raises ``InputError`` for a pattern that no name matches.
+        """
+        return [file for path in paths for file in self._files(path)]
+
+    def _files(self, path: Path) -> list[InputFile]:
+        if path == STANDARD_INPUT:
+            return [self._spool()]
+        if not glob.has_magic(str(path)) or path.exists():
+            return [InputFile(path)]
+        found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
+        if not found:
+            raise InputError(f"no file matches {path}; check the pattern")
+        return [InputFile(Path(name)) for name in found]
+
+    def _spool(self) -> InputFile:
+        if self._is_read:
+            raise OptionError("standard input, -, can be read once only; give files for the others")
+        self._is_read = True
+        folder = tempfile.TemporaryDirectory(prefix=".ooc-", dir=self._folder)
+        spooled = Path(self._stack.enter_context(folder)) / "stdin"
+        self._progress.start("reading standard input", None, "B")
+        n_bytes = 0
+        with spooled.open("wb") as file:
+            while piece := sys.stdin.buffer.read(_PIECE_BYTES):
+                if n_bytes // _CHECK_BYTES != (n_bytes + len(piece)) // _CHECK_BYTES:
+                    check_disk(self._folder, n_bytes)  # as much again is needed at the least
+                file.write(piece)
+                n_bytes += len(piece)
+                self._progress.advance(len(piece))
+        return InputFile(_NAME, spooled)

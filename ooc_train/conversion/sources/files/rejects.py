@@ -1,0 +1,71 @@
+"""Rows that cannot be used: where they are, why, and the file that lists them."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from ooc_train.errors import InputError
+
+MAX_ROW_BYTES = 8 * 2**20
+COLUMNS = ("file", "line", "reason", "row")
+_SHOWN = 3
+
+
+class Place(NamedTuple):
+    """Where a row is: a file, and the number of its line, or row, from 1."""
+
+    path: Path
+    number: int
+    unit: str = "line"
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.unit} {self.number}"
+
+
+class Reject(NamedTuple):
+    """A row that cannot be used: the number of its line, or row, from 1, why, and its bytes."""
+
+    line: int
+    reason: str
+    raw: bytes
+
+
+class RejectFile:
+    """A CSV of rejected rows (file, line, reason, raw row), created with the first of them.
+
+    Raises ``InputError`` from ``add`` when there are more than ``limit``.  The file then lists all
+    rows rejected so far, so that they can be mended in one go.
+    """
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path = path
+        self.count = 0
+        self._limit = limit
+        self._examples: list[str] = []
+        self._file: TextIO | None = None
+        path.unlink(missing_ok=True)
+
+    def __enter__(self) -> "RejectFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, place: Place, reject: Reject) -> None:
+        """Write one rejected row."""
+        if self._file is None:
+            self._file = self.path.open("w", encoding="utf-8", newline="")
+            csv.writer(self._file).writerow(COLUMNS)
+        raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
+        csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
+        self.count += 1
+        if len(self._examples) < _SHOWN:
+            self._examples.append(f"{place}: {reject.reason}")
+        if self.count > self._limit:
+            self._file.flush()
+            raise InputError(
+                f"more than {self._limit} rows cannot be used, such as "
+                f"{'; '.join(self._examples)}; "
+                f"all so far are in {self.path}: mend them, or allow more with --max-rejects"
+            )

@@ -1,0 +1,50 @@
+"""Looking into a file or a folder: what its rows are made of, and where that is in them."""
+
+import math
+from pathlib import Path
+from typing import cast
+
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.table import FORMATS, Gives, format_of, formats_of
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.source import Source
+from ooc_train.errors import OptionError
+
+_CALLED = {"text": "text", "dense": "dense numbers", "sparse": "sparse numbers"}
+
+
+def find_source(
+    path: Path | InputFile,
+    options: LayoutOptions,
+    *,
+    gives: Gives = "text",
+    limit: float = math.inf,
+) -> Source:
+    """The rows of a file or a folder, made of what is asked for.
+
+    Dense numbers must be smaller than ``limit`` in size.
+
+    Raises ``InputError`` for a file that cannot be used, and ``OptionError`` for options that do
+    not fit it.
+    """
+    file = path if isinstance(path, InputFile) else InputFile(path)
+    if gives != "dense" and options.labels:
+        raise OptionError(f"{file.path} has its labels in it; leave out --labels")
+    find = FORMATS[_format(file, options, gives)].finder(gives)
+    found = find(file, options, limit) if gives == "dense" else find(file, options)
+    return cast(Source, found)
+
+
+def _format(file: InputFile, options: LayoutOptions, gives: Gives) -> str:
+    if gives == "text" and file.path.is_dir():
+        return "folder"
+    name = options.format or format_of(file)
+    first = FORMATS[name].gives[0]
+    if gives in FORMATS[name].gives:
+        return name
+    if gives == "sparse":  # whatever the file is called
+        return formats_of(gives)[0]
+    raise OptionError(
+        f"{file.path} is {name}, which holds {_CALLED[first]} and no {_CALLED[gives]}; formats "
+        f"that hold {_CALLED[gives]} are {', '.join(formats_of(gives))}"
+    )

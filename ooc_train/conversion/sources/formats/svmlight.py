@@ -1,0 +1,253 @@
+"""svmlight files: a label and the columns that are not zero, a row a line.
+
+``label [qid:q] column:value column:value ... # comment``, columns ascending.  A query's number is
+passed over: rows are classified each by itself.  Whole numbers as labels are spelled without a sign
+or a fraction that says nothing, so ``+1`` and ``1.0`` are ``1``; other labels are names.
+
+The kernel reads what is plain; a line that it does not take is read again in Python, which knows
+all numerals, or says what is wrong.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.formats.file_source import FileSource
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
+from ooc_train.conversion.sources.rows import SparseNumbers, SpelledLabels, joined
+from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
+from ooc_train.errors import InputError, OptionError
+from ooc_train.jit import kernel
+
+MAX_COLUMN = 2**31 - 2
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PAIR = re.compile(rb"(\d+):(\S+)")
+_NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 10, 32, 58, 35, 48, 57
+
+
+class _UnfitError(Exception):
+    """Why a line is no row."""
+
+
+@dataclass(frozen=True)
+class SvmlightFile(FileSource):
+    """One file of sparse rows, plain or compressed."""
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """Always the same."""
+        return {"format": "svmlight"}
+
+    def read(self, block_bytes: int) -> Iterator[tuple[SparseNumbers | Reject, int]]:
+        """Blocks of rows of about ``block_bytes`` of source each, and rejects.
+
+        Memory: five times ``block_bytes``, or of the longest line (at most ``MAX_ROW_BYTES``).
+        """
+        position, first_line = 0, 1
+        with self.file.open() as (stream, file):
+            for text in self.file.readable(_line_blocks(stream, block_bytes)):
+                rows, rejects = parse_lines(text, first_line)
+                first_line += text.count(b"\n")
+                for reject in rejects:
+                    yield reject, 0
+                progress = file.tell() - position
+                position += progress
+                yield rows, progress
+
+
+def find_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
+    """Look whether a file has a line that is a row."""
+    if options.text or options.label or options.header:
+        raise OptionError(
+            f"{file.path} has the label first in every row; leave out --columns, --label and "
+            f"--header"
+        )
+    sample = file.sample(2**16).removeprefix(_BYTE_ORDER_MARK)
+    lines = [line for line in sample.split(b"\n") if line.partition(b"#")[0].strip()]
+    if not lines:
+        raise InputError(f"{file.path} is empty; it must hold one row a line")
+    try:
+        _parse_line(lines[0])
+    except _UnfitError as error:
+        if len(lines) == 1:
+            raise InputError(f"{file.path} is not svmlight: {error}") from error
+    return SvmlightFile(file)
+
+
+def _line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+    """Whole lines, each with what ends it; of lines too long the beginning is enough."""
+    rest, at_start = b"", True
+    while piece := stream.read(block_bytes):
+        text, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            yield (text.removeprefix(_BYTE_ORDER_MARK) if at_start else text) + newline
+            at_start = False
+        rest = rest[: MAX_ROW_BYTES + 1]
+    if rest:
+        yield (rest.removeprefix(_BYTE_ORDER_MARK) if at_start else rest) + b"\n"
+
+
+def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Reject]]:
+    """The rows of whole lines, and what is none."""
+    data = np.frombuffer(bytearray(text), np.uint8)
+    n_lines = text.count(b"\n")
+    most = text.count(b":")
+    labels = np.empty((n_lines, 2), np.int64)
+    bounds = np.empty((n_lines, 2), np.int64)
+    lines = np.empty(n_lines, np.int64)
+    offsets = np.zeros(n_lines + 1, np.int64)
+    columns, values = np.empty(most, np.int32), np.empty(most, np.float32)
+    is_plain = np.empty(n_lines, np.bool_)
+    n = _parse(data, POWERS, first_line, labels, bounds, lines, offsets, columns, values, is_plain)
+    labels, bounds, lines, is_plain = labels[:n], bounds[:n], lines[:n], is_plain[:n]
+    offsets = offsets[: n + 1]
+    spelled = [text[i:j] for i, j in labels.tolist()]
+    more: dict[int, tuple[I32, F32]] = {}
+    rejects: dict[int, Reject] = {}
+    for row in np.flatnonzero(~is_plain).tolist():
+        line = text[bounds[row, 0] : bounds[row, 1]]
+        try:
+            spelled[row], *more[row] = _parse_line(line)  # type: ignore[assignment]
+        except _UnfitError as error:
+            more.pop(row, None)
+            rejects[row] = Reject(int(lines[row]), str(error), line)
+    if more:
+        offsets, columns, values = _with(offsets, columns, values, more)
+    found, where = SpelledLabels.of_bytes(*joined(spelled)), np.ones(n, np.bool_)
+    found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
+    rows = SparseNumbers(offsets, columns[: offsets[-1]], values[: offsets[-1]], found, lines)
+    for row in _rows_with(rows, b",").tolist():
+        label = rows.labels.distinct[rows.labels.numbers[row]].decode("utf-8", "replace")
+        line = text[bounds[row, 0] : bounds[row, 1]]
+        rejects[row] = Reject(int(lines[row]), f"{label!r} is more than one label", line)
+    where[list(rejects)] = False
+    rows = rows if where.all() else rows.take(where)
+    return rows, [rejects[row] for row in sorted(rejects)]
+
+
+def _rows_with(rows: SparseNumbers, part: bytes) -> I64:
+    """The rows whose label has some part."""
+    odd = [i for i, label in enumerate(rows.labels.distinct) if part in label]
+    return np.flatnonzero(np.isin(rows.labels.numbers, odd))
+
+
+def _with(
+    offsets: I64, columns: I32, values: F32, more: dict[int, tuple[I32, F32]]
+) -> tuple[I64, I32, F32]:
+    """The rows with the entries of some that had none before."""
+    lengths = np.diff(offsets)
+    bounds = [0, *(int(offsets[row]) for row in more), int(offsets[-1])]
+    merged: list[list[Any]] = [[], []]
+    for k, (row, entries) in enumerate([*more.items(), (-1, None)]):
+        for parts, old, i in ((merged[0], columns, 0), (merged[1], values, 1)):
+            parts.append(old[bounds[k] : bounds[k + 1]])
+            if entries is not None:
+                parts.append(entries[i])
+        if entries is not None:
+            lengths[row] = len(entries[0])
+    return np.cumsum([0, *lengths]), np.concatenate(merged[0]), np.concatenate(merged[1])
+
+
+def _parse_line(line: bytes) -> tuple[bytes, I32, F32]:
+    """A row's label, columns and values."""
+    if len(line) > MAX_ROW_BYTES:
+        raise _UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
+    label, *pairs = line.partition(b"#")[0].split()
+    if b":" in label:
+        raise _UnfitError("no label")
+    if pairs and pairs[0].startswith(b"qid:"):
+        pairs = pairs[1:]
+    columns, values = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.float32)
+    for i, pair in enumerate(pairs):
+        match = _PAIR.fullmatch(pair)
+        value = number(match[2]) if match else None
+        shown = pair.decode("utf-8", "replace")
+        if match is None or value is None:
+            raise _UnfitError(f"{shown!r} is not column:value")
+        if int(match[1]) > MAX_COLUMN:
+            raise _UnfitError(f"{shown!r} has a column above {MAX_COLUMN:,}")
+        with np.errstate(over="ignore"):
+            columns[i], values[i] = int(match[1]), np.float64(value)
+        if not np.isfinite(values[i]):
+            raise _UnfitError(f"{shown!r} is not a finite number")
+        if i and columns[i] <= columns[i - 1]:
+            raise _UnfitError(f"{shown!r} does not ascend, its column is after {columns[i - 1]}")
+    return label, columns, values
+
+
+def _plain_label(label: bytes) -> bytes:
+    """Whole numbers in one spelling.
+
+    >>> _plain_label(b"+1"), _plain_label(b"-1.0"), _plain_label(b"spam")
+    (b'1', b'-1', b'spam')
+    """
+    value = number(label)
+    return b"%d" % value if value is not None and value.is_integer() else label
+
+
+@kernel
+def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited`
+    data: U8,
+    powers: F64,
+    line: int,
+    labels: I64,
+    bounds: I64,
+    lines: I64,
+    offsets: I64,
+    columns: I32,
+    values: F32,
+    is_plain: Bools,
+) -> int:
+    """Rows of lines that are not blank: how many.  Those not plain have no entries."""
+    row = i = end = 0
+    while i < len(data):
+        begin = i
+        while data[i] <= _SPACE and data[i] != _NEWLINE:
+            i += 1
+        start = i
+        while data[i] > _SPACE and data[i] != _HASH and data[i] != _COLON:
+            i += 1
+        label_stop, first, previous = i, end, -1
+        plain = data[i] <= _SPACE and label_stop > start
+        while plain and data[i] != _NEWLINE:
+            if data[i] <= _SPACE:
+                i += 1
+                continue
+            if data[i] == _HASH:
+                break
+            column, digits = 0, i
+            while _ZERO <= data[i] <= _NINE and column <= MAX_COLUMN:
+                column = 10 * column + data[i] - _ZERO
+                i += 1
+            if i == digits or data[i] != _COLON or not previous < column <= MAX_COLUMN:
+                plain = False
+                break
+            value, stop = parse_number(data, i + 1, len(data), powers)
+            if stop < 0 or data[stop] > _SPACE:
+                plain = False
+                break
+            columns[end], values[end], previous, i = column, value, column, stop
+            end += 1
+        i = max(i, start)
+        is_blank = label_stop == start and (data[start] == _NEWLINE or data[start] == _HASH)
+        while data[i] != _NEWLINE:
+            i += 1
+        if not is_blank:
+            if i - begin > MAX_ROW_BYTES:
+                plain = False
+            if not plain:
+                end = first
+            labels[row, 0], labels[row, 1] = start, label_stop
+            bounds[row, 0], bounds[row, 1], lines[row] = begin, i, line
+            is_plain[row] = plain
+            row += 1
+            offsets[row] = end
+        i += 1
+        line += 1
+    return row
