@@ -165,33 +165,32 @@ def bytes_above(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: AR
     return types.uint64(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fold_ascii(
-    typing_context: Any,  # noqa: ARG001
-    text: Any,
-    index: Any,  # noqa: ARG001
-    out: Any,
-    end: Any,  # noqa: ARG001
-    words: Any,  # noqa: ARG001
-) -> Any:
-    """Copy 64 bytes of ASCII with small letters; with ``words``, what is in no word a space."""
+def ascii_copy(*, spaces: bytes) -> Any:
+    """Make an intrinsic: copy 64 bytes of ASCII in lower case, with a space for each of ``spaces``.
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        source = _pointer(_LANES, context, builder, signature, args)
-        target = _pointer(_LANES, context, builder, signature, args, 2)
-        found = builder.load(source, align=1)
-        small = builder.or_(found, _constant(32))
-        is_capital = _between(builder, found, b"A", b"Z")
-        kept = builder.or_(
-            _between(builder, small, b"a", b"z"), _between(builder, found, b"0", b"9")
-        )
-        kept = builder.or_(kept, builder.icmp_unsigned("==", found, _constant(ord("_"))))
-        folded = builder.select(is_capital, small, found)
-        marked = builder.select(kept, folded, _constant(32))
-        builder.store(builder.select(args[4], marked, folded), target, align=1)
-        return context.get_dummy_value()
+    It takes the text, the index to copy from, the array to copy to, and the index there.  Compiled
+    to comparisons with the fewest ranges that ``spaces`` or all other bytes form.
+    """
+    inside, outside = _ranges(spaces), _ranges(bytes(set(range(128)) - set(spaces)))
+    ranges = min(inside, outside, key=len)
 
-    return types.void(text, types.intp, out, types.intp, types.boolean), generate
+    @intrinsic  # type: ignore[untyped-decorator]
+    def copy(typing_context: Any, text: Any, index: Any, out: Any, end: Any) -> Any:  # noqa: ARG001
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            found = builder.load(_pointer(_LANES, context, builder, signature, args), align=1)
+            is_capital = _between(builder, found, ord("A"), ord("Z"))
+            small = builder.select(is_capital, builder.or_(found, _constant(32)), found)
+            in_ranges = ir.Constant(is_capital.type, [0] * PADDING)
+            for least, most in ranges:
+                in_ranges = builder.or_(in_ranges, _between(builder, found, least, most))
+            choices = (_constant(32), small) if ranges is inside else (small, _constant(32))
+            target = _pointer(_LANES, context, builder, signature, args, 2)
+            builder.store(builder.select(in_ranges, *choices), target, align=1)
+            return context.get_dummy_value()
+
+        return types.void(text, types.intp, out, types.intp), generate
+
+    return copy
 
 
 @kernel
@@ -218,6 +217,14 @@ def _splat(builder: Any, byte: Any) -> Any:
     return builder.shuffle_vector(one, ir.Constant(_LANES, ir.Undefined), zeros)
 
 
-def _between(builder: Any, found: Any, least: bytes, most: bytes) -> Any:
-    shifted = builder.sub(found, _constant(least[0]))
-    return builder.icmp_unsigned("<=", shifted, _constant(most[0] - least[0]))
+def _between(builder: Any, found: Any, least: int, most: int) -> Any:
+    shifted = builder.sub(found, _constant(least))
+    return builder.icmp_unsigned("<=", shifted, _constant(most - least))
+
+
+def _ranges(some: bytes) -> list[tuple[int, int]]:
+    """The runs of neighbours among some bytes: the first and the last of each."""
+    marks = np.zeros(258, np.int8)
+    marks[np.frombuffer(some, np.uint8).astype(int) + 1] = 1
+    edges = np.flatnonzero(np.diff(marks)).tolist()
+    return [(first, stop - 1) for first, stop in zip(edges[::2], edges[1::2], strict=True)]

@@ -13,14 +13,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unico
 from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
 from ooc_train.conversion.kinds.ngram.grams import extract_grams
 from ooc_train.conversion.kinds.ngram.terms import TermMatcher
+from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.folding import (
     _COMBINING_BELOW,
     _LENGTH_BITS,
     N_CODE_POINTS,
+    fold,
     folding_table,
 )
 from ooc_train.conversion.text.strings import HashCollision
-from ooc_train.conversion.text.tokens import JOINTS, tokenize
+from ooc_train.conversion.text.tokens import tokenize
 
 INTERESTING = st.sampled_from(
     "aAzZ09_ .,'\n\t\x0b\x1c\x1f\x85\u1680\u2028\u3000"
@@ -96,6 +98,17 @@ def test_every_code_point_folds_as_python_folds_it(analyzer, mark):
         assert length <= table.growth * len(chr(point).encode())
 
 
+@pytest.mark.parametrize("analyzer", ANALYZERS)
+def test_ascii_folds_alike_at_once_and_by_the_table(analyzer):
+    ascii_rows = [bytes(range(1, 128)), bytes(range(127, 0, -1))]
+    padded = [row + b"x" * 70 for row in ascii_rows]  # so that all of it is folded 64 bytes at once
+    by_table = [row + "é".encode() for row in ascii_rows]
+    rows = [*padded, *by_table]
+    folded = fold(*as_arrays(rows), analyzer)
+    found = [folded.text[folded.offsets[i] :][:110].tobytes() for i in range(4)]
+    assert found[:2] == found[2:]
+
+
 def test_the_white_characters_that_folding_leaves():
     left = {c for p in range(N_CODE_POINTS) for c in unicodedata.normalize("NFKD", chr(p))}
     found = {c for c in left if re.match(r"\s", c)}
@@ -110,13 +123,13 @@ def test_nothing_happens_above_the_table():
     assert not any(unicodedata.combining(chr(c)) for c in range(_COMBINING_BELOW, 0x110000))
 
 
-ANALYZERS = st.sampled_from(["word", "char"])
+NGRAM_ANALYZERS = st.sampled_from(["word", "char"])
 DICTIONARIES = st.sampled_from([0, 1000, 2**20])  # of no token, of a few, and of all
 
 
 @given(
     st.lists(TEXTS, min_size=1, max_size=5),
-    ANALYZERS,
+    NGRAM_ANALYZERS,
     st.sampled_from([(1, 1), (1, 2), (2, 3), (1, 4)]),
     DICTIONARIES,
 )
@@ -145,7 +158,7 @@ def hashes_by_string(rows, analyzer, ngrams, seed):
     """Each n-gram of the rows with its hash."""
     grams = extract_grams(tokenize(*as_arrays(rows), analyzer, seed), ngrams)
     # scikit-learn has the shorter n-grams first, here they come by their first token
-    joint = JOINTS[analyzer].decode()
+    joint = ANALYZERS[analyzer].joint.decode()
     terms = []
     for row in rows:
         tokens = oracle_grams(row, analyzer, (1, 1))
@@ -160,7 +173,7 @@ def hashes_by_string(rows, analyzer, ngrams, seed):
     return hashes
 
 
-@given(st.lists(TEXTS, min_size=1, max_size=5), ANALYZERS, st.integers(0, 3))
+@given(st.lists(TEXTS, min_size=1, max_size=5), NGRAM_ANALYZERS, st.integers(0, 3))
 def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, analyzer, seed):
     rows = [text.replace("\0", " ").encode() for text in texts]
     hashes = hashes_by_string(rows, analyzer, (1, 2), seed)

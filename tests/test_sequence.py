@@ -13,8 +13,8 @@ import ooc_train
 from ooc_train.conversion.kinds.sequence import sequence, word_counting
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.text.lowering import N_CODE_POINTS, lower
-from ooc_train.conversion.text.words import find_words
+from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
+from ooc_train.conversion.text.tokens import tokenize as find_tokens
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
 from ooc_train.prediction import predictor
@@ -49,9 +49,10 @@ def ragged(rows):
     return np.frombuffer(bytearray(b"".join(rows)), np.uint8), offsets
 
 
-def pieces_of(data, offsets):
-    blob = data.tobytes()
-    return [blob[i:j] for i, j in itertools.pairwise(offsets)]
+def folded_rows(folded):
+    blob = folded.text.tobytes()
+    assert {blob[j - 1 :][:1] for j in folded.offsets[1:]} <= {b" "}
+    return [blob[i : j - 1] for i, j in itertools.pairwise(folded.offsets)]
 
 
 def filtered(row):
@@ -61,8 +62,8 @@ def filtered(row):
 @given(st.lists(texts, max_size=5))
 @settings(max_examples=300)
 def test_lowering_equals_python(rows):
-    lowered = lower(*ragged(rows))
-    assert pieces_of(lowered.text, lowered.offsets) == [filtered(row) for row in rows]
+    lowered = fold(*ragged(rows), "keras")
+    assert folded_rows(lowered) == [filtered(row) for row in rows]
     valid = [row.decode("utf-8", "ignore").encode() == row for row in rows]
     assert lowered.n_replaced == valid.count(False)
 
@@ -70,8 +71,8 @@ def test_lowering_equals_python(rows):
 def test_lowering_equals_python_for_every_character():
     points = (point for point in range(0x110000) if not 0xD800 <= point < 0xE000)
     rows = [chr(point).encode() for point in points]
-    lowered = lower(*ragged(rows))
-    assert pieces_of(lowered.text, lowered.offsets) == [filtered(row) for row in rows]
+    lowered = fold(*ragged(rows), "keras")
+    assert folded_rows(lowered) == [filtered(row) for row in rows]
     assert all(chr(c) == chr(c).lower() for c in range(N_CODE_POINTS, 0x110000))
 
 
@@ -80,8 +81,8 @@ def test_broken_utf8_is_replaced_as_python_does_for_every_pair_and_many_longer()
     rows = [bytes([a, b]) for a in range(128, 256) for b in range(256)]
     leads = [0xE0, 0xE1, 0xED, 0xF0, 0xF1, 0xF4, 0xF5, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 65]
     rows += [bytes(row) for row in rng.choice(leads, (50_000, 5)).astype(np.uint8)]
-    lowered = lower(*ragged(rows))
-    assert pieces_of(lowered.text, lowered.offsets) == [filtered(row) for row in rows]
+    lowered = fold(*ragged(rows), "keras")
+    assert folded_rows(lowered) == [filtered(row) for row in rows]
 
 
 def convert(tmp_path, rows, **options):
@@ -206,11 +207,11 @@ def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
     convert(tmp_path, rows)
     full = read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")
 
-    def weak(lowered, seed):
-        found = find_words(lowered, seed)
+    def weak(text, offsets, analyzer, seed):
+        found = find_tokens(text, offsets, analyzer, seed)
         return found if seed else found._replace(hashes=found.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(sequence, "find_words", weak)
+    monkeypatch.setattr(sequence, "tokenize", weak)
     assert convert(tmp_path, rows)["attempts"] == 2
     assert (read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")) == full
 

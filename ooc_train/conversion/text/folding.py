@@ -1,40 +1,39 @@
-r"""Text to folded text, exactly as scikit-learn's vectorizers see it before they look for tokens.
+r"""Text to folded text, the first step of every analyzer (see ``analyzers``).
 
-Folding is what ``TfidfVectorizer(strip_accents="unicode")`` does: decode UTF-8 with U+FFFD for what
-is broken, ``str.lower``, NFKD, drop combining characters.  All of this maps one code point at a
-time (the reordering of combining marks does not matter, they go), but for one rule of
-``str.lower``: the capital sigma, which is another letter at the end of a word.  So a table from
-code points to folded bytes does it, built by Python's own ``str`` and ``unicodedata``; rows with a
-capital sigma are lowered by ``str.lower`` first.
+Folding is ``str.lower``, then for some analyzers NFKD without combining characters (scikit-learn's
+``strip_accents="unicode"``), then a space in place of what belongs to no token.  UTF-8 is decoded
+first, with U+FFFD for what is broken.
 
-For words, whatever ``\w`` does not match becomes a space as well, so that words are what is between
-spaces.  For characters all is kept, but each run of white space becomes one space, as
-``TfidfVectorizer(analyzer="char")`` has it.
+All of this maps one code point at a time: the order of combining marks does not matter, since they
+go.  So a table from code points to folded bytes does it, built by Python's own ``str`` and
+``unicodedata``.  The one exception is a rule of ``str.lower``: the capital sigma becomes another
+letter at the end of a word.  Rows that have one are lowered by ``str.lower`` first.
+
+ASCII, of which most text consists, takes no table: 64 bytes are folded at a time.
 """
 
 import functools
 import itertools
-import re
 import unicodedata
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.text.analyzers import ANALYZERS, SEPARATOR, Analyzer
 from ooc_train.conversion.text.utf8 import decode, has_high_bytes
 from ooc_train.dtypes import I32, I64, U8
 from ooc_train.intrinsics import (
     PADDING,
+    ascii_copy,
     bytes_above,
-    fold_ascii,
     load_word,
     store_word,
 )
 from ooc_train.jit import kernel
 
-# No code point above is a letter or a digit, or changes under lower-casing or NFKD (tested).
 N_CODE_POINTS = 0x40000
-_COMBINING_BELOW = 0x20000  # no code point above is a combining character (tested)
+"""No code point from here on is a letter or a digit, or changes when folded (tested)."""
+_COMBINING_BELOW = 0x20000  # no code point from here on is a combining character (tested)
 _LENGTH_BITS = 7
 _SPACE, _REPLACEMENT = 32, 0xFFFD
 
@@ -62,23 +61,24 @@ class FoldingTable(NamedTuple):
 
 
 def fold(text: U8, offsets: I64, analyzer: str) -> Folded:
-    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
+    """Fold rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``, for one of ``ANALYZERS``.
 
     Memory: as much as the text, up to eleven times that for exotic ligatures.
     """
     table = folding_table(analyzer)
-    growth = 1
-    if has_high_bytes(text):
-        text, offsets = lower_capital_sigma(text, offsets)
+    growth, is_ascii = 1, not has_high_bytes(text)
+    if not is_ascii:
+        text, offsets = _lower_capital_sigma(text, offsets)
         growth = table.growth
-    # Sized for the worst: of this array only what is written becomes memory.
+    # Sized for the worst case: only what is written of this array becomes memory.
     folded = np.empty(growth * len(text) + len(offsets) + PADDING, np.uint8)
     folded_offsets = np.zeros(len(offsets), np.int64)
     n_replaced = _fold_rows(
-        text, offsets, analyzer == "word", table.entries, table.pool, folded, folded_offsets
-    )
-    if analyzer == "char":
-        _collapse_white_space(folded, folded_offsets)
+        text, offsets, is_ascii, _ASCII_RULES[analyzer], table.entries, table.pool, folded,
+        folded_offsets,
+    )  # fmt: skip
+    if ANALYZERS[analyzer].joins_white_space:
+        _join_white_space(folded, folded_offsets)
     end = folded_offsets[-1]
     folded[end : end + PADDING] = _SPACE
     return Folded(folded[: end + PADDING], folded_offsets, n_replaced)
@@ -86,21 +86,19 @@ def fold(text: U8, offsets: I64, analyzer: str) -> Folded:
 
 @functools.cache
 def folding_table(analyzer: str) -> FoldingTable:
-    """The table for this Python's Unicode version.  3 MB, built in a twentieth of a second."""
-    points = np.zeros((N_CODE_POINTS, 2), np.uint32)  # a NUL behind each, which nothing folds to
+    """The table for this Python's Unicode version: 2 MB, built in a twentieth of a second."""
+    points = np.full((N_CODE_POINTS, 2), ord(SEPARATOR), np.uint32)
     points[:, 0] = np.arange(N_CODE_POINTS)
-    points[0, 0] = points[0xD800:0xE000, 0] = _SPACE  # no NUL comes, nor a surrogate
-    text = points.tobytes().decode("utf-32-le").lower()
-    decomposed = np.frombuffer(unicodedata.normalize("NFKD", text).encode("utf-32-le"), np.uint32)
-    combining = [c for c in range(_COMBINING_BELOW) if unicodedata.combining(chr(c))]
-    kept = decomposed[~np.isin(decomposed, combining)]
-    pool = FOLDINGS[analyzer](kept.tobytes().decode("utf-32-le")).encode()
-    ends = np.flatnonzero(np.frombuffer(pool, np.uint8) == 0)
-    starts = np.concatenate(([0], ends[:-1] + 1))
-    lengths = ends - starts
+    points[0xD800:0xE000, 0] = _SPACE  # surrogates, which no UTF-8 has
+    folded = _folded(points.tobytes().decode("utf-32-le"), ANALYZERS[analyzer])
+    pool = folded.encode()
+    ends = np.flatnonzero(np.frombuffer(pool, np.uint8) == SEPARATOR.encode()[0])
+    lengths = np.diff(ends, prepend=-len(SEPARATOR.encode())) - len(SEPARATOR.encode())
     # of a character, and of a single broken byte
     widths = 1 + np.searchsorted([0x80, 0x800, 0x10000], np.arange(N_CODE_POINTS), "right")
     growth = max(np.ceil(lengths / widths).max(), lengths[_REPLACEMENT])
+    starts = np.cumsum(lengths) - lengths
+    pool = pool.replace(SEPARATOR.encode(), b"")
     return FoldingTable(
         (starts << _LENGTH_BITS | lengths).astype(np.int32),
         np.frombuffer(bytearray(pool + bytes(PADDING)), np.uint8),
@@ -108,26 +106,30 @@ def folding_table(analyzer: str) -> FoldingTable:
     )
 
 
-def _words_alone(text: str) -> str:
-    r"""``re.sub(r"[^\w\0]", " ", text)``, ten times as fast where few runs hold most letters."""
-    points = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-    distinct = np.flatnonzero(np.bincount(points)).astype(np.uint32)
-    is_kept = np.zeros(distinct[-1] + 1, np.bool_)
-    for run in re.finditer(r"[\w\0]+", distinct.tobytes().decode("utf-32-le")):
-        is_kept[distinct[run.start() : run.end()]] = True
-    marked = np.where(is_kept[points], points, np.uint32(_SPACE))
-    return marked.tobytes().decode("utf-32-le")
+def _folded(text: str, analyzer: Analyzer) -> str:
+    """Text without a capital sigma as ``analyzer`` folds it; separators stay."""
+    text = text.lower()
+    if analyzer.strips_accents:
+        decomposed = unicodedata.normalize("NFKD", text).encode("utf-32-le")
+        points = np.frombuffer(decomposed, np.uint32)
+        combining = [c for c in range(_COMBINING_BELOW) if unicodedata.combining(chr(c))]
+        text = points[~np.isin(points, combining)].tobytes().decode("utf-32-le")
+    return analyzer.mark(text)
 
 
-def _unchanged(text: str) -> str:
-    return text
+def _ascii_copy(analyzer: str) -> Any:
+    """The instruction that folds 64 bytes of ASCII for an analyzer."""
+    every = "".join(map(chr, range(128)))
+    folded = _folded(SEPARATOR.join(every), ANALYZERS[analyzer]).split(SEPARATOR)
+    return ascii_copy(spaces=bytes(i for i in range(128) if folded[i] == " "))
 
 
-FOLDINGS: dict[str, Callable[[str], str]] = {"word": _words_alone, "char": _unchanged}
-"""What is done for each analyzer to text without accents, character by character; NULs stay."""
+_WORD, _CHAR, _KERAS = 0, 1, 2  # which of these a kernel takes
+_ASCII_RULES = {"word": _WORD, "char": _CHAR, "keras": _KERAS}
+_copy_words, _copy_characters, _copy_keras = map(_ascii_copy, _ASCII_RULES)
 
 
-def lower_capital_sigma(text: U8, offsets: I64) -> tuple[U8, I64]:
+def _lower_capital_sigma(text: U8, offsets: I64) -> tuple[U8, I64]:
     """The rows, those with a capital sigma (CE A3) lowered by ``str.lower``."""
     if not _has_capital_sigma(text):
         return text, offsets
@@ -155,19 +157,23 @@ def _has_capital_sigma(text: U8) -> bool:
 def _fold_rows(
     text: U8,
     offsets: I64,
-    words: bool,
+    is_ascii: bool,
+    ascii_rule: int,
     entries: I32,
     pool: U8,
     folded: U8,
     folded_offsets: I64,
 ) -> int:
-    """Fill ``folded``; the number of rows with broken UTF-8."""
+    """Fill ``folded``; the number of rows with broken UTF-8.
+
+    ``is_ascii`` says that all rows are ASCII.
+    """
     length_mask = (1 << _LENGTH_BITS) - 1
     n_replaced = end = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1]
-        if _is_ascii(text, i, stop):
-            _fold_ascii_row(text, i, stop, words, entries, pool, folded, end)
+        if is_ascii or _is_ascii(text, i, stop):
+            _fold_ascii_row(text, i, stop, ascii_rule, entries, pool, folded, end)
             end += stop - i
             i = stop
         broken = False
@@ -178,11 +184,13 @@ def _fold_rows(
             if point < 0:
                 broken, point = True, _REPLACEMENT
             if point < N_CODE_POINTS:
+                # Eight bytes at once: what is too many, the next character overwrites.
                 source, length = entries[point] >> _LENGTH_BITS, entries[point] & length_mask
                 for k in range(0, length, 8):
                     store_word(folded, end + k, load_word(pool, source + k))
                 end += length
-            elif words:
+            elif ascii_rule == _WORD:
+                # No letter: where words alone are kept, a space.
                 folded[end] = _SPACE
                 end += 1
             else:
@@ -215,26 +223,34 @@ def _fold_ascii_row(
     text: U8,
     i: int,
     stop: int,
-    words: bool,
+    ascii_rule: int,
     entries: I32,
     pool: U8,
     folded: U8,
     end: int,
 ) -> None:
-    if stop - i < PADDING:
-        for k in range(stop - i):
-            folded[end + k] = pool[entries[text[i + k]] >> _LENGTH_BITS]
-        return
-    shift = end - i
-    while i + PADDING <= stop:
-        fold_ascii(text, i, folded, i + shift, words)
-        i += PADDING
-    # The rest together with what is done already, which comes out the same.
-    fold_ascii(text, stop - PADDING, folded, stop - PADDING + shift, words)
+    # Up to 63 bytes beyond the row are folded, too: the next row overwrites them.
+    last = min(stop - 1, len(text) - PADDING)
+    if ascii_rule == _WORD:
+        while i <= last:
+            _copy_words(text, i, folded, end)
+            i, end = i + PADDING, end + PADDING
+    elif ascii_rule == _KERAS:
+        while i <= last:
+            _copy_keras(text, i, folded, end)
+            i, end = i + PADDING, end + PADDING
+    else:
+        while i <= last:
+            _copy_characters(text, i, folded, end)
+            i, end = i + PADDING, end + PADDING
+    # The last bytes of the text, behind which there may be no memory to read.
+    while i < stop:
+        folded[end] = pool[entries[text[i]] >> _LENGTH_BITS]
+        i, end = i + 1, end + 1
 
 
 @kernel
-def _collapse_white_space(text: U8, offsets: I64) -> None:
+def _join_white_space(text: U8, offsets: I64) -> None:
     r"""Make each run of two or more white characters one space, in place: ``\s\s+`` to " "."""
     end = 0
     for row in range(len(offsets) - 1):
@@ -244,6 +260,7 @@ def _collapse_white_space(text: U8, offsets: I64) -> None:
             width = _white_width(text, i, stop)
             following = _white_width(text, i + width, stop) if width else 0
             if following:
+                # A run: all of it becomes a space.
                 i += width
                 while following:
                     i += following
@@ -251,6 +268,7 @@ def _collapse_white_space(text: U8, offsets: I64) -> None:
                 text[end] = _SPACE
                 end += 1
             else:
+                # A single white character stays as it is, and any other byte.
                 for _ in range(max(1, width)):
                     text[end] = text[i]
                     i += 1

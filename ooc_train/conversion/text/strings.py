@@ -17,7 +17,6 @@ from ooc_train.jit import kernel
 from ooc_train.progress import Progress
 
 MAX_ATTEMPTS = 8
-_MARGIN_BYTES = 8
 
 Result = TypeVar("Result")
 

@@ -1,13 +1,13 @@
-r"""Text to hashed tokens: words, or characters.
+"""Text to hashed tokens, the second step of every analyzer (see ``analyzers``).
 
-A word is a run of two or more ``\w`` characters (scikit-learn's ``(?u)\b\w\w+\b``); characters are
-code points.  Either way a token is known by a 64-bit hash of its folded UTF-8.
+A token is known by a 64-bit hash of its folded UTF-8.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.folding import fold
 from ooc_train.dtypes import I32, I64, U8, U64
 from ooc_train.intrinsics import (
@@ -19,9 +19,6 @@ from ooc_train.intrinsics import (
     trailing_zeros,
 )
 from ooc_train.jit import kernel
-
-JOINTS = {"word": b" ", "char": b""}
-"""For each analyzer, what is between the tokens of an n-gram's string."""
 
 _SPACE = np.uint8(32)
 # The secrets of wyhash: odd, and with as many ones as zeros in every byte.
@@ -46,14 +43,17 @@ class Tokens(NamedTuple):
 def tokenize(text: U8, offsets: I64, analyzer: str, seed: int) -> Tokens:
     """The tokens of rows of UTF-8, row ``i`` at ``offsets[i]:offsets[i + 1]``.
 
-    Memory: the folded text, and 16 bytes a token.
+    ``analyzer`` is one of ``ANALYZERS``.  Memory: the folded text, and 16 bytes a token.
     """
-    folded = fold(text, offsets, analyzer)
-    split, least_bytes = (_split_words, 3) if analyzer == "word" else (_split_characters, 1)
-    most = len(folded.text) // least_bytes + 1  # a word takes two letters and a space
+    folded, rule = fold(text, offsets, analyzer), ANALYZERS[analyzer]
+    most = len(folded.text) // rule.least_token_bytes + 1
     hashes, token_offsets = np.empty(most, np.uint64), np.zeros(len(offsets), np.int64)
     starts, stops = np.empty(most, np.int32), np.empty(most, np.int32)
-    n = split(folded.text, folded.offsets, np.uint64(seed), hashes, starts, stops, token_offsets)
+    arrays = hashes, starts, stops, token_offsets
+    if rule.min_characters:
+        n = _find_runs(folded.text, folded.offsets, rule.min_characters, np.uint64(seed), *arrays)
+    else:
+        n = _find_characters(folded.text, folded.offsets, np.uint64(seed), *arrays)
     return Tokens(folded.text, hashes[:n], starts[:n], stops[:n], token_offsets, folded.n_replaced)
 
 
@@ -77,18 +77,21 @@ def hash_token(text: U8, start: int, stop: int, seed: np.uint64) -> np.uint64:
 
 
 @kernel
-def _split_words(
+def _find_runs(
     text: U8,
     offsets: I64,
+    min_characters: int,
     seed: np.uint64,
     hashes: U64,
     starts: I32,
     stops: I32,
     token_offsets: I64,
 ) -> int:
+    """Find runs of ``min_characters`` or more between spaces; how many there are."""
     n = row = start = 0
-    inside = np.uint64(0)  # 1 where the last byte seen belongs to a word
+    inside = np.uint64(0)  # 1 where the last byte seen belongs to a run
     for base in range(0, offsets[-1], PADDING):
+        # A bit for each of 64 bytes: edges are where a run begins, or has ended.
         letters = ~bytes_equal(text, base, _SPACE)
         edges = letters ^ ((letters << np.uint64(1)) | inside)
         inside = letters >> np.uint64(63)
@@ -100,8 +103,9 @@ def _split_words(
                 start = base + place
                 continue
             stop = base + place
-            if stop - start < 2 or (text[start] >= 128 and _is_one_character(text, start, stop)):
+            if min_characters > 1 and not _has_characters(text, start, stop, min_characters):
                 continue
+            # No run crosses rows, since there is a space between them.
             while start >= offsets[row + 1]:
                 row += 1
                 token_offsets[row] = n
@@ -113,15 +117,18 @@ def _split_words(
 
 
 @kernel
-def _is_one_character(text: U8, start: int, stop: int) -> bool:
-    n_continuation = 0
+def _has_characters(text: U8, start: int, stop: int, least: int) -> bool:
+    """Whether ``text[start:stop]`` has so many characters or more."""
+    n = 0
     for i in range(start, stop):
-        n_continuation += text[i] & 0xC0 == 0x80
-    return stop - start - n_continuation == 1
+        n += text[i] & 0xC0 != 0x80  # not a character's second, third or fourth byte
+        if n == least:
+            return True
+    return False
 
 
 @kernel
-def _split_characters(
+def _find_characters(
     text: U8,
     offsets: I64,
     seed: np.uint64,
@@ -130,6 +137,7 @@ def _split_characters(
     stops: I32,
     token_offsets: I64,
 ) -> int:
+    """Find single characters; how many there are."""
     n = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1] - 1

@@ -13,9 +13,10 @@ import numpy as np
 
 from ooc_train.conversion.kinds.ngram.dictionary import Dictionary, Listed
 from ooc_train.conversion.kinds.ngram.grams import chain_hash
+from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.strings import HashCollision
 from ooc_train.conversion.text.table import find, index_table
-from ooc_train.conversion.text.tokens import JOINTS, Tokens, nonzero
+from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U64, Bools
 from ooc_train.jit import kernel
 
@@ -45,7 +46,7 @@ class TermMatcher:
             raise HashCollision
         self.n_terms = len(hashes)
         self._ngrams = ngrams
-        self._joint = JOINTS[analyzer]
+        self._joint = ANALYZERS[analyzer].joint
         self._listed = listed
         self._unlisted = Dictionary(sys.maxsize, longest=sys.maxsize)  # of those in terms alone
         self._table = index_table(hashes)

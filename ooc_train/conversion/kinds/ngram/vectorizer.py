@@ -27,12 +27,14 @@ from ooc_train.conversion.kinds.ngram.statistics import (
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.storage.shuffle import SortingScratch, sort_entries
 from ooc_train.conversion.text.table import find, index_table
-from ooc_train.conversion.text.tokens import JOINTS, tokenize
+from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.dtypes import F32, F64, I32, I64, U8, U32, U64, AnyArray
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.file import schema
 from ooc_train.file.checksums import Appender
 from ooc_train.jit import kernel
+
+_ANALYZERS = ("word", "char")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class NgramParameters:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if self.analyzer not in JOINTS:
-            raise OptionError(f"--analyzer {self.analyzer} is not one of {', '.join(JOINTS)}")
+        if self.analyzer not in _ANALYZERS:
+            raise OptionError(f"--analyzer {self.analyzer} is not one of {', '.join(_ANALYZERS)}")
         shortest, longest = self.ngrams
         if not 1 <= shortest <= longest <= MAX_NGRAM:
             raise OptionError(

@@ -24,6 +24,7 @@ from ooc_train.conversion.kinds.ngram.grams import Grams
 from ooc_train.conversion.kinds.ngram.indexing import Extracted, IndexedRows, index_rows
 from ooc_train.conversion.kinds.sequence.sequence_shuffle import LabelledSequences, SequenceWriter
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import (
+    ANALYZER,
     SequenceParameters,
     Vocabulary,
     write_sequence_vectorizer,
@@ -33,7 +34,6 @@ from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus, changed_input
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
-from ooc_train.conversion.text.lowering import Lowered, lower
 from ooc_train.conversion.text.strings import (
     HashCollision,
     LearnedStrings,
@@ -41,7 +41,7 @@ from ooc_train.conversion.text.strings import (
     without_collision,
 )
 from ooc_train.conversion.text.table import find, index_table
-from ooc_train.conversion.text.words import find_words
+from ooc_train.conversion.text.tokens import Tokens, tokenize
 from ooc_train.dtypes import I32, I64, U8, U64
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
@@ -94,15 +94,18 @@ class _SequenceConversion:
         self._write(file, candidates, writer, matcher)
         return self.report
 
+    def _words(self, block: Block) -> Tokens:
+        rows = block.rows
+        return tokenize(rows.text, rows.text_offsets, ANALYZER, self._parameters.hash_seed)
+
     # Step 1
 
     def _index(self) -> IndexedRows:
         def extract(block: Block) -> Extracted:
-            lowered = lower(block.rows.text, block.rows.text_offsets)
-            words = find_words(lowered, self._parameters.hash_seed)
+            words = self._words(block)
             n_empty = int((np.diff(words.offsets) == 0).sum())
             grams = Grams(words.hashes, words.offsets)
-            return Extracted(grams, len(words.hashes), n_empty, lowered.n_replaced)
+            return Extracted(grams, len(words.hashes), n_empty, words.n_replaced)
 
         indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
         self.report.words = indexed.n_terms
@@ -130,13 +133,12 @@ class _SequenceConversion:
         self, indexed: IndexedRows, candidates: CountedWords, placement: Placement
     ) -> tuple[SequenceWriter, "_WordMatcher"]:
         """Read all rows again: the candidates into buckets, their strings in memory."""
-        matcher = _WordMatcher(candidates, self._parameters.hash_seed)
+        matcher = _WordMatcher(candidates)
         writer = SequenceWriter(placement, self.report.words, self._resources, self._stack)
 
         def transform(item: tuple[Block, list[Destination]]) -> Block:
             block, destinations = item
-            lowered = lower(block.rows.text, block.rows.text_offsets)
-            offsets, words = matcher.match(lowered, block.first_row)
+            offsets, words = matcher.match(self._words(block), block.first_row)
             labels = indexed.row_classes[block.first_row : block.first_row + len(block.rows)]
             writer.add(LabelledSequences(labels, offsets, words), destinations)
             return block
@@ -196,30 +198,29 @@ class _WordMatcher:
     number of threads may match.  Memory: some 100 bytes a candidate.
     """
 
-    def __init__(self, candidates: CountedWords, seed: int) -> None:
+    def __init__(self, candidates: CountedWords) -> None:
         self.positions = np.full(len(candidates.hashes), -1, np.int64)
         self._first_rows = candidates.first_rows
-        self._seed = seed
         self._table = index_table(candidates.hashes)
         self._learned = LearnedStrings(len(candidates.hashes))
 
-    def match(self, lowered: Lowered, first_row: int) -> tuple[I64, I32]:
+    def match(self, words: Tokens, first_row: int) -> tuple[I64, I32]:
         """The candidates of each row in their order, and the rows' offsets first.
 
         Raises ``HashCollision`` where a candidate has two strings.
         """
-        words = find_words(lowered, self._seed)
-        offsets = np.zeros(len(lowered.offsets), np.int64)
+        offsets = np.zeros(len(words.offsets), np.int64)
         found = np.empty(len(words.hashes), np.int32)
         new = np.empty((3, len(self.positions)), np.int32)
         n, n_new = _match(
-            lowered.text, *words, self._table, *self._learned.known,
+            words.text, words.hashes, words.offsets, words.starts, words.stops, self._table,
+            *self._learned.known,
             self._first_rows, first_row, self.positions, found, offsets, new,
         )  # fmt: skip
         if n < 0:
             raise HashCollision
         self._learned.learn(
-            (term, lowered.text[start:stop].tobytes()) for term, start, stop in new[:, :n_new].T
+            (term, words.text[start:stop].tobytes()) for term, start, stop in new[:, :n_new].T
         )
         return offsets, found[:n]
 

@@ -14,13 +14,14 @@ import numpy as np
 
 from ooc_train.conversion.kinds.sequence.sequence_shuffle import keep_last
 from ooc_train.conversion.resources import Density
-from ooc_train.conversion.text.lowering import lower
 from ooc_train.conversion.text.table import find, index_table
-from ooc_train.conversion.text.words import find_words
+from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.dtypes import F32, I32, I64, U8, U64
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.file import schema
 from ooc_train.jit import kernel
+
+ANALYZER = "keras"
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,16 @@ class SequenceVectorizer:
 
         Unknown words are left out, and of the others the last ``max_length`` kept.
         """
-        lowered = lower(text, offsets)
-        words = find_words(lowered, self.parameters.hash_seed)
+        words = tokenize(text, offsets, ANALYZER, self.parameters.hash_seed)
         indptr = np.zeros(len(offsets), np.int64)
         tokens = np.empty(len(words.hashes), np.int32)
         n = _look_up(words.hashes, words.offsets, self._table, self.max_length, indptr, tokens)
         n_empty = int((np.diff(words.offsets) == 0).sum())
-        return Sequences(indptr, tokens[:n], lowered.n_replaced, n_empty)
+        return Sequences(indptr, tokens[:n], words.n_replaced, n_empty)
 
     def unknown_shares(self, text: U8, offsets: I64) -> F32:
         """The share of each text's words that are no terms, 0 without any: (n_texts,) float32."""
-        words = find_words(lower(text, offsets), self.parameters.hash_seed)
+        words = tokenize(text, offsets, ANALYZER, self.parameters.hash_seed)
         shares = np.zeros(len(offsets) - 1, np.float32)
         _share_unknown(words.hashes, words.offsets, self._table, shares)
         return shares
