@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ooc_train.conversion.kinds.ngram import dictionary as module
-from ooc_train.conversion.kinds.ngram.dictionary import UNLISTED, Dictionary
-from ooc_train.conversion.kinds.ngram.token_file import TokenFile, decoded
+from ooc_train.conversion.kinds.terms.dictionary import UNLISTED, Dictionary
+from ooc_train.conversion.kinds.terms.token_file import TokenFile, decoded
 from ooc_train.conversion.text.strings import HashCollision
 from ooc_train.conversion.text.tokens import tokenize
 

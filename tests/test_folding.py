@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
-from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
-from ooc_train.conversion.kinds.ngram.grams import extract_grams
+from ooc_train.conversion.kinds.terms.dictionary import Dictionary
+from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.ngram.terms import TermMatcher
 from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.folding import (

@@ -208,7 +208,9 @@ class _Conversion:
     def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
         """All blocks, and from the first reject on no destinations: they would be wrong."""
         n_rejects = self._corpus.rejects.count
-        blocks = self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
+        blocks = (
+            self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
+        )
         for block in blocks:
             if self._corpus.rejects.count > n_rejects:
                 yield _Item(block, [])

@@ -11,17 +11,32 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ooc_train.dtypes import AnyArray
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 PREFIX = ".ooc-"
 """What the names of all temporary folders begin with."""
+
+
+_caches: list[Any] = []
+
+
+def once_a_process(function: Function) -> Function:
+    """Keep what a function returned for its last arguments, until a conversion of this process ends.
+
+    So all tasks of a process share what they would otherwise load or map again and again.
+    """
+    cached = functools.lru_cache(maxsize=64)(function)
+    _caches.append(cached)
+    return cast(Function, cached)
 
 
 class JobFolder:
@@ -34,7 +49,8 @@ class JobFolder:
         return self.path
 
     def __exit__(self, *error: object) -> None:
-        _mapped.cache_clear()
+        for cached in _caches:
+            cached.cache_clear()
         shutil.rmtree(self.path, ignore_errors=True)
 
 
@@ -152,7 +168,7 @@ class Column:
         return DiskArray(self._path, self._dtype.str, (self._n,))
 
 
-@functools.lru_cache(maxsize=256)
+@once_a_process
 def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Any:
     if not all(shape):
         return np.empty(shape, dtype)

@@ -14,7 +14,6 @@ from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
 from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.shuffle import BucketOfRows, ShuffledSplit
 from ooc_train.dtypes import AnyArray, Integers
-from ooc_train.file import schema
 from ooc_train.file.checksums import Appender
 from ooc_train.file.hdf5_errors import hdf5_errors
 
@@ -100,7 +99,9 @@ class SplitWriter:
                 parts = _parts(piece)
                 if not columns:
                     columns = [
-                        stack.enter_context(Column(self._resources.folder / f"{split}-{i}", part.dtype))
+                        stack.enter_context(
+                            Column(self._resources.folder / f"{split}-{i}", part.dtype)
+                        )
                         for i, part in enumerate(parts)
                     ]
                 for column, items in zip(columns, parts, strict=True):

@@ -1,20 +1,17 @@
-"""A temporary file of all rows' tokens, block by block: what a second reading would find.
+"""Temporary files of all rows' tokens, block by block: what a second reading would find.
 
-It spares that: a listed token (see ``dictionary``) is one uint32, its number.  An unlisted one is
+They spare that: a listed token (see ``dictionary``) is one uint32, its number.  An unlisted one is
 ``UNLISTED_BIT`` and its length in bytes, its hash in two halves, and its string, padded to whole
 items.  A block begins with the number of tokens of each row.
 """
 
-import errno
-import os
-import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.dictionary import UNLISTED
-from ooc_train.conversion.storage.spill import unlinked_file, write_at
+from ooc_train.conversion.kinds.terms.dictionary import UNLISTED
+from ooc_train.conversion.storage.job import append, read_at, worker_file
 from ooc_train.conversion.text.tokens import Tokens
 from ooc_train.dtypes import I32, U8, U32, U64
 from ooc_train.intrinsics import PADDING
@@ -25,59 +22,40 @@ _ITEM_BYTES = 4
 _HEADER_ITEMS = 3
 
 
-class TokenBlock(NamedTuple):
-    """Consecutive rows of one split, numbered over all sources, and where in the file they are."""
+@dataclass(frozen=True)
+class TokenBlock:
+    """Consecutive rows of one split, numbered over all sources, and where their tokens are."""
 
     split: str
     first_row: int
     n_rows: int
+    path: Path
     position: int
     n_items: int
 
+    def __len__(self) -> int:
+        return self.n_rows
 
-class TokenFile:
-    """The tokens of all rows.  Any number of threads may write, and then read.
+    @property
+    def n_bytes(self) -> int:
+        """The size of the tokens in their file."""
+        return self.n_items * _ITEM_BYTES
 
-    Memory: some 100 bytes a block.  The file has no name, see ``Spill``.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._file = unlinked_file(folder)
-        self._blocks: list[TokenBlock] = []
-        self._lock = threading.Lock()
-        self.n_bytes = 0
-
-    def __enter__(self) -> "TokenFile":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        os.close(self._file)
-
-    def write(self, split: str, first_row: int, tokens: Tokens, numbers: I32) -> int:
-        """Add a block of rows; the bytes written."""
-        items = _encoded(tokens, numbers)
-        n_rows = len(tokens.offsets) - 1
-        with self._lock:
-            position = self.n_bytes
-            self.n_bytes += items.nbytes
-            self._blocks.append(TokenBlock(split, first_row, n_rows, position, len(items)))
-        write_at(self._file, items, position)
-        return items.nbytes
-
-    def blocks(self) -> list[TokenBlock]:
-        """All blocks in the order of their rows."""
-        return sorted(self._blocks, key=lambda block: block.first_row)
-
-    def read(self, block: TokenBlock) -> U32:
-        """A block's items: the number of tokens of each row, and then these."""
-        items = np.empty(block.n_items + PADDING // _ITEM_BYTES, np.uint32)[: block.n_items]
-        view, position = memoryview(items.view(np.uint8).data), block.position
-        while view.nbytes:
-            n_read = os.preadv(self._file, [view], position)
-            if n_read == 0:
-                raise OSError(errno.EIO, "a temporary file could not be read back")
-            view, position = view[n_read:], position + n_read
+    def read(self) -> U32:
+        """The block's items: the number of tokens of each row, and then these."""
+        items = np.empty(self.n_items + PADDING // _ITEM_BYTES, np.uint32)[: self.n_items]
+        read_at(self.path, self.position, items)
         return items
+
+
+def write_tokens(
+    folder: Path, split: str, first_row: int, tokens: Tokens, numbers: I32
+) -> TokenBlock:
+    """Write the tokens of a block of rows to a file in ``folder``."""
+    items = _encoded(tokens, numbers)
+    path = worker_file(folder, "tokens")
+    n_rows = len(tokens.offsets) - 1
+    return TokenBlock(split, first_row, n_rows, path, append(path, items), len(items))
 
 
 def decoded(items: U32, n_rows: int, listed_hashes: U64) -> tuple[Tokens, I32]:
