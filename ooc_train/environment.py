@@ -1,4 +1,4 @@
-"""What a computation ran on: versions, system and processors, but no names of machines."""
+"""The environment of a computation: versions, system, processors and memory, no machine's name."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         **versions,
         "system": platform.platform(terse=True),
-        "processors": f"{_n_processors()} {platform.machine()}",
+        "processors": f"{n_processors()} {platform.machine()}",
         "memory": f"{usable_bytes() / 1e9:.1f} GB",
     }
 
@@ -30,7 +30,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _n_processors() -> int:
+def n_processors() -> int:
+    """The processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

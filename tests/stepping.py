@@ -4,6 +4,7 @@ import numpy as np
 
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.table import MODELS, DataShape
 from ooc_train.training.steps.trainer import Trainer
 from tests.files import Toy
 
@@ -32,3 +33,8 @@ def toy_batch(n_rows=40, *, n_classes=2, mean_entries=6, seed=0):
     toy = Toy(n_columns=N_COLUMNS, n_classes=n_classes, mean_entries=mean_entries)
     labels, indptr, indices, values = toy.rows(n_rows, np.random.default_rng(seed))
     return Batch(SparseRows(indptr, indices, values, N_COLUMNS), labels)
+
+
+def build(model, n_columns, n_classes, *, seed=0, **options):
+    """The model of that name."""
+    return MODELS[model].model(DataShape("any", n_columns, None, n_classes, seed), **options)

@@ -57,8 +57,6 @@ RULES = {
 KNOWN = {
     "silent below the command line": {
         "jit uses sys.modules",
-        "training.models.backend uses sys.modules",
-        "training.models.backend uses sys.stderr",
     },
     "one class, one name": {
         "Archive", "Block", "Inputs", "Kind", "_Fitted",

@@ -9,8 +9,9 @@ import pytest
 from ooc_train.errors import BudgetError
 from ooc_train.reading.store import open as open_store
 from ooc_train.training import input_budget
-from ooc_train.training.input_budget import MOST_AHEAD, batches_ahead
+from ooc_train.training.input_budget import MOST_AHEAD
 from ooc_train.training.options import TrainingOptions
+from ooc_train.training.plan import TrainingPlan
 from tests.files import Toy, write_sequences, write_toy
 
 
@@ -22,7 +23,8 @@ def ngrams(tmp_path_factory):
 
 def ahead(path, memory_bytes=None, **options):
     with open_store(path) as store:
-        return batches_ahead(store, TrainingOptions(epochs=1, **options), memory_bytes)
+        options = TrainingOptions(epochs=1, **options)
+        return TrainingPlan.of(store, options, memory_bytes=memory_bytes).n_ahead
 
 
 def test_small_batches_are_made_many_ahead_and_large_ones_few(ngrams, tmp_path):

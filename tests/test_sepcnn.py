@@ -10,7 +10,6 @@ from ooc_train.reading.rows import Batch, SequenceRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training import loop
 from ooc_train.training.models.backend import keras, tf
-from ooc_train.training.models.networks import build_sepcnn
 from ooc_train.training.run.folder import Run, open_run
 from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.steps.averaging import MOMENTUM, RunningMean
@@ -19,7 +18,7 @@ from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
 from ooc_train.training.steps.trainer import StepOptions
 from ooc_train.training.train import train
 from tests.files import SequenceToy, write_sequences, write_toy
-from tests.stepping import train_on
+from tests.stepping import build, train_on
 
 TOY = SequenceToy()
 
@@ -27,7 +26,7 @@ TOY = SequenceToy()
 @pytest.fixture(scope="module", params=[2, 3], ids=["two", "three"])
 def saved(request, tmp_path_factory):
     """A model with padding's own vector and biases not zero, saved and loaded by plain Keras."""
-    model = build_sepcnn(61, request.param, seed=0)
+    model = build("sepcnn", 61, request.param, seed=0)
     random = np.random.default_rng(0)
     model.set_weights([w + random.normal(0, 0.1, w.shape) for w in model.get_weights()])
     path = tmp_path_factory.mktemp("saved") / "model.keras"
@@ -62,7 +61,7 @@ def test_rows_differ(saved):
 
 def test_it_is_the_guides_network():
     """The same numbers as Keras's separable convolutions, on a row without padding."""
-    mine = build_sepcnn(61, 5, seed=3)
+    mine = build("sepcnn", 61, 5, seed=3)
     ids = keras.Input((12,), dtype="int32")
     hidden = keras.layers.Embedding(61, 200)(ids)
     for filters, pooled in ((64, True), (128, False)):
@@ -85,10 +84,10 @@ def test_it_is_the_guides_network():
 
 def test_initial_weights_suit_what_each_output_sums_and_depend_on_the_seed_alone():
     keras.utils.set_random_seed(1)
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     first = {variable.path: variable.numpy() for variable in model.weights}
     keras.utils.set_random_seed(2)
-    again, other = (build_sepcnn(61, 2, seed=seed).get_weights() for seed in (0, 1))
+    again, other = (build("sepcnn", 61, 2, seed=seed).get_weights() for seed in (0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first.values(), again, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(again, other, strict=True) if a.any())
     depthwise = first["block1_conv1_depthwise/kernel"]
@@ -103,7 +102,7 @@ def toy_batch(n_rows=64):
 
 
 def without_dropout():
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout):
             layer.rate = 0
@@ -128,7 +127,7 @@ def test_steps_equal_a_plain_keras_loop():
 
 
 def test_evaluation_equals_keras():
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     batch = toy_batch()
     loss, probabilities = Evaluator(SequenceFeed(model, 12))(batch)
     model.compile(loss="binary_crossentropy", metrics=["accuracy"])
@@ -160,7 +159,7 @@ def test_a_step_is_a_function_of_seed_and_step():
 
     def loss(*, seed, step, n_before=0):
         trainer = KerasTrainer(
-            SequenceFeed(build_sepcnn(61, 2, seed=0), 12), StepOptions(1e-12, seed=seed)
+            SequenceFeed(build("sepcnn", 61, 2, seed=0), 12), StepOptions(1e-12, seed=seed)
         )
         for _ in range(n_before):
             train_on(trainer, batch)
@@ -172,7 +171,7 @@ def test_a_step_is_a_function_of_seed_and_step():
 
 
 def test_steps_are_compiled_once():
-    trainer = KerasTrainer(SequenceFeed(build_sepcnn(61, 2, seed=0), None), StepOptions(1e-3))
+    trainer = KerasTrainer(SequenceFeed(build("sepcnn", 61, 2, seed=0), None), StepOptions(1e-3))
     batch = toy_batch()
     for n_rows in (64, 7, 1):
         train_on(trainer, batch.take(np.argsort(batch.rows.lengths)[:n_rows]))
@@ -182,7 +181,7 @@ def test_steps_are_compiled_once():
 def test_rows_without_words():
     rows = SequenceRows(np.zeros(4, int), np.zeros(0, np.uint16), 61, 12)
     batch = Batch(rows, np.array([0, 1, 0]))
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     loss, _ = train_on(KerasTrainer(SequenceFeed(model, None), StepOptions(1e-3)), batch)
     assert np.isfinite(loss)
     assert np.isfinite(model.get_weights()[0]).all()
@@ -329,7 +328,7 @@ def test_what_does_not_fit_the_features(folder, tmp_path, name, options, message
 
 
 def test_plain_keras_fits_from_the_generator(folder):
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     model.compile("adam", "binary_crossentropy")
     with open_store(folder / "toy.h5") as store:
         split = store["train"]
@@ -377,7 +376,7 @@ def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
 
 
 def test_a_fresh_mean_of_steps_that_do_not_move_is_exact(tmp_path):
-    model = build_sepcnn(61, 2, seed=0)
+    model = build("sepcnn", 61, 2, seed=0)
     before, mean = model.get_weights(), RunningMean(model)
     for _ in range(3):
         mean.update()

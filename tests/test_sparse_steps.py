@@ -7,14 +7,13 @@ from hypothesis import strategies as st
 
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.training.models.backend import keras, tf
-from ooc_train.training.models.networks import build_mlp
 from ooc_train.training.steps import adam_kernels, sparse_steps
 from ooc_train.training.steps import sparse_kernels as kernels
 from ooc_train.training.steps.feeds import SparseFeed
 from ooc_train.training.steps.keras_steps import KerasTrainer
 from ooc_train.training.steps.sparse_steps import SparseTrainer
 from ooc_train.training.steps.trainer import StepOptions
-from tests.stepping import N_COLUMNS, network, toy_batch, train_on
+from tests.stepping import N_COLUMNS, build, network, toy_batch, train_on
 
 NO_KEY = np.uint64(0)
 
@@ -260,7 +259,7 @@ def test_preparing_ahead_changes_nothing():
 
 
 def test_the_network_is_the_models():
-    model = build_mlp(N_COLUMNS, 5, seed=0)
+    model = build("mlp", N_COLUMNS, 5, seed=0)
     trainer = SparseTrainer(model, StepOptions(1e-3))
     assert trainer._sizes.tolist() == [64, 5]
     np.testing.assert_allclose(trainer._rates, [0.2, 0.2])

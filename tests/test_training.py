@@ -22,7 +22,6 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.loop import Loop
 from ooc_train.training.models.backend import keras, tf
-from ooc_train.training.models.networks import build_mlp
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.feeds import SparseFeed, dropout, predict_rows, sparse_tensor
 from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
@@ -30,7 +29,7 @@ from ooc_train.training.steps.trainer import StepOptions
 from ooc_train.training.train import train
 from tests.files import Toy, write_file, write_toy
 from tests.full_disk import limited_files
-from tests.stepping import train_on
+from tests.stepping import build, train_on
 
 # Keras copies variables in a way that NumPy 2 deprecates.
 
@@ -79,7 +78,7 @@ def leftovers(folder):
 
 
 def test_the_guides_model():
-    mlp = build_mlp(30, 2, seed=0)
+    mlp = build("mlp", 30, 2, seed=0)
     assert [type(layer).__name__ for layer in mlp.layers] == [
         "Dropout", "Dense", "Dropout", "Dense",
     ]  # fmt: skip
@@ -88,16 +87,16 @@ def test_the_guides_model():
         (64, "relu"),
         (1, "sigmoid"),
     ]
-    five = build_mlp(30, 5, seed=0).layers[-1]
+    five = build("mlp", 30, 5, seed=0).layers[-1]
     assert (five.units, five.activation.__name__) == (5, "softmax")
 
 
 def test_layers_and_units_of_the_guides_model():
     """Its ``layers`` counts the output; weights of layers that both have are the same."""
-    four = build_mlp(30, 5, seed=0, layers=4, units=8, dropout_rate=0.4)
+    four = build("mlp", 30, 5, seed=0, layers=4, units=8, dropout_rate=0.4)
     assert [layer.units for layer in four.layers[1::2]] == [8, 8, 8, 5]
     assert [layer.rate for layer in four.layers[::2]] == [0.4] * 4
-    one = build_mlp(30, 5, seed=0, layers=1)
+    one = build("mlp", 30, 5, seed=0, layers=1)
     assert [type(layer).__name__ for layer in one.layers] == ["Dropout", "Dense"]
 
 
@@ -109,7 +108,7 @@ def toy_batch(n_rows=100, *, n_classes=5, mean_entries=6):
 
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_sparse_rows_give_what_dense_rows_give(n_classes):
-    model = build_mlp(60, n_classes, seed=0)
+    model = build("mlp", 60, n_classes, seed=0)
     rows, _ = toy_batch(n_classes=n_classes)
     np.testing.assert_allclose(
         SparseFeed(model).forward(sparse_tensor(rows)), model(rows.to_dense()), atol=1e-6
@@ -123,7 +122,7 @@ def test_sparse_rows_give_what_dense_rows_give(n_classes):
 @pytest.mark.parametrize("n_rows", [0, 3])
 def test_rows_without_entries(n_rows):
     rows, labels = toy_batch(n_rows, mean_entries=0)
-    model = build_mlp(60, 5, seed=0)
+    model = build("mlp", 60, 5, seed=0)
     assert predict_rows(model, rows).shape == (n_rows, 5)
     if n_rows:
         trainer = KerasTrainer(SparseFeed(model), StepOptions(1e-3))
@@ -143,7 +142,7 @@ def test_dropout_scales_what_it_keeps():
 
 def test_each_layer_drops_something_else():
     """The same seed for both would drop the hidden unit k wherever it drops the value k."""
-    model = build_mlp(64, 5, seed=0)
+    model = build("mlp", 64, 5, seed=0)
     model.layers[1].set_weights([np.eye(64, dtype="f4"), np.zeros(64, "f4")])
     model.layers[3].set_weights([np.eye(64, 5, dtype="f4"), np.zeros(5, "f4")])
     model.layers[3].activation = keras.activations.linear
@@ -155,14 +154,14 @@ def test_each_layer_drops_something_else():
 
 def test_initial_weights_depend_on_the_seed_alone():
     keras.utils.set_random_seed(1)
-    first = build_mlp(30, 5, seed=0).get_weights()
+    first = build("mlp", 30, 5, seed=0).get_weights()
     keras.utils.set_random_seed(2)
-    assert same(first, build_mlp(30, 5, seed=0).get_weights())
-    assert not same(first, build_mlp(30, 5, seed=1).get_weights())
+    assert same(first, build("mlp", 30, 5, seed=0).get_weights())
+    assert not same(first, build("mlp", 30, 5, seed=1).get_weights())
 
 
 def test_input_dropout_is_done_in_training_only():
-    model = build_mlp(60, 5, seed=0)
+    model = build("mlp", 60, 5, seed=0)
     rows, _ = toy_batch()
     calm = SparseFeed(model).forward(sparse_tensor(rows)).numpy()
     model.layers[2].rate = 0  # leaves the dropout on the input
@@ -174,7 +173,7 @@ def test_input_dropout_is_done_in_training_only():
 @pytest.mark.parametrize("n_classes", [2, 5])
 def test_steps_equal_keras_on_dense_rows(n_classes):
     """Without dropout, which draws differently, weights are those of ``model.fit``."""
-    model = build_mlp(60, n_classes, seed=0)
+    model = build("mlp", 60, n_classes, seed=0)
     model.layers[0].rate = model.layers[2].rate = 0
     plain = keras.models.clone_model(model)
     plain.set_weights(model.get_weights())
@@ -201,7 +200,7 @@ def test_steps_equal_keras_on_dense_rows(n_classes):
 
 
 def test_a_step_counts_the_correct_rows():
-    model = build_mlp(60, 5, seed=0)
+    model = build("mlp", 60, 5, seed=0)
     model.layers[0].rate = model.layers[2].rate = 0
     batch = toy_batch()
     _, probabilities = Evaluator(SparseFeed(model))(batch)
@@ -212,7 +211,7 @@ def test_a_step_counts_the_correct_rows():
 def test_what_is_dropped_depends_on_seed_and_step():
     def losses(seed):
         keras.utils.set_random_seed(0)
-        model = build_mlp(60, 5, seed=0)
+        model = build("mlp", 60, 5, seed=0)
         model.layers[2].rate = 0
         trainer = KerasTrainer(SparseFeed(model), StepOptions(1e-9, seed=seed))
         return [train_on(trainer, toy_batch())[0] for _ in range(3)]
@@ -225,11 +224,13 @@ def test_gpus_multiply_unrounded_numbers():
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
-@pytest.mark.parametrize(("first", "n_found"), [("ooc_train.cli.train", 0), ("sys", 4)])
+@pytest.mark.parametrize(("first", "n_found"), [("import_keras_alone()", 0), ("", 4)])
 def test_commands_spare_keras_what_it_would_not_need(first, n_found):
     code = f"""
 import gc, sys
-import {first}, ooc_train.training.models.backend
+from ooc_train.cli.startup import import_keras_alone
+{first}
+from ooc_train.training.models.backend import keras
 assert gc.isenabled()
 names = "matplotlib", "pandas", "scipy", "sklearn"
 assert sum(name in sys.modules for name in names) == {n_found}
@@ -239,7 +240,7 @@ import matplotlib, pandas, scipy, sklearn
 
 
 def test_steps_are_compiled_once():
-    trainer = KerasTrainer(SparseFeed(build_mlp(60, 5, seed=0)), StepOptions(1e-3))
+    trainer = KerasTrainer(SparseFeed(build("mlp", 60, 5, seed=0)), StepOptions(1e-3))
     rows, labels = toy_batch()
     for n in (100, 7, 1):
         train_on(trainer, Batch(rows[:n], labels[:n]))
@@ -642,7 +643,7 @@ def test_a_plain_keras_fit(trained):
     path, _, report = trained
     n_classes = report["n_classes"]
     keras.utils.set_random_seed(0)
-    model = build_mlp(60, n_classes, seed=0)
+    model = build("mlp", 60, n_classes, seed=0)
     kind = "binary" if n_classes == 2 else "sparse_categorical"
     model.compile("adam", f"{kind}_crossentropy", metrics=["accuracy"])
     with open_store(path) as store:

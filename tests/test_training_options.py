@@ -10,7 +10,7 @@ from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.class_weights import class_weights_for, parse_class_weight
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.user import DataShape
+from ooc_train.training.models.table import DataShape
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.schedules import Schedule
 from ooc_train.training.steps import sparse_steps

@@ -11,7 +11,8 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.reading.rows import SparseRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.user import DataShape, build_user_model
+from ooc_train.training.models.table import DataShape
+from ooc_train.training.models.user import build_user_model
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.steps.feeds import (
@@ -193,7 +194,7 @@ REFUSED = [
 @pytest.mark.parametrize(("name", "message"), REFUSED)
 def test_mistakes(name, message):
     with pytest.raises(OptionError, match=message):
-        build_user_model(name, SHAPE)
+        build_user_model(SHAPE, function=name)
 
 
 @pytest.mark.parametrize("name", ["mine:", ":f", "a b:f", "mine.:f", "mine:f()"])
@@ -208,12 +209,12 @@ def test_a_sequence_model_of_another_length(tmp_path):
         assert store.max_length == 9
     shape = DataShape("sequence", 61, 9, 2, 0)
     with pytest.raises(OptionError, match="narrow does not take 9 int32 values a row"):
-        build_user_model("my_models:narrow", shape)
+        build_user_model(shape, function="my_models:narrow")
 
 
 def test_a_sequence_model_that_fails_on_a_row_without_words():
     with pytest.raises(OptionError, match=r"gives \[nan\] for a row of zeros, which a text"):
-        build_user_model("my_models:words_masked", DataShape("sequence", 61, 9, 2, 0))
+        build_user_model(DataShape("sequence", 61, 9, 2, 0), function="my_models:words_masked")
 
 
 def test_feeds_of_other_stacks():

@@ -12,9 +12,8 @@ from typing import Any
 
 import ooc_train
 from ooc_train.reading.store import Store
-from ooc_train.training.models.networks import build_model
-from ooc_train.training.models.user import DataShape
 from ooc_train.training.options import TrainingOptions
+from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.steps.choice import trainer_for
 
 MOST_BATCHES = 1000
@@ -23,9 +22,8 @@ MOST_BATCHES = 1000
 def measure(store: Store, n_epochs: int) -> dict[str, Any]:
     """Seconds and rows/s of as many steps as so many epochs have."""
     options = TrainingOptions(epochs=n_epochs)
-    shape = DataShape(store.features, store.n_columns, store.max_length, store.n_classes, seed=0)
-    model = build_model(options.model_for(store.features), shape)
-    trainer = trainer_for(model, store, options)
+    plan = TrainingPlan.of(store, options)
+    trainer = trainer_for(plan, plan.spec.model(plan.shape))
     split = store["train"]
     batches = split.batches(options.batch_size, seed=options.seed)
     prepared = [

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import ooc_train
 from ooc_train.reading.rows import Rows, SparseRows
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.networks import build_mlp, build_sepcnn
+from ooc_train.training.models.table import MODELS, DataShape
 from ooc_train.training.steps.feeds import sparse_tensor
 
 BATCH_SIZE = 128
@@ -68,9 +68,10 @@ def fit(path: Path, n_epochs: int, form: str) -> dict[str, Any]:
 
 
 def _model(features: str, n_columns: int, n_classes: int, form: str) -> keras.Model:
+    shape = DataShape(features, n_columns, None, n_classes, seed=0)
     if features == "sequence":
-        return build_sepcnn(n_columns, n_classes, seed=0)
-    model = build_mlp(n_columns, n_classes, seed=0)
+        return MODELS["sepcnn"].model(shape)
+    model = MODELS["mlp"].model(shape)
     if form != SPARSE:
         return model
     return keras.Sequential([keras.Input((n_columns,), sparse=True), *model.layers[1:]])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import write_json
+from ooc_train.cli.startup import import_keras_alone
 from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.memory import MemoryMonitor, parse_size
 from ooc_train.progress import Progress, Silent
@@ -40,6 +41,7 @@ class Command:
     ) -> int:
         """Parse, do ``work``, write the report; the exit status.  No traceback but with --debug."""
         options = self.parser.parse_args(arguments)
+        import_keras_alone()
         try:
             _check_report(options.report)
             report = work(options)

@@ -3,4 +3,4 @@
 TensorFlow is imported when it is first needed, not by importing this package.
 """
 
-from ooc_train.training.models.user import DataShape as DataShape
+from ooc_train.training.models.table import DataShape as DataShape

@@ -1,4 +1,4 @@
-"""What the rows of each class count for in the loss, from what the user asks for.
+"""The weight in the loss of the rows of each class, as the user asks for it.
 
 >>> parse_class_weight("spam=2,ham=0.5")
 {'spam': 2.0, 'ham': 0.5}

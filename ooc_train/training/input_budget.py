@@ -1,7 +1,7 @@
-"""What rows on their way into a model may take of memory: a window, and batches made ahead.
+"""Memory of the rows on their way into a model: a window, and the batches prepared ahead.
 
-The window is the file's, since the order of rows must not depend on the memory at hand; a budget
-decides how many batches wait for their steps.
+The file decides the window's size, since the order of rows must not depend on the memory at hand;
+a budget decides how many batches wait for their steps.
 """
 
 from ooc_train.errors import BudgetError
@@ -9,29 +9,31 @@ from ooc_train.memory import usable_bytes
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
-from ooc_train.training.options import DEFERRED_ADAM, SPARSE, TrainingOptions
 
 DEFAULT_AHEAD_BYTES = 8_000_000
 MOST_AHEAD = 32
-"""Batches made ahead; more of them would help against nothing."""
+"""Most batches prepared ahead; longer queues gained nothing."""
 FLOOR_BYTES = 400_000_000
-"""Under less, TensorFlow and the network on n-grams do not run: the kernel kills them."""
-# Of an entry of sparse rows: by row and by column with numbers, or a tensor's coordinates.
+"""With less, the kernel kills TensorFlow and the network on n-grams."""
+# Bytes of an entry of sparse rows: by row and by column in deferred Adam's steps, or as a tensor's
+# coordinates and value.
 _PREPARED_ENTRY_BYTES, _TENSOR_ENTRY_BYTES = 28, 20
 _WINDOW_MARGIN = 1.25  # for windows of long rows
 
 
-def batches_ahead(store: Store, options: TrainingOptions, memory_bytes: int | None) -> int:
-    """How many batches may be made ahead of their steps, at least 1.
+def batches_ahead(
+    store: Store, batch_size: int, prepared_row_bytes: float, memory_bytes: int | None
+) -> int:
+    """How many batches of train rows may be prepared ahead of their steps, at least 1.
 
-    ``memory_bytes`` is for a window and all batches there are at a time; ``None`` for as much as
-    that usually takes.  Raises BudgetError, with the least that would do, where it is too little.
+    ``memory_bytes`` is for one window and all batches in memory; ``None`` for the usual amount.
+    Raises BudgetError, with the least that suffices, where it is too little.
     """
     split = store["train"]
-    batch_bytes = options.batch_size * (split.row_bytes + _prepared_row_bytes(store, options))
+    batch_bytes = batch_size * (split.row_bytes + prepared_row_bytes)
     if memory_bytes is None:
         return int(min(max(DEFAULT_AHEAD_BYTES // batch_bytes, 1), MOST_AHEAD))
-    # One batch is in use, and one in the making.
+    # One batch is in use, and one is being prepared.
     fixed_bytes = _window_bytes(split) + 2 * batch_bytes
     n_ahead = int((memory_bytes - fixed_bytes) // batch_bytes)
     if n_ahead < 1:
@@ -41,6 +43,20 @@ def batches_ahead(store: Store, options: TrainingOptions, memory_bytes: int | No
             f"give --memory at least {least:.0f}MB, or a smaller --batch-size"
         )
     return min(n_ahead, MOST_AHEAD)
+
+
+def prepared_row_bytes(split: Split, *, is_deferred: bool, is_sparse: bool) -> float:
+    """Memory of an average row as a training step takes it.
+
+    ``is_deferred`` says that the steps are those of deferred Adam, ``is_sparse`` that they take
+    sparse rows as they are; all others take dense ones.
+    """
+    n_entries = split.n_entries / split.n_rows
+    if is_deferred:
+        return _PREPARED_ENTRY_BYTES * n_entries
+    if is_sparse:
+        return _TENSOR_ENTRY_BYTES * n_entries
+    return 4 * split.width
 
 
 def check_floor() -> None:
@@ -57,14 +73,3 @@ def check_floor() -> None:
 def _window_bytes(split: Split) -> float:
     n_rows = min(split.n_rows, slice_rows_for(split.row_bytes) * WINDOW_SLICES)
     return _WINDOW_MARGIN * n_rows * split.row_bytes
-
-
-def _prepared_row_bytes(store: Store, options: TrainingOptions) -> float:
-    """What an average row takes as a step takes it."""
-    split, features = store["train"], store.features
-    n_entries = split.n_entries / split.n_rows
-    if options.optimizer_for(features) == DEFERRED_ADAM:
-        return _PREPARED_ENTRY_BYTES * n_entries
-    if options.model_for(features) == "mlp" and features in SPARSE:
-        return _TENSOR_ENTRY_BYTES * n_entries
-    return 4 * split.width

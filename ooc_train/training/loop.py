@@ -19,10 +19,10 @@ from ooc_train.reading.store import Store
 from ooc_train.training.callbacks import Callbacks
 from ooc_train.training.early_stopping import EarlyStopping, monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
-from ooc_train.training.options import MOST_EPOCHS, VAL_LOSS, VAL_TOP_5, TrainingOptions
+from ooc_train.training.options import VAL_LOSS, VAL_TOP_5
+from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.run.checkpoints import Arrays, Checkpoint
 from ooc_train.training.run.saver import Saver
-from ooc_train.training.schedules import schedule_for
 from ooc_train.training.scores.split_scores import evaluation_batches
 from ooc_train.training.scores.tally import ClassTally
 from ooc_train.training.steps.averaging import EVERY_STEPS, RunningMean
@@ -65,32 +65,26 @@ class Loop:
         self,
         trainer: Trainer,
         store: Store,
-        options: TrainingOptions,
+        plan: TrainingPlan,
         saver: Saver,
-        n_ahead: int,
         progress: Progress,
     ) -> None:
+        options = plan.options
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._pads_as_needed = options.pads_as_needed(store.features)
-        width = None if self._pads_as_needed else self._train_split.width
-        self._evaluator = Evaluator(feed_for(trainer.model, store.layout, width))
-        averages = options.averages_weights(store.features)
-        self._mean = RunningMean(trainer.model) if averages else None
+        self._evaluator = Evaluator(feed_for(trainer.model, plan.layout, plan.validation_width))
+        self._mean = RunningMean(trainer.model) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
         # What is frozen is to be trained, however little was gained without it.
         self._stopping = EarlyStopping(options.frozen_epochs, patience=options.patience)
-        self._schedule = schedule_for(store, options)
         self._learning_rate = options.learning_rate
         self._n_plateaus = 0
-        self._callbacks = Callbacks(
-            options.callbacks, trainer, n_epochs=options.epochs or MOST_EPOCHS
-        )
+        self._callbacks = Callbacks(options.callbacks, trainer, n_epochs=plan.epochs)
         self._standing = Standing()
+        self._plan = plan
         self._options = options
         self._saver = saver
-        self._n_ahead = n_ahead
         self._progress = progress
         self._request = StopRequest()
         self._shown = 0.0
@@ -127,7 +121,7 @@ class Loop:
             try:
                 self._callbacks.begin()
                 prepared = self._prepared(self._standing.epoch, self._standing.step)
-                with Prefetch(prepared, self._n_ahead) as ahead:
+                with Prefetch(prepared, self._plan.n_ahead) as ahead:
                     while not self._is_over:
                         self._train_epoch(ahead)
                         self._end_epoch()
@@ -150,12 +144,8 @@ class Loop:
 
     @property
     def _is_over(self) -> bool:
-        is_done = self._standing.epoch >= self._n_epochs or self._stopping.is_over
+        is_done = self._standing.epoch >= self._plan.epochs or self._stopping.is_over
         return is_done or self._callbacks.stop_training
-
-    @property
-    def _n_epochs(self) -> int:
-        return self._options.epochs or MOST_EPOCHS
 
     def _batches(self, epoch: int) -> Batches:
         options = self._options
@@ -169,7 +159,7 @@ class Loop:
         Epoch after epoch, so that the first of the next are ready when the validation is over.
         """
         numbers = itertools.count(self._trainer.n_steps)
-        for batches in map(self._batches, range(epoch, self._n_epochs)):
+        for batches in map(self._batches, range(epoch, self._plan.epochs)):
             for batch in batches.from_step(step):
                 yield batch, self._trainer.prepare(batch, next(numbers))
             step = 0
@@ -180,7 +170,7 @@ class Loop:
             self._trainer.thaw()
         if self._validation_split:
             values = [monitored(figures, options.monitor) for figures in self.history]
-            self._n_plateaus = self._schedule.n_plateaus(values)
+            self._n_plateaus = self._plan.schedule.n_plateaus(values)
         if standing.step == 0:  # a learning rate that they halve there is halved once
             self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
@@ -219,8 +209,8 @@ class Loop:
             self._shown = time.perf_counter()
 
     def _set_learning_rate(self) -> None:
-        if not self._schedule.is_constant:
-            self._learning_rate = self._schedule.rate(self._trainer.n_steps, self._n_plateaus)
+        if not self._plan.schedule.is_constant:
+            self._learning_rate = self._plan.schedule.rate(self._trainer.n_steps, self._n_plateaus)
             self._trainer.set_learning_rate(self._learning_rate)
 
     def _end_epoch(self) -> None:
@@ -238,7 +228,7 @@ class Loop:
             if self._validation_split:
                 value = monitored(figures, self._options.monitor)
                 self._stopping.after_epoch(value, self._trainer.model)
-            if not self._schedule.is_constant:
+            if not self._plan.schedule.is_constant:
                 figures["learning_rate"] = self._learning_rate
             self._callbacks.end_epoch(standing.epoch, figures)
         self._progress.message(_line(standing.epoch, figures))
@@ -252,7 +242,9 @@ class Loop:
         tally = ClassTally(self._validation_split.n_classes)
         self._progress.start("validation", len(self._validation_split), "rows")
         batches = evaluation_batches(
-            self._validation_split, self._options.batch_size, pads_as_needed=self._pads_as_needed
+            self._validation_split,
+            self._options.batch_size,
+            pads_as_needed=self._plan.pads_as_needed,
         )
         for rows, batch in batches:
             loss, probabilities = self._evaluator(batch)

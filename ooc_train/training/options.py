@@ -8,27 +8,12 @@ from typing import Any
 
 from ooc_train.errors import OptionError
 from ooc_train.training.class_weights import parse_class_weight
+from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_function
 
 MOST_EPOCHS = 1000
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
-EMBEDDING_DIMENSION = 200
-LAYERS, UNITS, DROPOUT_RATE = 2, 64, 0.2
-MODELS = {"mlp": ("ngram", "dense", "sparse"), "sepcnn": ("sequence",)}
-"""The models known by name, and the kinds of features that each takes."""
-_OF_MODELS = {
-    "embeddings": ("sepcnn",),
-    "embedding_dimension": ("sepcnn",),
-    "layers": ("mlp",),
-    "units": ("mlp",),
-    "dropout_rate": ("mlp", "sepcnn"),
-}
-"""Options that only some models have."""
-SPARSE = ("ngram", "sparse")
-"""The kinds of features whose rows are sparse."""
-ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
-"""Keras's, and that of `sparse_steps`."""
 OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
 VAL_LOSS, VAL_TOP_5 = "val_loss", "val_top_5_accuracy"
 MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
@@ -47,7 +32,7 @@ class TrainingOptions:
 
     model: str = "auto"
     """``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
-    or a function of the user's as ``"package.module:function"``, see `user_models.DataShape`."""
+    or a function of the user's as ``"package.module:function"``, see `models.table.DataShape`."""
     epochs: int | None = None
     """At the most; 1000 where a validation split says when to stop, needed where there is none."""
     batch_size: int = 128
@@ -205,75 +190,3 @@ class TrainingOptions:
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings
-
-    def model_for(self, features: str) -> str:
-        """The model's name, or the user's function, for features of a kind.
-
-        Raises OptionError if model or options do not fit these features.
-        """
-        defaults = {kind: name for name, kinds in MODELS.items() for kind in kinds}
-        model = defaults[features] if self.model == "auto" else self.model
-        taken = MODELS.get(model, (features,))
-        if features not in taken:
-            raise OptionError(
-                f"the model {model} takes {taken[0]} features, and the file has {features} "
-                f"features; choose {defaults[features]}, or convert with --features {taken[0]}"
-            )
-        if self.bucket_by_length and features != "sequence":
-            raise OptionError(
-                f"--bucket-by-length is for sequences, and the file has {features} features; "
-                "leave it out"
-            )
-        for name, models in _OF_MODELS.items():
-            if getattr(self, name) is not None and model not in models:
-                option = f"--{name.replace('_', '-')}"
-                raise OptionError(
-                    f"{option} is for the model {' or '.join(models)}, not {model}; leave it out"
-                )
-        return model
-
-    def optimizer_for(self, features: str) -> str:
-        """The optimizer's name, for features of a kind.
-
-        Raises OptionError if it does not fit these features and the model.
-        """
-        model = self.model_for(features)
-        can_defer = model == "mlp" and features in SPARSE
-        if self.optimizer == DEFERRED_ADAM and not can_defer:
-            raise OptionError(
-                f"{DEFERRED_ADAM} is for the model mlp on {' or '.join(SPARSE)} features, not "
-                f"{model} on {features} features; choose {ADAM}"
-            )
-        if self.optimizer == DEFERRED_ADAM and self.callbacks:
-            raise OptionError(
-                f"{DEFERRED_ADAM} keeps weights and learning rate to itself, where callbacks look "
-                f"for the model's; choose {ADAM}"
-            )
-        if self.optimizer == "auto":
-            return DEFERRED_ADAM if can_defer and not self.callbacks else ADAM
-        return self.optimizer
-
-    def averages_weights(self, features: str) -> bool:
-        """Whether what is evaluated and kept is the running mean of the weights, see `averaging`.
-
-        The networks by n-grams hardly gain by it, and of a user's model nothing is known.
-        """
-        return self.model_for(features) == "sepcnn"
-
-    def pads_as_needed(self, features: str) -> bool:
-        """Whether rows that are not trained on are padded only as far as those beside them need.
-
-        sepcnn gives the same however far a row is padded.  Of a user's model that is not known: it
-        gets rows padded as they were in training.
-        """
-        return self.bucket_by_length or self.model_for(features) == "sepcnn"
-
-
-def is_function(model: str) -> bool:
-    """Whether ``model`` names a user's function, as ``package.module:function``.
-
-    >>> is_function("mine.models:lstm"), is_function("mlp"), is_function("mine:")
-    (True, False, False)
-    """
-    module, _, function = model.partition(":")
-    return function.isidentifier() and all(part.isidentifier() for part in module.split("."))

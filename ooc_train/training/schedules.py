@@ -8,10 +8,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ooc_train.errors import OptionError
-from ooc_train.reading.store import Store
-from ooc_train.training.options import COSINE, PLATEAU, TrainingOptions
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -59,36 +55,3 @@ class Schedule:
             if n_in_vain == self.patience:
                 n_in_vain, n_plateaus = 0, n_plateaus + 1
         return n_plateaus
-
-
-def schedule_for(store: Store, options: TrainingOptions) -> Schedule:
-    """The schedule of a training.
-
-    Raises OptionError where it takes epochs or a validation split that are not there.
-    """
-    if options.lr_schedule == PLATEAU:
-        if not len(store.splits.get("validation", ())):
-            raise OptionError(
-                f"{store.path} has no validation split whose plateaus could lower the learning "
-                "rate; choose another --lr-schedule, or convert with --validation-fraction"
-            )
-        return Schedule(
-            options.learning_rate,
-            options.warmup_steps,
-            factor=options.plateau_factor,
-            patience=options.plateau_patience,
-            n_exempt=options.frozen_epochs,
-        )
-    if options.lr_schedule == COSINE:
-        if options.epochs is None:
-            raise OptionError("the cosine schedule ends with the last epoch; give --epochs")
-        split = store["train"]
-        n_batches = len(split.batches(options.batch_size, by_length=options.bucket_by_length))
-        decay_steps = options.epochs * n_batches - options.warmup_steps
-        if decay_steps < 1:
-            raise OptionError(
-                f"the training has {options.epochs * n_batches:,} steps, which leaves none after "
-                f"--warmup-steps {options.warmup_steps}; give fewer of these, or more --epochs"
-            )
-        return Schedule(options.learning_rate, options.warmup_steps, decay_steps)
-    return Schedule(options.learning_rate, options.warmup_steps)

@@ -1,33 +1,34 @@
 """`train`: from a converted file to a run folder."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ooc_train.environment import environment
+import numpy as np
+
+from ooc_train.environment import environment, n_processors
 from ooc_train.errors import OptionError
-from ooc_train.memory import MemoryMonitor
+from ooc_train.file.schema import read_strings
+from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
-from ooc_train.training.class_weights import class_weights_for
-from ooc_train.training.input_budget import batches_ahead, check_floor
-from ooc_train.training.options import (
-    COSINE,
-    MOST_EPOCHS,
-    PATIENCE,
-    VAL_LOSS,
-    VAL_TOP_5,
-    TrainingOptions,
-)
+from ooc_train.training.input_budget import check_floor
+from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.training.options import TrainingOptions
+from ooc_train.training.plan import TrainingPlan
+from ooc_train.training.run.folder import TENSORBOARD
 from ooc_train.training.run.resuming import check_settings
-from ooc_train.training.run.saver import DEFAULT_EVERY, Interval
+from ooc_train.training.run.saver import DEFAULT_EVERY, Interval, Saver
+from ooc_train.training.run.session import Session
 from ooc_train.training.run.writer import RunWriter, writing
-from ooc_train.training.schedules import schedule_for
 from ooc_train.training.scores.page import draw_page
-from ooc_train.training.scores.tally import MIN_TOP_K_CLASSES
-from ooc_train.training.session import Session
 from ooc_train.version import __version__
+
+if TYPE_CHECKING:
+    from ooc_train.training.loop import Loop
+    from ooc_train.training.models.backend import keras
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -89,8 +90,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     another training writes to it, and BudgetError if ``memory_bytes`` is too little, with what
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
-    session = Session(tensorboard=tensorboard)
-    checked = TrainingOptions(**options)
+    began = time.perf_counter()
+    chosen = TrainingOptions(**options)
     every = Interval.parse(checkpoint_every)
     if force and resume:
         raise OptionError("--force begins anew and --resume goes on; leave one of them out")
@@ -100,20 +101,22 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
-        if resume and folder.settings:
-            checked = _as_before(folder, store, checked)
-            done = _nothing_to_do(folder, checked)
+        before = folder.settings if resume else None
+        if before and chosen.epochs is None:
+            chosen = replace(chosen, epochs=before["epochs"])
+        plan = TrainingPlan.of(store, chosen, memory_bytes=memory_bytes)
+        if before:
+            check_settings(before, plan.settings, folder.path)
+            done = _nothing_to_do(folder, plan)
             if done:
                 progress.message(done)
                 progress.finish()
                 return folder.report()
-        _check_trainable(store, checked)
         check_floor()
+        session = Session(folder, progress, began=began)
         if resume:
-            session.find(folder, progress)
-        n_ahead = batches_ahead(store, checked, memory_bytes)
-        settings = _settings(store, checked)
-        report = session.train(folder, store, checked, settings, every, n_ahead, progress)
+            session.find_checkpoint()
+        report = _train(plan, store, session, every, tensorboard=tensorboard)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,
@@ -128,84 +131,117 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     return report
 
 
-def _as_before(folder: RunWriter, store: Store, options: TrainingOptions) -> TrainingOptions:
-    """The options with which a run goes on, if it can with these."""
-    then: dict[str, Any] = folder.settings or {}
-    if options.epochs is None:
-        options = replace(options, epochs=then["epochs"])
-    check_settings(then, _settings(store, options), folder.path)
-    return options
-
-
-def _nothing_to_do(folder: RunWriter, options: TrainingOptions) -> str | None:
-    """Why a run does not go on, if it is complete and these options train it no further."""
+def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
+    """Why a run does not go on, if it is complete and the plan trains it no further."""
     if not folder.is_complete or not folder.settings:
         return None
     n_epochs = len(folder.report()["epochs"])
     if n_epochs < folder.settings["epochs"]:
         return f"the run {folder.path} is complete: it stopped early, after epoch {n_epochs}"
-    if options.epochs == folder.settings["epochs"]:
+    if plan.epochs == folder.settings["epochs"]:
         return f"the run {folder.path} is complete; more --epochs would go on with it"
     return None
 
 
-def _check_trainable(store: Store, options: TrainingOptions) -> None:
-    options.optimizer_for(store.features)
-    class_weights_for(options.class_weight, store)
-    schedule_for(store, options)
-    if not len(store["train"]):
-        raise OptionError(f"{store.path} has no train rows; convert a source that has some")
-    validated = len(store.splits.get("validation", ())) > 0
-    if not validated and (options.monitor, options.patience) != (VAL_LOSS, PATIENCE):
-        raise OptionError(
-            f"{store.path} has no validation split to stop early by; leave out --monitor and "
-            "--patience, or convert with --validation-fraction"
-        )
-    if options.monitor == VAL_TOP_5 and store.n_classes < MIN_TOP_K_CLASSES:
-        raise OptionError(
-            f"{options.monitor} is for {MIN_TOP_K_CLASSES} classes or more, and {store.path} has "
-            f"{store.n_classes}; choose another --monitor"
-        )
-    if options.epochs is None and not validated:
-        raise OptionError(
-            f"{store.path} has no validation split to stop early by; give --epochs, or convert "
-            "with --validation-fraction"
-        )
+def _train(
+    plan: TrainingPlan, store: Store, session: Session, every: Interval, *, tensorboard: bool
+) -> dict[str, Any]:
+    """Train, and write all but the report; the report, without what the whole call took."""
+    folder, progress = session.folder, session.progress
+    pretrained = None if session.checkpoint else _pretrained(plan, store, progress)
+    if pretrained:
+        session.embeddings = pretrained.report
+    progress.start("loading TensorFlow", None, "")
+    # Only now that all that can be checked without it has been: it takes 5 seconds.
+    from ooc_train.training.loop import Loop  # noqa: PLC0415
+    from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415
+    from ooc_train.training.steps.choice import trainer_for  # noqa: PLC0415
 
-
-def _settings(store: Store, options: TrainingOptions) -> dict[str, Any]:
+    trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
+    baseline = measure()
+    session.begin({**plan.settings, "versions": _versions()}, store)
+    events = EventFiles(folder.path / TENSORBOARD) if tensorboard else None
+    with Saver(folder.checkpoints, every, facts=session.facts, warn=progress.message) as saver:
+        loop = Loop(trainer, store, plan, saver, progress)
+        _restore(loop, session, plan.model)
+        best_epoch = loop.run(lambda epochs: session.write_history(epochs, events))
+    folder.write_history(loop.history)
+    folder.write_model(trainer.model)
     return {
-        "version": __version__,
-        "data": store.path.name,
-        "fingerprint": store.fingerprint,
-        "features": store.features,
+        "rows": len(store["train"]),
+        "validation_rows": len(store.splits.get("validation", ())),
         "n_columns": store.n_columns,
-        "max_length": store.max_length,
         "n_classes": store.n_classes,
-        "model": options.model_for(store.features),
-        "epochs": options.epochs or MOST_EPOCHS,
-        "batch_size": options.batch_size,
-        "optimizer": options.optimizer_for(store.features),
-        "learning_rate": options.learning_rate,
-        "seed": options.seed,
-        "monitor": options.monitor,
-        "patience": options.patience,
-        "class_weight": options.class_weight,
-        "label_smoothing": options.label_smoothing,
-        "weight_decay": options.weight_decay,
-        "global_clipnorm": options.global_clipnorm,
-        "lr_schedule": options.lr_schedule,
-        "warmup_steps": options.warmup_steps,
-        "lr_factor": options.lr_factor,
-        "lr_patience": options.lr_patience,
-        "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
-        "callbacks": [type(callback).__name__ for callback in options.callbacks],
-        "layers": options.layers,
-        "units": options.units,
-        "dropout_rate": options.dropout_rate,
-        "bucket_by_length": options.bucket_by_length,
-        "pads_as_needed": options.pads_as_needed(store.features),
-        "embedding_dimension": options.embedding_dimension,
-        "embeddings": Path(options.embeddings).name if options.embeddings else None,
-        "frozen_epochs": options.frozen_epochs,
+        "model": plan.model,
+        "batch_size": plan.options.batch_size,
+        "baseline_rss_bytes": baseline.rss_bytes,
+        "baseline_anon_bytes": baseline.anon_bytes,
+        "embeddings": session.embeddings,
+        "epochs": list(loop.history),
+        "best_epoch": best_epoch,
+        "steps": trainer.n_steps,
+        "checkpoint_seconds": saver.seconds_stopped,
+    }
+
+
+def _pretrained(
+    plan: TrainingPlan, store: Store, progress: Progress
+) -> PretrainedEmbeddings | None:
+    """The word vectors of the file's terms, if a file of word vectors was given."""
+    path = plan.options.embeddings
+    if path is None:
+        return None
+    progress.start("reading embeddings", None, "lines")
+    terms = read_strings(store.file, "vectorizer/terms")
+    found = read_embeddings(Path(path), terms, progress=progress)
+    progress.message(
+        f"{path}: {found.n_found:,} of {len(terms):,} terms found "
+        f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
+    )
+    return found
+
+
+def _model(
+    plan: TrainingPlan,
+    embeddings: dict[str, Any] | None,
+    pretrained: PretrainedEmbeddings | None,
+) -> "keras.Model":
+    """The model before its first step.
+
+    With ``embeddings``, what the report says of pretrained ones, it has their dimension; their
+    values are those of ``pretrained``, or, where a checkpoint holds them, still to be restored.
+    """
+    options = plan.model_options
+    if embeddings:
+        options["embeddings"] = pretrained.matrix if pretrained else None
+        options["embedding_dimension"] = embeddings["dimension"]
+    return plan.spec.model(plan.shape, **options)
+
+
+def _restore(loop: "Loop", session: Session, model: str) -> None:
+    """Give the loop the state in the session's checkpoint, if there is one; it is then dropped."""
+    checkpoint, session.checkpoint = session.checkpoint, None
+    if not checkpoint:
+        return
+    fresh, _ = loop.snapshot()
+    for name, array in fresh.items():
+        before = checkpoint.arrays.get(name)
+        if before is None or before.shape != array.shape:
+            raise OptionError(
+                f"the model {model} has other weights than when the run began; give --resume the "
+                "same, or begin anew in another folder"
+            )
+    loop.restore(checkpoint)
+
+
+def _versions() -> dict[str, Any]:
+    """What the last bits of a weight may depend on."""
+    from ooc_train.training.models.backend import keras, tf  # noqa: PLC0415
+
+    return {
+        "ooc-train": __version__,
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "NumPy": np.__version__,
+        "processors": n_processors(),
     }

@@ -20,13 +20,13 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ooc_train.errors import OptionError
+from ooc_train.training.models.table import DataShape
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
@@ -35,47 +35,27 @@ _BOLD = re.compile(r"\x1b\[\d*m")
 _KERAS_START = "Exception encountered when calling"
 
 
-@dataclass(frozen=True)
-class DataShape:
-    """What a model has to take and to give.
+def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
+    """The model that ``function``, ``package.module:function``, returns for ``shape``.
 
-    ``features`` is ``"ngram"``, ``"dense"`` or ``"sparse"``: the model takes
-    ``(n, n_columns) float32``; or ``"sequence"``: it takes ``(n, length) int32`` word ids below
-    ``n_columns``, 0 being padding on the left.
-    ``length`` is the longest train row's, ``None`` for all others; with ``--bucket-by-length``
-    batches are of any length up to it, also in evaluation and prediction, so that the model had
-    better not mind padding.  The model gives ``(n, n_classes)`` probabilities, or with
-    two classes, if it likes, ``(n, 1)``, that of the second.
-    """
-
-    features: str
-    n_columns: int
-    length: int | None
-    n_classes: int
-    seed: int
-
-
-def build_user_model(name: str, shape: DataShape) -> "keras.Model":
-    """The model that the function called ``name``, as ``package.module:function``, returns.
-
-    Keras's global seed is set to ``shape.seed`` before, so that the same seed gives the same
-    weights.  The model is tried on two made-up rows.  Raises OptionError if the function is not
-    there, fails, or returns what cannot be trained.
+    Keras's global seed is set to ``shape.seed`` first, so that the same seed gives the same
+    weights.  The model is tried on two made-up rows.  Raises OptionError if the function does not
+    exist, fails, or returns something that cannot be trained.
     """
     from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
 
     with _current_folder_importable():
-        function = _find(name)
+        build = _find(function)
         keras.utils.set_random_seed(shape.seed)
         try:
-            model = function(shape)
+            model = build(shape)
         except Exception as error:
-            raise OptionError(f"{name} failed: {_in_words(error)}; mend it") from error
+            raise OptionError(f"{function} failed: {_in_words(error)}; mend it") from error
     if not isinstance(model, keras.Model):
         raise OptionError(
-            f"{name} returned a {type(model).__name__}, not a keras.Model; return the model"
+            f"{function} returned a {type(model).__name__}, not a keras.Model; return the model"
         )
-    _check(name, model, shape)
+    _check(function, model, shape)
     return model
 
 

@@ -25,8 +25,8 @@ from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file.header import check_header
 from ooc_train.file.schema import read_strings
 from ooc_train.reading.store import Store
+from ooc_train.training.models.table import is_function
 from ooc_train.training.models.user import import_module_of
-from ooc_train.training.options import is_function
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras

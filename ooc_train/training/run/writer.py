@@ -9,7 +9,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,14 +54,14 @@ class RunWriter:
         """The report of the complete run."""
         return read_json(self.path / REPORT)
 
-    def begin(self, settings: dict[str, Any], store: Store) -> None:
+    def begin(self, settings: Mapping[str, Any], store: Store) -> None:
         """Delete what there was, and write what stands at the beginning of a run."""
         self.has_begun = True
         self.clear()
         write_json(self.path / SETTINGS, settings)
         _copy_vectorizer(store, self.path)
 
-    def go_on(self, settings: dict[str, Any]) -> None:
+    def go_on(self, settings: Mapping[str, Any]) -> None:
         """The run that was there goes on, and is not complete any more."""
         (self.path / REPORT).unlink(missing_ok=True)
         write_json(self.path / SETTINGS, settings)

@@ -1,0 +1,263 @@
+"""`TrainingPlan`: the options of a training, resolved for one file, once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from ooc_train.errors import OptionError
+from ooc_train.kinds import KINDS, Layout
+from ooc_train.reading.store import Store
+from ooc_train.training.class_weights import class_weights_for
+from ooc_train.training.input_budget import batches_ahead, prepared_row_bytes
+from ooc_train.training.models.table import (
+    ADAM,
+    DEFERRED_ADAM,
+    MODELS,
+    DataShape,
+    ModelSpec,
+    spec_of,
+)
+from ooc_train.training.options import (
+    COSINE,
+    MOST_EPOCHS,
+    PATIENCE,
+    PLATEAU,
+    VAL_LOSS,
+    VAL_TOP_5,
+    TrainingOptions,
+)
+from ooc_train.training.schedules import Schedule
+from ooc_train.training.scores.tally import MIN_TOP_K_CLASSES
+from ooc_train.training.steps.trainer import StepOptions
+from ooc_train.version import __version__
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training does, decided from its options and its file; nothing asks these again."""
+
+    options: TrainingOptions
+    """As they were given; what is resolved below is not to be asked of them."""
+    model: str
+    """The model's name, or the user's function."""
+    spec: ModelSpec
+    shape: DataShape
+    layout: Layout
+    """Of the file's rows."""
+    optimizer: str
+    """The name of the optimizer, ``"adam"`` or ``"deferred-adam"``."""
+    steps: StepOptions
+    schedule: Schedule
+    epochs: int
+    """The last, unless training stops early."""
+    train_width: int | None
+    """Columns that the rows of a training step have; ``None``: as many as its longest row."""
+    validation_width: int | None
+    """The same of rows that are evaluated."""
+    n_ahead: int
+    """Batches that may be prepared ahead of their steps."""
+    settings: Mapping[str, Any]
+    """What the run folder's ``settings.json`` says, but for the versions of the libraries."""
+
+    @classmethod
+    def of(
+        cls, store: Store, options: TrainingOptions, *, memory_bytes: int | None = None
+    ) -> "TrainingPlan":
+        """The plan for the file ``store``.
+
+        ``memory_bytes`` bounds a window of rows and the batches prepared ahead, see
+        `input_budget`.  Reads the train labels once if class weights are balanced.  Raises
+        OptionError if options do not fit the file, and BudgetError if ``memory_bytes`` is too
+        little.
+        """
+        model, spec = _model(store, options)
+        optimizer = _optimizer(store, options, model, spec)
+        steps, schedule = _steps(store, options), _schedule(store, options)
+        _check_trainable(store, options)
+        pads_as_needed = options.bucket_by_length or spec.pads_freely
+        width, layout = store["train"].width, store.layout
+        row_bytes = prepared_row_bytes(
+            store["train"],
+            is_deferred=optimizer == DEFERRED_ADAM,
+            is_sparse=DEFERRED_ADAM in spec.optimizers[layout],
+        )
+        plan = cls(
+            options=options,
+            model=model,
+            spec=spec,
+            shape=_shape(store, options),
+            layout=layout,
+            optimizer=optimizer,
+            steps=steps,
+            schedule=schedule,
+            epochs=options.epochs or MOST_EPOCHS,
+            train_width=None if options.bucket_by_length else width,
+            validation_width=None if pads_as_needed else width,
+            n_ahead=batches_ahead(store, options.batch_size, row_bytes, memory_bytes),
+            settings={},
+        )
+        return replace(plan, settings=_settings(store, plan))
+
+    @property
+    def pads_as_needed(self) -> bool:
+        """Whether rows that are evaluated are padded only as far as their batch needs.
+
+        That is so for models that give the same however far a row is padded.  A user's model may
+        not: it gets rows padded as they were in training.
+        """
+        return self.validation_width is None
+
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """The model's own options, as far as they were given."""
+        given = {name: getattr(self.options, name, None) for name in self.spec.options}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
+    """The model's name, or the user's function, and its entry, if it fits the file and options."""
+    features = store.features
+    default_model = KINDS[features].default_model
+    model = default_model if options.model == "auto" else options.model
+    spec = spec_of(model)
+    if store.layout not in spec.optimizers:
+        takes = spec.kinds[0]
+        raise OptionError(
+            f"the model {model} takes {takes} features, and the file has {features} features; "
+            f"choose {default_model}, or convert with --features {takes}"
+        )
+    if options.bucket_by_length and store.layout != "ragged":
+        raise OptionError(
+            f"--bucket-by-length is for sequences, and the file has {features} features; "
+            "leave it out"
+        )
+    for name in dict.fromkeys(name for entry in MODELS.values() for name in entry.options):
+        if getattr(options, name) is not None and name not in spec.options:
+            models = " or ".join(other for other, entry in MODELS.items() if name in entry.options)
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"{option} is for the model {models}, not {model}; leave it out")
+    return model, spec
+
+
+def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSpec) -> str:
+    """The optimizer's name, if it fits the model, the file and the callbacks."""
+    usable = spec.optimizers[store.layout]
+    if options.optimizer == DEFERRED_ADAM and DEFERRED_ADAM not in usable:
+        takers = [
+            (name, kind)
+            for name, entry in MODELS.items()
+            for kind in entry.kinds
+            if DEFERRED_ADAM in entry.optimizers[KINDS[kind].layout]
+        ]
+        models, kinds = (" or ".join(dict.fromkeys(names)) for names in zip(*takers, strict=True))
+        raise OptionError(
+            f"{DEFERRED_ADAM} is for the model {models} on {kinds} features, not {model} on "
+            f"{store.features} features; choose {ADAM}"
+        )
+    if options.optimizer == DEFERRED_ADAM and options.callbacks:
+        raise OptionError(
+            f"{DEFERRED_ADAM} keeps weights and learning rate to itself, where callbacks look for "
+            f"the model's; choose {ADAM}"
+        )
+    if options.optimizer != "auto":
+        return options.optimizer
+    return ADAM if options.callbacks else usable[0]
+
+
+def _steps(store: Store, options: TrainingOptions) -> StepOptions:
+    return StepOptions(
+        learning_rate=options.learning_rate,
+        seed=options.seed,
+        class_weights=class_weights_for(options.class_weight, store),
+        label_smoothing=options.label_smoothing,
+        weight_decay=options.weight_decay,
+        global_clipnorm=options.global_clipnorm,
+    )
+
+
+def _schedule(store: Store, options: TrainingOptions) -> Schedule:
+    """The learning rates, if the file and the epochs allow their schedule."""
+    if options.lr_schedule == PLATEAU:
+        if not _n_validation_rows(store):
+            raise OptionError(
+                f"{store.path} has no validation split whose plateaus could lower the learning "
+                "rate; choose another --lr-schedule, or convert with --validation-fraction"
+            )
+        return Schedule(
+            options.learning_rate,
+            options.warmup_steps,
+            factor=options.plateau_factor,
+            patience=options.plateau_patience,
+            n_exempt=options.frozen_epochs,
+        )
+    if options.lr_schedule == COSINE:
+        if options.epochs is None:
+            raise OptionError("the cosine schedule ends with the last epoch; give --epochs")
+        batches = store["train"].batches(options.batch_size, by_length=options.bucket_by_length)
+        n_steps = options.epochs * len(batches)
+        if n_steps <= options.warmup_steps:
+            raise OptionError(
+                f"the training has {n_steps:,} steps, which leaves none after "
+                f"--warmup-steps {options.warmup_steps}; give fewer of these, or more --epochs"
+            )
+        decay_steps = n_steps - options.warmup_steps
+        return Schedule(options.learning_rate, options.warmup_steps, decay_steps)
+    return Schedule(options.learning_rate, options.warmup_steps)
+
+
+def _check_trainable(store: Store, options: TrainingOptions) -> None:
+    """Raise OptionError where the file lacks the rows or classes that the options need."""
+    if not len(store["train"]):
+        raise OptionError(f"{store.path} has no train rows; convert a source that has some")
+    is_validated = _n_validation_rows(store) > 0
+    if not is_validated and (options.monitor, options.patience) != (VAL_LOSS, PATIENCE):
+        raise OptionError(
+            f"{store.path} has no validation split to stop early by; leave out --monitor and "
+            "--patience, or convert with --validation-fraction"
+        )
+    if options.monitor == VAL_TOP_5 and store.n_classes < MIN_TOP_K_CLASSES:
+        raise OptionError(
+            f"{options.monitor} is for {MIN_TOP_K_CLASSES} classes or more, and {store.path} has "
+            f"{store.n_classes}; choose another --monitor"
+        )
+    if options.epochs is None and not is_validated:
+        raise OptionError(
+            f"{store.path} has no validation split to stop early by; give --epochs, or convert "
+            "with --validation-fraction"
+        )
+
+
+def _n_validation_rows(store: Store) -> int:
+    return len(store.splits.get("validation", ()))
+
+
+def _shape(store: Store, options: TrainingOptions) -> DataShape:
+    return DataShape(
+        store.features, store.n_columns, store.max_length, store.n_classes, options.seed
+    )
+
+
+def _settings(store: Store, plan: TrainingPlan) -> dict[str, Any]:
+    """Facts of the file, and all options by name as JSON can hold them."""
+    options = plan.options
+    given = {option.name: getattr(options, option.name) for option in fields(options)}
+    del given["freeze_embeddings"]
+    return {
+        "version": __version__,
+        "data": store.path.name,
+        "fingerprint": store.fingerprint,
+        "features": store.features,
+        "n_columns": store.n_columns,
+        "max_length": store.max_length,
+        "n_classes": store.n_classes,
+        **given,
+        "model": plan.model,
+        "epochs": plan.epochs,
+        "optimizer": plan.optimizer,
+        "pads_as_needed": plan.pads_as_needed,
+        "frozen_epochs": options.frozen_epochs,
+        "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
+        "callbacks": [type(callback).__name__ for callback in options.callbacks],
+        "embeddings": Path(options.embeddings).name if options.embeddings else None,
+    }
