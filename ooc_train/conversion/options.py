@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.kinds.table import KINDS, TEXT_KINDS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, file_formats, format_of
 from ooc_train.conversion.sources.presets import PRESETS
+from ooc_train.conversion.vectorizer import option_names, vectorizer_class
 from ooc_train.errors import OptionError
 from ooc_train.file.compression import NONE, check_compression
+from ooc_train.kinds import KINDS
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1
@@ -100,7 +101,7 @@ class ConvertOptions:
             raise OptionError(f"--preset {self.preset} knows its layout; leave out {_flags(said)}")
 
     def _check_parameters(self) -> None:
-        unfit = set(self._given) - KINDS[self.features].options
+        unfit = set(self._given) - option_names(self.features)
         if unfit:
             raise OptionError(
                 f"{_flags(unfit)} cannot be used with --features {self.features}; leave it out, or "
@@ -111,7 +112,7 @@ class ConvertOptions:
     def _check_columns(self) -> None:
         """Options that say where rows are, and suit other kinds of features."""
         unfit = ["columns", "labels", "test_labels", "validation_labels"]
-        if self.features not in TEXT_KINDS:
+        if KINDS[self.features].source != "text":
             unfit = ["text", *(unfit if self.features == "sparse" else [])]
         said = [name for name in unfit if getattr(self, name)]
         if said:
@@ -122,13 +123,13 @@ class ConvertOptions:
     @property
     def _given(self) -> dict[str, Any]:
         """The features' parameters that something is said about."""
-        names = sorted(set().union(*(kind.options for kind in KINDS.values())))
+        names = sorted(set().union(*map(option_names, KINDS)))
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
     def parameters(self) -> Any:
         """How text becomes features: the dataclass of their kind."""
-        return KINDS[self.features].parameters(**self._given)
+        return vectorizer_class(self.features).Parameters(**self._given)
 
     def settled_by(self, path: Path) -> "ConvertOptions":
         """These options with the kind of features that a file of numbers, by its name, has."""
@@ -145,7 +146,7 @@ class ConvertOptions:
 
         Raises ``OptionError`` if options are given that it does not have.
         """
-        unfit = set(self._given) - KINDS[features].options
+        unfit = set(self._given) - option_names(features)
         if unfit:
             raise OptionError(
                 f"these rows call for {features} features, which have no {_flags(unfit)}; leave it "

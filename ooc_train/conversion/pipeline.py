@@ -26,7 +26,7 @@ from ooc_train.conversion.storage.job import Column, JobFolder
 from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
-from ooc_train.conversion.storage.shuffle import Buckets, ShuffledSplit, shuffled_splits
+from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
 from ooc_train.conversion.storage.spill import Segment
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.text.strings import MAX_ATTEMPTS, HashCollision
@@ -195,13 +195,15 @@ class _Conversion:
         )
         buckets = {name: split.buckets for name, split in splits.items()}
         task = functools.partial(_encode_block, self._vectorizer.encoder(), buckets)
-        for block, (encoded, segments) in self._advancing(task, self._placed(placement, classes)):
-            self._report.replaced_rows += encoded.n_replaced
-            self._report.empty_rows += encoded.n_empty
-            self._vectorizer.note_encoded(encoded.found)
-            for name, segment in segments:
-                splits[name].segments.append(segment)
-            if labels:
+        for block, placed in self._advancing(task, self._placed(placement, classes)):
+            if placed is not None:
+                encoded, segments = placed
+                self._report.replaced_rows += encoded.n_replaced
+                self._report.empty_rows += encoded.n_empty
+                self._vectorizer.note_encoded(encoded.found)
+                for name, segment in segments:
+                    splits[name].segments.append(segment)
+            if labels is not None:
                 labels.append(block.labels)
         return splits
 
@@ -257,18 +259,17 @@ class _Conversion:
 
 def _encode_block(
     encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item
-) -> tuple[EncodedBlock, list[tuple[str, Segment]]]:
-    """Encode a block, and write its records to the buckets of their places."""
+) -> tuple[EncodedBlock, list[tuple[str, Segment]]] | None:
+    """Encode a block, and write its records to the buckets of their places, if it has any."""
     block, destinations = item
     if not destinations:
-        return EncodedBlock(None), []
+        return None
     encoded = encode(block.rows, destinations)
-    assert encoded.records is not None
     segments = [
         (split, buckets[split].write(places, block.labels, encoded.records, chosen))
         for split, chosen, places in destinations
     ]
-    return encoded._replace(records=None), segments
+    return encoded._replace(records=NO_RECORDS), segments
 
 
 def _known_rows(corpus: Corpus) -> dict[str, int] | None:

@@ -39,6 +39,7 @@ from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
 from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
+from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
 from ooc_train.kinds import KINDS
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
@@ -89,7 +90,7 @@ class Encoded(NamedTuple):
 class EncodedBlock(NamedTuple):
     """A block's records, and what `Vectorizer.note_encoded` is to know of them."""
 
-    records: Records | None
+    records: Records
     n_replaced: int = 0
     n_empty: int = 0
     found: Any = None
@@ -143,6 +144,10 @@ class Vectorizer(ABC):
     def encode(self, rows: Any) -> Encoded:
         """Features of the rows of a block, as a fitted vectorizer makes them."""
 
+    def unknown_shares(self, rows: Any) -> F32:
+        """The share of each row's words that are not known: ``(n_rows,) float32``."""
+        raise NotImplementedError
+
     @abstractmethod
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:
         """What becomes of the records of a split.  The train split comes first."""
@@ -151,7 +156,7 @@ class Vectorizer(ABC):
     def save(self, group: OutputGroup) -> None:
         """Store what `load` needs, apart from the parameters."""
 
-    def start(self, corpus: Corpus, resources: Resources) -> None:
+    def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
         """Look at the sources before anything is read; begin again if it is not the first time."""
 
     def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
@@ -166,7 +171,7 @@ class Vectorizer(ABC):
         """Take what the reader found in a block; the bytes of temporary files that it wrote."""
         return 0
 
-    def learn(self, train: TrainClasses) -> None:
+    def learn(self, train: TrainClasses) -> None:  # noqa: B027 - not all kinds do anything
         """Learn from the train rows."""
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
@@ -181,13 +186,13 @@ class Vectorizer(ABC):
         """What makes records of a block's rows, given where they go."""
         return functools.partial(_encode, self)
 
-    def note_encoded(self, found: Any) -> None:
+    def note_encoded(self, found: Any) -> None:  # noqa: B027 - not all kinds do anything
         """Take what the encoder found in a block."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027 - not all kinds do anything
         """All rows are encoded."""
 
-    def note_written(self, split: str, written: Written) -> None:
+    def note_written(self, split: str, written: Written) -> None:  # noqa: B027 - not all kinds do anything
         """A split was written."""
 
 

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ooc_train.dtypes import F32
+from ooc_train.kinds import KINDS
 from ooc_train.reading.rows import Rows
 from ooc_train.training.run.folder import MODEL, Run
 
@@ -25,7 +26,7 @@ Network = Callable[[Rows], F32]
 
 def load_network(run: Run, features: str) -> Network:
     """The model of a run, for rows of its features."""
-    layers = dense_layers(run.path / MODEL) if features in ("ngram", "sparse") else None
+    layers = dense_layers(run.path / MODEL) if KINDS[features].layout == "sparse" else None
     return _in_kernels(layers) if layers else _in_tensorflow(run)
 
 

@@ -12,7 +12,7 @@ from ooc_train.conversion.kinds.numbers import NumericDensity
 from ooc_train.conversion.report import DenseReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.dense_layout import DenseSource
+from ooc_train.conversion.sources.source import DenseSource
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import (
     LARGEST_INTEGER,
@@ -104,7 +104,15 @@ class DenseVectorizer(Vectorizer):
         return n_rows * row_items_of(self.n_columns, self._packed_dtype)
 
     def encode(self, rows: Any) -> Encoded:
-        """Rows of ``rows.values`` (n_rows, n_columns) float32, rounded as when they are stored."""
+        """Rows of ``rows.values`` (n_rows, n_columns) float32, rounded as when they are stored.
+
+        Raises ``InputError`` for rows of another number of columns.
+        """
+        if rows.values.shape[1:] != (self.n_columns,):
+            raise InputError(
+                f"the rows have {rows.values.shape[-1]:,} columns, and the model takes "
+                f"{self.n_columns:,}; name them with --columns"
+            )
         stored, n_clipped = self.stored(rows.values)
         values = stored.astype(np.float32, copy=False)
         if self._scales is not None:

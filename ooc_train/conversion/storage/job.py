@@ -1,8 +1,8 @@
 """The folder of a conversion's temporary files, which tasks open by their names.
 
-A task is a function of a module, given paths, a part of the work and parameters, and returns little;
-so threads, processes and other machines that share the folder can run it.  What a worker writes goes
-to the end of a file of its own, so no two write to one, and no lock is needed.
+A task is a function of a module that takes paths, a part of the work and parameters, and returns
+little.  So threads, processes and other machines that share the folder can run it.  Each worker
+writes to the ends of files of its own, so no lock is needed.
 """
 
 import errno
@@ -30,7 +30,7 @@ _caches: list[Any] = []
 
 
 def once_a_process(function: Function) -> Function:
-    """Keep what a function returned for its last arguments, until a conversion of this process ends.
+    """Keep a function's results until a conversion of this process ends.
 
     So all tasks of a process share what they would otherwise load or map again and again.
     """

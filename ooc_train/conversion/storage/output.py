@@ -1,11 +1,12 @@
 """The file that a conversion writes, built so that no write can fail unnoticed.
 
 HDF5 keeps small pieces back until an object is closed, and h5py closes objects where an exception
-would be lost.  So each dataset is flushed as soon as it is filled, checksums are computed from memory
-before the bytes go to HDF5, and the file is flushed and closed before it gets its name.
+would be lost.  So each dataset is flushed as soon as it is filled, checksums are computed from
+memory before the bytes go to HDF5, and the file is flushed and closed before it gets its name.
 """
 
 import contextlib
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import h5py
 import numpy as np
 
 from ooc_train.dtypes import U64, AnyArray
+from ooc_train.errors import OocTrainError, OutputError
 from ooc_train.file import schema
 from ooc_train.file.checksums import Appender, block_length, checksums, stored_sums
 from ooc_train.file.hdf5_errors import hdf5_errors
@@ -99,7 +101,6 @@ class OutputFile:
             for item in (group[path] for path in paths):
                 if isinstance(item, h5py.Dataset):
                     self._sums[item.name.lstrip("/")] = stored_sums(item)
-            self.hdf5.flush()
 
     def finish(self, header: Mapping[str, Any]) -> int:
         """Write the header, the checksums and the mark of completeness, and flush everything.
@@ -112,3 +113,19 @@ class OutputFile:
             schema.mark_complete(self.hdf5, self._sums)
             self.hdf5.flush()
         return saved_bytes
+
+
+@contextlib.contextmanager
+def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
+    """Errors of the disk as an ``OutputError`` that says what to do."""
+    try:
+        yield
+    except OocTrainError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(
+                f"the disk is full: {output} was not written; free some space, or put temporary "
+                f"files, now in {temp_dir}, on another disk with --temp-dir"
+            ) from error
+        raise OutputError(f"{output} could not be written: {error}") from error

@@ -1,8 +1,8 @@
 """Rows on their way to their place: an external shuffle through buckets.
 
-A row's place in its split is known when it is encoded, so it goes to the *bucket* of the places that
-its own falls into.  Later each bucket is read whole, and its rows are written in their order behind
-those of the bucket before.
+A row's place in its split is known when it is encoded, so it goes to the *bucket* of the places
+that its own falls into.  Later each bucket is read whole, and its rows are written in their order
+behind those of the bucket before.
 
 A row's *record* is a run of uint64 items: its place; its label and the number of items that follow;
 and these, which are whatever its layout makes of it.
@@ -30,6 +30,9 @@ class Records(NamedTuple):
 
     offsets: I64
     items: U64
+
+
+NO_RECORDS = Records(np.zeros(1, np.int64), np.empty(0, np.uint64))
 
 
 class Bucket(NamedTuple):
@@ -60,7 +63,9 @@ class Buckets:
         wanted = max(_LEAST_BUCKETS, -(-expected_bytes // bucket_bytes))
         return cls(SpillWriter(folder, f"rows-{split}"), n_rows, max(1, n_rows // wanted))
 
-    def __len__(self) -> int:
+    @property
+    def n_buckets(self) -> int:
+        """How many buckets there are."""
         return -(-self.n_rows // self.rows_a_bucket)
 
     def write(self, places: I64, labels: I32, records: Records, chosen: I64) -> Segment:
@@ -68,8 +73,8 @@ class Buckets:
         buckets = places // self.rows_a_bucket
         order = np.argsort(buckets, kind="stable")
         sizes = HEADER_ITEMS + np.diff(records.offsets)[chosen]
-        bounds = np.zeros(len(self) + 1, np.int64)
-        np.cumsum(np.bincount(buckets, sizes, len(self)).astype(np.int64), out=bounds[1:])
+        bounds = np.zeros(self.n_buckets + 1, np.int64)
+        np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
         packed = np.empty(bounds[-1], np.uint64)
         _pack(chosen[order], places[order], labels, *records, packed, packed.view(np.int32))
         return self.writer.write(0, packed, bounds)
@@ -120,7 +125,7 @@ class ShuffledSplit:
     def tasks(self) -> Iterable[BucketOfRows]:
         """All buckets in their order."""
         spill = Spill(self.segments)
-        for number in range(len(self.buckets)):
+        for number in range(self.buckets.n_buckets):
             first = number * self.buckets.rows_a_bucket
             n_rows = min(self.buckets.rows_a_bucket, self.n_rows - first)
             yield BucketOfRows(spill.partition(number), first, n_rows)

@@ -64,9 +64,10 @@ class SplitWriter:
         for piece in pieces:
             offsets = piece.offsets
             if offsets is not None:
+                n_entries = int(offsets[-1])
                 written.longest = max(written.longest, int(np.diff(offsets).max(initial=0)))
                 offsets = offsets[1:] + written.n_entries
-                written.n_entries += int(piece.offsets[-1])
+                written.n_entries += n_entries
             written.n_clipped += piece.n_clipped
             yield piece._replace(labels=self._ranks[piece.labels], offsets=offsets)
             self._resources.progress.advance(len(piece.labels))

@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS
 from ooc_train.conversion.kinds.ngram.statistics import (
     Kept,
     add_squared_norms,
@@ -20,13 +19,14 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     squared_idf,
     write_inverse_norms,
 )
-from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.kinds.ngram.word_statistics import (
     KeptWords,
     add_squared_word_norms,
     count_documents,
 )
+from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS
+from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray, worker_file
 from ooc_train.conversion.storage.spill import Partition, Spill
@@ -140,8 +140,10 @@ def count_partition(
     stem = counting.folder / f"kept-{number:03}"
     kept = KeptPartition(
         number,
-        DiskArray.of(stem.with_suffix(".hashes"), _joined([kept.hashes for _, kept in found])),
-        DiskArray.of(stem.with_suffix(".df"), _joined([kept.df for _, kept in found])),
+        DiskArray.of(
+            stem.with_suffix(".hashes"), np.concatenate([kept.hashes for _, kept in found])
+        ),
+        DiskArray.of(stem.with_suffix(".df"), np.concatenate([kept.df for _, kept in found])),
         tuple((where, len(kept.hashes)) for where, kept in found),
         sum(kept.n_distinct for _, kept in found),
     )
@@ -202,7 +204,3 @@ def count_group(
 def add_group_norms(weights: DiskArray, norms: DiskArray, blocks: Sequence[TokenBlock]) -> None:
     """Add the listed tokens of some blocks to their rows' norms; no two groups share a row."""
     add_squared_word_norms(blocks, weights.read(), norms.mapped)
-
-
-def _joined(arrays: Sequence[U64] | Sequence[U32]) -> U64 | U32:
-    return np.concatenate(arrays)

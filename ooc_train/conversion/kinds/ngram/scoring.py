@@ -12,8 +12,8 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     class_sums,
     inverse_document_frequency,
 )
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.kinds.ngram.word_statistics import KeptWords, word_class_sums
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.row_classes import TrainClasses

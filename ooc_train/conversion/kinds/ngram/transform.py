@@ -27,6 +27,7 @@ def transform(
     values: F32,
     scratch: SortingScratch,
 ) -> int:
+    """Tf-idf rows of n-grams, row ``i`` at ``offsets[i]:offsets[i + 1]``; the number of entries."""
     n = 0
     weighted = np.empty(len(hashes))  # count * idf, to be divided by the row's norm
     for row in range(len(offsets) - 1):
@@ -61,6 +62,7 @@ def transform(
 
 @kernel
 def share_unknown(hashes: U64, offsets: I64, kept_hashes: U64, shares: F32) -> None:
+    """The share of each row's n-grams that are no kept terms; 0 for a row without any."""
     for row in range(len(offsets) - 1):
         begin, end = offsets[row], offsets[row + 1]
         n_unknown = 0

@@ -7,8 +7,8 @@ beside the selected terms.
 
 Learning takes bounded steps:
 
-1. All rows' tokens go to temporary files, most of them as numbers by a dictionary of the first rows;
-   all other n-grams to a spill, by their hash's partition.
+1. All rows' tokens go to temporary files, most of them as numbers by a dictionary of the first
+   rows; all other n-grams go to a spill, by their hash's partition.
 2. Document frequencies, kept terms and squared norms of all rows (``counting``).
 3. Scores of the kept terms; the best, and all that tie with the last of them, are candidates
    (``scoring``).
@@ -22,6 +22,7 @@ the number of workers.
 import functools
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -47,7 +48,7 @@ from ooc_train.conversion.storage.sorting import SortingScratch
 from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
-from ooc_train.dtypes import F32, I64, AnyArray
+from ooc_train.dtypes import F32, I64, U32, U64, AnyArray
 from ooc_train.errors import InputError, OptionError
 from ooc_train.reading.rows import SparseRows
 
@@ -113,12 +114,22 @@ class NgramParameters(Parameters):
         return math.ceil(least), math.floor(most)
 
 
+class _Fitted(NamedTuple):
+    """What rows are encoded with: the kept terms, mapped, and the selected ones, in memory."""
+
+    kept_hashes: U64
+    kept_df: U32
+    n_documents: int
+    table: U64
+
+
 class NgramVectorizer(TermVectorizer):
     """Tf-idf rows of the selected terms."""
 
     Parameters = NgramParameters
     report: NgramReport
     parameters: NgramParameters
+    _fitted: _Fitted
 
     def __init__(self, parameters: NgramParameters) -> None:
         analyzer, ngrams, seed = parameters.analyzer, parameters.ngrams, parameters.hash_seed
@@ -135,14 +146,15 @@ class NgramVectorizer(TermVectorizer):
         The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
         """
         vectorizer = cls(parameters)
-        vectorizer.n_documents = int(group.attrs["n_documents"])
-        vectorizer._kept_hashes = map_dataset(group["kept_hashes"])
-        vectorizer._kept_df = map_dataset(group["kept_df"])
-        vectorizer._table = index_table(group["term_hashes"][...])
         vectorizer.n_columns = len(group["term_hashes"])
-        vectorizer.report = NgramReport(
-            n_features=vectorizer.n_columns, kept_terms=len(vectorizer._kept_hashes)
+        vectorizer._fitted = _Fitted(
+            map_dataset(group["kept_hashes"]),
+            map_dataset(group["kept_df"]),
+            int(group.attrs["n_documents"]),
+            index_table(group["term_hashes"][...]),
         )
+        n_kept = len(group["kept_hashes"])
+        vectorizer.report = NgramReport(n_features=vectorizer.n_columns, kept_terms=n_kept)
         return vectorizer
 
     def encode(self, rows: TextRows) -> Encoded:
@@ -152,10 +164,18 @@ class NgramVectorizer(TermVectorizer):
         indptr = np.zeros(len(tokens.offsets), np.int64)
         columns = np.empty(len(grams.hashes), np.int32)
         values = np.empty(len(grams.hashes), np.float32)
+        kept_hashes, kept_df, n_documents, table = self._fitted
         n = transform(
-            *grams, self._kept_hashes, self._kept_df, self.n_documents, self._table,
-            indptr, columns, values, SortingScratch.of(self.n_columns),
-        )  # fmt: skip
+            *grams,
+            kept_hashes,
+            kept_df,
+            n_documents,
+            table,
+            indptr,
+            columns,
+            values,
+            SortingScratch.of(self.n_columns),
+        )
         n_empty = int((np.diff(grams.offsets) == 0).sum())
         found = SparseRows(indptr, columns[:n], values[:n], self.n_columns)
         return Encoded(found, tokens.n_replaced, n_empty)
@@ -169,7 +189,7 @@ class NgramVectorizer(TermVectorizer):
         shortest = self.parameters.ngrams[0]
         words = extract_grams(self.splitting.tokens(rows), (shortest, shortest))
         shares = np.zeros(len(words.offsets) - 1, np.float32)
-        share_unknown(words.hashes, words.offsets, self._kept_hashes, shares)
+        share_unknown(words.hashes, words.offsets, self._fitted.kept_hashes, shares)
         return shares
 
     # Learning

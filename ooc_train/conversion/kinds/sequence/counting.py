@@ -1,8 +1,8 @@
 """How often each word occurs in the train rows, and the most frequent words.
 
-Listed words are counted by their numbers, in groups of blocks of tokens; all others by their hashes,
-in partitions.  Each is a task of its own, in any order and in parallel; where a partition's words do
-not fit into the memory for a table, it is divided.
+Listed words are counted by their numbers, in groups of blocks of tokens; all others by their
+hashes, in partitions.  Each is a task of its own, in any order and in parallel; where a partition's
+words do not fit into the memory for a table, it is divided.
 """
 
 import functools
@@ -109,7 +109,7 @@ class WordCounting:
 def most_frequent_words(
     counting: WordCounting, blocks: Sequence[TokenBlock], spilled: Spill, resources: Resources
 ) -> "MostFrequent":
-    """The most frequent words: listed ones by their numbers in ``blocks``, all others as spilled."""
+    """The most frequent words, the listed ones in ``blocks`` and all others in ``spilled``."""
     best = MostFrequent(counting.k)
     partitions = ((i, spilled.partition(i)) for i in range(N_PARTITIONS))
     tasks = [(number, partition) for number, partition in partitions if len(partition)]

@@ -28,7 +28,10 @@ class FoundWords(NamedTuple):
 
 
 def encode_words(
-    candidates: Candidates, first_rows: DiskArray, block: TokenBlock, destinations: object  # noqa: ARG001
+    candidates: Candidates,
+    first_rows: DiskArray,
+    block: TokenBlock,
+    destinations: object,  # noqa: ARG001
 ) -> EncodedBlock:
     """The candidates of each row in their order, numbered from 0.
 

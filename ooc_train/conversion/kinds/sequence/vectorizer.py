@@ -85,6 +85,7 @@ class SequenceVectorizer(TermVectorizer):
     Parameters = SequenceParameters
     report: SequenceReport
     parameters: SequenceParameters
+    _table: U64
 
     def __init__(self, parameters: SequenceParameters) -> None:
         super().__init__(parameters, Splitting(ANALYZER, (1, 1), parameters.hash_seed))

@@ -26,7 +26,8 @@ from ooc_train.jit import kernel
 class Candidates:
     """The candidates as tasks are given them: ``hashes`` (n_terms,) uint64.
 
-    They are n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens; ``words`` are the tokens with numbers.
+    They are n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens.  ``words`` are the tokens that have
+    numbers.
     """
 
     hashes: DiskArray

@@ -2,8 +2,8 @@
 
 Text is an endless list of new words, most of which come once, so only the words of the first rows
 are numbered, as many as memory allows.  Other tokens are *unlisted*: they have no number, and are
-told by their hashes and strings.  So are very long ones.  Nothing in a result depends on which words
-are listed.
+told by their hashes and strings.  So are very long ones.  Nothing in a result depends on which
+words are listed.
 
 An entry of the table is four uint64: the token's hash, 0 where free; its number and its length, two
 halves; and its first 16 bytes.

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ooc_train.conversion.storage.shuffle import Bucket, ShuffledSplit
-from ooc_train.dtypes import I32, I64, U64, AnyArray
+from ooc_train.dtypes import I64, U64, AnyArray, Integers
 from ooc_train.jit import kernel
 
 
@@ -19,7 +19,7 @@ class Piece(NamedTuple):
     to be clipped.
     """
 
-    labels: I32
+    labels: Integers
     offsets: I64 | None
     arrays: tuple[AnyArray, ...]
     n_clipped: int = 0
