@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory", "options",
     "permutation", "progress", "version",
 )  # fmt: skip
 LAYERS = (
@@ -65,7 +65,6 @@ KNOWN = {
     "array types": {
         "conversion.kinds.ngram.selection",
         "conversion.kinds.numbers.dense",
-        "conversion.kinds.sequence.word_counting",
         "prediction.predictor",
     },
     "no vague modules": {"cli.common"},

@@ -349,7 +349,7 @@ def test_a_run_that_stopped_early_is_not_trained_further(folder, tmp_path):
 
 
 def test_force_and_resume(ngrams, tmp_path):
-    with pytest.raises(OptionError, match="--force begins anew and --resume goes on; leave one"):
+    with pytest.raises(OptionError, match="--force begins anew and --resume continues; leave"):
         train(ngrams, tmp_path / "run", force=True, resume=True)
 
 

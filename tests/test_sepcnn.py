@@ -311,10 +311,10 @@ REFUSED = [
     ("ngrams.h5", {"bucket_by_length": True}, "--bucket-by-length is for sequences, .* ngram"),
     ("ngrams.h5", {"embeddings": "x.txt"}, "--embeddings is for the model sepcnn, not mlp"),
     ("ngrams.h5", {"embedding_dimension": 9}, "--embedding-dimension is for the model sepcnn, not"),
-    ("toy.h5", {"embedding_dimension": 0}, "embedding dimension must be at least 1, not 0"),
+    ("toy.h5", {"embedding_dimension": 0}, "--embedding-dimension must be at least 1, not 0"),
     ("toy.h5", {"embedding_dimension": 9, "embeddings": "x"}, "leave one of them out"),
     ("toy.h5", {"freeze_embeddings": 1}, "only pretrained embeddings can be frozen; give"),
-    ("toy.h5", {"embeddings": "x", "freeze_embeddings": -1}, "must be 0 or more, not -1"),
+    ("toy.h5", {"embeddings": "x", "freeze_embeddings": -1}, "must be at least 0, not -1"),
 ]
 
 

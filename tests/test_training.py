@@ -511,15 +511,15 @@ def test_no_train_rows(tmp_path):
 
 
 OPTIONS = [
-    ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp, sepcnn, or name a function"),
-    ({"optimizer": "sgd"}, "there is no optimizer 'sgd'; choose of: auto, adam, deferred-adam"),
-    ({"epochs": 0}, "epochs must be at least 1, not 0"),
-    ({"batch_size": 0}, "batch size must be at least 1, not 0"),
-    ({"learning_rate": 0}, "learning rate must be above 0, not 0"),
-    ({"learning_rate": float("inf")}, "learning rate must be above 0"),
-    ({"learning_rate": float("nan")}, "learning rate must be above 0"),
-    ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
-    ({"seed": 2**32}, "seed must be from 0"),
+    ({"model": "cnn"}, "--model must be auto, mlp, sepcnn, or a function of yours as"),
+    ({"optimizer": "sgd"}, "--optimizer must be one of auto, adam, deferred-adam, not 'sgd'"),
+    ({"epochs": 0}, "--epochs must be at least 1, not 0"),
+    ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
+    ({"learning_rate": 0}, "--learning-rate must be above 0, not 0"),
+    ({"learning_rate": float("inf")}, "--learning-rate must be above 0"),
+    ({"learning_rate": float("nan")}, "--learning-rate must be above 0"),
+    ({"seed": -1}, "--seed must be from 0 to 4294967295, not -1"),
+    ({"seed": 2**32}, "--seed must be from 0"),
 ]
 
 

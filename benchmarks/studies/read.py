@@ -28,7 +28,7 @@ from benchmarks.report.targets import Target
 from benchmarks.studies import convert
 from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError, OutputError
-from ooc_train.file.compression import CODECS, is_installed
+from ooc_train.file.filters import FILTERS, is_installed
 
 NAME = "read"
 DENSE, NGRAM = "dense", "ngram"
@@ -203,7 +203,7 @@ def _ngram(options: argparse.Namespace, folder: Path) -> Rows:
     data = folder / "rows.h5"
     with convert.files(options.rows, folder) as workload:
         _convert(workload.train, data)
-        compressed = {name: folder / f"{name}.h5" for name in CODECS if is_installed(name)}
+        compressed = {name: folder / f"{name}.h5" for name in FILTERS if is_installed(name)}
         for name, path in compressed.items():
             _convert(workload.train, path, "--compression", name)
     title = f"{options.rows:,} n-gram rows, {data.stat().st_size / 1e6:,.0f} MB"

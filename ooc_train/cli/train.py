@@ -11,7 +11,7 @@ from ooc_train.cli.common import Command, megabytes, progress_of, say, size_argu
 from ooc_train.cli.grid import train_grid, trials_of
 from ooc_train.errors import OptionError
 from ooc_train.training.options import TrainingOptions
-from ooc_train.training.run.saver import DEFAULT_EVERY, Interval
+from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 from ooc_train.training.train import train
 
 TRAINING_OPTIONS = [

@@ -29,7 +29,7 @@ from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
 from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
 from ooc_train.conversion.storage.spill import Segment
 from ooc_train.conversion.storage.writing import SplitWriter
-from ooc_train.conversion.text.strings import MAX_ATTEMPTS, HashCollision
+from ooc_train.conversion.text.collisions import without_collision
 from ooc_train.conversion.vectorizer import (
     EncodeBlock,
     EncodedBlock,
@@ -65,18 +65,16 @@ def write_features(
 
     Raises ``InputError`` for data without a usable class or feature.
     """
-    for attempt in range(MAX_ATTEMPTS):
-        vectorizer = features.vectorizer(attempt)
-        try:
-            with JobFolder(resources.folder) as folder:
-                own = replace(resources, folder=folder)
-                _Conversion(output, corpus, features, vectorizer, own).run()
-        except HashCollision:
-            resources.progress.message("two terms share a hash; fitting again with another seed")
-        else:
-            vectorizer.report.attempts = 0 if vectorizer.is_fitted else attempt + 1
-            return vectorizer.report
-    raise AssertionError(f"{MAX_ATTEMPTS} hash seeds in a row led to collisions")
+
+    def attempt(number: int) -> ConversionReport:
+        vectorizer = features.vectorizer(number)
+        vectorizer.report.attempts = 0 if vectorizer.is_fitted else number + 1
+        with JobFolder(resources.folder) as folder:
+            own = replace(resources, folder=folder)
+            _Conversion(output, corpus, features, vectorizer, own).run()
+        return vectorizer.report
+
+    return without_collision(attempt, resources.progress)
 
 
 class _Item(NamedTuple):

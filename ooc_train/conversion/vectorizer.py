@@ -216,11 +216,6 @@ def vectorizer_class(kind: str) -> type[Vectorizer]:
     return cast(type[Vectorizer], getattr(importlib.import_module(module), name))
 
 
-def option_names(kind: str) -> set[str]:
-    """The names of the options that are parameters of a kind."""
-    return {field.name for field in fields(vectorizer_class(kind).Parameters)} - {"hash_seed"}
-
-
 def load_vectorizer(file: h5py.File) -> Vectorizer:
     """The fitted vectorizer of a file that stays open.
 

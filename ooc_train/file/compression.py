@@ -5,7 +5,6 @@ bytes and back in any thread; what is written is what the filters of ``hdf5plugi
 written, so that every HDF5 library that has them can read it.
 """
 
-import importlib
 import os
 import struct
 import tempfile
@@ -20,10 +19,8 @@ import numpy as np
 
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
+from ooc_train.file.filters import FILTERS, INSTALL, ZSTD_LEVEL, can_import, check_installed
 
-NONE = "none"
-ZSTD_LEVEL = 3
-_INSTALL = "pip install 'ooc-train[compression]'"
 _SHUFFLED_BYTES = 4  # numbers of so many bytes and more are shuffled
 _LZ4_SIZES = struct.Struct(">QI")  # bytes of a chunk, and of each of the blocks that it consists of
 _LZ4_SIZE = struct.Struct(">I")  # bytes of a block, compressed
@@ -88,8 +85,8 @@ def _lz4_decode(chunk: bytes, n_bytes: int) -> bytes:
 
 
 CODECS = {
-    "lz4": Codec(32004, (0,), "lz4.block", _lz4_encode, _lz4_decode),
-    "zstd": Codec(32015, (ZSTD_LEVEL,), "zstandard", _zstd_encode, _zstd_decode),
+    "lz4": Codec(*FILTERS["lz4"], _lz4_encode, _lz4_decode),
+    "zstd": Codec(*FILTERS["zstd"], _zstd_encode, _zstd_decode),
 }
 
 
@@ -129,7 +126,7 @@ def coder_of(dataset: h5py.Dataset) -> ChunkCoder | None:
     filters = [layout.get_filter(number)[0] for number in range(layout.get_nfilters())]
     shuffled = filters[:1] == [h5py.h5z.FILTER_SHUFFLE]
     for codec in CODECS.values():
-        if filters[shuffled:] == [codec.filter_id] and _can_import(codec.module):
+        if filters[shuffled:] == [codec.filter_id] and can_import(codec.module):
             return ChunkCoder(codec, dataset, shuffled=shuffled)
     return None
 
@@ -204,7 +201,7 @@ def compress_chunks(
 
     Raises OptionError if that takes packages that are not installed.
     """
-    check_compression(compression)
+    check_installed(compression)
     codec = CODECS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:
@@ -212,40 +209,13 @@ def compress_chunks(
     layout.set_filter(codec.filter_id, h5py.h5z.FLAG_MANDATORY, codec.filter_options)
 
 
-def check_compression(compression: str) -> None:
-    """Raise OptionError unless this compression is known, and its packages are installed."""
-    if compression == NONE:
-        return
-    if compression not in CODECS:
-        known = ", ".join((NONE, *CODECS))
-        raise OptionError(f"--compression {compression} is not known; {known} are")
-    if not is_installed(compression):
-        raise OptionError(
-            f"--compression {compression} needs packages that are not installed; install them: "
-            f"{_INSTALL}"
-        )
-
-
-def is_installed(compression: str) -> bool:
-    """Whether what the compression ``"lz4"`` or ``"zstd"`` takes is installed."""
-    return _can_import("hdf5plugin") and _can_import(CODECS[compression].module)
-
-
 def check_filters(dataset: h5py.Dataset) -> None:
     """Raise OptionError unless HDF5 can read this dataset, with ``hdf5plugin`` if it is here."""
     layout = dataset.id.get_create_plist()
     for number in range(layout.get_nfilters()):
         filter_id = layout.get_filter(number)[0]
-        if not h5py.h5z.filter_avail(filter_id) and not _can_import("hdf5plugin"):
+        if not h5py.h5z.filter_avail(filter_id) and not can_import("hdf5plugin"):
             raise OptionError(
                 f"{dataset.file.filename} is compressed, which takes packages that are not "
-                f"installed; install them: {_INSTALL}"
+                f"installed; install them: {INSTALL}"
             )
-
-
-def _can_import(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True

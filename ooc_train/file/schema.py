@@ -108,7 +108,8 @@ import numpy.typing as npt
 
 from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, seal
-from ooc_train.file.compression import NONE, compress_chunks
+from ooc_train.file.compression import compress_chunks
+from ooc_train.file.filters import NONE
 
 FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2

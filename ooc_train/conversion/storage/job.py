@@ -145,26 +145,15 @@ class Column:
 
     def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:
         self._path, self._dtype = path, np.dtype(dtype)
-        self._file = path.open("xb")
         self._n = 0
-
-    def __enter__(self) -> "Column":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-
-    def __len__(self) -> int:
-        return self._n
 
     def append(self, items: AnyArray) -> None:
         """Add ``items`` at the end."""
-        self._file.write(np.ascontiguousarray(items, self._dtype).data)
+        append(self._path, np.ascontiguousarray(items, self._dtype))
         self._n += len(items)
 
     def array(self) -> DiskArray:
         """All that was added so far."""
-        self._file.flush()
         return DiskArray(self._path, self._dtype.str, (self._n,))
 
 

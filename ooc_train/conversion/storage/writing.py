@@ -94,23 +94,19 @@ class SplitWriter:
         written: Written,
     ) -> None:
         """By way of temporary files: HDF5 must know how many entries there are, and first."""
-        with contextlib.ExitStack() as stack:
-            columns: list[Column] = []
-            for piece in pieces:
-                parts = _parts(piece)
-                if not columns:
-                    columns = [
-                        stack.enter_context(
-                            Column(self._resources.folder / f"{split}-{i}", part.dtype)
-                        )
-                        for i, part in enumerate(parts)
-                    ]
-                for column, items in zip(columns, parts, strict=True):
-                    column.append(items)
-            group = self._create(split, n_rows, written.n_entries, arrays)
-            for i, name in enumerate(_names(arrays, group)):
-                items = columns[i].array().mapped if columns else np.empty(0)
-                _copy(items, group[name])
+        columns: list[Column] = []
+        for piece in pieces:
+            parts = _parts(piece)
+            columns = columns or [
+                Column(self._resources.folder / f"{split}-{number}", part.dtype)
+                for number, part in enumerate(parts)
+            ]
+            for column, items in zip(columns, parts, strict=True):
+                column.append(items)
+        group = self._create(split, n_rows, written.n_entries, arrays)
+        for number, name in enumerate(_names(arrays, group)):
+            items = columns[number].array().mapped if columns else np.empty(0)
+            _copy(items, group[name])
 
 
 def _unpacked(arrays: SplitArrays, bucket: BucketOfRows) -> Piece:

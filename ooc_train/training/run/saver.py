@@ -1,48 +1,19 @@
 """When a training saves its state, and how it does so without a stop: in a thread of its own."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from ooc_train.atomic import reason
-from ooc_train.errors import OptionError
 from ooc_train.training.run.checkpoints import Arrays, CheckpointFolder
+from ooc_train.training.run.interval import Interval
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-DEFAULT_EVERY = "5m"
 _LEAST_TIMES = 100
 """How many times what a checkpoint takes has to pass before the next."""
 Snapshot = Callable[[], tuple[Arrays, Mapping[str, Any]]]
 """Copies of a training's state, which nobody else will change: arrays and facts."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """From one checkpoint to the next: so many steps, or so many seconds."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str | int) -> "Interval":
-        """An interval from ``"500"``, steps, or a time such as ``"5m"``, ``"30s"`` or ``"1.5h"``.
-
-        >>> Interval.parse("500"), Interval.parse("5m")
-        (Interval(steps=500, seconds=None), Interval(steps=None, seconds=300.0))
-        """
-        match = re.fullmatch(r"(\d+|\d+\.\d+(?=\w))([smh]?)", str(text).strip())
-        if not match or float(match[1]) == 0:
-            raise OptionError(
-                f"{text!r} is no interval for checkpoints; write a number of steps, such as 500, "
-                "or a time, such as 30s, 5m or 1h"
-            )
-        if not match[2]:
-            return cls(steps=int(match[1]))
-        return cls(seconds=float(match[1]) * _UNITS[match[2]])
 
 
 class Saver:

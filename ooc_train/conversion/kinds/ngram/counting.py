@@ -26,7 +26,7 @@ from ooc_train.conversion.kinds.ngram.word_statistics import (
 )
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock, groups_of
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray, worker_file
 from ooc_train.conversion.storage.spill import Partition, Spill
@@ -169,11 +169,7 @@ def _count_words(
     counting: Counting, blocks: Sequence[TokenBlock], hashes: U64, resources: Resources
 ) -> tuple[KeptWords, int, DiskArray]:
     """The listed tokens that are kept, how many occur in train rows, and the rows' norms."""
-    n_groups = resources.plan.n_workers
-    groups = [
-        blocks[i * len(blocks) // n_groups : (i + 1) * len(blocks) // n_groups]
-        for i in range(n_groups)
-    ]
+    groups = groups_of(blocks, resources.plan.n_workers)
     df = np.zeros(len(hashes), np.uint32)
     count = functools.partial(count_group, counting, len(hashes))
     for part in resources.in_order(count, enumerate(groups)):

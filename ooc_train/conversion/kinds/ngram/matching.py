@@ -9,13 +9,13 @@ import numpy as np
 from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
 from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences, passes
 from ooc_train.conversion.kinds.terms.grams import chain_hash
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock, decoded
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.sparse import pack_sparse
 from ooc_train.conversion.storage.placement import Destination
-from ooc_train.conversion.text.strings import HashCollision
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find
-from ooc_train.conversion.text.tokens import nonzero
+from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.conversion.vectorizer import EncodedBlock
 from ooc_train.dtypes import F32, F64, I32, I64, U64
 from ooc_train.jit import kernel
@@ -38,18 +38,25 @@ class Entries(NamedTuple):
     by_split: dict[str, I64]
 
 
-def encode_tokens(
-    candidates: Candidates,
-    weighting: Weighting,
-    block: TokenBlock,
-    destinations: Sequence[Destination],
-) -> EncodedBlock:
-    """The candidates' entries in the rows of a block, and the tokens that they consist of.
+class Matches(NamedTuple):
+    """The candidates of some rows: row ``i`` has ``terms[offsets[i]:offsets[i + 1]]``.
 
-    Memory: 8 bytes for each n-gram.  Raises ``HashCollision`` where a candidate has two strings.
+    Each term comes once a row, with its count there.
+    """
+
+    terms: I32
+    counts: I32
+    offsets: I64
+    occurrences: Occurrences
+
+
+def match_terms(candidates: Candidates, tokens: Tokens, numbers: I32) -> Matches:
+    """The candidates of each row.  Memory: 8 bytes for each n-gram.
+
+    ``numbers`` (n_tokens,) are those of listed tokens.  Raises ``HashCollision`` where a candidate
+    has two strings.
     """
     lookup, (shortest, longest) = candidates.lookup, candidates.ngrams
-    tokens, numbers = decoded(block.read(), block.n_rows, candidates.words.listed().hashes)
     strings = candidates.number_unlisted(tokens, numbers)
     n_most = len(numbers) * (longest - shortest + 1)
     terms, counts = np.empty(n_most, np.int32), np.empty(n_most, np.int32)
@@ -61,14 +68,25 @@ def encode_tokens(
     )  # fmt: skip
     if n < 0:
         raise HashCollision
+    return Matches(terms[:n], counts[:n], offsets, Occurrences.of(tokens_of, strings))
+
+
+def encode_tokens(
+    candidates: Candidates,
+    weighting: Weighting,
+    block: TokenBlock,
+    destinations: Sequence[Destination],
+) -> EncodedBlock:
+    """The candidates' entries in the rows of a block, and the tokens that they consist of."""
+    found = match_terms(candidates, *block.decoded(candidates.words.listed().hashes))
     idf = inverse_document_frequency(weighting.df.mapped, weighting.n_documents)
     inverse_norms = weighting.inverse_norms.mapped[block.first_row : block.first_row + len(block)]
-    values = _values(terms[:n], counts, offsets, idf, inverse_norms)
+    values = _values(found.terms, found.counts, found.offsets, idf, inverse_norms)
     entries = {split: np.zeros(len(candidates), np.int64) for split, *_ in destinations}
     for split, chosen, _ in destinations:
-        _count_entries(chosen, offsets, terms, entries[split])
-    records = pack_sparse(SparseRows(offsets, terms[:n], values, len(candidates)))
-    return EncodedBlock(records, found=Entries(Occurrences.of(tokens_of, strings), entries))
+        _count_entries(chosen, found.offsets, found.terms, entries[split])
+    records = pack_sparse(SparseRows(found.offsets, found.terms, values, len(candidates)))
+    return EncodedBlock(records, found=Entries(found.occurrences, entries))
 
 
 @kernel

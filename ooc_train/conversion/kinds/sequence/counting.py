@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.kinds.terms.dictionary import WordList
 from ooc_train.conversion.kinds.terms.grams import (
@@ -23,16 +22,23 @@ from ooc_train.conversion.kinds.terms.grams import (
     row_of,
 )
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
-from ooc_train.conversion.kinds.terms.token_file import UNLISTED_BIT, TokenBlock, item_length
+from ooc_train.conversion.kinds.terms.token_file import (
+    UNLISTED_BIT,
+    TokenBlock,
+    groups_of,
+    item_length,
+)
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.spill import Partition, Spill
 from ooc_train.conversion.text.table import empty_table, find, grown_table, table_bytes
-from ooc_train.dtypes import I32, I64, U32, U64
+from ooc_train.dtypes import I32, I64, U32, U64, Bools
+from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
 _NO_ROW = np.iinfo(np.int64).max
 _FIRST_CAPACITY = 1024
+_AHEAD = 32  # tokens from fetching what is known of a word to using it
 _BYTES_A_WORD = 24  # hash, count and first row, beside the table
 
 
@@ -43,7 +49,7 @@ class CountedWords(NamedTuple):
     counts: I64
     first_rows: I64
 
-    def take(self, where: npt.NDArray[np.intp] | slice) -> "CountedWords":
+    def take(self, where: I64 | Bools | slice) -> "CountedWords":
         """The words at these positions."""
         return CountedWords(self.hashes[where], self.counts[where], self.first_rows[where])
 
@@ -80,6 +86,10 @@ class MostFrequent:
         """By falling count and rising first row; equals in the order of their hashes."""
         parts = [_no_words(0), *self._parts]
         words = CountedWords(*map(np.concatenate, zip(*parts, strict=True)))
+        if len(words.counts) > self._k:
+            # Most words are too rare, whatever their rows: they need not be sorted.
+            kth = len(words.counts) - self._k
+            words = words.take(words.counts >= np.partition(words.counts, kth)[kth])
         order = np.lexsort((words.hashes, words.first_rows, -words.counts))
         if len(order) > self._k:
             last = order[self._k - 1]
@@ -144,33 +154,28 @@ def _ranges(
 def _listed_words(
     counting: WordCounting, blocks: Sequence[TokenBlock], resources: Resources
 ) -> CountedWords:
-    """The listed words that occur in train rows."""
-    n_words, n_groups = len(counting.words), resources.plan.n_workers
-    groups = [
-        blocks[i * len(blocks) // n_groups : (i + 1) * len(blocks) // n_groups]
-        for i in range(n_groups)
-    ]
+    """The listed words that occur in train rows.  Memory: 16 bytes of each for each worker."""
+    n_words = len(counting.words)
     counts, first_rows = np.zeros(n_words, np.int64), np.full(n_words, _NO_ROW)
-    task = functools.partial(count_group, counting)
-    for found in resources.in_order(task, enumerate(groups)):
-        group_counts, group_first_rows = found.read()
-        counts += group_counts
-        np.minimum(first_rows, group_first_rows, out=first_rows)
-    numbers = np.flatnonzero(counts)
-    hashes = counting.words.listed().hashes
-    return CountedWords(hashes[numbers], counts[numbers], first_rows[numbers])
+    groups = enumerate(groups_of(blocks, resources.plan.n_workers))
+    for found in resources.in_order(functools.partial(count_group, counting), groups):
+        group = found.read()
+        counts += group[:, 0]
+        np.minimum(first_rows, group[:, 1], out=first_rows)
+    words = CountedWords(counting.words.listed().hashes, counts, first_rows)
+    return words.take(np.flatnonzero(counts))
 
 
 def count_group(counting: WordCounting, task: tuple[int, Sequence[TokenBlock]]) -> DiskArray:
-    """Occurrences and first rows of each listed word in some blocks, (2, n_words) int64."""
+    """Occurrences and first rows of each listed word in some blocks, (n_words, 2) int64."""
     number, blocks = task
-    found = np.zeros((2, len(counting.words)), np.int64)
-    found[1] = _NO_ROW
+    words = np.zeros((len(counting.words), 2), np.int64)
+    words[:, 1] = _NO_ROW
     for block in blocks:
         _count_listed(
-            block.read(), block.n_rows, block.first_row, counting.fit_classes.mapped, *found
+            block.read(), block.n_rows, block.first_row, counting.fit_classes.mapped, words
         )
-    return DiskArray.of(counting.folder / f"word-counts-{number}", found)
+    return DiskArray.of(counting.folder / f"word-counts-{number}", words)
 
 
 def _count_range(
@@ -252,15 +257,19 @@ def _count_listed(
     n_rows: int,
     first_row: int,
     fit_classes: I32,
-    counts: I64,
-    first_rows: I64,
+    words: I64,
 ) -> None:
     i = n_rows
     for row in range(first_row, first_row + n_rows):
         is_counted = fit_classes[row] >= 0
         for _ in range(np.int64(items[row - first_row])):
             item = items[i]
-            i += item_length(item)
-            if is_counted and item < UNLISTED_BIT:
-                counts[item] += 1
-                first_rows[item] = min(first_rows[item], row)
+            if item >= UNLISTED_BIT:
+                # Spilled, and counted there.
+                i += item_length(item)
+                continue
+            prefetch(words, 2 * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
+            i += 1
+            if is_counted:
+                words[item, 0] += 1
+                words[item, 1] = min(words[item, 1], row)

@@ -150,7 +150,7 @@ class SequenceVectorizer(TermVectorizer):
         self._candidates = Candidates(hashes, (1, 1), self.words)
         self._first_rows = DiskArray.of(folder / "first-rows", self._counted.first_rows)
         self._learned = LearnedTerms(self._candidates)
-        self._positions = np.full(len(self._candidates), -1, np.int32)
+        self._positions = np.full(len(self._candidates), -1)
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
         """At most the words of all rows, two to an item."""

@@ -15,7 +15,7 @@ from ooc_train.conversion.kinds.terms.dictionary import Dictionary, WordList
 from ooc_train.conversion.kinds.terms.grams import chain_hash
 from ooc_train.conversion.storage.job import DiskArray, once_a_process
 from ooc_train.conversion.text.analyzers import ANALYZERS
-from ooc_train.conversion.text.strings import HashCollision
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U64, Bools

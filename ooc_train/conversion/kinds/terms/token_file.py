@@ -5,6 +5,8 @@ They spare that: a listed token (see ``dictionary``) is one uint32, its number. 
 items.  A block begins with the number of tokens of each row.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +49,17 @@ class TokenBlock:
         read_at(self.path, self.position, items)
         return items
 
+    def decoded(self, listed_hashes: U64) -> tuple[Tokens, I32]:
+        """The tokens with their numbers.  Only unlisted ones have their strings."""
+        items = self.read()
+        offsets = np.zeros(self.n_rows + 1, np.int64)
+        np.cumsum(items[: self.n_rows], out=offsets[1:])
+        n_tokens = int(offsets[-1])
+        numbers, hashes = np.empty(n_tokens, np.int32), np.empty(n_tokens, np.uint64)
+        starts, stops = np.zeros(n_tokens, np.int32), np.zeros(n_tokens, np.int32)
+        _decode(items, self.n_rows, listed_hashes, numbers, hashes, starts, stops)
+        return Tokens(items.view(np.uint8), hashes, starts, stops, offsets, 0), numbers
+
 
 def write_tokens(
     folder: Path, split: str, first_row: int, tokens: Tokens, numbers: I32
@@ -58,15 +71,10 @@ def write_tokens(
     return TokenBlock(split, first_row, n_rows, path, append(path, items), len(items))
 
 
-def decoded(items: U32, n_rows: int, listed_hashes: U64) -> tuple[Tokens, I32]:
-    """The tokens of a block with their numbers.  Only unlisted ones have their strings."""
-    offsets = np.zeros(n_rows + 1, np.int64)
-    np.cumsum(items[:n_rows], out=offsets[1:])
-    n_tokens = int(offsets[-1])
-    numbers, hashes = np.empty(n_tokens, np.int32), np.empty(n_tokens, np.uint64)
-    starts, stops = np.zeros(n_tokens, np.int32), np.zeros(n_tokens, np.int32)
-    _decode(items, n_rows, listed_hashes, numbers, hashes, starts, stops)
-    return Tokens(items.view(np.uint8), hashes, starts, stops, offsets, 0), numbers
+def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[TokenBlock]]:
+    """The blocks in so many groups of consecutive ones; some are empty if there are few."""
+    bounds = [i * len(blocks) // n_groups for i in range(n_groups + 1)]
+    return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
 def _encoded(tokens: Tokens, numbers: I32) -> U32:
