@@ -25,7 +25,7 @@ Sums = tuple[F64, F64]
 
 
 @dataclass(frozen=True)
-class Scoring:
+class TermScoring:
     """What the tasks that score have in common.
 
     ``inverse_norms`` (n_rows,) float64; ``n_words`` counts the listed tokens.
@@ -53,7 +53,7 @@ class Scoring:
 
 
 def best_terms(
-    scoring: Scoring,
+    scoring: TermScoring,
     kept: KeptTerms,
     grams: Spill,
     blocks: Sequence[TokenBlock],
@@ -77,7 +77,7 @@ def best_terms(
     return best.candidates()
 
 
-def score_partition(scoring: Scoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
+def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
     """The terms of a partition that may have a score of ``least`` or more, the last of the task."""
     kept, partition, least = task
     all_hashes, all_df = kept.hashes.read(), kept.df.read()
@@ -104,7 +104,7 @@ def score_partition(scoring: Scoring, task: tuple[KeptPartition, Partition, floa
     return terms.take(np.flatnonzero(terms.scores >= least))
 
 
-def score_words(scoring: Scoring, words: KeptWords, blocks: Sequence[TokenBlock]) -> Scored:
+def score_words(scoring: TermScoring, words: KeptWords, blocks: Sequence[TokenBlock]) -> Scored:
     """The best of the listed tokens."""
     best = BestTerms(scoring.top_k)
     for start in range(0, len(words.numbers), scoring.terms_at_once):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.dtypes import F64, I64, U32, U64
 
@@ -24,7 +23,7 @@ class Scored(NamedTuple):
     df: U32
     scores: F64
 
-    def take(self, where: npt.NDArray[np.intp]) -> "Scored":
+    def take(self, where: I64) -> "Scored":
         """The terms at these positions."""
         return Scored(self.hashes[where], self.df[where], self.scores[where])
 

@@ -29,7 +29,7 @@ import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
 from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
-from ooc_train.conversion.kinds.ngram.scoring import Scoring, best_terms
+from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import SCORES, select_terms
 from ooc_train.conversion.kinds.ngram.transform import share_unknown, transform
 from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
@@ -199,7 +199,7 @@ class NgramVectorizer(TermVectorizer):
         self.report.grams = self.n_terms
         grams, folder = self.spilled(), self.resources.folder
         self._kept, inverse_norms = self._count(grams, train)
-        scoring = Scoring(
+        scoring = TermScoring(
             self.parameters.score,
             self.parameters.top_k,
             train,

@@ -78,7 +78,7 @@ class DenseArrays(SplitArrays):
         return Piece(bucket.labels, None, (values,), n_clipped)
 
 
-def as_integers(values: F32, scales: F32) -> tuple[npt.NDArray[np.int8], int]:
+def as_integers(values: F32, scales: F32) -> tuple[AnyArray, int]:
     """Values in units of their column's scale, and how many of them were clipped."""
     integers = np.rint(values / scales)
     n_clipped = int(np.count_nonzero(np.abs(integers) > LARGEST_INTEGER))
