@@ -68,7 +68,8 @@ def write_features(
 
     def attempt(number: int) -> ConversionReport:
         vectorizer = features.vectorizer(number)
-        vectorizer.report.attempts = 0 if vectorizer.is_fitted else number + 1
+        if not vectorizer.is_fitted:
+            vectorizer.report.attempts = number + 1
         with JobFolder(resources.folder) as folder:
             own = replace(resources, folder=folder)
             _Conversion(output, corpus, features, vectorizer, own).run()

@@ -8,7 +8,7 @@ class ConversionReport:
     """Figures of one conversion to any kind of features, filled in as it goes on.
 
     ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
-    tried, 0 for a frozen vectorizer.
+    tried, 0 for texts and a fitted vectorizer.
     """
 
     classes: list[str] = field(default_factory=list)

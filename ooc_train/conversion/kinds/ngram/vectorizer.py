@@ -154,7 +154,9 @@ class NgramVectorizer(TermVectorizer):
             index_table(group["term_hashes"][...]),
         )
         n_kept = len(group["kept_hashes"])
-        vectorizer.report = NgramReport(n_features=vectorizer.n_columns, kept_terms=n_kept)
+        vectorizer.report = NgramReport(
+            n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
+        )
         return vectorizer
 
     def encode(self, rows: TextRows) -> Encoded:

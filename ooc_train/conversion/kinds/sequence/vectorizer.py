@@ -103,7 +103,7 @@ class SequenceVectorizer(TermVectorizer):
         vectorizer._table = index_table(group["term_hashes"][...])
         vectorizer.n_ids = len(group["term_hashes"])
         vectorizer.report = SequenceReport(
-            n_features=vectorizer.n_ids, max_length=vectorizer.max_length
+            n_features=vectorizer.n_ids, max_length=vectorizer.max_length, attempts=0
         )
         return vectorizer
 
