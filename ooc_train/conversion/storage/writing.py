@@ -77,7 +77,8 @@ class SplitWriter:
     ) -> None:
         with contextlib.ExitStack() as stack:
             appenders = [
-                stack.enter_context(Appender(group[name])) for name in _names(arrays, group)
+                stack.enter_context(Appender(group[name], self._resources.pool))
+                for name in _names(arrays, group)
             ]
             if "indptr" in group:
                 appenders[1].append(np.zeros(1))
@@ -106,7 +107,14 @@ class SplitWriter:
         group = self._create(split, n_rows, written.n_entries, arrays)
         for number, name in enumerate(_names(arrays, group)):
             items = columns[number].array().mapped if columns else np.empty(0)
-            _copy(items, group[name])
+            self._copy(items, group[name])
+
+    def _copy(self, items: AnyArray, dataset: h5py.Dataset) -> None:
+        with Appender(dataset, self._resources.pool) as target:
+            if dataset.name.endswith("/indptr"):
+                target.append(np.zeros(1))
+            for start in range(0, len(items), _COPY_ITEMS):
+                target.append(items[start : start + _COPY_ITEMS])
 
 
 def _unpacked(arrays: SplitArrays, bucket: BucketOfRows) -> Piece:
@@ -121,11 +129,3 @@ def _names(arrays: SplitArrays, group: h5py.Group) -> list[str]:
 def _parts(piece: Piece) -> list[AnyArray]:
     offsets = [] if piece.offsets is None else [piece.offsets]
     return [piece.labels, *offsets, *piece.arrays]
-
-
-def _copy(items: AnyArray, dataset: h5py.Dataset) -> None:
-    with Appender(dataset) as target:
-        if dataset.name.endswith("/indptr"):
-            target.append(np.zeros(1))
-        for start in range(0, len(items), _COPY_ITEMS):
-            target.append(items[start : start + _COPY_ITEMS])
