@@ -16,7 +16,6 @@ from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predictor
 from ooc_train.progress import Progress, Silent
 
-MOST_USUAL_CLASSES = 100
 UNKNOWN = "unknown_words"
 
 
@@ -59,12 +58,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     source: str | Path | BinaryIO,
     output: str | Path | TextIO,
     *,
-    text: Sequence[str] = (),
-    header: bool = False,
-    top: int = 0,
-    proba: bool | None = None,
-    output_format: str | None = None,
-    force: bool = False,
+    text: Sequence[str] = PredictOptions.text,
+    header: bool = PredictOptions.header,
+    top: int = PredictOptions.top,
+    proba: bool | None = PredictOptions.proba,
+    output_format: str | None = PredictOptions.output_format,
+    force: bool = PredictOptions.force,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Predict every row of a file, or every line of a binary stream, to a file or a text stream.
