@@ -108,6 +108,12 @@ def change_document_frequencies(file):
     write_array(file["vectorizer"], "term_df", np.full(60, 3, np.uint32))
 
 
+def change_kept_terms(file):
+    """Those that are not selected, which a row's norm depends on."""
+    del file["vectorizer/kept_df"]
+    write_array(file["vectorizer"], "kept_df", np.full(60, 3, np.uint32))
+
+
 def change_parameters(file):
     file["vectorizer"].attrs["parameters"] = json.dumps({"ngrams": [1, 1]})
 
@@ -120,6 +126,7 @@ CHANGES = [
     (change_terms, "the terms differ"),
     (change_classes, "the classes differ"),
     (change_document_frequencies, "the document frequencies differ"),
+    (change_kept_terms, "the kept_df differ"),
     (change_parameters, "the vectorizer's parameters differ"),
     (change_documents, "the numbers of documents differ"),
 ]

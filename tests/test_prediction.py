@@ -89,7 +89,7 @@ def assert_equals_evaluation(folder, evaluation):
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
-    (block,) = find_inputs(folder / "run", folder / "test.csv", (), False).blocks
+    (block,) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
     text, offsets = block.rows
     indptr, columns, values, *_ = predictor._vectorizer.transform(text, offsets)
     assert np.array_equal(indptr, matrix.indptr)
@@ -297,11 +297,11 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    (block,) = find_inputs(run.path, folder / "test.csv", (), False).blocks
+    (block,) = find_inputs(run, folder / "test.csv", (), False).blocks
     predictor = ooc_train.load(run.path)
     rows = predictor._kind.rows(predictor._vectorizer, block.rows)
     expected = predict_rows(run.load_model(), rows)
-    np.testing.assert_allclose(load_network(run, "ngram")(rows), expected, atol=1e-6)
+    np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
     assert predictor.of_block(block.rows).shape == expected.shape
 
 

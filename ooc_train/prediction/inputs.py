@@ -1,12 +1,9 @@
 """The rows to predict: of a file, laid out as the training data was or otherwise, or a stream."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-
-import h5py
 
 from ooc_train.conversion.kinds.table import TEXT_KINDS
 from ooc_train.conversion.sources.files.input_file import InputFile
@@ -18,7 +15,7 @@ from ooc_train.conversion.sources.rows import joined
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import InputError, OptionError
 from ooc_train.prediction.numeric import file_rows
-from ooc_train.training.run.folder import open_run
+from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
 
@@ -38,12 +35,10 @@ class Inputs(NamedTuple):
 
 
 def find_inputs(
-    run: str | Path, source: str | Path | BinaryIO, columns: Sequence[str], header: bool
+    run: Run, source: str | Path | BinaryIO, columns: Sequence[str], header: bool
 ) -> Inputs:
     """The rows of a file or a stream, as the run's kind of features has them."""
-    with h5py.File(open_run(run).vectorizer_path, "r") as file:
-        features = str(file.attrs["features"])
-        trained = json.loads(file.attrs["provenance"])["layout"]
+    features, trained = run.features, run.provenance["layout"]
     if not isinstance(source, str | Path):
         if features not in TEXT_KINDS:
             raise OptionError(f"the model takes {features} features; give a file with --input")

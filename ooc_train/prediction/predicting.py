@@ -15,6 +15,7 @@ from ooc_train.prediction.inputs import Block, find_inputs
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predictor
 from ooc_train.progress import Progress, Silent
+from ooc_train.training.run.folder import open_run
 
 UNKNOWN = "unknown_words"
 
@@ -96,8 +97,9 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         _check_free(target, force)
     kind = format_for(target if isinstance(target, Path) else None, output_format)
     with MemoryMonitor() as memory:
-        inputs = find_inputs(run, source, text, header)
-        predictor = Predictor(run)
+        opened = open_run(run)
+        inputs = find_inputs(opened, source, text, header)
+        predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()

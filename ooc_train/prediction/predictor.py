@@ -19,7 +19,7 @@ from ooc_train.file.schema import index_dtype
 from ooc_train.prediction.networks import load_network
 from ooc_train.prediction.numeric import dense_rows, of_csr, of_matrix, sparse_rows
 from ooc_train.reading.rows import SequenceRows, SparseRows
-from ooc_train.training.run.folder import open_run
+from ooc_train.training.run.folder import Run, open_run
 
 BLOCK_BYTES = 2**20
 
@@ -37,16 +37,14 @@ class Predictor:
 
     _estimator_type = "classifier"
 
-    def __init__(self, run: str | Path) -> None:
-        opened = open_run(run)
-        self.class_labels = opened.class_labels
-        self.class_names = opened.class_names
-        self.classes_ = np.array(opened.class_labels)
-        with h5py.File(opened.vectorizer_path, "r") as file:
-            features = str(file.attrs["features"])
-            self._kind = _KINDS[features]
+    def __init__(self, run: Run) -> None:
+        self.class_labels = run.class_labels
+        self.class_names = run.class_names
+        self.classes_ = np.array(run.class_labels)
+        self._kind = _KINDS[run.features]
+        with h5py.File(run.vectorizer_path, "r") as file:
             self._vectorizer = self._kind.vectorizer(file["vectorizer"])
-        self._network = load_network(opened, features)
+        self._network = load_network(run)
 
     def predict_proba(self, rows: Any) -> F32:
         """Probabilities of the classes: ``(n_rows, n_classes) float32``, as `classes_` has them.
@@ -102,7 +100,7 @@ def load(run: str | Path) -> Predictor:
 
     Raises InputError if there is no such folder, FormatError if it is not a complete run.
     """
-    return Predictor(run)
+    return Predictor(open_run(run))
 
 
 def _text_blocks(texts: Any) -> Iterator[Texts]:
