@@ -154,6 +154,8 @@ class Option:
         """
         try:
             return (self.parse or self._parser)(text)
+        except OptionError as error:
+            raise OptionError(f"{self.flag}: {error}") from None
         except ValueError:
             raise self.error(_words_for(self.types), text) from None
 
@@ -164,7 +166,7 @@ class Option:
         if self.takes_many:
             kinds = _origins(typing.get_args(self.annotation)[0])
         parsers: dict[Any, Callable[[str], Any]]
-        parsers = {os.PathLike: Path, int: int, float: float, str: str}
+        parsers = {os.PathLike: Path, Path: Path, int: int, float: float, str: str}
         return next(parse for kind, parse in parsers.items() if kind in kinds)
 
     def check(self, value: Any) -> None:
@@ -289,6 +291,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     int: "a whole number",
     os.PathLike: "a path",
+    Path: "a path",
     str: "text",
     Sequence: "a list",
     tuple: "a list",
@@ -297,13 +300,10 @@ _WORDS: dict[Any, str] = {
 """The types of values in words; of a number and a whole number, or a path and text, the first."""
 
 
-def _words_for(kinds: Sequence[type]) -> str:
-    said = [
-        kind
-        for kind in kinds
-        if not (kind is int and float in kinds) and not (kind is str and os.PathLike in kinds)
-    ]
-    return " or ".join(_WORDS[kind] for kind in said)
+def _words_for(kinds: Sequence[Any]) -> str:
+    covered: set[Any] = {int} if float in kinds else set()
+    covered |= {str} if {os.PathLike, Path} & set(kinds) else set()
+    return " or ".join(_WORDS[kind] for kind in kinds if kind not in covered)
 
 
 def _is_a(value: Any, kind: Any) -> bool:

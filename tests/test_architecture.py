@@ -68,7 +68,6 @@ KNOWN = {
         "conversion.kinds.sequence.word_counting",
         "prediction.predictor",
     },
-    "no vague modules": {"cli.common"},
 }  # fmt: skip
 
 

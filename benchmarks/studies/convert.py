@@ -17,9 +17,9 @@ from typing import Any
 from benchmarks.measure import harness, machine
 from benchmarks.measure.harness import REPORT_NAME, Run, System, say
 from benchmarks.measure.peer_environments import peer_command
+from benchmarks.measure.sizes import size_argument
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results, tables
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError
 
 NAME = "convert"

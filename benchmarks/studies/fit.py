@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 
 from benchmarks.measure import harness, machine
 from benchmarks.measure.harness import COMPLETED, REPORT_NAME, Run, System, say
+from benchmarks.measure.sizes import size_argument
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results, tables, targets
 from benchmarks.report.targets import Target
 from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OutputError
 
 NAME = "fit"

@@ -18,11 +18,11 @@ from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repea
 from benchmarks.measure import harness, machine
 from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, REPORT_NAME, Run, System, say
 from benchmarks.measure.peer_environments import peer_command
+from benchmarks.measure.sizes import size_argument
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results, tables, targets
 from benchmarks.report.targets import Target
 from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
 
 NAME = "memory"
 DEFAULT_CAP = 512 * 10**6

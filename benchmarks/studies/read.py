@@ -21,12 +21,12 @@ from benchmarks.measure import harness, machine, page_cache
 from benchmarks.measure.harness import REPORT_NAME, Run, System, say
 from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
 from benchmarks.measure.peer_environments import peer_command
+from benchmarks.measure.sizes import size_argument
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results, tables, targets
 from benchmarks.report.results import Spread
 from benchmarks.report.targets import Target
 from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError, OutputError
 from ooc_train.file.filters import FILTERS, is_installed
 

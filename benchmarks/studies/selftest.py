@@ -13,9 +13,9 @@ from typing import Any
 from benchmarks.measure import appetites, machine
 from benchmarks.measure.harness import COMPLETED, Run, System, run_once
 from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.measure.sizes import size_argument
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results, tables
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OocTrainError
 
 NAME = "selftest"

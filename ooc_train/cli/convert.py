@@ -1,9 +1,9 @@
 """``ooc-convert``: labelled text to one HDF5 file of features."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
@@ -59,7 +59,7 @@ class ConvertFiles:
         "files or folders of the training rows, patterns, or - for standard input",
         positional=True,
     )
-    output: str | os.PathLike[str] = option(
+    output: Path = option(
         REQUIRED,
         "the HDF5 file to write",
         spelled=("-o", "--output"),

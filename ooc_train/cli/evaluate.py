@@ -1,9 +1,9 @@
 """``ooc-evaluate``: how well a run does on a split."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
@@ -33,12 +33,8 @@ PAIRS_SHOWN = 10
 class EvaluateFiles:
     """What is evaluated."""
 
-    run: str | os.PathLike[str] = option(
-        REQUIRED, "a run folder written by ooc-train", positional=True
-    )
-    data: str | os.PathLike[str] = option(
-        REQUIRED, "a file written by ooc-convert", positional=True
-    )
+    run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
+    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
 
 
 COMMAND = Command("ooc-evaluate", _DESCRIPTION, _EXAMPLE, [EvaluateFiles, EvaluateOptions])

@@ -23,8 +23,8 @@ from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import SharedOptions, say, write_report
 from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.training.early_stopping import monitored
-from ooc_train.training.options import RunOptions
 from ooc_train.training.interruption import StopRequest, stop_requests
+from ooc_train.training.options import RunOptions
 from ooc_train.training.run.folder import REPORT
 
 TABLE = "grid.csv"

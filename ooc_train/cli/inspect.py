@@ -1,9 +1,9 @@
 """``ooc-inspect``: what is in a converted file."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
@@ -34,11 +34,9 @@ MAX_CLASSES_SHOWN = 60
 class InspectOptions:
     """What is inspected, and how."""
 
-    data: str | os.PathLike[str] = option(
-        REQUIRED, "a file written by ooc-convert", positional=True
-    )
+    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
     verify: bool = option(False, "compare all rows with their checksums")
-    plot: str | os.PathLike[str] | None = option(
+    plot: Path | None = option(
         None, "draw the overview to FILE, a .png, .svg or .pdf file", metavar="FILE"
     )
 

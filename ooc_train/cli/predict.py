@@ -1,9 +1,9 @@
 """``ooc-predict``: labels and probabilities for new text."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
@@ -34,17 +34,15 @@ _EXAMPLE = """\
 class PredictFiles:
     """What is predicted, with which run, and to where."""
 
-    run: str | os.PathLike[str] = option(
-        REQUIRED, "a run folder written by ooc-train", positional=True
-    )
-    input: str | os.PathLike[str] | None = option(
+    run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
+    input: Path | None = option(
         None,
         "a file in any format that ooc-convert reads",
         fallback="texts on standard input",
         metavar="FILE",
         group="input",
     )
-    output: str | os.PathLike[str] | None = option(
+    output: Path | None = option(
         None,
         "the .csv, .tsv, .jsonl or .parquet file to write",
         fallback="CSV on standard output",

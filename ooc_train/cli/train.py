@@ -1,6 +1,5 @@
 """``ooc-train``: a converted file to a run folder with a trained model."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,10 +46,8 @@ _EXAMPLE = """\
 class TrainFiles:
     """What is trained from, and where the run is written to."""
 
-    data: str | os.PathLike[str] = option(
-        REQUIRED, "a file written by ooc-convert", positional=True
-    )
-    output: str | os.PathLike[str] = option(
+    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
+    output: Path = option(
         REQUIRED,
         "the run folder to write",
         spelled=("-o", "--output"),

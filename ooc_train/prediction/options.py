@@ -33,9 +33,7 @@ class PredictOptions:
         choices=OUTPUT_FORMATS,
         group=_OUTPUT,
     )
-    top: int = option(
-        0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT
-    )
+    top: int = option(0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT)
     proba: bool | None = option(
         None,
         "write the probability of every class",

@@ -7,6 +7,7 @@ from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import open_run
+from ooc_train.training.scores.options import EvaluateOptions
 from ooc_train.training.scores.page import check_page, write_run_page
 from ooc_train.training.scores.split_scores import score_split
 

@@ -1,7 +1,7 @@
 """The options of `evaluate`."""
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from ooc_train.options import at_least, check, option
 
@@ -16,7 +16,7 @@ class EvaluateOptions:
     batch_size: int | None = option(
         None, "rows evaluated at a time", fallback="as in training", limits=at_least(1)
     )
-    html: str | os.PathLike[str] | None = option(
+    html: str | Path | None = option(
         None,
         "write the scores to FILE as a page with figures that opens offline; needs matplotlib",
         metavar="FILE",
