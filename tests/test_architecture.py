@@ -65,7 +65,6 @@ KNOWN = {
     "array types": {
         "conversion.kinds.ngram.selection",
         "conversion.kinds.numbers.dense",
-        "conversion.kinds.sequence.word_counting",
         "prediction.predictor",
     },
 }  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ooc_train.conversion.kinds.ngram import dictionary as module
 from ooc_train.conversion.kinds.ngram.dictionary import UNLISTED, Dictionary
 from ooc_train.conversion.kinds.ngram.token_file import TokenFile, decoded
-from ooc_train.conversion.text.strings import HashCollision
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import tokenize
 
 # Of 2 to 300 letters, so that some are longer than what lies in the table, some than is listed.

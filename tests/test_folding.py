@@ -14,6 +14,7 @@ from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
 from ooc_train.conversion.kinds.ngram.grams import extract_grams
 from ooc_train.conversion.kinds.ngram.terms import TermMatcher
 from ooc_train.conversion.text.analyzers import ANALYZERS
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.folding import (
     _COMBINING_BELOW,
     _LENGTH_BITS,
@@ -21,7 +22,6 @@ from ooc_train.conversion.text.folding import (
     fold,
     folding_table,
 )
-from ooc_train.conversion.text.strings import HashCollision
 from ooc_train.conversion.text.tokens import tokenize
 
 INTERESTING = st.sampled_from(
@@ -154,6 +154,25 @@ def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams, 
     assert [string.decode() for string in matcher.strings()] == terms
 
 
+@given(st.lists(TEXTS, min_size=1, max_size=5), DICTIONARIES)
+@example(["ab cd ab", "", "cd ab xx cd"], 0)
+def test_tokens_that_are_terms_are_found_in_order(texts, max_bytes):
+    rows = [text.replace("\0", " ").encode() for text in texts]
+    hash_of = hashes_by_string(rows, "word", (1, 1), 0)
+    terms = sorted(hash_of)[::2]
+    tokens, dictionary = tokenize(*as_arrays(rows), "word", 0), Dictionary(max_bytes)
+    numbers = dictionary.number(tokens)
+    hashes = np.array([hash_of[term] for term in terms], np.uint64)
+    matcher = TermMatcher(hashes, (1, 1), "word", dictionary.listed())
+    for _ in range(2):  # strings are learned first, and known then
+        found = matcher.find(tokens, numbers.copy())
+        for i, row in enumerate(rows):
+            part = found.terms[found.offsets[i] : found.offsets[i + 1]].tolist()
+            expected = [word for word in oracle_grams(row, "word", (1, 1)) if word in terms]
+            assert [terms[k] for k in part] == expected
+    assert [string.decode() for string in matcher.strings()] == terms
+
+
 def hashes_by_string(rows, analyzer, ngrams, seed):
     """Each n-gram of the rows with its hash."""
     grams = extract_grams(tokenize(*as_arrays(rows), analyzer, seed), ngrams)
@@ -219,3 +238,15 @@ def test_two_strings_of_one_hash_are_noticed(one, other, together, max_bytes):
         for block, given in zip(before, numbers, strict=False):
             assert matcher.match(block, given).counts.tolist() == [1]
         matcher.match(last, numbers[-1])
+
+
+def test_a_listed_and_an_unlisted_token_of_one_hash_are_noticed():
+    """The long token comes first, so that the dictionary has nothing to compare it with."""
+    dictionary = Dictionary(2**16)
+    blocks = [tokenize(*as_arrays([text]), "word", 0) for text in (b"x" * 999, b"ab")]
+    blocks = [block._replace(hashes=np.array([5], np.uint64)) for block in blocks]
+    numbers = [dictionary.number(block) for block in blocks]
+    matcher = TermMatcher(np.array([5], np.uint64), (1, 1), "word", dictionary.listed())
+    assert matcher.find(blocks[1], numbers[1]).terms.tolist() == [0]
+    with pytest.raises(HashCollision):
+        matcher.find(blocks[0], numbers[0])

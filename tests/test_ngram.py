@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.kinds.ngram import fitting, ngram, selection, statistics
+from ooc_train.conversion.kinds.ngram import fitting, indexing, selection, statistics
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize
@@ -149,7 +149,7 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
         tokens = tokenize(text, offsets, analyzer, seed)
         return tokens if seed else tokens._replace(hashes=tokens.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(ngram, "tokenize", weak)
+    monkeypatch.setattr(indexing, "tokenize", weak)
     report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "weak.h5")
     assert report["attempts"] == 2
     assert read_terms(tmp_path / "weak.h5") == read_terms(tmp_path / "full.h5")
@@ -234,7 +234,7 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
         time.sleep(random.random() / 100)
         return tokenize(*arguments)
 
-    monkeypatch.setattr(ngram, "tokenize", dawdle)
+    monkeypatch.setattr(indexing, "tokenize", dawdle)
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "slow.h5")
     assert (tmp_path / "slow.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
 

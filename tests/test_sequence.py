@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion.kinds.sequence import sequence, word_counting
+from ooc_train.conversion.kinds.ngram import indexing
+from ooc_train.conversion.kinds.sequence import word_counting
 from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
@@ -201,8 +202,10 @@ def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, mon
     assert {workers for _, workers in results} == {1, 2, 3}
 
 
-def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("plan", PLANS)
+def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch, plan):
     """With a hash of 7 bits under the first seed the result is that of the full hash."""
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
     rows = random_rows(200)
     convert(tmp_path, rows)
     full = read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")
@@ -211,7 +214,7 @@ def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
         found = find_tokens(text, offsets, analyzer, seed)
         return found if seed else found._replace(hashes=found.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(sequence, "tokenize", weak)
+    monkeypatch.setattr(indexing, "tokenize", weak)
     assert convert(tmp_path, rows)["attempts"] == 2
     assert (read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")) == full
 
@@ -288,17 +291,21 @@ def test_rows_without_a_known_word_and_texts_without_any(tmp_path):
         convert(tmp_path, [("1", "", "!"), ("2", "", "?")])
 
 
-def test_input_that_changes_between_the_two_readings(tmp_path):
+def test_the_source_is_read_once(tmp_path):
     rows = random_rows(100)
-    source = write_rows(tmp_path / "train.csv", rows)
+    convert(tmp_path, rows)
+    expected = (tmp_path / "o.h5").read_bytes()
+    source = tmp_path / "train.csv"
 
-    class Writer(Silent):
+    class Eraser(Silent):
         def start(self, phase, total, unit):
-            if phase == "transforming":
-                write_rows(source, [(label, "quite", "another text") for label, _, _ in rows])
+            if phase == "counting":
+                source.write_bytes(bytes(source.stat().st_size))
 
-    with pytest.raises(InputError, match="the input changed while it was being read"):
-        ooc_train.convert(source, tmp_path / "o.h5", features="sequence", progress=Writer())
+    options = {"features": "sequence", "validation_fraction": 0, "progress": Eraser()}
+    ooc_train.convert(source, tmp_path / "again.h5", **options)
+    assert not any(source.read_bytes())
+    assert (tmp_path / "again.h5").read_bytes() == expected
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.text.strings import HashCollision, same_string
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import Tokens
 from ooc_train.dtypes import I32, I64, U8, U64
 from ooc_train.intrinsics import (
@@ -195,11 +195,24 @@ def _number(
         same = np.int64(table[at + 1] >> np.uint64(32)) == length
         same &= (table[at + 2] == first) & (table[at + 3] == second)
         if length > 16 and same:
-            same = same_string(text, start + 16, pool, bounds[number] + 16, length - 16)
+            same = _same_string(text, start + 16, pool, bounds[number] + 16, length - 16)
         if not same:
             return -1, n
         numbers[t] = number
     return len(numbers), n
+
+
+@kernel
+def _same_string(one: U8, start: int, other: U8, other_start: int, length: int) -> bool:
+    """Whether two texts have the same ``length`` bytes, 1 or more, from their places on.
+
+    Up to seven bytes behind them are read.
+    """
+    k = 0
+    while k + 8 < length and load_word(one, start + k) == load_word(other, other_start + k):
+        k += 8
+    differing = load_word(one, start + k) ^ load_word(other, other_start + k)
+    return k + 8 >= length and low_bytes(differing, length - k) == 0
 
 
 @kernel

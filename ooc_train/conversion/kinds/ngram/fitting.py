@@ -137,11 +137,7 @@ class Fit:
     def _count_words(self, df_limits: tuple[int, int], norms: U64) -> tuple[KeptWords, int]:
         """The listed tokens that are kept, and how many there are; adds to the squared norms."""
         n_words = len(self._listed.hashes)
-        blocks, n_groups = self._tokens.blocks(), self._resources.plan.n_workers
-        groups = [
-            blocks[i * len(blocks) // n_groups : (i + 1) * len(blocks) // n_groups]
-            for i in range(n_groups)
-        ]
+        groups = self._tokens.groups(self._resources.plan.n_workers)
 
         def count(group: list[TokenBlock]) -> U32:
             return count_documents(self._tokens, group, self._fit_classes, n_words)

@@ -22,14 +22,12 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
 from ooc_train.conversion.kinds.ngram.fitting import Fit, KeptTerms
-from ooc_train.conversion.kinds.ngram.grams import n_grams, unlisted_grams
-from ooc_train.conversion.kinds.ngram.indexing import Extracted, IndexedRows, index_rows
+from ooc_train.conversion.kinds.ngram.indexing import IndexedText, Splitting, index_text
 from ooc_train.conversion.kinds.ngram.selection import Scored, select_terms
 from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
 from ooc_train.conversion.kinds.ngram.terms import TermMatcher
-from ooc_train.conversion.kinds.ngram.token_file import TokenBlock, TokenFile, decoded
+from ooc_train.conversion.kinds.ngram.token_file import TokenBlock
 from ooc_train.conversion.kinds.ngram.vectorizer import (
     NgramParameters,
     SelectedTerms,
@@ -37,12 +35,11 @@ from ooc_train.conversion.kinds.ngram.vectorizer import (
 )
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.shuffle import LabelledRows
 from ooc_train.conversion.storage.writing import SplitWriter
-from ooc_train.conversion.text.strings import without_collision
-from ooc_train.conversion.text.tokens import tokenize
+from ooc_train.conversion.text.collisions import without_collision
 from ooc_train.dtypes import F32, F64, I32, I64
 from ooc_train.jit import kernel
 
@@ -86,8 +83,6 @@ class _NgramConversion:
         self._parameters = parameters
         self._resources = resources
         self._stack = ExitStack()
-        self._tokens = self._stack.enter_context(TokenFile(resources.temp_dir))
-        self._dictionary = Dictionary(resources.plan.dictionary_bytes)
 
     def __enter__(self) -> "_NgramConversion":
         return self
@@ -97,8 +92,6 @@ class _NgramConversion:
 
     def run(self, file: h5py.File, rule: PlacementRule) -> NgramReport:
         indexed = self._index()
-        self._listed = self._dictionary.listed()
-        del self._dictionary  # and with it the memory of its table
         placement = rule.place(self._corpus.n_rows)
         fitted = self._fit(indexed, placement)
         indexed.spill.close()
@@ -108,38 +101,21 @@ class _NgramConversion:
 
     # Step 1
 
-    def _index(self) -> IndexedRows:
+    def _index(self) -> IndexedText:
         """Read all rows: tokens into their file, n-grams into a spill, labels into a column."""
         parameters = self._parameters
-        ngrams = parameters.ngrams
-
-        def extract(block: Block) -> Extracted:
-            rows = block.rows
-            tokens = tokenize(
-                rows.text, rows.text_offsets, parameters.analyzer, parameters.hash_seed
-            )
-            numbers = self._dictionary.number(tokens)
-            n_bytes = self._tokens.write(block.split, block.first_row, tokens, numbers)
-            lengths = np.diff(tokens.offsets)
-            return Extracted(
-                unlisted_grams(tokens, numbers, ngrams),
-                n_terms=n_grams(lengths, ngrams),
-                n_empty=int((lengths < ngrams[0]).sum()),
-                n_replaced=tokens.n_replaced,
-                n_bytes=n_bytes,
-            )
-
-        indexed = index_rows(self._corpus, extract, self._resources, self._stack, self.report)
+        splitting = Splitting(parameters.analyzer, parameters.ngrams, parameters.hash_seed)
+        indexed = index_text(self._corpus, splitting, self._resources, self._stack, self.report)
         self.report.grams = indexed.n_terms
         return indexed
 
     # Steps 2 and 3
 
-    def _fit(self, indexed: IndexedRows, placement: Placement) -> _Fitted:
+    def _fit(self, indexed: IndexedText, placement: Placement) -> _Fitted:
         """Document frequencies, norms and scores."""
         fit_classes, counts = indexed.train_classes(placement, self._resources.temp_dir)
         self.report.split_rows = placement.n_rows
-        words = (self._tokens, self._listed)
+        words = (indexed.tokens, indexed.listed)
         fit = Fit(indexed.spill, words, fit_classes, counts, self._resources, self._stack)
         kept, inverse_norms = fit.count(self._parameters)
         self.report.distinct_grams = kept.n_distinct
@@ -150,11 +126,13 @@ class _NgramConversion:
     # Step 4
 
     def _transform(
-        self, indexed: IndexedRows, fitted: _Fitted, placement: Placement
+        self, indexed: IndexedText, fitted: _Fitted, placement: Placement
     ) -> tuple[SplitWriter, TermMatcher]:
         """Read all tokens again: the candidates' entries into buckets, their strings in memory."""
-        candidates, parameters, listed = fitted.candidates, self._parameters, self._listed
-        matcher = TermMatcher(candidates.hashes, parameters.ngrams, parameters.analyzer, listed)
+        candidates, parameters = fitted.candidates, self._parameters
+        matcher = TermMatcher(
+            candidates.hashes, parameters.ngrams, parameters.analyzer, indexed.listed
+        )
         idf = inverse_document_frequency(candidates.df, fitted.n_documents)
         writer = SplitWriter(
             placement, matcher.n_terms, self.report.grams, self._resources, self._stack
@@ -162,7 +140,7 @@ class _NgramConversion:
 
         def transform(item: tuple[TokenBlock, list[Destination]]) -> int:
             block, destinations = item
-            matches = matcher.match(*decoded(self._tokens.read(block), block.n_rows, listed.hashes))
+            matches = matcher.match(*indexed.decoded(block))
             stop = block.first_row + block.n_rows
             values = _values(*matches, idf, fitted.inverse_norms[block.first_row : stop])
             labels = indexed.row_classes[block.first_row : stop]
@@ -170,12 +148,8 @@ class _NgramConversion:
             writer.add(rows, destinations)
             return block.n_rows
 
-        placed = (
-            (block, placement.destinations(block.split, block.first_row, block.n_rows))
-            for block in self._tokens.blocks()
-        )
         self._resources.progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
-        for n_rows in self._resources.in_order(transform, placed):
+        for n_rows in self._resources.in_order(transform, indexed.placed(placement)):
             self._resources.progress.advance(n_rows)
         self.report.spill_bytes += writer.n_bytes
         return writer, matcher
@@ -185,7 +159,7 @@ class _NgramConversion:
     def _write(
         self,
         file: h5py.File,
-        indexed: IndexedRows,
+        indexed: IndexedText,
         fitted: _Fitted,
         writer: SplitWriter,
         matcher: TermMatcher,

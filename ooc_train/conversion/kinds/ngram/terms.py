@@ -14,7 +14,7 @@ import numpy as np
 from ooc_train.conversion.kinds.ngram.dictionary import Dictionary, Listed
 from ooc_train.conversion.kinds.ngram.grams import chain_hash
 from ooc_train.conversion.text.analyzers import ANALYZERS
-from ooc_train.conversion.text.strings import HashCollision
+from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U64, Bools
@@ -32,11 +32,22 @@ class Matches(NamedTuple):
     offsets: I64
 
 
+class Occurrences(NamedTuple):
+    """The terms of some rows, in order, with repetitions.
+
+    Row ``i`` has ``terms[offsets[i]:offsets[i + 1]]``.
+    """
+
+    terms: I32
+    offsets: I64
+
+
 class TermMatcher:
     """Finds terms among tokens, and learns their strings on the way.
 
-    ``listed`` are the tokens with numbers.  Any number of threads may match.  Memory: 4 bytes a
-    listed token, and some 100 bytes a term.
+    Terms are ``ngrams[0]`` to ``ngrams[1]`` tokens, known by their ``hashes``; ``listed`` are the
+    tokens with numbers.  Any number of threads may match.  Memory: 4 bytes a listed token, and some
+    100 bytes a term.
 
     Raises ``HashCollision`` where two terms have one hash.
     """
@@ -59,17 +70,16 @@ class TermMatcher:
             _find_listed(listed.hashes, self._table, self._term_of, self._tokens_of)
 
     def match(self, tokens: Tokens, numbers: I32) -> Matches:
-        """The terms of each row.  Memory: 8 bytes for each n-gram.
+        """The terms of each row, counted.  Memory: 8 bytes for each n-gram.
 
-        Raises ``HashCollision`` where a term has two strings.
+        Numbers are given to tokens that have none, if they are part of a term.  Raises
+        ``HashCollision`` where a term has two strings.
         """
-        if len(numbers) and numbers.min() < 0:
-            self._number_unlisted(tokens, numbers)
+        self._number_unlisted(tokens, numbers)
         n_most = len(numbers) * (self._ngrams[1] - self._ngrams[0] + 1)
         terms, counts = np.empty(n_most, np.int32), np.empty(n_most, np.int32)
         offsets = np.zeros(len(tokens.offsets), np.int64)
-        with self._lock:
-            tokens_of = self._tokens_of.copy()
+        tokens_of = self._known_tokens()
         n = _match(
             tokens.hashes, numbers, tokens.offsets, *self._ngrams, self._term_of, self._filter,
             self._table, tokens_of, terms, counts, offsets,
@@ -78,6 +88,23 @@ class TermMatcher:
             raise HashCollision
         self._learn(tokens_of)
         return Matches(terms[:n], counts[:n], offsets)
+
+    def find(self, tokens: Tokens, numbers: I32) -> Occurrences:
+        """All occurrences of terms of one token.  Memory: 4 bytes for each token.
+
+        As ``match``.
+        """
+        self._number_unlisted(tokens, numbers)
+        terms, offsets = np.empty(len(numbers), np.int32), np.zeros(len(tokens.offsets), np.int64)
+        tokens_of = self._known_tokens()
+        n = _find_occurrences(
+            tokens.hashes, numbers, tokens.offsets, self._term_of, self._table, tokens_of, terms,
+            offsets,
+        )  # fmt: skip
+        if n < 0:
+            raise HashCollision
+        self._learn(tokens_of)
+        return Occurrences(terms[:n], offsets)
 
     def strings(self) -> list[bytes]:
         """The terms' strings as UTF-8."""
@@ -96,6 +123,8 @@ class TermMatcher:
 
     def _number_unlisted(self, tokens: Tokens, numbers: I32) -> None:
         """Number those unlisted tokens that may be part of a term."""
+        if not len(numbers) or numbers.min() >= 0:
+            return
         in_terms = np.zeros(len(numbers), np.bool_)
         _mark_unlisted(
             tokens.hashes, numbers, tokens.offsets, *self._ngrams, self._filter, self._table,
@@ -106,6 +135,11 @@ class TermMatcher:
             hashes=tokens.hashes[which], starts=tokens.starts[which], stops=tokens.stops[which]
         )
         numbers[which] = self._unlisted.number(some) + len(self._listed.hashes)
+
+    def _known_tokens(self) -> I32:
+        """A copy of the terms' tokens as far as they are known, to learn more into."""
+        with self._lock:
+            return self._tokens_of.copy()
 
     def _learn(self, tokens_of: I32) -> None:
         """Add the terms' tokens that a block was the first to have, or compare them."""
@@ -167,6 +201,37 @@ def _mark_unlisted(
                 if table[2 * find(table, known)] != 0:
                     for t in range(first, last + 1):
                         in_terms[t] |= numbers[t] < 0
+
+
+@kernel
+def _find_occurrences(
+    hashes: U64,
+    numbers: I32,
+    offsets: I64,
+    term_of: I32,
+    table: U64,
+    tokens_of: I32,
+    terms: I32,
+    term_offsets: I64,
+) -> int:
+    """The occurrences found; -1 where a term has two strings."""
+    n = 0
+    for row in range(len(offsets) - 1):
+        for t in range(offsets[row], offsets[row + 1]):
+            number, term = np.int64(numbers[t]), np.int64(-1)
+            if number >= len(term_of):
+                # Unlisted, and numbered since its hash is a term's: is it that term's token?
+                term = np.int64(table[2 * find(table, hashes[t]) + 1])
+                if tokens_of[term, 0] < 0:
+                    tokens_of[term, 0] = number
+                if tokens_of[term, 0] != number:
+                    return -1
+            elif number >= 0:
+                term = np.int64(term_of[number])
+            terms[n] = term  # without a branch on whether it is one
+            n += np.int64(term >= 0)
+        term_offsets[row + 1] = n
+    return n
 
 
 @kernel

@@ -6,6 +6,7 @@ items.  A block begins with the number of tokens of each row.
 """
 
 import errno
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -67,6 +68,12 @@ class TokenFile:
     def blocks(self) -> list[TokenBlock]:
         """All blocks in the order of their rows."""
         return sorted(self._blocks, key=lambda block: block.first_row)
+
+    def groups(self, n_groups: int) -> list[list[TokenBlock]]:
+        """All blocks in so many groups of consecutive ones; some are empty if there are few."""
+        blocks = self.blocks()
+        bounds = [i * len(blocks) // n_groups for i in range(n_groups + 1)]
+        return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
 
     def read(self, block: TokenBlock) -> U32:
         """A block's items: the number of tokens of each row, and then these."""

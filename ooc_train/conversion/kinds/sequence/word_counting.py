@@ -1,26 +1,36 @@
 """How often each word occurs in the train rows, and the most frequent words.
 
-Spilled word records (see ``grams``) are counted partition by partition, each by itself, so
-partitions go in any order and in parallel; where a partition's words do not fit into the memory for
-a table, it is divided.
+Words that a dictionary numbers are counted by their numbers, from the token file: one pass, an item
+of an array for each word.  The others were spilled as records (see ``grams``) and are counted
+partition by partition, each by itself, so partitions go in any order and in parallel.  Where the
+words of a partition do not fit into the memory for a table, the partition is divided.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.kinds.ngram.grams import HASH_BITS, HASH_MASK, N_PARTITIONS, ROW_MARK
+from ooc_train.conversion.kinds.ngram.indexing import IndexedText
 from ooc_train.conversion.kinds.ngram.statistics import HashRange, TableTooLarge, divided
+from ooc_train.conversion.kinds.ngram.token_file import (
+    UNLISTED_BIT,
+    TokenBlock,
+    TokenFile,
+    item_length,
+)
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import empty_table, find, grown_table, table_bytes
-from ooc_train.dtypes import I32, I64, U64
+from ooc_train.dtypes import I32, I64, U32, U64
+from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
 _FIRST_CAPACITY = 1024
 _BYTES_A_WORD = 24  # hash, count and first row, beside the table
+_AHEAD = 32  # tokens from fetching what is known of a word to using it
+_NO_ROW = np.iinfo(np.int64).max
 
 
 class CountedWords(NamedTuple):
@@ -30,7 +40,7 @@ class CountedWords(NamedTuple):
     counts: I64
     first_rows: I64
 
-    def take(self, where: npt.NDArray[np.intp] | slice) -> "CountedWords":
+    def take(self, where: I64 | slice) -> "CountedWords":
         """The words at these positions."""
         return CountedWords(self.hashes[where], self.counts[where], self.first_rows[where])
 
@@ -60,6 +70,10 @@ class MostFrequent:
     def candidates(self) -> CountedWords:
         """By falling count and rising first row; equals in the order of their hashes."""
         words = CountedWords(*map(np.concatenate, zip(*self._parts, strict=True)))
+        if len(words.counts) > self._k:
+            # Most words are too rare, whatever their rows: they need not be sorted.
+            kth = len(words.counts) - self._k
+            words = words.take(words.counts >= np.partition(words.counts, kth)[kth])
         order = np.lexsort((words.hashes, words.first_rows, -words.counts))
         if len(order) > self._k:
             last = order[self._k - 1]
@@ -72,25 +86,51 @@ class MostFrequent:
 
 
 def most_frequent_words(
-    spill: Spill, fit_classes: I32, k: int, resources: Resources
+    indexed: IndexedText, fit_classes: I32, k: int, resources: Resources
 ) -> MostFrequent:
     """Count the words of the rows whose ``fit_classes`` (n_rows,) is not negative."""
     limit = resources.plan.table_bytes
 
     def count(where: HashRange) -> list[CountedWords]:
         try:
-            return [_count_range(spill, where, fit_classes, limit)]
+            return [_count_range(indexed.spill, where, fit_classes, limit)]
         except TableTooLarge:
             return [words for half in divided(where) for words in count(half)]
 
     best = MostFrequent(k)
     resources.progress.start("counting", N_PARTITIONS, "part")
+    best.add(_listed_words(indexed, fit_classes, resources))
     ranges: Iterator[HashRange] = (HashRange(partition, 0, 0) for partition in range(N_PARTITIONS))
     for found in resources.in_order(count, ranges):
         for words in found:
             best.add(words)
         resources.progress.advance(1)
     return best
+
+
+def _listed_words(indexed: IndexedText, fit_classes: I32, resources: Resources) -> CountedWords:
+    """The listed words of the train rows.  Memory: 16 bytes a listed word for each worker."""
+    hashes = indexed.listed.hashes
+
+    def count(blocks: Sequence[TokenBlock]) -> I64:
+        return _count_listed(indexed.tokens, blocks, fit_classes, len(hashes))
+
+    counts, first_rows = np.zeros(len(hashes), np.int64), np.full(len(hashes), _NO_ROW)
+    for found in resources.in_order(count, indexed.tokens.groups(resources.plan.n_workers)):
+        counts += found[:, 0]
+        np.minimum(first_rows, found[:, 1], out=first_rows)
+    return CountedWords(hashes, counts, first_rows).take(np.flatnonzero(counts))
+
+
+def _count_listed(
+    file: TokenFile, blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int
+) -> I64:
+    """Occurrences in the train rows and the first of these, (n_words, 2), for each word."""
+    words = np.zeros((n_words, 2), np.int64)
+    words[:, 1] = _NO_ROW
+    for block in blocks:
+        _add_listed(file.read(block), block.n_rows, block.first_row, fit_classes, words)
+    return words
 
 
 def _count_range(
@@ -125,6 +165,30 @@ def _grown(words: CountedWords, capacity: int) -> CountedWords:
     for old, new in zip(words, grown, strict=True):
         new[: len(old)] = old
     return grown
+
+
+@kernel
+def _add_listed(
+    items: U32,
+    n_rows: int,
+    first_row: int,
+    fit_classes: I32,
+    words: I64,
+) -> None:
+    i = n_rows
+    for row in range(first_row, first_row + n_rows):
+        counts = fit_classes[row] >= 0
+        for _ in range(np.int64(items[row - first_row])):
+            item = items[i]
+            if item >= UNLISTED_BIT:
+                # Spilled, and counted there.
+                i += item_length(item)
+                continue
+            prefetch(words, 2 * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
+            i += 1
+            if counts:
+                words[item, 0] += 1
+                words[item, 1] = min(words[item, 1], row)
 
 
 @kernel
