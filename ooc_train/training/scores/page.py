@@ -1,4 +1,4 @@
-"""A run's page, ``report.html``: what its folder and its scores give to `ooc_train.report`."""
+"""The page of a run, ``report.html``, which `ooc_train.report` draws from its files and scores."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from ooc_train.training.scores.split_scores import score_split
 
 
 def draw_page(run: Path, store: Store, progress: Progress) -> None:
-    """Write the page of a complete run with its scores on the validation rows, if there are any.
+    """Write the page of a complete run, with its scores on the validation rows if there are any.
 
-    What goes wrong is said, and nothing else happens: the run is complete without its page.
+    Errors are only reported to ``progress``: the run is complete without its page.
     """
     page = run / PAGE
     try:
@@ -41,7 +41,7 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
 
 
 def write_run_page(run: Path, scores: dict[str, Any] | None, page: Path) -> None:
-    """Write the page of a complete run, with scores as `score_split` gives them, if there are any.
+    """Write the page of a complete run, with the scores of `score_split` if there are any.
 
     Raises OutputError if it cannot be drawn or written.
     """
@@ -55,7 +55,7 @@ def write_run_page(run: Path, scores: dict[str, Any] | None, page: Path) -> None
 
 
 def check_page(page: Path) -> None:
-    """Find out before the work that a page has no place, or nothing to draw it."""
+    """Raise OutputError, before the work, if a page cannot be drawn or written."""
     check_library(page)
     if page.is_dir() or not os.access(page.absolute().parent, os.W_OK):
         raise OutputError(f"{page}, the page, cannot be written; is its folder there?")

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 def evaluation_batches(
     split: Split, batch_size: int, *, pads_as_needed: bool
 ) -> Iterator[tuple[I64, Batch]]:
-    """Each row of a split once, in batches, with the rows' numbers.
+    """All rows of a split, once each, in batches, with the rows' numbers in the file.
 
-    In the file's order; or, for little padding, within each window of it by length.
+    Rows come in the file's order; with ``pads_as_needed`` they are sorted by length within each
+    window, so that little is padded.
     """
     window = batch_size
     if pads_as_needed:
@@ -48,13 +49,12 @@ def score_split(
     pads_as_needed: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    """What `evaluate` returns, of a run's model and the split of that name, which has rows."""
-    from ooc_train.training.steps.feeds import feed_for  # noqa: PLC0415 - imports TensorFlow
-    from ooc_train.training.steps.keras_steps import Evaluator  # noqa: PLC0415 - imports TensorFlow
+    """The scores of a run's model on the split of that name, which has rows; see `evaluate`."""
+    from ooc_train.training.steps.choice import evaluator_for  # noqa: PLC0415 - TensorFlow
 
     split = store[name]
     width = None if pads_as_needed else split.width
-    evaluator = Evaluator(feed_for(model, split.layout, width))
+    evaluator = evaluator_for(model, split.layout, width)
     scoring = Scoring(split.n_classes)
     progress.start("evaluating", len(split), "rows")
     for numbers, batch in evaluation_batches(split, batch_size, pads_as_needed=pads_as_needed):
