@@ -67,7 +67,6 @@ KNOWN = {
         "conversion.kinds.numbers.dense",
         "prediction.predictor",
     },
-    "no vague modules": {"cli.common"},
 }  # fmt: skip
 
 

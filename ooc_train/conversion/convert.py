@@ -34,6 +34,7 @@ from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.errors import OocTrainError, OptionError, OutputError
 from ooc_train.file import schema
 from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.reading.store import open as open_store
 from ooc_train.version import __version__
@@ -63,7 +64,7 @@ def convert(
 
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
-    chosen = ConvertOptions(**options)
+    chosen = made(ConvertOptions, options, call="convert")
     train = [train] if isinstance(train, str | os.PathLike) else train
     with ExitStack() as stack:
         paths = [Path(path) for path in train]

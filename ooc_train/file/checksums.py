@@ -9,6 +9,7 @@ HDF5's own need chunks, which cannot be read at their offset.
 import contextlib
 import json
 import math
+from concurrent.futures import Executor
 from typing import Any
 
 import h5py
@@ -46,17 +47,18 @@ class Appender:
     """Fills a dataset from its first row to its last, and sums its blocks on the way.
 
     To be used as a context manager; the checksums are written at its end, and of a compressed
-    dataset the chunks, too.  Raises ValueError if the rows are not as many as the dataset has.
+    dataset the chunks, too, which the workers of a ``pool`` compress, if there is one.  Raises
+    ValueError if the rows are not as many as the dataset has.
     Memory: 8 bytes for each 64 KiB; to compress, some blocks.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: h5py.Dataset, pool: Executor | None = None) -> None:
         self._dataset = dataset
         self._length = block_length(dataset.shape, dataset.dtype)
         self._sums: list[int] = []
         self._open = xxhash.xxh3_64()
         self._n = 0
-        self._chunks = ChunkWriter(dataset) if dataset.chunks else None
+        self._chunks = ChunkWriter(dataset, pool) if dataset.chunks else None
 
     def __enter__(self) -> "Appender":
         return self

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import open_run
+from ooc_train.training.scores.options import EvaluateOptions
 from ooc_train.training.scores.page import check_page, write_run_page
 from ooc_train.training.scores.split_scores import score_split
 
@@ -15,9 +16,9 @@ def evaluate(
     run: str | Path,
     path: str | Path,
     *,
-    split: str = "test",
-    batch_size: int | None = None,
-    html: str | Path | None = None,
+    split: str = EvaluateOptions.split,
+    batch_size: int | None = EvaluateOptions.batch_size,
+    html: str | Path | None = EvaluateOptions.html,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare the predictions of a run's model for a split with its labels, reading it once.
@@ -50,6 +51,7 @@ def evaluate(
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
     """
+    EvaluateOptions(split=split, batch_size=batch_size, html=html)  # which checks them
     progress = progress or Silent()
     opened = open_run(run)
     if html is not None:
@@ -57,8 +59,6 @@ def evaluate(
     with open_store(path) as store:
         opened.check_matches(store)
         size = opened.settings["batch_size"] if batch_size is None else batch_size
-        if size < 1:
-            raise OptionError(f"the batch size must be at least 1, not {size}")
         if not len(store[split]):
             raise InputError(f"split {split!r} of {path} has no rows; choose another split")
         result = score_split(opened, store, split, batch_size=size, progress=progress)
