@@ -65,7 +65,6 @@ KNOWN = {
     "array types": {
         "prediction.predictor",
     },
-    "no vague modules": {"cli.common"},
 }  # fmt: skip
 
 

@@ -274,13 +274,13 @@ def test_the_most_probable_labels(trained):
     assert {"top_3", "p_1"} <= set(both[0])
     none, _ = predicted(folder / "run", folder / "test.csv", proba=False)
     assert set(none[0]) == {"column_1", "label", "name", "unknown_words"}
-    with pytest.raises(OptionError, match="--top takes a number of labels, 1 or more, not -1"):
+    with pytest.raises(OptionError, match="--top must be at least 0, not -1"):
         predicted(folder / "run", folder / "test.csv", top=-1)
 
 
 def test_output_formats_that_cannot_be(trained, tmp_path):
     folder, _, _ = trained
-    with pytest.raises(OptionError, match="there is no output format xml; choose of csv, tsv"):
+    with pytest.raises(OptionError, match="--output-format must be one of csv, tsv, .*, not 'xml'"):
         predicted(folder / "run", folder / "test.csv", output_format="xml")
     with pytest.raises(OptionError, match="Parquet is written to a file; name one with --output"):
         predicted(folder / "run", folder / "test.csv", output_format="parquet")

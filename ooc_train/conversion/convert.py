@@ -18,6 +18,7 @@ from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.output import OutputFile, disk_errors
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.version import __version__
 
@@ -46,7 +47,7 @@ def convert(
 
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
-    chosen = ConvertOptions(**options)
+    chosen = made(ConvertOptions, options, call="convert")
     train = [train] if isinstance(train, str | os.PathLike) else train
     paths, stopwatch = [Path(path) for path in train], Stopwatch(progress or Silent())
     with ExitStack() as stack, MemoryMonitor() as memory:

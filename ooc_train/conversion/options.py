@@ -96,8 +96,8 @@ class ConvertOptions:
     )
     preset: str | None = option(
         None,
-        "the training rows are the folder of a public data set's unpacked archive: "
-        f"{', '.join(PRESETS)}",
+        "a public data set, where the folder of its unpacked archive is given for the training "
+        f"rows: {', '.join(PRESETS)}",
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
@@ -235,7 +235,7 @@ class ConvertOptions:
     )
     zero_based: bool | None = option(
         None,
-        "svmlight columns are numbered from 0, or from 1",
+        "the columns of svmlight files are numbered from 0; with --no-zero-based, from 1",
         fallback="from 0 if there is a column 0",
         group=_PARAMETERS,
     )
