@@ -1,4 +1,4 @@
-"""What rows of a file say to people: a file holds no texts, but from its terms much can be read."""
+"""Rows in words: a file holds no texts, but the terms of a row tell people much about it."""
 
 from ooc_train.file.schema import read_some_strings
 from ooc_train.reading.rows import SequenceRows, SparseRows
@@ -10,10 +10,10 @@ MAX_TOKENS = 30
 
 
 def describe_row(store: Store, split: Split, number: int) -> str:
-    """The terms of highest value of an n-gram row, or the first words of a sequence.
+    """The terms of an n-gram row with the highest values, or the first words of a sequence.
 
-    Words that are no terms are missing: they are not in the file.  Empty for features without
-    terms.  Memory: that of the row.
+    Words that are not terms are missing, since the file lacks them.  Empty for features without
+    terms.  Memory: the row's.
     """
     rows = split.read(number, number + 1)
     if isinstance(rows, SequenceRows):
