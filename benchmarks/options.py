@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ooc_train.errors import OptionError
+from ooc_train.memory import parse_size
 
 
 def positive(text: str) -> int:
@@ -13,6 +14,14 @@ def positive(text: str) -> int:
     if not digits.isdecimal() or int(digits) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
     return int(digits)
+
+
+def byte_size(text: str) -> int:
+    """The type of options that take a size, such as ``512MB``; in bytes."""
+    try:
+        return parse_size(text)
+    except OptionError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def words_of(known: Iterable[str]) -> Callable[[str], tuple[str, ...]]:

@@ -99,7 +99,7 @@ class Option:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """How it is spelled on the command line; the last is the one that messages name."""
+        """How it is spelled on the command line."""
         if self.spelled or self.positional:
             return self.spelled
         return (flag(f"no_{self.name}" if self.default is True else self.name),)
@@ -107,15 +107,12 @@ class Option:
     @property
     def flag(self) -> str:
         """How messages name it."""
-        return self.flags[-1] if self.flags else self.name
+        return next((flag for flag in self.flags if flag.startswith("--")), self.name)
 
     @property
     def types(self) -> tuple[type, ...]:
         """The types of its values, but ``None``'s."""
-        parts: tuple[Any, ...] = (self.annotation,)
-        if typing.get_origin(self.annotation) in (typing.Union, types.UnionType):
-            parts = typing.get_args(self.annotation)
-        return tuple(typing.get_origin(part) or part for part in parts if part is not type(None))
+        return _origins(self.annotation)
 
     @property
     def is_switch(self) -> bool:
@@ -125,7 +122,16 @@ class Option:
     @property
     def takes_many(self) -> bool:
         """Whether its flag takes several values, separated by spaces."""
-        return Sequence in self.types and self.parse is None
+        return self.types == (Sequence,) and self.parse is None
+
+    @property
+    def placeholder(self) -> str | None:
+        """What stands for its value in ``--help``; ``None``: its name."""
+        if self.metavar or self.positional:
+            return self.metavar
+        if self.choices:
+            return f"{{{','.join(self.choices)}}}"
+        return "N" if self.types == (int,) else "F" if self.types == (float,) else None
 
     @property
     def is_required(self) -> bool:
@@ -147,9 +153,21 @@ class Option:
         Raises OptionError if it stands for none.
         """
         try:
-            return (self.parse or _parser_of(self.types))(text)
+            return (self.parse or self._parser)(text)
+        except OptionError as error:
+            raise OptionError(f"{self.flag}: {error}") from None
         except ValueError:
-            raise self.error(f"{_words_for(self.types)}", text) from None
+            raise self.error(_words_for(self.types), text) from None
+
+    @property
+    def _parser(self) -> Callable[[str], Any]:
+        """What makes a value of text; of many, one of them."""
+        kinds = self.types
+        if self.takes_many:
+            kinds = _origins(typing.get_args(self.annotation)[0])
+        parsers: dict[Any, Callable[[str], Any]]
+        parsers = {os.PathLike: Path, Path: Path, int: int, float: float, str: str}
+        return next(parse for kind, parse in parsers.items() if kind in kinds)
 
     def check(self, value: Any) -> None:
         """Raise OptionError unless ``value`` is of the right type, a choice, and within limits."""
@@ -261,11 +279,19 @@ def _suggestion(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; it has: {', '.join(known)}"
 
 
+def _origins(annotation: Any) -> tuple[type, ...]:
+    """The types that an annotation allows, without ``None`` and without their own parameters."""
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    parts = typing.get_args(annotation) if is_union else (annotation,)
+    return tuple(typing.get_origin(part) or part for part in parts if part is not type(None))
+
+
 _WORDS: dict[Any, str] = {
     bool: "True or False",
     float: "a number",
     int: "a whole number",
     os.PathLike: "a path",
+    Path: "a path",
     str: "text",
     Sequence: "a list",
     tuple: "a list",
@@ -274,13 +300,10 @@ _WORDS: dict[Any, str] = {
 """The types of values in words; of a number and a whole number, or a path and text, the first."""
 
 
-def _words_for(kinds: Sequence[type]) -> str:
-    said = [
-        kind
-        for kind in kinds
-        if not (kind is int and float in kinds) and not (kind is str and os.PathLike in kinds)
-    ]
-    return " or ".join(_WORDS[kind] for kind in said)
+def _words_for(kinds: Sequence[Any]) -> str:
+    covered: set[Any] = {int} if float in kinds else set()
+    covered |= {str} if {os.PathLike, Path} & set(kinds) else set()
+    return " or ".join(_WORDS[kind] for kind in kinds if kind not in covered)
 
 
 def _is_a(value: Any, kind: Any) -> bool:
@@ -290,11 +313,3 @@ def _is_a(value: Any, kind: Any) -> bool:
         number = Integral if kind is int else Real
         return isinstance(value, number) and not isinstance(value, bool)
     return isinstance(value, kind)
-
-
-def _parser_of(kinds: Sequence[type]) -> Callable[[str], Any]:
-    """What makes a value of text; of a list, one of its values."""
-    if os.PathLike in kinds or Sequence in kinds:
-        return Path
-    parsers: tuple[Callable[[str], Any], ...] = (int, float, str)
-    return next(parse for parse in parsers if parse in kinds)

@@ -151,7 +151,9 @@ def test_another_number_of_columns(trained, tmp_path):
 
 
 def test_unknown_split(trained):
-    with pytest.raises(InputError, match="no split 'dev'; it has: train, test"):
+    with pytest.raises(InputError, match="no split 'validation'; it has: train, test"):
+        evaluate(trained[1], trained[0], split="validation")
+    with pytest.raises(OptionError, match="--split must be one of train, validation, test, not 'd"):
         evaluate(trained[1], trained[0], split="dev")
 
 
@@ -163,7 +165,7 @@ def test_a_split_without_rows(trained, tmp_path):
 
 
 def test_batch_size_out_of_range(trained):
-    with pytest.raises(OptionError, match="batch size must be at least 1, not -3"):
+    with pytest.raises(OptionError, match="--batch-size must be at least 1, not -3"):
         evaluate(trained[1], trained[0], batch_size=-3)
 
 

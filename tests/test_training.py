@@ -224,11 +224,11 @@ def test_gpus_multiply_unrounded_numbers():
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
-@pytest.mark.parametrize(("first", "n_found"), [("import_keras_alone()", 0), ("", 4)])
+@pytest.mark.parametrize(("first", "n_found"), [("prepare()", 0), ("", 4)])
 def test_commands_spare_keras_what_it_would_not_need(first, n_found):
     code = f"""
 import gc, sys
-from ooc_train.cli.startup import import_keras_alone
+from ooc_train.cli.startup import prepare
 {first}
 from ooc_train.training.models.backend import keras
 assert gc.isenabled()

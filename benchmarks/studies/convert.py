@@ -20,10 +20,9 @@ from benchmarks.measure import harness
 from benchmarks.measure.commands import REPORT, SCRATCH, ooc
 from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.options import add_peers, check_files
+from benchmarks.options import add_peers, byte_size, check_files
 from benchmarks.report import results, tables
 from benchmarks.study import Findings
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError
 
 OURS = "ooc-convert"
@@ -102,10 +101,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=["ngram", "sequence"],
         help="the features to make (default: ngram)",
     )
-    add("--memory", type=size_argument, metavar="SIZE", help="ooc-convert's --memory")
+    add("--memory", type=byte_size, metavar="SIZE", help="ooc-convert's --memory")
     add(
         "--cap",
-        type=size_argument,
+        type=byte_size,
         metavar="SIZE",
         help="run ooc-convert in a memory cgroup of this size; also its --memory unless that is "
         "given",

@@ -19,10 +19,10 @@ from benchmarks.data import generated
 from benchmarks.measure import harness
 from benchmarks.measure.commands import SCRATCH, call, ooc
 from benchmarks.measure.harness import COMPLETED, Run, System, say
+from benchmarks.options import byte_size
 from benchmarks.report import results, tables, targets
 from benchmarks.report.targets import Target
 from benchmarks.study import Findings
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OutputError
 
 WORDS = 75  # of a generated row, on average
@@ -108,7 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--rows", type=int, metavar="N", help="your rows (default: a table of several)")
     add("--words", type=int, default=WORDS, metavar="N", help="your words a row (default: 75)")
-    add("--memory", type=size_argument, metavar="SIZE", help="what ooc-convert may use")
+    add("--memory", type=byte_size, metavar="SIZE", help="what ooc-convert may use")
     add("--check", action="store_true", help="measure three larger cases, too")
 
 

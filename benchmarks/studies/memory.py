@@ -20,11 +20,10 @@ from benchmarks.measure import harness
 from benchmarks.measure.commands import REPORT, SCRATCH, ooc, script
 from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.options import words_of
+from benchmarks.options import byte_size, words_of
 from benchmarks.report import results, tables
 from benchmarks.report.targets import Target
 from benchmarks.study import Findings
-from ooc_train.cli.common import size_argument
 
 DEFAULT_CAP = 512 * 10**6
 MULTIPLES, QUICK_MULTIPLES = (1, 4, 16, 64), (1, 4)
@@ -85,7 +84,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add(
         "--cap",
-        type=size_argument,
+        type=byte_size,
         default=DEFAULT_CAP,
         metavar="SIZE",
         help="the limit, and ooc-convert's --memory (default: 512MB)",

@@ -22,12 +22,11 @@ from benchmarks.measure import harness, page_cache
 from benchmarks.measure.commands import REPORT, call_command, script
 from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.options import add_peers
+from benchmarks.options import add_peers, byte_size
 from benchmarks.report import results, tables
 from benchmarks.report.results import Spread
 from benchmarks.report.targets import Target
 from benchmarks.study import Findings
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OptionError, OutputError
 from ooc_train.file.filters import FILTERS, is_installed
 
@@ -92,7 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--features", default="both", choices=[DENSE, NGRAM, "both"], help="the kind of rows")
     add(
         "--size",
-        type=size_argument,
+        type=byte_size,
         metavar="SIZE",
         help="of the file of dense rows, such as 10GB (default: 1GB, with --quick 100MB)",
     )

@@ -14,9 +14,9 @@ from benchmarks import study
 from benchmarks.measure import appetites
 from benchmarks.measure.harness import COMPLETED, Run, System, run_once
 from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.options import byte_size
 from benchmarks.report import tables
 from benchmarks.study import Findings
-from ooc_train.cli.common import size_argument
 from ooc_train.errors import OocTrainError
 
 TOLERANCE = 0.03
@@ -70,7 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     parser.add_argument(
         "--size",
-        type=size_argument,
+        type=byte_size,
         default=300 * 10**6,
         metavar="SIZE",
         help="the memory to take (default: 300MB; with less, noise weighs more)",

@@ -5,7 +5,6 @@ importing this module alone loads neither.  Nothing outside the training half ta
 has checked all that it can check without.
 """
 
-import atexit
 import contextlib
 import gc
 import importlib
@@ -36,8 +35,6 @@ def _load() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _stderr_discarded(), around_import(), _uncollected():
         keras, tf = map(importlib.import_module, ("keras", "tensorflow"))
-    # At a process's end Python would search all of TensorFlow's objects for garbage: 1.2 seconds.
-    atexit.register(gc.freeze)
     # By default GPUs round factors to 11 bits: 1e-4 off, and no faster with these models.
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     globals().update(keras=keras, tf=tf)
