@@ -61,8 +61,8 @@ KNOWN = {
         "training.models.backend uses sys.stderr",
     },
     "one class, one name": {
-        "Archive", "Block", "Inputs", "Kind", "_Fitted",
-        "_UnfitError",
+        "Block", "Inputs", "Kind", "_Fitted",
+
     },
     "array types": {
         "conversion.kinds.ngram.selection",
