@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol, cast
 
 from benchmarks.measure import machine
+from benchmarks.options import positive
 from ooc_train.errors import OocTrainError, OptionError
 
 COMMANDS = (
@@ -100,7 +101,7 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--runs",
-        type=_positive,
+        type=positive,
         default=3,
         metavar="N",
         help="how often each system runs (default: 3)",
@@ -118,12 +119,6 @@ def _add_common_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="drop the input from the page cache before each run (default: it is warm)",
     )
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
 
 
 def _command_line(given: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory", "options",
     "permutation", "progress", "version",
 )  # fmt: skip
 LAYERS = (
@@ -57,20 +57,13 @@ RULES = {
 KNOWN = {
     "silent below the command line": {
         "jit uses sys.modules",
-        "training.models.backend uses sys.modules",
-        "training.models.backend uses sys.stderr",
     },
     "one class, one name": {
-        "Block", "Inputs", "Kind", "_Fitted",
-
+        "Block", "Inputs",
     },
     "array types": {
-        "conversion.kinds.ngram.selection",
-        "conversion.kinds.numbers.dense",
-        "conversion.kinds.sequence.word_counting",
         "prediction.predictor",
     },
-    "no vague modules": {"cli.common"},
 }  # fmt: skip
 
 

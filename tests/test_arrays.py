@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import h5py
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ooc_train.cli.convert import main as convert_main
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import compression, schema
 from ooc_train.file.arrays import (
@@ -116,24 +118,55 @@ def test_what_the_filters_write_is_read(tmp_path, layout):
 
 @pytest.mark.parametrize("layout", ["none", "lz4", "zstd"])
 def test_the_bytes_do_not_depend_on_the_pieces_that_were_appended(tmp_path, layout):
-    """Or on which of two arrays gets its pieces when."""
+    """Or on which of two arrays gets its pieces when, or on how many workers compress them."""
     first, second = rows_of((100_000,), "f4"), rows_of((60_000,), "i8")
     written = []
-    for name, step in (("one", 10**6), ("many", 7777)):
-        with schema.create_file(str(tmp_path / name)) as file:
+    pools = contextlib.nullcontext(), ThreadPoolExecutor(1), ThreadPoolExecutor(3)
+    steps = 10**6, 7777, 7777
+    for pool_of, name, step in zip(pools, ("one", "many", "more"), steps, strict=True):
+        with pool_of as pool, schema.create_file(str(tmp_path / name)) as file:
             group = file.create_group("split")
             made = [
                 schema.create_dataset(group, key, rows.shape, rows.dtype, compression=layout)
                 for key, rows in (("a", first), ("b", second))
             ]
-            with Appender(made[0]) as a, Appender(made[1]) as b:
+            with Appender(made[0], pool) as a, Appender(made[1], pool) as b:
                 for start in range(0, len(first), step):
                     a.append(first[start : start + step])
                     b.append(second[start : start + step])
             seal(file)
         written.append((tmp_path / name).read_bytes())
-    assert written[0] == written[1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["many", "one"]
+    assert written[0] == written[1] == written[2]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many", "more", "one"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_compressing_starts_no_threads(tmp_path, workers):
+    with (
+        ThreadPoolExecutor(1) as pool,
+        schema.create_file(str(tmp_path / "a.h5")) as file,
+    ):
+        pool.submit(int).result()  # a pool's threads start with its tasks
+        dataset = schema.create_dataset(file, "a", (10**6,), "f4", compression="zstd")
+        n_threads = threading.active_count()
+        with Appender(dataset, pool if workers else None) as target:
+            target.append(rows_of((10**6,), "f4"))
+            assert threading.active_count() == n_threads
+
+
+@pytest.mark.parametrize("layout", ["lz4", "zstd"])
+@pytest.mark.parametrize("n_rows", [100, 10**6])
+def test_a_chunk_of_another_size_is_an_error(tmp_path, layout, n_rows):
+    """HDF5 itself would return what lies in memory behind a short one."""
+    path = write(tmp_path / "a.h5", rows_of((200_000,), "u1"), layout)
+    with h5py.File(path, "r+") as file:
+        chunk = compression.CODECS[layout].encode(bytes(n_rows))
+        file["split/rows"].id.write_direct_chunk((65_536,), chunk)
+    with opened(path, verify=False) as array:
+        assert len(array.read(0, 65_536)) == 65_536
+        with pytest.raises(DamageError, match="a chunk is of another size") as caught:
+            array.read(65_000, 66_000)
+        assert (caught.value.start, caught.value.stop) == (65_536, 2 * 65_536)
 
 
 @pytest.mark.parametrize("layout", ["none", "zstd"])
@@ -201,9 +234,9 @@ def test_with_nothing_that_decompresses(tmp_path, monkeypatch):
 def test_writing_needs_the_packages(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(OptionError, match="--compression zstd needs packages .*: pip install"):
-        compression.check_compression("zstd")
-    with pytest.raises(OptionError, match="--compression rar is not known; none, lz4, zstd are"):
-        compression.check_compression("rar")
+        ConvertOptions(compression="zstd")
+    with pytest.raises(OptionError, match="--compression must be one of none, lz4, zstd, not 'ra"):
+        ConvertOptions(compression="rar")
 
 
 def test_another_driver_is_read_through_h5py(tmp_path, monkeypatch):

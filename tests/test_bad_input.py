@@ -10,7 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion import resources
-from ooc_train.conversion.storage import spill
+from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spill.os, "pwrite", full)
+    monkeypatch.setattr(job.os, "write", full)
     with pytest.raises(OutputError, match="the disk is full: .*o.h5 was not written; free some"):
         convert(tmp_path, GOOD)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
@@ -302,21 +302,21 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
         (
             {"validation_fraction": 1.0},
             OptionError,
-            r"--validation-fraction 1.0 is not in \[0, 1\)",
+            "--validation-fraction must be from 0 to below 1, such as 0.1, not 1.0",
         ),
         ({"validation_fraction": 0.1, "validation": ["v.csv"]}, OptionError, "exclude each other"),
-        ({"features": "pixels"}, OptionError, "--features pixels is not known"),
-        ({"seed": -1}, OptionError, "--seed -1 is negative"),
-        ({"ngrams": (2, 1)}, OptionError, "--ngrams 2,1 is not two numbers from 1 to 8"),
-        ({"ngrams": (0, 1)}, OptionError, "--ngrams 0,1 is not"),
-        ({"min_df": 0}, OptionError, "--min-df 0 is neither a number of rows from 1 nor a share"),
-        ({"max_df": 1.5}, OptionError, "--max-df 1.5 is neither"),
-        ({"top_k": 0}, OptionError, "--top-k 0 is not 1 or more"),
-        ({"score": "luck"}, OptionError, "--score luck is not one of f_classif, chi2, none"),
+        ({"features": "pixels"}, OptionError, "--features must be one of auto, ngram, seq"),
+        ({"seed": -1}, OptionError, "--seed must be at least 0, not -1"),
+        ({"ngrams": (2, 1)}, OptionError, "--ngrams must be two numbers from 1 to 8"),
+        ({"ngrams": (0, 1)}, OptionError, "--ngrams must be .*, the smaller first, not"),
+        ({"min_df": 0}, OptionError, "--min-df must be a number of rows from 1, or"),
+        ({"max_df": 1.5}, OptionError, "--max-df must be .* or a share above 0.0"),
+        ({"top_k": 0}, OptionError, "--top-k must be at least 1, not 0"),
+        ({"score": "luck"}, OptionError, "--score must be one of f_classif, chi2, none, not"),
         ({"vectorizer": "gone.h5"}, InputError, "there is no file gone.h5"),
         ({"vectorizer": "o.h5", "top_k": 5}, OptionError, "--vectorizer brings its own terms"),
-        ({"workers": 0}, OptionError, "--workers 0 is not 1 or more"),
-        ({"max_rejects": -1}, OptionError, "--max-rejects -1 is negative"),
+        ({"workers": 0}, OptionError, "--workers must be at least 1, not 0"),
+        ({"max_rejects": -1}, OptionError, "--max-rejects must be at least 0, not -1"),
         ({"memory_bytes": 10_000_000}, BudgetError, r"10 MB is too small.* give --memory \d+MB"),
         ({"temp_dir": "nowhere"}, OptionError, "nowhere is not a folder"),
         ({"temp_dir": "/dev/shm"}, OptionError, "lies in memory, which temporary files are meant"),

@@ -24,8 +24,9 @@ from ooc_train.training.run.checkpoints import (
     write_checkpoint,
 )
 from ooc_train.training.run.folder import is_complete
+from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.lock import locked
-from ooc_train.training.run.saver import Interval, Saver
+from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.writer import writing
 from tests.full_disk import limited_files
 

@@ -1,6 +1,5 @@
 """The commands: help, exit status, messages, reports, and what they do not load."""
 
-import argparse
 import importlib
 import json
 import re
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ooc_train.cli import common
-from ooc_train.cli.common import Command
+from ooc_train.cli.bars import Bars, progress_of
+from ooc_train.cli.command import Command
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Reading, Silent
+from ooc_train.training.options import RunOptions
 from ooc_train.version import __version__
 from tests.corpora import random_rows, write_rows
 
@@ -91,13 +91,19 @@ def test_a_report_that_cannot_be_written_is_found_before_the_work(tmp_path, caps
 
 
 def test_sizes_on_the_command_line(capsys):
-    command = Command("ooc-test", "", "")
-    command.add("--memory", type=common.size_argument)
-    assert command.parser.parse_args(["--memory", "512MB"]).memory == 512_000_000
-    assert command.parser.parse_args(["--memory", "1.5 GiB"]).memory == 1_610_612_736
-    with pytest.raises(SystemExit):
-        command.parser.parse_args(["--memory", "lots"])
-    assert "'lots' is not a size; write a number and a unit" in capsys.readouterr().err
+    seen = []
+    command = Command("ooc-test", "", "", [RunOptions])
+
+    def run(size):
+        return command.run(lambda given: seen.append(given.values) or {}, ["--memory", size])
+
+    assert run("512MB") == run("1.5 GiB") == 0
+    assert seen == [{"memory_bytes": 512_000_000}, {"memory_bytes": 1_610_612_736}]
+    assert run("lots") == 2
+    assert (
+        "ooc-test: --memory: 'lots' is not a size; write a number and a unit"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.fixture
@@ -205,7 +211,7 @@ def test_every_reading_tells_its_rows(tmp_path, features):
 
 def test_a_bar_shows_phase_rows_rates_and_time_left(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    bars, clock = common.Bars(), iter(range(0, 1000, 2))
+    bars, clock = Bars(), iter(range(0, 1000, 2))
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     reading = Reading(bars, "reading", 4_000_000)
     bars._bar.start_t = bars._bar.last_print_t = 0  # long ago, so that it is drawn
@@ -218,7 +224,7 @@ def test_a_bar_shows_phase_rows_rates_and_time_left(capsys, monkeypatch):
 
 
 def test_bars_appear_only_on_standard_error(capsys):
-    bars = common.Bars()
+    bars = Bars()
     bars.start("reading", 10, "row")
     bars.advance(10)
     bars.show("loss 1")
@@ -232,7 +238,7 @@ def test_bars_appear_only_on_standard_error(capsys):
 def test_where_there_is_no_terminal_a_line_a_minute_is_printed(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    lines = common.progress_of(argparse.Namespace(quiet=False))
+    lines = progress_of(quiet=False)
     lines.start("epoch 2", 1000, "rows")
     for second in range(0, 130, 10):
         now[0] = second

@@ -356,7 +356,7 @@ def test_damaged_archives(tmp_path, rows):
         ),
         ({"features": "dense", "text": ["a"]}, OptionError, "--text cannot be used with --feature"),
         ({"features": "ngram", "columns": ["a"]}, OptionError, "--columns cannot be used with"),
-        ({"dtype": "float64"}, OptionError, "--dtype float64 is not one of float32, float16, int8"),
+        ({"dtype": "float64"}, OptionError, "--dtype must be one of float32, float16, int8"),
         (
             {"top_k": 9, "labels": ["l"]},
             OptionError,

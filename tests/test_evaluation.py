@@ -108,6 +108,12 @@ def change_document_frequencies(file):
     write_array(file["vectorizer"], "term_df", np.full(60, 3, np.uint32))
 
 
+def change_kept_terms(file):
+    """Those that are not selected, which a row's norm depends on."""
+    del file["vectorizer/kept_df"]
+    write_array(file["vectorizer"], "kept_df", np.full(60, 3, np.uint32))
+
+
 def change_parameters(file):
     file["vectorizer"].attrs["parameters"] = json.dumps({"ngrams": [1, 1]})
 
@@ -120,6 +126,7 @@ CHANGES = [
     (change_terms, "the terms differ"),
     (change_classes, "the classes differ"),
     (change_document_frequencies, "the document frequencies differ"),
+    (change_kept_terms, "the kept_df differ"),
     (change_parameters, "the vectorizer's parameters differ"),
     (change_documents, "the numbers of documents differ"),
 ]
@@ -144,7 +151,9 @@ def test_another_number_of_columns(trained, tmp_path):
 
 
 def test_unknown_split(trained):
-    with pytest.raises(InputError, match="no split 'dev'; it has: train, test"):
+    with pytest.raises(InputError, match="no split 'validation'; it has: train, test"):
+        evaluate(trained[1], trained[0], split="validation")
+    with pytest.raises(OptionError, match="--split must be one of train, validation, test, not 'd"):
         evaluate(trained[1], trained[0], split="dev")
 
 
@@ -156,7 +165,7 @@ def test_a_split_without_rows(trained, tmp_path):
 
 
 def test_batch_size_out_of_range(trained):
-    with pytest.raises(OptionError, match="batch size must be at least 1, not -3"):
+    with pytest.raises(OptionError, match="--batch-size must be at least 1, not -3"):
         evaluate(trained[1], trained[0], batch_size=-3)
 
 

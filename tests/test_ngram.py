@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.kinds.ngram import fitting, ngram, selection, statistics
+from ooc_train.conversion.kinds.ngram import scoring, selection, statistics
+from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize
@@ -149,7 +150,7 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
         tokens = tokenize(text, offsets, analyzer, seed)
         return tokens if seed else tokens._replace(hashes=tokens.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(ngram, "tokenize", weak)
+    monkeypatch.setattr(indexing, "tokenize", weak)
     report = ooc_train.convert(tmp_path / "train.csv", tmp_path / "weak.h5")
     assert report["attempts"] == 2
     assert read_terms(tmp_path / "weak.h5") == read_terms(tmp_path / "full.h5")
@@ -234,7 +235,7 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
         time.sleep(random.random() / 100)
         return tokenize(*arguments)
 
-    monkeypatch.setattr(ngram, "tokenize", dawdle)
+    monkeypatch.setattr(indexing, "tokenize", dawdle)
     ooc_train.convert(tmp_path / "train.csv", tmp_path / "slow.h5")
     assert (tmp_path / "slow.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
 
@@ -271,11 +272,11 @@ def test_terms_that_cannot_be_among_the_best_are_not_summed_up(tmp_path, monkeyp
     monkeypatch.setattr(selection, "_LEAST_PRUNED", 0)
     summed = []
 
-    def class_sums(spill, where, hashes, *others):
+    def class_sums(partition, where, hashes, *others, **more):
         summed.append(len(hashes))
-        return statistics.class_sums(spill, where, hashes, *others)
+        return statistics.class_sums(partition, where, hashes, *others, **more)
 
-    monkeypatch.setattr(fitting, "class_sums", class_sums)
+    monkeypatch.setattr(scoring, "class_sums", class_sums)
     rows = random_rows(500)
     write_rows(tmp_path / "train.csv", rows)
     report = ooc_train.convert(

@@ -20,9 +20,8 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
 import ooc_train
 from ooc_train.cli import predict as command
-from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
-from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources.rows import joined
+from ooc_train.conversion.sources.rows import Texts, joined
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
@@ -89,12 +88,11 @@ def assert_equals_evaluation(folder, evaluation):
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
-    (block,) = find_inputs(folder / "run", folder / "test.csv", (), False).blocks
-    text, offsets = block.rows
-    indptr, columns, values, *_ = predictor._vectorizer.transform(text, offsets)
-    assert np.array_equal(indptr, matrix.indptr)
-    assert np.array_equal(columns, matrix.indices)
-    assert np.array_equal(values, matrix.data.astype(np.float32))
+    (block,) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
+    rows = predictor._vectorizer.encode(block.rows).rows
+    assert np.array_equal(rows.indptr, matrix.indptr)
+    assert np.array_equal(rows.indices, matrix.indices)
+    assert np.array_equal(rows.values, matrix.data.astype(np.float32))
     assert_same(matrix, matrix, 0)
 
 
@@ -276,13 +274,13 @@ def test_the_most_probable_labels(trained):
     assert {"top_3", "p_1"} <= set(both[0])
     none, _ = predicted(folder / "run", folder / "test.csv", proba=False)
     assert set(none[0]) == {"column_1", "label", "name", "unknown_words"}
-    with pytest.raises(OptionError, match="--top takes a number of labels, 1 or more, not -1"):
+    with pytest.raises(OptionError, match="--top must be at least 0, not -1"):
         predicted(folder / "run", folder / "test.csv", top=-1)
 
 
 def test_output_formats_that_cannot_be(trained, tmp_path):
     folder, _, _ = trained
-    with pytest.raises(OptionError, match="there is no output format xml; choose of csv, tsv"):
+    with pytest.raises(OptionError, match="--output-format must be one of csv, tsv, .*, not 'xml'"):
         predicted(folder / "run", folder / "test.csv", output_format="xml")
     with pytest.raises(OptionError, match="Parquet is written to a file; name one with --output"):
         predicted(folder / "run", folder / "test.csv", output_format="parquet")
@@ -297,11 +295,11 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    (block,) = find_inputs(run.path, folder / "test.csv", (), False).blocks
+    (block,) = find_inputs(run, folder / "test.csv", (), False).blocks
     predictor = ooc_train.load(run.path)
-    rows = predictor._kind.rows(predictor._vectorizer, block.rows)
+    rows = predictor._vectorizer.encode(block.rows).rows
     expected = predict_rows(run.load_model(), rows)
-    np.testing.assert_allclose(load_network(run, "ngram")(rows), expected, atol=1e-6)
+    np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
     assert predictor.of_block(block.rows).shape == expected.shape
 
 
@@ -411,8 +409,7 @@ def test_the_share_of_unknown_words(tmp_path, features):
             known = set(read_strings(file, "vectorizer/terms"))
         words = tokenize
     with h5py.File(tmp_path / "o.h5") as file:
-        kind = {"ngram": Vectorizer, "sequence": SequenceVectorizer}[features]
-        found = kind(file["vectorizer"]).unknown_shares(*joined([t.encode() for t in texts]))
+        found = load_vectorizer(file).unknown_shares(Texts(*joined([t.encode() for t in texts])))
     for text, share in zip(texts, found.tolist(), strict=True):
         own = words(text)
         expected = np.mean([word not in known for word in own]) if own else 0

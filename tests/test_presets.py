@@ -144,7 +144,7 @@ def test_an_archive_without_its_test_rows(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "mnist"}, "--preset mnist is not one of ag_news, dbpedia, "),
+        ({"preset": "mnist"}, "--preset must be one of ag_news, dbpedia, "),
         ({"preset": "imdb", "text": ["2"]}, "--preset imdb knows its layout; leave out --text"),
         ({"preset": "imdb", "test": ["t"], "header": True}, "leave out --header, --test"),
     ],

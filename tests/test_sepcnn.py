@@ -12,9 +12,9 @@ from ooc_train.training import loop
 from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.run.folder import Run, open_run
 from ooc_train.training.scores.evaluate import evaluate
-from ooc_train.training.steps.averaging import MOMENTUM, RunningMean
 from ooc_train.training.steps.feeds import SequenceFeed, predict_rows
 from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.steps.moving_average import MOMENTUM, MovingAverage
 from ooc_train.training.steps.trainer import StepOptions
 from ooc_train.training.train import train
 from tests.files import SequenceToy, write_sequences, write_toy
@@ -311,10 +311,10 @@ REFUSED = [
     ("ngrams.h5", {"bucket_by_length": True}, "--bucket-by-length is for sequences, .* ngram"),
     ("ngrams.h5", {"embeddings": "x.txt"}, "--embeddings is for the model sepcnn, not mlp"),
     ("ngrams.h5", {"embedding_dimension": 9}, "--embedding-dimension is for the model sepcnn, not"),
-    ("toy.h5", {"embedding_dimension": 0}, "embedding dimension must be at least 1, not 0"),
+    ("toy.h5", {"embedding_dimension": 0}, "--embedding-dimension must be at least 1, not 0"),
     ("toy.h5", {"embedding_dimension": 9, "embeddings": "x"}, "leave one of them out"),
     ("toy.h5", {"freeze_embeddings": 1}, "only pretrained embeddings can be frozen; give"),
-    ("toy.h5", {"embeddings": "x", "freeze_embeddings": -1}, "must be 0 or more, not -1"),
+    ("toy.h5", {"embeddings": "x", "freeze_embeddings": -1}, "must be at least 0, not -1"),
 ]
 
 
@@ -342,7 +342,7 @@ def test_plain_keras_fits_from_the_generator(folder):
 
 def test_the_running_mean_is_that_of_the_last_steps():
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
-    mean, expected = RunningMean(model), None
+    mean, expected = MovingAverage(model), None
     for step in range(1, 41):
         model.set_weights([np.full((1, 1), step, np.float32)])
         mean.update()
@@ -360,12 +360,12 @@ def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
     """Validated, and saved, while training goes on from the weights themselves."""
     kept = []
 
-    class Spy(RunningMean):
+    class Spy(MovingAverage):
         def exchange(self):
             super().exchange()
             kept.append([mean.numpy() for mean in self._means])
 
-    monkeypatch.setattr(loop, "RunningMean", Spy)
+    monkeypatch.setattr(loop, "MovingAverage", Spy)
     splits = {"train": 300} | ({"validation": n_validation} if n_validation else {})
     path = write_sequences(tmp_path / "toy.h5", **splits)
     train(path, tmp_path / "run", epochs=1, batch_size=16)  # 19 steps
@@ -377,7 +377,7 @@ def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
 
 def test_a_fresh_mean_of_steps_that_do_not_move_is_exact(tmp_path):
     model = build("sepcnn", 61, 2, seed=0)
-    before, mean = model.get_weights(), RunningMean(model)
+    before, mean = model.get_weights(), MovingAverage(model)
     for _ in range(3):
         mean.update()
     with mean.in_place():

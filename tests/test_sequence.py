@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion.kinds.sequence import sequence, word_counting
-from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.kinds.sequence import counting
+from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.rows import Texts
 from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
 from ooc_train.conversion.text.tokens import tokenize as find_tokens
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
-from ooc_train.prediction import predictor
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
 from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
@@ -191,7 +192,7 @@ def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, mon
     ]
     test = write_rows(tmp_path / "test.csv", random_rows(50, seed=1))
     results = []
-    monkeypatch.setattr(word_counting, "_FIRST_CAPACITY", 4)  # so that tables grow and divide
+    monkeypatch.setattr(counting, "_FIRST_CAPACITY", 4)  # so that tables grow and divide
     for plan in PLANS:
         monkeypatch.setattr(MemoryPlan, "divide", lambda *_, plan=plan, **__: plan)
         report = convert(tmp_path, rows, test=[test], validation_fraction=0.1, top_k=400)
@@ -201,8 +202,10 @@ def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, mon
     assert {workers for _, workers in results} == {1, 2, 3}
 
 
-def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
+@pytest.mark.parametrize("plan", PLANS)
+def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch, plan):
     """With a hash of 7 bits under the first seed the result is that of the full hash."""
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
     rows = random_rows(200)
     convert(tmp_path, rows)
     full = read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")
@@ -211,7 +214,7 @@ def test_two_words_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
         found = find_tokens(text, offsets, analyzer, seed)
         return found if seed else found._replace(hashes=found.hashes >> 57 << 57 | 1)
 
-    monkeypatch.setattr(sequence, "tokenize", weak)
+    monkeypatch.setattr(indexing, "tokenize", weak)
     assert convert(tmp_path, rows)["attempts"] == 2
     assert (read_terms(tmp_path / "o.h5"), read_sequences(tmp_path / "o.h5", "train")) == full
 
@@ -221,13 +224,13 @@ def test_the_frozen_vectorizer_gives_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     convert(tmp_path, rows, test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        vectorizer = SequenceVectorizer(file["vectorizer"])
-        found = vectorizer.transform(*ragged([text_of(row).encode() for row in test_rows]))
-        assert found.indptr.tolist() == file["test/indptr"][:].tolist()
-        assert found.tokens.tolist() == file["test/tokens"][:].tolist()
-    found = vectorizer.transform(*ragged([b"", b"!?", b"\xff", b"alpha"]))
+        vectorizer = load_vectorizer(file)
+        found = vectorizer.encode(Texts(*ragged([text_of(row).encode() for row in test_rows])))
+        assert found.rows.indptr.tolist() == file["test/indptr"][:].tolist()
+        assert found.rows.tokens.tolist() == file["test/tokens"][:].tolist()
+    found = vectorizer.encode(Texts(*ragged([b"", b"!?", b"\xff", b"alpha"])))
     assert (found.n_replaced, found.n_empty) == (1, 2)
-    assert np.diff(found.indptr).tolist() == [0, 0, 0, 1]
+    assert found.rows.lengths.tolist() == [0, 0, 0, 1]
 
 
 def test_predictions_take_the_rows_of_the_conversion(tmp_path):
@@ -235,9 +238,8 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        kind = predictor._KINDS[file.attrs["features"]]
         texts = ragged([text_of(row).encode() for row in test_rows])
-        found = kind.rows(kind.vectorizer(file["vectorizer"]), texts)
+        found = load_vectorizer(file).encode(Texts(*texts)).rows
     with ooc_train.open(tmp_path / "o.h5") as store:
         split = store["test"]
         expected = split.read(0, len(split))
@@ -252,7 +254,7 @@ def test_a_vectorizer_of_another_version_is_refused(tmp_path):
     with h5py.File(tmp_path / "o.h5", "r+") as file:
         file["vectorizer"].attrs["parameters"] = '{"top_k": 5, "stemmer": "porter"}'
         with pytest.raises(FormatError, match="parameters are not those of this version .*stemmer"):
-            SequenceVectorizer(file["vectorizer"])
+            load_vectorizer(file)
 
 
 def test_a_later_conversion_with_the_same_vectorizer(tmp_path):
@@ -288,24 +290,28 @@ def test_rows_without_a_known_word_and_texts_without_any(tmp_path):
         convert(tmp_path, [("1", "", "!"), ("2", "", "?")])
 
 
-def test_input_that_changes_between_the_two_readings(tmp_path):
+def test_the_source_is_read_once(tmp_path):
     rows = random_rows(100)
-    source = write_rows(tmp_path / "train.csv", rows)
+    convert(tmp_path, rows)
+    expected = (tmp_path / "o.h5").read_bytes()
+    source = tmp_path / "train.csv"
 
-    class Writer(Silent):
+    class Eraser(Silent):
         def start(self, phase, total, unit):
-            if phase == "transforming":
-                write_rows(source, [(label, "quite", "another text") for label, _, _ in rows])
+            if phase == "counting":
+                source.write_bytes(bytes(source.stat().st_size))
 
-    with pytest.raises(InputError, match="the input changed while it was being read"):
-        ooc_train.convert(source, tmp_path / "o.h5", features="sequence", progress=Writer())
+    options = {"features": "sequence", "validation_fraction": 0, "progress": Eraser()}
+    ooc_train.convert(source, tmp_path / "again.h5", **options)
+    assert not any(source.read_bytes())
+    assert (tmp_path / "again.h5").read_bytes() == expected
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"top_k": 1}, "--top-k 1 is not 2 or more; for sequences it counts the padding"),
-        ({"max_length": 0}, "--max-length 0 is not 1 or more"),
+        ({"max_length": 0}, "--max-length must be at least 1, not 0"),
         ({"min_df": 2}, "--min-df cannot be used with --features sequence"),
         ({"ngrams": (1, 1), "score": "none"}, "--ngrams, --score cannot be used with --features"),
         ({"features": "ngram", "max_length": 9}, "--max-length cannot be used with --features n"),

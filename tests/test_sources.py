@@ -409,7 +409,7 @@ def test_standard_input_that_cannot_be_used(tmp_path, monkeypatch):
 def test_the_format_that_is_said_wins(tmp_path):
     path = write_jsonl(tmp_path / "rows.csv", random_rows(5))
     assert read(find(path, format="jsonl"))[0][0][2] == 1
-    with pytest.raises(OptionError, match="--format xml is not one of csv, tsv, jsonl, parquet"):
+    with pytest.raises(OptionError, match="--format must be one of csv, tsv, jsonl, parquet"):
         ooc_train.convert(path, tmp_path / "o.h5", format="xml")
     with pytest.raises(OptionError, match="is a folder .* leave out --text, --label, --header and"):
         find(tmp_path)

@@ -224,11 +224,13 @@ def test_gpus_multiply_unrounded_numbers():
     assert not tf.config.experimental.tensor_float_32_execution_enabled()
 
 
-@pytest.mark.parametrize(("first", "n_found"), [("ooc_train.cli.train", 0), ("sys", 4)])
+@pytest.mark.parametrize(("first", "n_found"), [("prepare()", 0), ("", 4)])
 def test_commands_spare_keras_what_it_would_not_need(first, n_found):
     code = f"""
 import gc, sys
-import {first}, ooc_train.training.models.backend
+from ooc_train.cli.startup import prepare
+{first}
+from ooc_train.training.models.backend import keras
 assert gc.isenabled()
 names = "matplotlib", "pandas", "scipy", "sklearn"
 assert sum(name in sys.modules for name in names) == {n_found}
@@ -509,15 +511,15 @@ def test_no_train_rows(tmp_path):
 
 
 OPTIONS = [
-    ({"model": "cnn"}, "there is no model 'cnn'; choose of: auto, mlp, sepcnn, or name a function"),
-    ({"optimizer": "sgd"}, "there is no optimizer 'sgd'; choose of: auto, adam, deferred-adam"),
-    ({"epochs": 0}, "epochs must be at least 1, not 0"),
-    ({"batch_size": 0}, "batch size must be at least 1, not 0"),
-    ({"learning_rate": 0}, "learning rate must be above 0, not 0"),
-    ({"learning_rate": float("inf")}, "learning rate must be above 0"),
-    ({"learning_rate": float("nan")}, "learning rate must be above 0"),
-    ({"seed": -1}, "seed must be from 0 to 4294967295, not -1"),
-    ({"seed": 2**32}, "seed must be from 0"),
+    ({"model": "cnn"}, "--model must be auto, mlp, sepcnn, or a function of yours as"),
+    ({"optimizer": "sgd"}, "--optimizer must be one of auto, adam, deferred-adam, not 'sgd'"),
+    ({"epochs": 0}, "--epochs must be at least 1, not 0"),
+    ({"batch_size": 0}, "--batch-size must be at least 1, not 0"),
+    ({"learning_rate": 0}, "--learning-rate must be above 0, not 0"),
+    ({"learning_rate": float("inf")}, "--learning-rate must be above 0"),
+    ({"learning_rate": float("nan")}, "--learning-rate must be above 0"),
+    ({"seed": -1}, "--seed must be from 0 to 4294967295, not -1"),
+    ({"seed": 2**32}, "--seed must be from 0"),
 ]
 
 

@@ -8,9 +8,10 @@ import pytest
 from ooc_train.errors import OptionError
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training.class_weights import class_weights_for, parse_class_weight
+from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.models.backend import keras
 from ooc_train.training.models.table import DataShape
+from ooc_train.training.options import parse_class_weight
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.schedules import Schedule
 from ooc_train.training.steps import sparse_steps
@@ -344,40 +345,40 @@ def test_monitoring_takes_a_validation_split(tmp_path):
 REFUSED = [
     (
         {"class_weight": "even"},
-        "'even' is no class weight; write balanced, or weights by label, su",
+        "--class-weight must be balanced, or weights by label such as 1=2,2=0.5, not 'even'",
     ),
-    ({"class_weight": "1=two"}, "'1=two' is no class weight;"),
-    ({"class_weight": 3}, "3 is no class weight;"),
+    ({"class_weight": "1=two"}, "--class-weight must be balanced, .*, not '1=two'"),
+    ({"class_weight": 3}, "--class-weight must be text or a dictionary, not 3"),
     ({"class_weight": "1=0"}, "the class weight of 1 must be above 0, not 0"),
     ({"class_weight": {"1": np.inf}}, "the class weight of 1 must be above 0, not inf"),
     (
         {"monitor": "val_f1"},
-        "'val_f1' cannot be monitored; choose of: val_loss, val_acc",
+        "--monitor must be one of val_loss, val_accuracy, .*, not 'val_f1'",
     ),
     (
         {"monitor": "val_top_5_accuracy"},
         "val_top_5_accuracy is for 20 classes or more",
     ),
-    ({"patience": 0}, "the patience must be at least 1, not 0"),
+    ({"patience": 0}, "--patience must be at least 1, not 0"),
     (
         {"lr_schedule": "plateau", "lr_patience": 2},
-        "would end after 2 epochs in vain, before",
+        "would stop after 2 epochs without improvement, before",
     ),
-    ({"layers": 0}, "the layers must be at least 1, not 0"),
-    ({"units": 0}, "the units must be at least 1, not 0"),
-    ({"dropout_rate": 1}, "dropout rate must be from 0 to below 1, not 1"),
+    ({"layers": 0}, "--layers must be at least 1, not 0"),
+    ({"units": 0}, "--units must be at least 1, not 0"),
+    ({"dropout_rate": 1}, "--dropout-rate must be from 0 to below 1, .*not 1"),
     (
         {"units": 8, "model": "tests.test_training_options:plain_model"},
         "--units is for the model m",
     ),
-    ({"label_smoothing": 1}, "label smoothing must be from 0 to below 1, not 1"),
-    ({"weight_decay": -1}, "weight decay must be 0 or more, not -1"),
-    ({"global_clipnorm": 0}, "clipping norm must be above 0, not 0"),
-    ({"lr_schedule": "step"}, "no learning-rate schedule 'step'; choose of: constant, cosine, pla"),
-    ({"warmup_steps": -1}, "warm-up steps must be 0 or more, not -1"),
+    ({"label_smoothing": 1}, "--label-smoothing must be from 0 to below 1, .*not 1"),
+    ({"weight_decay": -1}, "--weight-decay must be at least 0, not -1"),
+    ({"global_clipnorm": 0}, "--global-clipnorm must be above 0, not 0"),
+    ({"lr_schedule": "step"}, "--lr-schedule must be one of constant, cosine, plateau, not 'step'"),
+    ({"warmup_steps": -1}, "--warmup-steps must be at least 0, not -1"),
     ({"lr_factor": 0.5}, "--lr-factor is for --lr-schedule plateau; leave it out"),
-    ({"lr_schedule": "plateau", "lr_factor": 1}, "factor must be between 0 and 1, not 1"),
-    ({"lr_schedule": "plateau", "lr_patience": 0}, "patience must be at least 1, not 0"),
+    ({"lr_schedule": "plateau", "lr_factor": 1}, "--lr-factor must be between 0 and 1, not 1"),
+    ({"lr_schedule": "plateau", "lr_patience": 0}, "--lr-patience must be at least 1, not 0"),
     ({"lr_schedule": "cosine"}, "the cosine schedule ends with the last epoch; give --epochs"),
     (
         {"lr_schedule": "cosine", "epochs": 2, "batch_size": 50, "warmup_steps": 8},

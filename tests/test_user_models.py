@@ -199,7 +199,7 @@ def test_mistakes(name, message):
 
 @pytest.mark.parametrize("name", ["mine:", ":f", "a b:f", "mine.:f", "mine:f()"])
 def test_what_is_no_name_of_a_function(name):
-    with pytest.raises(OptionError, match="or name a function of yours as package.module:function"):
+    with pytest.raises(OptionError, match="or a function of yours as package.module:function, not"):
         train("ngrams.h5", "run", model=name, epochs=1)
 
 

@@ -76,7 +76,7 @@ def _kept_and_pairs(grams: NDArray[Any], rows: NDArray[np.int32]) -> tuple[int, 
 
 
 def statistics(tokens: Tokens) -> dict[str, str]:
-    """What describes a corpus, by name.  Memory: some 40 bytes a token."""
+    """The statistics of a corpus, by name.  Memory: some 40 bytes a token."""
     lengths = np.bincount(tokens.rows)
     n_tokens, n_rows = tokens.words.size, lengths.size
     table = {

@@ -1,4 +1,4 @@
-"""Some rows of a CSV file, drawn at random, always the same: for measuring on a part of real data.
+"""Rows of a CSV file, drawn at random from a fixed seed, to measure on a part of real data.
 
 python -m benchmarks.data.drawing train.csv.gz part.csv --rows 6250
 """

@@ -1,4 +1,4 @@
-"""Files of any size in the package's format, made without a conversion of as much text."""
+"""Files of any size in the package's format, written without converting that much text."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ N_CLASSES = 2
 
 
 def write_dense_file(path: Path, n_rows: int, n_columns: int) -> None:
-    """Random float32 rows, the same in every block; a file that is complete and has checksums.
+    """Write random float32 rows, the same in every block, to a complete file with checksums.
 
     Memory: one block.
     """
@@ -39,13 +39,13 @@ def write_dense_file(path: Path, n_rows: int, n_columns: int) -> None:
 
 
 def rows_bytes(path: Path) -> int:
-    """What the train rows of a file take in it, without the terms."""
+    """Bytes of the train rows of a file, without the terms."""
     with h5py.File(path) as file:
         return sum(array.nbytes for array in file["train"].values())
 
 
 def write_repeated_file(source: Path, target: Path, n_times: int) -> None:
-    """The n-gram rows of `source`, its train split, `n_times` over; a file that is complete.
+    """Write the n-gram rows of the train split of `source`, `n_times` over, to a complete file.
 
     Memory: the rows of `source`.
     """

@@ -2,7 +2,7 @@
 
     python benchmarks/measure/appetites.py anonymous 300000000 [FILE]
 
-Each takes what its name says, holds it for a moment, and ends.
+Each takes the memory that its name says, holds it for a moment, and ends.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ def anonymous(n_bytes: int) -> None:
 
 
 def freed_at_once(n_bytes: int) -> None:
-    """The same, but only for an instant, which sampling may miss."""
+    """Memory of the process's own, but only for an instant, which sampling may miss."""
     _private(n_bytes).close()
     time.sleep(HOLD_SECONDS)
 
@@ -56,7 +56,7 @@ def inherited(n_bytes: int) -> None:
 
 
 def half_copied(n_bytes: int) -> None:
-    """The same, but a child writes to half of it, and so has a copy of that half."""
+    """Memory shared with a forked child that writes to half of it, and so copies that half."""
     pages = _private(n_bytes)
     _hold_in_children(1, lambda: _write(pages, n_bytes // 2))
 

@@ -37,7 +37,7 @@ class MemoryCap:
 
     @property
     def peak_bytes(self) -> int | None:
-        """The most that was charged, page cache included; `None` where that is not told."""
+        """The most that was charged, page cache included; `None` if the kernel does not tell."""
         for name in ("memory.max_usage_in_bytes", "memory.peak"):
             text = _text(self.folder / name) if self.folder else ""
             if text.strip().isdigit():
@@ -46,7 +46,7 @@ class MemoryCap:
 
     @property
     def n_killed(self) -> int:
-        """How many processes the kernel killed for memory; 0 where that is not told."""
+        """How many processes the kernel killed for memory; 0 if the kernel does not tell."""
         names = ("memory.oom_control", "memory.events")
         texts = (_text(self.folder / name) if self.folder else "" for name in names)
         return sum(int(count) for text in texts for count in re.findall(r"oom_kill (\d+)", text))

@@ -1,8 +1,8 @@
 """Measured commands: each in a fresh process, systems in turn, several times.
 
-A `System` is one of those compared.  A run gets an empty folder, in which the command leaves its
-result as `result.*` and, if it likes, what it says about itself as `report.json`; the folder is
-deleted before the next run starts.
+A `System` is one of those compared.  Each run gets an empty folder of its own.  There the command
+leaves its result as `result.*` and, optionally, a report on itself as `report.json`.  The folder
+is deleted before the next run starts.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,12 @@ from typing import Any
 
 from benchmarks.measure import machine, page_cache
 from benchmarks.measure.cgroup import CapError, MemoryCap, memory_cgroup
-from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE, Peaks, TreeMonitor
+from benchmarks.measure.commands import REPORT_NAME, SCRATCH
+from benchmarks.measure.memory import Peaks, TreeMonitor
 from benchmarks.peers.reporting import NOT_INSTALLED_STATUS
-from ooc_train.errors import OutputError
 
 COMPLETED, FAILED, KILLED, NOT_INSTALLED = "completed", "failed", "killed", "not installed"
-REPORT_NAME, RESULT_PATTERN = "report.json", "result.*"
+RESULT_PATTERN = "result.*"
 _LOG_NAME = "log"
 _MESSAGE_CHARACTERS = 2000
 _GRACE_SECONDS = 10.0
@@ -35,26 +35,30 @@ _SIGKILL = 9  # signal.SIGKILL, where there is one
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """Something to measure: `command` gives the arguments for a run in an empty folder.
+    """A command to measure; in its words `SCRATCH` stands for the folder of the run.
 
-    `inputs` are the files whose pages are warmed or dropped before a run; `variables` change the
-    environment; with `cap_bytes` it runs in a memory cgroup, and starts with its input dropped, so
-    that the pages it reads are charged to it.
+    `inputs` are the files whose pages are warmed or dropped before a run.  `variables` change the
+    environment.  With `cap_bytes` it runs in a memory cgroup and starts with its input dropped, so
+    that the pages that it reads are charged to it.
     """
 
     name: str
-    command: Callable[[Path], Sequence[str]]
+    command: Sequence[object]
     inputs: Sequence[Path] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     cap_bytes: int | None = None
 
+    def words(self, scratch: Path) -> list[str]:
+        """The command of a run in the folder ``scratch``."""
+        return [str(word).replace(SCRATCH, str(scratch)) for word in self.command]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of one system: times in seconds from outside, start of the interpreter included.
+    """One run of one system.  Times are in seconds, from outside, with the interpreter's start.
 
-    `others_cpu_seconds` is the processor time that everything else on the machine took meanwhile:
-    where it is not small, `seconds` is too long; `None` where it is not told.
+    `others_cpu_seconds` is the processor time of everything else on the machine meanwhile, `None`
+    where the system does not tell it.  Where it is not small, `seconds` is too long.
     """
 
     outcome: str
@@ -97,7 +101,7 @@ def run_once(system: System, folder: Path, *, cold: bool) -> Run:
 
 
 def _measure(system: System, scratch: Path, cache_state: str, cap: MemoryCap | None) -> Run:
-    command = [*(cap.prefix if cap else ()), *system.command(scratch)]
+    command = [*(cap.prefix if cap else ()), *system.words(scratch)]
     before, start = _Clocks.now(), time.perf_counter()
     with _started(command, system.variables, scratch / _LOG_NAME) as process:
         with TreeMonitor(process.pid) as monitor:
@@ -126,9 +130,9 @@ def _measure(system: System, scratch: Path, cache_state: str, cap: MemoryCap | N
 def _started(
     command: Sequence[str], variables: Mapping[str, str], log: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A process in a session of its own, so that Ctrl-C reaches it only through here.
+    """Start a process in a session of its own, so that Ctrl-C reaches it only through here.
 
-    A thread starts it, since Ctrl-C in the midst of that would leave a process nobody knows of.
+    A thread starts it: Ctrl-C during the start would otherwise leave a process that is not known.
     """
     with log.open("wb") as output, ThreadPoolExecutor(1) as pool:
         starting = pool.submit(
@@ -151,7 +155,7 @@ def _started(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Interrupt a process and its children as Ctrl-C would, then kill what is left."""
+    """Interrupt a process and its children as Ctrl-C would, then kill those that are left."""
     if not hasattr(os, "killpg"):
         process.kill()
         return
@@ -167,16 +171,14 @@ def _cap(limit_bytes: int | None) -> contextlib.AbstractContextManager[MemoryCap
 
 
 def enforceable(limit_bytes: int | None) -> tuple[int | None, list[str]]:
-    """The limit, or `None` where it cannot be enforced; and notes on what cannot be measured."""
-    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
+    """The limit, or `None` and a note where it cannot be enforced."""
     if limit_bytes is None:
-        return None, notes
+        return None, []
     try:
         with memory_cgroup(limit_bytes):
-            return limit_bytes, notes
+            return limit_bytes, []
     except CapError as error:
-        without = f"Measured without the cap of {limit_bytes / 1e6:,.0f} MB: {error}."
-        return None, [*notes, without]
+        return None, [f"Measured without the cap of {limit_bytes / 1e6:,.0f} MB: {error}."]
 
 
 def _outcome(exit_status: int, n_killed: int) -> str:
@@ -188,7 +190,7 @@ def _outcome(exit_status: int, n_killed: int) -> str:
 
 
 def _report(scratch: Path) -> dict[str, Any]:
-    """What the command said about itself, without this machine's paths."""
+    """The report of a command on itself, without this machine's paths."""
     path = scratch / REPORT_NAME
     if not path.is_file():
         return {}
@@ -200,7 +202,7 @@ def _report(scratch: Path) -> dict[str, Any]:
 
 
 def _log(scratch: Path) -> str:
-    """The end of what the command printed."""
+    """The end of the command's output."""
     text = (scratch / _LOG_NAME).read_text("utf-8", errors="replace").strip()
     return text.replace(f"{scratch}{os.sep}", "")[-_MESSAGE_CHARACTERS:]
 
@@ -227,31 +229,12 @@ class _Clocks:
 
     @property
     def others(self) -> float | None:
-        """What is left of the machine's; the clocks tick in hundredths, hence the maximum."""
+        """The rest of the machine's; the clocks tick in hundredths, hence the maximum."""
         return None if self.machine is None else max(0.0, self.machine - self.children - self.own)
 
 
-def call(module: str, *arguments: object) -> None:
-    """Run a module's command, unmeasured; OutputError with its last words if it fails."""
-    call_command([sys.executable, "-m", module, *map(str, arguments)], module)
-
-
-def call_command(command: Sequence[str], name: str) -> None:
-    """Run a command, unmeasured; OutputError with its last words, and `name`, if it fails."""
-    done = subprocess.run(
-        command,
-        env=machine.command_environment({}),
-        cwd=machine.ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise OutputError(f"{name} failed: {done.stderr.strip()[-500:]}")
-
-
 def in_words(run: Run) -> str:
-    """A run's outcome for the progress on standard error."""
+    """The outcome of a run, for progress on standard error."""
     if run.outcome != COMPLETED:
         return f"{run.outcome} ({run.message.splitlines()[-1] if run.message else 'no message'})"
     anon = run.memory.anon_bytes
@@ -259,5 +242,5 @@ def in_words(run: Run) -> str:
 
 
 def say(text: str) -> None:
-    """Tell on standard error what goes on; results go to standard output."""
+    """Print progress on standard error; results go to standard output."""
     print(f"benchmarks: {text}", file=sys.stderr, flush=True)

@@ -4,6 +4,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _PACKAGES = (
     "ooc-train", "numpy", "numba", "h5py", "tensorflow", "keras", "scikit-learn", "pandas", "scipy"
 )  # fmt: skip
-# Where the first two are set, NumPy is slow; one without the other is worse than both.  With the
-# third Python compiles a checkout's modules in every process, which an installation has compiled.
+# The first two make NumPy slow; one without the other is worse than both.  The third makes Python
+# compile a checkout's modules in every process; those of an installation are compiled already.
 _SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONDONTWRITEBYTECODE")
 
 
@@ -28,13 +29,17 @@ def command_environment(changes: Mapping[str, str]) -> dict[str, str]:
 
 
 def without_folders(command: str) -> str:
-    """A command as results name it: of paths on this machine only the last part.
+    """A command, or a path, as results show it: of an absolute path only the last part.
 
-    >>> without_folders("ooc-train --embeddings /home/me/glove.txt --epochs 3")
+    >>> without_folders("ooc-train --embeddings '/home/my self/glove.txt' --epochs 3")
     'ooc-train --embeddings glove.txt --epochs 3'
+    >>> without_folders("/home/my self/results")
+    'results'
     """
-    words = command.split(" ")
-    return " ".join(Path(word).name if Path(word).is_absolute() else word for word in words)
+    if Path(command).is_absolute():
+        return Path(command).name
+    words = shlex.split(command)
+    return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in words)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -78,12 +83,12 @@ def in_words(environment: Mapping[str, Any]) -> str:
 
 
 def last_edit() -> int:
-    """When a file of the package was last written, to tell whether it changed while measured."""
+    """The time of the last change to a file of the package, in ns."""
     return max(path.stat().st_mtime_ns for path in (ROOT / "ooc_train").rglob("*.py"))
 
 
 def busy_seconds() -> float | None:
-    """Processor seconds that all of the machine has worked since it started; `None` if not told."""
+    """Processor seconds that the whole machine has worked since its start; `None` if unknown."""
     try:
         first = Path("/proc/stat").read_text().partition("\n")[0]
     except OSError:
@@ -102,7 +107,7 @@ def _cpu_model() -> str:
 
 
 def _file_system(folder: Path) -> str | None:
-    """The kind of file system that a folder is on, such as ``"ext4"``; `None` if not told."""
+    """The type of a folder's file system, such as ``"ext4"``; `None` if unknown."""
     try:
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
     except OSError:
@@ -125,7 +130,7 @@ def _version(package: str) -> str | None:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says about this repository; `None` without git or outside a clone."""
+    """The output of git about this repository; `None` without git or outside a clone."""
     try:
         found = subprocess.run(
             ["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=False

@@ -1,8 +1,8 @@
 """The memory of a process and its descendants, sampled from outside while they run.
 
-Why not `ru_maxrss`: a child's starts from its parent's peak, so that a small child of a large
-parent looks large.  Why not one process: workers would be missed.  Why not a sum of resident
-sizes: pages that a fork shares would count in each process.  So:
+Other figures mislead.  `ru_maxrss` of a child starts from its parent's peak, so that a small child
+of a large parent looks large.  One process alone misses its workers.  A sum of resident sizes
+counts pages that a fork shares in each process.  So:
 
 * one process: the kernel's counters in `/proc/PID/status`, cheap however large the process;
 * several: proportional shares, `/proc/PID/smaps_rollup`, in which a shared page counts once;
@@ -89,7 +89,7 @@ class TreeMonitor:
             self._thread.join()
 
     def peaks(self) -> Peaks:
-        """What was seen; to be asked after the `with`."""
+        """The peaks that were seen; call this after the `with`."""
         if not self._samples:
             return Peaks()
         samples, high_water = self._samples, self._high_water

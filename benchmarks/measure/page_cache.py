@@ -1,7 +1,7 @@
-"""Whether a measured command finds its input in memory: warmed or dropped before each run.
+"""The page cache of a command's input, warmed or dropped before each run.
 
-Dropping a file's own pages needs no root and disturbs no one else on the machine, unlike the
-kernel's `drop_caches`; libraries stay warm.
+Dropping the pages of a file needs no root and disturbs nobody else, unlike the kernel's
+`drop_caches`; libraries stay warm.
 """
 
 import ctypes
@@ -17,9 +17,9 @@ _COLD_SHARE = 0.01  # what may be left: the system, too, reads files now and the
 
 
 def prepare(paths: Iterable[Path], *, cold: bool) -> str:
-    """Warm or drop the pages of files; the state that they are in then, in a word.
+    """Warm or drop the pages of files; their state afterwards, in a word.
 
-    What was written before goes to the disk first: nobody's run pays for that of another.
+    Earlier writes go to the disk first, so that no run pays for those of another.
     """
     if hasattr(os, "sync"):
         os.sync()

@@ -23,7 +23,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "tensorflow": ("tensorflow>=2.18",),
     "vowpalwabbit": ("vowpalwabbit>=9.9",),
 }
-"""What each environment needs, as pip takes it."""
+"""The requirements of each environment, as pip takes them."""
 
 INSTALLED, FAILED = "installed", "failed"
 _RECORD = "ooc-train-peer.json"
@@ -32,10 +32,10 @@ _RECORD = "ooc-train-peer.json"
 def peer_command(
     environments: Path | None, group: str, module: str, *arguments: object
 ) -> list[str]:
-    """The command of a peer's script in its group's environment; without `environments` in ours.
+    """The command of a peer's script in its group's environment, or in ours without `environments`.
 
-    Where there is no such environment it is a command that says so, with the status of a peer that
-    is not installed.
+    If there is no such environment, the command says so and ends with the status of a peer that is
+    not installed.
     """
     if environments is None:
         return [sys.executable, "-m", f"benchmarks.peers.{module}", *map(str, arguments)]

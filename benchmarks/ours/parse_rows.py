@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _blocks(path: Path) -> Iterator[int]:
-    """The rows of each block; texts, labels and line numbers lie in columns then."""
+    """The number of rows of each block, parsed to columns of texts, labels and line numbers."""
     for piece, _ in find_source(path, LayoutOptions()).read(BLOCK_BYTES):
         if isinstance(piece, Reject):
             raise SystemExit(f"line {piece.line} cannot be used: {piece.reason}")

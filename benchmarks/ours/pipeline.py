@@ -1,7 +1,7 @@
 """From CSV to a model and its test accuracy through this package's commands, one after another.
 
-A user's three commands: ooc-convert and ooc-train, which end with the model, then ooc-convert with
-the same vectorizer and ooc-evaluate for the test rows.  Says what it did as a peer's script does.
+ooc-convert and ooc-train make the model; then ooc-convert with the same vectorizer and ooc-evaluate
+handle the test rows.  The report is like that of a peer's script.
 """
 
 import json
@@ -56,7 +56,7 @@ def _run(options: Any, folder: Path, phases: Phases) -> dict[str, Any]:
 
 
 def _call(folder: Path, command: str, *arguments: object) -> dict[str, Any]:
-    """Run a command of the package; its report, which lies in `folder` meanwhile."""
+    """Run a command of the package; its report, which is written to `folder`."""
     report = folder / f"{command}.json"
     words = [sys.executable, "-m", f"ooc_train.cli.{command}", *map(str, arguments)]
     subprocess.run([*words, "--quiet", "--report", str(report)], check=True)

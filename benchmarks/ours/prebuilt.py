@@ -1,6 +1,6 @@
-"""The steps of `ooc-train` on batches that were all prepared before: what input could cost at most.
+"""The steps of `ooc-train` on batches that are all prepared before: training without reading.
 
-The same trainer and the same first batches of an epoch, as many as fit a bound, over and over.
+The same trainer steps over the first batches of an epoch, at most MOST_BATCHES, again and again.
 """
 
 import argparse
@@ -20,7 +20,7 @@ MOST_BATCHES = 1000
 
 
 def measure(store: Store, n_epochs: int) -> dict[str, Any]:
-    """Seconds and rows/s of as many steps as so many epochs have."""
+    """Seconds and rows/s of the steps of ``n_epochs`` epochs."""
     options = TrainingOptions(epochs=n_epochs)
     plan = TrainingPlan.of(store, options)
     trainer = trainer_for(plan, plan.spec.model(plan.shape))

@@ -1,6 +1,6 @@
 """AnnData in backed mode: random rows of a CSR matrix on disk, a batch at a time.
 
-The row numbers of a batch are sorted first, since its pages and h5py's say that this is faster.
+The row numbers of a batch are sorted first, which its documentation and h5py's call faster.
 """
 
 from collections.abc import Iterator

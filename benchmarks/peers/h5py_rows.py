@@ -1,4 +1,4 @@
-"""What people write first: random rows fetched one by one through h5py, and stacked to a batch."""
+"""Random rows fetched one by one through h5py and stacked to a batch: most people's first try."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What fits until it does not: all rows of an HDF5 file loaded, then read or trained on.
+"""All rows of an HDF5 file loaded into memory, then read or trained on.
 
 Reading permutes the rows and takes batches of 128 of the arrays in memory; training gives them
 whole to `fit` of the guide's network, a sparse matrix as it is.

@@ -1,8 +1,8 @@
-"""The network of `ooc-train`, by ``model.fit``, as one would without it: from rows in memory.
+"""The network of `ooc-train`, trained by ``model.fit`` from rows in memory.
 
-The rows come as one padded or dense matrix; as the guide's generator has them, sparse rows made
-dense a batch at a time; or as one sparse tensor, without the dropout of its values, which Keras
-cannot do to sparse tensors.
+The rows come in one of three forms: one padded or dense matrix; the guide's generator, which makes
+sparse rows dense a batch at a time; or one sparse tensor, without the dropout of its values, which
+Keras does not offer for sparse tensors.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def _model(features: str, n_columns: int, n_classes: int, form: str) -> keras.Mo
 
 
 def _input(rows: Rows, labels: Labels, form: str) -> dict[str, Any]:
-    """What ``model.fit`` takes of them."""
+    """The arguments of ``model.fit``."""
     if form == GENERATOR:
         n_steps = -(-len(labels) // BATCH_SIZE)
         return {"x": _generator(rows, labels), "steps_per_epoch": n_steps, "shuffle": False}

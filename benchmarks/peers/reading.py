@@ -43,7 +43,7 @@ def main(reader: Reader) -> None:
         prepare = commands.add_parser("prepare", help="make the system's own files")
         prepare.add_argument("source", type=Path)
         prepare.add_argument("target", type=Path)
-    read = commands.add_parser("read", help="read rows, and say how fast")
+    read = commands.add_parser("read", help="read rows, and report the speed")
     read.add_argument("data", type=Path)
     read.add_argument("--variant", choices=reader.variants, default=reader.variants[0])
     read.add_argument("--batch-size", type=int, default=128)
@@ -69,7 +69,7 @@ def _read(reader: Reader, options: argparse.Namespace) -> None:
 
 
 def _timed(batches: Iterator[Counts], limit: float) -> dict[str, float]:
-    """Rows, entries and seconds of an epoch, which is broken off after `limit` seconds."""
+    """Rows, entries and seconds of an epoch, which ends early after `limit` seconds."""
     n_rows = n_entries = n_batches = 0
     start = time.perf_counter()
     for of_batch in batches:

@@ -1,6 +1,6 @@
-"""What every peer's script says of itself: its options for that, seconds by phase, versions.
+"""The report of every peer's script: the option for it, seconds by phase, versions.
 
-The standard library only; to be imported first, so that the clock runs before what is slow to load.
+The standard library only.  Import it first, so that the clock runs before slow modules load.
 """
 
 import argparse
@@ -24,7 +24,7 @@ class Phases:
         self._last = START
 
     def end(self, name: str) -> float:
-        """The phase `name` ends now; how long it was."""
+        """End the phase `name` now; its seconds."""
         now = time.perf_counter()
         seconds = now - self._last
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
@@ -33,7 +33,7 @@ class Phases:
 
 
 def not_installed(missing: ImportError) -> NoReturn:
-    """End with the status that says so."""
+    """End with the status of a peer that is not installed."""
     print(
         f"{missing.name or missing} is not installed; python -m benchmarks peers installs it",
         file=sys.stderr,
@@ -44,7 +44,7 @@ def not_installed(missing: ImportError) -> NoReturn:
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser of the command line with `--report`."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("--report", type=Path, help="where to write, as JSON, what was done")
+    made.add_argument("--report", type=Path, help="where to write a report, as JSON")
     return made
 
 

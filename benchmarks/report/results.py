@@ -1,9 +1,9 @@
-"""Figures of many runs: medians with their range, ratios, peaks; and the files they go to."""
+"""Figures of many runs: medians with their range, ratios, peaks; and the files for them."""
 
 import json
 import os
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,6 @@ class Spread:
         """The spread of values; `None` if there are none."""
         return cls(statistics.median(values), min(values), max(values)) if values else None
 
-    def record(self) -> dict[str, float]:
-        """As JSON has it."""
-        return asdict(self)
-
     def __str__(self) -> str:
         """`2.31 (2.29-2.40)`, with three digits or so.
 
@@ -42,30 +38,62 @@ class Spread:
         return median if self.least == self.most else f"{median} ({least}–{most})"
 
 
+Figure = Callable[[Run], float]
+
+
 def completed(runs: Iterable[Run]) -> list[Run]:
-    """The runs that came to their end."""
+    """The runs that completed."""
     return [run for run in runs if run.outcome == COMPLETED]
 
 
-def seconds(runs: Iterable[Run]) -> Spread | None:
-    """Seconds of the runs that completed."""
-    return Spread.of([run.seconds for run in completed(runs)])
+def all_completed(runs: Iterable[Run]) -> bool:
+    """Whether every run completed."""
+    return all(run.outcome == COMPLETED for run in runs)
 
 
-def ratios(ours: Sequence[Run], peers: Sequence[Run]) -> Spread | None:
-    """How many times a peer's seconds ours are, pair by pair; above 1 we are faster."""
-    pairs = zip(ours, peers, strict=False)
+def spread(runs: Iterable[Run], figure: Figure) -> Spread | None:
+    """The spread of a figure over the runs that completed."""
+    return Spread.of([figure(run) for run in completed(runs)])
+
+
+def ratios(runs: Iterable[Run], others: Iterable[Run], figure: Figure) -> Spread | None:
+    """How many times the figure of ``others`` that of ``runs`` is, pair by pair."""
+    pairs = zip(runs, others, strict=False)
     return Spread.of(
         [
-            peer.seconds / our.seconds
-            for our, peer in pairs
-            if our.outcome == peer.outcome == COMPLETED
+            figure(run) / figure(other)
+            for run, other in pairs
+            if run.outcome == other.outcome == COMPLETED
         ]
     )
 
 
+def seconds(runs: Iterable[Run]) -> Spread | None:
+    """Seconds of the runs that completed."""
+    return spread(runs, _seconds)
+
+
+def times_ours(runs: Iterable[Run], ours: Iterable[Run]) -> Spread | None:
+    """How many times the seconds of ``ours`` those of a peer are; above 1 ours are faster."""
+    return ratios(runs, ours, _seconds)
+
+
+def _seconds(run: Run) -> float:
+    return run.seconds
+
+
+def median(spread: Spread | None) -> float | None:
+    """The median of a spread; `None` if nothing was measured."""
+    return spread.median if spread else None
+
+
+def records(spreads: Mapping[str, Spread | None]) -> dict[str, dict[str, float] | None]:
+    """Spreads by name as JSON has them."""
+    return {name: asdict(spread) if spread else None for name, spread in spreads.items()}
+
+
 def cores_of_others(runs: Iterable[Run]) -> Spread | None:
-    """How many cores everything else on the machine kept busy during the runs."""
+    """How many cores other programs kept busy during the runs."""
     return Spread.of(
         [run.others_cpu_seconds / run.seconds for run in runs if run.others_cpu_seconds is not None]
     )
@@ -80,7 +108,7 @@ def peak(runs: Iterable[Run], kind: str) -> int | None:
 def phases(runs: Iterable[Run]) -> dict[str, float]:
     """Median seconds of each phase in the commands' own reports.
 
-    `start` is what they cannot see: the interpreter, its imports and its end.
+    `start` is the time that these do not see: the interpreter, its imports and its end.
     """
     reports = [
         {"start": run.seconds - run.report["seconds"], **run.report["phase_seconds"]}
@@ -103,10 +131,9 @@ def run_record(run: Run) -> dict[str, Any]:
 
 
 def system_record(runs: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
-    """A system's figures and its runs as JSON has them; `ours` is what it is compared with."""
-    figures = {"seconds": seconds(runs), "times_ours": ratios(ours, runs)}
+    """A system's figures and its runs as JSON has them, compared with `ours`."""
     return {
-        **{name: spread.record() if spread else None for name, spread in figures.items()},
+        **records({"seconds": seconds(runs), "times_ours": times_ours(runs, ours)}),
         "peak_anon_bytes": peak(runs, "anon_bytes"),
         "peak_rss_bytes": peak(runs, "rss_bytes"),
         "phase_seconds": phases(runs),

@@ -49,18 +49,18 @@ def megabytes(n_bytes: float | None) -> str:
 
 
 def systems(runs: Mapping[str, Sequence[Run]], ours: str) -> str:
-    """Every system's time and memory; how many times the seconds of `ours` it took."""
+    """The time and memory of every system; how many times the seconds of `ours` it took."""
     return table(_SYSTEMS, [_system(name, runs[name], runs[ours], name == ours) for name in runs])
 
 
 def _system(name: str, runs: Sequence[Run], ours: Sequence[Run], is_ours: bool) -> list[object]:
     done = results.completed(runs)
-    cpu = results.Spread.of([run.cpu_seconds for run in done])
+    cpu = results.spread(done, lambda run: run.cpu_seconds)
     return [
         name,
         len(runs),
         results.seconds(runs),
-        1 if is_ours else results.ratios(ours, runs),
+        1 if is_ours else results.times_ours(runs, ours),
         f"{cpu.median:.1f}" if cpu else None,
         megabytes(results.peak(runs, "anon_bytes")),
         megabytes(results.peak(runs, "rss_bytes")),
@@ -70,7 +70,7 @@ def _system(name: str, runs: Sequence[Run], ours: Sequence[Run], is_ours: bool) 
 
 
 def outcome(run: Run) -> str:
-    """How a system's last run ended, with its own last words if it did not complete."""
+    """How a run ended, with the last line of its output if it did not complete."""
     words = [run.outcome]
     if run.cap_bytes:
         peak = megabytes(run.cap_peak_bytes)
@@ -78,6 +78,11 @@ def outcome(run: Run) -> str:
     if run.outcome != COMPLETED and run.message:
         words.append(f"({run.message.splitlines()[-1]})")
     return " ".join(words)
+
+
+def items(sentences: Iterable[str]) -> str:
+    """Sentences as a Markdown list."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def remarks(runs: Mapping[str, Sequence[Run]], first: Run | None) -> list[str]:
@@ -104,7 +109,7 @@ def remarks(runs: Mapping[str, Sequence[Run]], first: Run | None) -> list[str]:
 
 
 def growth(sizes: Mapping[int, Sequence[Run]]) -> str:
-    """One system's seconds at several numbers of rows, against the smallest that completed."""
+    """The seconds of one system by number of rows, against the smallest that completed."""
     timed = [(n_rows, results.seconds(runs), runs) for n_rows, runs in sorted(sizes.items())]
     done = [(n_rows, spread, runs) for n_rows, spread, runs in timed if spread]
     lines: list[list[object]] = []

@@ -1,15 +1,19 @@
-"""What the figures are to reach, and whether they do."""
+"""Bounds that the figures have to reach, and whether they do."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.report import tables
 
+OUTCOMES = {True: "met", False: "missed", None: "not measured"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A figure with its bound: at least or at most so much; `measured` is `None` without one."""
+    """A figure and its bound, the least or the most; `measured` is `None` if it was not."""
 
     text: str
     measured: float | None
@@ -18,7 +22,7 @@ class Target:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether it is; `None` if it was not measured."""
+        """Whether the target is met; `None` if it was not measured."""
         if self.measured is None:
             return None
         least = self.at_least is None or self.measured >= self.at_least
@@ -33,8 +37,8 @@ class Target:
 
     @property
     def outcome(self) -> str:
-        """Whether it is met, in a word."""
-        return {True: "met", False: "missed", None: "not measured"}[self.is_met]
+        """Whether the target is met, in words."""
+        return OUTCOMES[self.is_met]
 
 
 def table(targets: Sequence[Target]) -> str:
@@ -66,3 +70,25 @@ def record(target: Target) -> dict[str, Any]:
         "shown": number(target.measured),
         "outcome": target.outcome,
     }
+
+
+# ---- The targets of several results.
+
+
+def gathered(folder: Path) -> list[dict[str, Any]]:
+    """The targets of all results below a folder as JSON has them, each with the results' name."""
+    found = []
+    for path in sorted(folder.rglob("*.json")):
+        name = path.relative_to(folder).with_suffix("").as_posix()
+        targets = json.loads(path.read_text("utf-8")).get("targets", ())
+        found += [{"results": name, **target} for target in targets]
+    return found
+
+
+def gathered_table(folder: Path) -> str | None:
+    """The targets of all results below a folder as Markdown; `None` without any."""
+    columns = ("results", "text", "bound", "shown", "outcome")
+    lines = [[target[column] for column in columns] for target in gathered(folder)]
+    if not lines:
+        return None
+    return tables.table(["results", "target", "bound", "measured", "outcome"], lines)

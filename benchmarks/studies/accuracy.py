@@ -2,40 +2,42 @@
 
 The rows are converted once for each kind of features.  Then ooc-train and ooc-evaluate run as a
 user runs them, in fresh processes, with each of --variants in turn; run k has seed k, from 0 on.
-Accuracy is that on the test rows, of the weights that ooc-train keeps.
+Accuracy is measured on the test rows with the weights that ooc-train keeps.
 """
 
 import argparse
 import json
 import shlex
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import study
+from benchmarks.data import generated
 from benchmarks.data.drawing import draw_rows
+from benchmarks.data.generated import ROW_BYTES
 from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import COMPLETED, REPORT_NAME, Run, System, say
-from benchmarks.measure.workspace import workspace
+from benchmarks.measure.commands import call, ooc
+from benchmarks.measure.harness import COMPLETED, Run, System, say
+from benchmarks.options import check_variants, words_of
 from benchmarks.report import results, tables
 from benchmarks.report.results import Spread
+from benchmarks.study import Findings
 from ooc_train.errors import OptionError
 
-NAME = "accuracy"
 OURS = "ooc-train"
 DEFAULT_ROWS, QUICK_ROWS = 25_000, 3000
 FEATURES = ("ngram", "sequence", "auto")
-_ROW_BYTES = 520  # of a generated row
 _WORK_MULTIPLE = 8  # the files generated or cut, temporary ones, the converted file and a run
 _CONVERSION = ("features", "n_features", "rows", "validation_rows", "test_rows")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training and its evaluation; there is none where the training failed."""
+    """One training and its evaluation, which is `None` if the training failed."""
 
     seed: int
     training: Run
@@ -43,14 +45,14 @@ class Trial:
 
     @property
     def accuracy(self) -> float | None:
-        """That on the test rows; `None` unless both came to their end."""
+        """Accuracy on the test rows; `None` unless both commands completed."""
         if self.evaluation is None or self.evaluation.outcome != COMPLETED:
             return None
         share: float = self.evaluation.report["accuracy"]
         return share
 
     def __str__(self) -> str:
-        """The accuracy, and which epoch's weights it is that of; or what went wrong."""
+        """The accuracy and the epoch of the weights, or the failure."""
         if self.accuracy is None:
             return harness.in_words(self.evaluation or self.training)
         report = self.training.report
@@ -59,14 +61,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Result:
-    """What one kind of features gave: the conversion's report, and the trials by variant."""
+    """The results of one kind of features: the conversion's report, and trials by variant."""
 
     conversion: dict[str, Any]
     trials: dict[str, list[Trial]]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add(
         "--data",
@@ -92,15 +94,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--features",
-        type=_features,
-        default=["auto"],
+        type=words_of(FEATURES),
+        default=("auto",),
         metavar="KIND[,KIND]",
-        help=f"what rows become, of: {', '.join(FEATURES)} (default: auto)",
+        help=f"features to convert to, of: {', '.join(FEATURES)} (default: auto)",
     )
     add(
         "--variants",
         nargs="+",
-        type=_variant,
         default=[OURS],
         metavar="COMMAND",
         help="ways to train, each in quotes: 'ooc-train --epochs 3' 'ooc-train --learning-rate "
@@ -109,45 +110,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, evaluate, write and print; 1 if not all came to their end."""
+    """Train, evaluate, write and print; 1 if one of the commands failed."""
     _check(options)
-    with workspace(options.work, _needed_bytes(options)) as folder:
-        found = machine.describe(folder)
-        source = _source(options, folder)
-        measured = [_measure(source, kind, options, folder) for kind in options.features]
-    markdown = "\n\n".join(
-        [f"## {NAME}", f"`{options.command}`", machine.in_words(found)]
-        + [part for result in measured for part in (_title(result), _table(result))]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "results": [_record(result) for result in measured],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
+    needed = _needed_bytes(options)
+    return study.run("accuracy", options, needed, lambda folder: _findings(options, folder))
+
+
+def _findings(options: argparse.Namespace, folder: Path) -> Findings:
+    source = _source(options, folder)
+    measured = [_measure(source, kind, options, folder) for kind in options.features]
     means = [_mean(trials) for result in measured for trials in result.trials.values()]
-    return 1 if None in means else 0
+    return Findings(
+        parts=[part for result in measured for part in (_title(result), _table(result))],
+        record={"results": [_record(result) for result in measured]},
+        succeeded=None not in means,
+    )
 
 
-def _features(text: str) -> list[str]:
-    """The value of --features."""
-    kinds = text.split(",")
-    for kind in kinds:
-        if kind not in FEATURES:
-            raise argparse.ArgumentTypeError(f"{kind!r} is none of: {', '.join(FEATURES)}")
-    return kinds
-
-
-def _variant(text: str) -> str:
-    """A value of --variants."""
-    if text.split()[:1] != [OURS]:
-        raise argparse.ArgumentTypeError(f"{text!r} does not begin with {OURS}")
-    return text
-
-
-# ---- What is trained on.
+# ---- The rows.
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -156,18 +136,19 @@ def _check(options: argparse.Namespace) -> None:
     if options.preset and len(options.data or ()) != 1:
         raise OptionError("--preset needs --data with one path, that of the unpacked archive")
     if options.preset and options.train_rows:
-        raise OptionError("--train-rows cuts a CSV file, and is not for --preset")
+        raise OptionError("--train-rows draws rows of a CSV file; leave it out with --preset")
     if options.data and not options.preset and len(options.data) != 2:
         raise OptionError(f"--data takes train.csv and test.csv, not {len(options.data)} files")
     for path in options.data or ():
         if not (path.is_dir() if options.preset else path.is_file()):
             raise OptionError(f"--data {path} is not a {'folder' if options.preset else 'file'}")
+    check_variants(options.variants, OURS)
 
 
 def _needed_bytes(options: argparse.Namespace) -> int:
     """Disk space for all that is written."""
     if not options.data:
-        return 2 * _n_rows(options) * _ROW_BYTES * _WORK_MULTIPLE
+        return 2 * _n_rows(options) * ROW_BYTES * _WORK_MULTIPLE
     files = (file for path in options.data for file in (path, *path.rglob("*")) if file.is_file())
     return sum(file.stat().st_size for file in files) * _WORK_MULTIPLE
 
@@ -186,8 +167,7 @@ def _source(options: argparse.Namespace, folder: Path) -> list[str]:
     else:
         train, test = folder / "all.csv", folder / "test.csv"
         for seed, path in enumerate((train, test)):
-            n_rows = _n_rows(options)
-            harness.call("benchmarks.corpus", path, "--rows", n_rows, "--seed", seed)
+            generated.write_rows(path, _n_rows(options), seed=seed)
     if options.train_rows:
         train = draw_rows(train, options.train_rows, folder / "train.csv")
     return [str(train), "--test", str(test)]
@@ -201,7 +181,7 @@ def _measure(source: Sequence[str], kind: str, options: argparse.Namespace, fold
     data, report = folder / "rows.h5", folder / "conversion.json"
     say(f"converting, --features {kind}")
     arguments = ["-o", data, "--features", kind, "--force", "--quiet", "--report", report]
-    harness.call("ooc_train.cli.convert", *source, *arguments)
+    call("ooc_train.cli.convert", *source, *arguments)
     conversion = json.loads(report.read_text("utf-8"))
     trials: dict[str, list[Trial]] = {variant: [] for variant in options.variants}
     for seed in range(options.runs):
@@ -213,22 +193,14 @@ def _measure(source: Sequence[str], kind: str, options: argparse.Namespace, fold
 
 def _try(variant: str, seed: int, data: Path, folder: Path) -> Trial:
     with tempfile.TemporaryDirectory(prefix="trained-", dir=folder) as trained:
-        trained_run = str(Path(trained) / "run")
-
-        def command(name: str, *arguments: str) -> System:
-            start = [sys.executable, "-m", f"ooc_train.cli.{name}", *arguments, "--quiet"]
-            return System(
-                name=name, command=lambda scratch: [*start, "--report", str(scratch / REPORT_NAME)]
-            )
-
-        train = command(
-            "train", str(data), *_words(variant), "--seed", str(seed), "-o", trained_run
-        )
-        training = harness.run_once(train, folder, cold=False)
+        made = Path(trained) / "run"
+        words = ooc("train", data, *_words(variant), "--seed", seed, "-o", made)
+        training = harness.run_once(System(name="train", command=words), folder, cold=False)
         if training.outcome != COMPLETED:
             return Trial(seed, training, None)
-        evaluate = command("evaluate", trained_run, str(data))
-        return Trial(seed, training, harness.run_once(evaluate, folder, cold=False))
+        words = ooc("evaluate", made, data)
+        evaluation = harness.run_once(System(name="evaluate", command=words), folder, cold=False)
+        return Trial(seed, training, evaluation)
 
 
 def _words(variant: str) -> Iterator[str]:

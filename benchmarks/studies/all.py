@@ -1,22 +1,25 @@
 """Every benchmark, one after another, and all targets in one table.
 
-Sequences and n-grams, where a benchmark has both, go to folders of their own below --out.  What
-fails does not keep the rest from running.
+Where a benchmark has both sequences and n-grams, each goes to a folder of its own below --out.  The
+rest still runs after a failure.
 """
 
 import argparse
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks import study
 from benchmarks.measure import harness, machine
-from benchmarks.report import plots, results
-from benchmarks.studies import publish
+from benchmarks.report import plots, tables, targets
+from benchmarks.report.targets import OUTCOMES
+from benchmarks.study import Findings
 from ooc_train.errors import InputError
 
-NAME = "all"
 RUNS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("selftest", "", ()),
     ("order", "", ()),
@@ -44,7 +47,7 @@ WITH_PEERS = ("convert", "end-to-end", "memory", "read", "train")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     parser.add_argument(
         "--peers",
         default="all",
@@ -56,50 +59,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run all, write and print the targets; 1 if one of the benchmarks failed."""
     options.out.mkdir(parents=True, exist_ok=True)
-    found = machine.describe(options.out)
-    statuses = [_run_one(*what, options) for what in RUNS]
-    reached = [
-        {"results": name, **target}
-        for name, record in publish.records(options.out)
-        for target in record["targets"]
-    ]
-    counts = {
-        outcome: sum(target["outcome"] == outcome for target in reached)
-        for outcome in ("met", "missed", "not measured")
-    }
-    lines = [f"- {name}: status {status}, {took:.0f} s" for name, status, took in statuses]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            "\n".join(lines),
-            "Targets: "
-            + ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
-            + ".",
-            publish.targets_table(options.out) or "",
+    described = machine.describe(options.out)
+    done = [_run_one(*row, options) for row in RUNS]
+    reached = targets.gathered(options.out)
+    counts = Counter(target["outcome"] for target in reached)
+    found = Findings(
+        parts=[
+            tables.items(
+                f"{one['benchmark']}: status {one['status']}, {one['seconds']:.0f} s"
+                for one in done
+            ),
+            "Targets: " + ", ".join(f"{counts[word]} {word}" for word in OUTCOMES.values()) + ".",
+            targets.gathered_table(options.out) or "",
             _plotted(options.out),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "runs": [
-            {"benchmark": name, "status": status, "seconds": took}
-            for name, status, took in statuses
         ],
-        "all_targets": reached,
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 1 if any(status for _, status, _ in statuses) else 0
+        record={"runs": done, "all_targets": reached},
+        succeeded=not any(one["status"] for one in done),
+    )
+    return study.conclude("all", options, described, found)
 
 
 def _run_one(
     name: str, folder: str, more: Sequence[str], options: argparse.Namespace
-) -> tuple[str, int, float]:
-    """A benchmark's name, exit status and seconds."""
+) -> dict[str, Any]:
+    """The name, exit status and seconds of a benchmark."""
     title = " ".join([name, *more])
     harness.say(f"== {title}")
     began = time.perf_counter()
@@ -110,7 +93,7 @@ def _run_one(
         except BaseException:
             process.terminate()  # it deletes its temporary files
             raise
-    return title, status, time.perf_counter() - began
+    return {"benchmark": title, "status": status, "seconds": time.perf_counter() - began}
 
 
 def _arguments(name: str, folder: str, options: argparse.Namespace) -> list[str]:
@@ -127,7 +110,7 @@ def _arguments(name: str, folder: str, options: argparse.Namespace) -> list[str]
 
 
 def _plotted(folder: Path) -> str:
-    """Draw what can be drawn; what was, or why not."""
+    """Draw the plots that there are figures for; the files, or the reason for none."""
     try:
         drawn = plots.draw(folder, folder)
     except InputError as error:

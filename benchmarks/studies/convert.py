@@ -1,35 +1,51 @@
 """From CSV to features: ooc-convert beside the usual way in memory, on the same rows.
 
-That is scikit-learn for n-grams and, for sequences, the pure-Python tokenizer of Google's
-text-classification guide.  Both sides read the same CSV files and end with a finished file, ours
-HDF5, the peer's .npz or HDF5.  Time is that of the whole process.  Rows are generated before, and
-that is not measured.
+The usual way is scikit-learn for n-grams and, for sequences, the pure-Python tokenizer of Google's
+text-classification guide.  Both sides read the same CSV files and end with a finished file: ours
+HDF5, the peer's .npz or HDF5.  Seconds are those of the whole process.  Rows are generated before,
+and that is not measured.
 """
 
 import argparse
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import REPORT_NAME, Run, System, say
+from benchmarks import study
+from benchmarks.data import generated
+from benchmarks.data.generated import CONVERTING_BYTES, LEAST_ROWS, WORK_MULTIPLE
+from benchmarks.measure import harness
+from benchmarks.measure.commands import REPORT, SCRATCH, ooc
+from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.measure.workspace import workspace
+from benchmarks.options import add_peers, byte_size, check_files
 from benchmarks.report import results, tables
-from ooc_train.cli.common import size_argument
+from benchmarks.study import Findings
 from ooc_train.errors import OptionError
 
-NAME = "convert"
 OURS = "ooc-convert"
-DEFAULT_ROWS, QUICK_ROWS, LEAST_ROWS = 400_000, 50_000, 1000
-EDITED = "The package was edited while it was measured: these figures are not to be quoted."
-ROW_BYTES = 520  # of a generated row, at most
-WORK_MULTIPLE = 7  # the input, its spilled n-grams (3.5), the result (0.8), and a reserve
+DEFAULT_ROWS, QUICK_ROWS = 400_000, 50_000
 
-Source = int | list[Path]  # rows to generate, or the user's files
+Source = int | Sequence[Path]
+"""Rows to generate, or the user's files."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another system: its name in tables, its module in `benchmarks.peers`, and what it makes."""
+
+    title: str
+    module: str
+    features: str
+    result: str
+
+
+PEERS = {
+    "sklearn": Peer("scikit-learn, in memory", "sklearn_ngram", "ngram", "result.npz"),
+    "guide": Peer("the guide's tokenizer, in memory", "guide_tokenizer", "sequence", "result.h5"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,34 +62,14 @@ class Workload:
         return [self.train, *([self.test] if self.test else [])]
 
     @property
-    def n_bytes(self) -> int:
-        """The size of all files."""
-        return sum(path.stat().st_size for path in self.files)
-
-    @property
-    def options(self) -> list[str]:
+    def words(self) -> list[object]:
         """The files as ooc-convert and the peers take them."""
-        return [str(self.train), *(["--test", str(self.test)] if self.test else [])]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How to measure: from the command line, with a cap only where it can be enforced."""
-
-    folder: Path
-    features: str
-    n_runs: int
-    cold: bool
-    memory_bytes: int | None
-    cap_bytes: int | None
-    peers: Sequence[str]
-    peer_rows_limit: int
-    peer_environments: Path | None
+        return [self.train, *(["--test", self.test] if self.test else [])]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one workload gave: the first run, which compiles, and the measured ones by system."""
+    """The runs on one workload: the first, which compiles, and the measured ones by system."""
 
     workload: Workload
     n_bytes: int
@@ -83,7 +79,7 @@ class Result:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add(
         "--rows",
@@ -103,22 +99,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--features",
         default="ngram",
         choices=["ngram", "sequence"],
-        help="what the rows become (default: ngram)",
+        help="the features to make (default: ngram)",
     )
-    add("--memory", type=size_argument, metavar="SIZE", help="ooc-convert's --memory")
+    add("--memory", type=byte_size, metavar="SIZE", help="ooc-convert's --memory")
     add(
         "--cap",
-        type=size_argument,
+        type=byte_size,
         metavar="SIZE",
         help="run ooc-convert in a memory cgroup of this size; also its --memory unless that is "
         "given",
     )
-    add(
-        "--peers",
-        type=_peer_names,
-        metavar="NAMES",
-        help=f"{', '.join(PEERS)} or none (default: all that make these features)",
-    )
+    add_peers(parser, [*PEERS], None, "all that make these features")
     add(
         "--peer-rows-limit",
         type=int,
@@ -130,55 +121,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if ooc-convert did not complete every run."""
-    sources = _data(options) or _sizes(options)
+    sources = _sources(options)
     options.peers = _fitting_peers(options)
-    with workspace(options.work, max(n_bytes for _, n_bytes in sources)) as folder:
-        found, edited = machine.describe(folder), machine.last_edit()
-        plan, notes = _plan(options, folder)
-        measured: list[Result] = []
-        for source, _ in sources:
-            with files(source, folder) as workload:
-                measured.append(_measure(workload, plan, first=not measured))
-    if machine.last_edit() != edited:
-        notes.append(EDITED)
-    markdown = _markdown(options.command, found, measured, notes)
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "notes": notes,
-        "results": [_record(result) for result in measured],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    runs = [run for result in measured for run in result.runs[OURS]]
-    return 0 if all(run.outcome == harness.COMPLETED for run in runs) else 1
+    needed = max(map(_needed_bytes, sources))
+    return study.run("convert", options, needed, lambda folder: _findings(sources, options, folder))
 
 
-def _markdown(
-    command: str, found: dict[str, Any], measured: Sequence[Result], notes: Sequence[str]
-) -> str:
-    parts = [f"## {NAME}", f"`{command}`", machine.in_words(found), *notes]
+def _findings(sources: Sequence[Source], options: argparse.Namespace, folder: Path) -> Findings:
+    options.memory = options.memory or options.cap
+    options.cap, notes = harness.enforceable(options.cap)
+    measured: list[Result] = []
+    for source in sources:
+        with _files(source, folder) as workload:
+            measured.append(_measure(workload, options, folder, first=not measured))
+    return Findings(
+        parts=_parts(measured),
+        record={"results": [_record(result) for result in measured]},
+        succeeded=all(results.all_completed(result.runs[OURS]) for result in measured),
+        notes=notes,
+    )
+
+
+def _parts(measured: Sequence[Result]) -> list[str]:
+    parts = []
     for result in measured:
         remarks = [*tables.remarks(result.runs, result.first), *result.notes]
-        parts += [
-            f"### {_title(result)}",
-            tables.systems(result.runs, OURS),
-            "\n".join(f"- {remark}" for remark in remarks),
-        ]
+        parts += [f"### {_title(result)}", tables.systems(result.runs, OURS), tables.items(remarks)]
     if len(measured) > 1:
         sizes = {result.workload.n_rows or 0: result.runs[OURS] for result in measured}
         parts += [f"### How {OURS} grows with rows", tables.growth(sizes)]
-    return "\n\n".join(parts)
+    return parts
 
 
 def _title(result: Result) -> str:
     n_rows = result.workload.n_rows
-    what = f"{n_rows:,} generated rows" if n_rows else "Data given"
+    title = f"{n_rows:,} generated rows" if n_rows else "Data given"
     done = results.completed(result.runs[OURS])
     if not n_rows and done:
-        what += f", {done[0].report['rows']:,} train and {done[0].report['test_rows']:,} test rows"
-    return f"{what}, {result.n_bytes / 1e6:,.0f} MB of CSV"
+        title += f", {done[0].report['rows']:,} train and {done[0].report['test_rows']:,} test rows"
+    return f"{title}, {result.n_bytes / 1e6:,.0f} MB of CSV"
 
 
 def _record(result: Result) -> dict[str, Any]:
@@ -195,91 +176,58 @@ def _record(result: Result) -> dict[str, Any]:
     }
 
 
-# ---- What is converted.
+# ---- The rows.
 
 
-def _sizes(options: argparse.Namespace) -> list[tuple[Source, int]]:
-    """The rows to generate, and the disk space that each number of them needs."""
-    counts = options.rows or [QUICK_ROWS if options.quick else DEFAULT_ROWS]
-    return [(count, count * ROW_BYTES * (1 + WORK_MULTIPLE)) for count in counts]
-
-
-def _data(options: argparse.Namespace) -> list[tuple[Source, int]]:
-    """The user's files, if there are any, and the disk space that converting them needs."""
+def _sources(options: argparse.Namespace) -> list[Source]:
+    """The user's files, or the numbers of rows to generate."""
     if not options.data:
-        return []
-    if options.rows:
-        raise OptionError("--rows and --data exclude each other")
+        return options.rows or [QUICK_ROWS if options.quick else DEFAULT_ROWS]
     if len(options.data) > 2:
         raise OptionError(f"--data takes train.csv and test.csv, not {len(options.data)} files")
-    paths = [path.resolve() for path in options.data]
-    for path in paths:
-        if not path.is_file():
-            raise OptionError(f"--data {path} is not a file")
-    return [(paths, sum(path.stat().st_size for path in paths) * WORK_MULTIPLE)]
+    check_files(options, options.data)
+    return [[path.resolve() for path in options.data]]
+
+
+def _needed_bytes(source: Source) -> int:
+    """Disk space for converting a workload."""
+    if isinstance(source, int):
+        return source * CONVERTING_BYTES
+    return sum(path.stat().st_size for path in source) * WORK_MULTIPLE
 
 
 @contextlib.contextmanager
-def files(source: Source, folder: Path) -> Iterator[Workload]:
+def _files(source: Source, folder: Path) -> Iterator[Workload]:
     """The files of a workload; generated ones are deleted afterwards."""
-    if not isinstance(source, int):
+    if isinstance(source, int):
+        with generated.rows(source, folder) as path:
+            yield Workload(source, path)
+    else:
         yield Workload(None, *source)
-        return
-    path = folder / f"{source}.csv"
-    say(f"generating {source:,} rows")
-    harness.call("benchmarks.corpus", path, "--rows", source)
-    try:
-        yield Workload(source, path)
-    finally:
-        path.unlink()
 
 
-# ---- Who converts it.
+# ---- The systems.
 
 
-def ours(workload: Workload, plan: Plan) -> System:
-    """ooc-convert, its compiled kernels cached in a folder of this benchmark's own."""
-
-    def command(scratch: Path) -> list[str]:
-        arguments = [sys.executable, "-m", "ooc_train.cli.convert", *workload.options]
-        arguments += ["-o", str(scratch / "result.h5"), "--features", plan.features]
-        arguments += ["--validation-fraction", "0", "--quiet"]
-        arguments += ["--report", str(scratch / REPORT_NAME)]
-        memory = plan.memory_bytes
-        return [*arguments, *(["--memory", str(memory)] if memory else [])]
-
+def own_system(workload: Workload, options: argparse.Namespace, folder: Path) -> System:
+    """ooc-convert, with its compiled kernels in a folder of this benchmark."""
     return System(
         name=OURS,
-        command=command,
+        command=ooc(
+            "convert", *workload.words, "-o", f"{SCRATCH}/result.h5",
+            "--features", options.features, "--validation-fraction", 0,
+            *(["--memory", options.memory] if options.memory else []),
+        ),
         inputs=workload.files,
-        variables={"NUMBA_CACHE_DIR": str(plan.folder / "compiled")},
-        cap_bytes=plan.cap_bytes,
-    )
+        variables={"NUMBA_CACHE_DIR": str(folder / "compiled")},
+        cap_bytes=options.cap,
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Peer:
-    """Another system: what tables call it, its module in `benchmarks.peers`, and what it makes."""
-
-    title: str
-    module: str
-    features: str
-    result: str
-
-    def system(self, workload: Workload, environments: Path | None) -> System:
-        """The peer on these files, in its environment."""
-
-        def command(scratch: Path) -> list[str]:
-            places = ["--output", scratch / self.result, "--report", scratch / REPORT_NAME]
-            return peer_command(environments, "sklearn", self.module, *workload.options, *places)
-
-        return System(name=self.title, command=command, inputs=workload.files)
-
-
-PEERS = {
-    "sklearn": Peer("scikit-learn, in memory", "sklearn_ngram", "ngram", "result.npz"),
-    "guide": Peer("the guide's tokenizer, in memory", "guide_tokenizer", "sequence", "result.h5"),
-}
+def _peer_system(peer: Peer, workload: Workload, environments: Path | None) -> System:
+    places = ["--output", f"{SCRATCH}/{peer.result}", "--report", REPORT]
+    command = peer_command(environments, "sklearn", peer.module, *workload.words, *places)
+    return System(name=peer.title, command=command, inputs=workload.files)
 
 
 def _row_counts(text: str) -> list[int]:
@@ -292,19 +240,10 @@ def _row_counts(text: str) -> list[int]:
     return [int(word) for word in words]
 
 
-def _peer_names(text: str) -> list[str]:
-    """The value of --peers."""
-    names = [] if text == "none" else text.split(",")
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"{name!r} is not a peer; {', '.join(PEERS)} or none")
-    return names
-
-
-def _fitting_peers(options: argparse.Namespace) -> list[str]:
-    """The peers to run: those said, or all that make the features."""
+def _fitting_peers(options: argparse.Namespace) -> Sequence[str]:
+    """The peers to run: those given, or all that make the features."""
     fitting = [name for name, peer in PEERS.items() if peer.features == options.features]
-    for name in options.peers or []:
+    for name in options.peers or ():
         if name not in fitting:
             raise OptionError(f"--peers {name} does not make {options.features} features")
     return fitting if options.peers is None else options.peers
@@ -313,44 +252,29 @@ def _fitting_peers(options: argparse.Namespace) -> list[str]:
 # ---- Measuring.
 
 
-def _plan(options: argparse.Namespace, folder: Path) -> tuple[Plan, list[str]]:
-    """How to measure, and what cannot be measured here."""
-    cap, notes = harness.enforceable(options.cap)
-    plan = Plan(
-        folder=folder,
-        features=options.features,
-        n_runs=options.runs,
-        cold=options.cold,
-        memory_bytes=options.memory or options.cap,
-        cap_bytes=cap,
-        peers=options.peers,
-        peer_rows_limit=options.peer_rows_limit,
-        peer_environments=options.peer_environments,
-    )
-    return plan, notes
-
-
-def _measure(workload: Workload, plan: Plan, *, first: bool) -> Result:
-    """The first run if wanted, then all systems in turn."""
-    own = ours(workload, plan)
+def _measure(
+    workload: Workload, options: argparse.Namespace, folder: Path, *, first: bool
+) -> Result:
+    """Run all systems in turn; if ``first``, after a run that compiles."""
+    own = own_system(workload, options, folder)
     systems, notes = [own], []
-    for name in plan.peers:
-        if workload.n_rows and workload.n_rows > plan.peer_rows_limit:
-            limit = f"--peer-rows-limit {plan.peer_rows_limit:,}"
-            notes.append(f"{PEERS[name].title}: not run above {limit}.")
+    for peer in (PEERS[name] for name in options.peers):
+        if workload.n_rows and workload.n_rows > options.peer_rows_limit:
+            limit = f"--peer-rows-limit {options.peer_rows_limit:,}"
+            notes.append(f"{peer.title}: not run above {limit}.")
         else:
-            systems.append(PEERS[name].system(workload, plan.peer_environments))
-    n_bytes = workload.n_bytes
+            systems.append(_peer_system(peer, workload, options.peer_environments))
+    n_bytes = sum(path.stat().st_size for path in workload.files)
     compiling = None
     if first:
-        compiling = harness.run_once(own, plan.folder, cold=plan.cold)
+        compiling = harness.run_once(own, folder, cold=options.cold)
         say(f"{OURS}, first run, compiling: {harness.in_words(compiling)}")
-    runs = harness.alternate(systems, plan.n_runs, plan.folder, cold=plan.cold)
+    runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
     return Result(workload, n_bytes, compiling, runs, [*notes, *_disagreements(runs)])
 
 
 def _disagreements(runs: dict[str, list[Run]]) -> list[str]:
-    """What the reports of ours and of a peer should have in common and have not."""
+    """Figures that should be equal in the reports of ours and of a peer, and are not."""
     found = []
     for name, others in runs.items():
         pairs = [

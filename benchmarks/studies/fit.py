@@ -1,29 +1,30 @@
 """Will it fit? Time and disk for so many rows of so many words, from two small conversions here.
 
-What converting and training take grows with the words: a start, and so much for each.  Both are
-measured on this machine at two small sizes; the estimate is a straight line through them.  Memory
-does not grow: ooc-convert stays below its --memory, ooc-train at what it took here.  With --check
-three larger cases are measured, too, in turn with the small ones, and compared with the estimate.
+Seconds and disk space of converting and training grow with the words: a fixed part, and a part for
+each word.  Both are measured on this machine at two small sizes; the estimate is a straight line
+through them.  Memory does not grow: ooc-convert stays below its --memory, ooc-train near the memory
+that it took here.  With --check three larger cases are measured in turn with the small ones, and
+compared with the estimate.
 """
 
 import argparse
 import statistics
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import COMPLETED, REPORT_NAME, Run, System, say
-from benchmarks.measure.workspace import workspace
+from benchmarks import study
+from benchmarks.data import generated
+from benchmarks.measure import harness
+from benchmarks.measure.commands import SCRATCH, call, ooc
+from benchmarks.measure.harness import COMPLETED, Run, System, say
+from benchmarks.options import byte_size
 from benchmarks.report import results, tables, targets
 from benchmarks.report.targets import Target
-from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
+from benchmarks.study import Findings
 from ooc_train.errors import OutputError
 
-NAME = "fit"
 WORDS = 75  # of a generated row, on average
 CALIBRATION_ROWS, QUICK_CALIBRATION_ROWS = (50_000, 500_000), (2000, 8000)
 TRAINED_EPOCHS = 3
@@ -58,7 +59,7 @@ QUICK_CASES = (Case(4000),)
 
 @dataclass(frozen=True)
 class Figures:
-    """What a case takes: seconds of ooc-convert and of an epoch of ooc-train, and disk space."""
+    """Seconds of ooc-convert and of an epoch of ooc-train for a case, and disk space."""
 
     converting_seconds: float
     epoch_seconds: float
@@ -68,7 +69,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Line:
-    """A figure as a straight line: a start, and so much for each word."""
+    """A figure as a straight line over the words."""
 
     start: float
     slope: float
@@ -77,7 +78,8 @@ class Line:
     def through(cls, points: Sequence[tuple[int, float]]) -> "Line":
         """The line through two points of words and figure.
 
-        It begins at 0 where it would begin below, or fall: what is small is lost in noise.
+        If it would start below 0 or fall, which noise in small figures can cause, it goes from 0
+        through the second point.
         """
         (x, y), (far_x, far_y) = points
         slope = (far_y - y) / (far_x - x)
@@ -91,64 +93,62 @@ class Line:
 
 @dataclass(frozen=True)
 class Model:
-    """The lines of all figures, and what ooc-train's memory was."""
+    """The lines of all figures, and the memory that ooc-train took."""
 
     lines: dict[str, Line]
     training_bytes: int | None
 
     def estimate(self, case: Case) -> Figures:
-        """What a case will take."""
+        """The figures that a case will have."""
         return Figures(**{name: line.at(case.words) for name, line in self.lines.items()})
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add("--rows", type=int, metavar="N", help="your rows (default: a table of several)")
     add("--words", type=int, default=WORDS, metavar="N", help="your words a row (default: 75)")
-    add("--memory", type=size_argument, metavar="SIZE", help="what ooc-convert may use")
+    add("--memory", type=byte_size, metavar="SIZE", help="what ooc-convert may use")
     add("--check", action="store_true", help="measure three larger cases, too")
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, estimate, write and print; 1 if a case is off by more than a quarter."""
     sizes = QUICK_CALIBRATION_ROWS if options.quick else CALIBRATION_ROWS
+    small = [Case(n_rows, WORDS, options.memory) for n_rows in sizes]
     cases = (QUICK_CASES if options.quick else CASES) if options.check else ()
-    largest = max([Case(sizes[-1]), *cases], key=lambda case: case.words)
-    needed = largest.words / WORDS * convert.ROW_BYTES * (1 + convert.WORK_MULTIPLE)
-    with workspace(options.work, int(needed)) as folder:
-        found = machine.describe(folder)
-        small = [Case(n_rows, WORDS, options.memory) for n_rows in sizes]
-        measured = _measured([*small, *cases], folder, options.runs)
-        model = _model(small, measured)
-        checked = [(case, model.estimate(case), measured[case].figures) for case in cases]
+    most_words = max(case.words for case in (*small, *cases))
+    needed = int(most_words / WORDS * generated.CONVERTING_BYTES)
+    return study.run(
+        "fit", options, needed, lambda folder: _findings(small, cases, options, folder)
+    )
+
+
+def _findings(
+    small: Sequence[Case], cases: Sequence[Case], options: argparse.Namespace, folder: Path
+) -> Findings:
+    measured = _measured([*small, *cases], folder, options.runs)
+    model = _model(small, measured)
+    checked = [(case, model.estimate(case), measured[case].figures) for case in cases]
     wanted = _wanted(options)
     reached = [target for item in checked for target in _targets(*item)]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            _model_in_words(model, sizes),
+    return Findings(
+        parts=[
+            _model_in_words(model, small),
             tables.table(_HEADER, [_line(case, model.estimate(case)) for case in wanted]),
             *([tables.table(_CHECK_HEADER, _check_lines(checked))] if checked else []),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "model": asdict(model),
-        "estimates": [_record(case, model.estimate(case)) for case in wanted],
-        "checked": [
-            {**_record(case, estimated), "measured": asdict(measured)}
-            for case, estimated, measured in checked
         ],
-        "targets": [targets.record(target) for target in reached],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 0 if all(target.is_met for target in reached) else 1
+        record={
+            "model": asdict(model),
+            "estimates": [_record(case, model.estimate(case)) for case in wanted],
+            "checked": [
+                {**_record(case, estimated), "measured": asdict(figures)}
+                for case, estimated, figures in checked
+            ],
+            "targets": [targets.record(target) for target in reached],
+        },
+        succeeded=all(target.is_met for target in reached),
+    )
 
 
 def _wanted(options: argparse.Namespace) -> list[Case]:
@@ -161,7 +161,7 @@ def _wanted(options: argparse.Namespace) -> list[Case]:
 
 
 class Measured(NamedTuple):
-    """What a case took, and the most anonymous memory of ooc-train."""
+    """The figures of a case, and the most anonymous memory of ooc-train."""
 
     figures: Figures
     training_bytes: int | None
@@ -193,12 +193,13 @@ def _median(runs: Sequence[Measured]) -> Measured:
 def _measure(case: Case, folder: Path) -> Measured:
     path, data = folder / "rows.csv", folder / "rows.h5"
     say(f"measuring {case}")
-    harness.call("benchmarks.corpus", path, "--rows", case.n_rows, "--words", case.n_words)
-    memory = ["--memory", str(case.memory_bytes)] if case.memory_bytes else []
-    words = [str(path), "-o", str(data), "--force", "--features", "ngram", *memory]
-    words += ["--validation-fraction", "0"]
-    conversion = _run(_command("convert", [path], *words), folder)
-    training = _run(_training(data), folder)
+    call("benchmarks.corpus", path, "--rows", case.n_rows, "--words", case.n_words)
+    memory = ["--memory", case.memory_bytes] if case.memory_bytes else []
+    conversion = _run(
+        "convert", path, folder, path, "-o", data, "--force", "--features", "ngram",
+        "--validation-fraction", 0, *memory,
+    )  # fmt: skip
+    training = _run("train", data, folder, data, "--epochs", TRAINED_EPOCHS, "-o", f"{SCRATCH}/run")
     figures = Figures(
         converting_seconds=conversion.seconds,
         epoch_seconds=training.report["epochs"][-1]["seconds"],
@@ -210,26 +211,9 @@ def _measure(case: Case, folder: Path) -> Measured:
     return Measured(figures, results.peak([training], "anon_bytes"))
 
 
-def _training(data: Path) -> System:
-    words = ["--epochs", str(TRAINED_EPOCHS)]
-    system = _command("train", [data], str(data), *words)
-
-    def command(scratch: Path) -> list[str]:
-        return [*system.command(scratch), "-o", str(scratch / "run")]
-
-    return System(name=system.name, command=command, inputs=system.inputs)
-
-
-def _command(name: str, inputs: Sequence[Path], *arguments: str) -> System:
-    start = [sys.executable, "-m", f"ooc_train.cli.{name}", *arguments, "--quiet"]
-    return System(
-        name=f"ooc-{name}",
-        command=lambda scratch: [*start, "--report", str(scratch / REPORT_NAME)],
-        inputs=inputs,
-    )
-
-
-def _run(system: System, folder: Path) -> Run:
+def _run(command: str, source: Path, folder: Path, *words: object) -> Run:
+    """A run of one of the package's commands.  Raises OutputError if it fails."""
+    system = System(name=f"ooc-{command}", command=ooc(command, *words), inputs=[source])
     run = harness.run_once(system, folder, cold=False)
     say(f"{system.name}: {harness.in_words(run)}")
     if run.outcome != COMPLETED:
@@ -258,13 +242,14 @@ def _check_lines(checked: Sequence[tuple[Case, Figures, Figures]]) -> Iterator[l
             yield [case, name.replace("_", " "), show(estimate), show(figure), off]
 
 
-def _model_in_words(model: Model, sizes: Sequence[int]) -> str:
+def _model_in_words(model: Model, small: Sequence[Case]) -> str:
     converting, epoch = model.lines["converting_seconds"], model.lines["epoch_seconds"]
     memory = tables.megabytes(model.training_bytes)
+    sizes = " and ".join(f"{case.n_rows:,}" for case in small)
     return (
-        f"Measured at {sizes[0]:,} and {sizes[1]:,} rows of {WORDS} words: converting takes "
-        f"{converting.start:.1f} s and {converting.slope * 1e6:.2f} s for a million words, an "
-        f"epoch {epoch.slope * 1e6:.2f} s for a million words.  ooc-train took {memory} MB of "
+        f"Measured at {sizes} rows of {WORDS} words: converting "
+        f"takes {converting.start:.1f} s and {converting.slope * 1e6:.2f} s for a million words, "
+        f"an epoch {epoch.slope * 1e6:.2f} s for a million words.  ooc-train took {memory} MB of "
         f"anonymous memory, TensorFlow included, at the larger one."
     )
 

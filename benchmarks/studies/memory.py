@@ -3,28 +3,28 @@
 ooc-convert, the reader and ooc-train run under --cap at 1, 4, 16 and 64 times a base size: the
 largest is 20 times the cap for reading and training, 4 times for converting.  The usual ways in
 memory run under the same cap until they die.  Each run starts with its input dropped from the page
-cache, so that every page it reads is charged to its cgroup.  Dense rows are random numbers, n-gram
-rows generated reviews, converted and then repeated.
+cache, so that every page that it reads is charged to its cgroup.  Dense rows are random numbers.
+N-gram rows are generated reviews, converted and then repeated.
 """
 
 import argparse
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import study
+from benchmarks.data import generated
 from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repeated_file
-from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, REPORT_NAME, Run, System, say
+from benchmarks.measure import harness
+from benchmarks.measure.commands import REPORT, SCRATCH, ooc, script
+from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.measure.workspace import workspace
-from benchmarks.report import results, tables, targets
+from benchmarks.options import byte_size, words_of
+from benchmarks.report import results, tables
 from benchmarks.report.targets import Target
-from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
+from benchmarks.study import Findings
 
-NAME = "memory"
 DEFAULT_CAP = 512 * 10**6
 MULTIPLES, QUICK_MULTIPLES = (1, 4, 16, 64), (1, 4)
 TIMES_CAP = {"convert": 4, "read": 20, "train": 20}  # the largest input, by stage
@@ -48,7 +48,7 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Input:
-    """A file to work on: what its rows are, how many, and what multiple of the base it is."""
+    """A file to work on: its rows, their number, and its size as a multiple of the base."""
 
     stage: str
     features: str
@@ -60,7 +60,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Case:
-    """What a system did with an input under the cap; the last of several runs counts."""
+    """A run of a system on an input under the cap."""
 
     input: Input
     system: str
@@ -80,25 +80,25 @@ class Plan:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add(
         "--cap",
-        type=size_argument,
+        type=byte_size,
         default=DEFAULT_CAP,
         metavar="SIZE",
         help="the limit, and ooc-convert's --memory (default: 512MB)",
     )
     add(
         "--stages",
-        type=_one_of(tuple(TIMES_CAP)),
+        type=words_of(TIMES_CAP),
         default=tuple(TIMES_CAP),
         metavar="STAGE[,STAGE]",
         help=f"of: {', '.join(TIMES_CAP)} (default: all)",
     )
     add(
         "--features",
-        type=_one_of(KINDS),
+        type=words_of(KINDS),
         default=KINDS,
         metavar="KIND[,KIND]",
         help=f"rows to read and to train on, of: {', '.join(KINDS)} (default: both)",
@@ -121,56 +121,29 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if one of the package's commands did not complete."""
     options.multiples = options.multiples or (QUICK_MULTIPLES if options.quick else MULTIPLES)
+    needed = _needed_bytes(options)
+    return study.run("memory", options, needed, lambda folder: _findings(options, folder))
+
+
+def _findings(options: argparse.Namespace, folder: Path) -> Findings:
     cap, notes = harness.enforceable(options.cap)
-    with workspace(options.work, _needed_bytes(options)) as folder:
-        found = machine.describe(folder)
-        plan = Plan(
-            folder=folder,
-            budget_bytes=options.cap,
-            cap_bytes=cap,
-            multiples=options.multiples,
-            environments=options.peer_environments,
-            with_peers=options.peers == "all" and cap is not None,
-        )
-        cases = [case for stage in _stages(options, plan) for case in stage]
-    reached = _targets(cases, options.cap)
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            *notes,
-            tables.table(_HEADER, [_line(case, options.cap) for case in cases]),
-            "### Targets",
-            targets.table(reached),
-        ]
+    plan = Plan(
+        folder=folder,
+        budget_bytes=options.cap,
+        cap_bytes=cap,
+        multiples=options.multiples,
+        environments=options.peer_environments,
+        with_peers=options.peers == "all" and cap is not None,
     )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "notes": notes,
-        "cap_bytes": options.cap,
-        "cases": [_record(case) for case in cases],
-        "targets": [targets.record(target) for target in reached],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
+    cases = [case for stage in _stages(options, plan) for case in stage]
     ours = [case.run for case in cases if case.system.startswith("ooc-")]
-    return 0 if all(run.outcome == COMPLETED for run in ours) else 1
-
-
-def _one_of(known: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """A type for options that take some of the words `known`."""
-
-    def parse(text: str) -> tuple[str, ...]:
-        words = tuple(text.split(","))
-        for word in words:
-            if word not in known:
-                raise argparse.ArgumentTypeError(f"{word!r} is none of: {', '.join(known)}")
-        return words
-
-    return parse
+    return Findings(
+        parts=[tables.table(_HEADER, [_line(case, options.cap) for case in cases])],
+        record={"cap_bytes": options.cap, "cases": [_record(case) for case in cases]},
+        succeeded=results.all_completed(ours),
+        notes=notes,
+        targets=_targets(cases, options.cap),
+    )
 
 
 def _multiples(text: str) -> tuple[int, ...]:
@@ -187,10 +160,10 @@ def _size(stage: str, multiple: int, cap_bytes: int) -> int:
 
 
 def _needed_bytes(options: argparse.Namespace) -> int:
-    """Disk space for the largest input, and for what converting the largest writes."""
+    """Disk space for the largest input, and for converting the largest of text."""
     largest = {stage: _size(stage, options.multiples[-1], options.cap) for stage in options.stages}
-    converted = largest.pop("convert", 0) * (1 + convert.WORK_MULTIPLE)
-    rows = MODEL_ROWS * convert.ROW_BYTES * (1 + convert.WORK_MULTIPLE)
+    converted = largest.pop("convert", 0) * (1 + generated.WORK_MULTIPLE)
+    rows = MODEL_ROWS * generated.CONVERTING_BYTES
     return max(converted, int(max(largest.values(), default=0) * 1.01) + rows)
 
 
@@ -209,11 +182,10 @@ def _stages(options: argparse.Namespace, plan: Plan) -> Iterator[list[Case]]:
 
 def _csv_files(plan: Plan) -> Iterator[Input]:
     for multiple in plan.multiples:
-        n_rows = max(
-            convert.LEAST_ROWS, _size("convert", multiple, plan.budget_bytes) // _CSV_ROW_BYTES
-        )
-        with convert.files(n_rows, plan.folder) as workload:
-            yield Input("convert", "text", multiple, workload.train, n_rows, workload.n_bytes)
+        n_rows = _size("convert", multiple, plan.budget_bytes) // _CSV_ROW_BYTES
+        n_rows = max(generated.LEAST_ROWS, n_rows)
+        with generated.rows(n_rows, plan.folder) as path:
+            yield Input("convert", "text", multiple, path, n_rows, path.stat().st_size)
 
 
 def _dense_files(plan: Plan) -> Iterator[Input]:
@@ -228,11 +200,8 @@ def _dense_files(plan: Plan) -> Iterator[Input]:
 
 def _ngram_files(plan: Plan) -> Iterator[Input]:
     model = plan.folder / "model.h5"
-    with convert.files(MODEL_ROWS, plan.folder) as workload:
-        harness.call(
-            "ooc_train.cli.convert", workload.train, "-o", model, "--features", "ngram",
-            "--validation-fraction", 0, "--quiet",
-        )  # fmt: skip
+    with generated.rows(MODEL_ROWS, plan.folder) as path:
+        generated.convert(path, model, "ngram")
     for multiple in plan.multiples:
         size = _size("read", multiple, plan.budget_bytes)
         n_times = max(1, -(-size // rows_bytes(model)))
@@ -247,65 +216,49 @@ def _ngram_files(plan: Plan) -> Iterator[Input]:
 # ---- Systems.
 
 Stage = Callable[[Input, Plan], tuple[str, list[System], System]]
-"""From an input to the stage's name, the package's systems, and the one that works in memory."""
+"""From an input to the name of the stage, the package's systems, and the one in memory."""
 
 
 def _converting(source: Input, plan: Plan) -> tuple[str, list[System], System]:
-    def ours(scratch: Path) -> list[str]:
-        words = [sys.executable, "-m", "ooc_train.cli.convert", str(source.path), "--quiet"]
-        words += ["-o", str(scratch / "result.h5"), "--features", "ngram", "--memory"]
-        words += [str(plan.budget_bytes), "--validation-fraction", "0"]
-        return [*words, "--report", str(scratch / REPORT_NAME)]
-
-    def peer(scratch: Path) -> list[str]:
-        places = ["--output", scratch / "result.npz", "--report", scratch / REPORT_NAME]
-        return peer_command(plan.environments, "sklearn", "sklearn_ngram", source.path, *places)
-
+    ours = ooc(
+        "convert", source.path, "-o", f"{SCRATCH}/result.h5", "--features", "ngram",
+        "--memory", plan.budget_bytes, "--validation-fraction", 0,
+    )  # fmt: skip
+    places = ("--output", f"{SCRATCH}/result.npz", "--report", REPORT)
+    peer = peer_command(plan.environments, "sklearn", "sklearn_ngram", source.path, *places)
     own = _system("ooc-convert", ours, source, plan.cap_bytes)
     return "convert", [own], _system("scikit-learn, in memory", peer, source, plan.cap_bytes)
 
 
 def _reading(source: Input, plan: Plan) -> tuple[str, list[System], System]:
-    def ours(scratch: Path) -> list[str]:
-        words = [sys.executable, "-m", "benchmarks.ours.read_rows", "--report"]
-        words += [str(scratch / REPORT_NAME), "read", str(source.path), "--variant", "shuffled"]
-        return [*words, "--epochs", "1", "--seconds", "1e9"]
-
+    words = ("read", source.path, "--variant", "shuffled", "--epochs", 1, "--seconds", 1e9)
+    ours = script("benchmarks.ours.read_rows", *words)
     own = _system("ooc-train's reader", ours, source, plan.cap_bytes)
-    return "read", [own], _in_memory("read", source, plan)
+    return "read", [own], _in_memory("read", "all rows in memory", source, plan)
 
 
 def _training(source: Input, plan: Plan) -> tuple[str, list[System], System]:
-    def ours(scratch: Path) -> list[str]:
-        words = [sys.executable, "-m", "ooc_train.cli.train", str(source.path), "--quiet"]
-        words += ["--epochs", "1", "-o", str(scratch / "run")]
-        return [*words, "--report", str(scratch / REPORT_NAME)]
-
+    ours = ooc("train", source.path, "--epochs", 1, "-o", f"{SCRATCH}/run")
     systems = [_system("ooc-train", ours, source, plan.cap_bytes)]
     if plan.cap_bytes and source.multiple == max(plan.multiples):
         systems.append(_system("ooc-train" + UNLIMITED, ours, source, None))
-    return "train", systems, _in_memory("train", source, plan)
+    return "train", systems, _in_memory("train", "model.fit, in memory", source, plan)
 
 
-def _in_memory(stage: str, source: Input, plan: Plan) -> System:
-    def command(scratch: Path) -> list[str]:
-        arguments = ["--report", scratch / REPORT_NAME, stage, source.path]
-        return peer_command(plan.environments, "keras", "in_memory", *arguments)
-
-    name = {"read": "all rows in memory", "train": "model.fit, in memory"}[stage]
+def _in_memory(stage: str, name: str, source: Input, plan: Plan) -> System:
+    arguments = ("--report", REPORT, stage, source.path)
+    command = peer_command(plan.environments, "keras", "in_memory", *arguments)
     return _system(name, command, source, plan.cap_bytes)
 
 
-def _system(
-    name: str, command: Callable[[Path], Sequence[str]], source: Input, cap_bytes: int | None
-) -> System:
+def _system(name: str, command: Sequence[object], source: Input, cap_bytes: int | None) -> System:
     return System(name=name, command=command, inputs=[source.path], cap_bytes=cap_bytes)
 
 
 def _measured(inputs: Iterator[Input], stages: Sequence[Stage], plan: Plan) -> Iterator[Case]:
-    """Run each stage on each input; a way in memory no more once it has failed.
+    """Run each stage on each input; a way in memory is not run again once it has failed.
 
-    What is compiled at first is compiled before, in a run that does not count.
+    Each stage is run once before, without the cap, so that its kernels are compiled.
     """
     ended: set[str] = set()
     compiled: set[str] = set()
@@ -330,7 +283,7 @@ def _measured(inputs: Iterator[Input], stages: Sequence[Stage], plan: Plan) -> I
 
 
 def _rows_per_second(case: Case) -> float | None:
-    """Rows/s of what the stage does, start and end of the process left out where it says so."""
+    """Rows/s of the stage; start and end of the process are left out if its report allows it."""
     report = case.run.report
     if case.run.outcome != COMPLETED:
         return None
@@ -360,7 +313,7 @@ def _line(case: Case, cap_bytes: int) -> list[object]:
 
 
 def _targets(cases: Sequence[Case], cap_bytes: int) -> list[Target]:
-    """How large an input each command completes under the cap; and at what speed."""
+    """The largest input that each command completes under the cap, and its speed."""
     found = []
     groups = dict.fromkeys((case.input.stage, case.input.features) for case in cases)
     for stage, features in groups:

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import study
 from benchmarks.measure import machine
-from benchmarks.report import results, tables
+from benchmarks.options import positive
+from benchmarks.report import tables
+from benchmarks.study import Findings
 from ooc_train.reading.sampler import SLICE_ROWS, WINDOW_SLICES, Order, finer
 
-NAME = "order"
 DEFAULT_ROWS, QUICK_ROWS = 1_000_000, 200_000
 BATCH_SIZE = 128
 CLASSES = (2, 10, 100, 1000)
@@ -38,7 +40,7 @@ class Setting(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is in the reader, if anything."""
+        """The reader's name for it, if it has one."""
         known = {
             (SLICE_ROWS, WINDOW_SLICES): SHUFFLED,
             finer(SLICE_ROWS): IN_SOURCE_ORDER,
@@ -53,9 +55,9 @@ SETTINGS = [
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     default = f"{DEFAULT_ROWS:,}, with --quick {QUICK_ROWS:,}"
-    parser.add_argument("--rows", type=int, metavar="N", help=f"rows (default: {default})")
+    parser.add_argument("--rows", type=positive, metavar="N", help=f"rows (default: {default})")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
 
 
@@ -63,25 +65,16 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write and print."""
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
     records = [measure(setting, n_rows, options.seed) for setting in SETTINGS]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            f"{n_rows:,} rows sorted by class, batches of {BATCH_SIZE}; a true shuffle's "
-            f"correlations are up to {1 / np.sqrt(n_rows):.4f}.",
-            _table(records),
-        ]
+    title = (
+        f"{n_rows:,} rows sorted by class, batches of {BATCH_SIZE}; correlations of a true shuffle "
+        f"are up to {1 / np.sqrt(n_rows):.4f}."
     )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": machine.describe(Path.cwd()),
-        "rows": n_rows,
-        "settings": records,
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 0
+    found = Findings(
+        parts=[title, _table(records)],
+        record={"rows": n_rows, "settings": records},
+        succeeded=True,
+    )
+    return study.conclude("order", options, machine.describe(Path.cwd()), found)
 
 
 def measure(setting: Setting, n_rows: int, seed: int) -> dict[str, Any]:

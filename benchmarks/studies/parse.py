@@ -1,86 +1,73 @@
 """Parsing by itself: MB of CSV, tab-separated values and JSON Lines a second, on one thread.
 
-The same generated rows in each format become columns of texts, labels and line numbers, as the
-first step of ooc-convert makes them, and nothing else is done with them.
+The same generated rows in each format become columns of texts, labels and line numbers, as in the
+first step of ooc-convert.  Nothing else is done with them.
 """
 
 import argparse
 import csv
 import json
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import REPORT_NAME, Run, System
-from benchmarks.measure.workspace import workspace
-from benchmarks.report import results, tables, targets
+from benchmarks import study
+from benchmarks.data import generated
+from benchmarks.data.generated import ROW_BYTES
+from benchmarks.measure import harness
+from benchmarks.measure.commands import script
+from benchmarks.measure.harness import Run, System
+from benchmarks.options import add_rows
+from benchmarks.report import results, tables
 from benchmarks.report.results import Spread
 from benchmarks.report.targets import Target
-from benchmarks.studies import convert
-from benchmarks.studies.convert import ROW_BYTES
+from benchmarks.study import Findings
 
-NAME = "parse"
 DEFAULT_ROWS, QUICK_ROWS = 400_000, 50_000
 LEAST_CSV = 300.0
 _TABLE = ("format", "MB", "MB/s, median (range)", "rows/s")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
-    parser.add_argument(
-        "--rows",
-        type=int,
-        metavar="N",
-        help=f"rows to generate (default: {DEFAULT_ROWS:,}, with --quick {QUICK_ROWS:,})",
-    )
+    """Add the options of this benchmark."""
+    add_rows(parser, DEFAULT_ROWS, QUICK_ROWS)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if not every run completed."""
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
-    with workspace(options.work, (1 + len(FORMATS)) * n_rows * ROW_BYTES) as folder:
-        found = machine.describe(folder)
-        with convert.files(n_rows, folder) as workload:
-            paths = {name: _written(workload.train, name) for name in FORMATS}
-        sizes = {name: path.stat().st_size for name, path in paths.items()}
-        systems = [_system(name, path) for name, path in paths.items()]
-        runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    speeds = {name: _speed(runs[name], sizes[name]) for name in FORMATS}
-    fastest = speeds["CSV"]
-    reached = [
-        Target(
-            text="CSV, MB/s on one thread",
-            measured=fastest.median if fastest else None,
-            at_least=LEAST_CSV,
-        )
+    needed = (1 + len(FORMATS)) * n_rows * ROW_BYTES
+    return study.run("parse", options, needed, lambda folder: _findings(n_rows, options, folder))
+
+
+def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Findings:
+    with generated.rows(n_rows, folder) as path:
+        paths = {name: _written(path, name) for name in FORMATS}
+    sizes = {name: path.stat().st_size for name, path in paths.items()}
+    systems = [
+        System(name=name, command=script("benchmarks.ours.parse_rows", path), inputs=[path])
+        for name, path in paths.items()
     ]
+    runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
+    speeds = {name: _speed(runs[name], sizes[name]) for name in FORMATS}
     lines = [_line(name, sizes[name], speeds[name], n_rows) for name in FORMATS]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            f"### {n_rows:,} generated rows",
-            tables.table(_TABLE, lines),
-            targets.table(reached),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "rows": n_rows,
-        "formats": {
-            name: {"input_bytes": sizes[name], "runs": [results.run_record(one) for one in of_one]}
-            for name, of_one in runs.items()
+    fastest = results.median(speeds["CSV"])
+    return Findings(
+        parts=[f"### {n_rows:,} generated rows", tables.table(_TABLE, lines)],
+        record={
+            "rows": n_rows,
+            "formats": {
+                name: {
+                    "input_bytes": sizes[name],
+                    "runs": [results.run_record(one) for one in runs[name]],
+                }
+                for name in FORMATS
+            },
         },
-        "targets": [targets.record(target) for target in reached],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    completed = all(run.outcome == harness.COMPLETED for of_one in runs.values() for run in of_one)
-    return 0 if completed else 1
+        succeeded=all(map(results.all_completed, runs.values())),
+        targets=[
+            Target(text="CSV, MB/s on one thread", measured=fastest, at_least=LEAST_CSV),
+        ],
+    )
 
 
 def _tab_separated(rows: Iterable[Sequence[str]], path: Path) -> None:
@@ -100,7 +87,7 @@ FORMATS: dict[str, tuple[str, Callable[[Iterable[Sequence[str]], Path], None] | 
     "tab-separated": (".tsv", _tab_separated),
     "JSON Lines": (".jsonl", _json_lines),
 }
-"""By name their suffix and how rows are written; CSV is what is there."""
+"""By name the suffix and the function that writes rows; CSV is there already."""
 
 
 def _written(generated: Path, name: str) -> Path:
@@ -115,20 +102,11 @@ def _written(generated: Path, name: str) -> Path:
     return path
 
 
-def _system(name: str, path: Path) -> System:
-    def command(scratch: Path) -> list[str]:
-        report = str(scratch / REPORT_NAME)
-        return [sys.executable, "-m", "benchmarks.ours.parse_rows", str(path), "--report", report]
-
-    return System(name=name, command=command, inputs=[path])
-
-
 def _speed(runs: Sequence[Run], n_bytes: int) -> Spread | None:
     """MB a second."""
-    done = results.completed(runs)
-    return Spread.of([n_bytes / 1e6 / run.report["parsing_seconds"] for run in done])
+    return results.spread(runs, lambda run: n_bytes / 1e6 / run.report["parsing_seconds"])
 
 
 def _line(name: str, n_bytes: int, speed: Spread | None, n_rows: int) -> list[object]:
-    rows_per_second = f"{n_rows * speed.median * 1e6 / n_bytes:,.0f}" if speed else tables.NOTHING
-    return [name, f"{n_bytes / 1e6:,.0f}", speed or tables.NOTHING, rows_per_second]
+    rows_per_second = f"{n_rows * speed.median * 1e6 / n_bytes:,.0f}" if speed else None
+    return [name, f"{n_bytes / 1e6:,.0f}", speed, rows_per_second]

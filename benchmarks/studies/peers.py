@@ -1,60 +1,43 @@
 """The other systems' environments: one for each group of them, below a folder of the user's.
 
-So nothing of theirs weighs on this package's memory.  What is installed already stays; what pip
-could not install is written down, and the tables of the other benchmarks say it.
+So none of their packages weighs on this package's memory.  An environment that is there already
+stays.  If pip cannot install one, its last words are kept, and the tables of the other benchmarks
+show them.
 """
 
 import argparse
 
+from benchmarks import study
 from benchmarks.measure import machine
 from benchmarks.measure.peer_environments import GROUPS, INSTALLED, make
-from benchmarks.report import results, tables
+from benchmarks.options import words_of
+from benchmarks.report import tables
+from benchmarks.study import Findings
 from ooc_train.errors import OptionError
 
-NAME = "peers"
+_TABLE = ("environment", "outcome", "versions, or the last words of pip")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this command's own options."""
+    """Add the options of this command."""
     parser.add_argument(
         "--only",
-        type=_group_names,
-        default=list(GROUPS),
+        type=words_of(GROUPS),
+        default=tuple(GROUPS),
         metavar="GROUP[,GROUP]",
         help=f"of: {', '.join(GROUPS)} (default: all, some 7 GB)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the environments, write and print what came of it; 1 if one could not be made."""
+    """Make the environments, write and print the outcomes; 1 if one could not be made."""
     if options.peer_environments is None:
-        raise OptionError("say with --peer-environments DIR where the environments are to be")
+        raise OptionError("give a folder for the environments with --peer-environments DIR")
     records = {name: make(options.peer_environments / name, name) for name in options.only}
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            tables.table(
-                ["environment", "outcome", "versions, or what pip said last"],
-                [[name, record["outcome"], record["message"]] for name, record in records.items()],
-            ),
-        ]
+    lines = [[name, record["outcome"], record["message"]] for name, record in records.items()]
+    found = Findings(
+        parts=[tables.table(_TABLE, lines)],
+        record={"groups": records},
+        succeeded=all(record["outcome"] == INSTALLED for record in records.values()),
     )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": machine.describe(options.peer_environments),
-        "groups": records,
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 0 if all(record["outcome"] == INSTALLED for record in records.values()) else 1
-
-
-def _group_names(text: str) -> list[str]:
-    """The value of --only."""
-    names = text.split(",")
-    for name in names:
-        if name not in GROUPS:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of: {', '.join(GROUPS)}")
-    return names
+    return study.conclude("peers", options, machine.describe(options.peer_environments), found)

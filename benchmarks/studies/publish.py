@@ -1,27 +1,24 @@
 """The tables and plots of the READMEs, from the files of earlier runs in --out.
 
-Between the two lines
+In README.md and benchmarks/README.md the text between the two lines
 
     <!-- benchmarks: NAME -->
     <!-- benchmarks: end -->
 
-in README.md and benchmarks/README.md comes what NAME.md in --out has, and with `NAME, table 2` its
-second table alone, under the command that made it.  NAME may be in a folder below --out.  `targets`
-stands for the targets of all results there.  Plots go to benchmarks/plots.
+is replaced by that of NAME.md in --out, or with `NAME, table 2` by its second table alone, under
+the command that made it.  NAME may be in a folder below --out.  `targets` stands for the targets of
+all results there.  Plots go to benchmarks/plots.
 """
 
 import argparse
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from benchmarks.measure import harness, machine
-from benchmarks.report import plots, tables
+from benchmarks.report import plots, targets
 from ooc_train.errors import InputError
 
-NAME = "publish"
 READMES = ("README.md", "benchmarks/README.md")
 _PLOTS = "benchmarks/plots"
 _MARKED = re.compile(
@@ -31,7 +28,7 @@ _TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this command's own options."""
+    """Add the options of this command."""
     parser.add_argument(
         "--root",
         type=Path,
@@ -42,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Fill the READMEs and draw the plots; says what it wrote."""
+    """Fill the READMEs, draw the plots, and print the files that changed."""
     for name in READMES:
         path = options.root / name
         text = path.read_text("utf-8")
@@ -56,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def fill(text: str, folder: Path) -> str:
-    """A README with what is between its markers made anew; what has no results stays."""
+    """A README with the text between its markers replaced; text without results stays."""
 
     def content(marked: re.Match[str]) -> str:
         begin, what, old, end = marked.groups()
@@ -70,10 +67,10 @@ def fill(text: str, folder: Path) -> str:
 
 
 def _content(what: str, folder: Path) -> str | None:
-    """What stands for `NAME`, `NAME, table K` or `targets`; `None` without results."""
+    """The text for `NAME`, `NAME, table K` or `targets`; `None` without results."""
     name, _, number = what.partition(", table ")
     if name == "targets":
-        return targets_table(folder)
+        return targets.gathered_table(folder)
     path = folder / f"{name}.md"
     if not path.is_file():
         return None
@@ -86,23 +83,3 @@ def _content(what: str, folder: Path) -> str | None:
         raise InputError(f"{path} has {len(found)} tables, and no table {number}")
     record = json.loads((folder / f"{name}.json").read_text("utf-8"))
     return f"    {record['command']}\n\n{found[int(number) - 1].strip()}"
-
-
-def records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """All results below a folder that have targets, each with its `NAME`."""
-    for path in sorted(folder.rglob("*.json")):
-        record = json.loads(path.read_text("utf-8"))
-        if record.get("targets"):
-            yield path.relative_to(folder).with_suffix("").as_posix(), record
-
-
-def targets_table(folder: Path) -> str | None:
-    """The targets of all results below a folder, with what was measured."""
-    lines = [
-        [name, target["text"], target["bound"], target["shown"], target["outcome"]]
-        for name, record in records(folder)
-        for target in record["targets"]
-    ]
-    if not lines:
-        return None
-    return tables.table(["results", "target", "bound", "measured", "outcome"], lines)

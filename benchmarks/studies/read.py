@@ -1,36 +1,35 @@
 """Reading rows: this package's reader beside memory mapping and other systems.
 
-Dense rows are random numbers in a file of --size; the bar is a slice of np.memmap, copied.  N-gram
-rows are generated reviews, converted; every other system reads them from files of its own, made
-before, which is not measured, and all read batches of 128 in a shuffled order, and so does ours
-from compressed files, where what they take is installed.  Rows/s are those of an epoch, broken off
-after --seconds; the first reads, and checks, what was never read before.  Each system reads with
-the page cache warm, and cold.
+Dense rows are random numbers in a file of --size; the bar is a copied slice of np.memmap.  N-gram
+rows are generated reviews, converted.  Every other system reads them from files of its own, which
+are made before and not measured.  All of them read batches of 128 in a shuffled order, as does our
+reader, which also reads files compressed with each codec that is installed.  Rows/s are those of an
+epoch, ended after --seconds; the first epoch reads and verifies rows for the first time.  Each
+system reads with the page cache warm, and cold.
 """
 
 import argparse
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import study
+from benchmarks.data import generated
 from benchmarks.data.made_files import write_dense_file
-from benchmarks.measure import harness, machine, page_cache
-from benchmarks.measure.harness import REPORT_NAME, Run, System, say
-from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.measure import harness, page_cache
+from benchmarks.measure.commands import REPORT, call_command, script
+from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.measure.workspace import workspace
-from benchmarks.report import results, tables, targets
+from benchmarks.options import add_peers, byte_size
+from benchmarks.report import results, tables
 from benchmarks.report.results import Spread
 from benchmarks.report.targets import Target
-from benchmarks.studies import convert
-from ooc_train.cli.common import size_argument
+from benchmarks.study import Findings
 from ooc_train.errors import OptionError, OutputError
-from ooc_train.file.compression import CODECS, is_installed
+from ooc_train.file.filters import FILTERS, is_installed
 
-NAME = "read"
 DENSE, NGRAM = "dense", "ngram"
 DEFAULT_SIZE, QUICK_SIZE = 10**9, 10**8
 DEFAULT_ROWS, QUICK_ROWS = 200_000, 20_000
@@ -72,7 +71,7 @@ PEERS: dict[str, dict[str, Peer]] = {
     "tfrecord": {"TFRecord, tf.data": Peer("tensorflow", "tfrecord_rows", "shuffled")},
     "anndata": {"AnnData, backed": Peer("anndata", "anndata_rows", "shuffled")},
 }
-"""The systems by name as --peers has it, and what tables call each way to read."""
+"""By name in --peers, the ways to read with a system, each with its name in tables."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +86,12 @@ class Rows:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add("--features", default="both", choices=[DENSE, NGRAM, "both"], help="the kind of rows")
     add(
         "--size",
-        type=size_argument,
+        type=byte_size,
         metavar="SIZE",
         help="of the file of dense rows, such as 10GB (default: 1GB, with --quick 100MB)",
     )
@@ -109,13 +108,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="the most that an epoch takes (default: 5, with --quick 1)",
     )
-    add(
-        "--peers",
-        type=_peer_names,
-        default=list(PEERS),
-        metavar="NAMES",
-        help=f"{', '.join(PEERS)} or none (default: all)",
-    )
+    add_peers(parser, [*PEERS], [*PEERS], "all")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -124,32 +117,12 @@ def run(options: argparse.Namespace) -> int:
     options.rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
     options.seconds = options.seconds or (1 if options.quick else 5)
     kinds = [DENSE, NGRAM] if options.features == "both" else [options.features]
-    with workspace(options.work, _needed_bytes(options, kinds)) as folder:
-        found = machine.describe(folder)
-        measured = [_MEASURES[kind](options, folder) for kind in kinds]
-    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
-    reached = [target for rows in measured for target in _targets(rows)]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            *notes,
-            *(part for rows in measured for part in (f"### {rows.title}", *_parts(rows))),
-            "### Targets",
-            targets.table(reached),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "notes": notes,
-        "results": [_record(rows) for rows in measured],
-        "targets": [targets.record(target) for target in reached],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
+    needed = _needed_bytes(options, kinds)
+    return study.run("read", options, needed, lambda folder: _findings(kinds, options, folder))
+
+
+def _findings(kinds: Sequence[str], options: argparse.Namespace, folder: Path) -> Findings:
+    measured = [_MEASURES[kind](options, folder) for kind in kinds]
     ours = [
         run
         for rows in measured
@@ -158,21 +131,17 @@ def run(options: argparse.Namespace) -> int:
         if name.startswith(_OURS)
         for run in runs
     ]
-    return 0 if all(run.outcome == harness.COMPLETED for run in ours) else 1
-
-
-def _peer_names(text: str) -> list[str]:
-    """The value of --peers."""
-    names = [] if text == "none" else text.split(",")
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"{name!r} is not a peer; {', '.join(PEERS)} or none")
-    return names
+    return Findings(
+        parts=[part for rows in measured for part in (f"### {rows.title}", *_parts(rows))],
+        record={"results": [_record(rows) for rows in measured]},
+        succeeded=results.all_completed(ours),
+        targets=[target for rows in measured for target in _targets(rows)],
+    )
 
 
 def _needed_bytes(options: argparse.Namespace, kinds: Sequence[str]) -> int:
     """Disk space for the largest set of files that is there at once."""
-    row_bytes = convert.ROW_BYTES * (1 + convert.WORK_MULTIPLE) + _PEER_FILES_BYTES
+    row_bytes = generated.CONVERTING_BYTES + _PEER_FILES_BYTES
     sizes = {DENSE: int(options.size * 1.01), NGRAM: options.rows * row_bytes}
     return max(sizes[kind] for kind in kinds)
 
@@ -201,11 +170,13 @@ def _dense(options: argparse.Namespace, folder: Path) -> Rows:
 
 def _ngram(options: argparse.Namespace, folder: Path) -> Rows:
     data = folder / "rows.h5"
-    with convert.files(options.rows, folder) as workload:
-        _convert(workload.train, data)
-        compressed = {name: folder / f"{name}.h5" for name in CODECS if is_installed(name)}
-        for name, path in compressed.items():
-            _convert(workload.train, path, "--compression", name)
+    with generated.rows(options.rows, folder) as path:
+        generated.convert(path, data, NGRAM)
+        compressed = {
+            name: generated.convert(path, folder / f"{name}.h5", NGRAM, "--compression", name)
+            for name in FILTERS
+            if is_installed(name)
+        }
     title = f"{options.rows:,} n-gram rows, {data.stat().st_size / 1e6:,.0f} MB"
     systems = [
         *_own(data, options),
@@ -216,13 +187,6 @@ def _ngram(options: argparse.Namespace, folder: Path) -> Rows:
 
 
 _MEASURES = {DENSE: _dense, NGRAM: _ngram}
-
-
-def _convert(source: Path, data: Path, *arguments: str) -> None:
-    harness.call(
-        "ooc_train.cli.convert", source, "-o", data, "--features", "ngram",
-        "--validation-fraction", 0, "--quiet", *arguments,
-    )  # fmt: skip
 
 
 def _own(data: Path, options: argparse.Namespace) -> list[System]:
@@ -236,10 +200,7 @@ def _own(data: Path, options: argparse.Namespace) -> list[System]:
 
 
 def _own_reader(name: str, variant: str, data: Path, options: argparse.Namespace) -> System:
-    def command(scratch: Path) -> list[str]:
-        start = [sys.executable, "-m", "benchmarks.ours.read_rows"]
-        return [*start, *_arguments(scratch, data, variant, options)]
-
+    command = script("benchmarks.ours.read_rows", *_arguments(data, variant, options))
     return System(name=name, command=command, inputs=[data])
 
 
@@ -255,13 +216,13 @@ def _peers(data: Path, options: argparse.Namespace, folder: Path) -> Iterator[Sy
 
 
 def _prepare(peer: Peer, source: Path, target: Path, options: argparse.Namespace) -> None:
-    """Make a system's files; where that fails, nothing, and its runs will say why."""
+    """Make a system's files; if that fails there are none, and its runs will say why."""
     say(f"{peer.module}: making its files")
     command = peer_command(
         options.peer_environments, peer.group, peer.module, "prepare", source, target
     )
     try:
-        harness.call_command(command, peer.module)
+        call_command(command, peer.module)
     except OutputError as error:
         say(str(error))
         if target.is_dir():
@@ -271,19 +232,14 @@ def _prepare(peer: Peer, source: Path, target: Path, options: argparse.Namespace
 def _reader(
     name: str, environments: Path | None, peer: Peer, data: Path, options: argparse.Namespace
 ) -> System:
-    def command(scratch: Path) -> list[str]:
-        arguments = _arguments(scratch, data, peer.variant, options)
-        return peer_command(environments, peer.group, peer.module, *arguments)
-
-    files = sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
-    return System(name=name, command=command, inputs=[path for path in files if path.is_file()])
+    arguments = ("--report", REPORT, *_arguments(data, peer.variant, options))
+    command = peer_command(environments, peer.group, peer.module, *arguments)
+    files = data.rglob("*") if data.is_dir() else [data]
+    return System(name=name, command=command, inputs=sorted(filter(Path.is_file, files)))
 
 
-def _arguments(scratch: Path, data: Path, variant: str, options: argparse.Namespace) -> list[str]:
-    return [
-        "--report", str(scratch / REPORT_NAME), "read", str(data),
-        "--variant", variant, "--seconds", str(options.seconds),
-    ]  # fmt: skip
+def _arguments(data: Path, variant: str, options: argparse.Namespace) -> list[object]:
+    return ["read", data, "--variant", variant, "--seconds", options.seconds]
 
 
 def _alternate(
@@ -308,13 +264,12 @@ def _speed(run: Run, epoch: int) -> float:
 
 def speeds(runs: Sequence[Run], epoch: int) -> Spread | None:
     """Rows/s in an epoch, 0 for the first."""
-    return Spread.of([_speed(run, epoch) for run in results.completed(runs)])
+    return results.spread(runs, lambda run: _speed(run, epoch))
 
 
 def times(runs: Sequence[Run], others: Sequence[Run], epoch: int = 0) -> Spread | None:
     """How many times the rows/s of `others` those of `runs` are in an epoch, pair by pair."""
-    pairs = zip(results.completed(runs), results.completed(others), strict=False)
-    return Spread.of([_speed(run, epoch) / _speed(other, epoch) for run, other in pairs])
+    return results.ratios(runs, others, lambda run: _speed(run, epoch))
 
 
 def above_baseline(runs: Sequence[Run], kind: str) -> float | None:
@@ -338,7 +293,7 @@ def _dense_targets(rows: Rows) -> Iterator[Target]:
         for name, bound in bounds.items():
             for epoch, which in enumerate(("first epoch, checked", "second epoch")):
                 text = f"dense rows, {name}, {state} page cache, {which}: times {MEMMAP}"
-                ratio = _median(times(runs[name], runs[rows.bar], epoch))
+                ratio = results.median(times(runs[name], runs[rows.bar], epoch))
                 yield Target(text=text, measured=ratio, at_least=bound)
 
 
@@ -348,7 +303,7 @@ def _ngram_targets(rows: Rows) -> Iterator[Target]:
             if not name.startswith(_OURS):
                 yield Target(
                     text=f"n-gram rows, {SHUFFLED}, {state} page cache: times {name}",
-                    measured=_median(times(runs[SHUFFLED], runs[name])),
+                    measured=results.median(times(runs[SHUFFLED], runs[name])),
                     at_least=100 if name == H5PY else 1,
                 )
 
@@ -364,10 +319,6 @@ def _memory_targets(rows: Rows) -> Iterator[Target]:
         )
 
 
-def _median(spread: Spread | None) -> float | None:
-    return spread.median if spread else None
-
-
 def _parts(rows: Rows) -> list[str]:
     """A table for each state of the page cache, and remarks."""
     parts = []
@@ -376,8 +327,8 @@ def _parts(rows: Rows) -> list[str]:
             f"Page cache {state}:",
             tables.table(_HEADER, [_line(runs, name) for name in runs]),
         ]
-    remarks = [f"- {remark}" for remark in _disagreements(rows)]
-    return [*parts, *(["\n".join(remarks)] if remarks else [])]
+    remarks = _disagreements(rows)
+    return [*parts, *([tables.items(remarks)] if remarks else [])]
 
 
 def _line(runs: Mapping[str, Sequence[Run]], name: str) -> list[object]:
@@ -418,9 +369,13 @@ def _record(rows: Rows) -> dict[str, Any]:
         "page_cache": {
             state: {
                 name: {
-                    "rows_per_second": _figures(speeds(of_system, 0)),
-                    "rows_per_second_later": _figures(speeds(of_system, 1)),
-                    "times_as_fast_as_this": _figures(times(runs[SHUFFLED], of_system)),
+                    **results.records(
+                        {
+                            "rows_per_second": speeds(of_system, 0),
+                            "rows_per_second_later": speeds(of_system, 1),
+                            "times_as_fast_as_this": times(runs[SHUFFLED], of_system),
+                        }
+                    ),
                     "anon_above_start_bytes": above_baseline(of_system, "anon_bytes"),
                     "rss_above_start_bytes": above_baseline(of_system, "rss_bytes"),
                     "runs": [results.run_record(run) for run in of_system],
@@ -430,7 +385,3 @@ def _record(rows: Rows) -> dict[str, Any]:
             for state, runs in rows.runs.items()
         },
     }
-
-
-def _figures(spread: Spread | None) -> dict[str, float] | None:
-    return spread.record() if spread else None

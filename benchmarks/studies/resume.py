@@ -1,13 +1,13 @@
-"""Trainings killed at random moments and resumed, beside one that never was; what saving costs.
+"""Trainings killed at random moments and resumed, beside one that never was; the cost of saving.
 
 Each of --variants trains once undisturbed.  Then it is trained again, with a checkpoint every
---every, killed by SIGKILL --kills times, and resumed by the same command with --resume: killed
-every fifth time while it starts, and otherwise a random time after the first checkpoint that it has
-written since.  In the end the weights have to be the same, bit for bit, and the history but for
-times and rates.
+--every, killed by SIGKILL --kills times, and resumed by the same command with --resume.  Every
+fifth kill comes while the training starts, each other a random time after the first checkpoint of
+its session.  In the end the weights have to be the same, bit for bit, and so has the history except
+for times and rates.
 
-With --cost it also trains --runs times without checkpoints inside epochs and with one --every, in
-turn: what these cost, in seconds of the epochs.
+With --cost it also trains --runs times in turn without checkpoints inside epochs and with one
+--every; their cost is in seconds of the epochs.
 """
 
 import argparse
@@ -29,14 +29,16 @@ from typing import Any
 
 import h5py
 
+from benchmarks import study
+from benchmarks.data import generated
 from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import REPORT_NAME, Run, System, say
-from benchmarks.measure.workspace import workspace
+from benchmarks.measure.commands import REPORT, SCRATCH, call
+from benchmarks.measure.harness import Run, System, say
+from benchmarks.options import check_variants
 from benchmarks.report import results, tables
-from benchmarks.report.results import Spread
+from benchmarks.study import Findings
 from ooc_train.errors import OptionError, OutputError
 
-NAME = "resume"
 OURS = "ooc-train"
 DEFAULT_KILLS, DEFAULT_ROWS, QUICK_ROWS = 20, 100_000, 5000
 _ROW_BYTES = 2000  # of a generated row and all that converting and training it leaves
@@ -58,7 +60,7 @@ _COST_TABLE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a training that was killed over and over."""
+    """The end of a training that was killed over and over."""
 
     n_kills: int
     n_sessions: int
@@ -73,7 +75,7 @@ class Outcome:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add("--data", type=Path, metavar="H5", help="a converted file, instead of generated rows")
     add("--kills", type=int, default=DEFAULT_KILLS, metavar="N", help="kills (default: 20)")
@@ -92,48 +94,44 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if a killed training ended in another way."""
-    if any(variant.split()[:1] != [OURS] for variant in options.variants):
-        raise OptionError(f"--variants have to begin with {OURS}")
+    check_variants(options.variants, OURS)
     if options.data and not options.data.is_file():
         raise OptionError(f"--data {options.data} is not a file")
     n_rows = QUICK_ROWS if options.quick else DEFAULT_ROWS
+    needed = 0 if options.data else n_rows * _ROW_BYTES
+    return study.run("resume", options, needed, lambda folder: _findings(n_rows, options, folder))
+
+
+def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Findings:
+    data = options.data.resolve() if options.data else _generated(n_rows, folder)
     outcomes: dict[str, Outcome] = {}
     costs: dict[str, dict[str, list[Run]]] = {}
-    with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
-        found = machine.describe(folder)
-        data = options.data.resolve() if options.data else _generated(n_rows, folder)
-        for variant in options.variants:
-            arguments = [str(data), *shlex.split(variant)[1:], "--quiet"]
-            shown = machine.without_folders(variant)
-            outcomes[shown] = _kill_and_compare(arguments, options, folder)
-            say(f"{variant}: {outcomes[shown]}")
-            if options.cost:
-                systems = [_system(every, arguments, data) for every in (_NEVER, options.every)]
-                costs[shown] = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    parts = [f"## {NAME}", f"`{options.command}`", machine.in_words(found)]
-    parts.append(tables.table(_KILLED_TABLE, [_killed_line(*item) for item in outcomes.items()]))
+    for variant in options.variants:
+        arguments = [str(data), *shlex.split(variant)[1:], "--quiet"]
+        shown = machine.without_folders(variant)
+        outcomes[shown] = _kill_and_compare(arguments, options, folder)
+        say(f"{variant}: {outcomes[shown]}")
+        if options.cost:
+            systems = [_system(every, arguments, data) for every in (_NEVER, options.every)]
+            costs[shown] = harness.alternate(systems, options.runs, folder, cold=options.cold)
+    parts = [tables.table(_KILLED_TABLE, [_killed_line(*item) for item in outcomes.items()])]
     if costs:
         lines = [_cost_line(name, each, runs) for name, runs in costs.items() for each in runs]
         parts.append(tables.table(_COST_TABLE, lines))
-    markdown = "\n\n".join(parts)
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "killed": {name: asdict(outcome) for name, outcome in outcomes.items()},
-        "cost": {name: _cost_record(runs) for name, runs in costs.items()},
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 0 if all(outcome.is_good for outcome in outcomes.values()) else 1
+    return Findings(
+        parts=parts,
+        record={
+            "killed": {name: asdict(outcome) for name, outcome in outcomes.items()},
+            "cost": {name: _cost_record(runs) for name, runs in costs.items()},
+        },
+        succeeded=all(outcome.is_good for outcome in outcomes.values()),
+    )
 
 
 def _generated(n_rows: int, folder: Path) -> Path:
-    """A converted file of generated rows."""
-    say(f"generating and converting {n_rows:,} rows")
-    rows, data = folder / "rows.csv", folder / "rows.h5"
-    harness.call("benchmarks.corpus", rows, "--rows", n_rows)
-    harness.call("ooc_train.cli.convert", rows, "-o", data, "--features", "ngram", "--quiet")
+    """A converted file of generated rows, with a validation split."""
+    rows, data = generated.write_rows(folder / "rows.csv", n_rows), folder / "rows.h5"
+    call("ooc_train.cli.convert", rows, "-o", data, "--features", "ngram", "--quiet")
     return data
 
 
@@ -148,7 +146,7 @@ def _kill_and_compare(
     _, status = _session([*arguments, "-o", str(whole), "--force"], whole, None)
     report = _report(whole, status)
     moments = random.Random(options.seed)
-    # On average half of such a stretch: the way to a checkpoint comes on top.
+    # Half of this on average; the time until a checkpoint is added to it.
     longest = sum(epoch["seconds"] for epoch in report["epochs"]) / max(1, options.kills)
     again = [*arguments, "-o", str(killed), "--checkpoint-every", options.every]
     n_kills, how = 0, "--force"
@@ -177,8 +175,8 @@ def _session(
 ) -> tuple[bool, int]:
     """Train in a process of its own; whether it was killed, and its exit status.
 
-    ``moment`` is when to kill: whether the seconds count from its start, or else from where it
-    has got on, which it shows by a new checkpoint; and how many they are.
+    ``moment`` says when to kill: whether the seconds count from its start, or else from its first
+    new checkpoint; and how many they are.
     """
     before = _newest_checkpoint(run)
     command = [*TRAIN, *arguments]
@@ -201,7 +199,7 @@ def _session(
 
 
 def _newest_checkpoint(run: Path) -> str:
-    """Its name; they are named by the steps done."""
+    """The name of a run's newest checkpoint; they are named by the steps done."""
     return max((path.name for path in run.glob("checkpoints/step-*")), default="")
 
 
@@ -238,14 +236,8 @@ def _history(run: Path) -> list[dict[str, str]]:
 
 
 def _system(every: str, arguments: Sequence[str], data: Path) -> System:
-    def command(scratch: Path) -> list[str]:
-        return [
-            *(*TRAIN, *arguments),
-            *("-o", str(scratch / "run"), "--checkpoint-every", every),
-            *("--report", str(scratch / REPORT_NAME)),
-        ]
-
-    return System(name=every, command=command, inputs=[data])
+    more = ("-o", f"{SCRATCH}/run", "--checkpoint-every", every, "--report", REPORT)
+    return System(name=every, command=[*TRAIN, *arguments, *more], inputs=[data])
 
 
 def _training_seconds(run: Run) -> float:
@@ -269,14 +261,12 @@ def _killed_line(variant: str, outcome: Outcome) -> list[object]:
 
 
 def _cost_line(variant: str, every: str, runs: dict[str, list[Run]]) -> list[object]:
-    done, without = results.completed(runs[every]), results.completed(runs[_NEVER])
-    pairs = zip(done, without, strict=False)
-    ratio = Spread.of([_training_seconds(a) / _training_seconds(b) for a, b in pairs])
-    stood = Spread.of([run.report["checkpoint_seconds"] for run in done])
+    ratio = results.ratios(runs[every], runs[_NEVER], _training_seconds)
+    stood = results.spread(runs[every], lambda run: run.report["checkpoint_seconds"])
     return [
         variant,
         "none" if every == _NEVER else f"every {every}",
-        Spread.of([_training_seconds(run) for run in done]),
+        results.spread(runs[every], _training_seconds),
         None if every == _NEVER else ratio,
         f"{stood.median:.3f}" if stood else None,
     ]

@@ -2,32 +2,42 @@
 
 The same generated rows are spelled three times, letter by letter: as they are, with umlauts for
 some letters (7 % of all characters; German has 2 %), and with a Hangul syllable for each letter.
-So there are as many words and n-grams, as often the same, and only their characters differ.
+So there are as many words and n-grams, each as frequent, and only their characters differ.
 """
 
 import argparse
 import math
 import string
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import harness, machine
+from benchmarks import study
+from benchmarks.data import generated
+from benchmarks.data.generated import ROW_BYTES, WORK_MULTIPLE
+from benchmarks.measure import harness
+from benchmarks.measure.commands import SCRATCH, ooc
 from benchmarks.measure.harness import Run, System
-from benchmarks.measure.workspace import workspace
+from benchmarks.options import add_rows
 from benchmarks.report import results, tables
-from benchmarks.studies import convert
-from benchmarks.studies.convert import ROW_BYTES, WORK_MULTIPLE, Plan, Workload
+from benchmarks.study import Findings
 
-NAME = "scripts"
 DEFAULT_ROWS, QUICK_ROWS = 400_000, 50_000
+PLAIN = "as generated"
 SPELLINGS: dict[str, dict[int, int]] = {
-    "as generated": {},
+    PLAIN: {},
     "German": str.maketrans("ywk", "üäß"),
     "Korean": {ord(c): 0xAC00 + 429 * i for i, c in enumerate(string.ascii_lowercase)},
 }
-PLAIN = "as generated"
 _MOST_BYTES = 3  # of a character in UTF-8
 _TOKENIZING = ("reading", "transforming")
+_HEADER = (
+    "spelling",
+    "million characters",
+    "MB of CSV",
+    "seconds, median (range)",
+    "seconds, times as generated",
+    "reading and transforming, times as generated",
+)
 
 
 @dataclass(frozen=True)
@@ -40,58 +50,39 @@ class Spelled:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
-    parser.add_argument(
-        "--rows",
-        type=int,
-        metavar="N",
-        help=f"rows to generate (default: {DEFAULT_ROWS:,}, with --quick {QUICK_ROWS:,})",
-    )
+    """Add the options of this benchmark."""
+    add_rows(parser, DEFAULT_ROWS, QUICK_ROWS)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if ooc-convert did not complete every run."""
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
     needed = n_rows * ROW_BYTES * _MOST_BYTES * (len(SPELLINGS) + WORK_MULTIPLE)
-    with workspace(options.work, needed) as folder:
-        found, edited = machine.describe(folder), machine.last_edit()
-        with convert.files(n_rows, folder) as workload:
-            spelled = {name: _spell(workload.train, name) for name in SPELLINGS}
-        plan = Plan(
-            folder=folder, features="ngram", n_runs=options.runs, cold=options.cold,
-            memory_bytes=None, cap_bytes=None, peers=(), peer_rows_limit=0, peer_environments=None,
-        )  # fmt: skip
-        systems = [_system(name, text, plan) for name, text in spelled.items()]
-        harness.run_once(systems[0], folder, cold=options.cold)  # compiles
-        runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    notes = [convert.EDITED] if machine.last_edit() != edited else []
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            *notes,
+    return study.run("scripts", options, needed, lambda folder: _findings(n_rows, options, folder))
+
+
+def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Findings:
+    with generated.rows(n_rows, folder) as path:
+        spelled = {name: _spell(path, name) for name in SPELLINGS}
+    systems = [_system(name, text) for name, text in spelled.items()]
+    harness.run_once(systems[0], folder, cold=options.cold)  # compiles
+    runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
+    return Findings(
+        parts=[
             f"### {n_rows:,} generated rows",
             _table(spelled, runs),
-            "\n".join(f"- {remark}" for remark in tables.remarks(runs, None)),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "notes": notes,
-        "rows": n_rows,
-        "spellings": {
-            name: {"characters": spelled[name].n_characters}
-            | results.system_record(of_one, runs[PLAIN])
-            for name, of_one in runs.items()
+            tables.items(tables.remarks(runs, None)),
+        ],
+        record={
+            "rows": n_rows,
+            "spellings": {
+                name: {"characters": spelled[name].n_characters}
+                | results.system_record(of_one, runs[PLAIN])
+                for name, of_one in runs.items()
+            },
         },
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    completed = all(run.outcome == harness.COMPLETED for of_one in runs.values() for run in of_one)
-    return 0 if completed else 1
+        succeeded=all(map(results.all_completed, runs.values())),
+    )
 
 
 def _spell(plain: Path, name: str) -> Spelled:
@@ -104,15 +95,15 @@ def _spell(plain: Path, name: str) -> Spelled:
     return Spelled(path, path.stat().st_size, n_characters)
 
 
-def _system(name: str, text: Spelled, plan: Plan) -> System:
-    return replace(convert.ours(Workload(None, text.path), plan), name=name)
+def _system(name: str, text: Spelled) -> System:
+    command = ooc(
+        "convert", text.path, "-o", f"{SCRATCH}/result.h5", "--features", "ngram",
+        "--validation-fraction", 0,
+    )  # fmt: skip
+    return System(name=name, command=command, inputs=[text.path])
 
 
 def _table(spelled: dict[str, Spelled], runs: dict[str, list[Run]]) -> str:
-    header = (
-        "spelling", "million characters", "MB of CSV", "seconds, median (range)",
-        "seconds, times as generated", "reading and transforming, times as generated",
-    )  # fmt: skip
     plain = _seconds(runs[PLAIN])
     lines: list[list[object]] = []
     for name, text in spelled.items():
@@ -122,11 +113,11 @@ def _table(spelled: dict[str, Spelled], runs: dict[str, list[Run]]) -> str:
         size = f"{text.n_bytes / 1e6:,.0f}"
         spread = results.seconds(runs[name])
         lines.append([name, f"{text.n_characters / 1e6:,.0f}", size, spread, *times])
-    return tables.table(header, lines)
+    return tables.table(_HEADER, lines)
 
 
 def _seconds(runs: list[Run]) -> tuple[float, float]:
-    """Median seconds: of the whole process, and of the phases that see text."""
+    """Median seconds: of the whole process, and of the phases that tokenize."""
     spread, phases = results.seconds(runs), results.phases(runs)
     whole = spread.median if spread else math.nan
     return whole, sum(phases.get(phase, math.nan) for phase in _TOKENIZING)

@@ -1,6 +1,6 @@
-"""The measurement measured: processes that take a known amount of memory, within 3 %.
+"""A test of the instrument: memory of processes that take a known amount, within 3 %.
 
-What an idle interpreter takes is measured first, and expected of each process on top.
+The memory of an idle interpreter is measured first and added to the known amount.
 """
 
 import argparse
@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import appetites, machine
+from benchmarks import study
+from benchmarks.measure import appetites
 from benchmarks.measure.harness import COMPLETED, Run, System, run_once
 from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
-from benchmarks.measure.workspace import workspace
-from benchmarks.report import results, tables
-from ooc_train.cli.common import size_argument
+from benchmarks.options import byte_size
+from benchmarks.report import tables
+from benchmarks.study import Findings
 from ooc_train.errors import OocTrainError
 
-NAME = "selftest"
 TOLERANCE = 0.03
 _SCRIPT = Path(appetites.__file__)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of memory that an appetite should show: `share` of the size, and interpreters."""
+    """The kind of memory that an appetite should show: `share` of the size, and interpreters."""
 
     title: str
     appetite: str
@@ -37,7 +37,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a case gave, in bytes; `error` is the difference as a share of the size."""
+    """The result of a case, in bytes; `error` is the difference as a share of the size."""
 
     case: Case
     expected_bytes: float
@@ -67,10 +67,10 @@ CASES = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this subcommand's own options."""
+    """Add the options of this benchmark."""
     parser.add_argument(
         "--size",
-        type=size_argument,
+        type=byte_size,
         default=300 * 10**6,
         metavar="SIZE",
         help="the memory to take (default: 300MB; with less, noise weighs more)",
@@ -81,22 +81,16 @@ def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if a case is off by more than the tolerance."""
     if not CAN_MEASURE:
         raise OocTrainError(CANNOT_MEASURE)
-    with workspace(options.work, options.size) as folder:
-        found = machine.describe(folder)
-        outcomes = check(options.size, folder)
-    markdown = "\n\n".join(
-        [f"## {NAME}", f"`{options.command}`", machine.in_words(found), _table(outcomes)]
+    return study.run("selftest", options, options.size, lambda folder: _findings(options, folder))
+
+
+def _findings(options: argparse.Namespace, folder: Path) -> Findings:
+    outcomes = check(options.size, folder)
+    return Findings(
+        parts=[_table(outcomes)],
+        record={"tolerance": TOLERANCE, "results": [_record(outcome) for outcome in outcomes]},
+        succeeded=all(outcome.passed for outcome in outcomes),
     )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "tolerance": TOLERANCE,
-        "results": [_record(outcome) for outcome in outcomes],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
-    return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 
 def check(n_bytes: int, folder: Path, cases: Iterable[Case] = CASES) -> list[Outcome]:
@@ -118,8 +112,8 @@ def check(n_bytes: int, folder: Path, cases: Iterable[Case] = CASES) -> list[Out
 
 
 def _measure(appetite: str, n_bytes: int, folder: Path) -> Run:
-    command = [sys.executable, str(_SCRIPT), appetite, str(n_bytes), str(folder / "mapped")]
-    run = run_once(System(name=appetite, command=lambda _: command), folder, cold=False)
+    command = [sys.executable, _SCRIPT, appetite, n_bytes, folder / "mapped"]
+    run = run_once(System(name=appetite, command=command), folder, cold=False)
     if run.outcome != COMPLETED:
         raise OocTrainError(f"the process {appetite} {run.outcome}: {run.message}")
     return run

@@ -1,32 +1,32 @@
 """Training: ooc-train from the disk beside Keras's model.fit in memory, and fastText.
 
-The same network, batches of 128 and the same rows; the peers hold all of them in memory.  Rows/s
-are those of the last epoch, validation apart; the first compiles.  "Prebuilt" are ooc-train's own
-steps on batches that are ready in memory: what reading them costs is the difference.  Dense rows,
-of which most bytes have to be read for each step, show what checksums cost in the first epoch.
+All train the same network on the same rows in batches of 128; the peers hold all rows in memory.
+Rows/s are those of the last epoch without validation, since the first compiles.  "Prebuilt" are
+ooc-train's own steps on batches that are ready in memory: the difference is the cost of reading
+them.  With dense rows most bytes of the file are read, so that the first epoch shows the cost of
+checksums.
 """
 
 import argparse
 import shlex
-import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import ooc_train
+from benchmarks import study
+from benchmarks.data import generated
 from benchmarks.data.made_files import write_dense_file
-from benchmarks.measure import harness, machine
-from benchmarks.measure.harness import REPORT_NAME, Run, System, say
-from benchmarks.measure.memory import CAN_MEASURE, CANNOT_MEASURE
+from benchmarks.measure import harness
+from benchmarks.measure.commands import REPORT, SCRATCH, ooc, script
+from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
-from benchmarks.measure.workspace import workspace
-from benchmarks.report import results, tables, targets
+from benchmarks.options import check_files, check_variants
+from benchmarks.report import results, tables
 from benchmarks.report.results import Spread
 from benchmarks.report.targets import Target
-from ooc_train.errors import OptionError
+from benchmarks.study import Findings
 
-NAME = "train"
 OURS, BUCKETED, DENSE_ADAM, UNCHECKED = (
     "ooc-train",
     "ooc-train --bucket-by-length",
@@ -45,12 +45,10 @@ TARGETS = {
     "ngram": {GENERATOR: 10.0, SPARSE: 3.0, FASTTEXT: 1.0, PREBUILT: 0.95},
     "dense": {PREBUILT: 0.95},
 }
-"""How many times a system's rows/s ooc-train's are to be at least, on generated rows."""
+"""The least ratio of ooc-train's rows/s to those of a system, on generated rows."""
 LEAST_BUCKETED = 1.5  # on IMDb
 MOST_FOR_CHECKS = 0.05  # of the time of the first epoch, in which they are made
 MOST_WAITING = {"sequence": 0.01, "ngram": 0.03}
-_SCRATCH = "SCRATCH"
-"""In a command, the folder of its run."""
 _ROW_BYTES = 520 * 8  # of a generated row and all that converting and training it leaves
 _TABLE = (
     "system",
@@ -66,7 +64,7 @@ _TABLE = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add this benchmark's own options."""
+    """Add the options of this benchmark."""
     add = parser.add_argument
     add(
         "--features",
@@ -101,97 +99,69 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="COMMAND",
-        help="what ooc-train is compared with, instead of the peers: itself, each command "
-        "in quotes, as 'ooc-train --class-weight balanced'",
+        help="compare ooc-train with itself under other options instead of the peers, each "
+        "command in quotes: 'ooc-train --class-weight balanced'",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if ooc-train did not complete every run."""
-    if options.data and options.rows:
-        raise OptionError("--rows and --data exclude each other")
-    if options.data and not options.data.is_file():
-        raise OptionError(f"--data {options.data} is not a file")
-    if any(variant.split()[:1] != [OURS] for variant in options.variants):
-        raise OptionError(f"--variants have to begin with {OURS}")
+    if options.data:
+        check_files(options, [options.data])
+    check_variants(options.variants, OURS)
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)[options.features]
-    with workspace(options.work, 0 if options.data else n_rows * _ROW_BYTES) as folder:
-        found = machine.describe(folder)
-        data, text = options.data, options.text
-        if data is None:
-            data, text = _generated(n_rows, folder, options.features)
-        with ooc_train.open(data) as store:
-            features = store.features
-        systems = _systems(features, data.resolve(), text and text.resolve(), options)
-        if options.peers == "none":
-            systems = [system for system in systems if system.name not in PEERS]
-        runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
-    reached = [] if options.variants else _targets(features, runs)
-    notes = [] if CAN_MEASURE else [f"{CANNOT_MEASURE}."]
-    markdown = "\n\n".join(
-        [
-            f"## {NAME}",
-            f"`{options.command}`",
-            machine.in_words(found),
-            *notes,
-            _table(runs),
-            *([targets.table(reached)] if reached else []),
-        ]
-    )
-    record = {
-        "benchmark": NAME,
-        "command": options.command,
-        "environment": found,
-        "notes": notes,
-        "systems": {name: _record(of_system, runs[OURS]) for name, of_system in runs.items()},
-        "targets": [targets.record(target) for target in reached],
-    }
-    results.write(options.out, NAME, record, markdown)
-    print(markdown)
+    needed = 0 if options.data else n_rows * _ROW_BYTES
+    return study.run("train", options, needed, lambda folder: _findings(n_rows, options, folder))
+
+
+def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Findings:
+    data, text = options.data, options.text
+    if data is None:
+        data, text = _generated(n_rows, folder, options.features)
+    with ooc_train.open(data) as store:
+        features = store.features
+    systems = _systems(features, data.resolve(), text and text.resolve(), options)
+    if options.peers == "none":
+        systems = [system for system in systems if system.name not in PEERS]
+    runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
     ours = [run for name in runs if name.startswith(OURS) for run in runs[name]]
-    return 0 if all(run.outcome == harness.COMPLETED for run in ours) else 1
+    return Findings(
+        parts=[tables.table(_TABLE, [_line(name, runs[name], runs[OURS]) for name in runs])],
+        record={"systems": {name: _record(of_one, runs[OURS]) for name, of_one in runs.items()}},
+        succeeded=results.all_completed(ours),
+        targets=[] if options.variants else _targets(features, runs),
+    )
 
 
 def _generated(n_rows: int, folder: Path, features: str) -> tuple[Path, Path | None]:
-    """A converted file of generated rows, and the rows where they are text."""
-    say(f"generating and converting {n_rows:,} rows")
-    rows, data = folder / "rows.csv", folder / "rows.h5"
+    """A converted file of generated rows, and the rows if they are text."""
+    data = folder / "rows.h5"
     if features == "dense":
+        say(f"writing {n_rows:,} dense rows")
         write_dense_file(data, n_rows, DENSE_COLUMNS)
         return data, None
-    harness.call("benchmarks.corpus", rows, "--rows", n_rows)
-    harness.call(
-        "ooc_train.cli.convert", rows, "-o", data, "--features", features,
-        "--validation-fraction", 0, "--quiet",
-    )  # fmt: skip
-    return data, rows
+    text = generated.write_rows(folder / "rows.csv", n_rows)
+    return generated.convert(text, data, features), text
 
 
 def _systems(
     features: str, data: Path, text: Path | None, options: argparse.Namespace
 ) -> list[System]:
-    def system(name: str, *words: object, inputs: Sequence[Path] = (data,)) -> System:
-        def command(scratch: Path) -> list[str]:
-            return [
-                *(str(word).replace(_SCRATCH, str(scratch)) for word in words),
-                *("--report", str(scratch / REPORT_NAME)),
-            ]
+    epochs = ("--epochs", options.epochs)
 
-        return System(name=name, command=command, inputs=inputs)
+    def system(name: str, command: Sequence[object]) -> System:
+        return System(name=name, command=command, inputs=[data])
 
     def ours(name: str, *more: str) -> System:
-        words = ("ooc_train.cli.train", data, "--quiet", *more, "-o", f"{_SCRATCH}/run", *epochs)
-        return system(name, *python, *words)
+        return system(name, ooc("train", data, *more, "-o", f"{SCRATCH}/run", *epochs))
 
     def fit(name: str, form: str) -> System:
-        words = ("benchmarks.peers.keras_fit", data, "--form", form, *epochs)
-        return system(name, *python, *words)
+        return system(name, script("benchmarks.peers.keras_fit", data, "--form", form, *epochs))
 
-    python, epochs = (sys.executable, "-m"), ("--epochs", options.epochs)
     if options.variants:
         variants = [ours(variant, *shlex.split(variant)[1:]) for variant in options.variants]
         return [ours(OURS), *variants]
-    prebuilt = system(PREBUILT, *python, "benchmarks.ours.prebuilt", data, *epochs)
+    prebuilt = system(PREBUILT, script("benchmarks.ours.prebuilt", data, *epochs))
     if features == "sequence":
         bucketed = ours(BUCKETED, "--bucket-by-length")
         return [fit(MATRIX, "matrix"), ours(OURS), bucketed, prebuilt]
@@ -201,13 +171,15 @@ def _systems(
         ours(OURS), prebuilt, ours(DENSE_ADAM, "--optimizer", "adam"),
         fit(GENERATOR, "generator"), fit(SPARSE, "sparse"),
     ]  # fmt: skip
-    if text:
-        words = peer_command(
-            options.peer_environments, "fasttext", "fasttext_supervised", text,
-            "--output", f"{_SCRATCH}/model", "--epochs", 2, "--time-epoch",
-        )  # fmt: skip
-        systems.append(system(FASTTEXT, *words, inputs=[text]))
-    return systems
+    return [*systems, *([_fasttext(text, options.peer_environments)] if text else [])]
+
+
+def _fasttext(text: Path, environments: Path | None) -> System:
+    command = peer_command(
+        environments, "fasttext", "fasttext_supervised", text, "--output", f"{SCRATCH}/model",
+        "--epochs", 2, "--time-epoch", "--report", REPORT,
+    )  # fmt: skip
+    return System(name=FASTTEXT, command=command, inputs=[text])
 
 
 # ---- Figures.
@@ -221,15 +193,12 @@ def _rows_per_second(run: Run, epoch: int = -1) -> float:
 
 
 def _speed(runs: Sequence[Run]) -> Spread | None:
-    return Spread.of([_rows_per_second(run) for run in results.completed(runs)])
+    return results.spread(runs, _rows_per_second)
 
 
 def _ratios(ours: Sequence[Run], peers: Sequence[Run], epoch: int = -1) -> Spread | None:
     """How many times a peer's rows/s ours are, pair by pair."""
-    pairs = zip(results.completed(ours), results.completed(peers), strict=False)
-    return Spread.of(
-        [_rows_per_second(our, epoch) / _rows_per_second(peer, epoch) for our, peer in pairs]
-    )
+    return results.ratios(ours, peers, lambda run: _rows_per_second(run, epoch))
 
 
 def _waiting(runs: Sequence[Run]) -> Spread | None:
@@ -243,37 +212,23 @@ def _with_epochs(runs: Sequence[Run]) -> list[Run]:
 
 
 def _targets(features: str, runs: dict[str, list[Run]]) -> list[Target]:
-    reached = []
+    ours, reached = runs[OURS], []
     for name, bound in TARGETS.get(features, {}).items():
-        spread = _ratios(runs[OURS], runs.get(name, ()))
-        measured = spread.median if spread else None
-        reached.append(Target(text=f"times {name}", measured=measured, at_least=bound))
+        times = results.median(_ratios(ours, runs.get(name, ())))
+        reached.append(Target(text=f"times {name}", measured=times, at_least=bound))
     if BUCKETED in runs:
-        gain = _ratios(runs[BUCKETED], runs[OURS])
-        reached.append(
-            Target(
-                text="batches of near length, times those of any",
-                measured=gain.median if gain else None,
-                at_least=LEAST_BUCKETED,
-            )
-        )
+        gain = results.median(_ratios(runs[BUCKETED], ours))
+        text = "batches of near length, times those of any"
+        reached.append(Target(text=text, measured=gain, at_least=LEAST_BUCKETED))
     if UNCHECKED in runs:
-        rates = _ratios(runs[OURS], runs[UNCHECKED], epoch=0)
-        reached.append(
-            Target(
-                text="checksums: part of the first epoch's rows/s that they cost",
-                measured=1 - rates.median if rates else None,
-                at_most=MOST_FOR_CHECKS,
-            )
-        )
-    waiting = _waiting(runs[OURS])
+        rate = results.median(_ratios(ours, runs[UNCHECKED], epoch=0))
+        cost = None if rate is None else 1 - rate
+        text = "checksums: part of the first epoch's rows/s that they cost"
+        reached.append(Target(text=text, measured=cost, at_most=MOST_FOR_CHECKS))
+    waiting = results.median(_waiting(ours))
+    share = None if waiting is None else waiting / 100
     bound = MOST_WAITING.get(features, max(MOST_WAITING.values()))
-    share = waiting.median / 100 if waiting else None
     return [*reached, Target(text="share of waiting for input", measured=share, at_most=bound)]
-
-
-def _table(runs: dict[str, list[Run]]) -> str:
-    return tables.table(_TABLE, [_line(name, runs[name], runs[OURS]) for name in runs])
 
 
 def _line(name: str, runs: Sequence[Run], ours: Sequence[Run]) -> list[object]:
@@ -298,7 +253,7 @@ def _record(runs: Sequence[Run], ours: Sequence[Run]) -> dict[str, Any]:
         "input_wait_percent": _waiting(runs),
     }
     return {
-        **{name: asdict(spread) if spread else None for name, spread in spreads.items()},
+        **results.records(spreads),
         "peak_anon_bytes": results.peak(runs, "anon_bytes"),
         "peak_rss_bytes": results.peak(runs, "rss_bytes"),
         "runs": [results.run_record(run) for run in runs],

@@ -1,21 +1,25 @@
 """``ooc-evaluate``: how well a run does on a split."""
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, measured, progress_of
-from ooc_train.training.scores.evaluate import evaluate
+from ooc_train.cli.bars import progress_of
+from ooc_train.cli.command import Command, SharedOptions, measured, say
+from ooc_train.cli.options import Given
+from ooc_train.options import REQUIRED, option
+from ooc_train.training.scores.options import EvaluateOptions
 
 _DESCRIPTION = """\
 Evaluate a run on a split of a converted file: accuracy, loss, scores of each class and
-the confusion matrix, reading the split once, a batch at a time.  Of two classes also the
-areas under the ROC curve and the precision-recall curves, and the threshold of each
-class that gives the highest F1: choose one with --split validation, so that the test
-rows stay an honest test.  Of 20 classes or more, how often a row's class is among the 5
-most probable ones."""
+the confusion matrix.  The split is read once, a batch at a time.
+
+For two classes the scores include the areas under the ROC curve and the precision-recall
+curves, and the threshold of each class that gives the highest F1: choose a threshold with
+--split validation, so that the test rows stay an honest test.  For 20 classes or more
+they include how often a row's class is among the 5 most probable ones."""
 
 _EXAMPLE = """\
   ooc-evaluate runs/reviews reviews.h5 --split test
@@ -25,41 +29,35 @@ MAX_CLASSES_SHOWN = 60
 PAIRS_SHOWN = 10
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateFiles:
+    """What is evaluated."""
+
+    run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
+    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
+
+
+COMMAND = Command("ooc-evaluate", _DESCRIPTION, _EXAMPLE, [EvaluateFiles, EvaluateOptions])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    command = Command("ooc-evaluate", _DESCRIPTION, _EXAMPLE)
-    add = command.add
-    add("run", type=Path, help="a run folder written by ooc-train")
-    add("data", type=Path, help="a file written by ooc-convert")
-    add(
-        "--split",
-        default="test",
-        choices=["train", "validation", "test"],
-        help="the rows to evaluate on (default: test)",
-    )
-    add("--batch-size", type=int, metavar="N", help="rows at a time (default: the training's)")
-    add(
-        "--html",
-        type=Path,
-        metavar="FILE",
-        help="write the scores to FILE as a page with figures that opens offline; takes matplotlib",
-    )
-    return command.run(_work, arguments)
+    return COMMAND.run(_work, arguments)
 
 
-def _work(options: argparse.Namespace) -> dict[str, Any]:
+def _work(given: Given) -> dict[str, Any]:
+    from ooc_train.training.scores.evaluate import evaluate  # noqa: PLC0415 - --help stays instant
+
+    files, shared = given.made(EvaluateFiles), given.made(SharedOptions)
     report = measured(
         lambda: evaluate(
-            options.run,
-            options.data,
-            split=options.split,
-            batch_size=options.batch_size,
-            html=options.html,
-            progress=progress_of(options),
+            files.run,
+            files.data,
+            progress=progress_of(quiet=shared.quiet),
+            **given.keywords(EvaluateOptions),
         )
     )
-    if not options.quiet:
-        print(_text(report))
+    say(shared, _text(report))
     return report
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import reason, replacing
-from ooc_train.cli.common import progress_of, say, write_report
+from ooc_train.cli.bars import progress_of
+from ooc_train.cli.command import SharedOptions, say, write_report
 from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
+from ooc_train.training.options import RunOptions
 from ooc_train.training.run.folder import REPORT
 
 TABLE = "grid.csv"
@@ -77,30 +79,35 @@ def trials_of(grid: Sequence[str], known: Sequence[str]) -> list[Trial]:
 
 
 def train_grid(
-    trials: Sequence[Trial], arguments: Sequence[str], options: argparse.Namespace
+    trials: Sequence[Trial],
+    arguments: Sequence[str],
+    *,
+    folder: Path,
+    monitor: str,
+    run: RunOptions,
+    shared: SharedOptions,
 ) -> dict[str, Any]:
     """Train all, and print and write the table; its lines, the best first.
 
-    ``arguments`` are the command line, and ``options`` what it says.  Raises OocTrainError in the
-    end if a trial failed, and Interrupted where a signal asks to stop.
+    ``arguments`` are the command line.  Raises OocTrainError in the end if a trial failed, and
+    Interrupted where a signal asks to stop.
     """
-    folder: Path = options.output
-    _check_free(folder, trials, options)
-    progress = progress_of(options)
+    _check_free(folder, trials, run)
+    progress = progress_of(quiet=shared.quiet)
     lines = []
     for number, trial in enumerate(trials, start=1):
         progress.message(f"trial {number} of {len(trials)}: {trial.name}")
         status = _run([*_without_grid(arguments), *trial.arguments(folder)])
         lines.append(_line(trial, folder, status))
-    lines.sort(key=lambda line: _rank(line, options.monitor))
+    lines.sort(key=lambda line: _rank(line, monitor))
     _write_table(folder / TABLE, lines)
     for text in _as_text(lines):
-        say(options, text)
+        say(shared, text)
     report = {"trials": lines}
     failed = [line["trial"] for line in lines if line["status"] != "done"]
     if failed:
-        if options.report:
-            write_report(options.report, report)
+        if shared.report:
+            write_report(shared.report, report)
         raise OocTrainError(
             f"{len(failed)} of {len(trials)} trials failed, as said above: {'; '.join(failed)}; "
             "the same command with --resume tries them again"
@@ -108,9 +115,9 @@ def train_grid(
     return report
 
 
-def _check_free(folder: Path, trials: Sequence[Trial], options: argparse.Namespace) -> None:
+def _check_free(folder: Path, trials: Sequence[Trial], run: RunOptions) -> None:
     there = [trial.name for trial in trials if (folder / trial.name).exists()]
-    if there and not (options.resume or options.force):
+    if there and not (run.resume or run.force):
         raise OutputError(
             f"{folder} has trials of this grid already, such as {there[0]}; go on by --resume, or "
             "replace them by --force"

@@ -1,26 +1,26 @@
 """``ooc-inspect``: what is in a converted file."""
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.common import Command, measured, progress_of, say, write_report
+from ooc_train.cli.bars import progress_of
+from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
+from ooc_train.cli.options import Given
 from ooc_train.errors import FormatError
-from ooc_train.inspection.describe import inspect
-from ooc_train.inspection.overview import draw_overview
-from ooc_train.inspection.verify import verify
+from ooc_train.options import REQUIRED, option
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,
-sizes, and where the rows came from.  Reads the labels, not the features; does not load
-TensorFlow.
+sizes, and where the rows came from.  Only the labels are read, and TensorFlow is not
+loaded.
 
-With --plot, also draw the rows by class, the lengths of train rows and the most
-frequent terms; takes matplotlib.
+--plot also draws the rows by class, the lengths of train rows and the most frequent
+terms, which needs matplotlib.
 
-With --verify, read all of it instead and compare it with its checksums: a damaged file
+--verify reads the whole file instead and compares it with its checksums.  A damaged file
 is an error, with the split, the array and the rows of each damage."""
 
 _EXAMPLE = """\
@@ -30,40 +30,56 @@ _EXAMPLE = """\
 MAX_CLASSES_SHOWN = 60
 
 
+@dataclass(frozen=True, kw_only=True)
+class InspectOptions:
+    """What is inspected, and how."""
+
+    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
+    verify: bool = option(False, "compare all rows with their checksums")
+    plot: Path | None = option(
+        None, "draw the overview to FILE, a .png, .svg or .pdf file", metavar="FILE"
+    )
+
+
+COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    command = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE)
-    command.add("data", type=Path, help="a file written by ooc-convert")
-    command.add("--verify", action="store_true", help="compare all rows with their checksums")
-    command.add("--plot", type=Path, metavar="FILE", help="draw it: a .png, .svg or .pdf file")
-    return command.run(_work, arguments)
+    return COMMAND.run(_work, arguments)
 
 
-def _work(options: argparse.Namespace) -> dict[str, Any]:
+def _work(given: Given) -> dict[str, Any]:
+    options, shared = given.made(InspectOptions), given.made(SharedOptions)
     if options.verify:
-        return _verify(options)
+        return _verify(options, shared)
+    from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
+
     report = measured(lambda: inspect(options.data))
-    if not options.quiet:
-        print(_text(report))
+    say(shared, _text(report))
     if options.plot:
+        from ooc_train.inspection.overview import draw_overview  # noqa: PLC0415 - as above
+
         draw_overview(options.data, options.plot)
     return report
 
 
-def _verify(options: argparse.Namespace) -> dict[str, Any]:
-    report = measured(lambda: verify(options.data, progress=progress_of(options)))
+def _verify(options: InspectOptions, shared: SharedOptions) -> dict[str, Any]:
+    from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
+
+    report = measured(lambda: verify(options.data, progress=progress_of(quiet=shared.quiet)))
     damaged = report["damaged"]
     for damage in damaged:
         print(damage["text"])
     if damaged:
-        if options.report:
-            write_report(options.report, report)
+        if shared.report:
+            write_report(shared.report, report)
         raise FormatError(
             f"{options.data} is damaged in {len(damaged)} places, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"
         )
     say(
-        options,
+        shared,
         f"{options.data}: whole; {report['blocks']:,} blocks of {report['arrays']} arrays, "
         f"{report['bytes'] / 1e6:,.1f} MB, match their checksums ({report['seconds']:.1f} s)",
     )

@@ -1,134 +1,335 @@
-"""Everything that a conversion can be told, checked before anything is read."""
+"""The options of `convert`, checked as far as they can be before anything is read."""
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.kinds.table import KINDS, TEXT_KINDS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, file_formats, format_of
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
-from ooc_train.file.compression import NONE, check_compression
+from ooc_train.file.filters import FILTERS, NONE, check_installed
+from ooc_train.kinds import KINDS
+from ooc_train.memory import parse_size
+from ooc_train.options import (
+    SHARE,
+    Limits,
+    at_least,
+    check,
+    column_list,
+    declarations,
+    listed_flags,
+    option,
+)
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1
-DEFAULT_MAX_REJECTS = 100
+ANALYZERS = ("word", "char")
+SCORES = ("f_classif", "chi2", "none")
+DTYPES = ("float32", "float16", "int8")
+MAX_NGRAM = 8
+_FREQUENCY = Limits(
+    "a number of rows from 1, or a share above 0.0 and up to 1.0",
+    lambda value: value > 0 and (value <= 1 or not isinstance(value, float)),
+)
+_ROWS, _LAYOUT, _FEATURES = "rows", "columns and labels", "features"
+_PARAMETERS = "parameters of the features"
+_OUTPUT, _RESOURCES = "output", "memory and disk"
 
 Paths = Sequence[str | os.PathLike[str]]
 
 
+def parse_range(text: str) -> tuple[int, int]:
+    """Two numbers from ``MIN,MAX``, or from one number, which is both.
+
+    >>> parse_range("1,2"), parse_range("3")
+    ((1, 2), (3, 3))
+    """
+    shortest, _, longest = text.partition(",")
+    try:
+        return int(shortest), int(longest or shortest)
+    except ValueError:
+        raise OptionError(f"{text!r} is not MIN,MAX, such as 1,2") from None
+
+
+def parse_frequency(text: str) -> int | float:
+    """A number of rows, or a share of them where it has a decimal point.
+
+    >>> parse_frequency("1"), parse_frequency("1.0")
+    (1, 1.0)
+    """
+    return int(text) if text.isdecimal() else float(text)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions:
-    """The defaults are the command's.
+    """The options of `convert`.
 
-    Parameters of the features are ``None`` where nothing is said: see ``NgramParameters`` and
-    ``SequenceParameters`` for what they are then.
+    The parameters of the features are ``None`` where they are not given, since each kind of
+    features has only some of them.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
     """
 
-    test: Paths = ()
-    validation: Paths = ()
-    validation_fraction: float | None = None
-    features: str = AUTO
-    preset: str | None = None
-    text: Sequence[str] = ()
-    columns: Sequence[str] = ()
-    labels: Paths = ()
-    test_labels: Paths = ()
-    validation_labels: Paths = ()
-    label: str | None = None
-    header: bool = False
-    format: str | None = None
-    classes: str | os.PathLike[str] | None = None
-    seed: int = 0
-    shuffle: bool = True
-    compression: str = NONE
-    analyzer: str | None = None
-    ngrams: tuple[int, int] | None = None
-    min_df: int | float | None = None
-    max_df: int | float | None = None
-    top_k: int | None = None
-    score: str | None = None
-    max_length: int | None = None
-    dtype: str | None = None
-    zero_based: bool | None = None
-    vectorizer: str | os.PathLike[str] | None = None
-    memory_bytes: int | None = None
-    workers: int | None = None
-    temp_dir: str | os.PathLike[str] | None = None
-    rejects: str | os.PathLike[str] | None = None
-    max_rejects: int = DEFAULT_MAX_REJECTS
-    force: bool = False
+    format: str | None = option(
+        None,
+        "the format of the files, where their names do not tell it",
+        fallback="by their names, or csv",
+        choices=tuple(file_formats()),
+        group=_ROWS,
+    )
+    test: Paths = option((), "files of test rows", metavar="FILE", group=_ROWS)
+    validation: Paths = option(
+        (),
+        "files of validation rows, instead of drawing them from the training rows",
+        metavar="FILE",
+        group=_ROWS,
+    )
+    validation_fraction: float | None = option(
+        None,
+        "share of the training rows to draw for validation",
+        fallback=DEFAULT_VALIDATION_FRACTION,
+        limits=SHARE,
+        group=_ROWS,
+    )
+    preset: str | None = option(
+        None,
+        "a public data set, where the folder of its unpacked archive is given for the training "
+        f"rows: {', '.join(PRESETS)}",
+        metavar="NAME",
+        choices=tuple(PRESETS),
+        group=_ROWS,
+    )
+    rejects: str | os.PathLike[str] | None = option(
+        None,
+        "the file to write rows to that cannot be used",
+        fallback="OUTPUT.rejected.csv",
+        metavar="FILE",
+        group=_ROWS,
+    )
+    max_rejects: int = option(
+        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
+    )
+    text: Sequence[str] = option(
+        (),
+        "the columns of the text, by name or number from 1, separated by commas",
+        metavar="COLS",
+        parse=column_list,
+        group=_LAYOUT,
+    )
+    label: str | None = option(
+        None, "the column of the class, by name or number from 1", metavar="COL", group=_LAYOUT
+    )
+    columns: Sequence[str] = option(
+        (),
+        "the columns of dense features, as for --text",
+        fallback="all but the class",
+        metavar="COLS",
+        parse=column_list,
+        group=_LAYOUT,
+    )
+    header: bool = option(
+        False,
+        "the first row names the columns (implied if --text or --label are names)",
+        group=_LAYOUT,
+    )
+    labels: Paths = option(
+        (),
+        "the classes of the training rows, where these are arrays: .npy, or one a line",
+        metavar="FILE",
+        group=_LAYOUT,
+    )
+    test_labels: Paths = option(
+        (), "the classes of the test rows, as for --labels", metavar="FILE", group=_LAYOUT
+    )
+    validation_labels: Paths = option(
+        (), "the classes of the validation rows, as for --labels", metavar="FILE", group=_LAYOUT
+    )
+    classes: str | os.PathLike[str] | None = option(
+        None,
+        "the names of the classes, line k for class k",
+        fallback="classes.txt beside the data",
+        metavar="FILE",
+        group=_LAYOUT,
+    )
+    features: str = option(
+        AUTO,
+        "what rows become: text becomes tf-idf n-grams or sequences of word ids; dense and sparse "
+        "rows of numbers stay as they are",
+        choices=(AUTO, *KINDS),
+        group=_FEATURES,
+    )
+    vectorizer: str | os.PathLike[str] | None = option(
+        None,
+        "take terms, statistics and classes from a converted file instead of learning them",
+        metavar="FILE",
+        group=_FEATURES,
+    )
+    analyzer: str | None = option(
+        None,
+        "what terms consist of: words, or characters, as for Chinese",
+        fallback=ANALYZERS[0],
+        choices=ANALYZERS,
+        group=_PARAMETERS,
+    )
+    ngrams: tuple[int, int] | None = option(
+        None,
+        "the least and the largest number of words, or characters, in a term",
+        fallback=(1, 2),
+        limits=Limits(
+            f"two numbers from 1 to {MAX_NGRAM}, the smaller first",
+            lambda value: len(value) == 2 and 1 <= value[0] <= value[1] <= MAX_NGRAM,
+        ),
+        metavar="MIN,MAX",
+        parse=parse_range,
+        group=_PARAMETERS,
+    )
+    min_df: int | float | None = option(
+        None,
+        "least number of training rows with a term, or their share, such as 0.01",
+        fallback=2,
+        limits=_FREQUENCY,
+        metavar="N",
+        parse=parse_frequency,
+        group=_PARAMETERS,
+    )
+    max_df: int | float | None = option(
+        None,
+        "largest number of training rows with a term, or their share",
+        fallback=1.0,
+        limits=_FREQUENCY,
+        metavar="N",
+        parse=parse_frequency,
+        group=_PARAMETERS,
+    )
+    top_k: int | None = option(
+        None,
+        "terms to select; for sequences, the words to keep, with one id for padding",
+        fallback=20_000,
+        metavar="K",
+        limits=at_least(1),
+        group=_PARAMETERS,
+    )
+    score: str | None = option(
+        None,
+        "the score that terms are selected by; none selects by their document frequency",
+        fallback=SCORES[0],
+        choices=SCORES,
+        group=_PARAMETERS,
+    )
+    max_length: int | None = option(
+        None,
+        "for sequences, keep the last N words of a row",
+        fallback=500,
+        limits=at_least(1),
+        group=_PARAMETERS,
+    )
+    dtype: str | None = option(
+        None,
+        "how dense features are stored; int8 has a scale for each column",
+        fallback=DTYPES[0],
+        choices=DTYPES,
+        group=_PARAMETERS,
+    )
+    zero_based: bool | None = option(
+        None,
+        "the columns of svmlight files are numbered from 0; with --no-zero-based, from 1",
+        fallback="from 0 if there is a column 0",
+        group=_PARAMETERS,
+    )
+    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
+    shuffle: bool = option(
+        True,
+        "keep the training rows in the order of their source; otherwise they are shuffled",
+        group=_OUTPUT,
+    )
+    compression: str = option(
+        NONE,
+        "make the file smaller, zstd more than lz4, for slower reading; needs the packages of "
+        "ooc-train[compression]",
+        choices=(NONE, *FILTERS),
+        group=_OUTPUT,
+    )
+    force: bool = option(False, "overwrite the output if it exists", group=_OUTPUT)
+    memory_bytes: int | None = option(
+        None,
+        "memory for the whole process, such as 512MB",
+        fallback="a quarter of what it may use, at most 4GB",
+        spelled=("--memory",),
+        metavar="SIZE",
+        parse=parse_size,
+        group=_RESOURCES,
+    )
+    workers: int | None = option(
+        None,
+        "threads that convert",
+        fallback="one for each processor, as far as the memory allows",
+        limits=at_least(1),
+        group=_RESOURCES,
+    )
+    temp_dir: str | os.PathLike[str] | None = option(
+        None,
+        "a folder on a disk for temporary files",
+        fallback="the folder of the output",
+        metavar="DIR",
+        group=_RESOURCES,
+    )
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be, before anything is read."""
-        fraction = self.validation_fraction
-        if fraction is not None and not 0 <= fraction < 1:
-            raise OptionError(f"--validation-fraction {fraction} is not in [0, 1)")
-        if fraction and self.validation:
+        check(self)
+        if self.validation_fraction and self.validation:
             raise OptionError("--validation and --validation-fraction exclude each other")
-        if self.features not in (AUTO, *KINDS):
-            known = ", ".join((AUTO, *KINDS))
-            raise OptionError(f"--features {self.features} is not known; {known} are")
         self._check_preset()
-        if self.format not in (None, *file_formats()):
-            raise OptionError(f"--format {self.format} is not one of {', '.join(file_formats())}")
-        if self.seed < 0:
-            raise OptionError(f"--seed {self.seed} is negative; give 0 or more")
-        check_compression(self.compression)
-        if self.workers is not None and self.workers < 1:
-            raise OptionError(f"--workers {self.workers} is not 1 or more")
+        check_installed(self.compression)
         if self._given and self.vectorizer:
-            raise OptionError(f"--vectorizer brings its own terms; leave out {_flags(self._given)}")
+            flags = listed_flags(self._given)
+            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
         if self.features != AUTO:
             self._check_parameters()
             self._check_columns()
-        if self.max_rejects < 0:
-            raise OptionError(f"--max-rejects {self.max_rejects} is negative; give 0 or more")
 
     def _check_preset(self) -> None:
-        if self.preset is None:
-            return
-        if self.preset not in PRESETS:
-            raise OptionError(f"--preset {self.preset} is not one of {', '.join(PRESETS)}")
-        said = [
+        given = [
             name for name in ("test", "text", "label", "header", "format") if getattr(self, name)
         ]
-        if said:
-            raise OptionError(f"--preset {self.preset} knows its layout; leave out {_flags(said)}")
+        if self.preset is not None and given:
+            raise OptionError(
+                f"--preset {self.preset} knows its layout; leave out {listed_flags(given)}"
+            )
 
     def _check_parameters(self) -> None:
-        unfit = set(self._given) - KINDS[self.features].options
+        unfit = set(self._given) - _option_names(self.features)
         if unfit:
             raise OptionError(
-                f"{_flags(unfit)} cannot be used with --features {self.features}; leave it out, or "
-                f"choose other features"
+                f"{listed_flags(unfit)} cannot be used with --features {self.features}; leave it "
+                f"out, or choose other features"
             )
         _ = self.parameters
 
     def _check_columns(self) -> None:
-        """Options that say where rows are, and suit other kinds of features."""
+        """Refuse options that say where rows are, but for other kinds of features."""
         unfit = ["columns", "labels", "test_labels", "validation_labels"]
-        if self.features not in TEXT_KINDS:
+        if KINDS[self.features].source != "text":
             unfit = ["text", *(unfit if self.features == "sparse" else [])]
-        said = [name for name in unfit if getattr(self, name)]
-        if said:
+        given = [name for name in unfit if getattr(self, name)]
+        if given:
             raise OptionError(
-                f"{_flags(said)} cannot be used with --features {self.features}; leave it out"
+                f"{listed_flags(given)} cannot be used with --features {self.features}; leave it "
+                f"out"
             )
 
     @property
     def _given(self) -> dict[str, Any]:
-        """The features' parameters that something is said about."""
-        names = sorted(set().union(*(kind.options for kind in KINDS.values())))
+        """The parameters of the features that are given."""
+        names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @property
     def parameters(self) -> Any:
         """How text becomes features: the dataclass of their kind."""
-        return KINDS[self.features].parameters(**self._given)
+        return _parameters_of(self.features)(**self._given)
 
     def settled_by(self, path: Path) -> "ConvertOptions":
         """These options with the kind of features that a file of numbers, by its name, has."""
@@ -143,13 +344,13 @@ class ConvertOptions:
     def settled(self, features: str) -> "ConvertOptions":
         """These options with the kind of features that ``auto`` chose.
 
-        Raises ``OptionError`` if options are given that it does not have.
+        Raises OptionError if options are given that it does not have.
         """
-        unfit = set(self._given) - KINDS[features].options
+        unfit = set(self._given) - _option_names(features)
         if unfit:
             raise OptionError(
-                f"these rows call for {features} features, which have no {_flags(unfit)}; leave it "
-                f"out, or give --features explicitly"
+                f"these rows call for {features} features, which have no {listed_flags(unfit)}; "
+                f"leave it out, or give --features explicitly"
             )
         return replace(self, features=features)
 
@@ -163,6 +364,13 @@ class ConvertOptions:
         return self.validation_fraction
 
 
-def _flags(names: Iterable[str]) -> str:
-    """Options as they are spelled on the command line."""
-    return ", ".join(f"--{name.replace('_', '-')}" for name in sorted(names))
+def _option_names(features: str) -> set[str]:
+    """The names of the options that are parameters of a kind of features."""
+    return {field.name for field in fields(_parameters_of(features))} - {"hash_seed"}
+
+
+def _parameters_of(features: str) -> Any:
+    """The dataclass of a kind's parameters."""
+    from ooc_train.conversion.vectorizer import vectorizer_class  # noqa: PLC0415 - heavy
+
+    return vectorizer_class(features).Parameters

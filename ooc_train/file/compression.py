@@ -1,17 +1,16 @@
 """Compressed chunks: LZ4 and Zstandard as HDF5's registered filters have them, outside of HDF5.
 
-HDF5 compresses and decompresses one chunk at a time under a lock of its own.  Here a chunk becomes
-bytes and back in any thread; what is written is what the filters of ``hdf5plugin`` would have
-written, so that every HDF5 library that has them can read it.
+The bytes are those that the filters of ``hdf5plugin`` write, so that every HDF5 library with these
+filters can read the file.  Two reasons for coders of our own: a chunk whose size is not what the
+dataset says is an error here, while HDF5 returns whatever lies in memory behind a chunk that is too
+short; and a chunk is coded in any thread, without HDF5's lock.
 """
 
-import importlib
-import os
 import struct
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,24 +19,21 @@ import numpy as np
 
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
+from ooc_train.file.filters import FILTERS, INSTALL, ZSTD_LEVEL, can_import, check_installed
 
-NONE = "none"
-ZSTD_LEVEL = 3
-_INSTALL = "pip install 'ooc-train[compression]'"
 _SHUFFLED_BYTES = 4  # numbers of so many bytes and more are shuffled
-_LZ4_SIZES = struct.Struct(">QI")  # bytes of a chunk, and of each of the blocks that it consists of
-_LZ4_SIZE = struct.Struct(">I")  # bytes of a block, compressed
+_LZ4_SIZES = struct.Struct(">QI")  # bytes of a chunk, and of each of the pieces that it consists of
+_LZ4_SIZE = struct.Struct(">I")  # bytes of a piece, compressed
+_MOST_ENCODING = 4  # chunks of an array that wait for a thread, or are being compressed
 
 
 class Codec(NamedTuple):
-    """A compression: its filter in HDF5, the module that does it, and the two directions.
+    """The two directions of a compression.
 
-    ``decode(chunk, n_bytes)`` gives as many bytes, or raises ValueError: the chunk is damaged.
+    ``decode(chunk, n_bytes)`` returns exactly ``n_bytes`` bytes, or raises ValueError where the
+    chunk is damaged.
     """
 
-    filter_id: int
-    filter_options: tuple[int, ...]
-    module: str
     encode: Callable[[bytes], bytes]
     decode: Callable[[bytes, int], bytes]
 
@@ -63,7 +59,7 @@ def _lz4_encode(rows: bytes) -> bytes:
     import lz4.block  # noqa: PLC0415
 
     packed = lz4.block.compress(rows, store_size=False)
-    packed = packed if len(packed) < len(rows) else rows  # the filter leaves such a block as it is
+    packed = packed if len(packed) < len(rows) else rows  # the filter stores such a piece as it is
     return _LZ4_SIZES.pack(len(rows), len(rows)) + _LZ4_SIZE.pack(len(packed)) + packed
 
 
@@ -71,32 +67,33 @@ def _lz4_decode(chunk: bytes, n_bytes: int) -> bytes:
     import lz4.block  # noqa: PLC0415
 
     try:
-        total, block_bytes = _LZ4_SIZES.unpack_from(chunk)
+        total, piece_bytes = _LZ4_SIZES.unpack_from(chunk)
         if total != n_bytes:
             raise ValueError("a chunk is of another size")
-        blocks, end = [], _LZ4_SIZES.size
-        for start in range(0, total, max(block_bytes, 1)):
+        pieces, end = [], _LZ4_SIZES.size
+        for start in range(0, total, max(piece_bytes, 1)):
             (size,) = _LZ4_SIZE.unpack_from(chunk, end)
             packed = chunk[end + _LZ4_SIZE.size : end + _LZ4_SIZE.size + size]
-            wanted = min(block_bytes, total - start)
+            wanted = min(piece_bytes, total - start)
             is_packed = size != wanted
-            blocks.append(lz4.block.decompress(packed, wanted) if is_packed else packed)
+            pieces.append(lz4.block.decompress(packed, wanted) if is_packed else packed)
             end += _LZ4_SIZE.size + size
-        return b"".join(blocks)
+        return b"".join(pieces)
     except (struct.error, lz4.block.LZ4BlockError) as error:
         raise ValueError(str(error)) from error
 
 
 CODECS = {
-    "lz4": Codec(32004, (0,), "lz4.block", _lz4_encode, _lz4_decode),
-    "zstd": Codec(32015, (ZSTD_LEVEL,), "zstandard", _zstd_encode, _zstd_decode),
+    "lz4": Codec(_lz4_encode, _lz4_decode),
+    "zstd": Codec(_zstd_encode, _zstd_decode),
 }
+"""By the names of `FILTERS`."""
 
 
 class ChunkCoder:
-    """What is done to the chunks of one dataset: bytes perhaps shuffled, then compressed.
+    """Encodes and decodes the chunks of one dataset, whose bytes may be shuffled beforehand.
 
-    Any number of threads may use it.
+    Any number of threads may use it, and it can be pickled.
     """
 
     def __init__(self, codec: Codec, dataset: h5py.Dataset, *, shuffled: bool) -> None:
@@ -105,14 +102,14 @@ class ChunkCoder:
         self._dtype: np.dtype[Any] = dataset.dtype
 
     def encode(self, rows: AnyArray) -> bytes:
-        """The chunk of contiguous rows, as many as a chunk has."""
+        """The bytes in the file of contiguous rows, as many as a chunk has."""
         plain = rows.reshape(-1).view(np.uint8)
         if self._shuffled:
             plain = plain.reshape(-1, self._dtype.itemsize).T
         return self._codec.encode(plain.tobytes())
 
     def decode(self, chunk: bytes) -> AnyArray:
-        """The rows of a chunk; ValueError if it is damaged."""
+        """The rows of a chunk.  Raises ValueError if it is damaged."""
         n_bytes = self._dtype.itemsize * int(np.prod(self._shape))
         plain = np.frombuffer(self._codec.decode(chunk, n_bytes), np.uint8)
         if self._shuffled:
@@ -124,34 +121,35 @@ class ChunkCoder:
 
 
 def coder_of(dataset: h5py.Dataset) -> ChunkCoder | None:
-    """What its chunks are to be decoded with; ``None`` if that is nothing of what is here."""
+    """The coder for the chunks of a dataset, or ``None`` if its filters are unknown here.
+
+    Filters whose packages are not installed count as unknown.
+    """
     layout = dataset.id.get_create_plist()
     filters = [layout.get_filter(number)[0] for number in range(layout.get_nfilters())]
     shuffled = filters[:1] == [h5py.h5z.FILTER_SHUFFLE]
-    for codec in CODECS.values():
-        if filters[shuffled:] == [codec.filter_id] and _can_import(codec.module):
-            return ChunkCoder(codec, dataset, shuffled=shuffled)
+    for name, known in FILTERS.items():
+        if filters[shuffled:] == [known.filter_id] and can_import(known.module):
+            return ChunkCoder(CODECS[name], dataset, shuffled=shuffled)
     return None
 
 
 class ChunkWriter:
-    """Compresses the rows of a dataset, from its first to its last, in several threads.
+    """Compresses the rows of a dataset, from its first to its last, as a context manager.
 
-    The chunks wait in a temporary file beside the dataset's own until `finish`: so those of one
-    array lie together, and where they lie does not depend on when rows of other arrays come.  To be
-    closed as a context manager.  Memory: a megabyte for each thread.
+    The chunks wait in a temporary file beside the dataset's own until `finish`, so that the chunks
+    of an array lie together, wherever rows of other arrays come in between.  With a ``pool``, its
+    workers compress; without, the caller does.  Memory: ten chunks of 64 KiB.
     """
 
-    def __init__(self, dataset: h5py.Dataset) -> None:
+    def __init__(self, dataset: h5py.Dataset, pool: Executor | None = None) -> None:
         coder = coder_of(dataset)
         if coder is None:
             raise ValueError(f"{dataset.name} has chunks that are compressed in an unknown way")
         self._dataset, self._coder = dataset, coder
         self._chunk, self._n = self._empty(), 0
         self._sizes: list[int] = []
-        n_threads = os.cpu_count() or 1
-        self._threads = ThreadPoolExecutor(n_threads, "compress")
-        self._most_encoding = 4 * n_threads
+        self._pool = pool
         self._encoding: deque[Future[bytes]] = deque()
         folder = Path(dataset.file.filename).parent
         self._waiting = tempfile.TemporaryFile(prefix=".ooc-", dir=folder)  # noqa: SIM115 - __exit__
@@ -160,18 +158,19 @@ class ChunkWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._threads.shutdown(cancel_futures=True)
+        for future in self._encoding:
+            future.cancel()
         self._waiting.close()
 
     def append(self, rows: AnyArray) -> None:
-        """Take rows that lie in one chunk, behind those already taken."""
+        """Append rows that lie in one chunk."""
         self._chunk[self._n : self._n + len(rows)] = rows
         self._n += len(rows)
         if self._n == len(self._chunk):
             self._end_chunk()
 
     def finish(self) -> None:
-        """Write all chunks to where they belong."""
+        """Write all chunks to the dataset."""
         if self._n:
             self._end_chunk()
         self._keep(0)
@@ -185,50 +184,36 @@ class ChunkWriter:
         return np.zeros(self._dataset.chunks, self._dataset.dtype)
 
     def _end_chunk(self) -> None:
-        self._encoding.append(self._threads.submit(self._coder.encode, self._chunk))
+        if self._pool:
+            self._encoding.append(self._pool.submit(self._coder.encode, self._chunk))
+            self._keep(_MOST_ENCODING)
+        else:
+            self._put(self._coder.encode(self._chunk))
         self._chunk, self._n = self._empty(), 0
-        self._keep(self._most_encoding)
 
     def _keep(self, n_encoding: int) -> None:
-        """Write down the first chunks until no more than ``n_encoding`` are being encoded."""
+        """Put down the first chunks until no more than ``n_encoding`` are being encoded."""
         while len(self._encoding) > n_encoding:
-            packed = self._encoding.popleft().result()
-            self._waiting.write(packed)
-            self._sizes.append(len(packed))
+            self._put(self._encoding.popleft().result())
+
+    def _put(self, packed: bytes) -> None:
+        self._waiting.write(packed)
+        self._sizes.append(len(packed))
 
 
 def compress_chunks(
     layout: h5py.h5p.PropDCID, compression: str, chunk: tuple[int, ...], dtype: np.dtype[Any]
 ) -> None:
-    """Give a dataset to be created chunks of the shape ``chunk``, compressed.
+    """Set ``layout`` to compressed chunks of the shape ``chunk``, for a dataset to be created.
 
-    Raises OptionError if that takes packages that are not installed.
+    Raises OptionError if the packages that this takes are not installed.
     """
-    check_compression(compression)
-    codec = CODECS[compression]
+    check_installed(compression)
+    known = FILTERS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:
         layout.set_shuffle()
-    layout.set_filter(codec.filter_id, h5py.h5z.FLAG_MANDATORY, codec.filter_options)
-
-
-def check_compression(compression: str) -> None:
-    """Raise OptionError unless this compression is known, and its packages are installed."""
-    if compression == NONE:
-        return
-    if compression not in CODECS:
-        known = ", ".join((NONE, *CODECS))
-        raise OptionError(f"--compression {compression} is not known; {known} are")
-    if not is_installed(compression):
-        raise OptionError(
-            f"--compression {compression} needs packages that are not installed; install them: "
-            f"{_INSTALL}"
-        )
-
-
-def is_installed(compression: str) -> bool:
-    """Whether what the compression ``"lz4"`` or ``"zstd"`` takes is installed."""
-    return _can_import("hdf5plugin") and _can_import(CODECS[compression].module)
+    layout.set_filter(known.filter_id, h5py.h5z.FLAG_MANDATORY, known.filter_options)
 
 
 def check_filters(dataset: h5py.Dataset) -> None:
@@ -236,16 +221,8 @@ def check_filters(dataset: h5py.Dataset) -> None:
     layout = dataset.id.get_create_plist()
     for number in range(layout.get_nfilters()):
         filter_id = layout.get_filter(number)[0]
-        if not h5py.h5z.filter_avail(filter_id) and not _can_import("hdf5plugin"):
+        if not h5py.h5z.filter_avail(filter_id) and not can_import("hdf5plugin"):
             raise OptionError(
                 f"{dataset.file.filename} is compressed, which takes packages that are not "
-                f"installed; install them: {_INSTALL}"
+                f"installed; install them: {INSTALL}"
             )
-
-
-def _can_import(module: str) -> bool:
-    try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True

@@ -15,17 +15,19 @@ import h5py
 import numpy as np
 
 from ooc_train.dtypes import F32
+from ooc_train.kinds import KINDS
 from ooc_train.reading.rows import Rows
-from ooc_train.training.run.folder import MODEL, Run
+from ooc_train.training.run.folder import Run
 
 ROWS_AT_ONCE = 1024
 Network = Callable[[Rows], F32]
 """Rows to the classes' probabilities: ``(n_rows, n_classes) float32``."""
 
 
-def load_network(run: Run, features: str) -> Network:
-    """The model of a run, for rows of its features."""
-    layers = dense_layers(run.path / MODEL) if features in ("ngram", "sparse") else None
+def load_network(run: Run) -> Network:
+    """The model of a run, for rows of its kind of features."""
+    is_sparse = KINDS[run.features].layout == "sparse"
+    layers = dense_layers(run.model_path) if is_sparse else None
     return _in_kernels(layers) if layers else _in_tensorflow(run)
 
 

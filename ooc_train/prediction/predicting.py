@@ -9,14 +9,15 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from ooc_train.dtypes import F32
-from ooc_train.errors import OptionError, OutputError
+from ooc_train.errors import OutputError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.prediction.inputs import Block, find_inputs
+from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predictor
 from ooc_train.progress import Progress, Silent
+from ooc_train.training.run.folder import open_run
 
-MOST_USUAL_CLASSES = 100
 UNKNOWN = "unknown_words"
 
 
@@ -59,12 +60,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     source: str | Path | BinaryIO,
     output: str | Path | TextIO,
     *,
-    text: Sequence[str] = (),
-    header: bool = False,
-    top: int = 0,
-    proba: bool | None = None,
-    output_format: str | None = None,
-    force: bool = False,
+    text: Sequence[str] = PredictOptions.text,
+    header: bool = PredictOptions.header,
+    top: int = PredictOptions.top,
+    proba: bool | None = PredictOptions.proba,
+    output_format: str | None = PredictOptions.output_format,
+    force: bool = PredictOptions.force,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Predict every row of a file, or every line of a binary stream, to a file or a text stream.
@@ -88,17 +89,24 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
     Raises InputError for a row that cannot be read, with its line: none is passed over.
     """
+    PredictOptions(  # which checks them
+        text=text,
+        header=header,
+        top=top,
+        proba=proba,
+        output_format=output_format,
+        force=force,
+    )
     began = time.perf_counter()
     progress = progress or Silent()
     target = Path(output) if isinstance(output, str | Path) else output
-    if top < 0:
-        raise OptionError(f"--top takes a number of labels, 1 or more, not {top}")
     if isinstance(target, Path):
         _check_free(target, force)
     kind = format_for(target if isinstance(target, Path) else None, output_format)
     with MemoryMonitor() as memory:
-        inputs = find_inputs(run, source, text, header)
-        predictor = Predictor(run)
+        opened = open_run(run)
+        inputs = find_inputs(opened, source, text, header)
+        predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()

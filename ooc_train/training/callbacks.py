@@ -1,4 +1,8 @@
-"""Callbacks of Keras, called as ``fit`` calls them."""
+"""Keras callbacks, called as ``fit`` calls them.
+
+``keras.callbacks.CallbackList`` would do it too, but it needs Keras where there are no callbacks,
+and it hands the ends of batches to another thread.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +11,10 @@ from ooc_train.training.steps.trainer import Totals, Trainer
 
 
 class Callbacks:
-    """A user's callbacks on the model of a trainer, compiled with its optimizer for them; or none.
+    """The user's callbacks, if there are any, on the model of a trainer.
 
-    Of a training that goes on they are told from where on; what they remember themselves is
-    theirs to keep.
+    The model is compiled with the trainer's optimizer for them.  On resume, callbacks are told the
+    epoch and step to start from; their own state is not saved.
     """
 
     def __init__(self, callbacks: Sequence[Any], trainer: Trainer, *, n_epochs: int) -> None:
@@ -25,37 +29,37 @@ class Callbacks:
 
     @property
     def stop_training(self) -> bool:
-        """Whether one of them has asked to stop."""
+        """Whether a callback has asked to stop."""
         return bool(self._callbacks) and bool(self._model.stop_training)
 
     def begin(self) -> None:
-        """Training begins, or goes on."""
+        """Training begins or resumes."""
         for callback in self._callbacks:
             callback.on_train_begin({})
 
     def begin_epoch(self, epoch: int) -> None:
-        """An epoch, from 0, begins."""
+        """An epoch, counted from 0, begins."""
         for callback in self._callbacks:
             callback.on_epoch_begin(epoch, {})
 
     def begin_step(self, step: int) -> None:
-        """A step of the epoch, from 0, begins."""
+        """A step, counted from 0 in its epoch, begins."""
         for callback in self._callbacks:
             callback.on_train_batch_begin(step, {})
 
     def end_step(self, step: int, totals: Totals) -> None:
-        """It is done; what the epoch's rows have given so far."""
+        """The step is done; ``totals`` are those of the epoch so far."""
         for callback in self._callbacks:
             logs = {"loss": totals.loss, "accuracy": totals.accuracy}
             callback.on_train_batch_end(step, logs)
 
     def end_epoch(self, epoch: int, figures: Mapping[str, float | None]) -> None:
-        """It is done, with its validation."""
+        """The epoch and its validation are done."""
         logs = {name: value for name, value in figures.items() if value is not None}
         for callback in self._callbacks:
             callback.on_epoch_end(epoch, logs)
 
     def end(self) -> None:
-        """Training has come to its end, and the model has its last weights."""
+        """Training is over, and the model has the weights that are kept."""
         for callback in self._callbacks:
             callback.on_train_end({})

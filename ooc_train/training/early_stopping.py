@@ -1,4 +1,4 @@
-"""When to stop, and which weights to keep."""
+"""Early stopping: when training ends, and which weights are kept."""
 
 import math
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def monitored(figures: Mapping[str, Any], name: str) -> float:
-    """The figure of that name of an epoch, turned so that lower is better.
+    """The monitored figure of an epoch; negated unless it is the loss, so that lower is better.
 
     >>> monitored({"val_loss": 0.5, "val_accuracy": 0.75}, "val_accuracy")
     -0.75
@@ -25,10 +25,11 @@ def monitored(figures: Mapping[str, Any], name: str) -> float:
 
 
 class EarlyStopping:
-    """The best value so far of what is monitored, and the weights that had it.
+    """The best value of the monitored figure so far, and the weights that had it.
 
-    As Keras's callback with that ``patience`` and ``restore_best_weights``; the first
-    ``n_exempt`` epochs do not count as those in vain.  Memory: one copy of the weights.
+    Stops as Keras's callback does with this ``patience`` and ``restore_best_weights``, but the
+    first ``n_exempt`` epochs do not count as epochs without improvement.  Memory: one copy of the
+    weights.
     """
 
     def __init__(self, n_exempt: int = 0, *, patience: int = PATIENCE) -> None:
@@ -40,9 +41,9 @@ class EarlyStopping:
         self._weights: list[AnyArray] = []
 
     def after_epoch(self, value: float, model: "keras.Model") -> None:
-        """Take the value after one more epoch, see `monitored`, and the weights if it is best.
+        """Note the value after one more epoch, see `monitored`, and the weights if it is the best.
 
-        Weights are taken as they are; the model's arrays must not be written to later.
+        The weights are not copied; the model's arrays must not be written to later.
         """
         self._n_epochs += 1
         if value < self.best_value:
@@ -51,7 +52,7 @@ class EarlyStopping:
 
     @property
     def is_over(self) -> bool:
-        """Whether too many epochs have been in vain."""
+        """Whether ``patience`` epochs have passed without improvement."""
         return self._n_epochs - max(self.best_epoch, self._n_exempt) >= self._patience
 
     def restore_best(self, model: "keras.Model") -> None:
@@ -59,7 +60,7 @@ class EarlyStopping:
         model.set_weights(self._weights)
 
     def state(self) -> State:
-        """All that it knows."""
+        """The best value, epoch and weights, and the number of epochs."""
         weights = {f"weights/{i}": weight for i, weight in enumerate(self._weights)}
         return weights | {
             "best_value": np.array(self.best_value),
@@ -68,7 +69,7 @@ class EarlyStopping:
         }
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         self.best_value = float(state["best_value"])
         self.best_epoch, self._n_epochs = int(state["best_epoch"]), int(state["n_epochs"])
         n_weights = sum(name.startswith("weights/") for name in state)

@@ -10,21 +10,21 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether somebody has asked to stop: the number of the signal, or ``None``."""
+    """The number of the signal that asked to stop; ``None`` while none has."""
 
     signal_number: int | None = None
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take signals for the time of the block, to be looked at between steps.
+    """Note signals during the block, so that training can look for them between steps.
 
-    Signals that are ignored stay so.  In other threads than the main one, which gets no signals,
-    nothing is taken.
+    Ignored signals stay ignored.  Only the main thread receives signals: in any other, the request
+    stays empty.
     """
     request = StopRequest()
 
-    def take(number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         if request.signal_number is not None:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
@@ -35,6 +35,6 @@ def stop_requests() -> Iterator[StopRequest]:
             for number in _SIGNALS:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
-                    signal.signal(number, take)
+                    signal.signal(number, note)
                     stack.callback(signal.signal, number, before)
         yield request

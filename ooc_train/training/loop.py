@@ -1,4 +1,4 @@
-"""The epochs: train, validate, stop early, keep the best weights; from any step on."""
+"""The epochs of a training: train, validate, stop early, keep the best weights."""
 
 import contextlib
 import itertools
@@ -25,41 +25,44 @@ from ooc_train.training.run.checkpoints import Arrays, Checkpoint
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.scores.split_scores import evaluation_batches
 from ooc_train.training.scores.tally import ClassTally
-from ooc_train.training.steps.averaging import EVERY_STEPS, RunningMean
+from ooc_train.training.steps.choice import evaluator_for
 from ooc_train.training.steps.divergence import divergence
-from ooc_train.training.steps.feeds import feed_for
-from ooc_train.training.steps.keras_steps import Evaluator
+from ooc_train.training.steps.moving_average import EVERY_STEPS, MovingAverage
 from ooc_train.training.steps.prefetch import Prefetch
 from ooc_train.training.steps.trainer import Prepared, Totals, Trainer
 
 SHOW_SECONDS = 0.5
 
 Figures = dict[str, Any]
-"""Of an epoch, as the report has them."""
+"""The figures of an epoch, by their names in the report."""
 
 
 @dataclass
 class Standing:
-    """How far a training has come, as JSON can have it."""
+    """How far a training has come; JSON can hold it."""
 
     epoch: int = 0
     """Whole epochs done, validation included."""
     step: int = 0
-    """Steps done of the epoch under way; ``seconds`` and ``totals`` are of these."""
+    """Steps done of the current epoch, which ``seconds`` and ``totals`` belong to."""
     seconds: float = 0.0
     seconds_waited: float = 0.0
     totals: Totals = field(default_factory=Totals)
     history: list[Figures] = field(default_factory=list)
-    """For each epoch done, its figures."""
+    """The figures of each epoch done."""
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Standing":
-        """What `asdict` made of one."""
+        """The standing that `asdict` turned into ``facts``."""
         return cls(**{**facts, "totals": Totals(**facts["totals"])})
 
 
 class Loop:
-    """Training from a file, to be run once, from the beginning or from where a checkpoint was."""
+    """The loop over the epochs of a training, run once, from the beginning or from a checkpoint.
+
+    Memory: the trainer's, one copy of the weights for early stopping, another for the moving
+    average where the model has one, one window of rows and the batches prepared ahead.
+    """
 
     def __init__(
         self,
@@ -73,10 +76,10 @@ class Loop:
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._evaluator = Evaluator(feed_for(trainer.model, plan.layout, plan.validation_width))
-        self._mean = RunningMean(trainer.model) if plan.spec.averages else None
+        self._evaluator = evaluator_for(trainer.model, plan.layout, plan.validation_width)
+        self._average = MovingAverage(trainer.model) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
-        # What is frozen is to be trained, however little was gained without it.
+        # Frozen weights are still to be trained, however little the epochs without them gained.
         self._stopping = EarlyStopping(options.frozen_epochs, patience=options.patience)
         self._learning_rate = options.learning_rate
         self._n_plateaus = 0
@@ -95,27 +98,28 @@ class Loop:
         return self._standing.history
 
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
-        """Copies of all that later steps depend on: arrays by name, and facts."""
+        """Copies of everything that later steps depend on: arrays by name, and facts."""
         arrays = _prefixed("trainer/", self._trainer.state())
         arrays |= _prefixed("stopping/", self._stopping.state())
-        if self._mean:
-            arrays |= _prefixed("mean/", self._mean.state())
+        if self._average:
+            arrays |= _prefixed("mean/", self._average.state())
         return arrays, {"standing": asdict(self._standing)}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from where a loop over the same file with the same options was."""
+        """Continue from the checkpoint of a loop over the same file with the same options."""
         self._trainer.restore(_without("trainer/", checkpoint.arrays))
-        self._trainer.sync()  # where nothing is left to do, no step comes before the model is used
+        self._trainer.sync()  # if no step is left, the model is used before any other sync
         self._stopping.restore(_without("stopping/", checkpoint.arrays))
-        if self._mean:
-            self._mean.restore(_without("mean/", checkpoint.arrays))
+        if self._average:
+            self._average.restore(_without("mean/", checkpoint.arrays))
         self._standing = Standing.of(checkpoint.facts["standing"])
 
     def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> int:
-        """Train; the number of the epoch, from 1, whose weights the model has in the end.
+        """Train, and return the number of the epoch, from 1, whose weights the model then has.
 
-        ``after_epoch`` is called with the figures of all epochs done, after each.  Raises
-        Interrupted, with a checkpoint written, where a signal asks to stop.
+        ``after_epoch`` is called after each epoch with the figures of all epochs done.  Raises
+        Interrupted, after writing a checkpoint, if a signal asks to stop; OptionError or InputError
+        if the loss stops being finite.
         """
         with stop_requests() as self._request:
             try:
@@ -134,12 +138,12 @@ class Loop:
         return best_epoch
 
     def _keep_best(self) -> int:
-        """Give the model the weights that are to be kept; the number of their epoch."""
+        """Give the model the weights that are kept, and return the number of their epoch."""
         if self._validation_split:
             self._stopping.restore_best(self._trainer.model)
             return self._stopping.best_epoch
-        if self._mean:
-            self._mean.exchange()
+        if self._average:
+            self._average.exchange()
         return self._standing.epoch
 
     @property
@@ -154,9 +158,10 @@ class Loop:
         )
 
     def _prepared(self, epoch: int, step: int) -> Iterator[tuple[Batch, Prepared]]:
-        """Batches from a step of an epoch on, beside what the trainer makes of them.
+        """All batches from a step of an epoch on, as they are and prepared for the trainer.
 
-        Epoch after epoch, so that the first of the next are ready when the validation is over.
+        They continue from epoch to epoch, so that the first batches of the next epoch are prepared
+        during validation.
         """
         numbers = itertools.count(self._trainer.n_steps)
         for batches in map(self._batches, range(epoch, self._plan.epochs)):
@@ -171,7 +176,8 @@ class Loop:
         if self._validation_split:
             values = [monitored(figures, options.monitor) for figures in self.history]
             self._n_plateaus = self._plan.schedule.n_plateaus(values)
-        if standing.step == 0:  # a learning rate that they halve there is halved once
+        # Not again on resume: a callback that halves the learning rate here must do so once.
+        if standing.step == 0:
             self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
@@ -197,11 +203,13 @@ class Loop:
                 f"{standing.epoch + 1} (step {self._trainer.n_steps:,} in all)"
             )
             rows = self._batches(standing.epoch).row_numbers(standing.step)
-            raise self._diverged(what, batch, rows, "train")
+            raise self._divergence(what, batch, rows, "train")
         standing.step += 1
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
-        if self._mean and (standing.step % EVERY_STEPS == 0 or standing.step == self._epoch_steps):
-            self._mean.update()
+        if self._average and (
+            standing.step % EVERY_STEPS == 0 or standing.step == self._epoch_steps
+        ):
+            self._average.update()
         self._callbacks.end_step(standing.step - 1, standing.totals)
         self._progress.advance(len(batch.rows))
         if time.perf_counter() - self._shown > SHOW_SECONDS:
@@ -214,7 +222,7 @@ class Loop:
             self._trainer.set_learning_rate(self._learning_rate)
 
     def _end_epoch(self) -> None:
-        """Validate, and count the epoch as done."""
+        """Validate, and note that the epoch is done."""
         standing = self._standing
         figures: Figures = {
             "seconds": standing.seconds,
@@ -223,7 +231,7 @@ class Loop:
             "loss": standing.totals.loss,
             "accuracy": standing.totals.accuracy,
         }
-        with self._mean.in_place() if self._mean else contextlib.nullcontext():
+        with self._average.in_place() if self._average else contextlib.nullcontext():
             figures |= self._validate()
             if self._validation_split:
                 value = monitored(figures, self._options.monitor)
@@ -250,7 +258,7 @@ class Loop:
             loss, probabilities = self._evaluator(batch)
             if not math.isfinite(loss):
                 what = f"the loss became {loss} in the validation after epoch {standing.epoch + 1}"
-                raise self._diverged(what, batch, rows, "validation")
+                raise self._divergence(what, batch, rows, "validation")
             totals.add(n_rows=len(batch.rows), mean_loss=loss)
             tally.add(batch.labels, probabilities)
             self._progress.advance(len(batch.rows))
@@ -263,7 +271,8 @@ class Loop:
         top_5 = tally.top_k_accuracy
         return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
-    def _diverged(self, what: str, batch: Batch, rows: I64, split: str) -> OocTrainError:
+    def _divergence(self, what: str, batch: Batch, rows: I64, split: str) -> OocTrainError:
+        """The error of a loss that is not finite."""
         self._saver.settle()
         return divergence(
             what,
@@ -279,7 +288,7 @@ class Loop:
             raise _Asked
 
     def _interrupted(self) -> Interrupted:
-        """Save; what to raise then."""
+        """Save a checkpoint, and return the exception to raise."""
         n_steps = self._trainer.n_steps
         self._saver.save(n_steps, self.snapshot, wait=True)
         where = f"stopped after step {self._standing.step:,} of epoch {self._standing.epoch + 1}"
@@ -292,11 +301,11 @@ class Loop:
 
 
 class _Asked(Exception):  # noqa: N818 - no error
-    """Somebody has asked to stop."""
+    """A signal has asked to stop."""
 
 
 def _moment(standing: Standing, n_steps: int) -> str:
-    """The figures of an epoch under way."""
+    """The figures of the current epoch, beside the progress bar."""
     text = f"step {standing.step:,}/{n_steps:,}, loss {standing.totals.loss:.4f}, "
     text += f"accuracy {standing.totals.accuracy:.4f}"
     rss_bytes = measure().rss_bytes
@@ -304,6 +313,7 @@ def _moment(standing: Standing, n_steps: int) -> str:
 
 
 def _line(epoch: int, figures: Figures) -> str:
+    """The line that reports an epoch."""
     text = f"epoch {epoch + 1}: loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.4f}"
     if figures["val_loss"] is not None:
         text += f", validation loss {figures['val_loss']:.4f}"
@@ -316,7 +326,7 @@ def _prefixed(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:
 
 
 def _without(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:
-    """Those whose names have the prefix, without it."""
+    """The arrays whose names have the prefix, by their names without it."""
     return {
         name.removeprefix(prefix): array
         for name, array in arrays.items()

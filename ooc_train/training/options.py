@@ -1,14 +1,26 @@
-"""How a model is trained: the options that decide its weights, and nothing else."""
+"""The options of `train`: those that decide a model's weights, and those of one run."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ooc_train.errors import OptionError
-from ooc_train.training.class_weights import parse_class_weight
+from ooc_train.memory import parse_size
+from ooc_train.options import (
+    SHARE,
+    Limits,
+    above,
+    at_least,
+    check,
+    declaration,
+    flag,
+    from_to,
+    option,
+)
 from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_function
+from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 
 MOST_EPOCHS = 1000
 PATIENCE = 2
@@ -21,158 +33,203 @@ MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
 CONSTANT, COSINE, PLATEAU = "constant", "cosine", "plateau"
 SCHEDULES = (CONSTANT, COSINE, PLATEAU)
 PLATEAU_FACTOR, PLATEAU_PATIENCE = 0.1, 1
+BALANCED = "balanced"
+_MODEL, _STEPS = "model", "optimization"
+_STOPPING, _RATE = "early stopping", "learning rate"
+_RUN = "run"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """The options of `train` that decide a model's weights, checked as far as they can be alone.
 
     Raises OptionError if one is out of range, or if two contradict each other.
     """
 
-    model: str = "auto"
-    """``"mlp"`` for n-grams, ``"sepcnn"`` for sequences, ``"auto"`` for that of the two which fits,
-    or a function of the user's as ``"package.module:function"``, see `models.table.DataShape`."""
-    epochs: int | None = None
-    """At the most; 1000 where a validation split says when to stop, needed where there is none."""
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    seed: int = 0
-    """Of the initial weights, the order of rows, and dropout."""
-    optimizer: str = "auto"
-    """``"adam"``, Keras's; ``"deferred-adam"``, several times as fast, for ``"mlp"`` on sparse
-    rows, see `sparse_steps`; or ``"auto"``, the latter where it can be."""
-    monitor: str = VAL_LOSS
-    """Which figure of the validation rows says when to stop, which weights are best, and what a
-    plateau is: one of `MONITORS`; the last is there from 20 classes on."""
-    patience: int = PATIENCE
-    """Epochs without a better one after which training stops."""
-    class_weight: str | Mapping[str, float] | None = None
-    """What the rows of each class count for in the loss: ``"balanced"``, or weights by the classes'
-    labels, see `class_weights`."""
-    label_smoothing: float = 0.0
-    """The share of each row's probability that is wanted for all classes alike, as Keras's."""
-    weight_decay: float = 0.0
-    """What each step takes off the weights, as a share of them, over the learning rate: Keras's
-    ``AdamW``."""
-    global_clipnorm: float | None = None
-    """The norm of all gradients together that steps are scaled down to, as Keras's."""
-    lr_schedule: str = CONSTANT
-    """``"constant"``; ``"cosine"``, which falls to 0 until the last of ``epochs``; or
-    ``"plateau"``, which multiplies the learning rate by ``lr_factor`` (0.1 if not given) each time
-    after ``lr_patience`` (1 if not given) epochs in which validation gained nothing."""
-    warmup_steps: int = 0
-    """Steps in which the learning rate rises from 0, whatever the schedule."""
-    lr_factor: float | None = None
-    lr_patience: int | None = None
-    callbacks: Sequence[Any] = ()
-    """Keras's, or the user's own; with these, ``"adam"`` is what ``"auto"`` chooses."""
-    layers: int | None = None
-    """Of mlp, the output's included, as the guide counts them; 2 if not given."""
-    units: int | None = None
-    """Of each hidden layer of mlp; 64 if not given."""
-    dropout_rate: float | None = None
-    """The share of values that mlp and sepcnn drop in training; 0.2 if not given."""
-    bucket_by_length: bool = False
-    """Of sequences: rows of near length make a batch, padded only as far as the longest of them."""
-    embedding_dimension: int | None = None
-    """Of the random word vectors that sepcnn begins with; 200 if not given."""
-    embeddings: str | Path | None = None
-    """A file of word vectors that sepcnn begins with instead, see `embeddings`."""
-    freeze_embeddings: int | None = None
-    """Epochs for which these stay as they are; 1 if not given.  They are trained with the rest
-    afterwards, and only then may training stop early."""
+    model: str = option(
+        "auto",
+        "mlp, sepcnn, or a function of yours as package.module:function; auto is mlp for n-grams "
+        "and numbers, and sepcnn for sequences",
+        metavar="NAME",
+        group=_MODEL,
+    )
+    epochs: int | None = option(
+        None,
+        "most epochs to train for",
+        fallback=f"{MOST_EPOCHS}; required without a validation split",
+        limits=at_least(1),
+        group=_STOPPING,
+    )
+    batch_size: int = option(128, "rows in each step", limits=at_least(1), group=_STEPS)
+    optimizer: str = option(
+        "auto",
+        "adam is Keras's; deferred-adam is several times as fast, for mlp on sparse rows; auto is "
+        "deferred-adam where it can be used",
+        choices=OPTIMIZERS,
+        group=_STEPS,
+    )
+    learning_rate: float = option(1e-3, "learning rate of Adam", limits=above(0), group=_RATE)
+    seed: int = option(
+        0,
+        "seed of the initial weights, the order of rows and dropout",
+        limits=from_to(0, 2**32 - 1),
+        group=_STEPS,
+    )
+    monitor: str = option(
+        VAL_LOSS,
+        "the validation figure that decides when to stop, which weights are best, and what a "
+        "plateau is; val_top_5_accuracy takes 20 classes or more",
+        choices=MONITORS,
+        group=_STOPPING,
+    )
+    patience: int = option(
+        PATIENCE,
+        "stop after N epochs without improvement",
+        limits=at_least(1),
+        group=_STOPPING,
+    )
+    class_weight: str | Mapping[str, float] | None = option(
+        None,
+        "weight of each class's rows in the loss: balanced, so that every class has the same total "
+        "weight, or weights by label, such as 1=2,2=0.5, where other classes have weight 1",
+        fallback="1 for all",
+        metavar="WEIGHTS",
+        group=_STEPS,
+    )
+    label_smoothing: float = option(
+        0.0,
+        "share of each row's target probability that is spread evenly over all classes, such as "
+        "0.1; validation is scored without it",
+        limits=SHARE,
+        group=_STEPS,
+    )
+    weight_decay: float = option(
+        0.0,
+        "decoupled weight decay, as in AdamW: each step subtracts this share of the weights, times "
+        "the learning rate",
+        limits=at_least(0),
+        group=_STEPS,
+    )
+    global_clipnorm: float | None = option(
+        None,
+        "scale gradients down so that their norm, all taken together, is at most F",
+        fallback="no clipping",
+        limits=above(0),
+        group=_STEPS,
+    )
+    lr_schedule: str = option(
+        CONSTANT,
+        "cosine falls to 0 until the last of --epochs; plateau lowers the learning rate when "
+        "validation has not improved",
+        choices=SCHEDULES,
+        group=_RATE,
+    )
+    warmup_steps: int = option(
+        0,
+        "steps in which the learning rate rises from 0, with any schedule",
+        limits=at_least(0),
+        group=_RATE,
+    )
+    lr_factor: float | None = option(
+        None,
+        "with the plateau schedule, what each plateau multiplies the learning rate by",
+        fallback=PLATEAU_FACTOR,
+        limits=Limits("between 0 and 1", lambda value: 0 < value < 1),
+        group=_RATE,
+    )
+    lr_patience: int | None = option(
+        None,
+        "with the plateau schedule, epochs without improvement that are a plateau; fewer than "
+        "--patience",
+        fallback=PLATEAU_PATIENCE,
+        limits=at_least(1),
+        group=_RATE,
+    )
+    callbacks: Sequence[Any] = option(
+        (),
+        "Keras's callbacks, or the user's own; with callbacks, auto chooses the optimizer adam",
+        on_command_line=False,
+        group=_STEPS,
+    )
+    layers: int | None = option(
+        None,
+        "layers of mlp, the output layer included, as in Google's guide",
+        fallback=MODELS["mlp"].options["layers"],
+        limits=at_least(1),
+        group=_MODEL,
+    )
+    units: int | None = option(
+        None,
+        "units in each hidden layer of mlp",
+        fallback=MODELS["mlp"].options["units"],
+        limits=at_least(1),
+        group=_MODEL,
+    )
+    dropout_rate: float | None = option(
+        None,
+        "share of values that mlp and sepcnn drop in training",
+        fallback=MODELS["mlp"].options["dropout_rate"],
+        limits=SHARE,
+        group=_MODEL,
+    )
+    bucket_by_length: bool = option(
+        False,
+        "make batches of sequences of similar length and pad them no further, which is faster",
+        group=_STEPS,
+    )
+    embedding_dimension: int | None = option(
+        None,
+        "length of sepcnn's word vectors, which begin at random",
+        fallback=MODELS["sepcnn"].options["embedding_dimension"],
+        limits=at_least(1),
+        group=_MODEL,
+    )
+    embeddings: str | os.PathLike[str] | None = option(
+        None,
+        "pretrained word vectors for sepcnn, as text of GloVe, word2vec or fastText, plain or .gz",
+        metavar="FILE",
+        group=_MODEL,
+    )
+    freeze_embeddings: int | None = option(
+        None,
+        "epochs in which the pretrained word vectors are frozen; afterwards they are trained with "
+        "the rest, and only then may training stop early",
+        fallback=FROZEN_EPOCHS,
+        limits=at_least(0),
+        saved=False,  # settings have the epochs themselves, `frozen_epochs`
+        group=_MODEL,
+    )
 
     def __post_init__(self) -> None:
+        check(self)
         if not is_function(self.model) and self.model not in ("auto", *MODELS):
-            raise OptionError(
-                f"there is no model {self.model!r}; choose of: auto, {', '.join(MODELS)}, or name "
-                "a function of yours as package.module:function"
+            names = ", ".join(("auto", *MODELS))
+            raise declaration(TrainingOptions, "model").error(
+                f"{names}, or a function of yours as package.module:function", self.model
             )
-        if self.optimizer not in OPTIMIZERS:
-            raise OptionError(
-                f"there is no optimizer {self.optimizer!r}; choose of: {', '.join(OPTIMIZERS)}"
-            )
-        if self.epochs is not None and self.epochs < 1:
-            raise OptionError(f"the epochs must be at least 1, not {self.epochs}")
-        if self.batch_size < 1:
-            raise OptionError(f"the batch size must be at least 1, not {self.batch_size}")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise OptionError(f"the learning rate must be above 0, not {self.learning_rate}")
-        if not 0 <= self.seed < 2**32:
-            raise OptionError(f"the seed must be from 0 to 4294967295, not {self.seed}")
         if self.class_weight is not None:
             parse_class_weight(self.class_weight)
-        self._check_regularization()
         self._check_schedule()
-        self._check_stopping()
-        self._check_network()
         self._check_embeddings()
 
-    def _check_regularization(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise OptionError(
-                f"the label smoothing must be from 0 to below 1, not {self.label_smoothing}"
-            )
-        if not 0 <= self.weight_decay < math.inf:
-            raise OptionError(f"the weight decay must be 0 or more, not {self.weight_decay}")
-        if self.global_clipnorm is not None and not 0 < self.global_clipnorm < math.inf:
-            raise OptionError(f"the clipping norm must be above 0, not {self.global_clipnorm}")
-
     def _check_schedule(self) -> None:
-        if self.lr_schedule not in SCHEDULES:
-            raise OptionError(
-                f"there is no learning-rate schedule {self.lr_schedule!r}; choose of: "
-                f"{', '.join(SCHEDULES)}"
-            )
-        if self.warmup_steps < 0:
-            raise OptionError(f"the warm-up steps must be 0 or more, not {self.warmup_steps}")
         for name in ("lr_factor", "lr_patience"):
             if getattr(self, name) is not None and self.lr_schedule != PLATEAU:
-                option = f"--{name.replace('_', '-')}"
-                raise OptionError(f"{option} is for --lr-schedule {PLATEAU}; leave it out")
-        if not 0 < self.plateau_factor < 1:
-            raise OptionError(f"the factor must be between 0 and 1, not {self.plateau_factor}")
-        if not self.plateau_patience >= 1:
-            raise OptionError(f"the patience must be at least 1, not {self.plateau_patience}")
-
-    def _check_stopping(self) -> None:
-        if self.monitor not in MONITORS:
-            raise OptionError(
-                f"{self.monitor!r} cannot be monitored; choose of: {', '.join(MONITORS)}"
-            )
-        if self.patience < 1:
-            raise OptionError(f"the patience must be at least 1, not {self.patience}")
+                raise OptionError(f"{flag(name)} is for --lr-schedule {PLATEAU}; leave it out")
         if self.lr_schedule == PLATEAU and self.plateau_patience >= self.patience:
             raise OptionError(
-                f"training would end after {self.patience} epochs in vain, before the learning "
-                f"rate is lowered after {self.plateau_patience}; give more --patience"
-            )
-
-    def _check_network(self) -> None:
-        for name in ("layers", "units"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise OptionError(f"the {name} must be at least 1, not {value}")
-        if self.dropout_rate is not None and not 0 <= self.dropout_rate < 1:
-            raise OptionError(
-                f"the dropout rate must be from 0 to below 1, not {self.dropout_rate}"
+                f"training would stop after {self.patience} epochs without improvement, before the "
+                f"learning rate is lowered after {self.plateau_patience}; give more --patience"
             )
 
     def _check_embeddings(self) -> None:
         if self.embedding_dimension is not None and self.embeddings is not None:
             raise OptionError(
-                "--embedding-dimension is for random values, and --embeddings brings its own; "
-                "leave one of them out"
-            )
-        if self.embedding_dimension is not None and self.embedding_dimension < 1:
-            raise OptionError(
-                f"the embedding dimension must be at least 1, not {self.embedding_dimension}"
+                "--embedding-dimension is for random word vectors, and --embeddings brings its "
+                "own; leave one of them out"
             )
         if self.freeze_embeddings is not None and self.embeddings is None:
             raise OptionError("only pretrained embeddings can be frozen; give --embeddings too")
-        if self.freeze_embeddings is not None and self.freeze_embeddings < 0:
-            raise OptionError(f"the frozen epochs must be 0 or more, not {self.freeze_embeddings}")
 
     @property
     def plateau_factor(self) -> float:
@@ -190,3 +247,83 @@ class TrainingOptions:
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """The options of `train` that change no weight: how a run is written, resumed and watched.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
+    """
+
+    memory_bytes: int | None = option(
+        None,
+        "memory for a window of rows and the prefetched batches, such as 64MB; TensorFlow and the "
+        "model come on top",
+        fallback="up to 48 MB",
+        spelled=("--memory",),
+        metavar="SIZE",
+        parse=parse_size,
+        group=_RUN,
+    )
+    verify: bool = option(
+        True, "do not compare rows with their checksums when they are first read", group=_RUN
+    )
+    checkpoint_every: str | int = option(
+        DEFAULT_EVERY,
+        "how often the state of the training is saved, beside the end of each epoch: 30s, 5m, 1h, "
+        "or 500 for every 500 steps",
+        metavar="TIME|STEPS",
+        parse=str,
+        group=_RUN,
+    )
+    resume: bool = option(
+        False,
+        "continue from the run's last checkpoint; only --epochs may be more than before",
+        group=_RUN,
+    )
+    tensorboard: bool = option(
+        False, "also write each epoch's figures for TensorBoard, into the run folder", group=_RUN
+    )
+    force: bool = option(False, "overwrite the run folder if it exists", group=_RUN)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.force and self.resume:
+            raise OptionError("--force begins anew and --resume continues; leave one of them out")
+        _ = self.interval
+
+    @property
+    def interval(self) -> Interval:
+        """From one checkpoint to the next."""
+        return Interval.parse(self.checkpoint_every)
+
+
+def parse_class_weight(asked: str | Mapping[str, float]) -> str | dict[str, float]:
+    """Weights by label, or ``"balanced"``.
+
+    Raises OptionError for other text, and for weights that are not above 0.
+
+    >>> parse_class_weight("spam=2,ham=0.5")
+    {'spam': 2.0, 'ham': 0.5}
+    """
+    if asked == BALANCED:
+        return BALANCED
+    try:
+        pairs = _pairs(asked) if isinstance(asked, str) else asked.items()
+        weights = {str(label): float(weight) for label, weight in pairs}
+    except (TypeError, ValueError):
+        raise declaration(TrainingOptions, "class_weight").error(
+            f"{BALANCED}, or weights by label such as 1=2,2=0.5", asked
+        ) from None
+    for label, weight in weights.items():
+        if not (weight > 0 and math.isfinite(weight)):
+            raise OptionError(f"the class weight of {label} must be above 0, not {weight:g}")
+    return weights
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    parts = [part.rpartition("=") for part in text.split(",")]
+    if not all(equals for _, equals, _ in parts):
+        raise ValueError
+    return [(label, weight) for label, _, weight in parts]

@@ -1,12 +1,13 @@
 """`TrainingPlan`: the options of a training, resolved for one file, once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS, Layout
+from ooc_train.options import flag, saved
 from ooc_train.reading.store import Store
 from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.input_budget import batches_ahead, prepared_row_bytes
@@ -135,8 +136,7 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
     for name in dict.fromkeys(name for entry in MODELS.values() for name in entry.options):
         if getattr(options, name) is not None and name not in spec.options:
             models = " or ".join(other for other, entry in MODELS.items() if name in entry.options)
-            option = f"--{name.replace('_', '-')}"
-            raise OptionError(f"{option} is for the model {models}, not {model}; leave it out")
+            raise OptionError(f"{flag(name)} is for the model {models}, not {model}; leave it out")
     return model, spec
 
 
@@ -241,8 +241,6 @@ def _shape(store: Store, options: TrainingOptions) -> DataShape:
 def _settings(store: Store, plan: TrainingPlan) -> dict[str, Any]:
     """Facts of the file, and all options by name as JSON can hold them."""
     options = plan.options
-    given = {option.name: getattr(options, option.name) for option in fields(options)}
-    del given["freeze_embeddings"]
     return {
         "version": __version__,
         "data": store.path.name,
@@ -251,7 +249,7 @@ def _settings(store: Store, plan: TrainingPlan) -> dict[str, Any]:
         "n_columns": store.n_columns,
         "max_length": store.max_length,
         "n_classes": store.n_classes,
-        **given,
+        **saved(options),
         "model": plan.model,
         "epochs": plan.epochs,
         "optimizer": plan.optimizer,

@@ -1,6 +1,6 @@
-"""The learning rate of each step: a function of its number and of the epochs before, nothing else.
+"""The learning rate of each step: a function of its number and of the epochs before it.
 
-Hence there is nothing to save of it.  The rates are those of Keras's ``CosineDecay``, with its
+So a schedule has no state to save.  The rates are those of Keras's ``CosineDecay``, with its
 linear warm-up, and ``ReduceLROnPlateau``.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rates by step and by what validation has said.
+    """Learning rates by step and by the validation figures of earlier epochs.
 
     >>> cosine = Schedule(0.1, warmup_steps=2, decay_steps=4)
     >>> [round(cosine.rate(step), 3) for step in range(7)]
@@ -20,14 +20,15 @@ class Schedule:
 
     learning_rate: float
     warmup_steps: int = 0
-    """In which the rate rises from 0, in a line."""
+    """The first steps, in which the rate rises linearly from 0."""
     decay_steps: int | None = None
-    """After these, in which it falls to 0, as half a wave of the cosine; ``None``: it stays."""
+    """Steps after the warm-up in which the rate falls to 0, as half a cosine wave; ``None``: it
+    stays."""
     factor: float = 1.0
-    """What it is multiplied by after each plateau: ``patience`` epochs in vain."""
+    """Multiplies the rate after each plateau: ``patience`` epochs without improvement."""
     patience: int = 1
     n_exempt: int = 0
-    """Epochs at the beginning that do not count as those in vain."""
+    """The first epochs, which do not count as epochs without improvement."""
 
     @property
     def is_constant(self) -> bool:
@@ -35,7 +36,7 @@ class Schedule:
         return not self.warmup_steps and self.decay_steps is None and self.factor == 1
 
     def rate(self, step: int, n_plateaus: int = 0) -> float:
-        """That of a step, from 0, after so many plateaus."""
+        """The learning rate of a step, counted from 0, after ``n_plateaus``."""
         rate = self.learning_rate * self.factor**n_plateaus
         if step < self.warmup_steps:
             return rate * step / self.warmup_steps
@@ -45,13 +46,13 @@ class Schedule:
         return rate * 0.5 * (1 + math.cos(math.pi * share))
 
     def n_plateaus(self, history: Sequence[float]) -> int:
-        """How many there were in epochs of such values, of which lower ones are better."""
-        best, n_in_vain, n_plateaus = math.inf, 0, 0
+        """The number of plateaus in a history of values by epoch; lower values are better."""
+        best, n_without, n_plateaus = math.inf, 0, 0
         for number, value in enumerate(history, start=1):
             if value < best:
-                best, n_in_vain = value, 0
+                best, n_without = value, 0
             elif number > self.n_exempt:
-                n_in_vain += 1
-            if n_in_vain == self.patience:
-                n_in_vain, n_plateaus = 0, n_plateaus + 1
+                n_without += 1
+            if n_without == self.patience:
+                n_without, n_plateaus = 0, n_plateaus + 1
         return n_plateaus

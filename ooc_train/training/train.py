@@ -11,16 +11,18 @@ from ooc_train.environment import environment, n_processors
 from ooc_train.errors import OptionError
 from ooc_train.file.schema import read_strings
 from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
-from ooc_train.training.options import TrainingOptions
+from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.run.folder import TENSORBOARD
+from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import check_settings
-from ooc_train.training.run.saver import DEFAULT_EVERY, Interval, Saver
+from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
 from ooc_train.training.run.writer import RunWriter, writing
 from ooc_train.training.scores.page import draw_page
@@ -35,12 +37,12 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
     *,
-    force: bool = False,
-    resume: bool = False,
-    checkpoint_every: str | int = DEFAULT_EVERY,
-    memory_bytes: int | None = None,
-    verify: bool = True,
-    tensorboard: bool = False,
+    force: bool = RunOptions.force,
+    resume: bool = RunOptions.resume,
+    checkpoint_every: str | int = RunOptions.checkpoint_every,
+    memory_bytes: int | None = RunOptions.memory_bytes,
+    verify: bool = RunOptions.verify,
+    tensorboard: bool = RunOptions.tensorboard,
     progress: Progress | None = None,
     **options: Any,
 ) -> dict[str, Any]:
@@ -91,10 +93,15 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     would do, or the machine or this process's cgroup has less than TensorFlow takes.
     """
     began = time.perf_counter()
-    chosen = TrainingOptions(**options)
-    every = Interval.parse(checkpoint_every)
-    if force and resume:
-        raise OptionError("--force begins anew and --resume goes on; leave one of them out")
+    chosen = made(TrainingOptions, options, call="train", others=(RunOptions,))
+    here = RunOptions(
+        force=force,
+        resume=resume,
+        checkpoint_every=checkpoint_every,
+        memory_bytes=memory_bytes,
+        verify=verify,
+        tensorboard=tensorboard,
+    )
     progress = progress or Silent()
     with (
         MemoryMonitor() as monitor,
@@ -116,7 +123,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         session = Session(folder, progress, began=began)
         if resume:
             session.find_checkpoint()
-        report = _train(plan, store, session, every, tensorboard=tensorboard)
+        report = _train(plan, store, session, here.interval, tensorboard=tensorboard)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,

@@ -8,10 +8,9 @@ import pytest
 
 from benchmarks import __main__
 from benchmarks.measure import peer_environments
-from benchmarks.studies import all as everything
-from benchmarks.studies import convert
-from benchmarks.studies import memory as capped
-from tests.benchmarks.runs import Tiny, already_compiled
+from benchmarks.studies import all as all_study
+from benchmarks.studies import memory as memory_study
+from tests.benchmarks.runs import Tiny
 from tests.files import write_sequences
 
 
@@ -39,9 +38,7 @@ def tiny(request, tmp_path_factory):
         contextlib.redirect_stdout(io.StringIO()) as output,
     ):
         patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
-        patch.setattr(everything, "RUNS", (("order", "orders", ("--rows", "9999")),))
-        patch.setattr(capped, "TIMES_CAP", dict.fromkeys(capped.TIMES_CAP, 0.001))
-        if name != "convert":  # which shows what compiling takes
-            patch.setattr(convert, "ours", already_compiled(convert.ours))
+        patch.setattr(all_study, "RUNS", (("order", "orders", ("--rows", "9999")),))
+        patch.setattr(memory_study, "TIMES_CAP", dict.fromkeys(memory_study.TIMES_CAP, 0.001))
         status = __main__.main([name, "--out", str(out), *arguments])
     return Tiny(status, output.getvalue(), out)

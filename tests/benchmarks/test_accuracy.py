@@ -65,7 +65,7 @@ def test_accuracy_of_variants_and_seeds_in_turn(tmp_path, capsys, monkeypatch):
     commands = []
 
     def run_once(system, folder, *, cold):
-        words = system.command(folder)
+        words = system.words(folder)
         commands.append(words)
         if system.name == "train" and "--bad" in words:
             return made_run(outcome=harness.FAILED, message="Traceback\nooc-train: no")
@@ -130,8 +130,8 @@ def test_drawing_as_a_command(tmp_path, capsys):
         ("--data a.csv b.csv --rows 9", "--rows and --data exclude each other"),
         ("--preset imdb", "--preset needs --data with one path"),
         ("--preset imdb --data a", "--data a is not a folder"),
-        ("--preset imdb --data a --train-rows 9", "--train-rows cuts a CSV file, and is not"),
-        ("--variants sepcnn", "'sepcnn' does not begin with ooc-train"),
+        ("--preset imdb --data a --train-rows 9", "--train-rows draws rows of a CSV file; leave"),
+        ("--variants sepcnn", "--variants have to begin with ooc-train"),
         ("--features words", "'words' is none of: ngram, sequence, auto"),
     ],
 )

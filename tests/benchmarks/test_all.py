@@ -3,7 +3,7 @@
 import json
 
 from benchmarks import __main__
-from benchmarks.studies import all as everything
+from benchmarks.studies import all as all_study
 from tests.benchmarks.runs import check_what_is_written, linux
 
 TINY = ["all", "--peers", "none", "--runs", "1"]
@@ -30,15 +30,15 @@ def test_all_passes_its_options_on(tmp_path, monkeypatch):
         ["all", "--quick", "--cold", "--peers", "none", "--peer-environments", str(tmp_path)]
     )
     given.out, given.work = tmp_path / "out", tmp_path
-    arguments = everything._arguments("memory", "sub", given)
+    arguments = all_study._arguments("memory", "sub", given)
     places = ["--out", str(tmp_path / "out/sub"), "--work", str(tmp_path)]
     environments = ["--peer-environments", str(tmp_path)]
     more = ["--cold", "--quick", "--features", "dense", "--peers", "none"]
     assert arguments == [*places, "--runs", "1", *environments, *more]
-    assert "--check" not in everything._arguments("fit", "", given)
-    for name, folder, options in everything.RUNS:
-        words = [name, *everything._arguments(name, folder, given), *options]
+    assert "--check" not in all_study._arguments("fit", "", given)
+    for name, folder, options in all_study.RUNS:
+        words = [name, *all_study._arguments(name, folder, given), *options]
         __main__._parser().parse_args(words)  # each takes them
     given.quick = False
-    assert everything._arguments("fit", "", given)[-1] == "--check"
-    assert {name for name, _, _ in everything.RUNS} <= {*__main__.COMMANDS}
+    assert all_study._arguments("fit", "", given)[-1] == "--check"
+    assert {name for name, _, _ in all_study.RUNS} <= {*__main__.COMMANDS}

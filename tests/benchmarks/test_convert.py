@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__
+from benchmarks import __main__, study
+from benchmarks.data import generated
 from benchmarks.measure import cgroup, harness, machine, page_cache
 from benchmarks.studies import convert
 from tests.benchmarks.runs import ROOT, already_compiled, check_what_is_written, linux, made_run
@@ -74,7 +75,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
     bare.parent.mkdir(parents=True)
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
-    monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
+    monkeypatch.setattr(convert, "own_system", already_compiled(convert.own_system))
     monkeypatch.setattr(machine, "last_edit", itertools.count().__next__)
     data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
     arguments = ["--data", *data, "--cap", "512MB", "--runs", "1"]
@@ -88,7 +89,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
     assert "--data train.csv test.csv" in record["command"]
     (run,) = record["results"][0]["systems"]["ooc-convert"]["runs"]
     assert run["report"]["memory_budget_bytes"] == 512_000_000
-    assert record["notes"][-1] == convert.EDITED
+    assert record["notes"][-1] == study.EDITED
     if len(record["notes"]) == 1:  # the cap could be enforced
         assert run["cap_bytes"] == 512_000_000
         assert run["page_cache"] in {page_cache.COLD, page_cache.CANNOT_DROP}
@@ -97,7 +98,7 @@ def test_convert_takes_data_a_cap_and_an_environment_without_peers(tmp_path, cap
 
 @linux
 def test_convert_measures_sequences_beside_the_guides_tokenizer(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(convert, "ours", already_compiled(convert.ours))
+    monkeypatch.setattr(convert, "own_system", already_compiled(convert.own_system))
     arguments = ["--features", "sequence", "--rows", "1000", "--runs", "1"]
     assert __main__.main(["convert", "--out", str(tmp_path), *arguments]) == 0
     assert "| the guide's tokenizer, in memory | " in capsys.readouterr().out
@@ -141,8 +142,8 @@ def test_too_little_disk_is_said_before_starting(tmp_path, capsys):
 
 
 def test_generated_rows_are_deleted_after_use(tmp_path):
-    with convert.files(1000, tmp_path) as workload:
-        assert workload.train.read_bytes().count(b"\n") == 1000
+    with generated.rows(1000, tmp_path) as path:
+        assert path.read_bytes().count(b"\n") == 1000
     assert list(tmp_path.iterdir()) == []
 
 
@@ -161,10 +162,8 @@ def test_the_peers_disagreement_is_noted():
 def test_a_cap_that_cannot_be_enforced_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    options = __main__._parser().parse_args(["convert", "--cap", "512MB"])
-    plan, notes = convert._plan(options, tmp_path)
-    assert (plan.cap_bytes, plan.memory_bytes) == (None, 512_000_000)
-    (note,) = [note for note in notes if "cap" in note]
+    cap, (note,) = harness.enforceable(512_000_000)
+    assert cap is None
     assert note.startswith("Measured without the cap of 512 MB: no memory limit can be enforced")
 
 

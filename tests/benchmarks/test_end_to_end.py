@@ -45,7 +45,7 @@ def test_end_to_end_is_compared_with_the_most_accurate_fasttext(tmp_path, capsys
     commands = {}
 
     def run_once(system, folder, *, cold):
-        commands[system.name] = system.command(folder)
+        commands[system.name] = system.words(folder)
         to_model = {end_to_end.OURS: 5.0, "fastText, 10 epochs": 4.0}.get(system.name, 2.0)
         accuracy = {end_to_end.OURS: 0.91, "fastText, 10 epochs": 0.89}.get(system.name, 0.88)
         report = {"rows": 1, "test_rows": 1, "accuracy": accuracy}

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.measure import cgroup, harness, machine, page_cache
 from benchmarks.measure.cgroup import CapError, memory_cgroup
+from benchmarks.measure.commands import SCRATCH
 from benchmarks.measure.harness import System
 from benchmarks.measure.workspace import workspace
 from benchmarks.report import results
@@ -19,8 +20,8 @@ from tests.benchmarks.runs import linux, made_run
 
 
 def script(code):
-    """A command for a system that runs a line of Python."""
-    return lambda scratch: [sys.executable, "-c", code, str(scratch)]
+    """A command for a system that runs a line of Python in the folder of its run."""
+    return [sys.executable, "-c", code, SCRATCH]
 
 
 def test_systems_alternate_and_one_that_fails_is_not_run_again(tmp_path):

@@ -9,7 +9,7 @@ import ooc_train
 from benchmarks import __main__
 from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repeated_file
 from benchmarks.measure import harness
-from benchmarks.studies import memory as capped
+from benchmarks.studies import memory
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 from tests.files import write_toy
 
@@ -64,7 +64,7 @@ def test_a_way_in_memory_that_died_is_not_run_again(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(harness, "run_once", run_once)
     monkeypatch.setattr(harness, "enforceable", lambda cap: (cap, []))
-    monkeypatch.setattr(capped, "TIMES_CAP", {"convert": 4, "read": 20, "train": 20})
+    monkeypatch.setattr(memory, "TIMES_CAP", {"convert": 4, "read": 20, "train": 20})
     arguments = ["--cap", "400KB", "--stages", "train", "--features", "dense"]
     assert __main__.main(["memory", "--out", str(tmp_path / "out"), *arguments]) == 0
     trained = ("ooc-train", 400_000)

@@ -74,9 +74,9 @@ def test_the_guides_network_takes_dense_and_sparse_batches():
 
 @pytest.mark.parametrize("form", ["matrix", "generator", "sparse"])
 def test_keras_fits_rows_in_every_form(form, tmp_path):
-    report = keras_fit.fit(write_toy(tmp_path / "toy.h5", train=300), 2, form)
+    report = keras_fit.fit(write_toy(tmp_path / "toy.h5", train=300), 8, form)
     assert report["rows"] == 300
-    assert report["epochs"][0]["loss"] > report["epochs"][1]["loss"] > 0
+    assert report["epochs"][0]["loss"] > report["epochs"][-1]["loss"] > 0
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])

@@ -27,10 +27,10 @@ def test_targets(bounds, measured, outcome):
 def test_ratios_are_of_pairs():
     ours = [made_run(1.0), made_run(2.0), made_run(4.0)]
     peers = [made_run(3.0), made_run(4.0), made_run(40.0)]
-    assert results.ratios(ours, peers) == results.Spread(3.0, 2.0, 10.0)
+    assert results.times_ours(peers, ours) == results.Spread(3.0, 2.0, 10.0)
     failed = [made_run(9.0), made_run(4.0, harness.FAILED)]
-    assert results.ratios(ours, failed) == results.Spread(9.0, 9.0, 9.0)
-    assert results.ratios(ours, []) is None
+    assert results.times_ours(failed, ours) == results.Spread(9.0, 9.0, 9.0)
+    assert results.times_ours([], ours) is None
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_train_on_ngrams_tells_what_is_reached(tmp_path, capsys, monkeypatch):
     }  # fmt: skip
 
     def made(system):
-        (scratch,) = {word for word in system.command(tmp_path) if word.endswith("report.json")}
+        (scratch,) = {word for word in system.words(tmp_path) if word.endswith("report.json")}
         assert scratch == str(tmp_path / "report.json")
         if system.name == train_benchmark.FASTTEXT:
             return made_run(report={"rows": 300, "epoch_seconds": 0.01})
@@ -91,7 +91,7 @@ def test_train_on_dense_rows_tells_what_checks_cost(tmp_path, capsys, monkeypatc
 
     def made(system):
         epochs = [{"rows_per_second": speed, "loss": 0.5} for speed in speeds[system.name]]
-        assert ("--no-verify" in system.command(tmp_path)) == (
+        assert ("--no-verify" in system.words(tmp_path)) == (
             system.name == train_benchmark.UNCHECKED
         )
         return made_run(report={"rows": 300, "epochs": epochs})
@@ -114,7 +114,7 @@ def test_train_compares_options_with_each_other(tmp_path, capsys, monkeypatch):
     """Without peers, and without their targets."""
 
     def made(system):
-        speed = 50 if "balanced" in system.command(tmp_path) else 100
+        speed = 50 if "balanced" in system.words(tmp_path) else 100
         return made_run(report={"rows": 300, "epochs": [{"rows_per_second": speed, "loss": 0.5}]})
 
     monkeypatch.setattr(

@@ -1,1 +1,1 @@
-"""Text to words: decoding, folding, lower case, tokens, and tables of strings."""
+"""Text to hashed tokens: analyzers, folding, tokens, and what hashes take: tables, collisions."""

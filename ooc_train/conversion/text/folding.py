@@ -74,7 +74,7 @@ def fold(text: U8, offsets: I64, analyzer: str) -> Folded:
     folded = np.empty(growth * len(text) + len(offsets) + PADDING, np.uint8)
     folded_offsets = np.zeros(len(offsets), np.int64)
     n_replaced = _fold_rows(
-        text, offsets, is_ascii, _ASCII_RULES[analyzer], table.entries, table.pool, folded,
+        text, offsets, is_ascii, _RULES[analyzer], table.entries, table.pool, folded,
         folded_offsets,
     )  # fmt: skip
     if ANALYZERS[analyzer].joins_white_space:
@@ -118,19 +118,18 @@ def _folded(text: str, analyzer: Analyzer) -> str:
 
 
 def _ascii_copy(analyzer: str) -> Any:
-    """The instruction that folds 64 bytes of ASCII for an analyzer."""
-    every = "".join(map(chr, range(128)))
-    folded = _folded(SEPARATOR.join(every), ANALYZERS[analyzer]).split(SEPARATOR)
-    return ascii_copy(spaces=bytes(i for i in range(128) if folded[i] == " "))
+    """The instruction that folds 64 bytes of ASCII, which has no accents."""
+    marked = ANALYZERS[analyzer].mark("".join(map(chr, range(128))).lower())
+    return ascii_copy(spaces=bytes(i for i in range(128) if marked[i] == " "))
 
 
-_WORD, _CHAR, _KERAS = 0, 1, 2  # which of these a kernel takes
-_ASCII_RULES = {"word": _WORD, "char": _CHAR, "keras": _KERAS}
-_copy_words, _copy_characters, _copy_keras = map(_ascii_copy, _ASCII_RULES)
+_WORD, _CHAR, _KERAS = 0, 1, 2
+_RULES = {"word": _WORD, "char": _CHAR, "keras": _KERAS}
+_copy_words, _copy_characters, _copy_keras = map(_ascii_copy, _RULES)
 
 
 def _lower_capital_sigma(text: U8, offsets: I64) -> tuple[U8, I64]:
-    """The rows, those with a capital sigma (CE A3) lowered by ``str.lower``."""
+    """The rows; those with a capital sigma (CE A3) are lowered by ``str.lower``."""
     if not _has_capital_sigma(text):
         return text, offsets
     sigmas = np.flatnonzero((text[:-1] == 0xCE) & (text[1:] == 0xA3))
@@ -158,7 +157,7 @@ def _fold_rows(
     text: U8,
     offsets: I64,
     is_ascii: bool,
-    ascii_rule: int,
+    rule: int,
     entries: I32,
     pool: U8,
     folded: U8,
@@ -166,14 +165,15 @@ def _fold_rows(
 ) -> int:
     """Fill ``folded``; the number of rows with broken UTF-8.
 
-    ``is_ascii`` says that all rows are ASCII.
+    ``is_ascii`` says that all rows are ASCII; ``rule`` is one of ``_RULES``.
     """
     length_mask = (1 << _LENGTH_BITS) - 1
     n_replaced = end = 0
     for row in range(len(offsets) - 1):
         i, stop = offsets[row], offsets[row + 1]
         if is_ascii or _is_ascii(text, i, stop):
-            _fold_ascii_row(text, i, stop, ascii_rule, entries, pool, folded, end)
+            # Most rows: no byte changes its place.
+            _fold_ascii_row(text, i, stop, rule, entries, pool, folded, end)
             end += stop - i
             i = stop
         broken = False
@@ -189,11 +189,12 @@ def _fold_rows(
                 for k in range(0, length, 8):
                     store_word(folded, end + k, load_word(pool, source + k))
                 end += length
-            elif ascii_rule == _WORD:
-                # No letter: where words alone are kept, a space.
+            elif rule == _WORD:
+                # Beyond the table there is no letter, and nothing else is kept.
                 folded[end] = _SPACE
                 end += 1
             else:
+                # Beyond the table nothing changes.
                 for k in range(width):
                     folded[end + k] = text[i + k]
                 end += width
@@ -223,7 +224,7 @@ def _fold_ascii_row(
     text: U8,
     i: int,
     stop: int,
-    ascii_rule: int,
+    rule: int,
     entries: I32,
     pool: U8,
     folded: U8,
@@ -231,11 +232,11 @@ def _fold_ascii_row(
 ) -> None:
     # Up to 63 bytes beyond the row are folded, too: the next row overwrites them.
     last = min(stop - 1, len(text) - PADDING)
-    if ascii_rule == _WORD:
+    if rule == _WORD:
         while i <= last:
             _copy_words(text, i, folded, end)
             i, end = i + PADDING, end + PADDING
-    elif ascii_rule == _KERAS:
+    elif rule == _KERAS:
         while i <= last:
             _copy_keras(text, i, folded, end)
             i, end = i + PADDING, end + PADDING
@@ -280,9 +281,10 @@ def _join_white_space(text: U8, offsets: I64) -> None:
 
 @kernel
 def _white_width(text: U8, i: int, stop: int) -> int:
-    r"""The bytes of the white character at ``i``, 0 if there is none: ``\s`` of Python's ``re``.
+    r"""The width in bytes of the white character at ``i``, 0 if there is none.
 
-    Of those beyond ASCII these four are all that NFKD leaves (tested).
+    White is what ``\s`` of Python's ``re`` matches.  NFKD leaves four such characters beyond ASCII
+    (tested).
     """
     if i >= stop:
         return 0

@@ -1,8 +1,8 @@
 """An open-addressing hash table of 64-bit hashes, for the kernels to share.
 
-Entry ``e`` is the pair ``table[2 * e]`` (the hash, 0 where free) and ``table[2 * e + 1]``
-(whatever the kernel keeps), side by side so that a look-up touches one cache line.  The number of
-entries is a power of two, at least twice the number of hashes; the hashes' own low bits are the
+Entry ``e`` is the pair ``table[2 * e]``, the hash, 0 where free, and ``table[2 * e + 1]``, a value
+of the kernel's own.  They lie side by side, so that a look-up touches one cache line.  The number
+of entries is a power of two, at least twice the number of hashes.  The low bits of a hash are its
 address.
 """
 
@@ -17,7 +17,7 @@ ENTRY_BYTES = 16
 
 
 def table_bytes(n_hashes: int) -> int:
-    """The size of a table for ``n_hashes``."""
+    """The size in bytes of a table for ``n_hashes``."""
     return ENTRY_BYTES * max(_LEAST_ENTRIES, 1 << (2 * n_hashes - 1).bit_length())
 
 
@@ -52,7 +52,7 @@ def find(table: U64, value: np.uint64) -> int:
 
 @kernel
 def expect(table: U64, value: np.uint64) -> None:
-    """Have the entry of ``value`` at hand when it is looked up soon."""
+    """Prefetch the entry of ``value``, which is looked up soon."""
     prefetch(table, 2 * np.int64(value & np.uint64(len(table) // 2 - 1)))
 
 

@@ -59,13 +59,17 @@ def tokenize(text: U8, offsets: I64, analyzer: str, seed: int) -> Tokens:
 
 @kernel
 def nonzero(value: np.uint64) -> np.uint64:
-    """``value``, or 1 for 0, which marks a free slot in the tables."""
+    """``value``, but 1 in place of 0, which marks a free entry in tables."""
     return value | np.uint64(value == 0)
 
 
 @kernel
 def hash_token(text: U8, start: int, stop: int, seed: np.uint64) -> np.uint64:
-    """The hash, not 0, of ``text[start:stop]``, which is not empty; seven more bytes are read."""
+    """The hash of ``text[start:stop]``, which is not empty; it is never 0.
+
+    The method is that of wyhash, which mixes eight bytes at a time.  Up to seven bytes behind
+    ``stop`` are read.
+    """
     mixed = seed ^ np.uint64(SECRET_1)
     i = start
     while i + 8 < stop:
@@ -100,6 +104,7 @@ def _find_runs(
             place = trailing_zeros(edges)
             edges &= edges - np.uint64(1)
             if (is_start >> np.uint64(place)) & np.uint64(1):
+                # A run begins, perhaps to end among later bytes.
                 start = base + place
                 continue
             stop = base + place

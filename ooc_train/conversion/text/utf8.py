@@ -1,4 +1,4 @@
-"""UTF-8, one code point at a time, for the kernels: what is broken is found as Python finds it."""
+"""UTF-8 decoded by kernels, one code point at a time; Python's decoder finds the same errors."""
 
 import numpy as np
 
@@ -19,8 +19,8 @@ def has_high_bytes(text: U8) -> bool:
 def decode(text: U8, i: int, stop: int) -> tuple[int, int]:
     """The code point at ``i`` and its width in bytes; -1 where UTF-8 is broken.
 
-    The width is then that of what Python's ``errors="replace"`` makes one U+FFFD of: the longest
-    beginning of a character that there is (Unicode 15, section 3.9, "maximal subpart").
+    A broken character is as wide as the bytes that Python's ``errors="replace"`` replaces by one
+    U+FFFD: the longest beginning of a valid character (Unicode 15, section 3.9, "maximal subpart").
     """
     lead = np.int64(text[i])
     if lead < 0x80:

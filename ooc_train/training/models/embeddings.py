@@ -1,9 +1,9 @@
-r"""Pretrained word vectors from text files: the rows of the vocabulary, nothing else kept.
+"""Pretrained word vectors from text files: those of the vocabulary are kept, no others.
 
-A line is a word and its numbers, separated by single spaces: the layout of GloVe.  That of
-word2vec's text and of fastText's ``.vec`` has a line before, with the counts of words and of
-numbers.  Files may be gzipped.  Words with spaces in them, of which GloVe 840B has some, are
-what stands before the last numbers of a line.
+A line is a word and its numbers, separated by single spaces: the format of GloVe.  The text formats
+of word2vec and fastText (``.vec``) begin with a line of two counts, of words and of numbers.  Files
+may be gzipped.  A word may contain spaces, as some of GloVe 840B do: it is everything before the
+last numbers of its line.
 """
 
 import gzip
@@ -25,7 +25,7 @@ LONGEST_LINE_BYTES = 2**20
 _BUFFER_BYTES = 2**20
 _PROGRESS_LINES = 10_000
 _SIZE = 0.05 / math.sqrt(3)
-"""The root mean square of numbers within ±0.05, as Keras initialises embeddings."""
+"""The root mean square of uniform numbers within ±0.05, Keras's initial embeddings."""
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _OF_NUMBERS = b"0123456789.+-eE "
 _GZIP = b"\x1f\x8b"
@@ -33,18 +33,18 @@ _GZIP = b"\x1f\x8b"
 
 @dataclass(frozen=True)
 class PretrainedEmbeddings:
-    """Word vectors as the initial weights of an embedding, and how many are the file's."""
+    """Word vectors as the initial weights of an embedding, and how many come from the file."""
 
     matrix: F32
     """``(n_terms + 1, dimension) float32``: row ``j + 1`` is the vector of term ``j``."""
     n_found: int
     scale: float
-    """What the file's numbers, their mean taken off, were multiplied by."""
+    """The factor of the file's numbers, after their mean was subtracted."""
     file: str
 
     @property
     def report(self) -> dict[str, Any]:
-        """What the training's report says of them."""
+        """The training report's entry."""
         n_terms = len(self.matrix) - 1
         return {
             "file": self.file,
@@ -59,20 +59,20 @@ class PretrainedEmbeddings:
 def read_embeddings(
     path: Path, terms: Sequence[str], *, progress: Progress | None = None
 ) -> PretrainedEmbeddings:
-    """The vectors of ``terms`` from the file at ``path``; of equal words the first counts.
+    """The vectors of ``terms`` from the file at ``path``; the first counts if a word is repeated.
 
-    Their mean is taken off the vectors found, and then they are multiplied by one number, `scale`,
-    which gives them the root mean square of the random values that an embedding begins with
-    otherwise; all else, terms that the file lacks and row 0, of padding, is zeros, as in the guide.
-    So a term without a vector is an average one.  As they are, GloVe's vectors have their mean in
-    common, of nearly half their length, and are 25 times as large as random values: Adam moves
-    every weight by about the learning rate, whatever its size, so that they would hardly be
-    fine-tuned.  Reads the file once.  Memory: four times the result, and a megabyte.
+    The mean of the vectors found is subtracted from them; then they are multiplied by one number,
+    `scale`, so that they have the root mean square of an embedding's random initial values.  Terms
+    that the file lacks, and row 0, padding, are zeros, as in the guide: so a term without a vector
+    is an average one.  Without this, GloVe's vectors share a mean of nearly half their length and
+    are 25 times as large as random values: Adam moves every weight by about the learning rate,
+    whatever its size, so they would hardly be fine-tuned.  Reads the file once.  Memory: four times
+    the result, and a megabyte.
 
-    Raises InputError, with the line, for a line of another length than the others, and for a number
-    that is none or not finite; and for a file with none of the terms, or the same numbers for all.
-    Lines of other words are not parsed, which would take a hundred times as long: only characters
-    that no number has are noticed there.
+    Raises InputError, with the line, for a line with more or fewer numbers than the others, and for
+    text that is not a finite number; also for a file with none of the terms, or with the same
+    numbers for all.  Lines of other words are not parsed, which would take a hundred times as long:
+    there only characters that no number has are detected.
     """
     progress = progress or Silent()
     try:
@@ -96,7 +96,7 @@ def read_embeddings(
 
 
 class _Reader:
-    """Goes through the lines of one file: all are checked, those of the terms are parsed."""
+    """Reads the lines of one file: it checks all, and parses those of the terms."""
 
     def __init__(self, path: Path, terms: Sequence[str], progress: Progress) -> None:
         self._path = path
@@ -104,7 +104,7 @@ class _Reader:
         self._progress = progress
 
     def read(self, file: IO[bytes]) -> dict[int, F32]:
-        """The vectors found, by the number of their term from 1."""
+        """The vectors found, by the number of their term, counted from 1."""
         found: dict[int, F32] = {}
         dimension = 0
         for number, line in self._lines(file):
@@ -122,11 +122,11 @@ class _Reader:
             if term is not None:
                 found[term] = self._vector(numbers, number)
             elif numbers.translate(None, _OF_NUMBERS):
-                self._vector(numbers, number)  # to say what is wrong
+                self._vector(numbers, number)  # raises the error that says what is wrong
         return found
 
     def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        """The lines with their numbers from 1, without white space at their ends."""
+        """The lines without white space at their ends, and their numbers, counted from 1."""
         number = 0
         while line := file.readline(LONGEST_LINE_BYTES):
             number += 1
@@ -146,7 +146,7 @@ class _Reader:
 
     def _vector(self, numbers: bytes, number: int) -> F32:
         try:
-            with np.errstate(over="ignore"):  # infinite then, and refused
+            with np.errstate(over="ignore"):  # becomes infinite, which is refused below
                 vector = np.array(numbers.split(b" "), np.float64).astype(np.float32)
         except ValueError as error:
             raise self._bad(number, f"what is no number ({error})") from None
@@ -156,6 +156,6 @@ class _Reader:
 
     def _bad(self, number: int, what: str) -> InputError:
         return InputError(
-            f"{self._path}, line {number}: found {what}; give word vectors as text, in the layout "
+            f"{self._path}, line {number}: found {what}; give word vectors as text, in the format "
             "of GloVe, word2vec or fastText"
         )

@@ -54,7 +54,7 @@ class ModelSpec:
     """Whether it gives the same however far a row is padded, so that evaluation and prediction may
     pad rows no further than a batch needs."""
     averages: bool = False
-    """Whether the moving average of its weights is evaluated and saved, see `steps.averaging`."""
+    """Whether the moving average of its weights is evaluated and saved, see `moving_average`."""
     embedding_layer: str | None = None
     """The layer that can begin with pretrained word vectors."""
 

@@ -1,4 +1,4 @@
-"""Models of the user's own: a function named on the command line, called, and its result checked.
+"""Models of the user's own: a function named on the command line, called, and its model checked.
 
 >>> def lstm(shape: DataShape) -> keras.Model:                           # doctest: +SKIP
 ...     return keras.Sequential(
@@ -62,7 +62,7 @@ def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
 def import_module_of(name: str) -> None:
     """Import the module of a user's function, for the layers that it registers.
 
-    Raises OptionError if there is no such module, or it cannot be imported.
+    Raises OptionError if the module does not exist or cannot be imported.
     """
     with _current_folder_importable():
         _import(name.partition(":")[0])
@@ -107,10 +107,10 @@ def _current_folder_importable() -> Iterator[None]:
 
 
 def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
-    """Put two rows through the model: it must take them, and give probabilities of the classes."""
+    """Give the model two rows: it must take them, and return probabilities of the classes."""
     width, kind = (shape.n_columns, "float32") if shape.length is None else (shape.length, "int32")
     rows = np.ones((2, width), kind)
-    rows[1] = 0  # a text without any term
+    rows[1] = 0  # a text without terms
     try:
         output = np.asarray(model(rows, training=False))
     except Exception as error:
@@ -139,7 +139,7 @@ def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """An exception in one line; of Keras's, which are many lines and bold, the one that says it."""
+    """An exception in one line: of Keras's many, the line that says what is wrong."""
     text = _BOLD.sub("", str(error))
     lines = [line for line in text.splitlines() if line and not line.startswith(_KERAS_START)]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -1,16 +1,16 @@
-"""Checkpoints: a training's whole state in one file, and the folder with the last two of them.
+"""Checkpoints: the whole state of a training in one file, and the folder with the last two.
 
-A checkpoint is a file in the layout of safetensors (https://github.com/huggingface/safetensors),
-which holds plain arrays and text and nothing that could run::
+A checkpoint is a file in the format of safetensors (https://github.com/huggingface/safetensors),
+which holds plain arrays and text, and no code::
 
     8 bytes      the length of the header, little-endian
-    header       JSON: for each array its type, shape and place; under "__metadata__", whose only
-                 entry "ooc_train" is JSON in its turn, the facts beside the arrays
+    header       JSON: the type, shape and place of each array; under "__metadata__", whose only
+                 entry "ooc_train" is JSON again, the facts beside the arrays
     arrays       one after another, little-endian
-    16 bytes     XXH3-128 of all bytes before, also an array by name of "checksum"
+    16 bytes     XXH3-128 of all bytes before, also an array called "checksum"
 
-The name ends with the number of steps done.  A file appears whole or not at all, and what was
-damaged later is recognised by its checksum.
+The name ends with the number of steps done.  A file appears whole or not at all; later damage is
+detected by its checksum.
 """
 
 import json
@@ -30,7 +30,7 @@ Arrays = Mapping[str, AnyArray]
 
 N_KEPT = 2
 LAYOUT = 2
-"""Of the facts and the names of the arrays; another release's may differ."""
+"""The version of the facts and of the arrays' names; other releases may have another."""
 SUFFIX = ".safetensors"
 _METADATA, _FACTS, _CHECKSUM = "__metadata__", "ooc_train", "checksum"
 _CHECKSUM_BYTES = 16
@@ -40,47 +40,47 @@ _TYPES = {
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
     "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
-"""As safetensors calls them, and as NumPy does once TensorFlow is there."""
+"""Their names in safetensors, and in NumPy; NumPy knows bfloat16 once TensorFlow is imported."""
 _TYPE_NAMES = {numpy_name: name for name, numpy_name in _TYPES.items()}
 
 
 class DamagedError(FormatError):
-    """A checkpoint is not what was written."""
+    """A checkpoint does not hold the bytes that were written."""
 
 
 class Checkpoint(NamedTuple):
-    """What a file holds: arrays by name, and facts as JSON has them."""
+    """The content of a file: arrays by name, and facts that JSON can hold."""
 
     path: Path
     arrays: dict[str, AnyArray]
-    """Not to be written to."""
+    """Read-only."""
     facts: dict[str, Any]
 
     @property
     def n_steps(self) -> int:
-        """Steps that had been done."""
+        """The number of steps done."""
         return _n_steps(self.path)
 
 
 class CheckpointFolder:
-    """The checkpoints of one run; to be changed only by the process that holds the run's lock."""
+    """The checkpoints of one run.  Only the process that holds the run's lock may change them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def files(self) -> list[Path]:
-        """The checkpoints' files, the one with the most steps first."""
+        """The files of the checkpoints, the one with the most steps first."""
         return sorted(self.path.glob(f"step-*{SUFFIX}"), key=_n_steps, reverse=True)
 
     def n_steps(self) -> int | None:
-        """The steps that the newest has done; ``None`` where there is none."""
+        """The number of steps done at the newest; ``None`` if there is none."""
         files = self.files()
         return _n_steps(files[0]) if files else None
 
     def newest(self) -> tuple[Checkpoint | None, list[DamagedError]]:
-        """The newest whole checkpoint, if there is one, and what is wrong with newer ones.
+        """The newest undamaged checkpoint, if there is one, and the errors of newer ones.
 
-        Raises FormatError where it is another release's, which nothing is wrong with.
+        Raises FormatError if another release wrote it.
         """
         errors: list[DamagedError] = []
         for path in self.files():
@@ -91,21 +91,21 @@ class CheckpointFolder:
         return None, errors
 
     def save(self, n_steps: int, arrays: Arrays, facts: Mapping[str, Any]) -> None:
-        """Write a checkpoint, and then delete all but the last two.
+        """Write a checkpoint, then delete all but the last two.
 
-        Raises OSError where it cannot be written; those that are there then stay.
+        Raises OSError if it cannot be written; then the others stay.
         """
         write_checkpoint(self.path / f"step-{n_steps:09}{SUFFIX}", arrays, facts)
         self.keep(N_KEPT)
 
     def keep(self, n_files: int) -> None:
-        """Delete all but the newest so many, and what was never finished."""
+        """Delete all but the newest ``n_files``, and files that were never finished."""
         for path in self.files()[n_files:]:
             path.unlink()
         remove_unfinished(self.path)
 
     def remove_after(self, n_steps: int) -> None:
-        """Delete those with more steps."""
+        """Delete the checkpoints with more than ``n_steps``."""
         for path in self.files():
             if _n_steps(path) > n_steps:
                 path.unlink()
@@ -114,7 +114,8 @@ class CheckpointFolder:
 def write_checkpoint(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> None:
     """Write a checkpoint, whole or not at all.
 
-    Raises OSError, and KeyError for arrays that are not of numbers.  Memory: the header's.
+    Raises OSError if it cannot be written, and KeyError for arrays that do not hold numbers.
+    Memory: the header's.
     """
     # Wide types first, so that all arrays are aligned; then by name, so that equal states are
     # equal files.
@@ -129,10 +130,10 @@ def write_checkpoint(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> No
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The checkpoint at ``path``, whose every byte is as it was written.
+    """The checkpoint at ``path``.
 
-    Raises DamagedError otherwise, and FormatError where another release has written it.  Memory:
-    the file's size.
+    Raises DamagedError if any byte is not as it was written, and FormatError if another release
+    wrote it.  Memory: the file's size.
     """
     try:
         content = path.read_bytes()
@@ -152,7 +153,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def _header(arrays: Arrays, facts: Mapping[str, Any]) -> bytes:
-    """The header after its length, padded so that the arrays are aligned."""
+    """The header and its length, padded so that the arrays are aligned."""
     content = json.dumps({"layout": LAYOUT, **facts})
     header: dict[str, Any] = {_METADATA: {_FACTS: content}}
     start = 0

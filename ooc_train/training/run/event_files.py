@@ -1,7 +1,7 @@
-"""The figures of each epoch as TensorBoard shows them: files of events, as Keras's callback has.
+"""The figures of each epoch for TensorBoard: files of events, as Keras's callback writes them.
 
-Written here, since TensorFlow's own writer takes the package ``tensorboard``, which only who looks
-at them needs.
+They are written here, since TensorFlow's writer needs the package ``tensorboard``, which otherwise
+only its viewers need.
 """
 
 import time
@@ -18,9 +18,9 @@ _VALIDATION = "val_"
 
 
 class EventFiles:
-    """The files of one session, in folders ``train`` and ``validation``; a training may have more.
+    """The files of one session, in the folders ``train`` and ``validation``.
 
-    Each is made when there is something for it.
+    A training has more of them when it is resumed.  A file is made when it gets its first figure.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,9 +29,9 @@ class EventFiles:
         self._writers: dict[str, Any] = {}
 
     def write(self, epoch: int, figures: Mapping[str, float | None]) -> None:
-        """Write the figures of an epoch, from 1, at which TensorBoard then can look.
+        """Write the figures of an epoch, counted from 1, and flush them.
 
-        Raises OSError.
+        Raises OSError if they cannot be written.
         """
         for name, value in figures.items():
             if value is not None:

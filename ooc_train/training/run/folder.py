@@ -1,4 +1,4 @@
-"""The run folder: what training leaves behind, and all that evaluation and prediction need.
+"""The run folder: what training writes, and all that evaluation and prediction need.
 
 ==================  ============================================================================
 ``model.keras``     the model with its best weights; loads with plain Keras
@@ -6,9 +6,9 @@
 ``settings.json``   the options of the training and the sizes of the model
 ``history.csv``     a line for each epoch
 ``checkpoints/``    the last two states of the training, see `checkpoints`; of a complete run
-                    its end, from which more epochs can go on
+                    the last, from which more epochs can be trained
 ``report.json``     what `train` returned; written last: a run that has it is complete
-``report.html``     the page to look at, see `run_page`; beside a complete run, where it could be
+``report.html``     the page for people, see `scores.page`; written after the report, if it can be
                     drawn
 ``tensorboard/``    the figures of each epoch once more, if asked for, see `event_files`
 ==================  ============================================================================
@@ -35,6 +35,7 @@ MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
+_AT_ONCE = 2**17
 
 
 def is_complete(folder: Path) -> bool:
@@ -43,7 +44,7 @@ def is_complete(folder: Path) -> bool:
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a folder holds a run whose training is under way, or has been broken off."""
+    """Whether a folder holds a run whose training is under way or was interrupted."""
     return (
         (folder / CHECKPOINTS).is_dir()
         and (folder / SETTINGS).is_file()
@@ -62,10 +63,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run folder."""
+    """A complete run folder, and what its small files say; read once, by `open_run`."""
 
     path: Path
     settings: dict[str, Any]
+    features: str
+    """The kind of features that its model takes."""
+    provenance: dict[str, Any]
+    """Where the training data came from, see `ooc_train.file.schema`."""
     class_labels: list[str]
     class_names: list[str]
 
@@ -75,15 +80,24 @@ class Run:
         return self.path / VECTORIZER
 
     @property
+    def model_path(self) -> Path:
+        """The file with the model."""
+        return self.path / MODEL
+
+    @property
     def pads_as_needed(self) -> bool:
-        """Whether rows are padded only as far as those beside them need, see `options`."""
+        """Whether rows are padded only as far as their batch needs, see `TrainingPlan`."""
         return bool(self.settings.get("pads_as_needed"))
+
+    def report(self) -> dict[str, Any]:
+        """The report of the training; FormatError if it cannot be read."""
+        return read_json(self.path / REPORT)
 
     def load_model(self) -> "keras.Model":
         """The trained model, which takes dense rows.  Imports TensorFlow.
 
         Raises InputError if it has layers of the user's own and the module that registers them
-        is not there.
+        cannot be imported.
         """
         from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
 
@@ -93,13 +107,13 @@ class Run:
             try:
                 import_module_of(name)
             except OptionError as error:
-                unavailable = error  # which matters only to a model with layers of its own
+                unavailable = error  # matters only to a model with layers of its own
         try:
-            return keras.models.load_model(self.path / MODEL, compile=False)
+            return keras.models.load_model(self.model_path, compile=False)
         except (TypeError, ValueError) as error:
             reason = unavailable or str(error).strip().partition("\n")[0]
             raise InputError(
-                f"{self.path / MODEL} cannot be loaded: {reason}; layers of your own must be "
+                f"{self.model_path} cannot be loaded: {reason}; layers of your own must be "
                 "registered, by keras.saving.register_keras_serializable, in the module of the "
                 "model's function, and that must be importable"
             ) from error
@@ -137,41 +151,57 @@ def open_run(path: str | Path) -> Run:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         with h5py.File(folder / VECTORIZER, "r") as file:
             check_header(folder / VECTORIZER, file)
-            labels, names = (read_strings(file, f"classes/{kind}") for kind in ("labels", "names"))
+            return Run(
+                folder,
+                settings,
+                features=str(file.attrs["features"]),
+                provenance=json.loads(file.attrs["provenance"]),
+                class_labels=read_strings(file, "classes/labels"),
+                class_names=read_strings(file, "classes/names"),
+            )
     except (OSError, ValueError, KeyError) as error:
         raise FormatError(f"the run folder {folder} is damaged: {error}; train again") from error
-    return Run(folder, settings, labels, names)
+
+
+_WORDS = {
+    "terms": "terms",
+    "term_df": "document frequencies",
+    "term_counts": "counts of the terms",
+    "scales": "scales of the columns",
+    "parameters": "vectorizer's parameters",
+    "n_documents": "numbers of documents",
+    "max_length": "longest rows",
+    "n_columns": "numbers of columns",
+}
+"""What people call the parts of a vectorizer, in the order in which differences are reported."""
 
 
 def _difference(run: h5py.File, data: h5py.File) -> str | None:
-    """What differs between the features of two files, if anything does."""
+    """What differs between the classes or vectorizers of two files, if anything does.
+
+    Memory: a few megabytes.
+    """
     if run.attrs["features"] != data.attrs["features"]:
         return f"it has {data.attrs['features']} features, not {run.attrs['features']}"
-    for what, arrays in _COMPARED.items():
-        if any(_bytes(run.get(name)) != _bytes(data.get(name)) for name in arrays):
-            return f"the {what} differ"
-    for what, name in _COMPARED_ATTRIBUTES.items():
-        mine, other = (file["vectorizer"].attrs.get(name) for file in (run, data))
-        if mine != other:
-            return f"the {what} differ"
+    if not _same(run["classes/labels"], data["classes/labels"]):
+        return "the classes differ"
+    own, other = run["vectorizer"], data["vectorizer"]
+    names = dict.fromkeys([*_WORDS, *own.attrs, *other.attrs, *own, *other])
+    for name in names:
+        same_values = own.attrs.get(name) == other.attrs.get(name)
+        if not (same_values and _same(own.get(name), other.get(name))):
+            return f"the {_WORDS.get(name, name)} differ"
     return None
 
 
-_COMPARED = {
-    "classes": ("classes/labels/bytes", "classes/labels/offsets"),
-    "terms": ("vectorizer/terms/bytes", "vectorizer/terms/offsets"),
-    "document frequencies": ("vectorizer/term_df",),
-    "counts of the terms": ("vectorizer/term_counts",),
-    "scales of the columns": ("vectorizer/scales",),
-}
-"""Datasets of one kind of features are absent from files of the other."""
-_COMPARED_ATTRIBUTES = {
-    "vectorizer's parameters": "parameters",
-    "numbers of documents": "n_documents",
-    "longest rows": "max_length",
-    "numbers of columns": "n_columns",
-}
-
-
-def _bytes(dataset: h5py.Dataset | None) -> bytes | None:
-    return None if dataset is None else dataset[...].tobytes()
+def _same(one: Any, other: Any) -> bool:
+    """Whether two datasets, or groups of them, hold the same bytes, or neither exists."""
+    if isinstance(one, h5py.Group) and isinstance(other, h5py.Group):
+        return set(one) == set(other) and all(_same(one[name], other[name]) for name in one)
+    if not (isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset)):
+        return one is other is None
+    starts = range(0, len(one), _AT_ONCE)
+    return (one.shape, one.dtype) == (other.shape, other.dtype) and all(
+        one[start : start + _AT_ONCE].tobytes() == other[start : start + _AT_ONCE].tobytes()
+        for start in starts
+    )

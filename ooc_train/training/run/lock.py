@@ -1,4 +1,4 @@
-"""The lock of a run folder: one training at a time, and none after its process has died."""
+"""The lock of a run folder: one training at a time holds it, until its process ends."""
 
 import contextlib
 import errno
@@ -24,14 +24,14 @@ else:
 
 
 _HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-"""What the systems say of a lock that another holds; anything else: this disk has no locks."""
+"""The errors of a lock that another process holds; all others mean a disk without locks."""
 
 
 @contextlib.contextmanager
 def locked(path: Path, run: Path) -> Iterator[None]:
-    """Hold the lock of a run, the file at ``path``, for the time of the block; the file stays.
+    """Hold the lock of a run, the file at ``path``, during the block; the file stays.
 
-    The system gives it up when the process ends, however that ends.  Raises OutputError if another
+    The system releases it when the process ends, however it ends.  Raises OutputError if another
     training holds it.
     """
     with contextlib.ExitStack() as stack:
@@ -45,7 +45,7 @@ def locked(path: Path, run: Path) -> Iterator[None]:
                         f"another training is writing to {run}; wait for its end, or choose "
                         "another place"
                     ) from None
-            if _is_at(path, file):  # and not deleted by the one that held the lock before
+            if _is_at(path, file):  # not deleted meanwhile by the training that held the lock
                 break
         yield
 

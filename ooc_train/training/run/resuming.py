@@ -1,4 +1,4 @@
-"""What a training may change when it goes on where it was, and what not."""
+"""Which settings of a training may change when it is resumed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,15 +7,15 @@ from typing import Any
 from ooc_train.errors import OptionError
 
 _DERIVED = {"version", "versions", "data", "fingerprint", "epochs"}
-"""Settings that are compared in ways of their own, or not at all, as the file's name."""
+"""Settings that are compared in another way, or not at all, such as the file's name."""
 _OPTIONS = {"frozen_epochs": "--freeze-embeddings", "schedule_epochs": "--epochs"}
-"""Options by settings of another name."""
+"""The options of settings that have another name."""
 
 
 def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
-    """Raise OptionError, with what differs, where a run cannot go on with other settings.
+    """Raise OptionError, with the differences, if a run cannot be resumed with other settings.
 
-    Only ``epochs`` may differ, upwards, and what does not change a weight.
+    Only ``epochs`` may grow; settings that change no weight may differ.
     """
     if then.get("fingerprint") != now["fingerprint"]:
         raise OptionError(
@@ -34,7 +34,7 @@ def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -
 
 
 def changed_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """What is another than where the run began, if that could move the last bits of a weight."""
+    """The versions that have changed since the run began, in words; they may change last bits."""
     before, after = then["versions"], now["versions"]
     changed = [name for name in after if before.get(name) != after[name]]
     return ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in changed) or None

@@ -1,59 +1,29 @@
-"""When a training saves its state, and how it does so without a stop: in a thread of its own."""
+"""When a training saves its state, and how: in a thread of its own, so that steps go on."""
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from ooc_train.atomic import reason
-from ooc_train.errors import OptionError
 from ooc_train.training.run.checkpoints import Arrays, CheckpointFolder
+from ooc_train.training.run.interval import Interval
 
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-DEFAULT_EVERY = "5m"
 _LEAST_TIMES = 100
-"""How many times what a checkpoint takes has to pass before the next."""
+"""Least time between checkpoints, as a multiple of the time that copying the state takes."""
 Snapshot = Callable[[], tuple[Arrays, Mapping[str, Any]]]
-"""Copies of a training's state, which nobody else will change: arrays and facts."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """From one checkpoint to the next: so many steps, or so many seconds."""
-
-    steps: int | None = None
-    seconds: float | None = None
-
-    @classmethod
-    def parse(cls, text: str | int) -> "Interval":
-        """An interval from ``"500"``, steps, or a time such as ``"5m"``, ``"30s"`` or ``"1.5h"``.
-
-        >>> Interval.parse("500"), Interval.parse("5m")
-        (Interval(steps=500, seconds=None), Interval(steps=None, seconds=300.0))
-        """
-        match = re.fullmatch(r"(\d+|\d+\.\d+(?=\w))([smh]?)", str(text).strip())
-        if not match or float(match[1]) == 0:
-            raise OptionError(
-                f"{text!r} is no interval for checkpoints; write a number of steps, such as 500, "
-                "or a time, such as 30s, 5m or 1h"
-            )
-        if not match[2]:
-            return cls(steps=int(match[1]))
-        return cls(seconds=float(match[1]) * _UNITS[match[2]])
+"""Copies of a training's state that nothing else will change: arrays and facts."""
 
 
 class Saver:
-    """Saves snapshots of a training as they are due; a context manager, whose end waits.
+    """Saves snapshots of a training when they are due; its ``with`` block ends when all are saved.
 
-    Training stops only for the copies of its state, where the interval is a time for a hundredth
-    of it at most: what would come sooner, as at the ends of short epochs, is put off.  It is also
-    put off while another is being written, so that a slow disk makes checkpoints rarer and not
-    training slower.  What cannot
-    be written is told to ``warn``, and tried again when the next one is due.  Memory: one copy of
-    the state while it is being written.
+    Training stands still only while its state is copied.  With a time as interval, that is at most
+    a hundredth of the time: checkpoints that come sooner, as after short epochs, are postponed.
+    They are also postponed while another is being written, so that a slow disk makes checkpoints
+    rarer and not training slower.  A failed write is reported to ``warn``, and tried again when the
+    next checkpoint is due.  Memory: one copy of the state while it is written.
     """
 
     def __init__(
@@ -66,13 +36,13 @@ class Saver:
     ) -> None:
         self.folder = folder
         self.n_steps_saved = folder.n_steps()
-        """Steps after which the last checkpoint was saved; ``None`` where there is none."""
+        """The steps done at the last checkpoint; ``None`` if there is none."""
         self.seconds_stopped = 0.0
         """How long training has stood still for checkpoints so far."""
         self._every = every
         self._facts = facts
         self._warn = warn
-        self._is_put_off = False
+        self._is_postponed = False
         self._seconds_of_last = 0.0
         self._steps_at_last = self.n_steps_saved or 0
         self._time_at_last = time.monotonic()
@@ -92,32 +62,32 @@ class Saver:
         self._thread.shutdown()
 
     def is_due(self, n_steps: int) -> bool:
-        """Whether a checkpoint is to be saved after that many steps, and can be."""
+        """Whether a checkpoint is due after ``n_steps``, and can be saved now."""
         if self._is_busy:
             return False
         self.settle()
         if self._is_too_soon:
             return False
-        if self._is_put_off:
+        if self._is_postponed:
             return True
         if self._every.steps:
             return n_steps - self._steps_at_last >= self._every.steps
         return time.monotonic() - self._time_at_last >= (self._every.seconds or 0)
 
     def save(self, n_steps: int, snapshot: Snapshot, *, wait: bool = False) -> None:
-        """Save a checkpoint, or put it off: while another is being written, or if it is too soon.
+        """Save a checkpoint, or postpone it while another is written or if it is too soon.
 
-        With ``wait`` it is not put off, and when this returns it is on the disk or was warned of.
+        With ``wait`` it is never postponed, and is on the disk, or has failed, when this returns.
         """
         if (self._is_busy or self._is_too_soon) and not wait:
-            self._is_put_off = True
+            self._is_postponed = True
             return
         began = time.perf_counter()
         self.settle()
         copying = time.perf_counter()
         arrays, facts = snapshot()
         self._seconds_of_last = time.perf_counter() - copying
-        self._is_put_off = False
+        self._is_postponed = False
         self._steps_at_last, self._time_at_last = n_steps, time.monotonic()
         self._writing = self._thread.submit(
             self.folder.save, n_steps, arrays, {**self._facts(), **facts}
@@ -127,7 +97,7 @@ class Saver:
         self.seconds_stopped += time.perf_counter() - began
 
     def settle(self) -> None:
-        """Wait for what is being written, and tell what went wrong with it."""
+        """Wait for the checkpoint that is being written, and report its failure."""
         writing, self._writing = self._writing, None
         if not writing:
             return
@@ -146,7 +116,10 @@ class Saver:
 
     @property
     def _is_too_soon(self) -> bool:
-        """Whether saving now would take more than its share of the time; never by steps."""
+        """Whether saving now would take more than its share of the time.
+
+        Never so with an interval in steps.
+        """
         least = 0 if self._every.steps else _LEAST_TIMES * self._seconds_of_last
         return time.monotonic() - self._time_at_last < least
 

@@ -1,7 +1,7 @@
-"""A run folder while it is written: locked, begun or gone on with, and completed.
+"""A run folder while it is written: locked, begun or resumed, and completed.
 
-It is written in its place from the start, so that the training can be watched there.  The report
-comes last: what has none is unfinished.
+It is written in place from the start, so that the training can be watched there.  The report comes
+last: a run without it is unfinished.
 """
 
 import contextlib
@@ -38,31 +38,34 @@ _LOCK = "lock"  # in the folder of the checkpoints
 
 
 class RunWriter:
-    """A run's folder, which this process alone may write to; methods raise OSError."""
+    """The folder of a run, which this process alone may write to.
+
+    Methods raise OSError if they cannot write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = CheckpointFolder(path / CHECKPOINTS)
         self.is_complete = is_complete(path)
-        """Whether there was a complete run at first."""
+        """Whether the folder held a complete run when it was opened."""
         self.settings = read_json(path / SETTINGS) if (path / SETTINGS).is_file() else None
-        """Those of the run that was there."""
+        """The settings of the run that the folder held; ``None`` if there was none."""
         self.has_begun = False
-        """Whether a new run has taken the place of whatever there was."""
+        """Whether a new run has begun here, in place of an earlier one."""
 
     def report(self) -> dict[str, Any]:
         """The report of the complete run."""
         return read_json(self.path / REPORT)
 
     def begin(self, settings: Mapping[str, Any], store: Store) -> None:
-        """Delete what there was, and write what stands at the beginning of a run."""
+        """Delete an earlier run, and write the settings and the vectorizer of a new one."""
         self.has_begun = True
         self.clear()
         write_json(self.path / SETTINGS, settings)
         _copy_vectorizer(store, self.path)
 
     def go_on(self, settings: Mapping[str, Any]) -> None:
-        """The run that was there goes on, and is not complete any more."""
+        """Resume the run in the folder, which is then not complete any more."""
         (self.path / REPORT).unlink(missing_ok=True)
         write_json(self.path / SETTINGS, settings)
 
@@ -78,20 +81,20 @@ class RunWriter:
             part.write_text(text.getvalue(), "utf-8")
 
     def write_model(self, model: "keras.Model") -> None:
-        """Write the model; the checkpoint of the training's end stays beside it."""
+        """Write the model; the last checkpoint stays beside it."""
         with replacing(self.path / MODEL) as part:
             model.save(part)
 
     def complete(self, report: dict[str, Any]) -> None:
-        """Write the report, with which the run is complete, and keep only its last checkpoint."""
+        """Write the report, which completes the run, and keep only the last checkpoint."""
         self.checkpoints.keep(1)
         write_json(self.path / REPORT, report)
 
     def clear(self) -> None:
-        """Delete all but the lock.
+        """Delete everything but the lock.
 
-        The report first, without which no run is complete, and the settings last, without which
-        what is left would be no run: killed on the way, it can be done again.
+        The report goes first, since no run is complete without it, and the settings last, since
+        without them the rest would not be a run: if it is killed on the way, it can be repeated.
         """
         (self.path / REPORT).unlink(missing_ok=True)
         items = [*self.checkpoints.path.iterdir(), *self.path.iterdir()]
@@ -102,12 +105,11 @@ class RunWriter:
 
 @contextlib.contextmanager
 def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWriter]:
-    """The folder of a run, made where there is none, for the time of the block.
+    """Lock and write the folder of a run during the block; make it if it does not exist.
 
-    If the block fails and no checkpoint has been written, nothing of the new run is left.  Raises
-    OutputError where another training has the folder; where something else than a run is there;
-    where a run is there, unless ``force`` says to replace it or ``resume`` to go on with it; and
-    if writing fails.
+    If the block fails before a first checkpoint, nothing of the new run is left.  Raises
+    OutputError if another training has the folder; if it holds something else than a run; if it
+    holds a run, unless ``force`` replaces it or ``resume`` continues it; and if writing fails.
     """
     folder = Path(path)
     _check_free(folder, force=force, resume=resume, is_locked=False)
@@ -130,7 +132,10 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
 
 
 def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> None:
-    """Raise OutputError if a run may not be written to a folder, which may be another's."""
+    """Raise OutputError if a run may not be written to a folder.
+
+    A folder that is not locked yet may belong to another training, which the lock will show.
+    """
     if _is_vacant(folder) or (is_unfinished(folder) and not is_locked):
         return
     if not (is_complete(folder) or is_unfinished(folder)):
@@ -146,7 +151,7 @@ def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> 
 
 
 def _is_vacant(folder: Path) -> bool:
-    """Whether nothing is lost if a folder becomes a run: at most a killed beginning is in it."""
+    """Whether nothing is lost if a folder becomes a run: it holds at most an empty beginning."""
     if not os.path.lexists(folder):
         return True
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
@@ -158,7 +163,7 @@ def _is_vacant(folder: Path) -> bool:
 
 def _tidy(writer: RunWriter, *, made: bool) -> None:
     """Leave nothing of a run that failed before its first checkpoint."""
-    with contextlib.suppress(OSError):  # what failed is said, and this would hide it
+    with contextlib.suppress(OSError):  # the failure itself is reported, and must not be hidden
         if writer.has_begun and not writer.checkpoints.files():
             writer.clear()
         if _is_vacant(writer.path):
@@ -168,7 +173,7 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
 
 
 def _copy_vectorizer(store: Store, folder: Path) -> None:
-    """Write what turns new text into this file's features.  Memory: HDF5's copy buffer."""
+    """Write the vectorizer, which turns new rows into features.  Memory: HDF5's copy buffer."""
     store.check("vectorizer")
     with replacing(folder / VECTORIZER) as part, create_file(str(part)) as target:
         store.file.copy("classes", target)

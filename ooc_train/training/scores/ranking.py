@@ -1,9 +1,9 @@
 """How well the scores of two classes rank the rows: areas under the curves, and thresholds.
 
-Both curves are made of how many rows of each class lie above each score.  The scores met are kept
-with these counts, in order, and not the rows.  When there are too many of them, the ones next to
-each other are put together, ever more coarsely: as long as that has not happened the areas are
-exact, and from then on an error that they cannot exceed is stated with them.
+Both curves follow from the number of rows of each class above each score.  The distinct scores are
+kept in order with these counts, not the rows.  When there are too many scores, neighbours are
+merged, more coarsely each time.  The areas are exact until the first merge, and after it they come
+with an error bound.
 """
 
 import math
@@ -19,14 +19,14 @@ _MOST = 128.0  # beyond the log-odds of any float32 probability but 0 and 1
 
 
 class Area(NamedTuple):
-    """An area under a curve, and how far from it the exact one is at most."""
+    """An area under a curve, and a bound of its error."""
 
     value: float
     error: float
 
 
 class Threshold(NamedTuple):
-    """A least probability to take rows for a class, and how well that does."""
+    """The least probability at which rows are predicted for a class, and the scores it gives."""
 
     probability: float
     precision: float
@@ -35,7 +35,7 @@ class Threshold(NamedTuple):
 
 
 class Ranking:
-    """Rows of two classes, counted by the probability that they were given.
+    """Rows of two classes, counted by their predicted probability.
 
     Memory: 30 MB, whatever the number of rows.
     """
@@ -70,10 +70,9 @@ class Ranking:
         return Area(area, together if self._shift else 0.0)
 
     def average_precision(self, positive: int) -> Area:
-        """The area under the precision-recall curve of a class, as scikit-learn sums it up.
+        """The area under the precision-recall curve of a class, as scikit-learn defines it.
 
-        That is the mean, over the rows of the class, of the precision at each one's score; ``nan``
-        where it has none.
+        That is the mean precision at the scores of the rows of the class; ``nan`` without rows.
         """
         others, own = self._descending(positive)
         n_positive = own.sum()
@@ -88,7 +87,7 @@ class Ranking:
         return Area(float((own * precision).sum() / n_positive), error)
 
     def best_threshold(self, positive: int) -> Threshold:
-        """The threshold of a class that gives the highest F1, in the middle between two scores."""
+        """The threshold with the highest F1 of a class, in the middle between two scores."""
         others, own = self._descending(positive)
         found, wrong = np.cumsum(own), np.cumsum(others)
         f1 = 2 * found / np.maximum(own.sum() + found + wrong, 1)
@@ -106,7 +105,7 @@ class Ranking:
         """Points of both curves of a class: false positive rates, recalls and precisions."""
         others, own = self._descending(positive)
         found, wrong = np.cumsum(own), np.cumsum(others)
-        # As many points along the rows of the class as along all others.
+        # Half of the points are spread over the rows of the class, half over all others.
         travelled = found / max(1, own.sum()) + wrong / max(1, others.sum())
         places = np.searchsorted(travelled, np.linspace(0, travelled[-1], n_points))
         points = np.unique(np.minimum(places, len(own) - 1))
@@ -117,19 +116,19 @@ class Ranking:
         }
 
     def _descending(self, positive: int) -> tuple[I64, I64]:
-        """Rows of the other class and of ``positive``, by falling score of the latter."""
+        """Counts of the other class and of ``positive``, by descending score of ``positive``."""
         self._merge()
         counts = self._counts[::-1] if positive else self._counts
         return counts[:, 1 - positive], counts[:, positive]
 
     def _log_odds(self, positive: int) -> tuple[F64, F64]:
-        """The least and the highest that the scores of a class counted together are, falling."""
+        """The bounds of the scores that each count stands for, in descending order."""
         lower = (self._keys << self._shift) / _STEPS
         upper = ((self._keys + 1) << self._shift) / _STEPS
         return (lower[::-1], upper[::-1]) if positive else (-upper, -lower)
 
     def _merge(self) -> None:
-        """Sort in what waits, and coarsen the scores while there are too many."""
+        """Sort the waiting rows in, and merge neighbouring scores while there are too many."""
         if not self._waiting:
             return
         keys = np.concatenate([self._keys, *(keys >> self._shift for keys, _ in self._waiting)])
@@ -143,7 +142,7 @@ class Ranking:
 
 
 def _keys(probabilities: F32) -> I64:
-    """Integers in the order of the probabilities, different for different ones."""
+    """Integers in the order of the probabilities; different probabilities give different ones."""
     exact = probabilities.astype(np.float64)
     with np.errstate(divide="ignore"):
         odds = np.log(exact) - np.log1p(-exact)
@@ -151,7 +150,7 @@ def _keys(probabilities: F32) -> I64:
 
 
 def _together(keys: I64, counts: I64) -> tuple[I64, I64]:
-    """Each key once, in order, with the sums of its counts."""
+    """Each distinct key, in ascending order, with the sum of its counts."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
     starts = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))

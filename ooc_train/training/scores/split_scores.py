@@ -1,7 +1,7 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,19 +11,18 @@ from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
-from ooc_train.training.scores.examples import describe_row
+from ooc_train.training.run.folder import Run
+from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.scores.tally import Scoring
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 def evaluation_batches(
     split: Split, batch_size: int, *, pads_as_needed: bool
 ) -> Iterator[tuple[I64, Batch]]:
-    """Each row of a split once, in batches, with the rows' numbers.
+    """All rows of a split, once each, in batches, with the rows' numbers in the file.
 
-    In the file's order; or, for little padding, within each window of it by length.
+    Rows come in the file's order; with ``pads_as_needed`` they are sorted by length within each
+    window, so that little is padded.
     """
     window = batch_size
     if pads_as_needed:
@@ -40,24 +39,18 @@ def evaluation_batches(
 
 
 def score_split(
-    model: "keras.Model",
-    store: Store,
-    name: str,
-    *,
-    batch_size: int,
-    pads_as_needed: bool,
-    progress: Progress,
+    run: Run, store: Store, name: str, *, batch_size: int, progress: Progress
 ) -> dict[str, Any]:
-    """What `evaluate` returns, of a run's model and the split of that name, which has rows."""
-    from ooc_train.training.steps.feeds import feed_for  # noqa: PLC0415 - imports TensorFlow
-    from ooc_train.training.steps.keras_steps import Evaluator  # noqa: PLC0415 - imports TensorFlow
+    """The scores of a run's model on the split of that name, which has rows; see `evaluate`."""
+    from ooc_train.training.steps.choice import evaluator_for  # noqa: PLC0415 - TensorFlow
 
     split = store[name]
-    width = None if pads_as_needed else split.width
-    evaluator = Evaluator(feed_for(model, split.layout, width))
+    width = None if run.pads_as_needed else split.width
+    evaluator = evaluator_for(run.load_model(), split.layout, width)
     scoring = Scoring(split.n_classes)
     progress.start("evaluating", len(split), "rows")
-    for numbers, batch in evaluation_batches(split, batch_size, pads_as_needed=pads_as_needed):
+    batches = evaluation_batches(split, batch_size, pads_as_needed=run.pads_as_needed)
+    for numbers, batch in batches:
         loss, probabilities = evaluator(batch)
         scoring.add(numbers, batch.labels, probabilities, loss)
         progress.advance(len(numbers))

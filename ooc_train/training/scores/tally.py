@@ -1,4 +1,4 @@
-"""Scores of a classifier from its probabilities, batch by batch: counts are kept, and no rows."""
+"""Scores of a classifier from its probabilities, batch by batch: counts are kept, not rows."""
 
 import math
 from typing import Any
@@ -16,7 +16,7 @@ EXAMPLES = 3
 
 
 class ClassTally:
-    """Counts of the rows seen so far by class, and what follows from these alone.
+    """Counts of rows by class so far, and the scores that follow from them.
 
     Memory: 24 bytes for each class.
     """
@@ -27,7 +27,7 @@ class ClassTally:
         self._n_top_correct = 0
 
     def add(self, labels: I64, probabilities: F32) -> I64:
-        """Count ``(n,)`` rows with their ``(n, n_classes) float32``; the classes predicted."""
+        """Count ``(n,)`` rows with ``(n, n_classes) float32``; return their predicted classes."""
         predicted: I64 = probabilities.argmax(axis=1)
         for counts, classes in (
             (self.support, labels),
@@ -41,31 +41,31 @@ class ClassTally:
 
     @property
     def n_rows(self) -> int:
-        """Rows seen so far."""
+        """The number of rows so far."""
         return int(self.support.sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of rows whose most probable class is theirs."""
+        """The share of rows whose most probable class is their own."""
         return int(self.correct.sum()) / self.n_rows
 
     @property
     def macro_f1(self) -> float:
-        """Mean of the classes' F1, of those that occur or are predicted."""
+        """The mean F1 of the classes that occur or are predicted."""
         met = self.support + self.predicted > 0
         return float(np.mean(_ratio(2 * self.correct, self.support + self.predicted)[met]))
 
     @property
     def top_k_accuracy(self) -> float | None:
-        """Share of rows whose class is among the most probable; ``None`` of few classes."""
+        """The share of rows whose class is among the 5 most probable; ``None`` below 20 classes."""
         return self._n_top_correct / self.n_rows if self._counts_top else None
 
 
 class Scoring:
-    """Counts of the rows seen so far: by class, by pair of classes, and of two classes by score.
+    """Counts of rows so far: by class, by pair of classes, and with two classes by score.
 
-    Memory: 32 bytes for each pair of classes up to 1,024 of them, beyond that 24 for each class;
-    of two classes 30 MB.
+    Memory: 32 bytes for each pair of classes up to 1,024 classes, beyond that 24 for each class;
+    with two classes 30 MB.
     """
 
     def __init__(self, n_classes: int) -> None:
@@ -87,7 +87,7 @@ class Scoring:
             self._ranking.add(labels, probabilities[:, 1])
 
     def result(self) -> dict[str, Any]:
-        """The scores as `evaluate` returns them, of at least one row."""
+        """The scores as `evaluate` returns them, after at least one row."""
         tally = self._tally
         scores = class_scores(tally.correct, tally.support, tally.predicted)
         result: dict[str, Any] = {
@@ -114,11 +114,12 @@ class Scoring:
 
 
 class _Confusion:
-    """Rows by true and by predicted class, and for each pair of them the most certain errors."""
+    """Counts of rows by true and predicted class, and the most certain errors of each pair."""
 
     def __init__(self, n_classes: int) -> None:
         self.counts = np.zeros((n_classes, n_classes), np.int64)
-        # The probability's bits above the row's number: the largest is the most certain.
+        # The bits of the probability, above those of the row's number: the largest key is the most
+        # certain error.
         self._examples = np.zeros((n_classes * n_classes, EXAMPLES), np.uint64)
 
     def add(self, rows: I64, labels: I64, predicted: I64, probabilities: F32) -> None:
@@ -129,11 +130,12 @@ class _Confusion:
         keys = (certainties.view(np.uint32).astype(np.uint64) << np.uint64(32)) | rows[
             wrong
         ].astype(np.uint64)
-        # Each of a pair's places is for rows of some numbers, so that all is done at once.
+        # Each place of a pair takes rows by their number modulo EXAMPLES, so that one maximum over
+        # arrays does all rows.
         np.maximum.at(self._examples, (pairs, rows[wrong] % EXAMPLES), keys)
 
     def pairs(self) -> list[dict[str, Any]]:
-        """The pairs of classes that are taken for each other in the most rows."""
+        """The pairs of true and predicted class with the most rows."""
         n_classes = len(self.counts)
         wrong = self.counts.ravel().copy()
         wrong[:: n_classes + 1] = 0
@@ -162,7 +164,7 @@ class _Confusion:
 def class_scores(correct: I64, support: I64, predicted: I64) -> list[dict[str, Any]]:
     """Precision, recall, F1 and support of each class; a ratio without rows is 0.
 
-    From ``(n_classes,)`` rows: those predicted right, those there are, those predicted.
+    All arguments are ``(n_classes,)`` counts: rows predicted correctly, rows, and rows predicted.
 
     >>> class_scores(np.array([3, 4]), np.array([4, 4]), np.array([3, 5]))[0]
     {'precision': 1.0, 'recall': 0.75, 'f1': 0.8571428571428571, 'support': 4}
@@ -186,7 +188,7 @@ def _ratio(numerator: I64, denominator: I64) -> F64:
 
 
 def _ranks(labels: I64, probabilities: F32) -> I64:
-    """How many classes come before each row's own, by probability and of equals by number."""
+    """The number of classes more probable than each row's own; equal ones count by number."""
     own = np.take_along_axis(probabilities, labels[:, np.newaxis], axis=1)
     earlier = np.arange(probabilities.shape[1]) < labels[:, np.newaxis]
     before = (probabilities > own) | ((probabilities == own) & earlier)
@@ -203,5 +205,5 @@ def _ranked(ranking: Ranking, positive: int) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A figure as JSON can hold it: none where it is not defined."""
+    """A figure as JSON can hold it: ``None`` where it is not defined."""
     return None if math.isnan(value) else value

@@ -1,6 +1,6 @@
-"""Kernels of Adam for weights of which a step has gradients of some columns alone.
+"""Kernels of Adam for weights where a step has gradients for some columns only.
 
-`sparse_steps.Adam` says what drifts and decays are.
+`sparse_steps.Adam` defines drifts, decays and ratios.
 """
 
 from typing import NamedTuple
@@ -12,16 +12,13 @@ from ooc_train.jit import kernel
 
 MEAN_SHARE, VARIANCE_SHARE = np.float32(1 - 0.9), np.float32(1 - 0.999)
 EPSILON = np.float32(1e-7)
-"""Of Adam, as Keras has them; the shares are those of a new gradient in its moments."""
+"""Adam's constants, as Keras has them; a share is the weight of a new gradient in a moment."""
 WEIGHT, MEAN, VARIANCE = 0, 1, 2
-"""What Adam keeps of each weight: itself, and the moments of its gradient."""
+"""Places of a weight and of the moments of its gradient."""
 
 
 class Move(NamedTuple):
-    """What a step of Adam does to weights: ``weight -= shrinkage * weight + rate * mean / root``.
-
-    ``root`` is that of the variance.
-    """
+    """One step of Adam: ``weight -= shrinkage * weight + rate * mean / sqrt(variance)``."""
 
     rate: np.float32
     shrinkage: np.float32
@@ -29,9 +26,9 @@ class Move(NamedTuple):
 
 @kernel
 def clip(used_gradient: F32, rest_gradient: F32, norm: float) -> None:
-    """Scale gradients down, in place, to a norm of ``norm`` of both together.
+    """Scale the gradients down, in place, so that their norm together is at most ``norm``.
 
-    Columns that are not used have no gradient, so that this is the norm of all.
+    Unused columns have no gradient, so this is the norm of all gradients.
     """
     square_sum = 0.0
     for gradient in (used_gradient.reshape(-1), rest_gradient):
@@ -52,10 +49,10 @@ def current_weights(
     drifts: F64,
     current: F32,
 ) -> None:
-    """Write the weights that some ``columns`` have after ``n_steps`` to ``(n, n_units)``.
+    """Write the weights of some ``columns`` after ``n_steps`` to ``current``, ``(n, n_units)``.
 
-    ``table`` is ``(n_columns, 3, n_units)``: weights and moments after ``updated[column]`` steps,
-    with no gradient in those since.
+    ``table`` is ``(n_columns, 3, n_units)``: weights and moments after ``updated[column]`` steps;
+    the steps since then had no gradient for the column.
     """
     for number in range(len(columns)):
         column = columns[number]
@@ -79,11 +76,12 @@ def update_columns(
     gradient: F32,
     move: Move,
 ) -> None:
-    """One step of Adam for some columns, ``used`` being their current weights."""
+    """Take one step of Adam for some columns; ``used`` are their current weights."""
     for number in range(len(columns)):
         column = columns[number]
         own = table[column]
         gap = n_steps - updated[column]
+        # The moments are as old as the column's last update: decay them first, then add.
         mean_decay, variance_decay = decays[0, gap], decays[1, gap]
         for unit in range(own.shape[1]):
             slope = gradient[number, unit]
@@ -99,7 +97,7 @@ def update_columns(
 
 @kernel
 def update(weights: F32, gradient: F32, move: Move) -> None:
-    """One step of Adam for ``(3, n)`` weights and moments that all have a gradient."""
+    """Take one step of Adam for ``(3, n)`` weights and moments that all have a gradient."""
     for i in range(len(gradient)):
         slope, mean, variance = gradient[i], weights[MEAN, i], weights[VARIANCE, i]
         mean += (slope - mean) * MEAN_SHARE
@@ -111,7 +109,7 @@ def update(weights: F32, gradient: F32, move: Move) -> None:
 
 @kernel
 def catch_up(table: F32, updated: I64, n_steps: int, drifts: F64, decays: F32) -> None:
-    """Bring weights and moments of all columns to what they are after ``n_steps``."""
+    """Bring the weights and moments of all columns up to ``n_steps``."""
     for column in range(len(table)):
         gap = n_steps - updated[column]
         own = table[column]
@@ -128,7 +126,10 @@ def catch_up(table: F32, updated: I64, n_steps: int, drifts: F64, decays: F32) -
 
 @kernel
 def count(drifts: F64, ratios: F64, move: Move) -> None:
-    """Take a step into the drifts, ``ratios`` being those of its moves to the next ones'."""
+    """Add this step to the accumulated drifts.
+
+    ``ratios[k]`` scales it for a column of which it is the ``k``-th step without a gradient.
+    """
     rate, shrinkage = np.float64(move.rate), np.float64(move.shrinkage)
     for gap in range(drifts.shape[1] - 1, 0, -1):
         for kind, moved in enumerate((rate * ratios[gap], shrinkage)):

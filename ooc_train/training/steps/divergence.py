@@ -1,4 +1,4 @@
-"""What to say of a loss that is not finite: where, of which rows, and what can still be used."""
+"""The error of a loss that is not finite: where, for which rows, and which checkpoint is usable."""
 
 import numpy as np
 
@@ -19,9 +19,9 @@ def divergence(
     learning_rate: float,
     checkpoints: CheckpointFolder,
 ) -> OocTrainError:
-    """The error of a batch, which has these ``rows`` of a split, whose loss is not finite.
+    """The error of a batch whose loss is not finite: InputError if its values are not, either.
 
-    ``what`` says where the training was.
+    ``what`` says where the training was; ``rows`` are the numbers of the batch's rows in the split.
     """
     bad = [i for i in range(len(rows)) if not batch.rows[i : i + 1].is_finite()]
     before = _last_finite(checkpoints)
@@ -37,7 +37,7 @@ def divergence(
 
 
 def _last_finite(checkpoints: CheckpointFolder) -> str:
-    """Which checkpoint is the newest whose weights are finite, in words."""
+    """The newest checkpoint whose weights are finite, in words."""
     for path in checkpoints.files():
         try:
             arrays = read_checkpoint(path).arrays
@@ -50,7 +50,7 @@ def _last_finite(checkpoints: CheckpointFolder) -> str:
 
 
 def _named(rows: I64) -> str:
-    """The numbers of rows, in their order in the file; of many the first.
+    """The numbers of rows in ascending order; if there are many, the first of them.
 
     >>> _named(np.array([7, 4, 8, 5]))
     'rows 4, 5, 7, 8'

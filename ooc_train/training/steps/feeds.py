@@ -1,11 +1,11 @@
-"""How batches of rows get through a Keras model: one class for each way.
+"""Feeds: how batches of rows go through a Keras model, one class for each way.
 
-`SparseFeed` takes n-gram rows through a stack of dense layers without making them dense: same
+`SparseFeed` takes sparse rows through a stack of dense layers without making them dense: same
 layers, same results, in less time.  `DenseFeed` gives them to any other model as a matrix, and
 `SequenceFeed` gives padded word ids to any model.
 
-What a training step drops out is a function of a seed alone in all of them, not of a generator's
-state, so that there is nothing to save but the number of steps.
+In all of them dropout is a function of a seed alone, not of a generator's state, so that resuming
+needs only the number of steps.
 """
 
 from abc import ABC, abstractmethod
@@ -19,14 +19,14 @@ from ooc_train.reading.rows import Rows, SequenceRows, SparseRows
 from ooc_train.training.models.backend import keras, tf
 
 Features = Any
-"""What a feed gives to TensorFlow: a dense or a sparse tensor, or an array."""
+"""Rows as TensorFlow takes them: a dense or sparse tensor, or an array."""
 
 
 class Feed(ABC):
     """A model, and how rows are given to it."""
 
     rows_at_once: int = 128
-    """Rows to predict at a time: as many as a usual step has."""
+    """Rows to predict at a time, as many as a usual step has."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
@@ -34,7 +34,7 @@ class Feed(ABC):
     @property
     @abstractmethod
     def signature(self) -> tf.TypeSpec:
-        """The type of all features, for any number of rows, so that steps are compiled once."""
+        """The type of features of any number of rows, so that steps are compiled once."""
 
     @abstractmethod
     def features(self, rows: Rows) -> Features:
@@ -42,18 +42,18 @@ class Feed(ABC):
 
     @abstractmethod
     def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """What the model makes of the rows: ``(n, n_outputs) float32``.
+        """The model's outputs for the rows: ``(n, n_outputs) float32``.
 
-        With a ``dropout_seed``, of ``(2,)`` integers, as in training; otherwise as in inference.
+        With a ``dropout_seed``, ``(2,)`` integers, as in training; without, as in inference.
         """
 
 
 class SparseFeed(Feed):
-    """Sparse rows through a model of dense rows that begins with dropout (or not) and Dense.
+    """Sparse rows through a Sequential model that begins with Dense, dropout before it or not.
 
-    Dropout on a sparse row equals dropout on the dense row when done on the stored values, since
-    the others are zero either way; the dense layer becomes a product of a sparse with a dense
-    matrix; from there on all is dense.
+    Dropout of a sparse row's stored values equals dropout of the dense row, since all other values
+    are zero anyway.  The Dense layer becomes a product of a sparse and a dense matrix; from there
+    on everything is dense.
     """
 
     rows_at_once = 1024
@@ -81,7 +81,7 @@ class SparseFeed(Feed):
         return sparse_tensor(rows)
 
     def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Layer by layer."""
+        """The outputs, layer by layer."""
         training = dropout_seed is not None
         if training:
             _seed_layers(self.model, dropout_seed)
@@ -93,7 +93,7 @@ class SparseFeed(Feed):
                 hidden = tf.sparse.sparse_dense_matmul(features, layer.kernel) + layer.bias
                 hidden = layer.activation(hidden)
             elif training:
-                # Negative, so as to be none of those that other layers get.
+                # Negative, so that no other layer gets the same seed, see `_seed_layers`.
                 seed = tf.random.experimental.stateless_fold_in(dropout_seed, -1 - number)
                 values = dropout(features.values, rate=layer.rate, seed=seed)
                 features = features.with_values(values)
@@ -108,7 +108,7 @@ class MatrixFeed(Feed):
         self._width = width
 
     def forward(self, features: Features, *, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
-        """The model, called."""
+        """The outputs of the model as it is."""
         if dropout_seed is None:
             return self.model(features, training=False)
         _seed_layers(self.model, dropout_seed)
@@ -116,7 +116,7 @@ class MatrixFeed(Feed):
 
 
 class DenseFeed(MatrixFeed):
-    """Rows of all but sequences as ``(n, n_columns) float32``.  Memory: that of the matrix."""
+    """Sparse or dense rows as ``(n, n_columns) float32``.  Memory: that of the matrix."""
 
     @property
     def signature(self) -> tf.TypeSpec:
@@ -129,7 +129,7 @@ class DenseFeed(MatrixFeed):
 
 
 class SequenceFeed(MatrixFeed):
-    """Rows of word ids as ``(n, width) int32``, or as wide as the longest of them."""
+    """Rows of word ids as ``(n, width) int32``; without a width, as wide as the longest row."""
 
     @property
     def signature(self) -> tf.TypeSpec:
@@ -143,10 +143,10 @@ class SequenceFeed(MatrixFeed):
 
 
 def feed_for(model: keras.Model, layout: Layout, width: int | None) -> Feed:
-    """How rows of a layout are given to ``model``.
+    """The feed of ``model`` for rows of a layout.
 
-    ``width`` is the number of columns, or the length that sequences are padded to: ``None`` for
-    that of a batch's longest.
+    ``width`` is the number of columns, or the length that sequences are padded to; with ``None``,
+    the length of the longest row in a batch.
     """
     if layout == "ragged":
         return SequenceFeed(model, width)
@@ -156,7 +156,7 @@ def feed_for(model: keras.Model, layout: Layout, width: int | None) -> Feed:
 
 
 def sparse_tensor(rows: SparseRows) -> tf.SparseTensor:
-    """``rows`` as TensorFlow takes them.  Memory: 20 bytes an entry."""
+    """``rows`` as a tensor.  Memory: 20 bytes an entry."""
     coordinates = np.empty((rows.n_entries, 2), np.int64)
     coordinates[:, 0] = rows.row_numbers()
     coordinates[:, 1] = rows.indices
@@ -194,11 +194,11 @@ def class_probabilities(output: tf.Tensor) -> tf.Tensor:
 
 
 def predict_rows(model: keras.Model, rows: Rows, *, pads_as_needed: bool = False) -> F32:
-    """Probabilities of the classes for each row: ``(n_rows, n_classes) float32``.
+    """The probabilities of the classes for each row: ``(n_rows, n_classes) float32``.
 
-    ``model`` is a run's, see `run_folder.Run.load_model`.  Sequences are padded to ``rows.length``,
-    or if ``pads_as_needed`` only to that of some others of near length.  Memory: that of the rows
-    and of a step: rows are given to the model some at a time.
+    ``model`` is a run's, see `run.folder.Run.load_model`.  Sequences are padded to ``rows.length``;
+    with ``pads_as_needed``, rows of near length go through the model together and are padded to the
+    longest of them.  Memory: the rows, and one step: the model takes a few rows at a time.
     """
     feed = feed_for(model, rows.layout, None if pads_as_needed else rows.width)
     order = np.argsort(rows.lengths, kind="stable") if pads_as_needed else np.arange(len(rows))

@@ -1,4 +1,4 @@
-"""Steps of training and of evaluation in TensorFlow, each compiled once for batches of any size."""
+"""Training and evaluation steps in TensorFlow, compiled once for batches of any size."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,7 +15,7 @@ _Prepared = tuple[Features, I64, np.int64]
 
 
 class Evaluator:
-    """A model's loss and the probabilities that it gives, on batches with labels."""
+    """A model's loss and probabilities on batches with labels."""
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
@@ -33,9 +33,9 @@ class Evaluator:
 
 
 class KerasTrainer(Trainer):
-    """Any model, trained with Keras's Adam; variables in ``frozen`` keep their values until `thaw`.
+    """Trains any model with Keras's Adam; variables in ``frozen`` keep their values until `thaw`.
 
-    What a step drops out depends on the seed and the number of steps before it.
+    Dropout in a step depends on the seed and the number of steps before it.
     """
 
     def __init__(
@@ -59,25 +59,25 @@ class KerasTrainer(Trainer):
         self._step = self._compiled()
 
     def prepare(self, batch: Batch, step: int) -> _Prepared:
-        """Features as the feed makes them."""
+        """The features, as the feed makes them, the labels, and the step's number."""
         return self._feed.features(batch.rows), batch.labels, np.int64(step)
 
     def step(self, prepared: _Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean loss and correct rows, before the update."""
+        """Train on one batch; return its mean weighted loss and correct rows before the update."""
         loss, n_correct = self._step(*prepared)
         self.n_steps += 1
         return float(loss), int(n_correct)
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """That of the steps from now on."""
+        """Set the learning rate of the steps from now on."""
         self.optimizer.learning_rate.assign(learning_rate)
 
     def thaw(self) -> None:
-        """Train the frozen variables too from now on.
+        """From now on train the frozen variables, too.
 
-        Adam begins anew, as it does in the guide, where the second training is a ``fit`` of its
-        own: with its moments of before, which the frozen variables lack, their first steps would
-        be several times too large.
+        Adam starts again, as in the guide, where a second call of ``fit`` trains all weights: the
+        frozen variables have no moments yet, and a step count from before would make their first
+        steps several times too large.
         """
         self._train_all()
         rate = self.optimizer.learning_rate
@@ -89,7 +89,7 @@ class KerasTrainer(Trainer):
         """The steps work on the model's own weights."""
 
     def state(self) -> State:
-        """Weights, the optimizer's variables, and what is trained."""
+        """The weights, the optimizer's variables, and how many variables are trained."""
         arrays = {f"weights/{i}": weight.numpy() for i, weight in enumerate(self.model.weights)}
         for i, variable in enumerate(self.optimizer.variables):
             arrays[f"optimizer/{i}"] = variable.numpy()
@@ -97,7 +97,7 @@ class KerasTrainer(Trainer):
         return arrays | {"n_steps": np.array(self.n_steps), "n_trained": np.array(n_trained)}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Go on from where another trainer of the same model and options had that `state`."""
+        """Continue from the `state` of another trainer of the same model and options."""
         if len(self._trained) < state["n_trained"]:
             self._train_all()
         for i, weight in enumerate(self.model.weights):
@@ -121,12 +121,12 @@ class KerasTrainer(Trainer):
         with tf.GradientTape() as tape:
             output = self._feed.forward(features, dropout_seed=tf.stack([options.seed, step]))
             loss = _cross_entropy(labels, output, options)
-            # What a user's layers add, such as weight decay.
+            # Losses that a user's layers add, such as weight penalties.
             penalized = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
-        # An embedding's gradient has a slice for each word.  Keras squares the slices before it
-        # adds up those of one row, which makes Adam's steps several times too large for frequent
-        # words; and takes more time over it than over a dense gradient.
+        # The gradient of an embedding has a slice for each word.  Keras squares slices before it
+        # sums those of one row, which makes Adam's steps several times too large for frequent
+        # words; and that takes longer than with a dense gradient.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
         self.optimizer.apply(gradients, self._trained)
         predicted = tf.argmax(class_probabilities(output), axis=1)
@@ -134,7 +134,7 @@ class KerasTrainer(Trainer):
 
 
 def _cross_entropy(labels: tf.Tensor, output: tf.Tensor, options: StepOptions) -> tf.Tensor:
-    """The mean over ``(n,)`` labels and a model's outputs for these rows."""
+    """The mean cross-entropy of a model's outputs for ``(n,)`` labels."""
     weights = options.class_weights
     row_weights = None if weights is None else tf.gather(weights, labels)
     smoothing = options.label_smoothing

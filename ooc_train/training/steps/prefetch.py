@@ -1,4 +1,4 @@
-"""Items made ahead of their use, by a thread of its own."""
+"""Prefetching: a thread makes items ahead of their use."""
 
 import contextlib
 import queue
@@ -12,11 +12,11 @@ Item = TypeVar("Item")
 
 
 class Prefetch(Generic[Item]):
-    """What a generator yields, in its order, made by a thread while others are used.
+    """The items of a generator, in its order, made by a thread while earlier items are used.
 
-    At most ``depth`` items wait, and one more is in the making; what comes does not depend on it.
-    The thread lives as long as the ``with`` block at the most.  What the generator raises is
-    raised where its next item would have come.
+    At most ``depth`` items wait, and one more is being made; the depth does not change the items.
+    The thread ends with the ``with`` block, or before.  An exception of the generator is raised
+    where its next item would have come.
 
     >>> with Prefetch((10 * i for i in range(3)), depth=2) as items:
     ...     list(items)
@@ -42,8 +42,8 @@ class Prefetch(Generic[Item]):
         traceback: TracebackType | None,
     ) -> None:
         self._stopped.set()
-        # An empty queue has room for the item that the thread may be about to put in; it is the
-        # last, since the thread then looks whether it is to go on.
+        # An empty queue has room for the item that the thread may be about to put; that is its last
+        # item, since the thread then sees that it is stopped.
         with contextlib.suppress(queue.Empty):
             while True:
                 self._ready.get_nowait()

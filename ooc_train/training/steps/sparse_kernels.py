@@ -1,7 +1,8 @@
 """Kernels of a multi-layer perceptron over sparse rows: forward and backward.
 
-Of the first layer's weights, one row for each column of the features, a step works on those alone
-that its batch has entries in: on the *used* ones, numbered anew.  All sums run in a fixed order.
+The first layer's weights have a row for each column of the features.  A step works only on the
+*used* columns, those in which its batch has entries, numbered consecutively.  All sums run in a
+fixed order.
 """
 
 from typing import NamedTuple
@@ -15,9 +16,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class ByRow(NamedTuple):
-    """Sparse rows: row ``i`` has ``values[starts[i]:starts[i + 1]]`` in the used ``columns``.
+    """Sparse rows: row ``i`` has ``values[starts[i]:starts[i + 1]]`` in ``columns``.
 
-    These are numbers into the used columns.
+    ``columns`` are numbers of used columns.
     """
 
     starts: I32
@@ -34,21 +35,21 @@ class ByColumn(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """What a network is made of, beside its weights.
+    """The layers of a network, without their weights.
 
-    After each layer but the last comes relu, and dropout of ``rates[layer]`` by ``keys[layer]``.
+    After each layer but the last come relu, and dropout of ``rates[layer]`` by ``keys[layer]``.
     """
 
     sizes: I64
-    """``(n_layers,)``: the units of each."""
+    """``(n_layers,)``: the units of each layer."""
     rates: F32
     keys: U64
 
 
 class Targets(NamedTuple):
-    """What rows should give, and what it costs if they do not: cross-entropy, by class weighted.
+    """The classes of the rows, and how the loss weighs and smooths them.
 
-    A share of each row's probability, the ``smoothing``, is wanted for all classes alike.
+    ``smoothing`` is the share of each row's target probability that is spread over all classes.
     """
 
     labels: I64
@@ -57,12 +58,12 @@ class Targets(NamedTuple):
     smoothing: np.float32
 
 
-# ---- Random numbers: functions of a key and a place, without a state.
+# ---- Random numbers: functions of a key and a place, without state.
 
 
 @kernel
 def _mixed(number: np.uint64) -> np.uint64:
-    """All bits stirred, as SplitMix64 does it (G. L. Steele, D. Lea and C. H. Flood 2014)."""
+    """The bits of a number, mixed as in SplitMix64 (G. L. Steele, D. Lea and C. H. Flood 2014)."""
     number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return number ^ (number >> np.uint64(31))
@@ -70,7 +71,7 @@ def _mixed(number: np.uint64) -> np.uint64:
 
 @kernel
 def keys_of(seed: int, step: int, n_layers: int) -> U64:
-    """For each layer, the key of what it drops in a step: ``(n_layers,) uint64``."""
+    """The key of each layer's dropout in a step: ``(n_layers,) uint64``."""
     key = _mixed(_mixed(np.uint64(seed) + _GOLDEN) ^ np.uint64(step))
     keys = np.empty(n_layers, np.uint64)
     for layer in range(n_layers):
@@ -80,7 +81,7 @@ def keys_of(seed: int, step: int, n_layers: int) -> U64:
 
 @kernel
 def _is_kept(key: np.uint64, place: int, rate: np.float32) -> bool:
-    """Whether dropout leaves the value at ``place``; with probability ``1 - rate`` it does."""
+    """Whether dropout keeps the value at ``place``, which has the probability ``1 - rate``."""
     drawn = _mixed(key + np.uint64(place) * _GOLDEN) >> np.uint64(40)
     return np.float32(drawn) * np.float32(2**-24) >= rate
 
@@ -97,7 +98,7 @@ def prepare_rows(
     rate: np.float32,
     key: np.uint64,
 ) -> tuple[I32, ByRow, ByColumn]:
-    """The columns used, and the entries by row and by column, after dropout.
+    """The used columns, and the entries by row and by column, after dropout.
 
     ``indptr``, ``indices`` and ``values`` are those of `SparseRows`.  Memory: 28 bytes an entry.
     """
@@ -106,8 +107,8 @@ def prepare_rows(
     numbers = np.empty(n_entries, np.int32)
     kept_values = np.empty(n_entries, np.float32)
     columns = np.empty(min(n_entries, n_columns), np.int32)
-    ends = np.zeros(len(columns) + 1, np.int32)  # counts at first, of the columns' entries
-    number_of = np.zeros(n_columns, np.int32)  # from 1; 0: not used so far
+    ends = np.zeros(len(columns) + 1, np.int32)  # at first, the number of each column's entries
+    number_of = np.zeros(n_columns, np.int32)  # from 1; 0 is a column that is not used so far
     n_kept = n_used = 0
     scale = np.float32(1) / (np.float32(1) - rate)
     starts[0] = 0
@@ -117,7 +118,7 @@ def prepare_rows(
                 continue
             column = indices[entry]
             number = number_of[column]
-            if number == 0:
+            if number == 0:  # used for the first time in this batch: it gets the next number
                 columns[n_used] = column
                 n_used += 1
                 number = n_used
@@ -127,7 +128,7 @@ def prepare_rows(
             kept_values[n_kept] = values[entry] * scale
             n_kept += 1
         starts[row + 1] = n_kept
-    for number in range(n_used):
+    for number in range(n_used):  # from counts to the places where columns begin
         ends[number + 1] += ends[number]
     by_row = ByRow(starts, numbers[:n_kept], kept_values[:n_kept])
     return columns[:n_used], by_row, _by_column(by_row, ends[: n_used + 1])
@@ -135,7 +136,7 @@ def prepare_rows(
 
 @kernel
 def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
-    """The same entries in the order of their columns, which begin at ``starts``."""
+    """The entries of ``by_row`` in the order of their columns, which begin at ``starts``."""
     rows = np.empty(len(by_row.columns), np.int32)
     values = np.empty(len(by_row.columns), np.float32)
     places = starts.copy()
@@ -149,7 +150,7 @@ def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
     return ByColumn(starts, rows, values)
 
 
-# ---- Layers.  Their innermost loops run over units, so that they become vector instructions.
+# ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.
 
 
 @kernel
@@ -166,7 +167,7 @@ def _sparse_forward(by_row: ByRow, weights: F32, bias: F32, output: F32) -> None
 
 @kernel
 def _sparse_gradient(by_column: ByColumn, delta: F32, gradient: F32) -> None:
-    """``gradient = rows.T @ delta``, of the used columns."""
+    """``gradient = rows.T @ delta``, for the used columns."""
     for column in range(len(gradient)):
         target = gradient[column]
         target[:] = 0
@@ -215,7 +216,7 @@ def _input_gradient(delta: F32, weights: F32, gradient: F32) -> None:
 
 @kernel
 def _bias_gradient(delta: F32, gradient: F32) -> None:
-    """The sums of ``delta`` over its rows."""
+    """``gradient`` = the sums of ``delta`` over its rows."""
     gradient[:] = 0
     for row in range(len(delta)):
         gradient += delta[row]
@@ -223,7 +224,7 @@ def _bias_gradient(delta: F32, gradient: F32) -> None:
 
 @kernel
 def relu(hidden: F32) -> None:
-    """Negative values of ``(n_rows, n_units)`` set to 0, in place."""
+    """Set negative values of ``(n_rows, n_units)`` to 0, in place."""
     values = hidden.reshape(-1)
     for i in range(len(values)):
         values[i] = max(values[i], np.float32(0))
@@ -231,7 +232,7 @@ def relu(hidden: F32) -> None:
 
 @kernel
 def drop(hidden: F32, rate: np.float32, key: np.uint64) -> None:
-    """Dropout of ``(n_rows, n_units)``, in place."""
+    """Drop values of ``(n_rows, n_units)``, and scale the others up, in place."""
     values = hidden.reshape(-1)
     scale = np.float32(1) / (np.float32(1) - rate)
     for i in range(len(values)):
@@ -240,9 +241,9 @@ def drop(hidden: F32, rate: np.float32, key: np.uint64) -> None:
 
 @kernel
 def undrop(delta: F32, hidden: F32, rate: np.float32) -> None:
-    """The gradient before relu and dropout from that after them, in place.
+    """Turn the gradient after relu and dropout into the one before them, in place.
 
-    Both let through where ``hidden``, what they gave, is above 0.
+    ``hidden`` are the values after both.  They are above 0 exactly where both passed a value on.
     """
     slopes, values = delta.reshape(-1), hidden.reshape(-1)
     scale = np.float32(1) / (np.float32(1) - rate)
@@ -255,11 +256,11 @@ def undrop(delta: F32, hidden: F32, rate: np.float32) -> None:
 
 @kernel
 def forward(by_row: ByRow, used: F32, rest: F32, layers: Layers) -> F32:
-    """The outputs of all layers, ``(n_rows, sizes[layer])`` each, one behind another, flat.
+    """The outputs of all layers, ``(n_rows, sizes[layer])`` each, one after another, flat.
 
-    Those of the last are logits, before its activation; those of the others after dropout.
-    ``used`` are the first layer's weights for the used columns, ``rest`` all others, flat: the
-    first layer's bias, and of each later one weights and bias.
+    Outputs of the last layer are logits, without its activation; those of the others are after
+    dropout.  ``used`` are the first layer's weights for the used columns; ``rest`` are all other
+    weights, flat: the first layer's bias, then weights and bias of each later layer.
     """
     n_rows, sizes = len(by_row.starts) - 1, layers.sizes
     outputs = np.empty(n_rows * sizes.sum(), np.float32)
@@ -283,9 +284,9 @@ def forward(by_row: ByRow, used: F32, rest: F32, layers: Layers) -> F32:
 
 @kernel
 def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, int]:
-    """The mean loss and the correct rows; writes the former's gradient to ``delta``.
+    """The mean loss and the correct rows of ``(n_rows, n_outputs)`` logits.
 
-    Of ``(n_rows, n_outputs)`` logits; one output is the logit of the second of two classes.
+    One output is the logit of the second of two classes.  Writes the loss's gradient to ``delta``.
     """
     n_rows, n_outputs = logits.shape
     smoothing = targets.smoothing
@@ -295,6 +296,7 @@ def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, i
         weight = targets.class_weights[label]
         share = weight / np.float32(n_rows)
         if n_outputs == 1:
+            # A sigmoid.  Only exp of a negative number is taken, so that nothing overflows.
             logit = own[0]
             small = np.exp(-abs(logit))
             probability = (np.float32(1) if logit >= 0 else small) / (np.float32(1) + small)
@@ -303,6 +305,7 @@ def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, i
             slopes[0] = (probability - np.float32(target)) * share
             n_correct += (logit > 0) == (label == 1)
             continue
+        # A softmax, with the largest logit subtracted, for the same reason.
         best = np.argmax(own)
         total = np.float32(0)
         for i in range(n_outputs):
@@ -328,9 +331,9 @@ def gradients(
     used_gradient: F32,
     rest_gradient: F32,
 ) -> tuple[float, int]:
-    """The mean loss and the correct rows; writes the loss's gradients, laid out as the weights are.
+    """The mean loss and the correct rows; writes gradients in the layout of the weights.
 
-    See `forward` for the arguments.
+    `forward` describes the arguments.  Layers are visited from the last to the first.
     """
     n_rows, sizes = len(targets.labels), layers.sizes
     outputs = forward(by_row, used, rest, layers)

@@ -1,10 +1,10 @@
-"""Steps of a multi-layer perceptron over sparse rows, in kernels: TensorFlow takes no part in them.
+"""Training steps of a multi-layer perceptron over sparse rows, in kernels, without TensorFlow.
 
-A batch has entries in some percent of the columns, and a step works on the first layer's weights of
-these alone.  Adam moves all others too, by what their moments remember of earlier gradients; here
-that is made up for when a column comes up again, see `Adam`.  The steps are those of Adam on dense
-rows, but for rounding, and for one part in 200 of such a later move where gradients are as small as
-Adam's epsilon.
+A batch has entries in a few percent of the columns, and a step works on the first layer's weights
+of these columns alone.  Adam would move all others, too, by their moments; here a column makes up
+for these moves when it is used again, see `Adam`.  The steps equal those of Adam on dense rows, but
+for rounding, and for one part in 200 of a deferred move where gradients are as small as Adam's
+epsilon.
 """
 
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ from ooc_train.training.steps.trainer import State, StepOptions, Trainer
 
 BETA_1, BETA_2 = 0.9, 0.999
 CATCH_UP_STEPS = 1024
-"""All columns are brought up to date each time after so many steps."""
+"""Steps after which all columns are brought up to date, each time."""
 
 
 class Prepared(NamedTuple):
     """A batch as `SparseTrainer.step` takes it."""
 
     columns: I32
-    """The used ones, as numbered in ``by_row`` and ``by_column``."""
+    """The used columns; ``by_row`` and ``by_column`` have numbers into them."""
     by_row: kernels.ByRow
     by_column: kernels.ByColumn
     targets: kernels.Targets
@@ -38,15 +38,18 @@ class Prepared(NamedTuple):
 
 
 class _Weights(NamedTuple):
-    """What `SparseTrainer` trains, see there."""
+    """The weights that `SparseTrainer` trains, and their moments."""
 
     table: F32
+    """The first layer's: ``(n_columns, 3, n_units)``, see `adam_kernels.WEIGHT`."""
     updated: I64
+    """``(n_columns,)``: the steps after which each column was updated last."""
     rest: F32
+    """All others, ``(3, n)``, in the order of `sparse_kernels.forward`."""
 
 
 class _Gaps(NamedTuple):
-    """What steps without a gradient come to, see `Adam`."""
+    """The effect of steps without a gradient, see `Adam`."""
 
     drifts: F64
     decays: F32
@@ -54,14 +57,14 @@ class _Gaps(NamedTuple):
 
 
 class Adam:
-    """The step sizes of Keras's Adam, and what they come to in steps without a gradient.
+    """The step sizes of Keras's Adam, and their accumulated effect in steps without a gradient.
 
-    After ``k`` such steps the mean of the gradient is ``beta_1 ** k`` times what it was, and the
-    variance ``beta_2 ** k`` times.  So in the ``j``-th of them the weight moves by ``rate_j *
-    (beta_1 / sqrt(beta_2)) ** j`` times the mean divided by the root of the variance, both as they
-    were before (leaving aside epsilon, which does not shrink with the root); and `drifts` has
-    the sums of these factors, for steps that end now.  With weight decay each step also takes a
-    share off the weight, and off what it has moved by so far; `drifts` has what is lost by then.
+    After ``k`` steps without a gradient, the mean is ``beta_1 ** k`` times its value before them,
+    and the variance ``beta_2 ** k`` times.  So the ``j``-th of these steps moves the weight by
+    ``rate_j * (beta_1 / sqrt(beta_2)) ** j`` times mean / sqrt(variance), both from before (this
+    leaves out epsilon, which does not shrink with the root).  `drifts` holds the sums of these
+    factors over the last ``k`` steps, for each ``k``.  With weight decay each step also subtracts a
+    share of the weight, its moves so far included; `drifts` holds the total share, too.
     """
 
     def __init__(self, options: StepOptions) -> None:
@@ -69,17 +72,17 @@ class Adam:
         self._weight_decay = options.weight_decay
         powers = np.arange(CATCH_UP_STEPS + 1)
         self.ratios = (BETA_1 / BETA_2**0.5) ** powers
-        """``(CATCH_UP_STEPS + 1,) float64``: those powers."""
+        """``(CATCH_UP_STEPS + 1,) float64``: the powers of ``beta_1 / sqrt(beta_2)``."""
         self.drifts = np.zeros((2, CATCH_UP_STEPS + 1))
-        """``(2, CATCH_UP_STEPS + 1) float64``: by the number of steps without a gradient, what a
-        weight moves by for its moments, and what share of itself it loses."""
+        """``(2, CATCH_UP_STEPS + 1) float64``: by the number of steps without a gradient, the
+        factor of mean / sqrt(variance) by which a weight moves, and the share that it loses."""
         decays = np.stack([BETA_1**powers, BETA_2**powers])
-        # What is too small to move a weight, and slow to compute with, is nothing.
+        # Denormal numbers are slow to compute with, and these are too small to move a weight.
         self.decays: F32 = np.where(decays < 1e-30, 0, decays).astype(np.float32)
-        """``(2, CATCH_UP_STEPS + 1)``: what is left of mean and variance after such steps."""
+        """``(2, CATCH_UP_STEPS + 1)``: the factors of mean and variance after such steps."""
 
     def move(self, n_steps: int) -> adam_kernels.Move:
-        """What the step after ``n_steps`` does, the moments' bias at the beginning included."""
+        """The move of the step after ``n_steps``, corrected for the bias of young moments."""
         number = n_steps + 1
         correction = (1 - BETA_2**number) ** 0.5 / (1 - BETA_1**number)
         return adam_kernels.Move(
@@ -89,11 +92,11 @@ class Adam:
 
 
 class SparseTrainer(Trainer):
-    """A multi-layer perceptron over sparse rows, trained with `Adam`.
+    """Trains a multi-layer perceptron over sparse rows with `Adam`.
 
-    Takes Sequential models of Dropout and Dense layers, relu after all of these but the last.
-    What a step drops is a function of the seed, the number of the step and the place.  Memory:
-    three times the weights, beside the model's own, and some megabytes for a batch.
+    Takes Sequential models of Dropout and Dense layers, with relu after every Dense but the last.
+    Dropout is a function of the seed, the step's number and the value's place.  Memory: three times
+    the weights, beside the model's own, and a few megabytes for a batch.
     """
 
     def __init__(self, model: keras.Model, options: StepOptions) -> None:
@@ -115,7 +118,7 @@ class SparseTrainer(Trainer):
         self._rest[WEIGHT] = np.concatenate([array.ravel() for array in rest])
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
-        """Entries by row and by column, without those that are dropped."""
+        """The entries by row and by column, after dropout, and the labels."""
         rows: Any = batch.rows
         keys = kernels.keys_of(self._options.seed, step, len(self._rates))
         entries = kernels.prepare_rows(
@@ -127,7 +130,7 @@ class SparseTrainer(Trainer):
         return Prepared(*entries, targets, layers)
 
     def step(self, prepared: Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+        """Train on one batch; return its mean weighted loss and correct rows before the update."""
         adam = self._adam
         loss, n_correct = _step(
             prepared,
@@ -147,14 +150,14 @@ class SparseTrainer(Trainer):
         return loss, n_correct
 
     def set_learning_rate(self, learning_rate: float) -> None:
-        """That of the steps from now on."""
+        """Set the learning rate of the steps from now on."""
         self._adam.learning_rate = learning_rate
 
     def thaw(self) -> None:
-        """Nothing is ever frozen."""
+        """Do nothing: this trainer freezes no weights."""
 
     def sync(self) -> None:
-        """Give the model the current weights; changes nothing in what the steps work on."""
+        """Give the model the current weights, without changing the arrays of the steps."""
         columns = np.arange(len(self._table), dtype=np.int32)
         first = np.empty(self._dense[0].kernel.shape, np.float32)
         adam_kernels.current_weights(
@@ -168,7 +171,7 @@ class SparseTrainer(Trainer):
             start += size
 
     def state(self) -> State:
-        """The weights with their moments, how far each column is, and the drifts."""
+        """The weights with their moments, the last update of each column, and the drifts."""
         return {
             "n_steps": np.array(self.n_steps),
             "table": self._table.copy(),
@@ -178,7 +181,7 @@ class SparseTrainer(Trainer):
         }
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Go on from where another trainer of the same model and options had that `state`."""
+        """Continue from the `state` of another trainer of the same model and options."""
         self.n_steps = int(state["n_steps"])
         self._table[:] = state["table"]
         self._updated[:] = state["updated"]
@@ -186,14 +189,14 @@ class SparseTrainer(Trainer):
         self._adam.drifts[:] = state["drifts"]
 
     def _room_for(self, n_columns: int) -> tuple[F32, F32]:
-        """Two matrices for the weights of so many columns, of memory that is kept between steps."""
+        """Two matrices for the weights of ``n_columns``, in memory that is kept between steps."""
         if self._room.shape[1] < n_columns:
             n_units = self._room.shape[2]
             self._room = np.empty((2, n_columns + n_columns // 4, n_units), np.float32)
         return self._room[0, :n_columns], self._room[1, :n_columns]
 
     def _variables(self) -> list[keras.Variable]:
-        """The first layer's weights, and all others in the order of `kernels.forward`."""
+        """The first layer's weights, then all others in the order of `kernels.forward`."""
         first, *later = self._dense
         others = [variable for layer in later for variable in (layer.kernel, layer.bias)]
         return [first.kernel, first.bias, *others]
@@ -210,7 +213,7 @@ def _step(
     room: tuple[F32, F32],
     rest_gradient: F32,
 ) -> tuple[float, int]:
-    """All of a step at once: each return to Python waits for the thread that prepares batches."""
+    """A whole step: each return to Python would wait for the thread that prepares batches."""
     columns, by_row, by_column, targets, layers = prepared
     table, updated, rest = weights
     drifts, decays, ratios = gaps
@@ -228,14 +231,14 @@ def _step(
 
 
 def _class_weights(options: StepOptions, n_outputs: int) -> F32:
-    """By class, the weight of its rows in the loss."""
+    """The weight of each class's rows in the loss."""
     if options.class_weights is None:
         return np.ones(max(2, n_outputs), np.float32)
     return options.class_weights
 
 
 def _dropout_rates(model: keras.Model) -> F32:
-    """Dropout of what each Dense layer takes: ``(n_layers,) float32``."""
+    """The dropout rate before each Dense layer: ``(n_layers,) float32``."""
     rates, rate = [], 0.0
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):

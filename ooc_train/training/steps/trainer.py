@@ -1,4 +1,4 @@
-"""What training does step by step, whatever computes the steps."""
+"""`Trainer`: the interface of the code that computes training steps."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -43,26 +43,26 @@ class Totals:
 
 @dataclass(frozen=True)
 class StepOptions:
-    """What steps minimize, and how they move the weights."""
+    """The loss that steps minimize, and how they move the weights."""
 
     learning_rate: float = 1e-3
     seed: int = 0
-    """Of what is dropped out."""
+    """The seed of dropout."""
     class_weights: F32 | None = None
-    """``(n_classes,) float32``: what each row's loss is multiplied by, as Keras's."""
+    """``(n_classes,) float32``: factors of the loss of each class's rows, as Keras has them."""
     label_smoothing: float = 0.0
     weight_decay: float = 0.0
     global_clipnorm: float | None = None
 
 
 class Trainer(ABC):
-    """A model, its optimizer, and the step that updates one by the other.
+    """A model, its optimizer, and the training step.
 
-    What a step does depends on its number, its options, its rows and the `state`, on nothing else.
+    A step depends on its number, the options, its rows and the `state`, and on nothing else.
     """
 
     optimizer: Any = None
-    """Keras's, where it is one that moves the weights."""
+    """Keras's optimizer; ``None`` if none moves the weights."""
 
     def __init__(self, model: "keras.Model") -> None:
         self.model = model
@@ -71,34 +71,35 @@ class Trainer(ABC):
 
     @abstractmethod
     def prepare(self, batch: Batch, step: int) -> Prepared:
-        """``batch`` as `step` takes it for the step of that number, from 0.
+        """Make of a batch what `step` takes, for the step of that number, counted from 0.
 
-        Depends on the arguments alone, so that another thread can call it ahead of the steps.
+        The result depends on the arguments alone, so another thread can call this ahead of the
+        steps.
         """
 
     @abstractmethod
     def step(self, prepared: Prepared) -> tuple[float, int]:
-        """Train on one batch; its mean weighted loss and correct rows, before the update."""
+        """Train on one batch; return its mean weighted loss and correct rows before the update."""
 
     @abstractmethod
     def set_learning_rate(self, learning_rate: float) -> None:
-        """That of the steps from now on."""
+        """Set the learning rate of the steps from now on."""
 
     @abstractmethod
     def thaw(self) -> None:
-        """Train what has been frozen so far, too, from now on."""
+        """From now on train frozen weights, too."""
 
     @abstractmethod
     def sync(self) -> None:
-        """Give the model the weights that the steps so far have led to.
+        """Give the model the weights after the steps so far.
 
-        To be called before the model is used or saved; between, its weights may be older ones.
+        To be called before the model is used or saved; until then its weights may be older.
         """
 
     @abstractmethod
     def state(self) -> State:
-        """Copies of all that later steps depend on, the number of those done included."""
+        """Copies of everything that later steps depend on, the number of steps done included."""
 
     @abstractmethod
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Go on from where another trainer of the same model and options had that `state`."""
+        """Continue from the `state` of another trainer of the same model and options."""

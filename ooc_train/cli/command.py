@@ -1,0 +1,142 @@
+"""A command: its command line, its report, and how errors reach the user."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ooc_train.atomic import write_json
+from ooc_train.cli.options import Given, add_options
+from ooc_train.cli.startup import prepare
+from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
+from ooc_train.memory import MemoryMonitor
+from ooc_train.options import option
+from ooc_train.version import __version__
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+_SHARED = "all commands"
+_INTERRUPTED = "interrupted; nothing was left half written"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedOptions:
+    """The options that every command has."""
+
+    report: Path | None = option(
+        None, "write a report of what was done to FILE, as JSON", metavar="FILE", group=_SHARED
+    )
+    quiet: bool = option(False, "show no progress and print no summary", group=_SHARED)
+    debug: bool = option(False, "show the traceback of an error", group=_SHARED)
+
+
+class Command:
+    """One command: its name, its options, and how it ends.
+
+    ``declared`` are dataclasses of options, in the order of ``--help``; `SharedOptions` are added.
+    """
+
+    def __init__(
+        self, name: str, description: str, example: str, declared: Sequence[type] = ()
+    ) -> None:
+        self.name, self.declared = name, (*declared, SharedOptions)
+        self._description, self._example = description, example
+
+    def parser(self) -> argparse.ArgumentParser:
+        """The parser of its command line."""
+        parser = argparse.ArgumentParser(
+            prog=self.name,
+            description=self._description,
+            epilog=f"example:\n{self._example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            add_help=False,
+        )
+        add_options(parser, self.declared)
+        add = parser.add_argument_group("help").add_argument
+        add("-h", "--help", action="help", help="show this help and exit")
+        version = f"%(prog)s {__version__}"
+        add("--version", action="version", version=version, help="show the version and exit")
+        return parser
+
+    def given(self, arguments: Sequence[str] | None) -> Given:
+        """The options of a command line.  Raises OptionError and SystemExit if it is wrong."""
+        return Given.of(self.parser().parse_args(arguments), self.declared)
+
+    def run(
+        self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
+    ) -> int:
+        """Parse, do ``work``, write the report; the exit status.  No traceback but with --debug."""
+        namespace = self.parser().parse_args(arguments)
+        debug = getattr(namespace, "debug", False)
+        prepare()
+        try:
+            given = Given.of(namespace, self.declared)
+            shared = given.made(SharedOptions)
+            _check_report(shared.report)
+            report = work(given)
+            if shared.report:
+                write_report(shared.report, report)
+        except OptionError as error:
+            self._say(error, debug)
+            return EXIT_USAGE
+        except OocTrainError as error:
+            self._say(error, debug)
+            return EXIT_FAILED
+        except KeyboardInterrupt as error:
+            stopped = error if isinstance(error, Interrupted) else None
+            self._say(error, debug, None if stopped else _INTERRUPTED)
+            return 128 + stopped.signal_number if stopped else EXIT_INTERRUPTED
+        except BrokenPipeError:
+            # Whoever read the output has enough; Python's own flush at exit must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        except Exception as error:  # noqa: BLE001 - a user must not see a traceback
+            kind = type(error).__name__
+            self._say(error, debug, f"{kind}: {error} (run again with --debug for the traceback)")
+            return EXIT_FAILED
+        return 0
+
+    def _say(self, error: BaseException, debug: bool, text: str | None = None) -> None:
+        if debug:
+            raise error
+        print(f"{self.name}: {text or error}", file=sys.stderr)
+
+
+def say(shared: SharedOptions, text: str) -> None:
+    """Print a line of the summary, unless ``--quiet``."""
+    if not shared.quiet:
+        print(text)
+
+
+def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The report of ``work``, with its seconds and peak memory."""
+    began = time.perf_counter()
+    with MemoryMonitor() as memory:
+        report = work()
+        return report | {
+            "seconds": time.perf_counter() - began,
+            "peak_rss_bytes": memory.peak_rss_bytes,
+            "peak_anon_bytes": memory.peak_anon_bytes,
+        }
+
+
+def write_report(path: Path, report: dict[str, Any]) -> None:
+    """Write a report, whole or not at all."""
+    try:
+        write_json(path, report)
+    except OSError as error:
+        raise OutputError(f"{path}, the report, could not be written: {error}") from error
+
+
+def _check_report(path: Path | None) -> None:
+    """Find out before the work, not after it, that the report has no place."""
+    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+        raise OutputError(f"{path}, the report, cannot be written; is its folder there?")
+
+
+def megabytes(n_bytes: int | None) -> str:
+    """A size for people."""
+    return "unknown" if n_bytes is None else f"{n_bytes / 1e6:,.0f} MB"

@@ -1,0 +1,315 @@
+"""How an option is declared: once, as a field of a frozen dataclass.
+
+The command line and its ``--help``, the keywords of the library's calls, the settings in a run and
+the README's table follow from these declarations.  A module that declares options imports nothing
+heavy, so that ``--help`` is there at once.
+
+>>> from dataclasses import dataclass
+>>> @dataclass(frozen=True, kw_only=True)
+... class Baking:
+...     minutes: int = option(40, "minutes in the oven", limits=at_least(1))
+...     shape: str = option("round", "the shape of the loaf", choices=("round", "long"))
+...
+...     def __post_init__(self) -> None:
+...         check(self)
+>>> [(declared.flags, declared.default_text) for declared in declarations(Baking)]
+[(('--minutes',), '40'), (('--shape',), 'round')]
+>>> Baking(shape="flat")
+Traceback (most recent call last):
+ooc_train.errors.OptionError: --shape must be one of round, long, not 'flat'
+>>> made(Baking, {"minute": 30}, call="bake")
+Traceback (most recent call last):
+TypeError: bake() has no option 'minute'; did you mean 'minutes'?
+"""
+
+import dataclasses
+import itertools
+import math
+import os
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from ooc_train.errors import OptionError
+
+Declared = TypeVar("Declared")
+REQUIRED: Any = dataclasses.MISSING
+"""The default of an option that must be given."""
+_METADATA = "option"
+
+
+class Limits(NamedTuple):
+    """The values that an option may have: ``words`` complete "must be ..."."""
+
+    words: str
+    hold: Callable[[Any], bool]
+
+
+def at_least(least: int) -> Limits:
+    """Numbers from ``least`` on, but infinity."""
+    return Limits(f"at least {least}", lambda value: least <= value < math.inf)
+
+
+def above(bound: int) -> Limits:
+    """Numbers above ``bound``, but infinity."""
+    return Limits(f"above {bound}", lambda value: bound < value < math.inf)
+
+
+def from_to(least: int, most: int) -> Limits:
+    """Numbers from ``least`` to ``most``, both included."""
+    return Limits(f"from {least} to {most}", lambda value: least <= value <= most)
+
+
+SHARE = Limits("from 0 to below 1, such as 0.1", lambda value: 0 <= value < 1)
+"""Shares of a whole that leave something of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One declared option.
+
+    ``name`` is the keyword of the library's call, ``annotation`` the type of its values,
+    ``default`` what it is if it is not given.  ``fallback`` is what a default of ``None`` comes to:
+    a value, or words.  ``choices`` are all values there are; ``limits`` bound a number; ``parse``
+    makes a value of a command line's text, where the annotation does not say how, and raises
+    OptionError or ValueError.  ``group`` is the heading in ``--help``, ``metavar`` what stands
+    for the value there, ``spelled`` the flags where they do not follow from the name.  A
+    ``positional`` option has no flag, and one without ``on_command_line`` is only the library's.
+    ``saved`` options are among the settings of a run.
+    """
+
+    name: str
+    annotation: Any
+    default: Any
+    help: str
+    group: str
+    metavar: str | None = None
+    parse: Callable[[str], Any] | None = None
+    choices: Sequence[str] = ()
+    limits: Limits | None = None
+    fallback: Any = None
+    spelled: tuple[str, ...] = ()
+    positional: bool = False
+    on_command_line: bool = True
+    saved: bool = True
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """How it is spelled on the command line."""
+        if self.spelled or self.positional:
+            return self.spelled
+        return (flag(f"no_{self.name}" if self.default is True else self.name),)
+
+    @property
+    def flag(self) -> str:
+        """How messages name it."""
+        return next((flag for flag in self.flags if flag.startswith("--")), self.name)
+
+    @property
+    def types(self) -> tuple[type, ...]:
+        """The types of its values, but ``None``'s."""
+        return _origins(self.annotation)
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether its flag stands alone, without a value."""
+        return self.types == (bool,)
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether its flag takes several values, separated by spaces."""
+        return self.types == (Sequence,) and self.parse is None
+
+    @property
+    def placeholder(self) -> str | None:
+        """What stands for its value in ``--help``; ``None``: its name."""
+        if self.metavar or self.positional:
+            return self.metavar
+        if self.choices:
+            return f"{{{','.join(self.choices)}}}"
+        return "N" if self.types == (int,) else "F" if self.types == (float,) else None
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is REQUIRED
+
+    @property
+    def default_text(self) -> str:
+        """What it is if it is not given, for people; empty if there is nothing to say."""
+        nothing = self.is_required or self.default in (None, ()) or isinstance(self.default, bool)
+        value = self.fallback if nothing else self.default
+        if isinstance(value, tuple):
+            return ",".join(map(str, value))
+        return "" if value is None else str(value)
+
+    def parsed(self, text: str) -> Any:
+        """The value that ``text`` on a command line stands for; of many, one.
+
+        Raises OptionError if it stands for none.
+        """
+        try:
+            return (self.parse or self._parser)(text)
+        except OptionError as error:
+            raise OptionError(f"{self.flag}: {error}") from None
+        except ValueError:
+            raise self.error(_words_for(self.types), text) from None
+
+    @property
+    def _parser(self) -> Callable[[str], Any]:
+        """What makes a value of text; of many, one of them."""
+        kinds = self.types
+        if self.takes_many:
+            kinds = _origins(typing.get_args(self.annotation)[0])
+        parsers: dict[Any, Callable[[str], Any]]
+        parsers = {os.PathLike: Path, Path: Path, int: int, float: float, str: str}
+        return next(parse for kind, parse in parsers.items() if kind in kinds)
+
+    def check(self, value: Any) -> None:
+        """Raise OptionError unless ``value`` is of the right type, a choice, and within limits."""
+        if value is None and self.default is None:
+            return
+        if not any(_is_a(value, kind) for kind in self.types):
+            raise self.error(_words_for(self.types), value)
+        if self.choices and value not in self.choices:
+            raise self.error(f"one of {', '.join(self.choices)}", value)
+        if self.limits and not self.limits.hold(value):
+            raise self.error(self.limits.words, value)
+
+    def error(self, wanted: str, value: Any) -> OptionError:
+        """The error for a value that is not what is ``wanted``, in the one wording for all."""
+        return OptionError(f"{self.flag} must be {wanted}, not {value!r}")
+
+
+def option(default: Any, help: str, *, group: str = "options", **details: Any) -> Any:  # noqa: A002 - as argparse has it
+    """Declare a field of a frozen dataclass as an option; ``details`` are fields of `Option`."""
+    return dataclasses.field(
+        default=default, metadata={_METADATA: {"help": help, "group": group} | details}
+    )
+
+
+def declarations(declared: type) -> tuple[Option, ...]:
+    """The options that a dataclass declares, in their order."""
+    hints = typing.get_type_hints(declared)
+    return tuple(
+        Option(
+            name=field.name,
+            annotation=hints[field.name],
+            default=field.default,
+            **field.metadata[_METADATA],
+        )
+        for field in dataclasses.fields(declared)
+        if _METADATA in field.metadata
+    )
+
+
+def declaration(declared: type, name: str) -> Option:
+    """The option of this name."""
+    return next(each for each in declarations(declared) if each.name == name)
+
+
+def fallback(declared: type, name: str) -> Any:
+    """What the option's default of ``None`` comes to."""
+    return declaration(declared, name).fallback
+
+
+def check(options: Any) -> None:
+    """Raise OptionError unless each option of this instance has a value that it may have."""
+    for declared in declarations(type(options)):
+        declared.check(getattr(options, declared.name))
+
+
+def made(
+    declared: type[Declared],
+    keywords: Mapping[str, Any],
+    *,
+    call: str,
+    others: Sequence[type] = (),
+) -> Declared:
+    """An instance with these keywords, which were given to ``call``.
+
+    Raises TypeError for a keyword that is no option, with the closest one that is, of these
+    options or those of ``others``.
+    """
+    own, *further = ([each.name for each in declarations(one)] for one in (declared, *others))
+    known = [*own, *itertools.chain(*further)]
+    for name in keywords:
+        if name not in own:
+            raise TypeError(f"{call}() has no option {name!r}{_suggestion(name, known)}")
+    return declared(**keywords)
+
+
+def saved(options: Any) -> dict[str, Any]:
+    """The options that are among the settings of a run, by name."""
+    names = [declared.name for declared in declarations(type(options)) if declared.saved]
+    return {name: getattr(options, name) for name in names}
+
+
+def flag(name: str) -> str:
+    """An option's name as it is spelled on the command line.
+
+    >>> flag("min_df")
+    '--min-df'
+    """
+    return f"--{name.replace('_', '-')}"
+
+
+def listed_flags(names: Iterable[str]) -> str:
+    """Several names as they are spelled on the command line, in alphabetical order."""
+    return ", ".join(flag(name) for name in sorted(names))
+
+
+def column_list(text: str) -> tuple[str, ...]:
+    """Columns of a table from their names or numbers, separated by commas.
+
+    >>> column_list("title, 2,")
+    ('title', '2')
+    """
+    return tuple(column.strip() for column in text.split(",") if column.strip())
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - for errors alone
+
+    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; it has: {', '.join(known)}"
+
+
+def _origins(annotation: Any) -> tuple[type, ...]:
+    """The types that an annotation allows, without ``None`` and without their own parameters."""
+    is_union = typing.get_origin(annotation) in (typing.Union, types.UnionType)
+    parts = typing.get_args(annotation) if is_union else (annotation,)
+    return tuple(typing.get_origin(part) or part for part in parts if part is not type(None))
+
+
+_WORDS: dict[Any, str] = {
+    bool: "True or False",
+    float: "a number",
+    int: "a whole number",
+    os.PathLike: "a path",
+    Path: "a path",
+    str: "text",
+    Sequence: "a list",
+    tuple: "a list",
+    Mapping: "a dictionary",
+}
+"""The types of values in words; of a number and a whole number, or a path and text, the first."""
+
+
+def _words_for(kinds: Sequence[Any]) -> str:
+    covered: set[Any] = {int} if float in kinds else set()
+    covered |= {str} if {os.PathLike, Path} & set(kinds) else set()
+    return " or ".join(_WORDS[kind] for kind in kinds if kind not in covered)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if kind in (Sequence, tuple):
+        return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+    if kind in (int, float):
+        number = Integral if kind is int else Real
+        return isinstance(value, number) and not isinstance(value, bool)
+    return isinstance(value, kind)

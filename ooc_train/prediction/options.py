@@ -1,0 +1,46 @@
+"""The options of `predict`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ooc_train.options import at_least, check, column_list, option
+
+OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
+MOST_USUAL_CLASSES = 100
+"""Up to so many classes the probability of each is written, where nothing else is asked for."""
+_INPUT, _OUTPUT = "input", "output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """The options of `predict`.  Raises OptionError if one is out of range."""
+
+    text: Sequence[str] = option(
+        (),
+        "the columns of the text, or of the features, by name or number from 1, separated by "
+        "commas",
+        fallback="those of the training data",
+        spelled=("--text", "--columns"),
+        metavar="COLS",
+        parse=column_list,
+        group=_INPUT,
+    )
+    header: bool = option(False, "the first row names the columns", group=_INPUT)
+    output_format: str | None = option(
+        None,
+        "the format of the output",
+        fallback="by the output's name, or csv",
+        choices=OUTPUT_FORMATS,
+        group=_OUTPUT,
+    )
+    top: int = option(0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT)
+    proba: bool | None = option(
+        None,
+        "write the probability of every class",
+        fallback=f"yes, without --top and for at most {MOST_USUAL_CLASSES} classes",
+        group=_OUTPUT,
+    )
+    force: bool = option(False, "overwrite the output if it exists", group=_OUTPUT)
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,0 +1,26 @@
+"""The options of `evaluate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ooc_train.options import at_least, check, option
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """The options of `evaluate`.  Raises OptionError if one is out of range."""
+
+    split: str = option("test", "the rows to evaluate on", choices=SPLITS)
+    batch_size: int | None = option(
+        None, "rows evaluated at a time", fallback="as in training", limits=at_least(1)
+    )
+    html: str | Path | None = option(
+        None,
+        "write the scores to FILE as a page with figures that opens offline; needs matplotlib",
+        metavar="FILE",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,0 +1,293 @@
+"""An option is declared once: command line, ``--help``, library call and README agree with it."""
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ooc_train
+from ooc_train.cli import reference
+from ooc_train.cli.command import Command, SharedOptions
+from ooc_train.cli.options import Given
+from ooc_train.conversion.kinds.ngram.selection import SCORES
+from ooc_train.conversion.options import ConvertOptions
+from ooc_train.errors import OptionError
+from ooc_train.options import REQUIRED, at_least, check, declarations, made, option, saved
+from ooc_train.prediction.options import PredictOptions
+from ooc_train.training.options import RunOptions, TrainingOptions
+from ooc_train.training.scores.options import EvaluateOptions
+
+README = Path(__file__).parents[1] / "README.md"
+CALLS = {
+    "convert": (ConvertOptions,),
+    "train": (TrainingOptions, RunOptions),
+    "evaluate": (EvaluateOptions,),
+    "predict": (PredictOptions,),
+}
+"""The library's calls, and the options that each takes as keywords."""
+COMMANDS = {command.name: command for command in reference.COMMANDS}
+
+
+def on_command_line(*declared):
+    return [one for each in declared for one in declarations(each) if one.on_command_line]
+
+
+# Command line
+
+
+def differences_from_help(command):
+    """What the parser of a command has that is not declared, and the other way round."""
+    actions = command.parser()._actions
+    made_of = {
+        (tuple(action.option_strings) or (action.dest,), action.help.replace("%%", "%"))
+        for action in actions
+        if action.dest not in ("help", "version")
+    }
+    wanted = set()
+    for one in on_command_line(*command.declared):
+        default = f" (default: {one.default_text})" if one.default_text else ""
+        flags = one.flags or (one.name,)
+        if one.types == (bool,) and one.default is None:
+            flags = (*flags, flags[0].replace("--", "--no-"))
+        wanted.add((flags, one.help + default))
+    return made_of ^ wanted
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_help_says_what_is_declared(command):
+    assert differences_from_help(command) == set()
+    text = " ".join(command.parser().format_help().split())
+    for one in on_command_line(*command.declared):
+        assert f"{one.group}:" in text or one.positional
+        for flag in one.flags:
+            assert flag in text
+
+
+def test_an_argument_beside_the_declarations_is_found():
+    class Careless(Command):
+        def parser(self):
+            parser = super().parser()
+            parser.add_argument("--more", help="not declared")
+            return parser
+
+    assert differences_from_help(Careless("ooc-test", "", "")) == {(("--more",), "not declared")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Toy:
+    source: Path = option(REQUIRED, "where from", positional=True)
+    files: Sequence[str | Path] = option((), "many")
+    words: Sequence[str] = option((), "many words")
+    size: int = option(3, "a size", limits=at_least(1))
+    share: float | None = option(None, "a share", fallback=0.5)
+    either: int | float = option(1, "a number", parse=float)
+    mode: str = option("fast", "how", choices=("fast", "slow"))
+    shuffle: bool = option(True, "keep the order")
+    force: bool = option(False, "overwrite")
+    proba: bool | None = option(None, "or not")
+    memory_bytes: int = option(0, "memory", spelled=("-m", "--memory"))
+    weights: str | Mapping[str, float] | None = option(None, "weights")
+    hook: object = option(None, "of the library only", on_command_line=False, saved=False)
+
+    def __post_init__(self):
+        check(self)
+
+
+def toy(*arguments):
+    command = Command("ooc-toy", "", "", [Toy])
+    return Given.of(command.parser().parse_args(arguments), command.declared)
+
+
+def test_what_is_not_given_is_not_passed_on():
+    given = toy("here")
+    assert given.keywords(Toy) == {"source": Path("here")}
+    assert given.keywords(SharedOptions) == {}
+    assert given.made(Toy) == Toy(source=Path("here"))
+
+
+def test_values_of_a_command_line():
+    given = toy(
+        "here", "--files", "a", "b", "--words", "x", "--size", "7", "--share", "0.25",
+        "--either", "2.0", "--mode", "slow", "--no-shuffle", "--force", "--no-proba",
+        "-m", "9", "--weights", "1=2",
+    )  # fmt: skip
+    assert given.keywords(Toy) == {
+        "source": Path("here"), "files": [Path("a"), Path("b")], "words": ["x"], "size": 7,
+        "share": 0.25, "either": 2.0, "mode": "slow", "shuffle": False, "force": True,
+        "proba": False, "memory_bytes": 9, "weights": "1=2",
+    }  # fmt: skip
+    assert toy("here", "--proba").keywords(Toy)["proba"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "many"], "--size must be a whole number, not 'many'"),
+        (["--share", "half"], "--share must be a number, not 'half'"),
+        (["--memory", "1.5"], "--memory must be a whole number, not '1.5'"),
+        (["--mode", "quick"], "--mode must be one of fast, slow, not 'quick'"),
+        (["--size", "0"], "--size must be at least 1, not 0"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_and_status_2(arguments, message, capsys):
+    command = Command("ooc-toy", "", "", [Toy])
+    status = command.run(lambda given: vars(given.made(Toy)), ["here", *arguments])
+    assert (status, capsys.readouterr().err) == (2, f"ooc-toy: {message}\n")
+
+
+# Library
+
+
+def differences_from_call(call, declared):
+    """The keywords of a call that are not declared so, and options that it does not take."""
+    options = {one.name: one.default for each in declared for one in declarations(each)}
+    parameters = inspect.signature(call).parameters.values()
+    keywords = {
+        parameter.name: parameter.default
+        for parameter in parameters
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name != "progress"
+    }
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+        keywords = {**options, **keywords}
+    return {name for name in {*options, *keywords} if options.get(name, ...) != keywords.get(name)}
+
+
+@pytest.mark.parametrize(("call", "declared"), CALLS.items())
+def test_library_calls_take_what_is_declared(call, declared):
+    assert differences_from_call(getattr(ooc_train, call), declared) == set()
+
+
+def test_a_keyword_with_another_default_is_found():
+    def evaluate(run, *, split="validation", batch_size=None, hmtl=None):
+        """As `ooc_train.evaluate`, but for a default and a name."""
+
+    assert differences_from_call(evaluate, [EvaluateOptions]) == {"split", "hmtl"}
+
+
+def test_commands_and_library_have_the_same_options():
+    """Files and folders are arguments in the library; nothing else is only the command's."""
+    only = {"output", "train", "data", "run", "input", "grid"}
+    for call, declared in CALLS.items():
+        names = {one.name for one in on_command_line(*COMMANDS[f"ooc-{call}"].declared)}
+        shared = {one.name for one in declarations(SharedOptions)}
+        assert names - shared - only == {one.name for one in on_command_line(*declared)}
+
+
+@pytest.mark.parametrize(
+    ("call", "keywords", "message"),
+    [
+        ("convert", {"memory": 1}, r"convert\(\) has no option 'memory'; did you mean 'memory_b"),
+        ("convert", {"feature": "ngram"}, "no option 'feature'; did you mean 'features'?"),
+        ("train", {"batchsize": 1}, r"train\(\) has no option 'batchsize'; did you mean 'batch_s"),
+        ("train", {"checkpoint": 1}, "no option 'checkpoint'; did you mean 'checkpoint_every'?"),
+        ("train", {"zzz": 1}, "no option 'zzz'; it has: model, epochs, "),
+        ("evaluate", {"batch": 1}, "batch"),
+        ("predict", {"header_": 1}, "header_"),
+    ],
+)
+def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
+    files = [tmp_path / "a", tmp_path / "b", tmp_path / "c"][: 3 if call == "predict" else 2]
+    with pytest.raises(TypeError, match=message):
+        getattr(ooc_train, call)(*files, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"top_k": "many"}, "--top-k must be a whole number, not 'many'"),
+        ({"top_k": 1.5}, "--top-k must be a whole number, not 1.5"),
+        ({"top_k": True}, "--top-k must be a whole number, not True"),
+        ({"memory_bytes": "512MB"}, "--memory must be a whole number, not '512MB'"),
+        ({"test": "test.csv"}, "--test must be a list, not 'test.csv'"),
+        ({"text": "title"}, "--text must be a list, not 'title'"),
+        ({"header": "yes"}, "--header must be True or False, not 'yes'"),
+        ({"classes": 3}, "--classes must be a path, not 3"),
+        ({"min_df": "1%"}, "--min-df must be a number, not '1%'"),
+        ({"features": None}, "--features must be text, not None"),
+        ({"ngrams": (1, 2, 3)}, "--ngrams must be two numbers from 1 to 8, the smaller first, not"),
+        ({"validation_fraction": 10.0}, "--validation-fraction must be from 0 to below 1, such"),
+    ],
+)
+def test_values_of_a_wrong_type(keywords, message):
+    with pytest.raises(OptionError, match=re.escape(message)):
+        ConvertOptions(**keywords)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert ConvertOptions(top_k=np.int64(5), min_df=np.float32(0.5)).top_k == 5
+
+
+# Tables
+
+
+def test_choices_are_those_of_the_tables():
+    """Names stand in modules that import nothing; what they name stands elsewhere."""
+    choices = {one.name: one.choices for one in declarations(ConvertOptions)}
+    assert choices["score"] == tuple(SCORES)
+
+
+# Settings
+
+
+def test_saved_options_are_all_that_decide_weights():
+    """`frozen_epochs` is saved in place of ``freeze_embeddings``."""
+    names = {field.name for field in fields(TrainingOptions)}
+    assert names - set(saved(TrainingOptions())) == {"freeze_embeddings"}
+    assert "hook" not in saved(Toy(source=Path("a")))
+
+
+def test_every_field_is_an_option():
+    for declared in {*CALLS["train"], *CALLS["convert"], *CALLS["predict"], *CALLS["evaluate"]}:
+        assert [one.name for one in declarations(declared)] == [
+            field.name for field in fields(declared)
+        ]
+        assert made(declared, {}, call="call") == declared()
+
+
+# README
+
+
+def test_the_readme_has_the_table_of_options():
+    text = README.read_text("utf-8")
+    assert reference.written_into(text) == text, f"write it: {reference.BEGIN}"
+
+
+@pytest.mark.parametrize(
+    "old_and_new",
+    [("| 20000 |", "| 10000 |"), ("`--seed N`", "`--seeds N`"), ("seed of the order", "seed of")],
+)
+def test_a_readme_that_says_something_else_is_found(old_and_new):
+    text = README.read_text("utf-8")
+    assert reference.written_into(text.replace(*old_and_new)) == text != text.replace(*old_and_new)
+
+
+def test_a_text_without_marks_is_refused(tmp_path):
+    (tmp_path / "a.md").write_text("no marks", "utf-8")
+    with pytest.raises(ValueError, match="must have the lines"):
+        reference.main([str(tmp_path / "a.md")])
+    with pytest.raises(ValueError, match="must have the lines"):
+        reference.written_into(f"{reference.END}{reference.BEGIN}")
+
+
+# Cost
+
+HEAVY = {"numpy", "numba", "h5py", "tensorflow", "keras", "pyarrow", "orjson", "tqdm", "difflib"}
+
+
+def heavy_modules_loaded_by(code):
+    listing = f"import sys; {code}; print(*(m for m in sys.modules if m in {HEAVY}))"
+    done = subprocess.run(
+        [sys.executable, "-c", listing], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_declarations_load_nothing_heavy():
+    assert heavy_modules_loaded_by("import ooc_train.cli.reference") == set()
+    assert "numpy" in heavy_modules_loaded_by("import ooc_train.conversion.convert")
