@@ -1,8 +1,6 @@
 """The one way in which this package compiles a kernel."""
 
 import functools
-import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -25,21 +23,6 @@ def kernel(function: Function) -> Function:
         folder = Path(function.__code__.co_filename).parent
         index._source_stamp = (index._source_stamp, _stamp(_part_of_package(folder)))
     return cast(Function, compiled)
-
-
-def load_numba() -> None:
-    """Load Numba's functions of arrays without SciPy, which takes 0.15 s and no kernel here needs.
-
-    For commands alone: Numba has no linear algebra in this process from now on.
-    """
-    if "scipy.linalg" in sys.modules:
-        return
-    absent: Any = None  # whoever imports it is told that it is not there
-    sys.modules["scipy.linalg"] = absent
-    try:
-        importlib.import_module("numba.np.arraymath")
-    finally:
-        del sys.modules["scipy.linalg"]
 
 
 def _part_of_package(folder: Path) -> Path:

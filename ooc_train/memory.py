@@ -7,7 +7,6 @@ the figures are ``None``.
 """
 
 import contextlib
-import ctypes
 import itertools
 import os
 import re
@@ -20,25 +19,12 @@ from ooc_train.errors import OptionError
 
 SAMPLE_SECONDS = 0.04
 MAX_POINTS = 256
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
     "": 1, "B": 1,
     "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, for the next array of up to 32 MiB; elsewhere do nothing.
-
-    It would give big pieces back at once, and the kernel clear them when they come again: a tenth
-    of a conversion's time.  For commands alone, since it holds for the whole process.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_TRIM_THRESHOLD, 2**28)
-        library.mallopt(_MMAP_THRESHOLD, 2**25)
 
 
 def parse_size(text: str) -> int:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ DTYPES = ("float32", "float16", "int8")
 MAX_NGRAM = 8
 _FREQUENCY = Limits(
     "a number of rows from 1, or a share above 0.0 and up to 1.0",
-    lambda value: value > 0 and (value <= 1 or not isinstance(value, float)),
+    lambda value: 0 < value <= 1 or (value > 1 and isinstance(value, Integral)),
 )
 _ROWS, _LAYOUT, _FEATURES = "rows", "columns and labels", "features"
 _PARAMETERS = "parameters of the features"
