@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Layout = Literal["sparse", "ragged", "dense"]
-Source = Literal["text", "numbers"]
+Source = Literal["text", "dense", "sparse"]
 
 FORMS: dict[Layout, tuple[str, ...]] = {
     "sparse": ("sparse", "dense"),
@@ -22,9 +22,9 @@ FORMS: dict[Layout, tuple[str, ...]] = {
 class Kind:
     """One kind of features.
 
-    ``layout`` is how its rows are stored; ``source`` what they are made from; ``default_model``
-    the name of the model that is trained where none is given; ``vectorizer`` where its vectorizer
-    is, as ``package.module:Class``, which is imported when rows are converted.
+    ``layout`` is how its rows are stored; ``source`` what they are made from, text or numbers;
+    ``default_model`` the name of the model that is trained where none is given; ``vectorizer``
+    where its vectorizer is, as ``package.module:Class``, which is imported when rows are converted.
     """
 
     layout: Layout
@@ -40,7 +40,7 @@ KINDS = {
     "sequence": Kind(
         "ragged", "text", "sepcnn", f"{_CONVERSION}.sequence.vectorizer:SequenceVectorizer"
     ),
-    "dense": Kind("dense", "numbers", "mlp", f"{_CONVERSION}.dense:DenseVectorizer"),
-    "sparse": Kind("sparse", "numbers", "mlp", f"{_CONVERSION}.sparse:SparseVectorizer"),
+    "dense": Kind("dense", "dense", "mlp", f"{_CONVERSION}.dense:DenseVectorizer"),
+    "sparse": Kind("sparse", "sparse", "mlp", f"{_CONVERSION}.sparse:SparseVectorizer"),
 }
 """By the name that the file's attribute ``features`` has, too."""

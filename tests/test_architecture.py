@@ -56,12 +56,10 @@ RULES = {
 
 KNOWN = {
     "one class, one name": {
-        "Archive", "Block", "Inputs", "Kind", "_Fitted",
+        "Archive", "Block", "Inputs",
         "_UnfitError",
     },
     "array types": {
-        "conversion.kinds.ngram.selection",
-        "conversion.kinds.numbers.dense",
         "prediction.predictor",
     },
 }  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion import resources
-from ooc_train.conversion.storage import spill
+from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(spill.os, "pwrite", full)
+    monkeypatch.setattr(job.os, "write", full)
     with pytest.raises(OutputError, match="the disk is full: .*o.h5 was not written; free some"):
         convert(tmp_path, GOOD)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]

@@ -1,16 +1,15 @@
 """Numbers for tokens: the same for equal strings, others for others, whoever asks in what order."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
+import pickle
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion.kinds.ngram import dictionary as module
-from ooc_train.conversion.kinds.ngram.dictionary import UNLISTED, Dictionary
-from ooc_train.conversion.kinds.ngram.token_file import TokenFile, decoded
+from ooc_train.conversion.kinds.terms import dictionary as module
+from ooc_train.conversion.kinds.terms.dictionary import UNLISTED, Dictionary
+from ooc_train.conversion.kinds.terms.token_file import write_tokens
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import tokenize
 
@@ -60,38 +59,46 @@ def test_a_number_is_a_string_and_a_string_has_one_number_or_none(blocks, max_by
 def test_tokens_come_back_from_the_file(tmp_path_factory, rows, max_bytes):
     tokens, dictionary = tokens_of(rows), Dictionary(max_bytes)
     numbers = dictionary.number(tokens)
-    with TokenFile(tmp_path_factory.mktemp("tokens")) as file:
-        file.write("test", 7, tokens, numbers)
-        n_bytes = file.write("train", 0, tokens, numbers)
-        assert file.n_bytes == 2 * n_bytes
-        first, second = file.blocks()
-        assert (first.split, second.split, second.first_row) == ("train", "test", 7)
-        for block in (first, second):
-            found, found_numbers = decoded(file.read(block), len(rows), dictionary.listed().hashes)
-            assert found_numbers.tolist() == numbers.tolist()
-            assert found.hashes.tolist() == tokens.hashes.tolist()
-            assert found.offsets.tolist() == tokens.offsets.tolist()
-            unlisted = numbers == UNLISTED
-            expected = np.array(strings_of(tokens), object)[unlisted]
-            assert np.array(strings_of(found), object)[unlisted].tolist() == expected.tolist()
+    folder = tmp_path_factory.mktemp("tokens")
+    blocks = [write_tokens(folder, "train", 7 * i, tokens, numbers) for i in range(2)]
+    assert sum(path.stat().st_size for path in folder.iterdir()) == 2 * blocks[0].n_bytes
+    for number, block in enumerate(blocks):
+        assert (block.split, block.first_row, len(block)) == ("train", 7 * number, len(rows))
+        found, found_numbers = block.decoded(dictionary.listed().hashes)
+        assert found_numbers.tolist() == numbers.tolist()
+        assert found.hashes.tolist() == tokens.hashes.tolist()
+        assert found.offsets.tolist() == tokens.offsets.tolist()
+        unlisted = numbers == UNLISTED
+        expected = np.array(strings_of(tokens), object)[unlisted]
+        assert np.array(strings_of(found), object)[unlisted].tolist() == expected.tolist()
 
 
-def test_threads_agree(monkeypatch):
-    monkeypatch.setattr(module, "_FIRST_WORDS", 2)  # it grows often
-    rows = [[f"word{(7 * i + k) % 5000}" for i in range(300)] for k in range(0, 8000, 100)]
-    dictionary, start = Dictionary(2**24), threading.Barrier(4)
+@given(st.lists(ROWS, min_size=2, max_size=4), MEMORY)
+def test_a_word_list_has_the_numbers_of_its_dictionary_and_no_others(
+    tmp_path_factory, blocks, max_bytes
+):
+    dictionary = Dictionary(max_bytes)
+    dictionary.number(tokens_of(blocks[0]))
+    words = pickle.loads(pickle.dumps(dictionary.frozen(tmp_path_factory.mktemp("words"))))
+    known = {dictionary.listed().string(number) for number in range(len(words))}
+    for rows in blocks:
+        tokens = tokens_of(rows)
+        numbers = words.number(tokens).tolist()
+        for string, number in zip(strings_of(tokens), numbers, strict=True):
+            assert (number != UNLISTED) == (string in known)
+            assert number == UNLISTED or words.listed().string(number) == string
 
-    def number(k):
-        tokens = tokens_of([rows[k]])
-        if k < 4:
-            start.wait()
-        return list(zip(strings_of(tokens), dictionary.number(tokens).tolist(), strict=True))
 
-    with ThreadPoolExecutor(4) as pool:
-        pairs = {pair for found in pool.map(number, range(len(rows))) for pair in found}
-    assert len(pairs) == len({string for string, _ in pairs}) == len({n for _, n in pairs})
-    listed = dictionary.listed()
-    assert all(listed.string(number) == string for string, number in pairs)
+def test_the_words_of_all_blocks_make_one_list():
+    """What the words of each block are listed as does not depend on other blocks."""
+    whole, parts = Dictionary(2**20), Dictionary(2**20)
+    for rows in ([["ab", "cd", "ab"]], [["cd", "ef"]], [["ab" * 200, "gh"]]):
+        tokens, own = tokens_of(rows), Dictionary(2**20)
+        whole.number(tokens)
+        own.number(tokens)
+        parts.number(own.listed().as_tokens())
+    assert parts.listed().hashes.tolist() == whole.listed().hashes.tolist()
+    assert [parts.listed().string(i) for i in range(4)] == [b"ab", b"cd", b"ef", b"gh"]
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unicode
 
-from ooc_train.conversion.kinds.ngram.dictionary import Dictionary
-from ooc_train.conversion.kinds.ngram.grams import extract_grams
-from ooc_train.conversion.kinds.ngram.terms import TermMatcher
+from ooc_train.conversion.kinds.ngram.matching import match_terms
+from ooc_train.conversion.kinds.sequence.matching import find_words
+from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
+from ooc_train.conversion.kinds.terms.dictionary import Dictionary
+from ooc_train.conversion.kinds.terms.grams import extract_grams
+from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.folding import (
@@ -135,7 +138,9 @@ DICTIONARIES = st.sampled_from([0, 1000, 2**20])  # of no token, of a few, and o
 )
 @example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2), 0)
 @example(["ab cd ab cd", "ab  cd, ab x cd", "cd ab cd"], "word", (1, 2), 2**20)
-def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams, max_bytes):
+def test_terms_are_found_with_their_counts_and_strings(
+    tmp_path_factory, texts, analyzer, ngrams, max_bytes
+):
     rows = [text.replace("\0", " ").encode() for text in texts]
     oracle = [collections.Counter(oracle_grams(row, analyzer, ngrams)) for row in rows]
     hash_of = hashes_by_string(rows, analyzer, ngrams, 0)
@@ -143,34 +148,44 @@ def test_terms_are_found_with_their_counts_and_strings(texts, analyzer, ngrams, 
     tokens, dictionary = tokenize(*as_arrays(rows), analyzer, 0), Dictionary(max_bytes)
     numbers = dictionary.number(tokens)
     hashes = np.array([hash_of[term] for term in terms], np.uint64)
-    matcher = TermMatcher(hashes, ngrams, analyzer, dictionary.listed())
+    candidates = candidates_in(tmp_path_factory.mktemp("terms"), hashes, ngrams, dictionary)
+    learned = LearnedTerms(candidates)
     for _ in range(2):  # strings are learned first, and known then
-        found = matcher.match(tokens, numbers.copy())
+        found = match_terms(candidates, tokens, numbers.copy())
+        learned.add(found.occurrences)
         for i, counts in enumerate(oracle):
             part = slice(found.offsets[i], found.offsets[i + 1])
             pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
             expected = {term: n for term, n in counts.items() if term in terms}
             assert {terms[k]: n for k, n in pairs} == expected
-    assert [string.decode() for string in matcher.strings()] == terms
+    assert [string.decode() for string in learned.strings(analyzer)] == terms
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), DICTIONARIES)
 @example(["ab cd ab", "", "cd ab xx cd"], 0)
-def test_tokens_that_are_terms_are_found_in_order(texts, max_bytes):
+def test_tokens_that_are_terms_are_found_in_order(tmp_path_factory, texts, max_bytes):
     rows = [text.replace("\0", " ").encode() for text in texts]
     hash_of = hashes_by_string(rows, "word", (1, 1), 0)
     terms = sorted(hash_of)[::2]
     tokens, dictionary = tokenize(*as_arrays(rows), "word", 0), Dictionary(max_bytes)
     numbers = dictionary.number(tokens)
     hashes = np.array([hash_of[term] for term in terms], np.uint64)
-    matcher = TermMatcher(hashes, (1, 1), "word", dictionary.listed())
+    candidates = candidates_in(tmp_path_factory.mktemp("words"), hashes, (1, 1), dictionary)
+    learned = LearnedTerms(candidates)
     for _ in range(2):  # strings are learned first, and known then
-        found = matcher.find(tokens, numbers.copy())
+        found = find_words(candidates, tokens, numbers.copy())
+        learned.add(found.occurrences)
         for i, row in enumerate(rows):
             part = found.terms[found.offsets[i] : found.offsets[i + 1]].tolist()
             expected = [word for word in oracle_grams(row, "word", (1, 1)) if word in terms]
             assert [terms[k] for k in part] == expected
-    assert [string.decode() for string in matcher.strings()] == terms
+    assert [string.decode() for string in learned.strings("word")] == terms
+
+
+def candidates_in(folder, hashes, ngrams, dictionary):
+    """Candidates with these hashes, and the tokens of a dictionary, in files in a folder."""
+    hashes = DiskArray.of(folder / "hashes", np.asarray(hashes, np.uint64))
+    return Candidates(hashes, ngrams, dictionary.frozen(folder))
 
 
 def hashes_by_string(rows, analyzer, ngrams, seed):
@@ -215,7 +230,7 @@ def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, analyzer, seed):
 )
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("max_bytes", [0, 2**16])
-def test_two_strings_of_one_hash_are_noticed(one, other, together, max_bytes):
+def test_two_strings_of_one_hash_are_noticed(tmp_path, one, other, together, max_bytes):
     # Hashes such that either text has the same, be it one word or two.
     parts = np.array([3, 5], np.uint64)
     pair = tokenize(*as_arrays([b"ab cd"]), "word", 0)._replace(hashes=parts)
@@ -234,19 +249,22 @@ def test_two_strings_of_one_hash_are_noticed(one, other, together, max_bytes):
     numbers = [dictionary.number(block) for block in before]
     with pytest.raises(HashCollision):  # noqa: PT012 - either of the two notices
         numbers.append(dictionary.number(last))
-        matcher = TermMatcher(np.array([whole]), (1, 2), "word", dictionary.listed())
+        candidates = candidates_in(tmp_path, [whole], (1, 2), dictionary)
+        learned = LearnedTerms(candidates)
         for block, given in zip(before, numbers, strict=False):
-            assert matcher.match(block, given).counts.tolist() == [1]
-        matcher.match(last, numbers[-1])
+            found = match_terms(candidates, block, given)
+            assert found.counts.tolist() == [1]
+            learned.add(found.occurrences)
+        learned.add(match_terms(candidates, last, numbers[-1]).occurrences)
 
 
-def test_a_listed_and_an_unlisted_token_of_one_hash_are_noticed():
+def test_a_listed_and_an_unlisted_token_of_one_hash_are_noticed(tmp_path):
     """The long token comes first, so that the dictionary has nothing to compare it with."""
     dictionary = Dictionary(2**16)
     blocks = [tokenize(*as_arrays([text]), "word", 0) for text in (b"x" * 999, b"ab")]
     blocks = [block._replace(hashes=np.array([5], np.uint64)) for block in blocks]
     numbers = [dictionary.number(block) for block in blocks]
-    matcher = TermMatcher(np.array([5], np.uint64), (1, 1), "word", dictionary.listed())
-    assert matcher.find(blocks[1], numbers[1]).terms.tolist() == [0]
+    candidates = candidates_in(tmp_path, [5], (1, 1), dictionary)
+    assert find_words(candidates, blocks[1], numbers[1]).terms.tolist() == [0]
     with pytest.raises(HashCollision):
-        matcher.find(blocks[0], numbers[0])
+        find_words(candidates, blocks[0], numbers[0])

@@ -17,12 +17,12 @@ ROWS = 60_000
 RUN = "import sys; from ooc_train.cli.convert import main; sys.exit(main(sys.argv[1:]))"
 # The same step with its spill in memory: what a bounded one must be told from.
 RUN_IN_MEMORY = f"""
-from ooc_train.conversion.storage.spill import Spill
-write, held = Spill.write, []
+from ooc_train.conversion.storage.spill import SpillWriter
+write, held = SpillWriter.write, []
 def hold(self, first_row, records, bounds):
     held.append(records.copy())
-    write(self, first_row, records, bounds)
-Spill.write = hold
+    return write(self, first_row, records, bounds)
+SpillWriter.write = hold
 {RUN}
 """
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.kinds.ngram import fitting, indexing, selection, statistics
+from ooc_train.conversion.kinds.ngram import scoring, selection, statistics
+from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize
@@ -271,11 +272,11 @@ def test_terms_that_cannot_be_among_the_best_are_not_summed_up(tmp_path, monkeyp
     monkeypatch.setattr(selection, "_LEAST_PRUNED", 0)
     summed = []
 
-    def class_sums(spill, where, hashes, *others):
+    def class_sums(partition, where, hashes, *others, **more):
         summed.append(len(hashes))
-        return statistics.class_sums(spill, where, hashes, *others)
+        return statistics.class_sums(partition, where, hashes, *others, **more)
 
-    monkeypatch.setattr(fitting, "class_sums", class_sums)
+    monkeypatch.setattr(scoring, "class_sums", class_sums)
     rows = random_rows(500)
     write_rows(tmp_path / "train.csv", rows)
     report = ooc_train.convert(

@@ -20,9 +20,8 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
 import ooc_train
 from ooc_train.cli import predict as command
-from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
-from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources.rows import joined
+from ooc_train.conversion.sources.rows import Texts, joined
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
@@ -90,11 +89,10 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     (block,) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
-    text, offsets = block.rows
-    indptr, columns, values, *_ = predictor._vectorizer.transform(text, offsets)
-    assert np.array_equal(indptr, matrix.indptr)
-    assert np.array_equal(columns, matrix.indices)
-    assert np.array_equal(values, matrix.data.astype(np.float32))
+    rows = predictor._vectorizer.encode(block.rows).rows
+    assert np.array_equal(rows.indptr, matrix.indptr)
+    assert np.array_equal(rows.indices, matrix.indices)
+    assert np.array_equal(rows.values, matrix.data.astype(np.float32))
     assert_same(matrix, matrix, 0)
 
 
@@ -299,7 +297,7 @@ def test_the_kernels_predict_what_keras_does(trained):
     assert len(dense_layers(run.path / "model.keras")) == 2
     (block,) = find_inputs(run, folder / "test.csv", (), False).blocks
     predictor = ooc_train.load(run.path)
-    rows = predictor._kind.rows(predictor._vectorizer, block.rows)
+    rows = predictor._vectorizer.encode(block.rows).rows
     expected = predict_rows(run.load_model(), rows)
     np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
     assert predictor.of_block(block.rows).shape == expected.shape
@@ -411,8 +409,7 @@ def test_the_share_of_unknown_words(tmp_path, features):
             known = set(read_strings(file, "vectorizer/terms"))
         words = tokenize
     with h5py.File(tmp_path / "o.h5") as file:
-        kind = {"ngram": Vectorizer, "sequence": SequenceVectorizer}[features]
-        found = kind(file["vectorizer"]).unknown_shares(*joined([t.encode() for t in texts]))
+        found = load_vectorizer(file).unknown_shares(Texts(*joined([t.encode() for t in texts])))
     for text, share in zip(texts, found.tolist(), strict=True):
         own = words(text)
         expected = np.mean([word not in known for word in own]) if own else 0

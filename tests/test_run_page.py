@@ -12,7 +12,7 @@ from ooc_train.training import train as fitting
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores import page as run_page
 from ooc_train.training.scores.evaluate import evaluate
-from ooc_train.training.scores.examples import describe_row
+from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.train import train
 from tests.files import Toy, write_sequences, write_toy
 

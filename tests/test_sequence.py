@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion.kinds.ngram import indexing
-from ooc_train.conversion.kinds.sequence import word_counting
-from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
+from ooc_train.conversion.kinds.sequence import counting
+from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.rows import Texts
 from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
 from ooc_train.conversion.text.tokens import tokenize as find_tokens
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
-from ooc_train.prediction import predictor
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_terms, write_rows
 from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
@@ -192,7 +192,7 @@ def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, mon
     ]
     test = write_rows(tmp_path / "test.csv", random_rows(50, seed=1))
     results = []
-    monkeypatch.setattr(word_counting, "_FIRST_CAPACITY", 4)  # so that tables grow and divide
+    monkeypatch.setattr(counting, "_FIRST_CAPACITY", 4)  # so that tables grow and divide
     for plan in PLANS:
         monkeypatch.setattr(MemoryPlan, "divide", lambda *_, plan=plan, **__: plan)
         report = convert(tmp_path, rows, test=[test], validation_fraction=0.1, top_k=400)
@@ -224,13 +224,13 @@ def test_the_frozen_vectorizer_gives_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     convert(tmp_path, rows, test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        vectorizer = SequenceVectorizer(file["vectorizer"])
-        found = vectorizer.transform(*ragged([text_of(row).encode() for row in test_rows]))
-        assert found.indptr.tolist() == file["test/indptr"][:].tolist()
-        assert found.tokens.tolist() == file["test/tokens"][:].tolist()
-    found = vectorizer.transform(*ragged([b"", b"!?", b"\xff", b"alpha"]))
+        vectorizer = load_vectorizer(file)
+        found = vectorizer.encode(Texts(*ragged([text_of(row).encode() for row in test_rows])))
+        assert found.rows.indptr.tolist() == file["test/indptr"][:].tolist()
+        assert found.rows.tokens.tolist() == file["test/tokens"][:].tolist()
+    found = vectorizer.encode(Texts(*ragged([b"", b"!?", b"\xff", b"alpha"])))
     assert (found.n_replaced, found.n_empty) == (1, 2)
-    assert np.diff(found.indptr).tolist() == [0, 0, 0, 1]
+    assert found.rows.lengths.tolist() == [0, 0, 0, 1]
 
 
 def test_predictions_take_the_rows_of_the_conversion(tmp_path):
@@ -238,9 +238,8 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        kind = predictor._KINDS[file.attrs["features"]]
         texts = ragged([text_of(row).encode() for row in test_rows])
-        found = kind.rows(kind.vectorizer(file["vectorizer"]), texts)
+        found = load_vectorizer(file).encode(Texts(*texts)).rows
     with ooc_train.open(tmp_path / "o.h5") as store:
         split = store["test"]
         expected = split.read(0, len(split))
@@ -255,7 +254,7 @@ def test_a_vectorizer_of_another_version_is_refused(tmp_path):
     with h5py.File(tmp_path / "o.h5", "r+") as file:
         file["vectorizer"].attrs["parameters"] = '{"top_k": 5, "stemmer": "porter"}'
         with pytest.raises(FormatError, match="parameters are not those of this version .*stemmer"):
-            SequenceVectorizer(file["vectorizer"])
+            load_vectorizer(file)
 
 
 def test_a_later_conversion_with_the_same_vectorizer(tmp_path):

@@ -1,5 +1,6 @@
 """The external shuffle: every row once, in order, bucket by bucket, unpacked by the workers."""
 
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,63 +8,119 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.kinds.sequence.sequence_shuffle import LabelledSequences, SequenceShuffle
 from ooc_train.conversion.resources import MemoryPlan, Resources
-from ooc_train.conversion.storage.shuffle import Buckets, LabelledRows, RowShuffle
+from ooc_train.conversion.storage import shuffle
+from ooc_train.conversion.storage.layouts.dense import DenseArrays, pack_dense
+from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, pack_ragged
+from ooc_train.conversion.storage.layouts.sparse import SparseArrays, pack_sparse
+from ooc_train.conversion.storage.shuffle import Buckets, ShuffledSplit
 from ooc_train.progress import Silent
+from ooc_train.reading.rows import SequenceRows, SparseRows
 from tests.corpora import random_rows, write_rows
 
 
-@pytest.mark.parametrize("n_rows", [1, 15, 16, 17, 100])
-@pytest.mark.parametrize("bucket_bytes", [100, 10**6])
-def test_buckets_give_every_row_in_its_place(tmp_path, n_rows, bucket_bytes):
-    places = np.random.default_rng(0).permutation(n_rows)
-    lengths = np.arange(n_rows) % 5
-    offsets = np.concatenate(([0], np.cumsum(lengths)))
+@pytest.fixture(params=[1, 15, 16, 17, 100])
+def places(request):
+    return np.random.default_rng(0).permutation(request.param)
+
+
+@pytest.fixture(params=[100, 10**6])
+def shuffled(request, tmp_path, places):
+    """What puts records into buckets, in two blocks, and unpacks them as tasks do."""
+
+    def unpack(records, arrays):
+        n_rows, n_bytes = len(places), 8 * len(records.items)
+        sizes = {"expected_bytes": n_bytes, "bucket_bytes": request.param}
+        split = ShuffledSplit(Buckets.divide(tmp_path, "train", n_rows, **sizes))
+        labels = places.astype(np.int32)
+        for chosen in (np.arange(0, n_rows, 2), np.arange(1, n_rows, 2)):
+            split.segments.append(split.buckets.write(places[chosen], labels, records, chosen))
+        tasks = pickle.loads(pickle.dumps(list(split.tasks())))
+        pieces = [arrays.unpack(task.read()) for task in tasks]
+        found = np.concatenate([piece.labels for piece in pieces])
+        assert found.tolist() == list(range(n_rows))
+        return pieces
+
+    return unpack
+
+
+def ragged(places):
+    """Offsets of rows of 0 to 4 entries, the entries, and those of each row in its place."""
+    offsets = np.concatenate(([0], np.cumsum(np.arange(len(places)) % 5)))
     entries = np.arange(offsets[-1], dtype=np.int32)
-    labels, everything = places.astype(np.int32), np.arange(n_rows)
-    sizes = {"expected_bytes": 8 * len(entries), "bucket_bytes": bucket_bytes}
-    expected = [entries[offsets[i] : offsets[i + 1]].tolist() for i in np.argsort(places)]
-    with RowShuffle(tmp_path, n_rows, len(entries), **sizes) as sparse:
-        sparse.write(
-            places, LabelledRows(labels, offsets, entries, entries * np.float32(2)), everything
-        )
-        pieces = [sparse.read(b, entries) for b in range(sparse.n_buckets)]
-        assert np.concatenate([piece.labels for piece in pieces]).tolist() == list(range(n_rows))
-        assert rows_of(pieces, "columns") == expected
-        assert rows_of(pieces, "values") == [[2 * entry for entry in row] for row in expected]
-    with SequenceShuffle(tmp_path, n_rows, **sizes) as ragged:
-        ragged.write(places, LabelledSequences(labels, offsets, entries), everything)
-        ids = entries + np.int32(1)
-        pieces = [ragged.read(b, ids, 3) for b in range(ragged.n_buckets)]
-        assert rows_of(pieces, "tokens") == [[entry + 1 for entry in row[-3:]] for row in expected]
+    rows = [entries[offsets[i] : offsets[i + 1]].tolist() for i in np.argsort(places)]
+    return offsets, entries, rows
 
 
-def rows_of(pieces, name):
+def doubled(entries):
+    return (2 * entries).astype(np.float32)
+
+
+def rows_of(pieces, number=0):
     """The rows' entries of all pieces, as lists."""
     return [
-        getattr(piece, name)[i:j].tolist()
+        piece.arrays[number][i:j].tolist()
         for piece in pieces
         for i, j in zip(piece.offsets[:-1], piece.offsets[1:], strict=True)
     ]
 
 
+def test_sparse_rows_come_in_their_places(places, shuffled):
+    offsets, entries, expected = ragged(places)
+    rows = SparseRows(offsets, entries, doubled(entries), len(entries))
+    arrays = SparseArrays(len(entries))
+    pieces = shuffled(pack_sparse(rows), arrays)
+    assert rows_of(pieces) == expected
+    assert rows_of(pieces, 1) == [[2 * entry for entry in row] for row in expected]
+
+
+def test_columns_are_renumbered_and_left_out(places, shuffled):
+    offsets, entries, rows = ragged(places)
+    column_of = np.where(entries % 3 > 0, len(entries) - entries, -1).astype(np.int32)
+    packed = pack_sparse(SparseRows(offsets, entries, doubled(entries), len(entries)))
+    pieces = shuffled(packed, SparseArrays(len(entries) + 1, column_of))
+    expected = [sorted((column_of[e], 2.0 * e) for e in row if e % 3) for row in rows]
+    assert rows_of(pieces) == [[column for column, _ in row] for row in expected]
+    assert rows_of(pieces, 1) == [[value for _, value in row] for row in expected]
+
+
+def test_tokens_are_renumbered_left_out_and_truncated(places, shuffled):
+    offsets, entries, rows = ragged(places)
+    packed = pack_ragged(SequenceRows(offsets, entries, 0, 0))
+    token_of = np.where(entries % 7 > 0, entries + 1, 0).astype(np.int32)
+    pieces = shuffled(packed, RaggedArrays(len(entries), 3, token_of))
+    assert rows_of(pieces) == [[e + 1 for e in row if e % 7][-3:] for row in rows]
+    same = shuffled(
+        pack_ragged(SequenceRows(offsets, entries + 1, 0, 0)), RaggedArrays(len(entries), 9)
+    )
+    assert rows_of(same) == [[entry + 1 for entry in row] for row in rows]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_dense_rows_come_in_their_places(places, shuffled, dtype):
+    values = np.arange(3 * len(places)).reshape(-1, 3).astype(dtype)
+    pieces = shuffled(pack_dense(values), DenseArrays(3, dtype))
+    found = np.concatenate([piece.arrays[0] for piece in pieces])
+    assert found.dtype == dtype
+    assert np.array_equal(found, values[np.argsort(places)])
+
+
 def test_few_bytes_are_shared_among_the_workers_and_many_stay_within_a_bucket(tmp_path):
     for expected_bytes, least in ((10, 16), (100_000, 1000)):
-        buckets = Buckets(tmp_path, 5000, expected_bytes=expected_bytes, bucket_bytes=100)
-        with buckets:
-            assert least <= buckets.n_buckets <= 2 * least
+        sizes = {"expected_bytes": expected_bytes, "bucket_bytes": 100}
+        buckets = Buckets.divide(tmp_path, "train", 5000, **sizes)
+        assert least <= buckets.n_buckets <= 2 * least
 
 
 @pytest.mark.parametrize("features", ["ngram", "sequence"])
 def test_workers_unpack_buckets(tmp_path, monkeypatch, features):
-    threads, read_packed = set(), Buckets.read_packed
+    threads, read = set(), shuffle.BucketOfRows.read
 
-    def noted(self, bucket):
+    def noted(self):
         threads.add(threading.current_thread())
-        return read_packed(self, bucket)
+        return read(self)
 
-    monkeypatch.setattr(Buckets, "read_packed", noted)
+    monkeypatch.setattr(shuffle.BucketOfRows, "read", noted)
     source = write_rows(tmp_path / "train.csv", random_rows(100))
     ooc_train.convert(source, tmp_path / "o.h5", features=features)
     assert threads
@@ -76,7 +133,7 @@ def test_no_more_is_under_way_than_the_plan_says(tmp_path):
     )
     begun, taken = [], 0
     with ThreadPoolExecutor(8) as pool:
-        resources = Resources(plan, pool, tmp_path, Silent())
+        resources = Resources(plan, pool, tmp_path, tmp_path, Silent())
         for _ in resources.in_order(begun.append, range(50)):
             taken += 1
             assert len(begun) - taken <= plan.n_workers + 1

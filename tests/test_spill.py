@@ -1,12 +1,15 @@
 """Records by partition: all that were written come back, by the first rows of their blocks."""
 
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ooc_train.conversion.storage import spill as module
-from ooc_train.conversion.storage.spill import Spill
+from ooc_train.conversion.storage.spill import Spill, SpillWriter
 
 N_PARTITIONS = 3
 SIZES = st.lists(st.integers(0, 5), min_size=N_PARTITIONS, max_size=N_PARTITIONS)
@@ -16,35 +19,56 @@ SIZES = st.lists(st.integers(0, 5), min_size=N_PARTITIONS, max_size=N_PARTITIONS
 def test_partitions_come_back_in_the_order_of_their_rows(tmp_path_factory, blocks, seed, data):
     parts = [np.split(np.arange(100 * i, 100 * i + sum(sizes)), np.cumsum(sizes)[:-1])
              for i, sizes in enumerate(blocks)]  # fmt: skip
-    with Spill(tmp_path_factory.getbasetemp()) as spill:
-        for i in data.draw(st.permutations(range(len(blocks)))):
-            bounds = np.concatenate(([0], np.cumsum(blocks[i])))
-            spill.write(10 * i, np.concatenate(parts[i]).astype(np.uint64), bounds)
-        for partition in range(N_PARTITIONS):
-            expected = np.concatenate([block[partition] for block in parts])
-            assert spill.n_records(partition) == len(expected)
-            np.testing.assert_array_equal(spill.read(partition), expected)
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(module, "PIECE_BYTES", 8 * (1 + seed % 7))
-                pieces = list(spill.pieces(partition))
-            assert all(len(piece) for piece in pieces)
-            np.testing.assert_array_equal(np.concatenate([[], *pieces]), expected)
+    writer = SpillWriter(tmp_path_factory.mktemp("spill"), "records")
+
+    def write(i):
+        bounds = np.concatenate(([0], np.cumsum(blocks[i])))
+        return writer.write(10 * i, np.concatenate(parts[i]).astype(np.uint64), bounds)
+
+    order = data.draw(st.permutations(range(len(blocks))))
+    with ThreadPoolExecutor(2) as pool:  # two files at the most
+        spill = Spill(pool.map(write, order))
+    assert spill.n_bytes == 8 * sum(map(sum, blocks))
+    for number in range(N_PARTITIONS):
+        expected = np.concatenate([block[number] for block in parts])
+        partition = pickle.loads(pickle.dumps(spill.partition(number)))
+        assert len(partition) == len(expected)
+        np.testing.assert_array_equal(partition.read(), expected)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(module, "PIECE_BYTES", 8 * (1 + seed % 7))
+            pieces = list(partition.pieces())
+        assert all(len(piece) for piece in pieces)
+        np.testing.assert_array_equal(np.concatenate([[], *pieces]), expected)
 
 
 def test_pieces_are_of_about_the_size_said(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIECE_BYTES", 800)
-    with Spill(tmp_path) as spill:
-        for i in range(50):
-            spill.write(i, np.zeros(20, np.uint64), np.array([0, 20]))
-        sizes = [len(piece) for piece in spill.pieces(0)]
+    writer = SpillWriter(tmp_path, "records")
+    segments = [writer.write(i, np.zeros(20, np.uint64), np.array([0, 20])) for i in range(50)]
+    sizes = [len(piece) for piece in Spill(segments).partition(0).pieces()]
     assert sum(sizes) == 1000
     assert max(sizes) <= 100 + 20
     assert len(sizes) <= 11
 
 
-def test_what_is_read_from_takes_no_more(tmp_path):
-    with Spill(tmp_path) as spill:
-        spill.write(0, np.zeros(2, np.uint64), np.array([0, 2]))
-        spill.read(0)
-        with pytest.raises(RuntimeError, match="takes no more records"):
-            spill.write(1, np.zeros(2, np.uint64), np.array([0, 2]))
+def test_a_block_that_is_written_twice_counts_once(tmp_path):
+    """As when a task is repeated because nobody heard of its end."""
+    writer = SpillWriter(tmp_path, "records")
+    writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
+    again = writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
+    other = writer.write(5, np.arange(3, 5, dtype=np.uint64), np.array([0, 2]))
+    assert Spill([other, again]).partition(0).read().tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_file_that_has_lost_something_is_an_error(tmp_path):
+    segment = SpillWriter(tmp_path, "records").write(0, np.zeros(9, np.uint64), np.array([0, 9]))
+    with segment.path.open("r+b") as file:
+        file.truncate(64)
+    with pytest.raises(OSError, match="a temporary file could not be read back"):
+        Spill([segment]).partition(0).read()
+
+
+def test_what_is_removed_is_off_the_disk(tmp_path):
+    segment = SpillWriter(tmp_path, "records").write(0, np.zeros(9, np.uint64), np.array([0, 9]))
+    Spill([segment]).remove()
+    assert list(tmp_path.iterdir()) == []

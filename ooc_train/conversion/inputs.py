@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ooc_train.conversion.kinds.table import KINDS
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
 from ooc_train.conversion.sources.files.input_file import InputFile
@@ -16,6 +15,7 @@ from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import OptionError
+from ooc_train.kinds import KINDS
 
 
 class Inputs(NamedTuple):
@@ -65,7 +65,7 @@ def _find_all(
         raise OptionError(
             f"there are {len(files)} files of rows and {len(labels)} of labels; give one for each"
         )
-    gives = KINDS[options.features].gives if options.features in KINDS else "text"
+    gives = KINDS[options.features].source if options.features in KINDS else "text"
     layouts = [replace(layout, labels=Path(path)) for path in labels] or [layout] * len(files)
     return [
         find_source(file, one, gives=gives, limit=limit)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -301,7 +301,7 @@ class ConvertOptions:
             )
 
     def _check_parameters(self) -> None:
-        unfit = set(self._given) - _converter(self.features).options
+        unfit = set(self._given) - _option_names(self.features)
         if unfit:
             raise OptionError(
                 f"{listed_flags(unfit)} cannot be used with --features {self.features}; leave it "
@@ -330,7 +330,7 @@ class ConvertOptions:
     @property
     def parameters(self) -> Any:
         """How text becomes features: the dataclass of their kind."""
-        return _converter(self.features).parameters(**self._given)
+        return _parameters_of(self.features)(**self._given)
 
     def settled_by(self, path: Path) -> "ConvertOptions":
         """These options with the kind of features that a file of numbers, by its name, has."""
@@ -347,7 +347,7 @@ class ConvertOptions:
 
         Raises OptionError if options are given that it does not have.
         """
-        unfit = set(self._given) - _converter(features).options
+        unfit = set(self._given) - _option_names(features)
         if unfit:
             raise OptionError(
                 f"these rows call for {features} features, which have no {listed_flags(unfit)}; "
@@ -365,8 +365,13 @@ class ConvertOptions:
         return self.validation_fraction
 
 
-def _converter(features: str) -> Any:
-    """How a kind of features is converted."""
-    from ooc_train.conversion.kinds import table  # noqa: PLC0415 - not for declarations alone
+def _option_names(features: str) -> set[str]:
+    """The names of the options that are parameters of a kind of features."""
+    return {field.name for field in fields(_parameters_of(features))} - {"hash_seed"}
 
-    return table.KINDS[features]
+
+def _parameters_of(features: str) -> Any:
+    """The dataclass of a kind's parameters."""
+    from ooc_train.conversion.vectorizer import vectorizer_class  # noqa: PLC0415 - heavy
+
+    return vectorizer_class(features).Parameters

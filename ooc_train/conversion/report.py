@@ -8,7 +8,7 @@ class ConversionReport:
     """Figures of one conversion to any kind of features, filled in as it goes on.
 
     ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
-    tried, 0 for a frozen vectorizer.
+    tried, 0 for texts and a fitted vectorizer.
     """
 
     classes: list[str] = field(default_factory=list)
@@ -45,3 +45,26 @@ class SequenceReport(ConversionReport):
     words: int = 0
     distinct_terms: int = 0
     tokens: int = 0
+
+
+@dataclass
+class DenseReport(ConversionReport):
+    """Of a conversion to dense features.
+
+    ``clipped_values`` counts those of validation and test rows that are beyond any train value of
+    their column, and were clipped to it (int8 alone).
+    """
+
+    clipped_values: int = 0
+
+
+@dataclass
+class SparseReport(ConversionReport):
+    """Of a conversion to sparse features.
+
+    ``entries`` counts those of all rows, ``ignored_entries`` those of validation and test rows in
+    columns beyond the last of the train rows, which were left out.
+    """
+
+    entries: int = 0
+    ignored_entries: int = 0

@@ -133,28 +133,45 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the steps of a conversion share."""
+    """What the steps of a conversion share.
+
+    ``temp_dir`` is the user's folder for temporary files, ``folder`` the one in it that is the
+    conversion's own.
+    """
 
     plan: MemoryPlan
     pool: Executor
     temp_dir: Path
+    folder: Path
     progress: Progress
 
     def in_order(
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[Result]:
         """``map`` over the pool, in order, with no more items under way than memory allows."""
-        waiting: deque[Future[Result]] = deque()
+        for _, result in self.pairs(function, items):
+            yield result
+
+    def pairs(
+        self, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[tuple[Item, Result]]:
+        """As `in_order`, each item with its result."""
+        waiting: deque[tuple[Item, Future[Result]]] = deque()
         try:
             for item in items:
-                waiting.append(self.pool.submit(function, item))
-                while waiting and (len(waiting) > self.plan.n_workers or waiting[0].done()):
-                    yield waiting.popleft().result()
+                waiting.append((item, self.pool.submit(function, item)))
+                while waiting and (len(waiting) > self.plan.n_workers or waiting[0][1].done()):
+                    yield _first(waiting)
             while waiting:
-                yield waiting.popleft().result()
+                yield _first(waiting)
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
+
+
+def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
+    item, future = waiting.popleft()
+    return item, future.result()
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:

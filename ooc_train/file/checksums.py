@@ -9,6 +9,7 @@ HDF5's own need chunks, which cannot be read at their offset.
 import contextlib
 import json
 import math
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from typing import Any
 
@@ -18,6 +19,7 @@ import xxhash
 
 from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.compression import ChunkWriter
+from ooc_train.file.hdf5_errors import hdf5_errors
 
 BLOCK_BYTES = 65_536
 GROUP = "checksums"
@@ -47,8 +49,11 @@ class Appender:
     """Fills a dataset from its first row to its last, and sums its blocks on the way.
 
     To be used as a context manager; the checksums are written at its end, and of a compressed
-    dataset the chunks, too, which the workers of a ``pool`` compress, if there is one.  Raises
-    ValueError if the rows are not as many as the dataset has.
+    dataset the chunks, too, which the workers of a ``pool`` compress, if there is one.  Then HDF5
+    has handed all rows over to the system: it would keep small pieces back until the dataset is
+    closed, where nobody would hear of an error.
+
+    Raises ValueError if the rows are not as many as the dataset has, OSError if writing fails.
     Memory: 8 bytes for each 64 KiB; to compress, some blocks.
     """
 
@@ -74,7 +79,8 @@ class Appender:
         if not len(rows):
             return
         if not self._chunks:
-            self._dataset[self._n : self._n + len(rows)] = rows
+            with hdf5_errors():
+                self._dataset[self._n : self._n + len(rows)] = rows
         done = 0
         while done < len(rows):
             stop = done + self._length - self._n % self._length
@@ -98,20 +104,24 @@ class Appender:
             )
         if self._n % self._length:
             self._end_block()
-        if self._chunks:
-            self._chunks.finish()
-        _store(self._dataset, np.array(self._sums, np.uint64))
+        with hdf5_errors():
+            if self._chunks:
+                self._chunks.finish()
+            self._dataset.flush()
+            _store(self._dataset, np.array(self._sums, np.uint64))
 
 
-def seal(file: h5py.File) -> None:
+def seal(file: h5py.File, known: Mapping[str, U64] | None = None) -> None:
     """Write the checksums of all arrays that have none yet, and the summary, as the last thing.
 
-    Memory: a megabyte.
+    ``known`` are checksums by the arrays' paths, computed from memory before these were written;
+    other arrays are read back.  Memory: a megabyte.
     """
+    known = known or {}
     sums = file.require_group(GROUP)
     for path in _paths(file):
         if isinstance(file[path], h5py.Dataset) and path not in sums and not _is_sums(path):
-            _store(file[path], _sums_of(file[path]))
+            _store(file[path], known[path] if path in known else _sums_of(file[path]))
     sums.attrs[_SUMMARY] = summary(file)
 
 

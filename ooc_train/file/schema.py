@@ -99,14 +99,14 @@ other version; it never guesses.
 import functools
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.dtypes import AnyArray
+from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, seal
 from ooc_train.file.compression import compress_chunks
 from ooc_train.file.filters import NONE
@@ -230,12 +230,17 @@ def create_numeric_vectorizer(
 
 def write_strings(parent: h5py.Group, name: str, strings: Sequence[str]) -> None:
     """Store ``strings`` as a string list."""
+    group = parent.create_group(name)
+    for part, array in string_arrays(strings).items():
+        write_array(group, part, array)
+
+
+def string_arrays(strings: Sequence[str]) -> dict[str, AnyArray]:
+    """The arrays of a string list by their names."""
     encoded = [string.encode("utf-8") for string in strings]
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(item) for item in encoded], out=offsets[1:])
-    group = parent.create_group(name)
-    write_array(group, "bytes", np.frombuffer(b"".join(encoded), np.uint8))
-    write_array(group, "offsets", offsets)
+    return {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
 
 
 def read_strings(parent: h5py.Group, name: str) -> list[str]:
@@ -264,7 +269,10 @@ def write_header(
     file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
 
 
-def mark_complete(file: h5py.File) -> None:
-    """The last things written, the checksums too: from here on the file is whole."""
+def mark_complete(file: h5py.File, sums: Mapping[str, U64] | None = None) -> None:
+    """The last things written, the checksums too: from here on the file is whole.
+
+    ``sums`` are those that are known already, see `checksums.seal`.
+    """
     file.attrs["complete"] = 1
-    seal(file)
+    seal(file, sums)

@@ -5,15 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from ooc_train.conversion.kinds.table import TEXT_KINDS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rows import joined
+from ooc_train.conversion.sources.rows import Texts, joined
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import InputError, OptionError
+from ooc_train.kinds import KINDS
 from ooc_train.prediction.numeric import file_rows
 from ooc_train.training.run.folder import Run
 
@@ -40,11 +40,11 @@ def find_inputs(
     """The rows of a file or a stream, as the run's kind of features has them."""
     features, trained = run.features, run.provenance["layout"]
     if not isinstance(source, str | Path):
-        if features not in TEXT_KINDS:
+        if KINDS[features].source != "text":
             raise OptionError(f"the model takes {features} features; give a file with --input")
         return Inputs(_of_lines(source), ())
     path = Path(source)
-    if features not in TEXT_KINDS:
+    if KINDS[features].source != "text":
         pieces = file_rows(features, path, trained, columns, header, BLOCK_BYTES)
         return Inputs((Block(piece, None) for piece in pieces), ())
     layout = replace(_layout(trained, path, columns, header), needs_label=False, carry=True)
@@ -81,7 +81,7 @@ def _of_source(source: Source) -> Iterator[Block]:
         if isinstance(piece, Reject):
             place = source.place(piece.line)
             raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
-        yield Block((piece.text, piece.text_offsets), piece.carried)
+        yield Block(piece, piece.carried)
 
 
 def _of_lines(stream: BinaryIO) -> Iterator[Block]:
@@ -90,6 +90,6 @@ def _of_lines(stream: BinaryIO) -> Iterator[Block]:
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
         *lines, rest = (rest + piece).split(b"\n")
         if lines:
-            yield Block(joined(lines), None)
+            yield Block(Texts(*joined(lines)), None)
     if rest:
-        yield Block(joined([rest]), None)
+        yield Block(Texts(*joined([rest])), None)

@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
-from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
-from ooc_train.conversion.kinds.table import KINDS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.find import find_source
@@ -17,23 +14,7 @@ from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import DenseNumbers, SparseNumbers, SpelledLabels
 from ooc_train.errors import InputError
-from ooc_train.reading.rows import DenseRows, SparseRows
-
-
-def dense_rows(vectorizer: DenseVectorizer, rows: DenseNumbers) -> DenseRows:
-    """Rows as those that the model was trained on were read; ``InputError`` if they are wider."""
-    if rows.values.shape[1:] != (vectorizer.n_columns,):
-        raise InputError(
-            f"the rows have {rows.values.shape[-1]:,} columns, and the model takes "
-            f"{vectorizer.n_columns:,}; name them with --columns"
-        )
-    return DenseRows(vectorizer.transform(rows.values))
-
-
-def sparse_rows(vectorizer: SparseVectorizer, rows: SparseNumbers) -> SparseRows:
-    """Rows as those that the model was trained on were read."""
-    offsets, columns, values = vectorizer.transform(rows)
-    return SparseRows(offsets, columns, values, vectorizer.n_columns)
+from ooc_train.kinds import KINDS
 
 
 def of_matrix(rows: Any) -> DenseNumbers:
@@ -75,7 +56,7 @@ def file_rows(
     file = InputFile(path)
     layout = _layout(file, trained, tuple(columns), header)
     layout = replace(layout, needs_label=False)
-    source = find_source(file, layout, gives=KINDS[features].gives)
+    source = find_source(file, layout, gives=KINDS[features].source)
     for piece, _ in source.read(block_bytes):
         if isinstance(piece, Reject):
             place = source.place(piece.line)

@@ -1,29 +1,23 @@
 """A run as a classifier of rows: its vectorizer and its model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.kinds.ngram.vectorizer import Vectorizer
-from ooc_train.conversion.kinds.numbers.dense import DenseVectorizer
-from ooc_train.conversion.kinds.numbers.sparse import SparseVectorizer
-from ooc_train.conversion.kinds.sequence.sequence_vectorizer import SequenceVectorizer
-from ooc_train.conversion.sources.rows import joined
-from ooc_train.dtypes import F32, I64, U8
+from ooc_train.conversion.sources.rows import Texts, joined
+from ooc_train.conversion.vectorizer import load_vectorizer
+from ooc_train.dtypes import F32
 from ooc_train.errors import InputError
-from ooc_train.file.schema import index_dtype
+from ooc_train.kinds import KINDS
 from ooc_train.prediction.networks import load_network
-from ooc_train.prediction.numeric import dense_rows, of_csr, of_matrix, sparse_rows
-from ooc_train.reading.rows import SequenceRows, SparseRows
+from ooc_train.prediction.numeric import of_csr, of_matrix
 from ooc_train.training.run.folder import Run, open_run
 
 BLOCK_BYTES = 2**20
-
-Texts = tuple[U8, I64]
 
 
 class Predictor:
@@ -41,9 +35,9 @@ class Predictor:
         self.class_labels = run.class_labels
         self.class_names = run.class_names
         self.classes_ = np.array(run.class_labels)
-        self._kind = _KINDS[run.features]
         with h5py.File(run.vectorizer_path, "r") as file:
-            self._vectorizer = self._kind.vectorizer(file["vectorizer"])
+            self._vectorizer = load_vectorizer(file)
+        self._blocks = _BLOCKS[KINDS[run.features].source]
         self._network = load_network(run)
 
     def predict_proba(self, rows: Any) -> F32:
@@ -56,7 +50,7 @@ class Predictor:
 
         Raises InputError for rows that are none.
         """
-        parts = [self.of_block(block) for block in self._kind.blocks(rows)]
+        parts = [self.of_block(block) for block in self._blocks(rows)]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
 
     def predict(self, rows: Any) -> npt.NDArray[np.str_]:
@@ -69,20 +63,20 @@ class Predictor:
 
     def of_block(self, block: Any) -> F32:
         """Probabilities of rows as sources give them: ``(n_rows, n_classes) float32``."""
-        rows = self._kind.rows(self._vectorizer, block)
+        rows = self._vectorizer.encode(block).rows
         return self._network(rows) if len(rows) else np.empty((0, len(self.classes_)), np.float32)
 
     @property
     def knows_words(self) -> bool:
         """Whether the features are of words, some of which may be unknown."""
-        return isinstance(self._vectorizer, Vectorizer | SequenceVectorizer)
+        return self._vectorizer.knows_words
 
-    def unknown_shares(self, texts: Texts) -> F32:
+    def unknown_shares(self, texts: Any) -> F32:
         """The share of each text's words that the vectorizer does not know: ``(n_texts,) float32``.
 
         0 for a text without a word.
         """
-        return self._vectorizer.unknown_shares(*texts)
+        return self._vectorizer.unknown_shares(texts)
 
     def __sklearn_tags__(self) -> Any:
         """What scikit-learn asks, and then it is installed."""
@@ -118,38 +112,15 @@ def _text_blocks(texts: Any) -> Iterator[Texts]:
         block.append(text.encode("utf-8", "replace"))
         n_bytes += len(block[-1])
         if n_bytes >= BLOCK_BYTES:
-            yield joined(block)
+            yield Texts(*joined(block))
             block, n_bytes = [], 0
     if block:
-        yield joined(block)
+        yield Texts(*joined(block))
 
 
-def _ngram_rows(vectorizer: Vectorizer, texts: Texts) -> Any:
-    found = vectorizer.transform(*texts)
-    return SparseRows(found.indptr, found.columns, found.values, vectorizer.n_columns)
-
-
-def _sequence_rows(vectorizer: SequenceVectorizer, texts: Texts) -> Any:
-    found = vectorizer.transform(*texts)
-    tokens = found.tokens.astype(index_dtype(vectorizer.n_terms + 1))
-    return SequenceRows(found.indptr, tokens, vectorizer.n_terms + 1, vectorizer.max_length)
-
-
-class _Kind(NamedTuple):
-    """The vectorizer of a kind of features, and how a model takes its rows.
-
-    ``blocks`` makes what ``rows`` takes of what `Predictor.predict` does.
-    """
-
-    vectorizer: Callable[[h5py.Group], Any]
-    rows: Callable[[Any, Any], Any]
-    blocks: Callable[[Any], Any]
-
-
-_KINDS = {
-    "ngram": _Kind(Vectorizer, _ngram_rows, _text_blocks),
-    "sequence": _Kind(SequenceVectorizer, _sequence_rows, _text_blocks),
-    "dense": _Kind(DenseVectorizer, dense_rows, lambda rows: [of_matrix(rows)]),
-    "sparse": _Kind(SparseVectorizer, sparse_rows, lambda rows: [of_csr(rows)]),
+_BLOCKS: dict[str, Callable[[Any], Iterable[Any]]] = {
+    "text": _text_blocks,
+    "dense": lambda rows: [of_matrix(rows)],
+    "sparse": lambda rows: [of_csr(rows)],
 }
-"""By kind of features."""
+"""For each source of a kind of features, what makes blocks of the argument of `predict`."""

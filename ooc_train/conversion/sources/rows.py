@@ -197,6 +197,13 @@ class SparseNumbers:
         )
 
 
+class Texts(NamedTuple):
+    """Texts alone, row ``i`` at ``text_offsets[i]:text_offsets[i + 1]`` of ``text``."""
+
+    text: U8
+    text_offsets: I64
+
+
 def joined(texts: Sequence[bytes]) -> tuple[U8, I64]:
     """The bytes of all texts one after another, and where each begins and the last ends."""
     offsets = np.zeros(len(texts) + 1, np.int64)

@@ -1,50 +1,75 @@
-"""Each row's class, numbered in the order of the classes, and what may be wrong with these."""
+"""Each row's class, and what may be wrong with the classes."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.placement import Placement
-from ooc_train.conversion.storage.spill import Column, row_array
 from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
 
+_ROWS_AT_ONCE = 2**16
 
-class RowClasses(NamedTuple):
-    """Each row's class, (n_rows,) int32, mapped from a file, and the classes in order.
 
-    ``n_train`` counts the train rows, those drawn for validation included.
+@dataclass(frozen=True)
+class TrainClasses:
+    """The train rows by class, those drawn for validation left out.
+
+    ``of_row`` (n_rows,) int32 is the class of each row, -1 for a row of another split; ``counts``
+    (n_classes,) int64 are the train rows of each class.
     """
 
-    numbers: I32
+    of_row: DiskArray
+    counts: I64
+
+    @property
+    def n_rows(self) -> int:
+        """How many train rows there are."""
+        return int(self.counts.sum())
+
+
+@dataclass(frozen=True)
+class RowClasses:
+    """The class of each row: ``ranks[labels[row]]``, an index into ``classes``.
+
+    ``labels`` (n_rows,) int32 number the classes in the order in which they were met; ``n_train``
+    counts the train rows, those drawn for validation included.
+    """
+
+    labels: DiskArray
+    ranks: I32
     classes: list[str]
     n_train: int
 
-    def of_train(self, placement: Placement, temp_dir: Path) -> tuple[I32, I64]:
-        """Each row's class where the row belongs to the train split, else -1; rows by class.
+    def of_train(self, placement: Placement, folder: Path) -> TrainClasses:
+        """The train rows by class.  Raises ``InputError`` if validation took every row of a class.
 
-        Raises ``InputError`` if validation took every row of a class.
+        Memory: 4 bytes a row, in a file in ``folder``.
         """
-        fit_classes = row_array(temp_dir, len(self.numbers), np.int32)
-        fit_classes[:] = -1
-        for start in range(0, self.n_train, 2**16):
-            stop = min(start + 2**16, self.n_train)
+        labels = self.labels.mapped
+        array = DiskArray.zeros(folder / "train-classes", labels.shape, np.int32)
+        of_row = array.mapped
+        of_row[:] = -1
+        for start in range(0, self.n_train, _ROWS_AT_ONCE):
+            stop = min(start + _ROWS_AT_ONCE, self.n_train)
             drawn = placement.drawn(start, stop - start)
-            fit_classes[start:stop] = np.where(drawn, -1, self.numbers[start:stop])
+            of_row[start:stop] = np.where(drawn, -1, self.ranks[labels[start:stop]])
         counts = np.zeros(len(self.classes), np.int64)
-        _count_classes(fit_classes, counts)
+        _count_classes(of_row, counts)
         if not counts.all():
             raise self._all_drawn(placement, np.flatnonzero(counts == 0))
-        return fit_classes, counts
+        return TrainClasses(array, counts)
 
     def _all_drawn(self, placement: Placement, lost: I64) -> InputError:
         """The error for classes of which no row is left to train on, with a seed that would do."""
+        labels = self.labels.mapped
         totals = np.zeros(len(self.classes), np.int64)
-        _count_classes(self.numbers[: self.n_train], totals)
+        totals[self.ranks] = np.bincount(labels[: self.n_train], minlength=len(self.classes))
         rows = self._rows_of(np.flatnonzero(totals <= placement.most_rows_drawn_whole()))
-        seed = placement.seed_that_leaves_some(rows, self.numbers[rows])
+        seed = placement.seed_that_leaves_some(rows, self.ranks[labels[rows]])
         of_seed = "" if seed is None else f" --seed {seed}, which leaves some of every class, or"
         names = ", ".join(f"{self.classes[i]!r} ({totals[i]})" for i in lost[:5].tolist())
         more = f" and of {len(lost) - 5:,} more classes" if len(lost) > 5 else ""
@@ -55,29 +80,28 @@ class RowClasses(NamedTuple):
 
     def _rows_of(self, classes: I64) -> I64:
         """The numbers of the train rows of some classes."""
-        of_train = self.numbers[: self.n_train]
+        is_one = np.isin(self.ranks, classes)
+        labels = self.labels.mapped[: self.n_train]
         return np.concatenate(
             [
-                start + np.flatnonzero(np.isin(of_train[start : start + 2**16], classes))
-                for start in range(0, self.n_train, 2**16)
+                start + np.flatnonzero(is_one[labels[start : start + _ROWS_AT_ONCE]])
+                for start in range(0, self.n_train, _ROWS_AT_ONCE)
             ]
         )
 
 
-def number_classes(labels: Column, met: list[str], n_train: int) -> RowClasses:
-    """Number all rows' classes, which were ``labels`` numbers in the order of ``met``.
+def row_classes(labels: DiskArray, met: list[str], n_train: int) -> RowClasses:
+    """The classes in their order, where ``labels`` number them in the order of ``met``.
 
     Raises ``InputError`` for fewer than two classes.
     """
-    order, classes = sorted_classes(met)
-    numbers = labels.mapped()
-    _renumber(numbers, order)
+    ranks, classes = sorted_classes(met)
     if len(classes) < 2:
         raise InputError(
             f"all rows have the label {classes[0]!r}; training takes at least two classes "
             f"(does --label name the right column?)"
         )
-    return RowClasses(numbers, classes, n_train)
+    return RowClasses(labels, ranks, classes, n_train)
 
 
 def sorted_classes(met: list[str]) -> tuple[I32, list[str]]:
@@ -88,12 +112,6 @@ def sorted_classes(met: list[str]) -> tuple[I32, list[str]]:
     ranks = np.empty(len(met), np.int32)
     ranks[order] = np.arange(len(met))
     return ranks, [met[i] for i in order]
-
-
-@kernel
-def _renumber(classes: I32, ranks: I32) -> None:
-    for i in range(len(classes)):
-        classes[i] = ranks[classes[i]]
 
 
 @kernel

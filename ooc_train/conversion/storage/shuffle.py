@@ -1,234 +1,183 @@
 """Rows on their way to their place: an external shuffle through buckets.
 
-A row's destination in its split is known when it is read, so it goes to the *bucket* of
-destinations that its own falls into.  Buckets lie in a temporary file; later each is read whole,
-its rows put in order, and written behind the one before.
+A row's place in its split is known when it is encoded, so it goes to the *bucket* of the places
+that its own falls into.  Later each bucket is read whole, and its rows are written in their order
+behind those of the bucket before.
 
-A packed row is a run of uint64: its destination; its label and the number of uint64 that follow;
-and these.  In a sparse row there is one for each entry: a column and a float32, its two halves.
+A row's *record* is a run of uint64 items: its place; its label and the number of items that follow;
+and these, which are whatever its layout makes of it.
 """
 
-import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.storage.spill import Spill
-from ooc_train.dtypes import F32, I32, I64, U64
-from ooc_train.intrinsics import trailing_zeros
+from ooc_train.conversion.storage.placement import Placement
+from ooc_train.conversion.storage.spill import Partition, Segment, Spill, SpillWriter
+from ooc_train.dtypes import I32, I64, U64
 from ooc_train.jit import kernel
 
 HEADER_ITEMS = 2
+_ITEM_BYTES = 8
 _LEAST_BUCKETS = 16  # so that there is something for all workers
 
-AnyBuckets = TypeVar("AnyBuckets", bound="Buckets")
+
+class Records(NamedTuple):
+    """Rows: row ``i`` is the items ``offsets[i]:offsets[i + 1]``, uint64."""
+
+    offsets: I64
+    items: U64
 
 
-class LabelledRows(NamedTuple):
-    """Sparse rows: labels (n_rows,), offsets (n_rows + 1,), columns and values (n_entries,)."""
+NO_RECORDS = Records(np.zeros(1, np.int64), np.empty(0, np.uint64))
+
+
+class Bucket(NamedTuple):
+    """The rows of a bucket in their order: ``labels`` (n_rows,), and their records.
+
+    Row ``i`` has the ``lengths[i]`` items from ``items[starts[i]]`` on.
+    """
 
     labels: I32
-    offsets: I64
-    columns: I32
-    values: F32
+    starts: I64
+    lengths: I64
+    items: U64
 
 
-class SortingScratch(NamedTuple):
-    """What ``sort_entries`` needs for columns below a number; all bits are 0 between its calls.
+@dataclass(frozen=True)
+class Buckets:
+    """How the ``n_rows`` places of a split are divided, and where rows on their way to them are."""
 
-    A bit for each column that is there, a bit for each 64 of these, and the columns' values.
-    """
-
-    bits: U64
-    summary: U64
-    values: F32
+    writer: SpillWriter
+    n_rows: int
+    rows_a_bucket: int
 
     @classmethod
-    def of(cls, n_columns: int) -> "SortingScratch":
-        """Scratch for ``n_columns``: 5 bytes for each."""
-        bits = np.zeros(n_columns // 64 + 1, np.uint64)
-        summary = np.zeros(len(bits) // 64 + 1, np.uint64)
-        return cls(bits, summary, np.empty(n_columns, np.float32))
-
-
-class Buckets:
-    """Packed rows of one split, written in any order and read in that of their destinations.
-
-    Any number of threads may write, and then read.  Memory: a bucket of about ``bucket_bytes`` for
-    each that is being read.
-    """
-
-    def __init__(
-        self, folder: Path, n_rows: int, *, expected_bytes: int, bucket_bytes: int
-    ) -> None:
-        self.n_rows = n_rows
+    def divide(
+        cls, folder: Path, split: str, n_rows: int, *, expected_bytes: int, bucket_bytes: int
+    ) -> "Buckets":
+        """Buckets of about ``bucket_bytes`` for records of ``expected_bytes``."""
         wanted = max(_LEAST_BUCKETS, -(-expected_bytes // bucket_bytes))
-        self._rows_a_bucket = max(1, n_rows // wanted)
-        self.n_buckets = -(-n_rows // self._rows_a_bucket)
-        self._spill = Spill(folder)
+        return cls(SpillWriter(folder, f"rows-{split}"), n_rows, max(1, n_rows // wanted))
 
-    def __enter__(self: AnyBuckets) -> AnyBuckets:
-        return self
+    @property
+    def n_buckets(self) -> int:
+        """How many buckets there are."""
+        return -(-self.n_rows // self.rows_a_bucket)
 
-    def __exit__(self, *error: object) -> None:
-        self._spill.close()
+    def write(self, places: I64, labels: I32, records: Records, chosen: I64) -> Segment:
+        """Write the rows at the positions ``chosen``, each with its place in the split."""
+        buckets = places // self.rows_a_bucket
+        order = np.argsort(buckets, kind="stable")
+        sizes = HEADER_ITEMS + np.diff(records.offsets)[chosen]
+        bounds = np.zeros(self.n_buckets + 1, np.int64)
+        np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
+        packed = np.empty(bounds[-1], np.uint64)
+        _pack(chosen[order], places[order], labels, *records, packed, packed.view(np.int32))
+        return self.writer.write(0, packed, bounds)
+
+
+class BucketOfRows(NamedTuple):
+    """A bucket as a task is given it: its records, the first of its places, and how many."""
+
+    records: Partition
+    first: int
+    n_rows: int
+
+    def read(self) -> Bucket:
+        """The rows.  Memory: the bucket."""
+        items = self.records.read()
+        labels = np.empty(self.n_rows, np.int32)
+        starts, lengths = np.empty((2, self.n_rows), np.int64)
+        _locate(items, items.view(np.int32), self.first, labels, starts, lengths)
+        return Bucket(labels, starts, lengths, items)
+
+
+@dataclass
+class ShuffledSplit:
+    """The rows of a split in its buckets."""
+
+    buckets: Buckets
+    segments: list[Segment] = field(default_factory=list)
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows the split has."""
+        return self.buckets.n_rows
+
+    @property
+    def n_items(self) -> int:
+        """How many items the records have, without their headers."""
+        return self.n_bytes // _ITEM_BYTES - HEADER_ITEMS * self.n_rows
 
     @property
     def n_bytes(self) -> int:
-        """Bytes written to the temporary file so far."""
-        return self._spill.n_bytes
+        """Bytes of temporary files."""
+        return sum(segment.n_bytes for segment in self.segments)
 
-    def arrange(self, destinations: I64, n_items: I64) -> tuple[I64, I64]:
-        """How to pack rows of so many items each: their order, and where each bucket begins."""
-        buckets = destinations // self._rows_a_bucket
-        order = np.argsort(buckets, kind="stable")
-        sizes = HEADER_ITEMS + n_items
-        bounds = np.zeros(self.n_buckets + 1, np.int64)
-        np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
-        return order, bounds
+    def remove(self) -> None:
+        """Give the disk back; nothing can be read any more."""
+        Spill(self.segments).remove()
 
-    def write_packed(self, items: U64, bounds: I64) -> None:
-        """Add rows that are packed as `arrange` said."""
-        self._spill.write(0, items, bounds)
-
-    def read_packed(self, bucket: int) -> tuple[I64, U64]:
-        """The packed rows of a bucket, row ``i`` at the ``i``-th of the offsets that come first."""
-        first = bucket * self._rows_a_bucket
-        items = self._spill.read(bucket)
-        starts = np.empty(min(self._rows_a_bucket, self.n_rows - first), np.int64)
-        _locate(items, items.view(np.int32), first, starts)
-        return starts, items
+    def tasks(self) -> Iterable[BucketOfRows]:
+        """All buckets in their order."""
+        spill = Spill(self.segments)
+        for number in range(self.buckets.n_buckets):
+            first = number * self.buckets.rows_a_bucket
+            n_rows = min(self.buckets.rows_a_bucket, self.n_rows - first)
+            yield BucketOfRows(spill.partition(number), first, n_rows)
 
 
-class RowShuffle(Buckets):
-    """Sparse rows of one split.  ``entries`` (n_columns,) counts the entries of each column.
-
-    Memory: two buckets of about ``bucket_bytes`` for each that is being read.
-    """
-
-    def __init__(
-        self, folder: Path, n_rows: int, n_columns: int, *, expected_bytes: int, bucket_bytes: int
-    ) -> None:
-        super().__init__(folder, n_rows, expected_bytes=expected_bytes, bucket_bytes=bucket_bytes)
-        self.entries = np.zeros(n_columns, np.int64)
-        self._lock = threading.Lock()
-
-    def write(self, destinations: I64, rows: LabelledRows, chosen: I64) -> None:
-        """Add the rows at the positions ``chosen``, each with its destination in the split."""
-        order, bounds = self.arrange(destinations, np.diff(rows.offsets)[chosen])
-        packed = np.empty(bounds[-1], np.uint64)
-        entries = np.zeros_like(self.entries)
-        _pack(
-            chosen[order], destinations[order], *rows,
-            packed, packed.view(np.int32), packed.view(np.float32), entries,
-        )  # fmt: skip
-        with self._lock:
-            self.entries += entries
-        self.write_packed(packed, bounds)
-
-    def read(self, bucket: int, column_of: I32) -> LabelledRows:
-        """The rows of a bucket in order, columns ascending within each row.
-
-        Entry columns are mapped by ``column_of``; those that it maps to -1 are left out.
-        """
-        starts, packed = self.read_packed(bucket)
-        n_rows = len(starts)
-        labels, offsets = np.empty(n_rows, np.int32), np.zeros(n_rows + 1, np.int64)
-        halves, floats = packed.view(np.int32), packed.view(np.float32)
-        columns = np.empty(len(packed) - HEADER_ITEMS * n_rows, np.int32)
-        values = np.empty(len(columns), np.float32)
-        scratch = SortingScratch.of(len(column_of))
-        n = _unpack(starts, halves, floats, column_of, labels, offsets, columns, values, scratch)
-        return LabelledRows(labels, offsets, columns[:n], values[:n])
+def shuffled_splits(
+    placement: Placement, folder: Path, *, expected_items: int, bucket_bytes: int
+) -> dict[str, ShuffledSplit]:
+    """Buckets for each split, for ``expected_items`` of all rows together, without headers."""
+    total = sum(placement.n_rows.values())
+    expected_bytes = _ITEM_BYTES * (expected_items + HEADER_ITEMS * total)
+    return {
+        split: ShuffledSplit(
+            Buckets.divide(
+                folder,
+                split,
+                n_rows,
+                expected_bytes=expected_bytes * n_rows // total,
+                bucket_bytes=bucket_bytes,
+            )
+        )
+        for split, n_rows in placement.n_rows.items()
+    }
 
 
 @kernel
 def _pack(
     chosen: I64,
-    destinations: I64,
+    places: I64,
     labels: I32,
     offsets: I64,
-    columns: I32,
-    values: F32,
+    items: U64,
     packed: U64,
     halves: I32,
-    floats: F32,
-    entries: I64,
 ) -> None:
     end = 0
     for i in range(len(chosen)):
         row = chosen[i]
-        packed[end] = np.uint64(destinations[i])
-        halves[2 * end + 2] = labels[row]
-        halves[2 * end + 3] = offsets[row + 1] - offsets[row]
+        begin, n = offsets[row], offsets[row + 1] - offsets[row]
+        packed[end] = np.uint64(places[i])
+        halves[2 * end + 2], halves[2 * end + 3] = labels[row], n
         end += HEADER_ITEMS
-        for k in range(offsets[row], offsets[row + 1]):
-            halves[2 * end], floats[2 * end + 1] = columns[k], values[k]
-            entries[columns[k]] += 1
-            end += 1
+        for k in range(n):
+            packed[end + k] = items[begin + k]
+        end += n
 
 
 @kernel
-def _locate(packed: U64, halves: I32, first: int, starts: I64) -> None:
+def _locate(packed: U64, halves: I32, first: int, labels: I32, starts: I64, lengths: I64) -> None:
     i = 0
     while i < len(packed):
-        starts[np.int64(packed[i]) - first] = i
-        i += HEADER_ITEMS + halves[2 * i + 3]
-
-
-@kernel
-def _unpack(
-    starts: I64,
-    halves: I32,
-    floats: F32,
-    column_of: I32,
-    labels: I32,
-    offsets: I64,
-    columns: I32,
-    values: F32,
-    scratch: SortingScratch,
-) -> int:
-    n = 0
-    for row in range(len(starts)):
-        i = starts[row]
-        labels[row] = halves[2 * i + 2]
-        n_entries = halves[2 * i + 3]
-        begin = n
-        for k in range(i + HEADER_ITEMS, i + HEADER_ITEMS + n_entries):
-            column = column_of[halves[2 * k]]
-            columns[n], values[n] = column, floats[2 * k + 1]
-            n += np.int64(column >= 0)  # without a branch that a processor could not foresee
-        sort_entries(columns, values, begin, n, scratch)
-        offsets[row + 1] = n
-    return n
-
-
-@kernel
-def sort_entries(columns: I32, values: F32, begin: int, end: int, scratch: SortingScratch) -> None:
-    """Sort the entries ``begin`` to ``end``, a row's, by their columns, which are all different.
-
-    Marking them in a set of bits and reading that in order takes no comparison, and a time in
-    proportion to their number.
-    """
-    bits, summary, by_column = scratch
-    one = np.uint64(1)
-    for k in range(begin, end):
-        column = np.int64(columns[k])
-        by_column[column] = values[k]
-        bits[column >> 6] |= one << np.uint64(column & 63)
-        summary[column >> 12] |= one << np.uint64((column >> 6) & 63)
-    n = begin
-    for high in range(len(summary)):
-        words = summary[high]
-        summary[high] = 0
-        while words != 0:
-            word = 64 * high + trailing_zeros(words)
-            words &= words - one
-            marks = bits[word]
-            bits[word] = 0
-            while marks != 0:
-                column = 64 * word + trailing_zeros(marks)
-                marks &= marks - one
-                columns[n], values[n] = column, by_column[column]
-                n += 1
+        row = np.int64(packed[i]) - first
+        n = np.int64(halves[2 * i + 3])
+        labels[row], starts[row], lengths[row] = halves[2 * i + 2], i + HEADER_ITEMS, n
+        i += HEADER_ITEMS + n

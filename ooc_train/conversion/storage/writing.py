@@ -1,126 +1,131 @@
-"""The sparse rows of all splits, shuffled on their way into the file."""
+"""The rows of all splits, from their buckets into the file."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.storage.placement import Destination, Placement
-from ooc_train.conversion.storage.shuffle import AnyBuckets, LabelledRows, RowShuffle
-from ooc_train.dtypes import I32
-from ooc_train.file import schema
+from ooc_train.conversion.storage.job import Column
+from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
+from ooc_train.conversion.storage.output import OutputFile
+from ooc_train.conversion.storage.shuffle import BucketOfRows, ShuffledSplit
+from ooc_train.dtypes import AnyArray, Integers
 from ooc_train.file.checksums import Appender
+from ooc_train.file.hdf5_errors import hdf5_errors
 
-_ENTRY_BYTES, _HEADER_BYTES = 8, 16
+_COPY_ITEMS = 2**20
 
 
-def split_buckets(
-    make: Callable[[int, int], AnyBuckets],
-    placement: Placement,
-    entry_bytes: int,
-    most_entries: int,
-    stack: ExitStack,
-) -> dict[str, AnyBuckets]:
-    """Buckets for each split, made by ``make`` from a number of rows and the bytes to expect.
+@dataclass
+class Written:
+    """What was written of a split: its entries, those of its longest row, and values clipped."""
 
-    ``most_entries`` is how many entries all rows have together at most, of ``entry_bytes`` each.
-    """
-    total = sum(placement.n_rows.values())
-    expected_bytes = entry_bytes * most_entries + _HEADER_BYTES * total
-    buckets = {
-        split: make(n_rows, expected_bytes * n_rows // total)
-        for split, n_rows in placement.n_rows.items()
-    }
-    for one in buckets.values():
-        stack.enter_context(one)
-    return buckets
+    n_entries: int = 0
+    longest: int = 0
+    n_clipped: int = 0
 
 
 class SplitWriter:
-    """Takes rows with their destinations in any order, and writes them in that of the splits.
+    """Writes splits whose labels number the classes as ``ranks`` (n_classes,) says.
 
-    ``n_columns`` is the number of columns of the rows that are added, ``most_entries`` how many
-    entries all rows have together at most.  Temporary files belong to ``stack``.  Any number of
-    threads may add.  Memory: two buckets for each worker, and four, while writing.
+    Memory: two buckets for each worker, and four.
     """
 
-    def __init__(
-        self,
-        placement: Placement,
-        n_columns: int,
-        most_entries: int,
-        resources: Resources,
-        stack: ExitStack,
-    ) -> None:
+    def __init__(self, output: OutputFile, ranks: Integers, resources: Resources) -> None:
+        self._output = output
+        self._ranks = ranks
         self._resources = resources
 
-        def make(n_rows: int, expected_bytes: int) -> RowShuffle:
-            return RowShuffle(
-                resources.temp_dir,
-                n_rows,
-                n_columns,
-                expected_bytes=expected_bytes,
-                bucket_bytes=resources.plan.bucket_bytes,
+    def write(self, split: str, rows: ShuffledSplit, arrays: SplitArrays) -> Written:
+        """Write a split, bucket by bucket."""
+        written = Written()
+        tasks = self._resources.in_order(functools.partial(_unpacked, arrays), rows.tasks())
+        pieces = self._noted(tasks, written)
+        n_entries = arrays.n_entries(rows)
+        if n_entries is None:
+            self._write_uncounted(split, rows.n_rows, arrays, pieces, written)
+        else:
+            group = self._create(split, rows.n_rows, n_entries, arrays)
+            self._write_counted(group, arrays, pieces)
+        return written
+
+    def _create(self, split: str, n_rows: int, n_entries: int, arrays: SplitArrays) -> h5py.Group:
+        with hdf5_errors():
+            return arrays.create(
+                self._output.hdf5, split, n_rows, n_entries, n_classes=len(self._ranks)
             )
 
-        self._shuffles = split_buckets(make, placement, _ENTRY_BYTES, most_entries, stack)
+    def _noted(self, pieces: Iterable[Piece], written: Written) -> Iterator[Piece]:
+        """The pieces, their labels and offsets as they lie in the file."""
+        for piece in pieces:
+            offsets = piece.offsets
+            if offsets is not None:
+                n_entries = int(offsets[-1])
+                written.longest = max(written.longest, int(np.diff(offsets).max(initial=0)))
+                offsets = offsets[1:] + written.n_entries
+                written.n_entries += n_entries
+            written.n_clipped += piece.n_clipped
+            yield piece._replace(labels=self._ranks[piece.labels], offsets=offsets)
+            self._resources.progress.advance(len(piece.labels))
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of temporary files so far."""
-        return sum(shuffle.n_bytes for shuffle in self._shuffles.values())
+    def _write_counted(
+        self, group: h5py.Group, arrays: SplitArrays, pieces: Iterable[Piece]
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            appenders = [
+                stack.enter_context(Appender(group[name], self._resources.pool))
+                for name in _names(arrays, group)
+            ]
+            if "indptr" in group:
+                appenders[1].append(np.zeros(1))
+            for piece in pieces:
+                for appender, items in zip(appenders, _parts(piece), strict=True):
+                    appender.append(items)
 
-    def add(self, rows: LabelledRows, destinations: Sequence[Destination]) -> None:
-        """Add the rows of a block."""
-        for split, chosen, places in destinations:
-            self._shuffles[split].write(places, rows, chosen)
+    def _write_uncounted(
+        self,
+        split: str,
+        n_rows: int,
+        arrays: SplitArrays,
+        pieces: Iterable[Piece],
+        written: Written,
+    ) -> None:
+        """By way of temporary files: HDF5 must know how many entries there are, and first."""
+        columns: list[Column] = []
+        for piece in pieces:
+            parts = _parts(piece)
+            columns = columns or [
+                Column(self._resources.folder / f"{split}-{number}", part.dtype)
+                for number, part in enumerate(parts)
+            ]
+            for column, items in zip(columns, parts, strict=True):
+                column.append(items)
+        group = self._create(split, n_rows, written.n_entries, arrays)
+        for number, name in enumerate(_names(arrays, group)):
+            items = columns[number].array().mapped if columns else np.empty(0)
+            self._copy(items, group[name])
 
-    def write(self, file: h5py.File, column_of: I32, *, n_columns: int, n_classes: int) -> None:
-        """Write a group for each split.
-
-        ``column_of`` gives the final column, below ``n_columns``, of each column that was added;
-        -1 leaves it out.
-        """
-        n_rows = sum(shuffle.n_rows for shuffle in self._shuffles.values())
-        self._resources.progress.start("writing", n_rows, "row")
-        dtype = schema.index_dtype(n_columns)
-        for split in schema.SPLIT_NAMES:
-            if split in self._shuffles:
-                shuffle = self._shuffles[split]
-                group = schema.create_sparse_split(
-                    file,
-                    split,
-                    n_rows=shuffle.n_rows,
-                    n_entries=int(shuffle.entries[column_of >= 0].sum()),
-                    n_columns=n_columns,
-                    n_classes=n_classes,
-                )
-                read = functools.partial(_read, shuffle, column_of, dtype)
-                self._write_rows(group, self._resources.in_order(read, range(shuffle.n_buckets)))
-
-    def _write_rows(self, group: h5py.Group, pieces: Iterable[LabelledRows]) -> None:
-        first_entry = 0
-        with (
-            Appender(group["labels"]) as labels,
-            Appender(group["indptr"]) as indptr,
-            Appender(group["indices"]) as indices,
-            Appender(group["values"]) as values,
-        ):
-            indptr.append(np.zeros(1))
-            for rows in pieces:
-                labels.append(rows.labels)
-                indptr.append(rows.offsets[1:] + first_entry)
-                indices.append(rows.columns)
-                values.append(rows.values)
-                first_entry += len(rows.columns)
-                self._resources.progress.advance(len(rows.labels))
+    def _copy(self, items: AnyArray, dataset: h5py.Dataset) -> None:
+        with Appender(dataset, self._resources.pool) as target:
+            if dataset.name.endswith("/indptr"):
+                target.append(np.zeros(1))
+            for start in range(0, len(items), _COPY_ITEMS):
+                target.append(items[start : start + _COPY_ITEMS])
 
 
-def _read(shuffle: RowShuffle, column_of: I32, dtype: npt.DTypeLike, bucket: int) -> LabelledRows:
-    """A bucket's rows with columns as they lie in the file: HDF5 is slow at converting them."""
-    rows = shuffle.read(bucket, column_of)
-    return rows._replace(columns=rows.columns.astype(dtype))
+def _unpacked(arrays: SplitArrays, bucket: BucketOfRows) -> Piece:
+    return arrays.unpack(bucket.read())
+
+
+def _names(arrays: SplitArrays, group: h5py.Group) -> list[str]:
+    """The arrays of a split, in the order of a piece's parts."""
+    return ["labels", *(["indptr"] if "indptr" in group else []), *arrays.names]
+
+
+def _parts(piece: Piece) -> list[AnyArray]:
+    offsets = [] if piece.offsets is None else [piece.offsets]
+    return [piece.labels, *offsets, *piece.arrays]

@@ -89,6 +89,10 @@ class Run:
         """Whether rows are padded only as far as their batch needs, see `TrainingPlan`."""
         return bool(self.settings.get("pads_as_needed"))
 
+    def report(self) -> dict[str, Any]:
+        """The report of the training; FormatError if it cannot be read."""
+        return read_json(self.path / REPORT)
+
     def load_model(self) -> "keras.Model":
         """The trained model, which takes dense rows.  Imports TensorFlow.
 

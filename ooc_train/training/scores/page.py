@@ -1,6 +1,5 @@
 """The page of a run, ``report.html``, which `ooc_train.report` draws from its files and scores."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from ooc_train.errors import OutputError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.report.drawing import check_library, write_page
-from ooc_train.training.run.folder import PAGE, REPORT, SETTINGS, open_run
+from ooc_train.training.run.folder import PAGE, Run, open_run
 from ooc_train.training.scores.split_scores import score_split
 
 
@@ -21,34 +20,29 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
     page = run / PAGE
     try:
         check_library(page)
-        scores = None
+        opened, scores = open_run(run), None
         if len(store.splits.get("validation", ())):
-            opened = open_run(run)
+            batch_size = opened.settings["batch_size"]
             scores = score_split(
-                opened.load_model(),
-                store,
-                "validation",
-                batch_size=opened.settings["batch_size"],
-                pads_as_needed=opened.pads_as_needed,
-                progress=progress,
+                opened, store, "validation", batch_size=batch_size, progress=progress
             )
         progress.start("drawing", None, "")
-        write_run_page(run, scores, page)
+        write_run_page(opened, scores, page)
     except OutputError as error:
         progress.message(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is complete
         progress.message(f"{page} could not be drawn: {type(error).__name__}: {error}")
 
 
-def write_run_page(run: Path, scores: dict[str, Any] | None, page: Path) -> None:
+def write_run_page(run: Run, scores: dict[str, Any] | None, page: Path) -> None:
     """Write the page of a complete run, with the scores of `score_split` if there are any.
 
     Raises OutputError if it cannot be drawn or written.
     """
     content = {
-        "title": run.absolute().name,
-        "settings": json.loads((run / SETTINGS).read_text("utf-8")),
-        "training": json.loads((run / REPORT).read_text("utf-8")),
+        "title": run.path.absolute().name,
+        "settings": run.settings,
+        "training": run.report(),
         "evaluation": scores,
     }
     write_page(content, page)

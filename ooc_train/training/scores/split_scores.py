@@ -1,7 +1,7 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
-from ooc_train.training.scores.examples import describe_row
+from ooc_train.training.run.folder import Run
+from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.scores.tally import Scoring
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 def evaluation_batches(
@@ -41,23 +39,18 @@ def evaluation_batches(
 
 
 def score_split(
-    model: "keras.Model",
-    store: Store,
-    name: str,
-    *,
-    batch_size: int,
-    pads_as_needed: bool,
-    progress: Progress,
+    run: Run, store: Store, name: str, *, batch_size: int, progress: Progress
 ) -> dict[str, Any]:
     """The scores of a run's model on the split of that name, which has rows; see `evaluate`."""
     from ooc_train.training.steps.choice import evaluator_for  # noqa: PLC0415 - TensorFlow
 
     split = store[name]
-    width = None if pads_as_needed else split.width
-    evaluator = evaluator_for(model, split.layout, width)
+    width = None if run.pads_as_needed else split.width
+    evaluator = evaluator_for(run.load_model(), split.layout, width)
     scoring = Scoring(split.n_classes)
     progress.start("evaluating", len(split), "rows")
-    for numbers, batch in evaluation_batches(split, batch_size, pads_as_needed=pads_as_needed):
+    batches = evaluation_batches(split, batch_size, pads_as_needed=run.pads_as_needed)
+    for numbers, batch in batches:
         loss, probabilities = evaluator(batch)
         scoring.add(numbers, batch.labels, probabilities, loss)
         progress.advance(len(numbers))

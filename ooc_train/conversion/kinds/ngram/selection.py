@@ -5,11 +5,10 @@ order of summation.  So scores count to ``SCORE_DIGITS`` significant digits, and
 terms last in code-point order win, which is the rule of ``SelectKBest``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.dtypes import F64, I64, U32, U64
 
@@ -24,9 +23,15 @@ class Scored(NamedTuple):
     df: U32
     scores: F64
 
-    def take(self, where: npt.NDArray[np.intp]) -> "Scored":
+    def take(self, where: I64) -> "Scored":
         """The terms at these positions."""
         return Scored(self.hashes[where], self.df[where], self.scores[where])
+
+    @classmethod
+    def joined(cls, parts: Sequence["Scored"]) -> "Scored":
+        """The terms of all parts, one part after another."""
+        none = cls(np.empty(0, np.uint64), np.empty(0, np.uint32), np.empty(0))
+        return cls(*(np.concatenate(column) for column in zip(none, *parts, strict=True)))
 
 
 def f_scores(sums: F64, squares: F64, class_counts: I64) -> F64:
@@ -135,8 +140,7 @@ class BestTerms:
 
     def candidates(self) -> Scored:
         """Every term whose score is at least that of the ``k``-th best."""
-        columns = zip(*self._parts, strict=True)
-        terms = Scored(*(np.concatenate(column) for column in columns))
+        terms = Scored.joined(self._parts)
         if len(terms.scores) <= self._k:
             return terms
         cut = -np.partition(-terms.scores, self._k - 1)[self._k - 1]

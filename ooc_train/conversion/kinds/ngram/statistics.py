@@ -11,13 +11,14 @@ are added in the order of the rows.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.grams import HASH_BITS, HASH_MASK, ROW_MARK
-from ooc_train.conversion.storage.spill import Spill
+from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash, marks_row, row_of
+from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge
+from ooc_train.conversion.storage.spill import Partition
 from ooc_train.conversion.text.table import (
     ENTRY_BYTES,
     empty_table,
@@ -47,25 +48,8 @@ class Kept(NamedTuple):
     n_distinct: int
 
 
-class HashRange(NamedTuple):
-    """The n-grams of a partition whose next ``bits`` bits are ``part``: a table's worth of them."""
-
-    partition: int
-    bits: int
-    part: int
-
-    @property
-    def first_bits(self) -> np.uint64:
-        """What the records of the partition leave out of a hash."""
-        return np.uint64(self.partition) << np.uint64(HASH_BITS)
-
-
-class TableTooLarge(Exception):  # noqa: N818 - control flow, never seen by a user
-    """The n-grams of a range do not fit into the memory for its table."""
-
-
 def kept_terms(
-    spill: Spill,
+    partition: Partition,
     where: HashRange,
     fit_classes: I32,
     df_limits: tuple[int, int],
@@ -77,10 +61,10 @@ def kept_terms(
     Raises ``TableTooLarge`` where the range must be divided.
     """
     # A first guess: of English text about a tenth of the n-grams are distinct.
-    guess = spill.n_records(where.partition) >> (where.bits + 3)
+    guess = len(partition) >> (where.bits + 3)
     table = empty_table(min(guess, max_table_bytes // (4 * ENTRY_BYTES)))
     n_distinct = 0
-    for records in spill.pieces(where.partition):
+    for records in partition.pieces():
         done = row = 0
         while done < len(records):
             done, row, n_distinct = _count_documents(
@@ -98,7 +82,7 @@ def kept_terms(
 
 
 def add_squared_norms(
-    spill: Spill, where: HashRange, kept: Kept, n_documents: int, norms: U64
+    partition: Partition, where: HashRange, kept: Kept, n_documents: int, norms: U64
 ) -> None:
     """Add the kept terms' ``(count * idf) ** 2`` to the squared norms of all rows.
 
@@ -107,12 +91,12 @@ def add_squared_norms(
     table = index_table(kept.hashes, first=1)  # 0: no kept term, and adds nothing
     weights = np.concatenate((np.zeros(1, np.uint64), squared_idf(kept.df, n_documents)))
     seen = np.zeros((len(weights), 2), np.int64)
-    for records in spill.pieces(where.partition):
+    for records in partition.pieces():
         _add_weights(records, where.first_bits, table, seen, weights, norms)
 
 
 def class_sums(
-    spill: Spill,
+    partition: Partition,
     where: HashRange,
     hashes: U64,
     idf: F64,
@@ -125,14 +109,14 @@ def class_sums(
     idf = np.concatenate((np.zeros(1), idf))
     sums, squares = np.zeros((len(idf), n_classes)), np.zeros(len(idf))
     seen = np.zeros((len(idf), 2), np.int64)
-    for records in spill.pieces(where.partition):
+    for records in partition.pieces():
         _add_values(
             records, where.first_bits, table, seen, idf, inverse_norms, fit_classes, sums, squares
         )
     return sums[1:], squares[1:]
 
 
-def write_inverse_norms(norms: list[U64], out: F64) -> None:
+def write_inverse_norms(norms: Sequence[U64], out: F64) -> None:
     """One over each row's norm, 0 for rows without a kept term; ``norms`` are added up first."""
     for more in norms[1:]:
         _add_norms(more, norms[0])
@@ -198,12 +182,6 @@ def inverse_norm(whole: np.uint64, fraction: np.uint64) -> float:
     return 1.0 / math.sqrt(squared) if squared > 0 else 0.0
 
 
-def divided(where: HashRange) -> Iterator[HashRange]:
-    """The two halves of a range, in the order of their hashes."""
-    for half in (0, 1):
-        yield HashRange(where.partition, where.bits + 1, 2 * where.part + half)
-
-
 @kernel
 def _count_documents(
     records: U64,
@@ -223,20 +201,17 @@ def _count_documents(
     """
     low_half = np.uint64((1 << _ROW_BITS) - 1)
     for i in range(start, len(records)):
-        low = records[i] & np.uint64(HASH_MASK)
-        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
-        if gap == ROW_MARK:
-            row = np.int64(low)
+        before, row = row, row_of(records[i], row)
+        if marks_row(records[i]):
             continue
-        row += gap
-        ahead = records[min(i + _AHEAD, len(records) - 1)]
-        expect(table, ahead & np.uint64(HASH_MASK))
+        low = low_hash(records[i])
+        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
             continue
         entry = find(table, low | first_bits)
         if table[2 * entry] == 0:
             if 4 * n_distinct >= len(table):
-                return i, row - gap, n_distinct
+                return i, before, n_distinct
             table[2 * entry] = low | first_bits
             n_distinct += 1
         state = table[2 * entry + 1]
@@ -266,14 +241,11 @@ def _add_weights(
 ) -> None:
     row = 0
     for i in range(len(records)):
-        low = records[i] & np.uint64(HASH_MASK)
-        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
-        if gap == ROW_MARK:
-            row = np.int64(low)
+        row = row_of(records[i], row)
+        if marks_row(records[i]):
             continue
-        row += gap
-        ahead = records[min(i + _AHEAD, len(records) - 1)]
-        expect(table, ahead & np.uint64(HASH_MASK))
+        low = low_hash(records[i])
+        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
         term = np.int64(table[2 * find(table, low | first_bits) + 1])
         norms[row, 0], norms[row, 1] = add_occurrence(
             _count_again(seen, term, row), weights[term], norms[row, 0], norms[row, 1]
@@ -294,14 +266,11 @@ def _add_values(
 ) -> None:
     row = 0
     for i in range(len(records)):
-        low = records[i] & np.uint64(HASH_MASK)
-        gap = np.int64(records[i] >> np.uint64(HASH_BITS))
-        if gap == ROW_MARK:
-            row = np.int64(low)
+        row = row_of(records[i], row)
+        if marks_row(records[i]):
             continue
-        row += gap
-        ahead = records[min(i + _AHEAD, len(records) - 1)]
-        expect(table, ahead & np.uint64(HASH_MASK))
+        low = low_hash(records[i])
+        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
         if fit_classes[row] < 0:
             continue
         term = np.int64(table[2 * find(table, low | first_bits) + 1])

@@ -1,44 +1,62 @@
-"""The fitted vectorizer: text to tf-idf rows, the same for a whole corpus and for one sentence.
+"""n-gram features: the rows that scikit-learn's TfidfVectorizer and SelectKBest make.
 
-Method: word n-grams, smooth idf and L2 norm as scikit-learn's ``TfidfVectorizer``, columns chosen
-by ``SelectKBest``; the vectorizer of "Step 3: Prepare Your Data" in Google's text-classification
-guide.  A row's norm runs over every kept term, selected or not, hence the long arrays of hashes and
-document frequencies beside the selected terms.
+Method: word n-grams, smooth idf and L2 norm as ``TfidfVectorizer``, columns chosen by
+``SelectKBest``; "Step 3: Prepare Your Data" in Google's text-classification guide.  A row's norm
+runs over every kept term, selected or not, hence the long arrays of hashes and document frequencies
+beside the selected terms.
+
+Learning takes bounded steps:
+
+1. All rows' tokens go to temporary files, most of them as numbers by a dictionary of the first
+   rows; all other n-grams go to a spill, by their hash's partition.
+2. Document frequencies, kept terms and squared norms of all rows (``counting``).
+3. Scores of the kept terms; the best, and all that tie with the last of them, are candidates
+   (``scoring``).
+4. The tokens are read again: the candidates' entries are encoded, and their strings learned, which
+   settles ties and proves that no two share a hash (``matching``).
+
+The result equals that of scikit-learn on the whole corpus in memory, whatever the memory budget and
+the number of workers.
 """
 
-import json
+import functools
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.grams import MAX_NGRAM, extract_grams
-from ooc_train.conversion.kinds.ngram.selection import SCORES
-from ooc_train.conversion.kinds.ngram.statistics import (
-    add_occurrence,
-    fixed_squared_idf,
-    idf_of,
-    inverse_document_frequency,
-    inverse_norm,
-)
+from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
+from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
+from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
+from ooc_train.conversion.kinds.ngram.selection import SCORES, select_terms
+from ooc_train.conversion.kinds.ngram.transform import share_unknown, transform
+from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
+from ooc_train.conversion.kinds.terms.grams import MAX_NGRAM, extract_grams
+from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
+from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Density
-from ooc_train.conversion.storage.shuffle import SortingScratch, sort_entries
-from ooc_train.conversion.text.table import find, index_table
-from ooc_train.conversion.text.tokens import tokenize
-from ooc_train.dtypes import F32, F64, I32, I64, U8, U32, U64, AnyArray
-from ooc_train.errors import FormatError, OptionError
-from ooc_train.file import schema
-from ooc_train.file.checksums import Appender
-from ooc_train.jit import kernel
+from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.storage.job import DiskArray
+from ooc_train.conversion.storage.layouts.arrays import SplitArrays
+from ooc_train.conversion.storage.layouts.sparse import SparseArrays
+from ooc_train.conversion.storage.output import OutputGroup
+from ooc_train.conversion.storage.row_classes import TrainClasses
+from ooc_train.conversion.storage.shuffle import ShuffledSplit
+from ooc_train.conversion.storage.sorting import SortingScratch
+from ooc_train.conversion.storage.spill import Spill
+from ooc_train.conversion.text.table import index_table
+from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
+from ooc_train.dtypes import F32, I64, U32, U64, AnyArray
+from ooc_train.errors import InputError, OptionError
+from ooc_train.reading.rows import SparseRows
 
 _ANALYZERS = ("word", "char")
 
 
 @dataclass(frozen=True)
-class NgramParameters:
+class NgramParameters(Parameters):
     """How text becomes terms, and which of them are kept and selected."""
 
     analyzer: str = "word"
@@ -73,6 +91,10 @@ class NgramParameters:
         """The same kind of terms, with limits that those of a few rows meet."""
         return NgramParameters(analyzer=self.analyzer, min_df=1)
 
+    def for_attempt(self, number: int) -> "NgramParameters":
+        """The same with the hash seed of an attempt."""
+        return replace(self, hash_seed=self.hash_seed + number)
+
     @property
     def density(self) -> Density:
         """What a conversion's resources are planned by: a word takes two letters and a space."""
@@ -92,108 +114,177 @@ class NgramParameters:
         return math.ceil(least), math.floor(most)
 
 
-@dataclass(frozen=True)
-class SelectedTerms:
-    """The terms that have a column, in code-point order."""
+class _Fitted(NamedTuple):
+    """What rows are encoded with: the kept terms, mapped, and the selected ones, in memory."""
 
-    strings: list[str]
-    hashes: U64
-    df: U32
-
-    def idf(self, n_documents: int) -> F64:
-        """Inverse document frequency of each."""
-        return inverse_document_frequency(self.df, n_documents)
+    kept_hashes: U64
+    kept_df: U32
+    n_documents: int
+    table: U64
 
 
-class Transformed(NamedTuple):
-    """Sparse rows: indptr int64, columns int32 ascending within each row, values float32.
+class NgramVectorizer(TermVectorizer):
+    """Tf-idf rows of the selected terms."""
 
-    ``n_replaced`` of them had broken UTF-8, and ``n_empty`` not a single n-gram.
-    """
+    Parameters = NgramParameters
+    report: NgramReport
+    parameters: NgramParameters
+    _fitted: _Fitted
 
-    indptr: I64
-    columns: I32
-    values: F32
-    n_replaced: int
-    n_empty: int
+    def __init__(self, parameters: NgramParameters) -> None:
+        analyzer, ngrams, seed = parameters.analyzer, parameters.ngrams, parameters.hash_seed
+        super().__init__(parameters, Splitting(analyzer, ngrams, seed))
+        self.report = NgramReport()
+        self.n_columns = 0
 
+    # Fitted
 
-class Vectorizer:
-    """A fitted vectorizer, read from the ``vectorizer`` group of a file that stays open.
+    @classmethod
+    def load(cls, parameters: NgramParameters, group: h5py.Group) -> "NgramVectorizer":
+        """The vectorizer that `save` stored in ``group``.
 
-    The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
-    """
+        The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
+        """
+        vectorizer = cls(parameters)
+        vectorizer.n_columns = len(group["term_hashes"])
+        vectorizer._fitted = _Fitted(
+            map_dataset(group["kept_hashes"]),
+            map_dataset(group["kept_df"]),
+            int(group.attrs["n_documents"]),
+            index_table(group["term_hashes"][...]),
+        )
+        n_kept = len(group["kept_hashes"])
+        vectorizer.report = NgramReport(
+            n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
+        )
+        return vectorizer
 
-    def __init__(self, group: h5py.Group) -> None:
-        parameters = json.loads(group.attrs["parameters"])
-        known = set(asdict(NgramParameters()))
-        if set(parameters) != known:
-            unknown = ", ".join(sorted(set(parameters) ^ known))
-            raise FormatError(
-                f"{group.file.filename}: the vectorizer's parameters are not those of this "
-                f"version ({unknown}); convert the data again"
-            )
-        self.parameters = NgramParameters(**{**parameters, "ngrams": tuple(parameters["ngrams"])})
-        self.n_documents = int(group.attrs["n_documents"])
-        self._kept_hashes = map_dataset(group["kept_hashes"])
-        self._kept_df = map_dataset(group["kept_df"])
-        self._table = index_table(group["term_hashes"][...])
-        self.n_columns = len(group["term_hashes"])
-
-    @property
-    def n_kept(self) -> int:
-        """How many terms a row's norm runs over."""
-        return len(self._kept_hashes)
-
-    def transform(self, text: U8, offsets: I64) -> "Transformed":
-        """Tf-idf rows of UTF-8 texts, row ``i`` at ``offsets[i]:offsets[i + 1]`` of ``text``."""
-        tokens = tokenize(text, offsets, self.parameters.analyzer, self.parameters.hash_seed)
+    def encode(self, rows: TextRows) -> Encoded:
+        """Tf-idf rows of texts, columns ascending within each row."""
+        tokens = self.splitting.tokens(rows)
         grams = extract_grams(tokens, self.parameters.ngrams)
-        indptr = np.zeros(len(offsets), np.int64)
+        indptr = np.zeros(len(tokens.offsets), np.int64)
         columns = np.empty(len(grams.hashes), np.int32)
         values = np.empty(len(grams.hashes), np.float32)
-        n = _transform(
-            *grams, self._kept_hashes, self._kept_df, self.n_documents, self._table,
-            indptr, columns, values, SortingScratch.of(self.n_columns),
-        )  # fmt: skip
+        kept_hashes, kept_df, n_documents, table = self._fitted
+        n = transform(
+            *grams,
+            kept_hashes,
+            kept_df,
+            n_documents,
+            table,
+            indptr,
+            columns,
+            values,
+            SortingScratch.of(self.n_columns),
+        )
         n_empty = int((np.diff(grams.offsets) == 0).sum())
-        return Transformed(indptr, columns[:n], values[:n], tokens.n_replaced, n_empty)
+        found = SparseRows(indptr, columns[:n], values[:n], self.n_columns)
+        return Encoded(found, tokens.n_replaced, n_empty)
 
-    def unknown_shares(self, text: U8, offsets: I64) -> F32:
+    def unknown_shares(self, rows: TextRows) -> F32:
         """The share of each text's words that are no kept terms: ``(n_texts,) float32``.
 
         0 for a text without a word.  Of characters, or where words alone are no terms, the shortest
         n-grams count instead.
         """
-        tokens = tokenize(text, offsets, self.parameters.analyzer, self.parameters.hash_seed)
         shortest = self.parameters.ngrams[0]
-        words = extract_grams(tokens, (shortest, shortest))
-        shares = np.zeros(len(offsets) - 1, np.float32)
-        _share_unknown(words.hashes, words.offsets, self._kept_hashes, shares)
+        words = extract_grams(self.splitting.tokens(rows), (shortest, shortest))
+        shares = np.zeros(len(words.offsets) - 1, np.float32)
+        share_unknown(words.hashes, words.offsets, self._fitted.kept_hashes, shares)
         return shares
 
+    # Learning
 
-def write_vectorizer(
-    file: h5py.File,
-    parameters: NgramParameters,
-    n_documents: int,
-    terms: SelectedTerms,
-    kept: tuple[int, Iterator[tuple[U64, U32]]],
-) -> None:
-    """Store a fitted vectorizer; ``kept`` is how many terms are kept, and they in pieces."""
-    group = file.create_group("vectorizer")
-    group.attrs["parameters"] = json.dumps(asdict(parameters), sort_keys=True)
-    group.attrs["n_documents"] = n_documents
-    schema.write_strings(group, "terms", terms.strings)
-    schema.write_array(group, "term_hashes", terms.hashes)
-    schema.write_array(group, "term_df", terms.df)
-    n_kept, pieces = kept
-    hashes = schema.create_dataset(group, "kept_hashes", (n_kept,), np.uint64)
-    df = schema.create_dataset(group, "kept_df", (n_kept,), np.uint32)
-    with Appender(hashes) as all_hashes, Appender(df) as all_df:
-        for piece_hashes, piece_df in pieces:
-            all_hashes.append(piece_hashes)
-            all_df.append(piece_df)
+    def learn(self, train: TrainClasses) -> None:
+        """Find the kept terms and the candidates.  Raises ``InputError`` if no term is kept."""
+        self.report.grams = self.n_terms
+        grams, folder = self.spilled(), self.resources.folder
+        self._kept, inverse_norms = self._count(grams, train)
+        scoring = TermScoring(
+            self.parameters.score,
+            self.parameters.top_k,
+            train,
+            inverse_norms,
+            self.resources.plan.table_bytes,
+            len(self.words),
+        )
+        scored = best_terms(scoring, self._kept, grams, self.token_blocks, self.resources)
+        grams.remove()
+        hashes = DiskArray.of(folder / "candidate-hashes", scored.hashes)
+        df = DiskArray.of(folder / "candidate-df", scored.df)
+        self._scored = scored
+        self._candidates = Candidates(hashes, self.parameters.ngrams, self.words)
+        self._weighting = Weighting(df, train.n_rows, inverse_norms)
+        self._learned = LearnedTerms(self._candidates)
+        self._entries: dict[str, I64] = {}
+
+    def _count(self, grams: Spill, train: TrainClasses) -> tuple[KeptTerms, DiskArray]:
+        counting = Counting(
+            self.resources.folder,
+            train.of_row,
+            train.n_rows,
+            self.parameters.df_limits(train.n_rows),
+            self.resources.plan.table_bytes,
+        )
+        words = (self.token_blocks, self.words.listed().hashes)
+        are_terms = self.parameters.ngrams[0] == 1
+        kept, norms = count_terms(counting, grams, words if are_terms else None, self.resources)
+        self.report.distinct_grams, self.report.kept_terms = kept.n_distinct, len(kept)
+        if not len(kept):
+            raise InputError(
+                f"no term occurs in as many rows of the train split as --min-df "
+                f"{self.parameters.min_df} and --max-df {self.parameters.max_df} ask for; are the "
+                f"texts long enough, and does --text name the right columns?"
+            )
+        return kept, norms
+
+    def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
+        """At most the n-grams of all rows."""
+        return self.n_terms or super().expected_items(n_rows, n_text_bytes)
+
+    def encoder(self) -> EncodeBlock:
+        """What encodes the candidates' entries, or texts if the vectorizer is fitted."""
+        if self.is_fitted:
+            return super().encoder()
+        return functools.partial(encode_tokens, self._candidates, self._weighting)
+
+    def note_encoded(self, found: Entries | None) -> None:
+        """Take the tokens and the numbers of the candidates' entries in a block."""
+        if found is not None:
+            self._learned.add(found.occurrences)
+            for split, entries in found.by_split.items():
+                self._entries[split] = self._entries.get(split, 0) + entries
+
+    def settle(self) -> None:
+        """Select the terms, now that their strings are known."""
+        if self.is_fitted:
+            return
+        self._strings = self._learned.strings(self.parameters.analyzer)
+        self._selected = select_terms(self._scored, self._strings, self.parameters.top_k)
+        self.n_columns = self.report.n_features = len(self._selected)
+        self._column_of = np.full(len(self._strings), -1, np.int32)
+        self._column_of[self._selected] = np.arange(self.n_columns)
+
+    # Storing
+
+    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
+        """What becomes of the records of a split."""
+        if self.is_fitted:
+            return SparseArrays(self.n_columns)
+        n_left = int(self._entries[split][self._selected].sum())
+        return SparseArrays(self.n_columns, self._column_of, n_left)
+
+    def save(self, group: OutputGroup) -> None:
+        """Store the selected terms, and hashes and document frequencies of all that are kept."""
+        group.strings("terms", [self._strings[i].decode() for i in self._selected.tolist()])
+        group.array("term_hashes", self._scored.hashes[self._selected])
+        group.array("term_df", self._scored.df[self._selected])
+        kept = {"kept_hashes": np.uint64, "kept_df": np.uint32}
+        with group.columns(len(self._kept), kept) as (hashes, df):
+            for some_hashes, some_df in self._kept.pieces():
+                hashes.append(some_hashes)
+                df.append(some_df)
 
 
 def map_dataset(dataset: h5py.Dataset) -> AnyArray:
@@ -204,88 +295,3 @@ def map_dataset(dataset: h5py.Dataset) -> AnyArray:
         return empty
     offset = dataset.id.get_offset()
     return np.asarray(np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape))
-
-
-@kernel
-def _transform(
-    hashes: U64,
-    offsets: I64,
-    kept_hashes: U64,
-    kept_df: U32,
-    n_documents: int,
-    table: U64,
-    indptr: I64,
-    columns: I32,
-    values: F32,
-    scratch: SortingScratch,
-) -> int:
-    n = 0
-    weighted = np.empty(len(hashes))  # count * idf, to be divided by the row's norm
-    for row in range(len(offsets) - 1):
-        grams = np.sort(hashes[offsets[row] : offsets[row + 1]])
-        begin, i = n, 0
-        whole = fraction = np.uint64(0)
-        while i < len(grams):
-            value = grams[i]
-            count = 0
-            while i < len(grams) and grams[i] == value:
-                i += 1
-                count += 1
-            kept = _search(kept_hashes, value)
-            if kept < 0:
-                continue
-            weight = fixed_squared_idf(kept_df[kept], n_documents)
-            for k in range(1, count + 1):
-                whole, fraction = add_occurrence(k, weight, whole, fraction)
-            entry = find(table, value)
-            if table[2 * entry] == value:
-                columns[n] = table[2 * entry + 1]
-                weighted[n] = count * idf_of(kept_df[kept], n_documents)
-                n += 1
-        if n > begin:
-            inverse = inverse_norm(whole, fraction)
-            for k in range(begin, n):
-                values[k] = weighted[k] * inverse
-            sort_entries(columns, values, begin, n, scratch)
-        indptr[row + 1] = n
-    return n
-
-
-@kernel
-def _share_unknown(hashes: U64, offsets: I64, kept_hashes: U64, shares: F32) -> None:
-    for row in range(len(offsets) - 1):
-        begin, end = offsets[row], offsets[row + 1]
-        n_unknown = 0
-        for i in range(begin, end):
-            n_unknown += _search(kept_hashes, hashes[i]) < 0
-        if end > begin:
-            shares[row] = n_unknown / (end - begin)
-
-
-@kernel
-def _search(ascending: U64, value: np.uint64) -> int:
-    """The position of ``value``, or -1: interpolation, since hashes are evenly spread."""
-    low, high = 0, len(ascending) - 1
-    if high < 0:
-        return -1
-    guess = min(high, int(float(value) / 2.0**64 * len(ascending)))
-    step = 16
-    if ascending[guess] <= value:
-        low = guess
-        while guess + step <= high and ascending[guess + step] <= value:
-            low = guess + step
-            step *= 2
-        high = min(high, guess + step)
-    else:
-        high = guess
-        while guess - step >= low and ascending[guess - step] > value:
-            high = guess - step
-            step *= 2
-        low = max(low, guess - step)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if ascending[middle] <= value:
-            low = middle
-        else:
-            high = middle - 1
-    return low if ascending[low] == value else -1

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.statistics import add_occurrence
-from ooc_train.conversion.kinds.ngram.token_file import (
+from ooc_train.conversion.kinds.terms.token_file import (
     UNLISTED_BIT,
     TokenBlock,
-    TokenFile,
     item_length,
 )
 from ooc_train.dtypes import F64, I32, I64, U32, U64
@@ -37,19 +36,15 @@ class KeptWords(NamedTuple):
         return KeptWords(self.numbers[where], self.hashes[where], self.df[where])
 
 
-def count_documents(
-    file: TokenFile, blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int
-) -> U32:
+def count_documents(blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int) -> U32:
     """How many rows of the train split each word occurs in."""
     df, last = np.zeros(n_words, np.uint32), np.full(n_words, -1, np.int64)
     for block in blocks:
-        _count_documents(file.read(block), block.n_rows, block.first_row, fit_classes, df, last)
+        _count_documents(block.read(), block.n_rows, block.first_row, fit_classes, df, last)
     return df
 
 
-def add_squared_word_norms(
-    file: TokenFile, blocks: Sequence[TokenBlock], weights: U64, norms: U64
-) -> None:
+def add_squared_word_norms(blocks: Sequence[TokenBlock], weights: U64, norms: U64) -> None:
     """Add to the rows' squared norms, see ``statistics.add_squared_norms``.
 
     ``weights`` (n_words,) are the squared idf, 0 for words that are not kept.
@@ -57,11 +52,11 @@ def add_squared_word_norms(
     words = np.zeros((len(weights), _WORD_ITEMS), np.uint64)
     words[:, 0] = weights
     for block in blocks:
-        _add_weights(file.read(block), block.n_rows, block.first_row, words, norms)
+        _add_weights(block.read(), block.n_rows, block.first_row, words, norms)
 
 
 def word_class_sums(
-    file: TokenFile,
+    blocks: Sequence[TokenBlock],
     slots: I32,
     idf: F64,
     inverse_norms: F64,
@@ -74,9 +69,9 @@ def word_class_sums(
     """
     terms = np.zeros((1 + len(idf), _TERM_ITEMS + n_classes))
     terms[1:, 0] = idf
-    for block in file.blocks():
+    for block in blocks:
         _add_values(
-            file.read(block), block.n_rows, block.first_row, slots, terms, inverse_norms,
+            block.read(), block.n_rows, block.first_row, slots, terms, inverse_norms,
             fit_classes,
         )  # fmt: skip
     return np.ascontiguousarray(terms[1:, _TERM_ITEMS:]), terms[1:, 3].copy()

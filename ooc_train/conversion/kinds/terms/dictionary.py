@@ -1,31 +1,25 @@
 """Numbers for tokens, by their strings: equal numbers are equal strings for certain.
 
-Text is an endless list of new words, most of which come once, so a dictionary is *closed* when its
-memory is used up.  Tokens that come later, rare as they are then, are *unlisted*: they have no
-number, and are told by their hashes and strings.  So are very long ones.
+Text is an endless list of new words, most of which come once, so only the words of the first rows
+are numbered, as many as memory allows.  Other tokens are *unlisted*: they have no number, and are
+told by their hashes and strings.  So are very long ones.  Nothing in a result depends on which
+words are listed.
 
 An entry of the table is four uint64: the token's hash, 0 where free; its number and its length, two
-halves; and its first 16 bytes.  Threads look tokens up while another adds some: an entry's hash is
-stored behind all else, and what does not fit goes into a larger copy.
+halves; and its first 16 bytes.
 """
 
-import threading
+from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.storage.job import DiskArray, once_a_process
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import Tokens
 from ooc_train.dtypes import I32, I64, U8, U64
-from ooc_train.intrinsics import (
-    PADDING,
-    copy_bytes,
-    load_acquired,
-    load_word,
-    low_bytes,
-    prefetch,
-    store_released,
-)
+from ooc_train.intrinsics import PADDING, copy_bytes, load_word, low_bytes, prefetch
 from ooc_train.jit import kernel
 
 UNLISTED = -1
@@ -58,33 +52,40 @@ class Listed(NamedTuple):
         """The string of a token."""
         return self.pool[self.bounds[number] : self.bounds[number + 1]].tobytes()
 
+    def as_tokens(self) -> Tokens:
+        """The tokens, as those of a row."""
+        bounds = self.bounds.astype(np.int32)
+        offsets = np.array([0, len(self.hashes)])
+        return Tokens(self.pool, self.hashes, bounds[:-1], bounds[1:], offsets, 0)
+
 
 class Dictionary:
-    """Numbers tokens of up to ``longest`` bytes from 0, in up to ``max_bytes`` of memory.
-
-    Any number of threads may number.
-    """
+    """Numbers tokens of up to ``longest`` bytes from 0, in up to ``max_bytes`` of memory."""
 
     def __init__(self, max_bytes: int, longest: int = LONGEST) -> None:
         self._longest = longest
         self._max_words = max_bytes // _BYTES_A_WORD
-        self._lock = threading.Lock()
         self._entries = _empty_entries(min(_FIRST_WORDS, (self._max_words + 1) // 2))
         self._n = 0
-        self._closed = self._max_words == 0
+        self.is_full = self._max_words == 0
 
     def number(self, tokens: Tokens) -> I32:
         """Each token's number, (n_tokens,) int32, ``UNLISTED`` for tokens that have none.
 
-        Raises ``HashCollision`` where two tokens have one hash.
+        New tokens are numbered while there is memory.  Raises ``HashCollision`` where two tokens
+        have one hash.
         """
         numbers = np.full(len(tokens.hashes), UNLISTED, np.int32)
-        entries, closed = self._entries, self._closed
-        self._number(tokens, 0, numbers, room=0)
-        is_last = closed and entries is self._entries
-        if not is_last and len(numbers) and numbers.min() == UNLISTED:
-            with self._lock:
-                self._add_missing(tokens, numbers)
+        token = 0
+        while token < len(numbers):
+            room = 0 if self.is_full else len(self._entries.hashes)
+            token, self._n = _numbered(
+                tokens, token, numbers, self._entries, self._n, room, self._longest
+            )
+            if token < len(numbers) and 2 * len(self._entries.hashes) > self._max_words:
+                self.is_full = True
+            elif token < len(numbers):
+                self._entries = self._grown()
         return numbers
 
     def listed(self) -> Listed:
@@ -92,28 +93,15 @@ class Dictionary:
         _, pool, bounds, hashes = self._entries
         return Listed(hashes[: self._n], pool, bounds[: self._n + 1])
 
-    def _add_missing(self, tokens: Tokens, numbers: I32) -> None:
-        """Number the tokens that are unlisted, new ones unless closed."""
-        token = 0
-        while True:
-            room = 0 if self._closed else len(self._entries.hashes)
-            token, self._n = self._number(tokens, token, numbers, room)
-            if token == len(numbers):
-                return
-            if 2 * len(self._entries.hashes) > self._max_words:
-                self._closed = True
-            else:
-                self._entries = self._grown()
-
-    def _number(self, tokens: Tokens, token: int, numbers: I32, room: int) -> tuple[int, int]:
-        text, hashes, starts, stops, *_ = tokens
-        token, n = _number(
-            text, hashes, starts, stops, token, numbers, *self._entries, self._n, room,
+    def frozen(self, folder: Path) -> "WordList":
+        """The tokens numbered so far, in files in ``folder``."""
+        return WordList(
+            DiskArray.of(folder / "words-table", self._entries.table),
+            DiskArray.of(folder / "words-pool", self._entries.pool),
+            DiskArray.of(folder / "words-bounds", self._entries.bounds[: self._n + 1]),
+            DiskArray.of(folder / "words-hashes", self._entries.hashes[: self._n]),
             self._longest,
-        )  # fmt: skip
-        if token < 0:
-            raise HashCollision
-        return token, n
+        )
 
     def _grown(self) -> _Entries:
         """The entries with room for twice as many."""
@@ -124,6 +112,59 @@ class Dictionary:
         new.hashes[:n] = old.hashes[:n]
         _copy_entries(old.table, new.table)
         return new
+
+
+@dataclass(frozen=True)
+class WordList:
+    """A dictionary that no tokens are added to any more, in files.
+
+    Each process loads it once.  Memory: that of the dictionary.
+    """
+
+    table: DiskArray
+    pool: DiskArray
+    bounds: DiskArray
+    hashes: DiskArray
+    longest: int
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def number(self, tokens: Tokens) -> I32:
+        """Each token's number, (n_tokens,) int32, ``UNLISTED`` for tokens that have none.
+
+        Raises ``HashCollision`` where two tokens have one hash.
+        """
+        numbers = np.full(len(tokens.hashes), UNLISTED, np.int32)
+        _numbered(tokens, 0, numbers, _loaded(self), len(self), 0, self.longest)
+        return numbers
+
+    def listed(self) -> Listed:
+        """All tokens."""
+        _, pool, bounds, hashes = _loaded(self)
+        return Listed(hashes, pool, bounds)
+
+
+@once_a_process
+def _loaded(words: WordList) -> _Entries:
+    return _Entries(words.table.read(), words.pool.read(), words.bounds.read(), words.hashes.read())
+
+
+def _numbered(
+    tokens: Tokens,
+    token: int,
+    numbers: I32,
+    entries: _Entries,
+    n: int,
+    room: int,
+    longest: int,
+) -> tuple[int, int]:
+    """As ``_number``.  Raises ``HashCollision`` where two tokens have one hash."""
+    text, hashes, starts, stops, *_ = tokens
+    token, n = _number(text, hashes, starts, stops, token, numbers, *entries, n, room, longest)
+    if token < 0:
+        raise HashCollision
+    return token, n
 
 
 def _empty_entries(n_words: int) -> _Entries:
@@ -166,10 +207,10 @@ def _number(
         prefetch(table, _ENTRY_ITEMS * expected + _ENTRY_ITEMS - 1)
         value = hashes[t]
         entry = np.int64(value & np.uint64(mask))
-        found = load_acquired(table, _ENTRY_ITEMS * entry)
+        found = table[_ENTRY_ITEMS * entry]
         while (found != value) & (found != 0):
             entry = (entry + 1) & mask
-            found = load_acquired(table, _ENTRY_ITEMS * entry)
+            found = table[_ENTRY_ITEMS * entry]
         at = _ENTRY_ITEMS * entry
         start = np.int64(starts[t])
         length = stops[t] - start
@@ -187,7 +228,7 @@ def _number(
             bounds[n + 1], listed_hashes[n] = end + length, value
             table[at + 1] = (np.uint64(length) << np.uint64(32)) | np.uint64(n)
             table[at + 2], table[at + 3] = first, second
-            store_released(table, at, value)
+            table[at] = value
             numbers[t] = n
             n += 1
             continue

@@ -70,6 +70,26 @@ def partition_records(hashes: U64, offsets: I64, first_row: int) -> tuple[U64, I
 
 
 @kernel
+def marks_row(record: np.uint64) -> bool:
+    """Whether a record is no n-gram, but the number of the row that comes next."""
+    return record >> np.uint64(HASH_BITS) == ROW_MARK
+
+
+@kernel
+def row_of(record: np.uint64, before: int) -> int:
+    """The row of a record, given that of the record before."""
+    if marks_row(record):
+        return np.int64(low_hash(record))
+    return before + np.int64(record >> np.uint64(HASH_BITS))
+
+
+@kernel
+def low_hash(record: np.uint64) -> np.uint64:
+    """The part of its n-gram's hash that a record holds."""
+    return record & np.uint64(HASH_MASK)
+
+
+@kernel
 def chain_hash(before: np.uint64, token: np.uint64) -> np.uint64:
     """The hash of an n-gram from that of all its tokens but the last, and the last's."""
     return folded_product(before ^ np.uint64(SECRET_1), token ^ np.uint64(SECRET_2))

@@ -1,0 +1,185 @@
+"""Candidates found among tokens: the entries of tf-idf rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
+from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences, passes
+from ooc_train.conversion.kinds.terms.grams import chain_hash
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.storage.job import DiskArray
+from ooc_train.conversion.storage.layouts.sparse import pack_sparse
+from ooc_train.conversion.storage.placement import Destination
+from ooc_train.conversion.text.collisions import HashCollision
+from ooc_train.conversion.text.table import find
+from ooc_train.conversion.text.tokens import Tokens, nonzero
+from ooc_train.conversion.vectorizer import EncodedBlock
+from ooc_train.dtypes import F32, F64, I32, I64, U64
+from ooc_train.jit import kernel
+from ooc_train.reading.rows import SparseRows
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """What tf-idf weights follow from: ``df`` (n_terms,), ``inverse_norms`` (n_rows,) float64."""
+
+    df: DiskArray
+    n_documents: int
+    inverse_norms: DiskArray
+
+
+class Entries(NamedTuple):
+    """What a block says of the candidates, and the rows that each occurs in, by split."""
+
+    occurrences: Occurrences
+    by_split: dict[str, I64]
+
+
+class Matches(NamedTuple):
+    """The candidates of some rows: row ``i`` has ``terms[offsets[i]:offsets[i + 1]]``.
+
+    Each term comes once a row, with its count there.
+    """
+
+    terms: I32
+    counts: I32
+    offsets: I64
+    occurrences: Occurrences
+
+
+def match_terms(candidates: Candidates, tokens: Tokens, numbers: I32) -> Matches:
+    """The candidates of each row.  Memory: 8 bytes for each n-gram.
+
+    ``numbers`` (n_tokens,) are those of listed tokens.  Raises ``HashCollision`` where a candidate
+    has two strings.
+    """
+    lookup, (shortest, longest) = candidates.lookup, candidates.ngrams
+    strings = candidates.number_unlisted(tokens, numbers)
+    n_most = len(numbers) * (longest - shortest + 1)
+    terms, counts = np.empty(n_most, np.int32), np.empty(n_most, np.int32)
+    offsets = np.zeros(len(tokens.offsets), np.int64)
+    tokens_of = candidates.no_tokens()
+    n = _match(
+        tokens.hashes, numbers, tokens.offsets, shortest, longest, lookup.term_of, lookup.filter,
+        lookup.table, tokens_of, terms, counts, offsets,
+    )  # fmt: skip
+    if n < 0:
+        raise HashCollision
+    return Matches(terms[:n], counts[:n], offsets, Occurrences.of(tokens_of, strings))
+
+
+def encode_tokens(
+    candidates: Candidates,
+    weighting: Weighting,
+    block: TokenBlock,
+    destinations: Sequence[Destination],
+) -> EncodedBlock:
+    """The candidates' entries in the rows of a block, and the tokens that they consist of."""
+    found = match_terms(candidates, *block.decoded(candidates.words.listed().hashes))
+    idf = inverse_document_frequency(weighting.df.mapped, weighting.n_documents)
+    inverse_norms = weighting.inverse_norms.mapped[block.first_row : block.first_row + len(block)]
+    values = _values(found.terms, found.counts, found.offsets, idf, inverse_norms)
+    entries = {split: np.zeros(len(candidates), np.int64) for split, *_ in destinations}
+    for split, chosen, _ in destinations:
+        _count_entries(chosen, found.offsets, found.terms, entries[split])
+    records = pack_sparse(SparseRows(found.offsets, found.terms, values, len(candidates)))
+    return EncodedBlock(records, found=Entries(found.occurrences, entries))
+
+
+@kernel
+def _match(
+    hashes: U64,
+    numbers: I32,
+    offsets: I64,
+    shortest: int,
+    longest: int,
+    term_of: I32,
+    bits: U64,
+    table: U64,
+    tokens_of: I32,
+    terms: I32,
+    counts: I32,
+    match_offsets: I64,
+) -> int:
+    """The matches found; -1 where a term has two strings.
+
+    Of a row first the listed tokens that are terms and the n-grams that pass the filter, without a
+    branch on whether one does, which a processor could not foresee; then those of the n-grams that
+    are terms.  One function: a call a term would double its time.
+    """
+    seen_at = np.full(len(tokens_of), -1, np.int64)
+    most = 1
+    for row in range(len(offsets) - 1):
+        most = max(most, (offsets[row + 1] - offsets[row]) * longest)
+    passed, bounds = np.empty(most + 1, np.uint64), np.empty((most + 1, 2), np.int32)
+    found = np.empty(most + 1, np.int32)
+    n = 0
+    for row in range(len(offsets) - 1):
+        n_found = n_passed = 0
+        stop = offsets[row + 1]
+        for first in range(offsets[row], stop):
+            value, number = hashes[first], np.int64(numbers[first])
+            is_listed = 0 <= number < len(term_of)
+            if shortest == 1 and is_listed:
+                found[n_found] = term_of[number]
+                n_found += np.int64(term_of[number] >= 0)
+            elif shortest == 1:
+                passed[n_passed], bounds[n_passed, 0], bounds[n_passed, 1] = value, first, first
+                n_passed += np.int64(passes(bits, value))
+            for last in range(first + 1, min(first + longest, stop)):
+                value = chain_hash(value, hashes[last])
+                known = nonzero(value)
+                passed[n_passed], bounds[n_passed, 0], bounds[n_passed, 1] = known, first, last
+                n_passed += np.int64((last - first + 1 >= shortest) & passes(bits, known))
+        for i in range(n_passed):
+            entry = find(table, passed[i])
+            if table[2 * entry] == 0:
+                continue
+            term = np.int64(table[2 * entry + 1])
+            first, length = np.int64(bounds[i, 0]), np.int64(bounds[i, 1] - bounds[i, 0]) + 1
+            is_new = tokens_of[term, 0] < 0
+            same = length == longest or tokens_of[term, length] < 0
+            for k in range(length):
+                if is_new:
+                    tokens_of[term, k] = numbers[first + k]
+                same &= tokens_of[term, k] == numbers[first + k]
+            if not same:
+                return -1
+            found[n_found] = term
+            n_found += 1
+        n = _count(found, n_found, n, terms, counts, seen_at)
+        match_offsets[row + 1] = n
+    return n
+
+
+@kernel
+def _count(found: I32, n_found: int, n: int, terms: I32, counts: I32, seen_at: I64) -> int:
+    """Each of a row's terms once, behind the ``n`` that are there already; the new ``n``."""
+    begin = n
+    for i in range(n_found):
+        term = np.int64(found[i])
+        terms[n], counts[n] = term, 0  # without a branch on whether it is new
+        at = n if seen_at[term] < begin else seen_at[term]
+        seen_at[term] = at
+        counts[at] += 1
+        n += np.int64(at == n)
+    return n
+
+
+@kernel
+def _count_entries(rows: I64, offsets: I64, terms: I32, entries: I64) -> None:
+    for i in range(len(rows)):
+        for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
+            entries[terms[k]] += 1
+
+
+@kernel
+def _values(terms: I32, counts: I32, offsets: I64, idf: F64, inverse_norms: F64) -> F32:
+    values = np.empty(len(terms), np.float32)
+    for row in range(len(offsets) - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            values[i] = counts[i] * idf[terms[i]] * inverse_norms[row]
+    return values

@@ -1,0 +1,123 @@
+"""Scores of the kept terms, partition by partition, and the best of them."""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ooc_train.conversion.kinds.ngram.counting import KeptPartition, KeptTerms
+from ooc_train.conversion.kinds.ngram.selection import SCORES, BestTerms, Scored
+from ooc_train.conversion.kinds.ngram.statistics import (
+    class_sums,
+    inverse_document_frequency,
+)
+from ooc_train.conversion.kinds.ngram.word_statistics import KeptWords, word_class_sums
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.job import DiskArray
+from ooc_train.conversion.storage.row_classes import TrainClasses
+from ooc_train.conversion.storage.spill import Partition, Spill
+from ooc_train.dtypes import F64, U32, U64
+
+Sums = tuple[F64, F64]
+"""Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of terms' values."""
+
+
+@dataclass(frozen=True)
+class TermScoring:
+    """What the tasks that score have in common.
+
+    ``inverse_norms`` (n_rows,) float64; ``n_words`` counts the listed tokens.
+    """
+
+    score: str
+    top_k: int
+    train: TrainClasses
+    inverse_norms: DiskArray
+    table_bytes: int
+    n_words: int
+
+    @property
+    def terms_at_once(self) -> int:
+        """How many terms' class sums fit into the memory of a worker."""
+        return max(1, self.table_bytes // (8 * (len(self.train.counts) + 8)))
+
+    def of(self, hashes: U64, df: U32, sums_of: Callable[[F64], Sums]) -> Scored:
+        """Terms with their scores, from their class sums if need be; ``sums_of`` takes the idf."""
+        score = SCORES[self.score]
+        if score.of_sums is None:
+            return Scored(hashes, df, df.astype(np.float64))
+        sums, squares = sums_of(inverse_document_frequency(df, self.train.n_rows))
+        return Scored(hashes, df, score.of_sums(sums, squares, self.train.counts))
+
+
+def best_terms(
+    scoring: TermScoring,
+    kept: KeptTerms,
+    grams: Spill,
+    blocks: Sequence[TokenBlock],
+    resources: Resources,
+) -> Scored:
+    """The best ``top_k`` kept terms and all that tie with the last of them."""
+    best = BestTerms(scoring.top_k)
+
+    def tasks() -> Iterator[tuple[KeptPartition, Partition, float]]:
+        """Each partition with the least score of a term that can be among the best still."""
+        for part in kept.partitions:
+            yield part, grams.partition(part.number), best.least
+
+    resources.progress.start("scoring", len(kept.partitions), "part")
+    # One task, since class sums are added in the order of the rows; first, since it is long.
+    of_words = resources.pool.submit(score_words, scoring, kept.words, blocks)
+    for found in resources.in_order(functools.partial(score_partition, scoring), tasks()):
+        best.add(found)
+        resources.progress.advance(1)
+    best.add(of_words.result())
+    return best.candidates()
+
+
+def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
+    """The terms of a partition that may have a score of ``least`` or more, the last of the task."""
+    kept, partition, least = task
+    all_hashes, all_df = kept.hashes.read(), kept.df.read()
+    may_be_best = SCORES[scoring.score].most(all_df, scoring.train.counts) >= least
+    found: list[Scored] = []
+    start = 0
+    for where, n_terms in kept.ranges:
+        chosen = start + np.flatnonzero(may_be_best[start : start + n_terms])
+        start += n_terms
+        for i in range(0, len(chosen), scoring.terms_at_once):
+            group = chosen[i : i + scoring.terms_at_once]
+            hashes, df = all_hashes[group], all_df[group]
+            sums = functools.partial(
+                class_sums,
+                partition,
+                where,
+                hashes,
+                inverse_norms=scoring.inverse_norms.mapped,
+                fit_classes=scoring.train.of_row.mapped,
+                n_classes=len(scoring.train.counts),
+            )
+            found.append(scoring.of(hashes, df, sums))
+    terms = Scored.joined(found)
+    return terms.take(np.flatnonzero(terms.scores >= least))
+
+
+def score_words(scoring: TermScoring, words: KeptWords, blocks: Sequence[TokenBlock]) -> Scored:
+    """The best of the listed tokens."""
+    best = BestTerms(scoring.top_k)
+    for start in range(0, len(words.numbers), scoring.terms_at_once):
+        numbers, hashes, df = words.take(slice(start, start + scoring.terms_at_once))
+        slots = np.zeros(scoring.n_words, np.int32)
+        slots[numbers] = np.arange(1, len(numbers) + 1)
+        sums = functools.partial(
+            word_class_sums,
+            blocks,
+            slots,
+            inverse_norms=scoring.inverse_norms.mapped,
+            fit_classes=scoring.train.of_row.mapped,
+            n_classes=len(scoring.train.counts),
+        )
+        best.add(scoring.of(hashes, df, sums))
+    return best.candidates()

@@ -1,1 +1,0 @@
-"""Rows of numbers, dense or sparse, as they are."""

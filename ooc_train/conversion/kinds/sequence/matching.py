@@ -1,0 +1,117 @@
+"""Candidates found among tokens: rows of words, and where in its first row each word stands."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.storage.job import DiskArray
+from ooc_train.conversion.storage.layouts.ragged import pack_ragged
+from ooc_train.conversion.text.collisions import HashCollision
+from ooc_train.conversion.text.table import find
+from ooc_train.conversion.text.tokens import Tokens
+from ooc_train.conversion.vectorizer import EncodedBlock
+from ooc_train.dtypes import I32, I64, U64
+from ooc_train.jit import kernel
+from ooc_train.reading.rows import SequenceRows
+
+
+class Words(NamedTuple):
+    """The candidates of some rows in their order, row ``i`` at ``offsets[i]:offsets[i + 1]``."""
+
+    terms: I32
+    offsets: I64
+    occurrences: Occurrences
+
+
+class FoundWords(NamedTuple):
+    """What a block says of the candidates.
+
+    ``positions`` (n_terms,) int64 are the places of those whose first row is in the block among the
+    candidates of that row, -1 for all others.
+    """
+
+    occurrences: Occurrences
+    positions: I64
+
+
+def find_words(candidates: Candidates, tokens: Tokens, numbers: I32) -> Words:
+    """The candidates of each row in their order, repetitions included.
+
+    ``numbers`` (n_tokens,) are those of listed tokens.  Raises ``HashCollision`` where a candidate
+    has two strings.
+    """
+    lookup = candidates.lookup
+    strings = candidates.number_unlisted(tokens, numbers)
+    tokens_of = candidates.no_tokens()
+    offsets, terms = np.zeros(len(tokens.offsets), np.int64), np.empty(len(numbers), np.int32)
+    n = _find(
+        tokens.hashes, numbers, tokens.offsets, lookup.term_of, lookup.table, tokens_of, terms,
+        offsets,
+    )  # fmt: skip
+    if n < 0:
+        raise HashCollision
+    return Words(terms[:n], offsets, Occurrences.of(tokens_of, strings))
+
+
+def encode_words(
+    candidates: Candidates,
+    first_rows: DiskArray,
+    block: TokenBlock,
+    destinations: object,  # noqa: ARG001 - for all encoders
+) -> EncodedBlock:
+    """The candidates of a block's rows, numbered from 0, and where they stand.
+
+    ``first_rows`` (n_terms,) int64 are the rows in which candidates occur first.
+    """
+    found = find_words(candidates, *block.decoded(candidates.words.listed().hashes))
+    positions = np.full(len(candidates), -1, np.int64)
+    _find_positions(found.terms, found.offsets, block.first_row, first_rows.mapped, positions)
+    rows = SequenceRows(found.offsets, found.terms, len(candidates), 0)
+    return EncodedBlock(pack_ragged(rows), found=FoundWords(found.occurrences, positions))
+
+
+@kernel
+def _find(
+    hashes: U64,
+    numbers: I32,
+    offsets: I64,
+    term_of: I32,
+    table: U64,
+    tokens_of: I32,
+    found: I32,
+    found_offsets: I64,
+) -> int:
+    """The number of words found; -1 where a candidate has two strings."""
+    n = 0
+    for row in range(len(offsets) - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            number = np.int64(numbers[i])
+            if 0 <= number < len(term_of):
+                found[n] = term_of[number]
+                n += np.int64(term_of[number] >= 0)
+                continue
+            entry = find(table, hashes[i])
+            if table[2 * entry] == 0:
+                continue
+            term = np.int64(table[2 * entry + 1])
+            if tokens_of[term, 0] < 0:
+                tokens_of[term, 0] = number
+            elif tokens_of[term, 0] != number:
+                return -1
+            found[n] = term
+            n += 1
+        found_offsets[row + 1] = n
+    return n
+
+
+@kernel
+def _find_positions(
+    terms: I32, offsets: I64, first_row: int, first_rows: I64, positions: I64
+) -> None:
+    for row in range(len(offsets) - 1):
+        for i in range(offsets[row], offsets[row + 1]):
+            term = terms[i]
+            if first_rows[term] == first_row + row and positions[term] < 0:
+                positions[term] = i - offsets[row]

@@ -1,0 +1,214 @@
+"""Candidates: terms that are known by their hashes, and their strings as they are learned.
+
+The first occurrence of a candidate's hash gives its tokens; every later one must have the same.
+Where it has not, two terms share a hash, and learning is repeated with another seed: so what is
+selected is exact for certain, not with high probability.
+"""
+
+import sys
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.kinds.terms.dictionary import Dictionary, WordList
+from ooc_train.conversion.kinds.terms.grams import chain_hash
+from ooc_train.conversion.storage.job import DiskArray, once_a_process
+from ooc_train.conversion.text.analyzers import ANALYZERS
+from ooc_train.conversion.text.collisions import HashCollision
+from ooc_train.conversion.text.table import find, index_table
+from ooc_train.conversion.text.tokens import Tokens, nonzero
+from ooc_train.dtypes import I32, I64, U64, Bools
+from ooc_train.jit import kernel
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates as tasks are given them: ``hashes`` (n_terms,) uint64.
+
+    They are n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens.  ``words`` are the tokens that have
+    numbers.
+    """
+
+    hashes: DiskArray
+    ngrams: tuple[int, int]
+    words: WordList
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    @property
+    def lookup(self) -> "Lookup":
+        """What to look them up in.  Each process makes it once."""
+        return _lookup(self)
+
+    def no_tokens(self) -> I32:
+        """The numbers of each candidate's tokens before any occurred, (n_terms, longest) int32.
+
+        Those that are listed words are known; all others are -1.
+        """
+        tokens_of = np.full((len(self), self.ngrams[1]), -1, np.int32)
+        tokens_of[self.lookup.word_terms, 0] = self.lookup.word_numbers
+        return tokens_of
+
+    def number_unlisted(self, tokens: Tokens, numbers: I32) -> list[bytes]:
+        """Number those unlisted tokens that may be part of a candidate; their strings.
+
+        Their numbers begin behind those of the words, and are the block's own.
+        """
+        if not len(numbers) or numbers.min() >= 0:
+            return []
+        in_terms = np.zeros(len(numbers), np.bool_)
+        _mark_unlisted(
+            tokens.hashes, numbers, tokens.offsets, *self.ngrams, self.lookup.filter,
+            self.lookup.table, in_terms,
+        )  # fmt: skip
+        which = np.flatnonzero(in_terms)
+        some = tokens._replace(
+            hashes=tokens.hashes[which], starts=tokens.starts[which], stops=tokens.stops[which]
+        )
+        dictionary = Dictionary(sys.maxsize, longest=sys.maxsize)
+        numbers[which] = dictionary.number(some) + len(self.words)
+        listed = dictionary.listed()
+        return [listed.string(number) for number in range(len(listed.hashes))]
+
+
+class Lookup(NamedTuple):
+    """Tables of candidates.
+
+    ``term_of`` (n_words,) int32 is the candidate that a listed word is, -1 for none; ``word_terms``
+    are those that are words, and ``word_numbers`` which.
+    """
+
+    table: U64
+    filter: U64
+    term_of: I32
+    word_terms: I32
+    word_numbers: I64
+
+
+@once_a_process
+def _lookup(candidates: Candidates) -> Lookup:
+    hashes, words = candidates.hashes.read(), candidates.words.listed().hashes
+    table = index_table(hashes)
+    term_of = np.full(len(words), -1, np.int32)
+    if candidates.ngrams[0] == 1:
+        _find_listed(words, table, term_of)
+    numbers = np.flatnonzero(term_of >= 0)
+    return Lookup(table, _hash_filter(hashes), term_of, term_of[numbers], numbers)
+
+
+class Occurrences(NamedTuple):
+    """What a block says of the candidates.
+
+    ``terms`` are those that occur, ``tokens`` (n, longest) int32 the numbers of their tokens, -1
+    behind the last; numbers behind those of the words count ``strings``.
+    """
+
+    terms: I64
+    tokens: I32
+    strings: list[bytes]
+
+    @classmethod
+    def of(cls, tokens_of: I32, strings: list[bytes]) -> "Occurrences":
+        """The candidates whose tokens are known."""
+        seen = np.flatnonzero(tokens_of[:, 0] >= 0)
+        return cls(seen, tokens_of[seen], strings)
+
+
+class LearnedTerms:
+    """The candidates' tokens, put together from those of all blocks.
+
+    Memory: some 100 bytes a candidate.  Raises ``HashCollision`` where two have one hash.
+    """
+
+    def __init__(self, candidates: Candidates) -> None:
+        if len(np.unique(candidates.hashes.read())) < len(candidates):
+            raise HashCollision
+        self._words = candidates.words
+        self._tokens_of = candidates.no_tokens()
+        self._unlisted: dict[bytes, int] = {}
+
+    def add(self, found: Occurrences) -> None:
+        """Take what a block says.  Raises ``HashCollision`` where blocks contradict each other."""
+        tokens = found.tokens
+        if found.strings:
+            tokens = self._renumbered(tokens, found.strings)
+        known = self._tokens_of[found.terms]
+        is_known = known[:, 0] >= 0
+        if (tokens != known)[is_known].any():
+            raise HashCollision
+        self._tokens_of[found.terms] = tokens
+
+    def strings(self, analyzer: str) -> list[bytes]:
+        """The candidates' strings as UTF-8."""
+        n_listed, listed = len(self._words), self._words.listed()
+        strings = dict(enumerate(self._unlisted, n_listed))
+        for number in np.unique(self._tokens_of).tolist():
+            if 0 <= number < n_listed:
+                strings[number] = listed.string(number)
+        joint = ANALYZERS[analyzer].joint
+        return [
+            joint.join([strings[number] for number in numbers if number >= 0])
+            for numbers in self._tokens_of.tolist()
+        ]
+
+    def _renumbered(self, tokens: I32, strings: list[bytes]) -> I32:
+        """The tokens with one number for each string, whatever the block."""
+        n_listed = len(self._words)
+        numbers = [self._unlisted.setdefault(text, len(self._unlisted)) for text in strings]
+        places = np.clip(tokens - n_listed, 0, None)
+        return np.where(tokens < n_listed, tokens, n_listed + np.array(numbers, np.int32)[places])
+
+
+def _hash_filter(hashes: U64) -> U64:
+    """A bit for every value of some bits of a hash: most n-grams are no term, and end here.
+
+    The bits are not those that address the table.  Size: 16 to 32 bits a term.
+    """
+    n_bits = 16 * max(64, 1 << (max(1, len(hashes)) - 1).bit_length())
+    bits = np.zeros(n_bits // 64, np.uint64)
+    places = (hashes >> np.uint64(32)) & np.uint64(n_bits - 1)
+    np.bitwise_or.at(bits, places >> np.uint64(6), np.uint64(1) << (places & np.uint64(63)))
+    return bits
+
+
+@kernel
+def passes(bits: U64, value: np.uint64) -> bool:
+    """Whether a hash may be that of a candidate."""
+    place = np.int64((value >> np.uint64(32)) & np.uint64(64 * len(bits) - 1))
+    return bool((bits[place >> 6] >> np.uint64(place & 63)) & np.uint64(1))
+
+
+@kernel
+def _find_listed(hashes: U64, table: U64, term_of: I32) -> None:
+    """The listed tokens that are terms."""
+    for number in range(len(hashes)):
+        entry = find(table, hashes[number])
+        if table[2 * entry] != 0:
+            term_of[number] = table[2 * entry + 1]
+
+
+@kernel
+def _mark_unlisted(
+    hashes: U64,
+    numbers: I32,
+    offsets: I64,
+    shortest: int,
+    longest: int,
+    bits: U64,
+    table: U64,
+    in_terms: Bools,
+) -> None:
+    for row in range(len(offsets) - 1):
+        for first in range(offsets[row], offsets[row + 1]):
+            value = hashes[first]
+            for last in range(first, min(first + longest, offsets[row + 1])):
+                if last > first:
+                    value = chain_hash(value, hashes[last])
+                known = nonzero(value)
+                if last - first + 1 < shortest or not passes(bits, known):
+                    continue
+                if table[2 * find(table, known)] != 0:
+                    for t in range(first, last + 1):
+                        in_terms[t] |= numbers[t] < 0

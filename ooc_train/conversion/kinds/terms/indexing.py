@@ -1,0 +1,150 @@
+"""A vectorizer of texts that learns from their tokens: all rows are read once, to temporary files.
+
+Tokens go to a token file, most of them as numbers by a dictionary of the first rows.  What has no
+number, unlisted tokens that are terms and n-grams of several tokens, goes to a spill, by its hash's
+partition.
+"""
+
+import functools
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
+from ooc_train.conversion.kinds.terms.grams import n_grams, partition_records, unlisted_grams
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
+from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.storage.row_classes import RowClasses
+from ooc_train.conversion.storage.spill import Segment, Spill, SpillWriter
+from ooc_train.conversion.text.tokens import Tokens, tokenize
+from ooc_train.conversion.vectorizer import ReadBlock, Vectorizer
+
+_SAMPLE_BYTES = 2**23
+_SAMPLE_BLOCKS = 16  # no more memory than a block takes that is being converted
+
+
+@dataclass(frozen=True)
+class Splitting:
+    """How text becomes terms: n-grams of the tokens that an analyzer finds."""
+
+    analyzer: str
+    ngrams: tuple[int, int]
+    hash_seed: int
+
+    def tokens(self, rows: TextRows) -> Tokens:
+        """The tokens of some rows."""
+        return tokenize(rows.text, rows.text_offsets, self.analyzer, self.hash_seed)
+
+
+class Indexed(NamedTuple):
+    """Where the tokens and n-grams of a block are, and figures of its rows."""
+
+    tokens: TokenBlock
+    grams: Segment
+    n_terms: int
+    n_empty: int
+    n_replaced: int
+
+
+class TermVectorizer(Vectorizer):
+    """What the vectorizers of n-grams and of sequences have in common.
+
+    ``n_terms`` counts the terms of all rows with their repetitions.
+    """
+
+    knows_words = True
+
+    def __init__(self, parameters: Any, splitting: Splitting) -> None:
+        super().__init__(parameters)
+        self.splitting = splitting
+        self.n_terms = 0
+
+    def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: ARG002
+        """Take the resources."""
+        self.resources = resources
+        self.token_blocks: list[TokenBlock] = []
+        self._segments: list[Segment] = []
+
+    @property
+    def reads(self) -> bool:
+        """All rows are read before any is encoded, unless the vectorizer is fitted."""
+        return not self.is_fitted
+
+    def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """List the words of the first blocks: 8 MiB of text, or less where memory is short."""
+        if self.is_fitted:
+            return blocks
+        max_bytes = self.resources.plan.dictionary_bytes
+        dictionary, first = Dictionary(max_bytes), list[Block]()
+        n_bytes = 0
+        while not dictionary.is_full and n_bytes < _SAMPLE_BYTES and len(first) < _SAMPLE_BLOCKS:
+            block = next(blocks, None)
+            if block is None:
+                break
+            first.append(block)
+            n_bytes += len(block.rows.text)
+        list_words = functools.partial(_list_words, self.splitting, max_bytes)
+        for listed in self.resources.in_order(list_words, first):
+            dictionary.number(listed.as_tokens())
+        self.words = dictionary.frozen(self.resources.folder)
+        return itertools.chain(first, blocks)
+
+    def reader(self) -> ReadBlock:
+        """What writes a block's tokens and n-grams to temporary files."""
+        if self.is_fitted:
+            return super().reader()
+        return functools.partial(_index, self.splitting, self.resources.folder, self.words)
+
+    def note_read(self, found: Indexed | None) -> int:
+        """Take where the tokens and n-grams of a block are."""
+        if found is None:
+            return 0
+        self.token_blocks.append(found.tokens)
+        self._segments.append(found.grams)
+        self.n_terms += found.n_terms
+        self.report.empty_rows += found.n_empty
+        self.report.replaced_rows += found.n_replaced
+        return found.tokens.n_bytes + found.grams.n_bytes
+
+    def spilled(self) -> Spill:
+        """The n-grams without a number."""
+        return Spill(self._segments)
+
+    def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
+        """The blocks of tokens, unless the vectorizer is fitted and takes the corpus's."""
+        if self.is_fitted:
+            yield from corpus.blocks()
+            return
+        for block in self.token_blocks:
+            labels = classes.labels.mapped[block.first_row : block.first_row + len(block)]
+            yield Block(block.split, block.first_row, block, labels, 0)
+
+
+def _list_words(splitting: Splitting, max_bytes: int, block: Block) -> Listed:
+    """The words of a block, each once."""
+    dictionary = Dictionary(max_bytes)
+    dictionary.number(splitting.tokens(block.rows))
+    return dictionary.listed()
+
+
+def _index(splitting: Splitting, folder: Path, words: WordList, block: Block) -> Indexed:
+    """Write a block's tokens to one file, and its n-grams but for listed tokens to another."""
+    tokens, ngrams = splitting.tokens(block.rows), splitting.ngrams
+    numbers = words.number(tokens)
+    lengths = np.diff(tokens.offsets)
+    grams = unlisted_grams(tokens, numbers, ngrams)
+    return Indexed(
+        write_tokens(folder, block.split, block.first_row, tokens, numbers),
+        SpillWriter(folder, "grams").write(
+            block.first_row, *partition_records(*grams, block.first_row)
+        ),
+        n_grams(lengths, ngrams),
+        int((lengths < ngrams[0]).sum()),
+        tokens.n_replaced,
+    )

@@ -1,0 +1,282 @@
+"""The one way from sources to a file: read, learn, place, write.
+
+1. Read all rows, count them, note their labels; the vectorizer may look at each block.  Where the
+   sources say how many rows they have, and the vectorizer need not look, this is left out.
+2. Decide each row's place; the vectorizer learns from the train rows, unless it is fitted.
+3. Encode all rows, block by block; their records go to the buckets of their places.
+4. Write: records bucket by bucket as the arrays of the splits, then the vectorizer.
+
+Each step is bounded by itself.  What workers do are functions of modules, given the names of files
+in the conversion's folder, a part of the work and parameters; so any executor can run them.
+"""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from ooc_train.conversion.report import ConversionReport
+from ooc_train.conversion.resources import DiskWatch, Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.job import Column, JobFolder
+from ooc_train.conversion.storage.output import OutputFile
+from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
+from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
+from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
+from ooc_train.conversion.storage.spill import Segment
+from ooc_train.conversion.storage.writing import SplitWriter
+from ooc_train.conversion.text.collisions import without_collision
+from ooc_train.conversion.vectorizer import (
+    EncodeBlock,
+    EncodedBlock,
+    Vectorizer,
+    load_vectorizer,
+    vectorizer_class,
+)
+from ooc_train.file.schema import SPLIT_NAMES, label_dtype
+from ooc_train.kinds import KINDS
+from ooc_train.progress import Reading
+
+
+@dataclass(frozen=True)
+class Features:
+    """What is made of the rows: a kind of features, or what a ``fitted`` file makes."""
+
+    kind: str
+    parameters: Any
+    rule: PlacementRule
+    fitted: h5py.File | None = None
+
+    def vectorizer(self, attempt: int) -> Vectorizer:
+        """The vectorizer, new or fitted, for an attempt from 0."""
+        if self.fitted:
+            return load_vectorizer(self.fitted)
+        return vectorizer_class(self.kind)(self.parameters.for_attempt(attempt))
+
+
+def write_features(
+    output: OutputFile, corpus: Corpus, features: Features, resources: Resources
+) -> ConversionReport:
+    """Convert all rows, and write their splits and the vectorizer.
+
+    Raises ``InputError`` for data without a usable class or feature.
+    """
+
+    def attempt(number: int) -> ConversionReport:
+        vectorizer = features.vectorizer(number)
+        if not vectorizer.is_fitted:
+            vectorizer.report.attempts = number + 1
+        with JobFolder(resources.folder) as folder:
+            own = replace(resources, folder=folder)
+            _Conversion(output, corpus, features, vectorizer, own).run()
+        return vectorizer.report
+
+    return without_collision(attempt, resources.progress)
+
+
+class _Item(NamedTuple):
+    """A block, and where its rows go."""
+
+    block: Block
+    destinations: Sequence[Destination]
+
+
+class _Conversion:
+    """One attempt, whose temporary files are all in ``resources.folder``."""
+
+    def __init__(
+        self,
+        output: OutputFile,
+        corpus: Corpus,
+        features: Features,
+        vectorizer: Vectorizer,
+        resources: Resources,
+    ) -> None:
+        self._output = output
+        self._corpus = corpus
+        self._features = features
+        self._vectorizer = vectorizer
+        self._report = vectorizer.report
+        self._resources = resources
+        self._n_text_bytes = 0
+        self._is_text = KINDS[features.kind].source == "text"
+
+    def run(self) -> None:
+        self._vectorizer.start(self._corpus, self._resources)
+        expected = None if self._vectorizer.reads else _known_rows(self._corpus)
+        if expected:
+            classes, splits = self._place_at_once(expected)
+        else:
+            classes = self._classes(self._read())
+            placement = self._placement()
+            self._learn(classes, placement)
+            splits = self._place(placement, classes)
+        self._vectorizer.settle()
+        self._report.spill_bytes += sum(split.n_bytes for split in splits.values())
+        self._report.classes = classes.classes
+        self._write(splits, classes)
+        self._save()
+
+    # Read
+
+    def _read(self) -> Column:
+        """Read all rows; the numbers of their labels."""
+        labels = Column(self._resources.folder / "labels", np.int32)
+        reading = Reading(self._resources.progress, "reading", self._corpus.n_bytes)
+        disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
+        blocks = self._vectorizer.sample(self._corpus.blocks())
+        for block, found in self._resources.pairs(self._vectorizer.reader(), blocks):
+            n_spilled = self._vectorizer.note_read(found)
+            labels.append(block.labels)
+            self._report.spill_bytes += n_spilled
+            reading.advance(block.n_bytes, len(block.rows))
+            n_text_bytes = len(block.rows.text) if self._is_text else block.n_bytes
+            self._n_text_bytes += n_text_bytes
+            disk.check(block.n_bytes, n_spilled=n_spilled, n_text_bytes=n_text_bytes)
+        return labels
+
+    def _classes(self, labels: Column) -> RowClasses:
+        """The classes: those met, sorted, or those that were given, as they are."""
+        met, n_train = self._corpus.met_classes(), self._corpus.n_rows["train"]
+        if self._corpus.learns_classes:
+            return row_classes(labels.array(), met, n_train)
+        return RowClasses(labels.array(), np.arange(len(met), dtype=np.int32), met, n_train)
+
+    # Learn
+
+    def _placement(self, n_rows: Mapping[str, int] | None = None) -> Placement:
+        placement = self._features.rule.place(n_rows or self._corpus.n_rows)
+        self._report.split_rows = placement.n_rows
+        return placement
+
+    def _learn(self, classes: RowClasses, placement: Placement) -> None:
+        """Check that each class has a train row, and learn from these."""
+        if not self._vectorizer.is_fitted:
+            self._vectorizer.learn(classes.of_train(placement, self._resources.folder))
+
+    # Place
+
+    def _place_at_once(
+        self, expected: Mapping[str, int]
+    ) -> tuple[RowClasses, dict[str, ShuffledSplit]]:
+        """Read and place the rows of sources that say how many they have.
+
+        If some cannot be used, all are placed again, as many as there are then.
+        """
+        labels = Column(self._resources.folder / "labels", np.int32)
+        splits = self._place(self._placement(expected), labels=labels)
+        if self._corpus.n_rows != expected:
+            for split in splits.values():
+                split.remove()
+            self._vectorizer.start(self._corpus, self._resources)
+            splits = self._place(self._placement())
+        classes = self._classes(labels)
+        self._learn(classes, self._placement())
+        return classes, splits
+
+    def _place(
+        self,
+        placement: Placement,
+        classes: RowClasses | None = None,
+        labels: Column | None = None,
+    ) -> dict[str, ShuffledSplit]:
+        """Encode all rows into the buckets of their places; their labels go to ``labels``."""
+        n_rows = sum(placement.n_rows.values())
+        splits = shuffled_splits(
+            placement,
+            self._resources.folder,
+            expected_items=self._vectorizer.expected_items(n_rows, self._n_text_bytes),
+            bucket_bytes=self._resources.plan.bucket_bytes,
+        )
+        buckets = {name: split.buckets for name, split in splits.items()}
+        task = functools.partial(_encode_block, self._vectorizer.encoder(), buckets)
+        for block, placed in self._advancing(task, self._placed(placement, classes)):
+            if placed is not None:
+                encoded, segments = placed
+                self._report.replaced_rows += encoded.n_replaced
+                self._report.empty_rows += encoded.n_empty
+                self._vectorizer.note_encoded(encoded.found)
+                for name, segment in segments:
+                    splits[name].segments.append(segment)
+            if labels is not None:
+                labels.append(block.labels)
+        return splits
+
+    def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
+        """All blocks, and from the first reject on no destinations: they would be wrong."""
+        n_rejects = self._corpus.rejects.count
+        blocks = (
+            self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
+        )
+        for block in blocks:
+            if self._corpus.rejects.count > n_rejects:
+                yield _Item(block, [])
+            else:
+                where = (block.split, block.first_row, len(block.rows))
+                yield _Item(block, placement.destinations(*where))
+
+    def _advancing(self, task: Any, items: Iterator[_Item]) -> Iterator[tuple[Block, Any]]:
+        """The results of all blocks, with progress in rows, or in bytes where they are read."""
+        progress = self._resources.progress
+        if self._is_text:
+            progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
+            for item, result in self._resources.pairs(task, items):
+                yield item.block, result
+                progress.advance(len(item.block.rows))
+            return
+        reading = Reading(progress, "placing", self._corpus.n_bytes)
+        for item, result in self._resources.pairs(task, items):
+            yield item.block, result
+            reading.advance(item.block.n_bytes, len(item.block.rows))
+
+    # Write
+
+    def _write(self, splits: dict[str, ShuffledSplit], classes: RowClasses) -> None:
+        n_rows = sum(split.n_rows for split in splits.values())
+        self._resources.progress.start("writing", n_rows, "row")
+        ranks = classes.ranks.astype(label_dtype(len(classes.classes)))
+        writer = SplitWriter(self._output, ranks, self._resources)
+        for name in SPLIT_NAMES:
+            if name in splits:
+                arrays = self._vectorizer.arrays(name, splits[name])
+                self._vectorizer.note_written(name, writer.write(name, splits[name], arrays))
+
+    def _save(self) -> None:
+        if self._features.fitted:
+            self._output.copy(self._features.fitted["vectorizer"])
+            return
+        group = self._output.group("vectorizer")
+        parameters = json.dumps(asdict(self._vectorizer.parameters), sort_keys=True)
+        group.attribute("parameters", parameters)
+        group.attribute("n_documents", self._report.split_rows["train"])
+        self._vectorizer.save(group)
+
+
+def _encode_block(
+    encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item
+) -> tuple[EncodedBlock, list[tuple[str, Segment]]] | None:
+    """Encode a block, and write its records to the buckets of their places, if it has any."""
+    block, destinations = item
+    if not destinations:
+        return None
+    encoded = encode(block.rows, destinations)
+    segments = [
+        (split, buckets[split].write(places, block.labels, encoded.records, chosen))
+        for split, chosen, places in destinations
+    ]
+    return encoded._replace(records=NO_RECORDS), segments
+
+
+def _known_rows(corpus: Corpus) -> dict[str, int] | None:
+    """How many rows each split has if all can be used; ``None`` if that is not known."""
+    known: dict[str, int] = {}
+    for split, sources in corpus.sources.items():
+        counts = [getattr(source, "n_rows", None) for source in sources]
+        if None in counts:
+            return None
+        known[split] = sum(count for count in counts if count)
+    return known

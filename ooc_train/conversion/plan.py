@@ -1,0 +1,172 @@
+"""A conversion's options, resolved once: what is read, what is made of it, and where it goes."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ooc_train.conversion.auto import Figures, measure_rows
+from ooc_train.conversion.inputs import Inputs, find_inputs
+from ooc_train.conversion.options import AUTO, ConvertOptions
+from ooc_train.conversion.pipeline import Features
+from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget
+from ooc_train.conversion.sources.class_names import ClassNames
+from ooc_train.conversion.sources.files.paths import InputPaths
+from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.storage.output import disk_errors
+from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.conversion.vectorizer import load_vectorizer
+from ooc_train.errors import OptionError, OutputError
+from ooc_train.progress import Progress
+from ooc_train.reading.store import Store
+from ooc_train.reading.store import open as open_store
+
+
+@dataclass(frozen=True)
+class ConversionPlan:
+    """What a conversion does.
+
+    ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
+    the open file whose vectorizer and classes are taken; ``provenance`` is the part of the file's
+    own that options and inputs determine.
+    """
+
+    output: Path
+    temp_dir: Path
+    rejects: Path
+    max_rejects: int
+    compression: str
+    sources: Mapping[str, Sequence[Source]]
+    features: Features
+    budget_bytes: int
+    workers: int | None
+    provenance: Mapping[str, Any]
+    figures: Figures | None = None
+    fitted: Store | None = None
+    names: ClassNames | None = None
+
+    @property
+    def class_labels(self) -> list[str] | None:
+        """The labels of the classes, where they are not to be learned."""
+        return self.fitted.class_labels if self.fitted else None
+
+    def class_names(self, labels: list[str]) -> list[str]:
+        """The names of the classes with these labels.  Raises ``InputError`` for unfit names."""
+        if self.fitted:
+            return self.fitted.class_names
+        return self.names.of(labels) if self.names else labels
+
+
+def plan_conversion(
+    train: Sequence[Path],
+    output: Path,
+    options: ConvertOptions,
+    progress: Progress,
+    stack: ExitStack,
+) -> ConversionPlan:
+    """Check the options and look into all inputs; with ``auto``, read the train rows.
+
+    What stays open, or was copied from standard input, belongs to ``stack``.
+
+    Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be.
+    """
+    _check_output(output, options.force)
+    temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
+    check_temp_dir(temp_dir)
+    fitted = _open_fitted(options.vectorizer, stack)
+    options = options.settled_by(train[0])
+    options = _as_fitted(options, fitted) if fitted else options
+    parameters = load_vectorizer(fitted.file).parameters if fitted else None
+    rejects = _rejects_path(options, output)
+    with disk_errors(output, temp_dir):
+        paths = InputPaths(temp_dir, progress, stack)
+        inputs = find_inputs(train, options, paths, limit=_limit(options, parameters))
+        figures = None
+        if options.features == AUTO:
+            with RejectFile(rejects, options.max_rejects) as file:
+                figures = measure_rows(inputs.sources["train"], file, progress)
+            options = options.settled(figures.features)
+        parameters = parameters or options.parameters
+        text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
+        check_disk(temp_dir, parameters.density.foreseen_disk_bytes(text_bytes))
+    rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
+    return ConversionPlan(
+        output,
+        temp_dir,
+        rejects,
+        options.max_rejects,
+        options.compression,
+        inputs.sources,
+        Features(options.features, parameters, rule, fitted.file if fitted else None),
+        options.memory_bytes or default_budget(),
+        options.workers,
+        _provenance(inputs, options),
+        figures,
+        fitted,
+        inputs.class_names,
+    )
+
+
+def _limit(options: ConvertOptions, fitted_parameters: Any) -> float:
+    """What numbers must be smaller than in size."""
+    if fitted_parameters is not None:
+        return float(fitted_parameters.limit)
+    return float("inf") if options.features == AUTO else float(options.parameters.limit)
+
+
+def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store | None:
+    """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
+    if path is None:
+        return None
+    store = stack.enter_context(open_store(Path(path)))
+    store.check("vectorizer")
+    return store
+
+
+def _as_fitted(options: ConvertOptions, fitted: Store) -> ConvertOptions:
+    """The options with the fitted file's kind of features."""
+    if options.features not in (AUTO, fitted.features):
+        raise OptionError(
+            f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
+            f"leave out --features"
+        )
+    return options.settled(fitted.features)
+
+
+def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
+    """Where the rows come from, without a path or a time of this machine."""
+    given = {
+        "text": list(options.text),
+        "columns": list(options.columns),
+        "label": options.label,
+    }
+    return {
+        "sources": {
+            split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
+            for split, files in inputs.sources.items()
+        },
+        "layout": inputs.sources["train"][0].layout
+        | {name: value for name, value in given.items() if value},
+        "seed": options.seed,
+        "validation_fraction": options.drawn_fraction,
+    }
+
+
+def _rejects_path(options: ConvertOptions, output: Path) -> Path:
+    if options.rejects:
+        return Path(options.rejects)
+    return output.with_name(f"{output.name}.rejected.csv")
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; name the file to write")
+    if output.exists() and not force:
+        raise OutputError(f"{output} exists; give --force to overwrite it, or another name")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output.parent}, the output's folder, does not exist; make it first")
+    if not os.access(output.parent, os.W_OK):
+        raise OutputError(f"{output.parent}, the output's folder, cannot be written to")

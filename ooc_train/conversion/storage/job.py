@@ -1,0 +1,164 @@
+"""The folder of a conversion's temporary files, which tasks open by their names.
+
+A task is a function of a module that takes paths, a part of the work and parameters, and returns
+little.  So threads, processes and other machines that share the folder can run it.  Each worker
+writes to the ends of files of its own, so no lock is needed.
+"""
+
+import errno
+import functools
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ooc_train.dtypes import AnyArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+PREFIX = ".ooc-"
+"""What the names of all temporary folders begin with."""
+
+
+_caches: list[Any] = []
+
+
+def once_a_process(function: Function) -> Function:
+    """Keep a function's results until a conversion of this process ends.
+
+    So all tasks of a process share what they would otherwise load or map again and again.
+    """
+    cached = functools.lru_cache(maxsize=64)(function)
+    _caches.append(cached)
+    return cast(Function, cached)
+
+
+class JobFolder:
+    """A new folder below ``parent``, which goes with everything in it when the context ends."""
+
+    def __init__(self, parent: Path) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent)).absolute()
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *error: object) -> None:
+        for cached in _caches:
+            cached.cache_clear()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def worker_file(folder: Path, stem: str) -> Path:
+    """The file of this name that the calling thread alone writes to."""
+    return folder / f"{stem}-{os.getpid()}-{threading.get_ident()}"
+
+
+def append(path: Path, items: AnyArray) -> int:
+    """Write an array to the end of a file, made if there is none; the position it begins at."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        position = os.lseek(file, 0, os.SEEK_END)
+        view = memoryview(np.ascontiguousarray(items).reshape(-1).view(np.uint8).data)
+        while view.nbytes:
+            view = view[os.write(file, view) :]
+        return position
+    finally:
+        os.close(file)
+
+
+def read_at(path: Path, position: int, items: AnyArray) -> None:
+    """Fill an array with the bytes of a file from a position on."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        view = memoryview(items.view(np.uint8).data)
+        while view.nbytes:
+            n_read = os.preadv(file, [view], position)
+            if n_read == 0:
+                raise not_read_back()
+            view, position = view[n_read:], position + n_read
+    finally:
+        os.close(file)
+
+
+def not_read_back() -> OSError:
+    """The error for a temporary file that has lost something."""
+    return OSError(errno.EIO, "a temporary file could not be read back")
+
+
+@dataclass(frozen=True)
+class DiskArray:
+    """An array that fills a file of its own.
+
+    Each process maps the file once, see `mapped`: the pages belong to the file, so the kernel may
+    drop them, and a pickled array is no more than a name.
+    """
+
+    path: Path
+    dtype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def zeros(cls, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> "DiskArray":
+        """A new array of zeros.  Its space is reserved.
+
+        So a full disk is an error here, and not a deadly signal where a page is written later.
+        """
+        array = cls(path, np.dtype(dtype).str, shape)
+        with path.open("xb") as file:
+            n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+            os.posix_fallocate(file.fileno(), 0, max(1, n_bytes))
+        return array
+
+    @classmethod
+    def of(cls, path: Path, items: AnyArray) -> "DiskArray":
+        """A new array of ``items``, which appears under its name when it is complete."""
+        part = path.with_name(f"{path.name}.part")
+        part.unlink(missing_ok=True)
+        append(part, items)
+        part.replace(path)
+        return cls(path, items.dtype.str, items.shape)
+
+    @property
+    def mapped(self) -> AnyArray:
+        """The array, which can be written to."""
+        return _mapped(self.path, self.dtype, self.shape)
+
+    def read(self) -> AnyArray:
+        """A copy of the array in memory."""
+        items: AnyArray = np.empty(self.shape, self.dtype)
+        if items.size:
+            read_at(self.path, 0, items.reshape(-1))
+        return items
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class Column:
+    """A file that grows by arrays of one dtype, and is a `DiskArray` in the end."""
+
+    def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:
+        self._path, self._dtype = path, np.dtype(dtype)
+        self._n = 0
+
+    def append(self, items: AnyArray) -> None:
+        """Add ``items`` at the end."""
+        append(self._path, np.ascontiguousarray(items, self._dtype))
+        self._n += len(items)
+
+    def array(self) -> DiskArray:
+        """All that was added so far."""
+        return DiskArray(self._path, self._dtype.str, (self._n,))
+
+
+@once_a_process
+def _mapped(path: Path, dtype: str, shape: tuple[int, ...]) -> Any:
+    if not all(shape):
+        return np.empty(shape, dtype)
+    return np.asarray(np.memmap(path, dtype, "r+", shape=shape))

@@ -1,0 +1,55 @@
+"""A conversion of a few rows, so that all kernels are compiled before memory is divided.
+
+The first conversion after an installation compiles for some 10 seconds; later ones load the result
+from Numba's cache.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from ooc_train.conversion.pipeline import Features, write_features
+from ooc_train.conversion.resources import MemoryPlan, Resources
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.storage.job import JobFolder
+from ooc_train.conversion.storage.output import OutputFile
+from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.file.filters import NONE
+from ooc_train.kinds import KINDS
+from ooc_train.progress import Silent
+
+_WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
+_ROWS = {
+    "text": "".join(f'"{i % 2}","{text} {text}"\n' for i in range(4) for text in _WORDS),
+    "dense": "".join(f"{i % 2},{i}.5,1e-3\n" for i in range(8)),
+    "sparse": "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8)),
+}
+"""Some rows of each source."""
+
+
+def convert_few_rows(features: Features, temp_dir: Path) -> None:
+    """Learn from a few rows and convert them, whatever is fitted."""
+    plan = MemoryPlan(
+        n_workers=1,
+        block_bytes=2**12,
+        table_bytes=2**16,
+        bucket_bytes=2**12,
+        dictionary_bytes=300,  # of two words, so that it grows and then is full
+    )
+    few = replace(
+        features,
+        parameters=features.parameters.for_few_rows(),
+        rule=PlacementRule(validation_fraction=0.25, seed=0),
+        fitted=None,
+    )
+    source = KINDS[features.kind].source
+    with JobFolder(temp_dir) as folder, ThreadPoolExecutor(1) as pool:
+        path = folder / "rows"
+        path.write_text(_ROWS[source], "utf-8")
+        found = find_source(path, LayoutOptions(), gives=source)
+        corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
+        with OutputFile(folder / "rows.h5", compression=NONE) as output:
+            write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))

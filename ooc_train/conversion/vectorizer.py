@@ -1,0 +1,242 @@
+"""A vectorizer makes features of rows: one class for each kind of features, one interface.
+
+A conversion calls its methods in this order:
+
+``start``                   the sources are known, nothing is read
+``sample``, ``reader``,     the first reading, block by block; ``reader`` returns a task for the
+``note_read``               workers, ``note_read`` takes its results in order
+``learn``                   the places and classes of all rows are known
+``blocks``, ``encoder``,    rows become records, block by block, likewise
+``note_encoded``
+``settle``                  all rows are encoded: the final numbers of the columns are known
+``arrays``, ``note_written``  records become the arrays of each split
+``save``                    what was learned becomes the file's group ``vectorizer``
+
+All but ``load``, ``encode``, ``arrays`` and ``save`` do nothing unless a kind needs them.  A fitted
+vectorizer, made by ``load``, learns nothing.
+"""
+
+import functools
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, cast
+
+import h5py
+
+from ooc_train.conversion.report import ConversionReport
+from ooc_train.conversion.resources import Appetite, Resources
+from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.storage.layouts.arrays import SplitArrays
+from ooc_train.conversion.storage.layouts.dense import pack_dense
+from ooc_train.conversion.storage.layouts.ragged import pack_ragged
+from ooc_train.conversion.storage.layouts.sparse import pack_sparse
+from ooc_train.conversion.storage.output import OutputGroup
+from ooc_train.conversion.storage.placement import Destination
+from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
+from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
+from ooc_train.conversion.storage.writing import Written
+from ooc_train.dtypes import F32
+from ooc_train.errors import FormatError
+from ooc_train.kinds import KINDS
+from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
+
+_PACKS: dict[type[Rows], Callable[[Any], Records]] = {
+    SparseRows: pack_sparse,
+    SequenceRows: pack_ragged,
+    DenseRows: lambda rows: pack_dense(rows.values),
+}
+
+
+@dataclass(frozen=True)
+class Parameters(ABC):
+    """How one kind of features is made: options of the conversion, stored in the file as JSON."""
+
+    @property
+    @abstractmethod
+    def density(self) -> Appetite:
+        """What a conversion's resources are planned by."""
+
+    @property
+    def limit(self) -> float:
+        """What numbers must be smaller than in size."""
+        return float("inf")
+
+    def for_few_rows(self) -> Any:
+        """Parameters for trying out on a few rows."""
+        return self
+
+    def for_attempt(self, number: int) -> Any:  # noqa: ARG002 - of those that can fail
+        """Parameters for another attempt, from 0, after one that had a hash for two terms."""
+        return self
+
+
+class Encoded(NamedTuple):
+    """Rows of features.
+
+    ``n_replaced`` of the rows had broken UTF-8, and ``n_empty`` have no feature at all;
+    ``n_clipped`` values lay beyond what can be stored.
+    """
+
+    rows: Any
+    n_replaced: int = 0
+    n_empty: int = 0
+    n_clipped: int = 0
+
+
+class EncodedBlock(NamedTuple):
+    """A block's records, and what `Vectorizer.note_encoded` is to know of them."""
+
+    records: Records
+    n_replaced: int = 0
+    n_empty: int = 0
+    found: Any = None
+
+
+ReadBlock = Callable[[Block], Any]
+EncodeBlock = Callable[[Any, Sequence[Destination]], EncodedBlock]
+
+
+class Vectorizer(ABC):
+    """Makes features of rows.
+
+    ``report`` holds the figures of the conversion that it takes part in.  ``knows_words`` tells
+    whether it has `unknown_shares`.
+    """
+
+    Parameters: ClassVar[type[Any]]
+    knows_words: ClassVar[bool] = False
+    parameters: Any
+    report: ConversionReport
+    fitted_path: Path | None = None
+
+    def __init__(self, parameters: Any) -> None:
+        self.parameters = parameters
+        self.report = ConversionReport()
+
+    def __reduce__(self) -> tuple[Any, ...] | str:
+        if self.fitted_path:  # another process opens the file once, whatever the number of tasks
+            return _reopened, (self.fitted_path,)
+        return super().__reduce__()
+
+    @property
+    def reads(self) -> bool:
+        """Whether it must look at all rows before it can encode any.
+
+        If not, rows are read once where their sources know how many there are.
+        """
+        return False
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is nothing to learn."""
+        return self.fitted_path is not None
+
+    @classmethod
+    @abstractmethod
+    def load(cls, parameters: Any, group: h5py.Group) -> "Vectorizer":
+        """The vectorizer that `save` stored in ``group``, whose file stays open."""
+
+    @abstractmethod
+    def encode(self, rows: Any) -> Encoded:
+        """Features of the rows of a block, as a fitted vectorizer makes them."""
+
+    def unknown_shares(self, rows: Any) -> F32:
+        """The share of each row's words that are not known: ``(n_rows,) float32``."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:
+        """What becomes of the records of a split.  The train split comes first."""
+
+    @abstractmethod
+    def save(self, group: OutputGroup) -> None:
+        """Store what `load` needs, apart from the parameters."""
+
+    def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
+        """Look at the sources before anything is read; begin again if it is not the first time."""
+
+    def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        """Look at the first blocks; returns all of them."""
+        return blocks
+
+    def reader(self) -> ReadBlock:
+        """What is to be done with each block of the first reading."""
+        return _pass_over
+
+    def note_read(self, found: Any) -> int:  # noqa: ARG002
+        """Take what the reader found in a block; the bytes of temporary files that it wrote."""
+        return 0
+
+    def learn(self, train: TrainClasses) -> None:  # noqa: B027 - not all kinds do anything
+        """Learn from the train rows."""
+
+    def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
+        """About how many items the records of all rows will have."""
+        return cast(int, self.parameters.density.foreseen_terms(n_text_bytes))
+
+    def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:  # noqa: ARG002
+        """The blocks to encode: those of the corpus, or what was kept of them."""
+        return corpus.blocks()
+
+    def encoder(self) -> EncodeBlock:
+        """What makes records of a block's rows, given where they go."""
+        return functools.partial(_encode, self)
+
+    def note_encoded(self, found: Any) -> None:  # noqa: B027 - not all kinds do anything
+        """Take what the encoder found in a block."""
+
+    def settle(self) -> None:  # noqa: B027 - not all kinds do anything
+        """All rows are encoded."""
+
+    def note_written(self, split: str, written: Written) -> None:  # noqa: B027 - not all kinds do anything
+        """A split was written."""
+
+
+def _pass_over(block: Block) -> None:
+    """Only the number of its rows matters."""
+
+
+def _encode(
+    vectorizer: Vectorizer,
+    rows: Any,
+    destinations: Sequence[Destination],  # noqa: ARG001 - of encoders that look where rows go
+) -> EncodedBlock:
+    found = vectorizer.encode(rows)
+    records = _PACKS[type(found.rows)](found.rows)
+    return EncodedBlock(records, found.n_replaced, found.n_empty)
+
+
+def vectorizer_class(kind: str) -> type[Vectorizer]:
+    """The class of a kind of features, imported when it is needed."""
+    module, _, name = KINDS[kind].vectorizer.partition(":")
+    return cast(type[Vectorizer], getattr(importlib.import_module(module), name))
+
+
+def load_vectorizer(file: h5py.File) -> Vectorizer:
+    """The fitted vectorizer of a file that stays open.
+
+    Raises ``FormatError`` for parameters that this version does not have.
+    """
+    kind = vectorizer_class(str(file.attrs["features"]))
+    group = file["vectorizer"]
+    found = json.loads(group.attrs["parameters"])
+    known = {field.name for field in fields(kind.Parameters)}
+    if set(found) != known:
+        unknown = ", ".join(sorted(set(found) ^ known))
+        raise FormatError(
+            f"{file.filename}: the vectorizer's parameters are not those of this version "
+            f"({unknown}); convert the data again"
+        )
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+    vectorizer = kind.load(kind.Parameters(**values), group)
+    vectorizer.fitted_path = Path(file.filename).absolute()
+    return vectorizer
+
+
+@functools.lru_cache(maxsize=4)
+def _reopened(path: Path) -> Vectorizer:
+    return load_vectorizer(h5py.File(path, "r"))
