@@ -56,8 +56,7 @@ RULES = {
 
 KNOWN = {
     "one class, one name": {
-        "Archive", "Block", "Inputs",
-        "_UnfitError",
+        "Block", "Inputs",
     },
     "array types": {
         "prediction.predictor",

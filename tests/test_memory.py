@@ -115,7 +115,7 @@ def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseli
 FAULTS = """
 import resource, sys
 import numpy as np
-from ooc_train.cli.startup import keep_freed_memory
+from ooc_train.memory import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 for _ in range(40):
