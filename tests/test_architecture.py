@@ -58,9 +58,6 @@ KNOWN = {
     "silent below the command line": {
         "jit uses sys.modules",
     },
-    "one class, one name": {
-        "Block", "Inputs",
-    },
     "array types": {
         "prediction.predictor",
     },

@@ -12,7 +12,7 @@ from ooc_train.conversion.kinds.numbers import NumericDensity
 from ooc_train.conversion.report import DenseReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.source import DenseSource
+from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import (
     LARGEST_INTEGER,
