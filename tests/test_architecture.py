@@ -55,9 +55,6 @@ RULES = {
 }
 
 KNOWN = {
-    "silent below the command line": {
-        "jit uses sys.modules",
-    },
     "array types": {
         "prediction.predictor",
     },
