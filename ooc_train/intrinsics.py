@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import raw_memcpy
+from numba.core.cgutils import raw_memcpy, raw_memmove
 from numba.extending import intrinsic
 
 from ooc_train.jit import kernel
@@ -78,6 +78,25 @@ def copy_bytes(
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def move_bytes(
+    typing_context: Any,  # noqa: ARG001
+    array: Any,
+    start: Any,  # noqa: ARG001
+    end: Any,  # noqa: ARG001
+    n: Any,  # noqa: ARG001
+) -> Any:
+    """Copy ``n`` bytes of a uint8 array from ``start`` on to ``end``, which they may overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = _pointer(_BYTE, context, builder, signature, args)
+        target = builder.gep(source, [builder.sub(args[2], args[1])])
+        raw_memmove(builder, target, source, args[3], 1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def load_word(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """The eight bytes of a uint8 array from ``index`` on as a little-endian uint64."""
 
@@ -94,29 +113,6 @@ def store_word(typing_context: Any, array: Any, index: Any, word: Any) -> Any:  
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = _pointer(_WORD, context, builder, signature, args)
         builder.store(args[2], pointer, align=1)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.uint64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def load_acquired(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """An item of a uint64 array that another thread may be storing by ``store_released``."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(_WORD, context, builder, signature, args)
-        return builder.load_atomic(pointer, "acquire", align=8)
-
-    return types.uint64(array, types.intp), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def store_released(typing_context: Any, array: Any, index: Any, word: Any) -> Any:  # noqa: ARG001
-    """Put an item into a uint64 array; who sees it sees all that was stored before."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(_WORD, context, builder, signature, args)
-        builder.store_atomic(args[2], pointer, "release", align=8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.uint64), generate

@@ -223,6 +223,13 @@ def check(options: Any) -> None:
         declared.check(getattr(options, declared.name))
 
 
+def check_as(declared: type, values: Any) -> None:
+    """Check the attributes of ``values`` that have the names of options, as these options."""
+    for each in declarations(declared):
+        if hasattr(values, each.name):
+            each.check(getattr(values, each.name))
+
+
 def made(
     declared: type[Declared],
     keywords: Mapping[str, Any],

@@ -55,12 +55,8 @@ RULES = {
 }
 
 KNOWN = {
-    "silent below the command line": {
-        "jit uses sys.modules",
-    },
     "one class, one name": {
-        "Archive", "Block", "Inputs",
-        "_UnfitError",
+        "Block", "Inputs",
     },
     "array types": {
         "prediction.predictor",

@@ -314,7 +314,7 @@ def test_the_source_is_read_once(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"top_k": 1}, "--top-k 1 is not 2 or more; for sequences it counts the padding"),
+        ({"top_k": 1}, "--top-k must be at least 2 for sequences, .* the padding id 0, not 1"),
         ({"max_length": 0}, "--max-length must be at least 1, not 0"),
         ({"min_df": 2}, "--min-df cannot be used with --features sequence"),
         ({"ngrams": (1, 1), "score": "none"}, "--ngrams, --score cannot be used with --features"),

@@ -23,7 +23,6 @@ N_PARTITIONS = 256
 ROW_MARK = 255
 HASH_BITS = 56
 HASH_MASK = (1 << HASH_BITS) - 1
-MAX_NGRAM = 8
 
 
 class Grams(NamedTuple):
