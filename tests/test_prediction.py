@@ -66,6 +66,7 @@ def test_the_raw_test_file_gives_the_accuracy_of_its_converted_rows(trained):
     assert_equals_evaluation(folder, evaluation)
 
 
+@pytest.mark.slow
 def test_so_it_does_for_sequences(tmp_path):
     train = write_rows(tmp_path / "train.csv", random_rows(500))
     test = write_rows(tmp_path / "test.csv", TEST_ROWS)
@@ -168,6 +169,7 @@ def test_an_output_that_exists_is_kept_without_force(trained, tmp_path, capsys):
     assert (tmp_path / "p.csv").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_the_command_reads_standard_input(trained, tmp_path):
     folder, _, _ = trained
     done = subprocess.run(
@@ -214,6 +216,7 @@ def read_table(path):
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 @pytest.mark.parametrize("source", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.slow
 def test_every_format_to_every_other_with_the_other_columns(trained, tmp_path, source, suffix):
     folder, _, _ = trained
     table = write_table(tmp_path / f"in.{source}")
@@ -337,6 +340,7 @@ def test_which_models_the_kernels_can_compute(tmp_path, model, n_layers):
         assert np.array_equal(array, weights)
 
 
+@pytest.mark.slow
 def test_texts_are_predicted_without_tensorflow(trained):
     folder, _, _ = trained
     code = (

@@ -81,6 +81,7 @@ PLANS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_resources_or_compression(tmp_path, monkeypatch):
     train = write(tmp_path / "train.svm", *matrix())
     packed = tmp_path / "packed" / "train.svm.bz2"
@@ -187,6 +188,7 @@ def test_lines_equal_scikit_learn(lines, n_blank):
         ("1 1:" + "0" * MAX_ROW_BYTES, "the row is longer than 8,388,608 bytes"),
     ],
 )
+@pytest.mark.slow
 def test_lines_that_are_no_row(tmp_path, line, reason):
     good = "1 1:0.5 qid\n".replace(" qid", "") + "0 qid:7 1:0.25 2:1e-30 # x\n"
     (tmp_path / "rows.svm").write_text(f"{good * 2}\n{line}\n{good}")
