@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ooc_train.prediction.predicting import predict
     from ooc_train.prediction.predictor import load
     from ooc_train.reading.store import open  # noqa: A004 - it reads as ooc_train.open
+    from ooc_train.training.grid import train_grid
     from ooc_train.training.scores.evaluate import evaluate
     from ooc_train.training.train import train
 
@@ -32,10 +33,21 @@ _HOMES = {
     "open": "ooc_train.reading.store",
     "predict": "ooc_train.prediction.predicting",
     "train": "ooc_train.training.train",
+    "train_grid": "ooc_train.training.grid",
     "verify": "ooc_train.inspection.verify",
 }
 
-__all__ = ["convert", "evaluate", "inspect", "load", "open", "predict", "train", "verify"]
+__all__ = [
+    "convert",
+    "evaluate",
+    "inspect",
+    "load",
+    "open",
+    "predict",
+    "train",
+    "train_grid",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core.cgutils import raw_memcpy
+from numba.core.cgutils import raw_memcpy, raw_memmove
 from numba.extending import intrinsic
 
 from ooc_train.jit import kernel
@@ -75,6 +75,25 @@ def copy_bytes(
         return context.get_dummy_value()
 
     return types.void(source, types.intp, target, types.intp, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def move_bytes(
+    typing_context: Any,  # noqa: ARG001
+    array: Any,
+    start: Any,  # noqa: ARG001
+    end: Any,  # noqa: ARG001
+    n: Any,  # noqa: ARG001
+) -> Any:
+    """Copy ``n`` bytes of a uint8 array from ``start`` on to ``end``, which they may overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = _pointer(_BYTE, context, builder, signature, args)
+        target = builder.gep(source, [builder.sub(args[2], args[1])])
+        raw_memmove(builder, target, source, args[3], 1)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

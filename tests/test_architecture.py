@@ -59,8 +59,7 @@ KNOWN = {
         "jit uses sys.modules",
     },
     "one class, one name": {
-        "Archive", "Block", "Inputs",
-        "_UnfitError",
+        "Block", "Inputs",
     },
     "array types": {
         "prediction.predictor",

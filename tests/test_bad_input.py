@@ -43,7 +43,7 @@ def rejected(tmp_path):
             '"1","a","b"\n"2","c","d"\n' * 5,
             "no term occurs in as many rows of the train split as --min-df 2",
         ),
-        ("a line\nof text\n", "the row has one column; a class and at least one text"),
+        ("a line\nof text\n", "the row has one column; a label and at least one more"),
     ],
 )
 def test_files_that_cannot_be_used_at_all(tmp_path, content, message):

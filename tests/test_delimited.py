@@ -2,16 +2,22 @@
 
 import csv
 import io
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ooc_train.conversion.sources.columns import Chosen
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.formats.delimited import Columns, _Parser, read_rows
+from ooc_train.conversion.sources.formats.delimited import DelimitedFile
+from ooc_train.conversion.sources.formats.delimited_kernel import Parser
 
-ZHANG = Columns(b",", 3, (1, 2), 0)
+ZHANG = Chosen((1, 2), 0)
 FIELDS = st.text(alphabet='ab",\n\r é日', max_size=12)
 LONG_FIELDS = st.lists(st.tuples(st.integers(0, 130), FIELDS), max_size=4).map(
     lambda parts: "".join("x" * n + text for n, text in parts)
@@ -19,20 +25,35 @@ LONG_FIELDS = st.lists(st.tuples(st.integers(0, 130), FIELDS), max_size=4).map(
 TABLES = st.lists(st.tuples(FIELDS, FIELDS, FIELDS), min_size=1, max_size=12)
 
 
-def parse(data, columns=ZHANG, *, block_bytes=1000, skip_header=False):
+@dataclass(frozen=True)
+class InMemory(InputFile):
+    """A file that is not on the disk."""
+
+    data: bytes = b""
+
+    def open_raw(self):
+        return io.BytesIO(self.data)
+
+
+def parse(data, chosen=ZHANG, *, n_fields=3, delimiter=",", names=(), block_bytes=1000):
     """All rows as (label, text, line), and all rejects."""
+    file = DelimitedFile(
+        file=InMemory(Path("rows.csv"), data=data),
+        format="csv",
+        names=names,
+        delimiter=delimiter,
+        n_fields=n_fields,
+    )
     rows, rejects = [], []
-    stream = io.BytesIO(data)
-    for piece in read_rows(stream, columns, block_bytes=block_bytes, skip_header=skip_header):
+    for piece, _ in file.read(chosen, block_bytes):
         if isinstance(piece, Reject):
             rejects.append(piece)
             continue
-        labels = [b""] * len(piece)
-        if columns.label >= 0:
-            distinct, numbers = piece.distinct_labels()
-            assert len(set(distinct)) == len(distinct)
-            labels = [distinct[number] for number in numbers]
-        texts = [piece.text_bytes(i) for i in range(len(piece))]
+        distinct, numbers = piece.labels
+        assert len(set(distinct)) == len(distinct)
+        labels = [distinct[number] for number in numbers]
+        text, offsets = piece.columns.joined(len(chosen.columns))
+        texts = [text[i:j].tobytes() for i, j in itertools.pairwise(offsets.tolist())]
         rows += list(zip(labels, texts, piece.lines.tolist(), strict=True))
     return rows, rejects
 
@@ -88,9 +109,9 @@ def test_a_nul_byte_is_found_wherever_it_is(n):
 @pytest.mark.parametrize("row", [b"1,a,b", b'"1","a","b"'])
 def test_bytes_behind_the_data_do_not_matter(row, behind):
     buffer = np.frombuffer(bytearray(row + 64 * behind), np.uint8)
-    rows, rejects, consumed = _Parser(ZHANG).parse(buffer[: len(row)], True)
+    parsed, rejects, consumed = Parser(",", 3, (1, 2)).parse(buffer[: len(row)], True)
     assert not rejects
-    assert (rows.text.tobytes(), consumed) == (b"a, b", len(row))
+    assert (parsed.cells.row_bytes(0, 2), consumed) == (b"a, b", len(row))
 
 
 @given(TABLES)
@@ -149,15 +170,15 @@ def test_many_rejects_in_one_block_are_all_reported():
 @pytest.mark.parametrize("block_bytes", [8, 64])
 def test_byte_order_mark_blank_lines_and_header(block_bytes):
     data = b"\xef\xbb\xbf\r\nlabel,title,body\n\n1,a,b\n"
-    rows, rejects = parse(data, block_bytes=block_bytes, skip_header=True)
+    rows, rejects = parse(data, block_bytes=block_bytes, names=("label", "title", "body"))
     assert rows == [(b"1", b"a, b", 4)]
     assert not rejects
 
 
 def test_other_columns_and_delimiters():
-    rows, _ = parse(b"x\t1\ty\tz\n", Columns(b"\t", 4, (3, 0), 1))
+    rows, _ = parse(b"x\t1\ty\tz\n", Chosen((3, 0), 1), n_fields=4, delimiter="\t")
     assert rows == [(b"1", b"z, x", 1)]
-    rows, _ = parse(b"a line\nanother\n", Columns(b",", 1, (0,), -1))
+    rows, _ = parse(b"a line\nanother\n", Chosen((0,)), n_fields=1)
     assert [row[1] for row in rows] == [b"a line", b"another"]
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.numerals import number, parse_table
-from ooc_train.conversion.sources.rows import joined
 from ooc_train.errors import InputError, OptionError
 from tests.test_ngram import train_order
 
@@ -290,7 +290,7 @@ VALUES = np.zeros((4, 2), np.float32)
 @pytest.mark.parametrize(
     ("content", "labels", "message"),
     [
-        (npy(VALUES)[:-3], npy(np.arange(4)), "rows.npy is cut short"),
+        (npy(VALUES)[:-3], npy(np.arange(4)), "rows.npy is truncated"),
         (b"not numpy", npy(np.arange(4)), "rows.npy is not an .npy array; write it with numpy"),
         (npy(VALUES)[:20], npy(np.arange(4)), "rows.npy (has a damaged header|is not)"),
         (npy(VALUES[0]), npy(np.arange(4)), r"has features of the shape \(2,\) and type float32"),
@@ -407,8 +407,8 @@ NUMERALS = st.one_of(
 
 @given(st.lists(st.lists(NUMERALS, min_size=2, max_size=2), min_size=1, max_size=5))
 def test_numerals_are_what_python_and_numpy_make_of_them(table):
-    text, offsets = joined([", ".join(row).encode() for row in table])
-    values, problems = parse_table(text, offsets, 2)
+    cells = Cells.of([numeral.encode() for row in table for numeral in row], 2)
+    values, problems = parse_table(cells, 2)
     for i, row in enumerate(table):
         expected = [number(field.encode()) for field in row]
         assert (i in problems) == (None in expected)

@@ -9,9 +9,10 @@ import threading
 
 import pytest
 
-from ooc_train.cli import grid
+import ooc_train
 from ooc_train.cli.train import main
 from ooc_train.errors import Interrupted, OptionError
+from ooc_train.training import grid
 from ooc_train.training.interruption import StopRequest
 from ooc_train.training.run.folder import open_run
 from tests.files import Toy, write_toy
@@ -44,9 +45,8 @@ def table(folder):
 
 
 def test_trials_are_all_combinations():
-    trials = grid.trials_of(
-        ["layers=1,2", "learning_rate=1e-3,1e-4,1e-3"], ["layers", "learning_rate"]
-    )
+    values = grid.parse_grid(["layers=1,2", "learning_rate=1e-3,1e-4,1e-3"])
+    trials = grid.trials_of(values)
     assert [trial.name for trial in trials] == [
         "layers=1,learning-rate=1e-3",
         "layers=1,learning-rate=1e-4",
@@ -60,13 +60,14 @@ def test_trials_are_all_combinations():
     [
         (["units"], "'units' is no part of a grid; write a name and its values, as"),
         (["units="], "'units=' is no part of a grid"),
-        (["memory=1"], "a grid cannot vary 'memory'; it can: layers, units"),
+        (["memory=1"], "a grid cannot vary 'memory'; it can: model, epochs, batch-size"),
+        (["bucket-by-length=1"], "a grid cannot vary 'bucket-by-length'"),
         (["units=1", "units=2"], "the grid names units twice"),
     ],
 )
 def test_what_is_no_grid(texts, message):
     with pytest.raises(OptionError, match=message):
-        grid.trials_of(texts, ["layers", "units"])
+        grid.trials_of(grid.parse_grid(texts))
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -122,8 +123,9 @@ def test_a_trial_that_fails_does_not_end_the_rest(path, tmp_path, in_this_proces
     assert len(json.loads(report.read_text())["trials"]) == 2
     assert len(in_this_process) == 2
     assert main(arguments) == 1
-    assert "has trials of this grid already, such as learning-rate=1e-3; go on by --resume" in (
-        capsys.readouterr().err
+    assert (
+        "has trials of this grid already, such as learning-rate=1e-3; continue them by --resume"
+        in (capsys.readouterr().err)
     )
     written = (folder / "learning-rate=1e-3" / "model.keras").stat().st_mtime_ns
     assert main([*arguments, "--resume"]) == 1
@@ -143,6 +145,29 @@ def test_what_is_wrong_with_a_trial_is_said_before_the_first(
     assert status == 2
     assert not in_this_process
     assert not (tmp_path / "grid").exists()
+
+
+def test_the_librarys_grid_is_that_of_the_command(path, tmp_path, in_this_process):
+    """Values and options of Python's types; those that are not the default reach each trial."""
+    options = {"epochs": 1, "batch_size": 32, "verify": False, "memory_bytes": 64_000_000}
+    options["class_weight"] = {"1": 2.0, "2": 0.5}
+    report = ooc_train.train_grid(
+        path, tmp_path, {"layers": [1], "learning_rate": [0.01, 0.1]}, **options
+    )
+    assert [trial["layers"] for trial in report["trials"]] == ["1", "1"]
+    assert in_this_process[0] == [
+        str(path), "--memory=64000000", "--no-verify", "--epochs=1", "--batch-size=32",
+        "--class-weight=1=2.0,2=0.5", "--quiet", "--layers=1", "--learning-rate=0.01",
+        "--output", str(tmp_path / "layers=1,learning-rate=0.01"),
+    ]  # fmt: skip
+    settings = open_run(tmp_path / "layers=1,learning-rate=0.1").settings
+    assert settings["learning_rate"] == 0.1
+    assert settings["class_weight"] == "1=2.0,2=0.5"
+
+
+def test_callbacks_are_not_for_trials(path, tmp_path):
+    with pytest.raises(OptionError, match="callbacks cannot be passed to them; leave them out"):
+        ooc_train.train_grid(path, tmp_path, {"layers": [1]}, callbacks=[object()])
 
 
 def test_trials_in_processes(path, tmp_path):

@@ -33,19 +33,19 @@ def test_lengths_are_those_of_all_rows(tmp_path, monkeypatch):
 
 def test_the_most_frequent_terms_come_first(ngrams):
     with h5py.File(ngrams) as file:
-        what, terms, counts = overview.most_frequent(file["vectorizer"], 3)
-    assert what == "rows"
-    assert terms == ["common", "common word0", "word0"]  # of those that tie the first columns
-    assert counts.tolist() == [42, 14, 14]
+        panel = overview.most_frequent(file["vectorizer"], 3)
+    assert panel.unit == "rows"
+    assert panel.terms == ["common", "common word0", "word0"]  # of those that tie the first columns
+    assert panel.counts.tolist() == [42, 14, 14]
 
 
 def test_classes_are_those_with_the_most_rows(ngrams, monkeypatch):
     monkeypatch.setattr(overview, "MOST_CLASSES", 1)
     with ooc_train.open(ngrams) as data:
-        (_, content), *_ = overview._panels(data)
-    assert content["names"] == ["b"]
-    assert content["counts"]["train"].tolist() == [22]
-    assert content["n_more"] == 1
+        classes, *_ = overview.panels_of(data)
+    assert classes.names == ["b"]
+    assert classes.counts["train"].tolist() == [22]
+    assert classes.n_more == 1
 
 
 @pytest.mark.parametrize("suffix", overview.FORMATS)

@@ -15,7 +15,7 @@ import ooc_train
 from ooc_train.cli import convert as command
 from ooc_train.conversion.sources.cleaning import CLEANINGS
 from ooc_train.conversion.sources.presets import PRESETS
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import SpelledLabels, TextRows
 from ooc_train.errors import InputError, OptionError
 from tests.corpora import read_terms, write_rows
 from tests.test_folders import write_folder
@@ -192,8 +192,8 @@ def test_cleaning_equals_a_regular_expression(texts, name):
     offsets = np.zeros(len(texts) + 1, np.int64)
     np.cumsum([len(text) for text in encoded], out=offsets[1:])
     data = np.frombuffer(bytearray(b"".join(encoded)), np.uint8)
-    zeros = np.zeros(len(texts) + 1, np.int64)
-    found = CLEANINGS[name](TextRows(data, offsets, data[:0], zeros, zeros[1:]))
+    rows = TextRows(data, offsets, SpelledLabels.none(len(texts)), np.arange(len(texts)))
+    found = CLEANINGS[name](rows)
     bounds = itertools.pairwise(found.text_offsets.tolist())
     assert [found.text[i:j].tobytes().decode() for i, j in bounds] == list(
         map(CLEANERS[name], texts)

@@ -388,6 +388,17 @@ def test_other_options(ngrams, broken_off, changed, message):
     assert CheckpointFolder(broken_off / "checkpoints").files()
 
 
+def test_a_run_that_is_older_than_an_option_has_its_default(ngrams, tmp_path):
+    kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
+    path = tmp_path / "run" / "settings.json"
+    settings = json.loads(path.read_text())
+    del settings["label_smoothing"]
+    path.write_text(json.dumps(settings))
+    with pytest.raises(OptionError, match=r"--label-smoothing was 0\.0 and is 0\.1;"):
+        train(ngrams, tmp_path / "run", resume=True, label_smoothing=0.1, **STEPS)
+    train(ngrams, tmp_path / "run", resume=True, **STEPS)
+
+
 def test_a_cosine_ends_with_the_epochs_that_it_began_with(ngrams, tmp_path):
     options = {"lr_schedule": "cosine", **STEPS}
     kill(ngrams, tmp_path / "run", 5, epochs=3, **options)

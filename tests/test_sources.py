@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.conversion import resources
+from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.files import compression, paths
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.texts import TextSource
 from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows
 
@@ -65,7 +67,7 @@ def read(source, block_bytes=500):
         if isinstance(piece, Reject):
             rejects.append(piece)
             continue
-        distinct, numbers = piece.distinct_labels()
+        distinct, numbers = piece.labels
         labels = [distinct[number].decode("utf-8", "replace") for number in numbers]
         texts = [piece.text_bytes(i) for i in range(len(piece))]
         rows += list(zip(labels, texts, piece.lines.tolist(), strict=True))
@@ -131,7 +133,9 @@ def as_read(text):
 def jsonl(tmp_path_factory, data, *, text=("t",), label="l"):
     path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
     path.write_bytes(data)
-    return JsonLinesFile(InputFile(path), text, label)
+    names = (*text, label)
+    file = JsonLinesFile(file=InputFile(path), format="jsonl", names=names)
+    return TextSource(file, Chosen(tuple(range(len(text))), len(text)), len(data))
 
 
 @given(
@@ -208,7 +212,7 @@ def test_broken_utf8_in_json_lines_is_counted(tmp_path):
         ('{"a": 1}', {}, OptionError, "name the field of the labels with --label; there are 'a'"),
         ('{"label": 1}', {}, OptionError, "name the field of the text with --text; there are"),
         ('{"label": 1, "t": ""}', {"text": ("u",)}, InputError,
-         "there is no field 'u'; there are 'label', 't'"),
+         "there is no field 'u'; the fields are 'label', 't'"),
         ('{"label": 1}', {"text": ("label",)}, OptionError, "must name different fields"),
         ('{"label": 1, "text": ""}', {"header": True}, OptionError, "leave out --header"),
     ],
@@ -254,7 +258,12 @@ def test_a_parquet_row_that_is_too_long(tmp_path):
     [
         ({"label": [1]}, {}, OptionError, "name the column of the text with --text; there are"),
         ({"label": [1], "text": [[1]]}, {}, InputError, "'text' holds list<element: int64>, where"),
-        ({"label": [1], "text": [""]}, {"label": "l"}, InputError, "there is no column 'l'; there"),
+        (
+            {"label": [1], "text": [""]},
+            {"label": "l"},
+            InputError,
+            "no column 'l'; the columns are",
+        ),
         ({"label": [], "text": []}, {}, InputError, "rows.parquet is empty; it holds no rows"),
     ],
 )

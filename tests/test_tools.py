@@ -29,9 +29,11 @@ def bash(script, **environment):
 def fake_python(path, *, version, modules="venv ensurepip"):
     """Write a stand-in interpreter: answers the version question and the import question."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f"""#!{sys.executable}
-import collections, sys, types
+    code = path.with_name(f"{path.name}.py")
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{code}" "$@"\n')
+    path.chmod(0o755)
+    code.write_text(
+        f"""import collections, sys, types
 if sys.argv[1] != "-c":
     sys.exit("only -c is expected here: " + " ".join(sys.argv[1:]))
 for name in {{"venv", "ensurepip"}} - set({modules!r}.split()):
@@ -40,7 +42,6 @@ sys.version_info = {version!r}
 exec(sys.argv[2])
 """
     )
-    path.chmod(0o755)
 
 
 @pytest.mark.parametrize("script", [*COMMANDS, ".ci/run"])

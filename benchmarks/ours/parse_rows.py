@@ -8,6 +8,7 @@ from benchmarks.peers import reporting
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.memory import keep_freed_memory
 
 BLOCK_BYTES = 4_000_000
 PACKAGES = ("ooc-train", "numpy", "numba")
@@ -18,6 +19,7 @@ def main() -> None:
     parser = reporting.parser(__doc__)
     parser.add_argument("file", type=Path)
     options = parser.parse_args()
+    keep_freed_memory()  # as ooc-convert does
     phases = reporting.Phases()
     list(_blocks(options.file))  # compiles
     phases.end("once before")

@@ -25,12 +25,13 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
     return batches
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Read the file of the command line."""
+    packages = ("ooc-train", "h5py", "numpy")
     reading.main(
-        Reader(
-            description=__doc__,
-            packages=("ooc-train", "h5py", "numpy"),
-            variants=VARIANTS,
-            open_rows=open_rows,
-        )
+        Reader(description=__doc__, packages=packages, variants=VARIANTS, open_rows=open_rows)
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,8 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:  # noqa: ARG0
     return batches
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prepare or read the files of the command line."""
     reading.main(
         Reader(
             description=__doc__,
@@ -55,3 +56,7 @@ if __name__ == "__main__":
             prepare=prepare,
         )
     )
+
+
+if __name__ == "__main__":
+    main()

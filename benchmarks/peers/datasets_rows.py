@@ -87,7 +87,8 @@ def _tf(rows: Any, batch_size: int) -> Epoch:
     return batches
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prepare or read the files of the command line."""
     reading.main(
         Reader(
             description=__doc__,
@@ -97,3 +98,7 @@ if __name__ == "__main__":
             prepare=prepare,
         )
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -40,7 +40,8 @@ def _dense(group: h5py.Group, batch_size: int, epoch: int) -> Iterator[Counts]:
         yield len(batch[1]), batch[0].size
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prepare or read the files of the command line."""
     reading.main(
         Reader(
             description=__doc__,
@@ -49,3 +50,7 @@ if __name__ == "__main__":
             open_rows=open_rows,
         )
     )
+
+
+if __name__ == "__main__":
+    main()

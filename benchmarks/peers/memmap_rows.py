@@ -28,7 +28,8 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:  # noqa: ARG0
     return batches
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Prepare or read the files of the command line."""
     reading.main(
         Reader(
             description=__doc__,
@@ -37,3 +38,7 @@ if __name__ == "__main__":
             open_rows=open_rows,
         )
     )
+
+
+if __name__ == "__main__":
+    main()

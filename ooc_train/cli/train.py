@@ -1,15 +1,16 @@
 """``ooc-train``: a converted file to a run folder with a trained model."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions, megabytes, say
+from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
-from ooc_train.options import REQUIRED, declarations, option
+from ooc_train.errors import OocTrainError
+from ooc_train.options import REQUIRED, option
 from ooc_train.training.options import RunOptions, TrainingOptions
 
 _DESCRIPTION = """\
@@ -77,13 +78,12 @@ COMMAND = Command(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
-    words = sys.argv[1:] if arguments is None else arguments
-    return COMMAND.run(lambda given: _work(given, words), words)
+    return COMMAND.run(_work, arguments)
 
 
-def _work(given: Given, arguments: Sequence[str]) -> dict[str, Any]:
+def _work(given: Given) -> dict[str, Any]:
     if given.made(GridOptions).grid:
-        return _train_grid(given, arguments)
+        return _train_grid(given)
     from ooc_train.training.train import train  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(TrainFiles), given.made(SharedOptions)
@@ -106,22 +106,46 @@ def _work(given: Given, arguments: Sequence[str]) -> dict[str, Any]:
     return report
 
 
-def _train_grid(given: Given, arguments: Sequence[str]) -> dict[str, Any]:
-    from ooc_train.cli.grid import train_grid, trials_of  # noqa: PLC0415 - as above
+def _train_grid(given: Given) -> dict[str, Any]:
+    """Train all trials and print their table; OocTrainError in the end if one failed."""
+    from ooc_train.training.grid import DONE, columns_of, parse_grid, train_grid  # noqa: PLC0415
 
-    folder, shared = Path(given.made(TrainFiles).output), given.made(SharedOptions)
-    known = [one.name for one in declarations(TrainingOptions) if one.on_command_line]
-    trials = trials_of(given.made(GridOptions).grid, known)
-    for trial in trials:  # an error in any of them is found before the first begins
-        COMMAND.given([*arguments, *trial.arguments(folder)]).made(TrainingOptions)
-    return train_grid(
-        trials,
-        arguments,
-        folder=folder,
-        monitor=given.made(TrainingOptions).monitor,
-        run=given.made(RunOptions),
-        shared=shared,
+    files, shared = given.made(TrainFiles), given.made(SharedOptions)
+    passed_on = {"--quiet": shared.quiet, "--debug": shared.debug}
+    report = train_grid(
+        files.data,
+        files.output,
+        parse_grid(given.made(GridOptions).grid),
+        progress=progress_of(quiet=shared.quiet),
+        more_arguments=[flag for flag, is_given in passed_on.items() if is_given],
+        **given.keywords(RunOptions),
+        **given.keywords(TrainingOptions),
     )
+    lines = report["trials"]
+    for text in _table(columns_of(lines), lines):
+        say(shared, text)
+    failed = [line["trial"] for line in lines if line["status"] != DONE]
+    if failed:
+        if shared.report:
+            write_report(shared.report, report)
+        raise OocTrainError(
+            f"{len(failed)} of {len(lines)} trials failed, as said above: {'; '.join(failed)}; "
+            "the same command with --resume tries them again"
+        )
+    return report
+
+
+def _table(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    table = [names, *([_cell(line.get(name, "")) for name in names] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in table
+    ]
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page's HTML: which figures, tables and words it has, in their order."""
+"""The page of a run as HTML: its figures, tables and words, in their order."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -16,8 +16,8 @@ PAIRS_SHOWN = 12
 def page(content: Mapping[str, Any]) -> str:
     """The whole page.
 
-    ``content`` has a ``title``; the run's ``settings``, as in ``settings.json``; ``training``, the
-    report of `train`, or ``None``; and ``evaluation``, the result of `evaluate`, or ``None``.
+    ``content`` has a ``title``; ``settings``, the run's ``settings.json``; ``training``, the report
+    of `train`, or ``None``; and ``evaluation``, the result of `evaluate`, or ``None``.
     """
     style = files("ooc_train.report").joinpath("page.css").read_text("utf-8")
     title = escape(content["title"])
@@ -105,16 +105,14 @@ def _evaluation_sections(evaluation: Mapping[str, Any]) -> Iterator[str]:
     names = [score["name"] for score in classes]
     if evaluation.get("roc_auc") is not None:
         curves = evaluation["curves"]
-        yield _figure(
-            f"ROC, area {evaluation['roc_auc']:.4f}", figures.ranking(curves, names, "roc")
-        )
-        yield _figure("Precision by recall", figures.ranking(curves, names, "precision"))
+        yield _figure(f"ROC, area {evaluation['roc_auc']:.4f}", figures.roc(curves[1], names))
+        yield _figure("Precision by recall", figures.precision_by_recall(curves, names))
         yield _section("Thresholds", _threshold_table(classes), f"{split} rows")
     if evaluation["confusion"]:
         yield _matrix(evaluation, names)
     yield _section("Scores by class", _class_table(classes), f"{split} rows")
     if evaluation["confused_pairs"]:
-        said = "with rows that were taken for the wrong class with high probability"
+        said = "with examples that have a high probability of the wrong class"
         yield _section("Most confused", _pair_table(evaluation, names), said, wide=True)
 
 
@@ -128,10 +126,10 @@ def _background_sections(
 
 
 def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The confusion matrix; of too many classes, for those with the most errors."""
+    """The confusion matrix, limited to the classes with the most errors if there are many."""
     counts = np.array(evaluation["confusion"])
     shown = np.arange(len(names))
-    said = "classes down, predicted classes across; the stronger, the more of the class's rows"
+    said = "classes down, predicted classes across; darker cells hold more of their class's rows"
     if len(names) > MAX_MATRIX_CLASSES:
         wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
         shown = np.sort(np.argsort(-wrong, kind="stable")[:MAX_MATRIX_CLASSES])
@@ -143,7 +141,7 @@ def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _threshold_table(classes: Sequence[Mapping[str, Any]]) -> str:
-    """For each of two classes, what the usual threshold gives, and the one with the highest F1."""
+    """For each of two classes, the scores at the threshold 0.5 and at that of the highest F1."""
     head = ("class", "average precision", "F1 at 0.5", "best F1", "from", "precision", "recall")
     lines = []
     for score in classes:
@@ -152,7 +150,7 @@ def _threshold_table(classes: Sequence[Mapping[str, Any]]) -> str:
                   best["precision"], best["recall"])  # fmt: skip
         numbers = ("–" if value is None else f"{value:.4f}" for value in values)
         lines.append(_line(map(_cell, [score["name"], *numbers])))
-    advice = '<p class="quiet">A threshold had better be chosen on validation rows.</p>'
+    advice = '<p class="quiet">Choose a threshold on validation rows, not on test rows.</p>'
     return _table(head, lines) + advice
 
 
@@ -172,7 +170,7 @@ def _class_table(classes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _pair_table(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
-    """A line for each pair, and under it its examples."""
+    """A line for each pair of classes, with examples below it."""
     lines = []
     for pair in evaluation["confused_pairs"][:PAIRS_SHOWN]:
         own, other = pair["class"], pair["predicted"]

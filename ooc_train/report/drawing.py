@@ -1,4 +1,4 @@
-"""The process that draws a page: started here, and what it does."""
+"""Draws a page in a process of its own, which takes matplotlib's memory with it when it ends."""
 
 import importlib.util
 import json
@@ -15,7 +15,7 @@ TIMEOUT_SECONDS = 600
 
 
 def check_library(path: Path) -> None:
-    """Raise OutputError if what draws the page at ``path`` is not installed."""
+    """Raise OutputError, which names the picture at ``path``, if matplotlib is not installed."""
     if importlib.util.find_spec("matplotlib") is None:
         raise OutputError(
             f"{path.name} is not drawn, since it takes matplotlib; install it with "
@@ -26,13 +26,17 @@ def check_library(path: Path) -> None:
 def write_page(content: dict[str, Any], path: Path) -> None:
     """Write the page of ``content``, see `document.page`, to ``path``, whole or not at all.
 
-    Takes some two seconds and 150 MB in another process, and nothing here.  Raises OutputError,
-    and leaves what was at ``path``, if there is no plotting library or anything else goes wrong.
+    The other process takes some two seconds and 150 MB.  Raises OutputError if matplotlib is not
+    installed or anything else goes wrong; the file at ``path`` then stays as it was.
     """
     check_library(path)
     package = str(Path(__file__).parents[2])
     known = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, known]))}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [package, known])),
+        "PYTHONSAFEPATH": "1",  # no modules from the current folder; Python 3.10 ignores it
+    }
     try:
         done = subprocess.run(
             [sys.executable, "-m", "ooc_train.report.drawing", str(path.absolute())],
@@ -50,7 +54,7 @@ def write_page(content: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    """Draw the page of the content on standard input to the path on the command line."""
+    """Draw the page of the JSON content on standard input to the path on the command line."""
     from ooc_train.report.document import page  # noqa: PLC0415 - imports matplotlib
 
     text = page(json.load(sys.stdin.buffer))

@@ -1,4 +1,4 @@
-"""The page's figures, drawn by matplotlib as SVG that takes its colours from the page's style."""
+"""The page's figures, drawn by matplotlib as SVG, with colours from the page's style."""
 
 import io
 import re
@@ -15,7 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-# Colours that are replaced by the page's variables: it has two sets of them, light and dark.
+from ooc_train.dtypes import I64
+from ooc_train.report.names import shortened
+
+# Placeholders for the page's colours, which differ in light and dark surroundings.
 _INK, _FAINT, _ONE, _TWO, _RIGHT, _WRONG, _ON = (f"#0102{i:02x}" for i in range(1, 8))
 _VARIABLES = {
     _INK: "ink", _FAINT: "faint", _ONE: "one", _TWO: "two",
@@ -44,8 +47,7 @@ _STYLE = {
     "figure.constrained_layout.use": True,
 }
 _CELL, _LABEL = 0.19, 0.068  # inches: a cell of the matrix, and a letter beside it
-_LONGEST_NAME = 24
-
+_SHARES = (-0.02, 1.03)  # limits of an axis of shares
 
 _CURVES = {
     "loss": (("loss", "train", _ONE, "-"), ("val_loss", "validation", _TWO, "-")),
@@ -59,9 +61,9 @@ _CURVES = {
 
 
 def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None) -> str:
-    """``"loss"`` or ``"accuracy"`` of the train and the validation rows after each epoch.
+    """The ``"loss"`` or ``"accuracy"`` of train and validation rows after each epoch.
 
-    Beside accuracies, what else the epochs say of how many validation rows are right.
+    The figure of accuracies also has the validation rows' other scores between 0 and 1.
     """
     with _drawing() as (axes, svg):
         numbers = range(1, len(epochs) + 1)
@@ -78,7 +80,7 @@ def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None
 
 
 def learning_rate(epochs: Sequence[dict[str, Any]]) -> str:
-    """What a schedule made of the learning rate: that of each epoch's last step."""
+    """The learning rate of each epoch's last step."""
     with _drawing() as (axes, svg):
         rates = [epoch["learning_rate"] for epoch in epochs]
         axes.plot(range(1, len(epochs) + 1), rates, "o-", ms=3, color=_ONE)
@@ -99,7 +101,7 @@ def speed(epochs: Sequence[dict[str, Any]]) -> str:
 
 
 def memory(over_time: dict[str, list[float]], levels: dict[str, float]) -> str:
-    """Resident and anonymous memory over time, and lines at some ``levels`` of bytes by name."""
+    """Resident and anonymous memory over time, with a line at each of the ``levels`` in bytes."""
     with _drawing() as (axes, svg):
         scale, unit = (60, "minutes") if over_time["seconds"][-1] > 600 else (1, "seconds")
         seconds = np.array([0, *over_time["seconds"]]) / scale
@@ -117,54 +119,41 @@ def memory(over_time: dict[str, list[float]], levels: dict[str, float]) -> str:
     return svg[0]
 
 
-def ranking(curves_of: Sequence[dict[str, list[float]]], names: Sequence[str], kind: str) -> str:
-    """The ``"roc"`` curve of two classes, or the ``"precision"`` of each by its recall."""
+def roc(curve: dict[str, list[float]], names: Sequence[str]) -> str:
+    """The ROC curve of the second of two classes: its recall by its false positive rate."""
+    one, other = map(shortened, names)
     with _drawing() as (axes, svg):
-        if kind == "roc":
-            axes.plot([0, 1], [0, 1], color=_FAINT, ls=":")
-            rates = [0, *curves_of[1]["false_positive_rate"]]
-            axes.plot(rates, [0, *curves_of[1]["recall"]], color=_ONE)
-            axes.set(xlabel=f"share of {_short(names[0])} taken for {_short(names[1])}")
-            axes.set(ylabel=f"share of {_short(names[1])} found")
-        else:
-            for curve, name, colour in zip(curves_of, names, (_ONE, _TWO), strict=True):
-                axes.plot(curve["recall"], curve["precision"], color=colour, label=_short(name))
-            axes.set(xlabel="recall", ylabel="precision")
-            axes.legend(loc="lower left")
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.05))
+        axes.plot([0, 1], [0, 1], color=_FAINT, ls=":")
+        axes.plot([0, *curve["false_positive_rate"]], [0, *curve["recall"]], color=_ONE)
+        axes.set(xlabel=f"share of {one} taken for {other}", ylabel=f"share of {other} found")
+        axes.set(xlim=_SHARES, ylim=_SHARES)
+    return svg[0]
+
+
+def precision_by_recall(curves_of: Sequence[dict[str, list[float]]], names: Sequence[str]) -> str:
+    """The precision of each of two classes by its recall."""
+    with _drawing() as (axes, svg):
+        for curve, name, colour in zip(curves_of, names, (_ONE, _TWO), strict=True):
+            axes.plot(curve["recall"], curve["precision"], color=colour, label=shortened(name))
+        axes.set(xlabel="recall", ylabel="precision", xlim=_SHARES, ylim=_SHARES)
+        axes.legend(loc="lower left")
     return svg[0]
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
-    """Rows by class (down) and predicted class (across): the darker, the more of the class's."""
+    """Rows by class (down) and predicted class (across); darker cells hold more of their class."""
     matrix = np.array(counts)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     n = len(matrix)
-    cell = max(_CELL, 1.8 / n)
-    labels = [_short(name) for name in names]
-    side = n * cell
-    margin = 0.3 + _LABEL * max(map(len, labels))
-    with _drawing((side + margin, side + margin)) as (axes, svg):
+    cell_inches = max(_CELL, 1.8 / n)
+    labels = [shortened(name) for name in names]
+    side = n * cell_inches + 0.3 + _LABEL * max(map(len, labels))
+    with _drawing((side, side)) as (axes, svg):
         axes.grid(False)
         axes.set(xlim=(0, n), ylim=(n, 0), aspect="equal")
         for spine in axes.spines.values():
             spine.set_visible(False)
-        for right, colour in ((True, _RIGHT), (False, _WRONG)):
-            cells = [(i, j) for i, j in np.argwhere(matrix).tolist() if (i == j) == right]
-            # The root, or the rarer errors would not be seen.
-            alphas = [0.1 + 0.8 * shares[i, j] ** 0.5 for i, j in cells]
-            patches = [Rectangle((j + 0.04, i + 0.04), 0.92, 0.92) for i, j in cells]
-            axes.add_collection(
-                PatchCollection(patches, facecolors=[(colour, alpha) for alpha in alphas])
-            )
-            for i, j in cells:
-                count = int(matrix[i, j])
-                text = _compact(count) if cell < 2 * _CELL else f"{count:,}"
-                size = min(9, 72 * cell * 1.35 / max(2, len(text)), 72 * cell * 0.55)
-                colour_of = _ON if shares[i, j] > 0.35 else _INK
-                axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", size=size,
-                          color=colour_of)  # fmt: skip
-        size = min(9, 72 * cell * 0.75)
+        _draw_cells(axes, matrix, cell_inches)
+        size = min(9, 72 * cell_inches * 0.75)
         axes.set_xticks(np.arange(n) + 0.5, labels, rotation=90 if n > 3 else 0, size=size)
         axes.set_yticks(np.arange(n) + 0.5, labels, size=size)
         axes.tick_params(length=0, pad=2)
@@ -172,9 +161,26 @@ def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     return svg[0]
 
 
+def _draw_cells(axes: Axes, matrix: I64, cell_inches: float) -> None:
+    """Draw a square and its count for each cell of a matrix that is not zero."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    for right, colour in ((True, _RIGHT), (False, _WRONG)):
+        cells = [(i, j) for i, j in np.argwhere(matrix).tolist() if (i == j) == right]
+        # The root of the share: the share itself would make the rarer errors invisible.
+        colours = [(colour, 0.1 + 0.8 * shares[i, j] ** 0.5) for i, j in cells]
+        patches = [Rectangle((j + 0.04, i + 0.04), 0.92, 0.92) for i, j in cells]
+        axes.add_collection(PatchCollection(patches, facecolors=colours))
+        for i, j in cells:
+            count = int(matrix[i, j])
+            text = _compact(count) if cell_inches < 2 * _CELL else f"{count:,}"
+            size = min(9, 72 * cell_inches * 1.35 / max(2, len(text)), 72 * cell_inches * 0.55)
+            ink = _ON if shares[i, j] > 0.35 else _INK
+            axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", size=size, color=ink)
+
+
 @contextmanager
 def _drawing(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Axes, list[str]]]:
-    """Axes to draw on, and where their SVG is put after the block."""
+    """Axes to draw on, and a list that has their SVG as its one item after the block."""
     svg: list[str] = []
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
         # matplotlib only measures the text; the browser draws it, with fonts of its own.
@@ -187,17 +193,13 @@ def _drawing(size: tuple[float, float] = _SIZE) -> Iterator[tuple[Axes, list[str
 
 
 def _for_page(text: str) -> str:
-    """The element alone, with the page's colours and letters, as large as the page makes it."""
+    """The ``svg`` element alone, with the page's colours and font."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     for colour, name in _VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     return re.sub(r"\s*\n\s*", "\n", text)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _compact(count: int) -> str:

@@ -39,27 +39,27 @@ class TrainingPlan:
     """What a training does, decided from its options and its file; nothing asks these again."""
 
     options: TrainingOptions
-    """As they were given; what is resolved below is not to be asked of them."""
+    """The options as they were given, for everything that has no field here."""
     model: str
     """The model's name, or the user's function."""
     spec: ModelSpec
     shape: DataShape
     layout: Layout
-    """Of the file's rows."""
+    """The layout of the file's rows."""
     optimizer: str
     """The name of the optimizer, ``"adam"`` or ``"deferred-adam"``."""
     steps: StepOptions
     schedule: Schedule
     epochs: int
-    """The last, unless training stops early."""
+    """The number of epochs, unless training stops early."""
     train_width: int | None
-    """Columns that the rows of a training step have; ``None``: as many as its longest row."""
+    """The width that rows are padded to in training; ``None``: that of the longest in a batch."""
     validation_width: int | None
-    """The same of rows that are evaluated."""
+    """The same for rows that are evaluated."""
     n_ahead: int
-    """Batches that may be prepared ahead of their steps."""
+    """The number of batches that may be prefetched."""
     settings: Mapping[str, Any]
-    """What the run folder's ``settings.json`` says, but for the versions of the libraries."""
+    """The content of ``settings.json``, without the libraries' versions."""
 
     @classmethod
     def of(
@@ -67,10 +67,9 @@ class TrainingPlan:
     ) -> "TrainingPlan":
         """The plan for the file ``store``.
 
-        ``memory_bytes`` bounds a window of rows and the batches prepared ahead, see
-        `input_budget`.  Reads the train labels once if class weights are balanced.  Raises
-        OptionError if options do not fit the file, and BudgetError if ``memory_bytes`` is too
-        little.
+        ``memory_bytes`` bounds a window of rows and the prefetched batches, see `input_budget`.
+        Reads the train labels once if class weights are balanced.  Raises OptionError if the
+        options do not fit the file, and BudgetError if ``memory_bytes`` is too little.
         """
         model, spec = _model(store, options)
         optimizer = _optimizer(store, options, model, spec)
@@ -102,22 +101,22 @@ class TrainingPlan:
 
     @property
     def pads_as_needed(self) -> bool:
-        """Whether rows that are evaluated are padded only as far as their batch needs.
+        """Whether rows that are evaluated are padded only to the longest in their batch.
 
-        That is so for models that give the same however far a row is padded.  A user's model may
-        not: it gets rows padded as they were in training.
+        They are for models that give the same however far a row is padded.  A user's model may not
+        do so: it gets rows padded as they were in training.
         """
         return self.validation_width is None
 
     @property
     def model_options(self) -> dict[str, Any]:
-        """The model's own options, as far as they were given."""
+        """The options of the model, as far as they were given."""
         given = {name: getattr(self.options, name, None) for name in self.spec.options}
         return {name: value for name, value in given.items() if value is not None}
 
 
 def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
-    """The model's name, or the user's function, and its entry, if it fits the file and options."""
+    """The model's name, or the user's function, and its entry, which fit the file and options."""
     features = store.features
     default_model = KINDS[features].default_model
     model = default_model if options.model == "auto" else options.model
@@ -141,7 +140,7 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
 
 
 def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSpec) -> str:
-    """The optimizer's name, if it fits the model, the file and the callbacks."""
+    """The optimizer's name, which fits the model, the file and the callbacks."""
     usable = spec.optimizers[store.layout]
     if options.optimizer == DEFERRED_ADAM and DEFERRED_ADAM not in usable:
         takers = [
@@ -177,7 +176,7 @@ def _steps(store: Store, options: TrainingOptions) -> StepOptions:
 
 
 def _schedule(store: Store, options: TrainingOptions) -> Schedule:
-    """The learning rates, if the file and the epochs allow their schedule."""
+    """The schedule of learning rates, which fits the file and the epochs."""
     if options.lr_schedule == PLATEAU:
         if not _n_validation_rows(store):
             raise OptionError(

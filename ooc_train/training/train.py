@@ -49,48 +49,48 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     """Train a model on the file at ``path`` and write it to the folder ``run``.
 
     ``options`` are those of `TrainingOptions`, which documents them: ``model``, ``epochs``,
-    ``batch_size``, ``learning_rate``, ``seed`` and so on.  Where the file has a validation split,
-    training stops when the loss on it, or what ``monitor`` names, has not been better than before
-    for 2 epochs (``patience``), or after ``epochs``, and the best epoch's weights are kept.  Where
-    it has none, ``epochs`` must be given, and the last weights are kept.  The same file, options
-    and number of threads give the same weights, bit for bit.
+    ``batch_size``, ``learning_rate``, ``seed`` and so on.  If the file has a validation split,
+    training stops after ``epochs``, or when the loss on it, or the figure of ``monitor``, has not
+    improved for 2 epochs (``patience``), and the best epoch's weights are kept.  Otherwise
+    ``epochs`` must be given, and the last weights are kept.  The same file, options and number of
+    threads give the same weights, bit for bit.
 
-    The training's state is saved in the run folder every ``checkpoint_every``, a number of steps
-    or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training goes on where
-    the last whole checkpoint was, to the same weights as if it had never been broken off, or
-    begins anew where there is none.  ``epochs`` may then be more than before; all else must be the
-    same.  A run that is complete goes on if it had not stopped early; otherwise its report is
+    The state of the training is saved in the run folder every ``checkpoint_every``, a number of
+    steps or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training continues
+    from the last whole checkpoint, to the weights that it would have had without the interruption;
+    if there is none, it begins anew.  ``epochs`` may then be more than before; all other options
+    must be the same.  A complete run continues unless it stopped early; then its report is
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
-    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` a run that is there is replaced.
+    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced.
 
-    ``memory_bytes`` bounds what a window of rows and the batches made ahead of their steps take,
-    not TensorFlow or the model; it changes the order of the rows as little as anything else.
+    ``memory_bytes`` bounds a window of rows and the prefetched batches, not TensorFlow or the
+    model.  It changes neither the order of the rows nor the weights.
 
     With ``verify``, rows are compared with their checksums when they are first read.  With
-    ``tensorboard``, the figures of each epoch are written to the run folder, see `event_files`.
+    ``tensorboard``, the figures of each epoch are also written for it, see `event_files`.
 
-    ``callbacks`` are called as by ``fit``.  Of a training that goes on, the learning rate that they
-    have set is what it was, but what they remember themselves begins anew.
+    ``callbacks`` are called as by ``fit``.  On resume, a learning rate that they have set is
+    restored; their own state is not.
 
-    Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second``
-    of its training, ``input_wait_share``, the share of these seconds that steps waited for rows,
+    Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second`` of
+    its training, ``input_wait_share``, the share of these seconds in which steps waited for rows,
     ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``val_macro_f1``, from 20 classes on
-    ``val_top_5_accuracy``, and ``learning_rate`` where a schedule changes it), ``best_epoch``
-    (from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
-    checkpoint), of this one ``checkpoint_seconds``, in which training stood still for them, and the
-    memory figures; the sizes; ``memory_over_time`` of this session, see
-    `MemoryMonitor.over_time`; ``environment``; and ``embeddings`` (``file``, ``dimension``,
-    ``terms``, ``found``, ``coverage``; or ``None``).  Then a page for people is drawn, see
-    `run_page`, for which the validation rows are read once more; the report is complete without it.
-    Memory: TensorFlow, the model, its optimizer and its
-    best epoch, three times the weights again (for sepcnn four, with their running mean), one
-    window of 32 MB and 16 MB of batches made ahead; and while a checkpoint is written, all but the
-    best epoch once more.
+    ``val_top_5_accuracy``, and ``learning_rate`` if a schedule changes it), ``best_epoch`` (counted
+    from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
+    checkpoint), ``checkpoint_seconds`` in which this session stood still for checkpoints, the sizes
+    and the memory figures, ``memory_over_time`` of this session, see `MemoryMonitor.over_time`,
+    ``environment``, and ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``,
+    ``coverage``; or ``None``).  Afterwards a page for people is drawn, see `scores.page`, for which
+    the validation rows are read once more; the run is complete without it.
 
-    Raises InputError or FormatError if a file cannot be used, OptionError if an option cannot
-    be, or if the loss stops being finite, and OutputError if the folder cannot be written, or
-    another training writes to it, and BudgetError if ``memory_bytes`` is too little, with what
-    would do, or the machine or this process's cgroup has less than TensorFlow takes.
+    Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
+    weights again (for sepcnn four, with their moving average); one window of 32 MB and 16 MB of
+    prefetched batches; and while a checkpoint is written, all but the best epoch once more.
+
+    Raises InputError or FormatError if a file cannot be used; OptionError if an option cannot be
+    used, or if the loss stops being finite; OutputError if the folder cannot be written, or another
+    training writes to it; and BudgetError, with the amount that suffices, if ``memory_bytes`` is
+    too little, or if the machine or this process's cgroup has less memory than TensorFlow takes.
     """
     began = time.perf_counter()
     chosen = made(TrainingOptions, options, call="train", others=(RunOptions,))

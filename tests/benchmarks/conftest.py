@@ -9,9 +9,14 @@ import pytest
 from benchmarks import __main__
 from benchmarks.measure import peer_environments
 from benchmarks.studies import all as all_study
+from benchmarks.studies import convert
 from benchmarks.studies import memory as memory_study
-from tests.benchmarks.runs import Tiny
+from tests.benchmarks.in_process import run_in_process
+from tests.benchmarks.runs import Tiny, already_compiled
 from tests.files import write_sequences
+
+# Whose subject is what only a process of its own shows, or that start processes themselves.
+IN_PROCESSES = ("convert", "end-to-end", "resume", "selftest")
 
 
 def peers_with_h5py(folder):
@@ -40,5 +45,8 @@ def tiny(request, tmp_path_factory):
         patch.setitem(peer_environments.GROUPS, "h5py", ("pip",))  # there already
         patch.setattr(all_study, "RUNS", (("order", "orders", ("--rows", "9999")),))
         patch.setattr(memory_study, "TIMES_CAP", dict.fromkeys(memory_study.TIMES_CAP, 0.001))
+        patch.setattr(convert, "own_system", already_compiled(convert.own_system))
+        if name not in IN_PROCESSES:
+            run_in_process(patch)
         status = __main__.main([name, "--out", str(out), *arguments])
     return Tiny(status, output.getvalue(), out)

@@ -11,6 +11,7 @@ from benchmarks.data import drawing
 from benchmarks.data.drawing import draw_rows
 from benchmarks.measure import harness
 from ooc_train.errors import OptionError
+from tests.benchmarks.in_process import run_in_process
 from tests.benchmarks.runs import check_what_is_written, linux, made_run
 
 TINY = [
@@ -42,6 +43,7 @@ def test_accuracy_is_that_of_the_commands(tiny):
 
 def test_accuracy_of_each_kind_of_features(tmp_path, capsys, monkeypatch):
     """With made-up trainings: of what is converted."""
+    run_in_process(monkeypatch)
     report = {"epochs": [{"rows_per_second": 900}], "best_epoch": 1, "accuracy": 0.5}
     monkeypatch.setattr(harness, "run_once", lambda *_, **__: made_run(report=report))
     arguments = ["accuracy", *TINY[1:], "--features", "ngram,sequence"]
@@ -73,6 +75,7 @@ def test_accuracy_of_variants_and_seeds_in_turn(tmp_path, capsys, monkeypatch):
         shares = {"accuracy": 0.5 + len(commands) / 100}
         return made_run(report={"epochs": epochs, "best_epoch": 1, **shares})
 
+    run_in_process(monkeypatch)
     monkeypatch.setattr(harness, "run_once", run_once)
     vectors = tmp_path / "vectors.txt"
     variants = ["ooc-train", f"ooc-train --embeddings {vectors}", "ooc-train --bad"]

@@ -60,7 +60,8 @@ def test_hashing_learns_what_can_be_learned(tmp_path):
     assert 0 < report["seconds_to_model"] < report["seconds"]
 
 
-def test_the_guides_network_takes_dense_and_sparse_batches():
+def test_the_guides_network_takes_dense_and_sparse_batches(monkeypatch):
+    monkeypatch.setattr(guide_in_memory, "LEARNING_RATE", 0.02)  # for fewer epochs
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=300)
     features = scipy.sparse.csr_matrix(
@@ -68,7 +69,7 @@ def test_the_guides_network_takes_dense_and_sparse_batches():
     )
     for sparse in (False, True):
         model = guide_in_memory.build(4, 2)
-        guide_in_memory.fit(model, features, labels, 60, sparse=sparse)
+        guide_in_memory.fit(model, features, labels, 10, sparse=sparse)
         assert guide_in_memory.evaluate(model, features, labels) > 0.9
 
 

@@ -34,7 +34,7 @@ done = json.loads(state.read_text()) if "--resume" in sys.argv else []
 (given.o / "checkpoints").mkdir(exist_ok=True)
 weight = 0 if given.forgets else sum(done)
 for step in range(len(done), 60):
-    time.sleep(0.02)  # longer than the report says, so that it is killed before its end
+    time.sleep(0.005)  # longer than the report says, so that it is killed before its end
     done.append(step)
     weight += step
     (given.o / "part").write_text(json.dumps(done))
@@ -47,7 +47,7 @@ with zipfile.ZipFile(given.o / "model.keras", "w") as archive:
     archive.writestr("model.weights.h5", content.getvalue())
 (given.o / "history.csv").write_text(f"epoch,seconds,loss\\n1,{time.time()},{len(done)}\\n")
 report = {
-    "epochs": [{"seconds": 0.6}], "sessions": 2, "steps": len(done), "checkpoint_seconds": 0.25
+    "epochs": [{"seconds": 0.15}], "sessions": 2, "steps": len(done), "checkpoint_seconds": 0.25
 }
 for path in (given.o / "report.json", given.report):
     if path:
@@ -68,8 +68,8 @@ def test_resume_tells_trainings_that_end_in_another_way(tmp_path, monkeypatch, c
     output = capsys.readouterr().out
     assert "| ooc-train | 2 | 2 | 60 | the same | the same |" in output
     assert "| ooc-train --forgets | 2 | 2 | 60 | DIFFERENT | the same |" in output
-    assert "| ooc-train | every 1s | 0.60 | 1.00 | 0.250 |" in output
-    assert "| ooc-train | none | 0.60 | – | 0.250 |" in output
+    assert "| ooc-train | every 1s | 0.15 | 1.00 | 0.250 |" in output
+    assert "| ooc-train | none | 0.15 | – | 0.250 |" in output
 
 
 def test_resume_explains_wrong_options(tmp_path, capsys):

@@ -104,7 +104,7 @@ class Corpus:
 
     def _label(self, split: str, source: Source, rows: SourceRows) -> tuple[SourceRows, I32]:
         """Number the rows' labels, and leave out rows whose label cannot be used."""
-        distinct, numbers = rows.distinct_labels()
+        distinct, numbers = rows.labels
         texts = [label.strip() for label in distinct]
         if split == "train" and self.learns_classes and not self._read_once:
             for text in texts:

@@ -7,7 +7,9 @@ from typing import cast
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, Gives, format_of, formats_of
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.numbers import find_numbers
 from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.sources.texts import find_text
 from ooc_train.errors import OptionError
 
 _CALLED = {"text": "text", "dense": "dense numbers", "sparse": "sparse numbers"}
@@ -30,9 +32,12 @@ def find_source(
     file = path if isinstance(path, InputFile) else InputFile(path)
     if gives != "dense" and options.labels:
         raise OptionError(f"{file.path} has its labels in it; leave out --labels")
-    find = FORMATS[_format(file, options, gives)].finder(gives)
-    found = find(file, options, limit) if gives == "dense" else find(file, options)
-    return cast(Source, found)
+    opened = FORMATS[_format(file, options, gives)].open(file, options)
+    if gives == "text":
+        return find_text(opened, options)
+    if gives == "dense":
+        return find_numbers(opened, options, limit)
+    return cast(Source, opened)
 
 
 def _format(file: InputFile, options: LayoutOptions, gives: Gives) -> str:

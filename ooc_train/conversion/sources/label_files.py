@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.formats.array_files import ArrayStream, open_npy
+from ooc_train.conversion.sources.files.npy import ArrayStream, open_npy
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
 Take = Callable[[int], SpelledLabels]
-"""The labels of the next so many rows."""
+"""A function that gives the labels of the next so many rows."""
 
 
 @contextmanager
@@ -47,7 +47,10 @@ def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
 
 
 def taking(labels: ArrayStream, where: str, n_rows: int) -> Take:
-    """What takes the labels of ``n_rows`` rows from an array."""
+    """A function that gives the labels of ``n_rows`` rows from an array.
+
+    Raises ``InputError`` for an array of another shape.
+    """
     if len(labels.shape) == 2 and labels.shape[1] == 1:
         labels.shape = labels.shape[:1]
     if len(labels.shape) != 1:

@@ -9,6 +9,7 @@ import re
 
 import numpy as np
 
+from ooc_train.conversion.sources.columns import Cells
 from ooc_train.dtypes import F32, F64, I64, U8, Bools
 from ooc_train.jit import kernel
 
@@ -21,7 +22,7 @@ POWERS: F64 = np.array([float(10**k) for k in range(23)])
 _MOST_DIGITS = 18
 _LEAST, _MOST = 1e-37, 3e38  # well within float32
 _DOUBT = 1e-15
-_ZERO, _NINE, _DOT, _PLUS, _MINUS, _COMMA, _SPACE = 48, 57, 46, 43, 45, 44, 32
+_ZERO, _NINE, _DOT, _PLUS, _MINUS, _SPACE = 48, 57, 46, 43, 45, 32
 _EXPONENT, _CASE = 101, 32
 
 
@@ -34,19 +35,18 @@ def number(numeral: bytes) -> float | None:
     return float(numeral) if _NUMERAL.fullmatch(numeral) else None
 
 
-def parse_table(text: U8, offsets: I64, n_columns: int) -> tuple[F32, dict[int, str]]:
-    """Rows of numerals separated by ", ", (n_rows, n_columns), and what is wrong by rows."""
-    values = np.empty((len(offsets) - 1, n_columns), np.float32)
+def parse_table(cells: Cells, n_columns: int) -> tuple[F32, dict[int, str]]:
+    """The first columns' numerals, (n_rows, n_columns) float32, and what is wrong by rows."""
+    values = np.empty((len(cells.starts), n_columns), np.float32)
     is_parsed = np.empty(len(values), np.bool_)
-    _parse_table(text, offsets, values, is_parsed, POWERS)
+    _parse_table(*cells, values, is_parsed, POWERS)
     problems: dict[int, str] = {}
     for row in np.flatnonzero(~is_parsed).tolist():
-        fields = text[offsets[row] : offsets[row + 1]].tobytes().split(b", ")
-        found = [number(field) for field in fields]
-        if None in found or len(found) != n_columns:
-            odd = found.index(None) if None in found else n_columns
-            shown = fields[odd].decode("utf-8", "replace") if odd < len(fields) else ""
-            problems[row] = f"{shown!r} is not a number"
+        numerals = [cells.cell(row, column) for column in range(n_columns)]
+        found = [number(numeral) for numeral in numerals]
+        if None in found:
+            odd = numerals[found.index(None)].decode("utf-8", "replace")
+            problems[row] = f"{odd!r} is not a number"
         else:
             with np.errstate(over="ignore"):
                 values[row] = np.array(found, np.float64)
@@ -106,25 +106,19 @@ def parse_number(  # noqa: C901, PLR0911, PLR0912 - a call a digit would be slow
 
 @kernel
 def _parse_table(
-    text: U8,
-    offsets: I64,
-    values: F32,
-    is_parsed: Bools,
-    powers: F64,
+    data: U8, starts: I64, stops: I64, values: F32, is_parsed: Bools, powers: F64
 ) -> None:
-    n_columns = values.shape[1]
+    """Fill ``values``; where ``is_parsed`` is false, the row is for `number` to say."""
     for row in range(len(values)):
-        i, stop = offsets[row], offsets[row + 1]
         is_parsed[row] = True
-        for column in range(n_columns):
-            while i < stop and text[i] == _SPACE:
+        for column in range(values.shape[1]):
+            i, stop = starts[row, column], stops[row, column]
+            while i < stop and data[i] == _SPACE:
                 i += 1
-            value, i = parse_number(text, i, stop, powers)
+            value, i = parse_number(data, i, stop, powers)
             values[row, column] = value
-            while 0 <= i < stop and text[i] == _SPACE:
+            while 0 <= i < stop and data[i] == _SPACE:
                 i += 1
-            ends = i == stop if column == n_columns - 1 else i + 1 < stop and text[i] == _COMMA
-            if i < 0 or not ends:
+            if i != stop:
                 is_parsed[row] = False
                 break
-            i += 1

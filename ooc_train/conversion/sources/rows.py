@@ -1,17 +1,20 @@
 """Rows as sources give them: texts or numbers, labels as they are spelled, and line numbers."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.dtypes import F32, I32, I64, U8, AnyArray, Bools
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
 
 _SHOWN = 20
+
+Some = TypeVar("Some", bound="SourceRows")
 
 
 class SourceRows(Protocol):
@@ -21,10 +24,11 @@ class SourceRows(Protocol):
     def lines(self) -> I64:
         """The line of each row, or its number, from 1: (n_rows,) int64."""
 
-    def __len__(self) -> int: ...
+    @property
+    def labels(self) -> "SpelledLabels":
+        """The labels, one for each row."""
 
-    def distinct_labels(self) -> tuple[list[bytes], I32]:
-        """The different labels, as they are spelled, and each row's among them, (n_rows,) int32."""
+    def __len__(self) -> int: ...
 
     def text_bytes(self, row: int) -> bytes:
         """The text of one row, or the first of its numbers."""
@@ -38,31 +42,18 @@ class TextRows:
     """Consecutive rows of text.
 
     ``text`` uint8 holds the texts one after another, that of row ``i`` at
-    ``text_offsets[i]:text_offsets[i + 1]``; labels likewise.  Row ``i`` begins on line
-    ``lines[i]``, from 1.  ``carried`` has each row's other columns by their names, where these are
-    asked for.
+    ``text_offsets[i]:text_offsets[i + 1]``.  Row ``i`` begins on line ``lines[i]``, from 1.
+    ``carried`` has each row's other columns by their names, where these are asked for.
     """
 
     text: U8
     text_offsets: I64
-    labels: U8
-    label_offsets: I64
+    labels: "SpelledLabels"
     lines: I64
     carried: Sequence[dict[str, Any]] | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    def distinct_labels(self) -> tuple[list[bytes], I32]:
-        """The different labels, as they are spelled, and each row's among them, (n_rows,) int32."""
-        return distinct_texts(self.labels, self.label_offsets)
-
-    @classmethod
-    def of(
-        cls, texts: Sequence[bytes], labels: Sequence[bytes], lines: Sequence[int]
-    ) -> "TextRows":
-        """Rows of texts and labels that are Python's."""
-        return cls(*joined(texts), *joined(labels), np.array(lines, np.int64))
 
     def text_bytes(self, row: int) -> bytes:
         """The text of one row."""
@@ -70,10 +61,12 @@ class TextRows:
 
     def take(self, keep: Bools) -> "TextRows":
         """The rows where ``keep`` is true."""
-        text, text_offsets = _take_ragged(self.text, self.text_offsets, keep)
-        labels, label_offsets = _take_ragged(self.labels, self.label_offsets, keep)
+        lengths = np.diff(self.text_offsets)
+        offsets = np.zeros(int(keep.sum()) + 1, np.int64)
+        np.cumsum(lengths[keep], out=offsets[1:])
+        text = self.text[np.repeat(keep, lengths)]
         carried = self.carried and list(itertools.compress(self.carried, keep.tolist()))
-        return TextRows(text, text_offsets, labels, label_offsets, self.lines[keep], carried)
+        return TextRows(text, offsets, self.labels.take(keep), self.lines[keep], carried)
 
 
 class SpelledLabels(NamedTuple):
@@ -89,11 +82,6 @@ class SpelledLabels(NamedTuple):
     def none(cls, n_rows: int) -> "SpelledLabels":
         """The labels of rows that have none."""
         return cls([b""], np.zeros(n_rows, np.int32))
-
-    @classmethod
-    def of_bytes(cls, labels: U8, offsets: I64) -> "SpelledLabels":
-        """Labels that lie one after another."""
-        return cls(*distinct_texts(labels, offsets))
 
     @classmethod
     def of_array(cls, labels: AnyArray, where: str, first_row: int) -> "SpelledLabels":
@@ -138,10 +126,6 @@ class DenseNumbers:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def distinct_labels(self) -> tuple[list[bytes], I32]:
-        """The different labels, and each row's place among them, (n_rows,) int32."""
-        return self.labels
-
     def text_bytes(self, row: int) -> bytes:
         """The first numbers of one row."""
         return ",".join(f"{value:g}" for value in self.values[row, :_SHOWN].tolist()).encode()
@@ -172,10 +156,6 @@ class SparseNumbers:
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    def distinct_labels(self) -> tuple[list[bytes], I32]:
-        """The different labels, and each row's place among them, (n_rows,) int32."""
-        return self.labels
 
     def text_bytes(self, row: int) -> bytes:
         """The first entries of one row."""
@@ -211,40 +191,53 @@ def joined(texts: Sequence[bytes]) -> tuple[U8, I64]:
     return np.frombuffer(bytearray().join(texts), np.uint8), offsets
 
 
-def distinct_texts(texts: U8, offsets: I64) -> tuple[list[bytes], I32]:
-    """The different texts, as they come, and the place of each among them, int32."""
-    numbers, firsts = np.empty((2, len(offsets) - 1), np.int32)
+def distinct_cells(data: U8, starts: I64, stops: I64, column: int) -> tuple[list[bytes], I32]:
+    """The different cells of a column, and the place of each row's among them, (n_rows,) int32."""
+    numbers, firsts = np.empty((2, len(starts)), np.int32)
     slots = np.full(1 << (2 * len(numbers)).bit_length(), -1, np.int32)
-    n = _number_labels(texts, offsets, slots, numbers, firsts)
-    bounds = (offsets[firsts[:n] + k].tolist() for k in (0, 1))
-    return [texts[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
+    n = _number_cells(data, starts, stops, column, slots, numbers, firsts)
+    bounds = (of_all[firsts[:n], column].tolist() for of_all in (starts, stops))
+    return [data[i:j].tobytes() for i, j in zip(*bounds, strict=True)], numbers
 
 
-def _take_ragged(data: U8, offsets: I64, keep: Bools) -> tuple[U8, I64]:
-    lengths = np.diff(offsets)
-    taken = np.zeros(int(keep.sum()) + 1, np.int64)
-    np.cumsum(lengths[keep], out=taken[1:])
-    return data[np.repeat(keep, lengths)], taken
+def without(
+    rows: Some, reasons: Mapping[int, str], raw: Callable[[int], bytes] | None = None
+) -> tuple[Some, list[Reject]]:
+    """The rows that have no reason against them, and the others as rejects, by their positions."""
+    raw = raw or rows.text_bytes
+    rejects = [
+        Reject(int(rows.lines[row]), reason, raw(row)[:MAX_ROW_BYTES])
+        for row, reason in sorted(reasons.items())
+    ]
+    if reasons:
+        keep = np.ones(len(rows), np.bool_)
+        keep[list(reasons)] = False
+        rows = rows.take(keep)
+    return rows, rejects
 
 
 @kernel
-def _number_labels(labels: U8, offsets: I64, slots: I32, numbers: I32, firsts: I32) -> int:
-    """Number the different labels, and keep the first row of each; how many there are.
+def _number_cells(
+    data: U8, starts: I64, stops: I64, column: int, slots: I32, numbers: I32, firsts: I32
+) -> int:
+    """Number the different cells of a column, and keep the first row of each; how many there are.
 
-    ``slots``, a power of two of them, free where negative, are a table of these numbers.
+    ``slots``, a power of two of them, free where negative, are a hash table of these numbers.
     """
     n = 0
     for row in range(len(numbers)):
-        start, length = offsets[row], offsets[row + 1] - offsets[row]
-        slot = length
+        start = starts[row, column]
+        length = stops[row, column] - start
+        slot = np.int64(length)
         for i in range(start, start + length):
-            slot = 31 * slot + labels[i]
+            slot = 31 * slot + data[i]
         slot &= len(slots) - 1
-        while slots[slot] >= 0:
-            other = offsets[firsts[slots[slot]]]
-            same = length == offsets[firsts[slots[slot]] + 1] - other
+        while slots[slot] >= 0:  # taken: by the same label, or go on to the next slot
+            first = firsts[slots[slot]]
+            other = starts[first, column]
+            same = length == stops[first, column] - other
             for k in range(length if same else 0):
-                same = same and labels[start + k] == labels[other + k]
+                same = same and data[start + k] == data[other + k]
             if same:
                 break
             slot = (slot + 1) & (len(slots) - 1)

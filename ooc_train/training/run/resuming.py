@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.errors import OptionError
+from ooc_train.options import saved
+from ooc_train.training.options import TrainingOptions
 
 _DERIVED = {"version", "versions", "data", "fingerprint", "epochs"}
 """Settings that are compared in another way, or not at all, such as the file's name."""
@@ -15,8 +17,10 @@ _OPTIONS = {"frozen_epochs": "--freeze-embeddings", "schedule_epochs": "--epochs
 def check_settings(then: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """Raise OptionError, with the differences, if a run cannot be resumed with other settings.
 
-    Only ``epochs`` may grow; settings that change no weight may differ.
+    Only ``epochs`` may grow; settings that change no weight may differ.  A run that began before
+    an option existed has its default.
     """
+    then = saved(TrainingOptions()) | dict(then)
     if then.get("fingerprint") != now["fingerprint"]:
         raise OptionError(
             f"the run {run} began with other data than {now['data']} holds now; give --resume the "

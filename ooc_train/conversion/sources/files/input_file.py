@@ -1,6 +1,7 @@
 """The bytes of a file, plain or compressed, and what is said when they cannot be read."""
 
-from collections.abc import Iterator
+import codecs
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from ooc_train.conversion.sources.files.compression import (
 from ooc_train.errors import InputError
 
 Piece = TypeVar("Piece")
+
+BYTE_ORDER_MARK = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,18 @@ class InputFile:
                 except DecompressionError as error:
                     raise InputError(f"{self.path} cannot be decompressed: {error}") from error
 
+    def parsed(self, parse: Callable[[BinaryIO], Iterator[Piece]]) -> Iterator[tuple[Piece, int]]:
+        """What ``parse`` makes of the stream in the file, each with the progress in bytes.
+
+        Raises ``InputError`` for a file or a compression that cannot be read to its end.
+        """
+        position = 0
+        with self.open() as (stream, file):
+            for piece in self.readable(parse(stream)):
+                progress = file.tell() - position
+                position += progress
+                yield piece, progress
+
     def readable(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         """``pieces``, with errors of the file and its compression as an ``InputError``."""
         try:
@@ -79,12 +94,13 @@ class InputFile:
             raise InputError(f"{self.path} cannot be read to its end: {error}") from error
 
     def sample(self, n_bytes: int) -> bytes:
-        """The first bytes of what is in the file, fewer only if there are no more."""
+        """The first bytes of what is in the file, without a byte-order mark, or all there are."""
+        wanted = n_bytes + len(BYTE_ORDER_MARK)
         with self.open() as (stream, _):
             try:
-                parts = [stream.read(n_bytes)]
-                while parts[-1] and sum(map(len, parts)) < n_bytes:
-                    parts.append(stream.read(n_bytes - sum(map(len, parts))))
+                parts = [stream.read(wanted)]
+                while parts[-1] and sum(map(len, parts)) < wanted:
+                    parts.append(stream.read(wanted - sum(map(len, parts))))
             except (EOFError, OSError) as error:
                 raise InputError(f"{self.path} cannot be decompressed: {error}") from error
-        return b"".join(parts)
+        return b"".join(parts).removeprefix(BYTE_ORDER_MARK)[:n_bytes]

@@ -30,6 +30,10 @@ class Reject(NamedTuple):
     raw: bytes
 
 
+class UnfitError(Exception):
+    """Why something is not a row: the reason of its reject."""
+
+
 class RejectFile:
     """A CSV of rejected rows (file, line, reason, raw row), created with the first of them.
 

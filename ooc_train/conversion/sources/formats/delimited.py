@@ -1,332 +1,188 @@
-"""CSV and TSV bytes to columnar blocks of rows, with exact line numbers for whatever is wrong.
+"""CSV and TSV files.
 
-One state machine in a compiled kernel does RFC 4180: fields separated by one byte, quoted where
-they begin with ``"``, a quote inside a quoted field doubled, rows ended by LF or CRLF, blank lines
-passed over.  A library's parser would be shorter but counts records instead of lines, lets NUL
-bytes pass, and does not say which bytes a bad row consists of; ``csv`` of the standard library is
-the oracle in the tests.
-
-What cannot be a row is reported as a ``Reject`` and reading goes on: behind the whole record where
-it is complete (too few columns), behind its first line where the quoting is broken, so that one
-stray quote costs one line and not the rest of the file.
+Headerless CSV is taken for the layout of Zhang et al. 2015 (arXiv 1509.01626), in which AG News,
+DBPedia, Amazon and Yelp reviews are published: the class first, then one or more texts.
 """
 
+import csv
+import io
 import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-
+from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.rows import TextRows
-from ooc_train.dtypes import I64, U8
-from ooc_train.intrinsics import (
-    PADDING,
-    bytes_equal,
-    copy_bytes,
-    ones,
-    trailing_zeros,
-)
-from ooc_train.jit import kernel
+from ooc_train.conversion.sources.formats.delimited_kernel import Parsed, read_rows
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.numerals import number
+from ooc_train.conversion.sources.rows import SpelledLabels
+from ooc_train.errors import InputError
 
-_QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
-_WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
-_COMMA, _SPACE = 44, 32
-_MAX_REJECTS_A_CALL = 256
+_SAMPLE_BYTES = 2**16
+_SAMPLE_ROWS = 50
+_HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which fields of a row matter: numbers from 0, ``label`` is -1 where there is none.
+@dataclass(frozen=True, kw_only=True)
+class DelimitedFile(ColumnFile):
+    """One file of rows whose fields a ``delimiter`` separates, ``n_fields`` in each."""
 
-    ``carried`` are those that rows bring along, by their names.
-    """
+    delimiter: str
+    n_fields: int
 
-    delimiter: bytes
-    count: int
-    text: tuple[int, ...]
-    label: int
-    carried: dict[str, int] = field(default_factory=dict)
+    numbered = True
+    hint = " (is the delimiter right? .tsv files are split at tabs, others at commas)"
 
+    @property
+    def n_columns(self) -> int:
+        """The number of columns, which may have no names."""
+        return self.n_fields
 
-def read_rows(
-    stream: BinaryIO, columns: Columns, *, block_bytes: int, skip_header: bool
-) -> Iterator[TextRows | Reject]:
-    """Blocks of rows of about ``block_bytes`` of source each, and rejects where they occur.
+    @property
+    def where(self) -> str:
+        """The first line, which names the columns or would."""
+        return f"{self.file.path}, line 1"
 
-    Memory: four times ``block_bytes``, or of the longest row (at most ``MAX_ROW_BYTES``).
-    """
-    parser = _Parser(columns)
-    buffer = _padded(block_bytes)
-    filled, final, at_start = 0, False, True
-    while True:
-        filled, final = _fill(stream, buffer, filled)
-        if at_start and buffer[:filled][:3].tobytes() == b"\xef\xbb\xbf":  # a byte-order mark
-            buffer[:3] = _NEWLINE
-            parser.line -= 3
-        at_start = False
-        rows, rejects, consumed = parser.parse(buffer[:filled], final)
-        if skip_header and len(rows):
-            rows, skip_header = rows.take(np.arange(len(rows)) > 0), False
-        yield from rejects
-        if len(rows):
-            yield rows
-        if final and consumed == filled:
-            return
-        if consumed == 0 and filled == len(buffer):
-            if len(buffer) >= MAX_ROW_BYTES:
-                reject, consumed = _too_long(stream, buffer, parser)
-                yield reject
-            else:
-                smaller, buffer = buffer, _padded(2 * len(buffer))
-                buffer[:filled] = smaller
-        filled -= consumed
-        buffer[:filled] = buffer[consumed : consumed + filled].copy()
-
-
-def _padded(n_bytes: int) -> U8:
-    """An array with readable bytes behind it, since kernels look at 64 at once."""
-    return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
-
-
-def _fill(stream: BinaryIO, buffer: U8, filled: int) -> tuple[int, bool]:
-    """Read until ``buffer`` is full or the stream ends; the bytes filled, and whether it ended."""
-    view = buffer.data
-    while filled < len(buffer):
-        n_read = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-        if not n_read:
-            return filled, True
-        filled += n_read
-    return filled, False
-
-
-def _too_long(stream: BinaryIO, buffer: U8, parser: "_Parser") -> tuple[Reject, int]:
-    """Reject the first line of a full buffer that holds no whole row; the bytes to drop."""
-    reason = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
-    reject = Reject(parser.line, reason, buffer[:1000].tobytes())
-    newlines = np.flatnonzero(buffer == _NEWLINE)
-    parser.line += 1
-    if newlines.size:
-        return reject, int(newlines[0]) + 1
-    view = buffer.data
-    while n_read := stream.readinto(view):  # type: ignore[attr-defined]
-        newlines = np.flatnonzero(buffer[:n_read] == _NEWLINE)
-        if newlines.size:
-            rest = n_read - int(newlines[0]) - 1
-            buffer[len(buffer) - rest :] = buffer[int(newlines[0]) + 1 : n_read].copy()
-            return reject, len(buffer) - rest
-    return reject, len(buffer)
-
-
-class _Parser:
-    """The kernel's state between buffers: which columns, and the line reached."""
-
-    def __init__(self, columns: Columns) -> None:
-        self.line = 1
-        self._columns = columns
-        self._text_columns = np.array(columns.text, np.int64)
-        self._carried_columns = np.array(list(columns.carried.values()), np.int64)
-
-    def parse(self, data: U8, final: bool) -> tuple[TextRows, list[Reject], int]:
-        """The whole rows at the beginning of ``data``, what was rejected, and bytes consumed.
-
-        Behind ``data`` there must be ``PADDING`` readable bytes.
-        """
-        # Sizes for the worst case: of these arrays only what is written becomes memory.
-        text = np.empty(2 * len(data), np.uint8)
-        labels = np.empty(len(data), np.uint8)
-        capacity = len(data) // self._columns.count + 2
-        text_offsets = np.zeros(capacity, np.int64)
-        label_offsets = np.zeros(capacity, np.int64)
-        n_carried = len(self._carried_columns)
-        carried = np.empty(len(data) if n_carried else 0, np.uint8)
-        carried_offsets = np.zeros(capacity * n_carried + 1, np.int64)
-        lines = np.empty(capacity, np.int64)
-        rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
-        n_rows, n_rejected, consumed, line = _parse(
-            data, final, self.line, ord(self._columns.delimiter), self._columns.count,
-            self._text_columns, self._columns.label, self._carried_columns, text, text_offsets,
-            labels, label_offsets, carried, carried_offsets, lines, rejected,
-        )  # fmt: skip
-        rejects = [self._describe(data, *found) for found in rejected[:n_rejected].tolist()]
-        self.line = line
-        rows = TextRows(
-            text[: text_offsets[n_rows]],
-            text_offsets[: n_rows + 1].copy(),
-            labels[: label_offsets[n_rows]],
-            label_offsets[: n_rows + 1].copy(),
-            lines[:n_rows].copy(),
-            self._by_name(carried, carried_offsets[: n_rows * n_carried + 1]),
-        )
-        return rows, rejects, consumed
-
-    def _by_name(self, fields: U8, offsets: I64) -> list[dict[str, str]] | None:
-        """Each row's fields that are carried."""
-        names = self._columns.carried
-        if not names:
+    @property
+    def classes_path(self) -> Path | None:
+        """``classes.txt`` beside data in the Zhang layout."""
+        if self.names or self.file.spooled:
             return None
-        text = fields[: offsets[-1]].tobytes()
-        bounds = itertools.pairwise(offsets.tolist())
-        values = iter([text[i:j].decode("utf-8", "replace") for i, j in bounds])
-        return [
-            dict(zip(names, row, strict=True)) for row in zip(*[values] * len(names), strict=True)
-        ]
+        beside = self.file.path.parent / "classes.txt"
+        return beside if beside.is_file() else None
 
-    def _describe(
-        self, data: U8, start: int, stop: int, line: int, code: int, found: int
-    ) -> Reject:
-        reason = {
-            _WRONG_COLUMNS: f"found {found} columns, expected {self._columns.count}",
-            _HAS_NUL: "the row contains a NUL byte",
-            _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled)",
-            _QUOTE_OPEN: "a quote is opened and never closed",
-        }[code]
-        return Reject(line, reason, data[start:stop].tobytes().rstrip(b"\r\n"))
+    def check(self, chosen: Chosen) -> None:
+        """Refuse a header where none is expected, since it would become a row or a class."""
+        if self.names:
+            return
+        sample = _sample_rows(self.file, self.delimiter)
+        if chosen.numbers:
+            self._refuse_names(sample[0], chosen)
+        if chosen.label >= 0:
+            self._refuse_header(sample, chosen.label)
 
+    def _refuse_names(self, first: Sequence[str], chosen: Chosen) -> None:
+        for column in chosen.columns:
+            if number(first[column].strip().encode()) is None:
+                raise InputError(
+                    f"{self.where}: {first[column].strip()!r} is not a number; say --header if the "
+                    f"first row names the columns, or name those of the features with --columns"
+                )
 
-@kernel
-def _parse(  # noqa: C901, PLR0912, PLR0915
-    data: U8,
-    final: bool,
-    line: int,
-    delimiter: int,
-    n_columns: int,
-    text_columns: I64,
-    label_column: int,
-    carried_columns: I64,
-    text: U8,
-    text_offsets: I64,
-    labels: U8,
-    label_offsets: I64,
-    carried: U8,
-    carried_offsets: I64,
-    lines: I64,
-    rejected: I64,
-) -> tuple[int, int, int, int]:
-    """TextRows found, rejects found, bytes consumed and the line reached.
-
-    One function, long as it is: it is one state machine, and a call a field would halve its speed.
-    """
-    n = len(data)
-    starts = np.empty(n_columns, np.int64)
-    stops = np.empty(n_columns, np.int64)
-    doubled = np.empty(n_columns, np.bool_)
-    n_rows = n_rejected = text_end = label_end = carried_end = 0
-    i = 0
-    while i < n and n_rejected < len(rejected):
-        start, start_line, column, problem = i, line, 0, 0
-        complete = False
-        while not complete:  # one field a turn
-            has_double = False
-            if i < n and data[i] == _QUOTE:
-                i += 1
-                field_start = i
-                while i < n:
-                    quotes = bytes_equal(data, i, np.uint8(_QUOTE))
-                    before = ~quotes & (quotes - np.uint64(1))
-                    line += ones(bytes_equal(data, i, np.uint8(_NEWLINE)) & before)
-                    if bytes_equal(data, i, np.uint8(_NUL)) & before:
-                        problem = _HAS_NUL
-                    i += trailing_zeros(quotes)
-                    if quotes != 0:
-                        if i + 1 >= n or data[i + 1] != _QUOTE:
-                            break
-                        has_double = True
-                        i += 2
-                if i >= n:
-                    problem = _QUOTE_OPEN
-                    break
-                field_stop = i
-                i += 1
-                if i + 1 < n and data[i] == _RETURN and data[i + 1] == _NEWLINE:
-                    i += 1
-                if i >= n or (data[i] == _RETURN and i + 1 >= n):
-                    if not final:
-                        problem = _QUOTE_OPEN  # what follows the quote is not here yet
-                        break
-                    i = n
-                elif data[i] != delimiter and data[i] != _NEWLINE:
-                    problem = _TEXT_AFTER_QUOTE
-                    break
-            else:
-                field_start = i
-                while i < n:
-                    ends = bytes_equal(data, i, np.uint8(_NEWLINE))
-                    ends |= bytes_equal(data, i, np.uint8(delimiter))
-                    nuls = bytes_equal(data, i, np.uint8(_NUL)) & ~ends & (ends - np.uint64(1))
-                    if nuls != 0 and i + trailing_zeros(nuls) < n:
-                        problem = _HAS_NUL
-                    i += trailing_zeros(ends)
-                    if ends != 0:
-                        break
-                i = min(i, n)
-                field_stop = i
-                if (i >= n or data[i] == _NEWLINE) and i > field_start:
-                    field_stop -= data[i - 1] == _RETURN
-            if column < n_columns:
-                starts[column], stops[column] = field_start, field_stop
-                doubled[column] = has_double
-            column += 1
-            complete = i >= n or data[i] == _NEWLINE
-            i += 1
-        if problem == _QUOTE_OPEN or i > n:
-            if not final:
-                i, line = start, start_line
-                break
-            i = min(i, n)
-        if problem >= _TEXT_AFTER_QUOTE:
-            i = start  # quoting is broken: give up this line alone
-            while i < n and data[i] != _NEWLINE:
-                i += 1
-            if i >= n and not final:
-                i, line = start, start_line
-                break
-            i = min(i + 1, n)
-            line = start_line
-        line += 1
-        if column == 1 and not problem and stops[0] == starts[0] and data[start] != _QUOTE:
-            continue  # a blank line
-        if not problem and column != n_columns:
-            problem = _WRONG_COLUMNS
-        if problem:
-            rejected[n_rejected, 0], rejected[n_rejected, 1] = start, i
-            rejected[n_rejected, 2], rejected[n_rejected, 3] = start_line, problem
-            rejected[n_rejected, 4] = column
-            n_rejected += 1
-            continue
-        for k in range(len(text_columns)):
-            field = text_columns[k]
-            if k:
-                text[text_end], text[text_end + 1] = _COMMA, _SPACE
-                text_end += 2
-            text_end = _copy(data, starts[field], stops[field], doubled[field], text, text_end)
-        if label_column >= 0:
-            field = label_column
-            label_end = _copy(data, starts[field], stops[field], doubled[field], labels, label_end)
-        for k in range(len(carried_columns)):
-            field = carried_columns[k]
-            carried_end = _copy(
-                data, starts[field], stops[field], doubled[field], carried, carried_end
+    def _refuse_header(self, sample: Sequence[Sequence[str]], label: int) -> None:
+        labels = [row[label].strip() for row in sample if len(row) > label]
+        others_are_numbers = len(labels) > 1 and all(_is_integer(value) for value in labels[1:])
+        odd_one_out = others_are_numbers and not _is_integer(labels[0])
+        if labels and (odd_one_out or labels[0].lower() in _HEADER_WORDS):
+            raise InputError(
+                f"{self.where} looks like a header ({', '.join(map(repr, sample[0]))}); "
+                f"say --header, or name the columns with --text and --label"
             )
-            carried_offsets[n_rows * len(carried_columns) + k + 1] = carried_end
-        lines[n_rows] = start_line
-        n_rows += 1
-        text_offsets[n_rows], label_offsets[n_rows] = text_end, label_end
-    return n_rows, n_rejected, i, line
+
+    def others(self, columns: Sequence[int]) -> dict[str, int]:
+        """All but some columns, by their names, or by their numbers if these are not unique."""
+        found: dict[str, int] = {}
+        for k in range(self.n_columns):
+            if k not in columns:
+                name = self.names[k] if self.names else ""
+                found[name if name and name not in found else f"column_{k + 1}"] = k
+        return found
+
+    def layout(self, chosen: Chosen) -> dict[str, Any]:
+        """The layout as a converted file's provenance has it: columns by their numbers from 1."""
+        columns = [column + 1 for column in chosen.columns]
+        layout = {
+            "format": self.format,
+            "header": bool(self.names),
+            "columns": self.n_columns,
+            "text": columns,
+            "label": chosen.label + 1,
+        }
+        if chosen.numbers:
+            layout |= {"columns": columns, "n_columns": self.n_columns}
+        return layout
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
+        carried = (chosen.carried or {}).values()
+        wanted = (*chosen.cells, *(k for k in carried if k not in chosen.cells))
+        is_header = bool(self.names)
+        for piece, progress in self.file.parsed(
+            lambda stream: read_rows(
+                stream, self.delimiter, self.n_columns, wanted, block_bytes=block_bytes
+            )
+        ):
+            if isinstance(piece, Reject):
+                yield piece, progress
+                continue
+            rows = piece.without_first() if is_header else piece
+            is_header = False
+            yield self._table(rows, chosen, wanted), progress
+
+    def _table(self, rows: Parsed, chosen: Chosen, wanted: Sequence[int]) -> Table:
+        labels = SpelledLabels.none(len(rows.lines))
+        if chosen.label >= 0:
+            labels = rows.cells.labels(len(chosen.columns))
+        carried = None
+        if chosen.carried:
+            places = [wanted.index(column) for column in chosen.carried.values()]
+            carried = [
+                {
+                    name: rows.cells.cell(row, place).decode("utf-8", "replace")
+                    for name, place in zip(chosen.carried, places, strict=True)
+                }
+                for row in range(len(rows.lines))
+            ]
+        return Table(rows.lines, labels, rows.cells, carried=carried, is_clean=True)
 
 
-@kernel
-def _copy(data: U8, start: int, stop: int, doubled: bool, out: U8, end: int) -> int:
-    """Append a field to ``out`` at ``end``, doubled quotes made single; the new end."""
-    i = start
-    while doubled and i < stop:  # up to each pair of quotes, and the first of it
-        quotes = bytes_equal(data, i, np.uint8(_QUOTE))
-        i += trailing_zeros(quotes)
-        if quotes != 0 and i < stop:
-            copy_bytes(data, start, out, end, i + 1 - start)
-            end += i + 1 - start
-            i += 2
-            start = i
-    copy_bytes(data, start, out, end, stop - start)
-    return end + stop - start
+def open_csv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
+    """Look into a file whose fields are separated by commas."""
+    return _open(file, options, "csv", ",")
+
+
+def open_tsv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
+    """Look into a file whose fields are separated by tabs."""
+    return _open(file, options, "tsv", "\t")
+
+
+def _open(file: InputFile, options: LayoutOptions, kind: str, delimiter: str) -> DelimitedFile:
+    sample = _sample_rows(file, delimiter)
+    if not sample:
+        raise InputError(f"{file.path} is empty; it must hold one row a line")
+    if options.has_header and len(sample) == 1:
+        raise InputError(f"{file.path} holds a header and no rows")
+    names = tuple(name.strip() for name in sample[0]) if options.has_header else ()
+    return DelimitedFile(
+        file=file, format=kind, names=names, delimiter=delimiter, n_fields=len(sample[0])
+    )
+
+
+def _sample_rows(file: InputFile, delimiter: str) -> list[list[str]]:
+    """The fields of the first rows: at least of one that is whole, if there is any."""
+    size = _SAMPLE_BYTES
+    while True:
+        sample = file.sample(size)
+        rows = _split_rows(sample, delimiter)
+        if len(sample) < size:
+            return rows
+        if len(rows) > 1 or size >= MAX_ROW_BYTES:
+            return rows[:-1] or rows  # the last may be truncated
+        size *= 8
+
+
+def _split_rows(sample: bytes, delimiter: str) -> list[list[str]]:
+    text = sample.decode("utf-8", "replace").replace("\0", "\ufffd")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    limit = csv.field_size_limit(len(text) + 1)
+    try:
+        return list(itertools.islice((row for row in reader if row), _SAMPLE_ROWS))
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _is_integer(text: str) -> bool:
+    return text.removeprefix("-").isdecimal()

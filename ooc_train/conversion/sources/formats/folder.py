@@ -14,98 +14,93 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.files.input_file import InputFile
+import numpy as np
+
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import InputError, OptionError
 
 _SUFFIX = ".txt"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
-class TextFolder:
-    """One folder, its files' names read.  Memory: the names, and a block of text while reading.
+@dataclass(frozen=True, kw_only=True)
+class TextFolder(ColumnFile):
+    """One folder: its subfolders, which are the labels, and the names of the files in each.
 
-    ``lines`` of its rows are the files' numbers, from 1, over all classes.
+    The lines of its rows are the files' numbers, from 1, over all classes.  Memory: the names, and
+    a block of text while reading.
     """
 
-    path: Path
     labels: Sequence[str]
-    names: Sequence[Sequence[str]]
-    n_bytes: int
+    files: Sequence[Sequence[str]]
+    files_bytes: int
 
     @property
-    def text_bytes(self) -> int:
+    def n_bytes(self) -> int:
+        """The size of all files."""
+        return self.files_bytes
+
+    def content_bytes(self, columns: Sequence[int]) -> int:  # noqa: ARG002 - there is one text
         """The size of all texts."""
-        return self.n_bytes
+        return self.files_bytes
 
-    @property
-    def layout(self) -> dict[str, Any]:
-        """As the file's provenance has it: one text, and the class is the folder's name."""
+    def others(self, columns: Sequence[int]) -> dict[str, int]:  # noqa: ARG002 - there is one text
+        """Nothing: a file has nothing but its text."""
+        return {}
+
+    def layout(self, chosen: Chosen) -> dict[str, Any]:  # noqa: ARG002 - there is one layout
+        """The layout as a converted file's provenance has it: one text, the folder as the label."""
         return {
-            "format": "folder",
+            "format": self.format,
             "header": False,
             "columns": 1,
             "text": [1],
             "label": "folder",
         }
 
-    @property
-    def classes_path(self) -> Path | None:
-        """Where the classes' names may be: nowhere, for the labels are names."""
-        return None
-
-    @property
-    def n_rows(self) -> int:
-        """The number of files."""
-        return sum(map(len, self.names))
-
-    @property
-    def carried(self) -> tuple[str, ...]:
-        """A file has nothing but its text."""
-        return ()
-
     def place(self, line: int) -> Place:
-        """The file of a row, and the line in it."""
-        firsts = [0, *itertools.accumulate(len(names) for names in self.names)]
+        """The file of a row, and the first line in it."""
+        firsts = [0, *itertools.accumulate(len(names) for names in self.files)]
         label = bisect.bisect_right(firsts, line - 1) - 1
-        name = self.names[label][line - 1 - firsts[label]]
-        return Place(self.path / self.labels[label] / name, 1)
+        name = self.files[label][line - 1 - firsts[label]]
+        return Place(self.file.path / self.labels[label] / name, 1)
 
-    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
-        """Blocks of rows of about ``block_bytes`` each, and rejects, each with the bytes read.
+    def read(
+        self,
+        chosen: Chosen,  # noqa: ARG002 - there is one text
+        block_bytes: int,
+    ) -> Iterator[tuple[Table | Reject, int]]:
+        """The rows in tables of about ``block_bytes``, and rejects, each with the progress.
 
         Memory: a block, or the longest file, of at most ``MAX_ROW_BYTES``.
         """
-        texts: list[bytes] = []
-        labels: list[bytes] = []
+        cells: list[bytes] = []
         lines: list[int] = []
         n_bytes = 0
-        for line, (label, path) in enumerate(self._files(), 1):
+        for line, (label, path) in enumerate(self._paths(), 1):
             text = _read_text(path)
             if isinstance(text, str):
                 yield Reject(line, text, b""), 0
                 continue
-            if texts and n_bytes + len(text) > block_bytes:
-                yield TextRows.of(texts, labels, lines), n_bytes
-                texts, labels, lines, n_bytes = [], [], [], 0
-            texts.append(text.removeprefix(_BYTE_ORDER_MARK))
-            labels.append(label)
+            if lines and n_bytes + len(text) > block_bytes:
+                yield _table(cells, lines), n_bytes
+                cells, lines, n_bytes = [], [], 0
+            cells += (text.removeprefix(BYTE_ORDER_MARK), label)
             lines.append(line)
             n_bytes += len(text)
-        if texts:
-            yield TextRows.of(texts, labels, lines), n_bytes
+        if lines:
+            yield _table(cells, lines), n_bytes
 
-    def _files(self) -> Iterator[tuple[bytes, str]]:
-        for label, names in zip(self.labels, self.names, strict=True):
-            folder = os.path.join(self.path, label)  # noqa: PTH118 - thousands of Paths are slow
+    def _paths(self) -> Iterator[tuple[bytes, str]]:
+        for label, names in zip(self.labels, self.files, strict=True):
+            folder = os.path.join(self.file.path, label)  # noqa: PTH118 - Paths are slow
             for name in names:
                 yield os.fsencode(label), f"{folder}{os.sep}{name}"
 
 
-def find_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
+def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
     """Look into a folder: its classes, of which the options may name some, and their files.
 
     Raises ``InputError`` for a folder without classes or a class without texts.
@@ -116,31 +111,43 @@ def find_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
             f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
             f"--header and --format"
         )
-    labels = list(options.folders) or _class_folders(path)
+    labels = sorted(options.folders or _class_folders(path), key=os.fsencode)
     if not labels:
         raise InputError(
             f"{path} has no subfolders; each is to hold the .txt files of one class (or name the "
             f"CSV files in it)"
         )
-    names, n_bytes = [], 0
-    for label in sorted(labels, key=os.fsencode):
+    files, n_bytes = [], 0
+    for label in labels:
         found, size = _text_files(path / label)
         if not found:
             raise InputError(
                 f"{path / label} has no .txt file; put the rows of the class {label!r} there, or "
                 f"take the folder away"
             )
-        names.append(found)
+        files.append(found)
         n_bytes += size
-    return TextFolder(path, sorted(labels, key=os.fsencode), names, n_bytes)
+    return TextFolder(
+        file=folder,
+        format="folder",
+        names=("text", "label"),
+        n_rows=sum(map(len, files)),
+        labels=labels,
+        files=files,
+        files_bytes=n_bytes,
+    )
+
+
+def _table(cells: Sequence[bytes], lines: Sequence[int]) -> Table:
+    """Rows of texts and labels, one after the other."""
+    found = Cells.of(cells, 2)
+    return Table(np.array(lines, np.int64), found.labels(1), found, is_clean=True)
 
 
 def _class_folders(path: Path) -> list[str]:
     try:
         with os.scandir(path) as entries:
-            return [
-                entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."
-            ]  # fmt: skip
+            return [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -1,11 +1,12 @@
-"""Parquet files through pyarrow: some columns are the text and one is the label.
+"""Parquet files through pyarrow.
 
-Columns of text may hold numbers, too; null is an empty text.  Labels are strings, whole numbers or
-booleans; a row without one is rejected.  A row's place is its number in the file.
+Columns of text may hold numbers, too; null is an empty text.  Columns of numbers may hold lists,
+as long in every row.  Labels are strings, whole numbers or booleans; a row without one is rejected.
+A row's place is its number in the file.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,105 +14,114 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.choice import named_columns
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
-from ooc_train.conversion.sources.formats.file_source import FileSource
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rows import TextRows, joined
-from ooc_train.dtypes import I64, U8, AnyArray
+from ooc_train.conversion.sources.rows import SpelledLabels
+from ooc_train.dtypes import F32, I64, U8, AnyArray
 from ooc_train.errors import InputError, OptionError
-from ooc_train.jit import kernel
 
 _READ_BYTES = 2**20
 _MOST_ROWS = 4096
-_COMMA, _SPACE = 44, 32
 
 
-@dataclass(frozen=True)
-class ParquetFile(FileSource):
-    """One file of columns."""
+@dataclass(frozen=True, kw_only=True)
+class ParquetFile(ColumnFile):
+    """One file of columns, whose types its ``schema`` has."""
 
-    text: tuple[str, ...]
-    label: str | None
-    decompressed_bytes: int
-    """The size of the columns of text then."""
-    carried: tuple[str, ...] = ()
-    """The columns that rows bring along."""
+    schema: Any
 
-    @property
-    def text_bytes(self) -> int:
-        """The size of the columns of text when they are decompressed."""
-        return self.decompressed_bytes
+    unit = "row"
 
-    @property
-    def layout(self) -> dict[str, Any]:
-        """Columns by their names."""
-        return {"format": "parquet", "text": list(self.text), "label": self.label}
+    def check(self, chosen: Chosen) -> None:
+        """Refuse columns of other types than text and numbers can be made of."""
+        for column in chosen.cells:
+            is_feature = chosen.numbers and column != chosen.label
+            kind = self.schema.field(column).type
+            if is_feature and not _is_numeric(_item(kind)):
+                raise InputError(
+                    f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
+                    f"numbers are expected; name those of the features with --columns"
+                )
+            if not (is_feature or _is_plain(kind)):
+                raise InputError(
+                    f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
+                    f"strings or numbers are expected; name others with --text and --label"
+                )
 
-    def place(self, line: int) -> Place:
-        """The number of the row."""
-        return Place(self.path, line, "row")
+    def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """The number of numbers in each of some columns, by its type or else by its first row."""
+        from pyarrow import types  # noqa: PLC0415 - an extra
 
-    def read(self, block_bytes: int) -> Iterator[tuple[TextRows | Reject, int]]:
-        """Blocks of rows of about ``block_bytes`` each, and rejects; ``lines`` are row numbers.
+        widths = []
+        for column in columns:
+            kind = self.schema.field(column).type
+            if types.is_fixed_size_list(kind):
+                widths.append(kind.list_size)
+            elif _is_list(kind):
+                with _opened(self.file) as table:
+                    first = next(table.iter_batches(1, columns=[self.names[column]])).column(0)
+                    widths.append(len(first.flatten()))
+            else:
+                widths.append(1)
+        return tuple(widths)
+
+    def content_bytes(self, columns: Sequence[int]) -> int:
+        """The size of some columns when they are decompressed."""
+        with _opened(self.file) as table:
+            return _uncompressed_bytes(table.metadata, [self.names[k] for k in columns])
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress.
 
         Memory: some pages of each column, and a block, or 4,096 rows if these are repetitive.
         """
-        columns = [*self.text, *([self.label] if self.label else []), *self.carried]
-        with open_parquet(self.file) as table:
-            for batch, first_row, progress in batches(self.file, table, columns, block_bytes):
-                rows, rejects = self._rows(batch, first_row)
-                for reject in rejects:
-                    yield reject, 0
-                yield rows, progress
+        widths = self.widths(chosen.columns) if chosen.numbers else ()
+        carried = [self.names[column] for column in (chosen.carried or {}).values()]
+        names = list(dict.fromkeys([*(self.names[column] for column in chosen.cells), *carried]))
+        with _opened(self.file) as table:
+            for batch, first_row, progress in _batches(self.file, table, names, block_bytes):
+                yield self._table(batch, first_row, chosen, widths), progress
 
-    def _rows(self, batch: Any, first_row: int) -> tuple[TextRows, list[Reject]]:
-        n_rows = batch.num_rows
-        text, text_offsets = _side_by_side([as_binary(batch.column(name)) for name in self.text])
-        label, label_offsets = np.empty(0, np.uint8), np.zeros(n_rows + 1, np.int64)
+    def _table(self, batch: Any, first_row: int, chosen: Chosen, widths: Sequence[int]) -> Table:
         reasons: dict[int, str] = {}
-        if self.label:
-            label, label_offsets, reasons = spelled_labels(batch.column(self.label))
-        lines = np.arange(first_row, first_row + n_rows)
-        carried = batch.select(self.carried).to_pylist() if self.carried else None
-        rows = TextRows(text, text_offsets, label, label_offsets, lines, carried)
-        for row in np.flatnonzero(np.diff(text_offsets) > MAX_ROW_BYTES).tolist():
-            reasons[row] = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
-        if (text == 0).any():
-            places = np.flatnonzero(text == 0)
-            for row in np.searchsorted(text_offsets, places, "right").tolist():
-                reasons[row - 1] = "the row contains a NUL byte"
-        rejects = [
-            Reject(first_row + row, reason, rows.text_bytes(row)[:MAX_ROW_BYTES])
-            for row, reason in sorted(reasons.items())
-        ]
-        if reasons:
-            keep = np.ones(n_rows, np.bool_)
-            keep[list(reasons)] = False
-            rows = rows.take(keep)
-        return rows, rejects
+        labels = SpelledLabels.none(batch.num_rows)
+        if chosen.label >= 0:
+            labels = _labels(batch.column(self.names[chosen.label]), reasons)
+        names = [self.names[column] for column in chosen.columns]
+        columns: Cells | Iterator[F32]
+        if chosen.numbers:
+            columns = (  # one at a time, which may still add reasons
+                _numbers(batch.column(name), name, width, reasons)
+                for name, width in zip(names, widths, strict=True)
+            )
+        else:
+            columns = _cells([_as_binary(batch.column(name)) for name in names])
+        carried = list(chosen.carried or ())
+        return Table(
+            np.arange(first_row, first_row + batch.num_rows),
+            labels,
+            columns,
+            reasons=reasons,
+            carried=batch.select(carried).to_pylist() if carried else None,
+        )
 
 
-def find_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
-    """Look into a file and decide which of its columns are text and which is the label."""
-    if options.header:
-        raise OptionError(f"{file.path} has columns with names and no header; leave out --header")
-    with open_parquet(file) as table:
+def open_parquet(file: InputFile, _: LayoutOptions) -> ParquetFile:
+    """Look into a file for its columns."""
+    with _opened(file) as table:
         schema = table.schema_arrow
-        text, label = named_columns(file.path, schema.names, options, what="column")
-        for name in [*text, *([label] if label else [])]:
-            if not _is_plain(schema.field(name).type):
-                raise InputError(
-                    f"{file.path}: the column {name!r} holds {schema.field(name).type}, where "
-                    f"strings or numbers are expected; name others with --text and --label"
-                )
-        carried = tuple(name for name in schema.names if options.carry and name not in text)
-        return ParquetFile(file, text, label, _uncompressed_bytes(table.metadata, text), carried)
+        return ParquetFile(
+            file=file,
+            format="parquet",
+            names=tuple(schema.names),
+            n_rows=table.metadata.num_rows,
+            schema=schema,
+        )
 
 
 @contextmanager
-def open_parquet(file: InputFile) -> Iterator[Any]:
+def _opened(file: InputFile) -> Iterator[Any]:
     """A ``pyarrow.parquet.ParquetFile`` that reads its columns piece by piece.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read.
@@ -139,12 +149,12 @@ def open_parquet(file: InputFile) -> Iterator[Any]:
             raise InputError(f"{file.path} cannot be read as Parquet: {reason}") from error
 
 
-def batches(
-    file: InputFile, table: Any, columns: list[str], block_bytes: int
+def _batches(
+    file: InputFile, table: Any, columns: Sequence[str], block_bytes: int
 ) -> Iterator[tuple[Any, int, int]]:
     """Record batches of about ``block_bytes``, with the number of their first row and progress.
 
-    TextRows are numbered from 1; the progress is the share of the file's bytes that its rows are.
+    Rows are numbered from 1; the progress is the share of the file's bytes that its rows are.
     """
     n_rows, n_bytes, row, done = table.metadata.num_rows, file.n_bytes, 1, 0
     for group in range(table.num_row_groups):
@@ -159,9 +169,7 @@ def batches(
             row, done = row + batch.num_rows, done + progress
 
 
-def _uncompressed_bytes(
-    metadata: Any, columns: list[str] | tuple[str, ...], group: int | None = None
-) -> int:
+def _uncompressed_bytes(metadata: Any, columns: Sequence[str], group: int | None = None) -> int:
     """The size of some columns, in one row group or in all, before their compression."""
     wanted = set(columns)
     groups = range(metadata.num_row_groups) if group is None else [group]
@@ -174,16 +182,33 @@ def _uncompressed_bytes(
 
 
 def _is_plain(kind: Any) -> bool:
+    """Whether a type is of strings or numbers."""
     from pyarrow import types  # noqa: PLC0415 - an extra
 
     if types.is_dictionary(kind):
         kind = kind.value_type
     text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    number = (types.is_integer, types.is_floating, types.is_boolean)
-    return any(test(kind) for test in (*text, *number))
+    return _is_numeric(kind) or any(test(kind) for test in text)
 
 
-def as_binary(column: Any) -> tuple[U8, I64]:
+def _is_numeric(kind: Any) -> bool:
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _item(kind: Any) -> Any:
+    """The type of a list's items; the type itself where it is none of lists."""
+    return kind.value_type if _is_list(kind) else kind
+
+
+def _is_list(kind: Any) -> bool:
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _as_binary(column: Any) -> tuple[U8, I64]:
     """The bytes of a column of strings or numbers, null being empty, and where each row's lie."""
     import pyarrow  # noqa: PLC0415 - an extra
 
@@ -195,12 +220,21 @@ def as_binary(column: Any) -> tuple[U8, I64]:
     _, offset_buffer, data = column.buffers()
     offsets = np.frombuffer(offset_buffer, np.int64, len(column) + 1, 8 * column.offset)
     start, stop = int(offsets[0]), int(offsets[-1])
-    # Copied: kernels are compiled for arrays that may be written to.
     text = np.frombuffer(data, np.uint8, stop - start, start) if data else np.empty(0, np.uint8)
-    return text.copy(), offsets - start
+    return text, offsets - start
 
 
-def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
+def _cells(columns: Sequence[tuple[U8, I64]]) -> Cells:
+    """The cells of columns, copied behind one another."""
+    bounds = np.empty((2, len(columns[0][1]) - 1, len(columns)), np.int64)
+    n_bytes = 0
+    for k, (data, offsets) in enumerate(columns):
+        bounds[0, :, k], bounds[1, :, k] = offsets[:-1] + n_bytes, offsets[1:] + n_bytes
+        n_bytes += len(data)
+    return Cells(np.concatenate([data for data, _ in columns]), *bounds)
+
+
+def _as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     """A column of numbers, (n_rows,) of a floating ``dtype``, null being NaN."""
     import pyarrow  # noqa: PLC0415 - an extra
 
@@ -215,49 +249,40 @@ def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     return values
 
 
-def spelled_labels(column: Any) -> tuple[U8, I64, dict[int, str]]:
-    """The labels as `as_binary` has them, and why some are none, by their positions."""
+def _labels(column: Any, reasons: dict[int, str]) -> SpelledLabels:
+    """The labels in a column; rows with something else are given a reason."""
     import pyarrow  # noqa: PLC0415 - an extra
 
-    reasons: dict[int, str] = {}
     if not pyarrow.types.is_floating(column.type):
-        return *as_binary(column), reasons
+        return _cells([_as_binary(column)]).labels(0)
     labels = []  # whole numbers among which some are missing
-    for row, value in enumerate(as_floats(column).tolist()):
+    for row, value in enumerate(_as_floats(column).tolist()):
         if not (value.is_integer() or math.isnan(value)):
             reasons[row] = f"the label {value:g} is not a string or whole number"
         labels.append(b"%d" % value if value.is_integer() else b"")
-    return *joined(labels), reasons
+    return Cells.of(labels, 1).labels(0)
 
 
-def _side_by_side(columns: list[tuple[U8, I64]]) -> tuple[U8, I64]:
-    """Columns of bytes, joined by ", "."""
-    text, offsets = columns[0]
-    for more, more_offsets in columns[1:]:
-        joined = np.empty(len(text) + len(more) + 2 * (len(offsets) - 1), np.uint8)
-        joined_offsets = np.zeros_like(offsets)
-        _join(text, offsets, more, more_offsets, joined, joined_offsets)
-        text, offsets = joined, joined_offsets
-    return text, offsets
+def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> F32:
+    """A column's numbers, (n_rows, width); rows that have another number are given a reason."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
 
-
-@kernel
-def _join(
-    left: U8,
-    left_offsets: I64,
-    right: U8,
-    right_offsets: I64,
-    joined: U8,
-    offsets: I64,
-) -> None:
-    end = 0
-    for row in range(len(offsets) - 1):
-        for i in range(left_offsets[row], left_offsets[row + 1]):
-            joined[end] = left[i]
-            end += 1
-        joined[end], joined[end + 1] = _COMMA, _SPACE
-        end += 2
-        for i in range(right_offsets[row], right_offsets[row + 1]):
-            joined[end] = right[i]
-            end += 1
-        offsets[row + 1] = end
+    if not _is_list(column.type):
+        return _as_floats(column, np.float32).reshape(-1, 1)
+    if types.is_fixed_size_list(column.type):
+        flat = column.values.slice(column.offset * width, len(column) * width)
+        values = _as_floats(flat, np.float32).reshape(-1, width)
+        if column.null_count:
+            for row, value in enumerate(column.is_null().to_pylist()):
+                if value:
+                    reasons.setdefault(row, f"column {name!r} is null")
+        return values
+    offsets = np.array(column.offsets.to_pylist(), np.int64)
+    lengths = offsets[1:] - offsets[:-1]
+    fits = lengths == width
+    for row in np.flatnonzero(~fits).tolist():
+        reasons.setdefault(row, f"column {name!r} has {lengths[row]} numbers, not {width}")
+    values = np.zeros((len(column), width), np.float32)
+    flat = _as_floats(column.flatten(), np.float32)
+    values[fits] = flat[np.repeat(fits, lengths)].reshape(-1, width)
+    return values

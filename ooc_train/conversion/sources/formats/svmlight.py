@@ -11,86 +11,91 @@ all numerals, or says what is wrong.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ooc_train.conversion.sources.columns import Cells
+from ooc_train.conversion.sources.files.buffer import line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.formats.file_source import FileSource
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject, UnfitError
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
-from ooc_train.conversion.sources.rows import SparseNumbers, SpelledLabels, joined
+from ooc_train.conversion.sources.rows import SparseNumbers, SpelledLabels, without
 from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
 
 MAX_COLUMN = 2**31 - 2
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PAIR = re.compile(rb"(\d+):(\S+)")
 _NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 10, 32, 58, 35, 48, 57
 
 
-class _UnfitError(Exception):
-    """Why a line is no row."""
-
-
 @dataclass(frozen=True)
-class SvmlightFile(FileSource):
-    """One file of sparse rows, plain or compressed."""
+class SvmlightFile:
+    """One file of sparse rows, plain or compressed: a `Source`."""
+
+    file: InputFile
+    n_rows: None = None
+    classes_path: None = None
+    carried: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The name of the file."""
+        return self.file.path
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self.file.n_bytes
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of what is in it, an estimate if it is compressed."""
+        return self.file.text_bytes
 
     @property
     def layout(self) -> dict[str, Any]:
-        """Always the same."""
+        """The format alone."""
         return {"format": "svmlight"}
+
+    def place(self, line: int) -> Place:
+        """The place of a line."""
+        return Place(self.path, line)
 
     def read(self, block_bytes: int) -> Iterator[tuple[SparseNumbers | Reject, int]]:
         """Blocks of rows of about ``block_bytes`` of source each, and rejects.
 
-        Memory: five times ``block_bytes``, or of the longest line (at most ``MAX_ROW_BYTES``).
+        Memory: five times ``block_bytes``, or the longest line (at most ``MAX_ROW_BYTES``).
         """
-        position, first_line = 0, 1
-        with self.file.open() as (stream, file):
-            for text in self.file.readable(_line_blocks(stream, block_bytes)):
-                rows, rejects = parse_lines(text, first_line)
-                first_line += text.count(b"\n")
-                for reject in rejects:
-                    yield reject, 0
-                progress = file.tell() - position
-                position += progress
-                yield rows, progress
+        line = 1
+        for text, progress in self.file.parsed(lambda stream: line_blocks(stream, block_bytes)):
+            rows, rejects = parse_lines(text, line)
+            line += text.count(b"\n")
+            for reject in rejects:
+                yield reject, 0
+            yield rows, progress
 
 
-def find_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
+def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
     """Look whether a file has a line that is a row."""
     if options.text or options.label or options.header:
         raise OptionError(
             f"{file.path} has the label first in every row; leave out --columns, --label and "
             f"--header"
         )
-    sample = file.sample(2**16).removeprefix(_BYTE_ORDER_MARK)
+    sample = file.sample(2**16)
     lines = [line for line in sample.split(b"\n") if line.partition(b"#")[0].strip()]
     if not lines:
         raise InputError(f"{file.path} is empty; it must hold one row a line")
     try:
         _parse_line(lines[0])
-    except _UnfitError as error:
+    except UnfitError as error:
         if len(lines) == 1:
             raise InputError(f"{file.path} is not svmlight: {error}") from error
     return SvmlightFile(file)
-
-
-def _line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
-    """Whole lines, each with what ends it; of lines too long the beginning is enough."""
-    rest, at_start = b"", True
-    while piece := stream.read(block_bytes):
-        text, newline, rest = (rest + piece).rpartition(b"\n")
-        if newline:
-            yield (text.removeprefix(_BYTE_ORDER_MARK) if at_start else text) + newline
-            at_start = False
-        rest = rest[: MAX_ROW_BYTES + 1]
-    if rest:
-        yield (rest.removeprefix(_BYTE_ORDER_MARK) if at_start else rest) + b"\n"
 
 
 def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Reject]]:
@@ -105,30 +110,28 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Rejec
     columns, values = np.empty(most, np.int32), np.empty(most, np.float32)
     is_plain = np.empty(n_lines, np.bool_)
     n = _parse(data, POWERS, first_line, labels, bounds, lines, offsets, columns, values, is_plain)
-    labels, bounds, lines, is_plain = labels[:n], bounds[:n], lines[:n], is_plain[:n]
-    offsets = offsets[: n + 1]
-    spelled = [text[i:j] for i, j in labels.tolist()]
+    bounds, lines, offsets = bounds[:n], lines[:n], offsets[: n + 1]
+    spelled = [text[i:j] for i, j in labels[:n].tolist()]
     more: dict[int, tuple[I32, F32]] = {}
-    rejects: dict[int, Reject] = {}
-    for row in np.flatnonzero(~is_plain).tolist():
-        line = text[bounds[row, 0] : bounds[row, 1]]
+    reasons: dict[int, str] = {}
+
+    def line_of(row: int) -> bytes:
+        return text[bounds[row, 0] : bounds[row, 1]]
+
+    for row in np.flatnonzero(~is_plain[:n]).tolist():
         try:
-            spelled[row], *more[row] = _parse_line(line)  # type: ignore[assignment]
-        except _UnfitError as error:
-            more.pop(row, None)
-            rejects[row] = Reject(int(lines[row]), str(error), line)
+            spelled[row], *more[row] = _parse_line(line_of(row))  # type: ignore[assignment]
+        except UnfitError as error:
+            reasons[row] = str(error)
     if more:
         offsets, columns, values = _with(offsets, columns, values, more)
-    found, where = SpelledLabels.of_bytes(*joined(spelled)), np.ones(n, np.bool_)
+    found = Cells.of(spelled, 1).labels(0)
     found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
     rows = SparseNumbers(offsets, columns[: offsets[-1]], values[: offsets[-1]], found, lines)
     for row in _rows_with(rows, b",").tolist():
-        label = rows.labels.distinct[rows.labels.numbers[row]].decode("utf-8", "replace")
-        line = text[bounds[row, 0] : bounds[row, 1]]
-        rejects[row] = Reject(int(lines[row]), f"{label!r} is more than one label", line)
-    where[list(rejects)] = False
-    rows = rows if where.all() else rows.take(where)
-    return rows, [rejects[row] for row in sorted(rejects)]
+        label = found.distinct[found.numbers[row]].decode("utf-8", "replace")
+        reasons[row] = f"{label!r} is more than one label"
+    return without(rows, reasons, line_of)
 
 
 def _rows_with(rows: SparseNumbers, part: bytes) -> I64:
@@ -157,10 +160,10 @@ def _with(
 def _parse_line(line: bytes) -> tuple[bytes, I32, F32]:
     """A row's label, columns and values."""
     if len(line) > MAX_ROW_BYTES:
-        raise _UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
+        raise UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
     label, *pairs = line.partition(b"#")[0].split()
     if b":" in label:
-        raise _UnfitError("no label")
+        raise UnfitError("no label")
     if pairs and pairs[0].startswith(b"qid:"):
         pairs = pairs[1:]
     columns, values = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.float32)
@@ -169,15 +172,15 @@ def _parse_line(line: bytes) -> tuple[bytes, I32, F32]:
         value = number(match[2]) if match else None
         shown = pair.decode("utf-8", "replace")
         if match is None or value is None:
-            raise _UnfitError(f"{shown!r} is not column:value")
+            raise UnfitError(f"{shown!r} is not column:value")
         if int(match[1]) > MAX_COLUMN:
-            raise _UnfitError(f"{shown!r} has a column above {MAX_COLUMN:,}")
+            raise UnfitError(f"{shown!r} has a column above {MAX_COLUMN:,}")
         with np.errstate(over="ignore"):
             columns[i], values[i] = int(match[1]), np.float64(value)
         if not np.isfinite(values[i]):
-            raise _UnfitError(f"{shown!r} is not a finite number")
+            raise UnfitError(f"{shown!r} is not a finite number")
         if i and columns[i] <= columns[i - 1]:
-            raise _UnfitError(f"{shown!r} does not ascend, its column is after {columns[i - 1]}")
+            raise UnfitError(f"{shown!r} does not ascend, its column is after {columns[i - 1]}")
     return label, columns, values
 
 

@@ -5,11 +5,12 @@ imported when a file of the format is opened, so that this table costs nothing t
 """
 
 import importlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.layout import LayoutOptions
 
 Gives = Literal["text", "dense", "sparse"]
 """What rows can be made of: text, dense numbers, or sparse numbers."""
@@ -19,48 +20,43 @@ Gives = Literal["text", "dense", "sparse"]
 class Format:
     """One format of files.
 
-    ``suffixes`` are those of the files' names, in small letters.  ``finders`` are, for each that
-    the format gives, the usual first, the function that looks into a file, as ``module:function``.
-    ``named``: the columns always have names.  ``of_folders``: it is the layout of a folder, not the
-    format of a file.
+    ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
+    made into, the usual first.  ``opener`` is the function that opens a file, as
+    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``,
+    or, of sparse rows, a ``Source``.  ``named``: the columns always have names.  ``of_folders``: it
+    is the layout of a folder, not the format of a file.
     """
 
-    suffixes: tuple[str, ...] = ()
-    finders: Mapping[Gives, str] = field(default_factory=dict)
+    suffixes: tuple[str, ...]
+    gives: tuple[Gives, ...]
+    opener: str
     named: bool = False
     of_folders: bool = False
 
     @property
-    def gives(self) -> tuple[Gives, ...]:
-        """What the rows can be, the usual first."""
-        return tuple(self.finders)
+    def open(self) -> Callable[[InputFile, LayoutOptions], Any]:
+        """The function that opens a file."""
+        module, _, name = self.opener.partition(":")
+        return cast(Callable[..., Any], getattr(importlib.import_module(module), name))
 
-    def finder(self, gives: Gives) -> Any:
-        """The function that looks into a file."""
-        module, _, name = self.finders[gives].partition(":")
-        return getattr(importlib.import_module(f"{__package__}.{module}"), name)
 
+_HERE = "ooc_train.conversion.sources.formats"
 
 FORMATS = {
-    "csv": Format(
-        (".csv",), {"text": "delimited_file:find_csv", "dense": "dense_delimited:find_dense_csv"}
-    ),
-    "tsv": Format(
-        (".tsv", ".tab"),
-        {"text": "delimited_file:find_tsv", "dense": "dense_delimited:find_dense_csv"},
-    ),
+    "csv": Format((".csv",), ("text", "dense"), f"{_HERE}.delimited:open_csv"),
+    "tsv": Format((".tsv", ".tab"), ("text", "dense"), f"{_HERE}.delimited:open_tsv"),
     "jsonl": Format(
-        (".jsonl", ".ndjson", ".json"), {"text": "json_lines:find_json_lines"}, named=True
+        (".jsonl", ".ndjson", ".json"), ("text",), f"{_HERE}.json_lines:open_json_lines", named=True
     ),
     "parquet": Format(
-        (".parquet", ".pq"),
-        {"text": "parquet:find_parquet", "dense": "dense_parquet:find_dense_parquet"},
-        named=True,
+        (".parquet", ".pq"), ("text", "dense"), f"{_HERE}.parquet:open_parquet", named=True
     ),
-    "npy": Format((".npy",), {"dense": "dense_arrays:find_npy"}),
-    "npz": Format((".npz",), {"dense": "dense_arrays:find_npz"}),
-    "svmlight": Format((".svm", ".svmlight", ".libsvm"), {"sparse": "svmlight:find_svmlight"}),
-    "folder": Format(finders={"text": "folder:find_folder"}, of_folders=True),
+    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file"),
+    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file"),
+    "svmlight": Format(
+        (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
+    ),
+    "folder": Format((), ("text",), f"{_HERE}.folder:open_folder", of_folders=True),
 }
 """By the name that ``--format`` takes, and that a converted file's layout has."""
 

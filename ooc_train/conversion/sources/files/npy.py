@@ -1,4 +1,4 @@
-"""Arrays in ``.npy`` and ``.npz`` files, read a number of rows at a time from first to last."""
+"""Arrays in ``.npy`` and ``.npz`` files, read some rows at a time from first to last."""
 
 import math
 import zipfile
@@ -18,9 +18,9 @@ _MEMBER = ".npy"
 
 
 class ArrayStream:
-    """An array of ``shape`` and ``dtype`` whose rows are taken in their order.
+    """An array of ``shape`` and ``dtype`` whose rows are read in their order.
 
-    Memory: the rows that are taken; of arrays in Fortran's order twice that.
+    Memory: the rows that are read; twice that for arrays in Fortran's order.
     """
 
     def __init__(self, where: str, stream: BinaryIO) -> None:
@@ -44,11 +44,11 @@ class ArrayStream:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row."""
+        """The bytes of a row."""
         return int(self.dtype.itemsize * math.prod(self.shape[1:]))
 
     def take(self, n_rows: int) -> AnyArray:
-        """The next ``n_rows``, fewer at the end."""
+        """Read the next ``n_rows``, fewer at the end."""
         n_rows = min(n_rows, self.shape[0] - self._row)
         rows = self._take_columns(n_rows) if self._by_column else self._fill((n_rows,))
         self._row += n_rows
@@ -75,7 +75,7 @@ class ArrayStream:
         while left:
             n_read = self._stream.readinto(left)  # type: ignore[attr-defined]
             if not n_read:
-                raise InputError(f"{self._where} is cut short; make the file again")
+                raise InputError(f"{self._where} is truncated; make the file again")
             left = left[n_read:]
 
 
@@ -99,7 +99,7 @@ def open_npy(file: InputFile) -> Iterator[ArrayStream]:
         yield ArrayStream(str(file.path), stream)
 
 
-class Archive:
+class NpzArchive:
     """The arrays of an ``.npz`` file, by their names."""
 
     def __init__(self, file: InputFile, archive: zipfile.ZipFile) -> None:
@@ -111,17 +111,17 @@ class Archive:
 
     @contextmanager
     def open(self, name: str) -> Iterator[ArrayStream]:
-        """One of them."""
+        """One array by its name."""
         with self._archive.open(name + _MEMBER) as stream:
             yield ArrayStream(f"{self._file.path}: array {name!r}", stream)  # type: ignore[arg-type]
 
 
 @contextmanager
-def open_npz(file: InputFile) -> Iterator[Archive]:
+def open_npz(file: InputFile) -> Iterator[NpzArchive]:
     """The archive in a file.  Raises ``InputError`` for a damaged one, also while it is read."""
     with file.open_raw() as raw:
         try:
             with zipfile.ZipFile(raw) as archive:
-                yield Archive(file, archive)
+                yield NpzArchive(file, archive)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             raise InputError(f"{file.path} cannot be read as .npz: {error}") from error

@@ -1,0 +1,203 @@
+"""Consecutive rows of a file as columns: what every format gives, and what is made of it.
+
+A format opens a file as a `ColumnFile`, which knows the columns' names and reads those that are
+chosen.  It gives them as a `Table`: bytes for each cell, or numbers.  `texts` makes rows of text of
+these, and `numbers` rows of dense numbers.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
+from ooc_train.dtypes import F32, I64, U8
+from ooc_train.intrinsics import copy_bytes
+from ooc_train.jit import kernel
+
+_COMMA, _SPACE = 44, 32
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The columns of a file that are read, counted from 0.
+
+    ``columns`` are those of the text, or with ``numbers`` those of the numbers; ``label`` is -1
+    where none is read; ``carried`` are those that rows of text bring along, by their names, if
+    any are asked for.
+    """
+
+    columns: tuple[int, ...]
+    label: int = -1
+    numbers: bool = False
+    carried: Mapping[str, int] | None = None
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The columns whose cells a `Table` has: ``columns``, and the label's as the last."""
+        return self.columns if self.label < 0 else (*self.columns, self.label)
+
+
+class Cells(NamedTuple):
+    """The bytes of some columns.
+
+    The cell of row ``i`` and column ``k`` is ``data[starts[i, k]:stops[i, k]]``: ``data`` is uint8,
+    the others (n_rows, n_columns) int64.
+    """
+
+    data: U8
+    starts: I64
+    stops: I64
+
+    @classmethod
+    def of(cls, cells: Sequence[bytes], n_columns: int) -> "Cells":
+        """Cells that are Python's, row after row."""
+        data, offsets = joined(cells)
+        shape = (-1, n_columns)
+        return cls(data, offsets[:-1].reshape(shape), offsets[1:].reshape(shape))
+
+    def cell(self, row: int, column: int) -> bytes:
+        """The bytes of one cell."""
+        return self.data[self.starts[row, column] : self.stops[row, column]].tobytes()
+
+    def joined(self, n_columns: int) -> tuple[U8, I64]:
+        """The first columns of each row, joined by ``", "``: all bytes, and each row's offset."""
+        lengths = (self.stops - self.starts)[:, :n_columns].sum(axis=1)
+        offsets = np.zeros(len(lengths) + 1, np.int64)
+        np.cumsum(lengths + 2 * (n_columns - 1), out=offsets[1:])
+        text = np.empty(int(offsets[-1]), np.uint8)
+        _join(*self, n_columns, text)
+        return text, offsets
+
+    def row_bytes(self, row: int, n_columns: int) -> bytes:
+        """The first columns of one row, joined by ``", "``."""
+        return b", ".join([self.cell(row, column) for column in range(n_columns)])
+
+    def labels(self, column: int) -> SpelledLabels:
+        """The labels in one column."""
+        return SpelledLabels(*distinct_cells(*self, column))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Consecutive rows of a file, as the columns that were chosen.
+
+    ``columns`` are cells, of which the first ones are the columns of the text or of numerals.
+    Where numbers are chosen, a format may give the numbers of each column instead, (n_rows, width)
+    float32.  ``lines`` are the rows' places, from 1, and ``labels`` has one for each row.
+
+    ``reasons`` says of rows, by their positions, why they cannot be used.  ``raw`` gives the bytes
+    of such a row, if they are others than those of its columns.  ``carried`` has the columns that
+    rows bring along.  ``is_clean`` where the format has seen to it that no row is too long or holds
+    a NUL byte.
+
+    A table is valid until the next one is asked for.
+    """
+
+    lines: I64
+    labels: SpelledLabels
+    columns: Cells | Iterable[F32]
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    raw: Callable[[int], bytes] | None = None
+    carried: Sequence[dict[str, Any]] | None = None
+    is_clean: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnFile:
+    """A file whose columns are known: what a module of a format has to define.
+
+    ``format`` is as the layout of a converted file has it.  ``names`` are those of the columns;
+    where they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows
+    where it is known before they are read.
+
+    An instance follows from the path and the options alone: it holds no open file.
+    """
+
+    file: InputFile
+    format: str
+    names: tuple[str, ...]
+    n_rows: int | None = None
+
+    noun: ClassVar[str] = "column"
+    """What columns are called in messages."""
+    unit: ClassVar[str] = "line"
+    """What the places of rows count."""
+    numbered: ClassVar[bool] = False
+    """Whether columns can be called by their numbers, from 1."""
+    hint: ClassVar[str] = ""
+    """What may be wrong where the number of columns is not what is expected."""
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
+        raise NotImplementedError
+
+    @property
+    def n_columns(self) -> int:
+        """The number of columns."""
+        return len(self.names)
+
+    @property
+    def n_bytes(self) -> int:
+        """The size on the disk."""
+        return self.file.n_bytes
+
+    @property
+    def where(self) -> str:
+        """The place of the columns' names, for messages."""
+        return str(self.file.path)
+
+    @property
+    def usual_label(self) -> str | None:
+        """The name of the column of the labels where nothing is said."""
+        return "label" if "label" in self.names else None
+
+    @property
+    def classes_path(self) -> Path | None:
+        """The file with the classes' names, if the format has a custom for it, and it exists."""
+        return None
+
+    def check(self, chosen: Chosen) -> None:
+        """Raise ``InputError`` if the columns cannot be read as they are chosen."""
+
+    def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """The number of numbers in each of some columns."""
+        return (1,) * len(columns)
+
+    def content_bytes(self, columns: Sequence[int]) -> int:  # noqa: ARG002 - some formats know
+        """The size of some columns when they are decompressed, an estimate."""
+        return self.file.text_bytes
+
+    def others(self, columns: Sequence[int]) -> dict[str, int]:
+        """All but some columns, by their names."""
+        return {name: k for k, name in enumerate(self.names) if k not in columns}
+
+    def layout(self, chosen: Chosen) -> dict[str, Any]:
+        """The layout as a converted file's provenance has it: columns by their names."""
+        return {
+            "format": self.format,
+            "columns" if chosen.numbers else "text": [self.names[k] for k in chosen.columns],
+            "label": self.names[chosen.label] if chosen.label >= 0 else None,
+        }
+
+    def place(self, line: int) -> Place:
+        """The place of the row that has ``line`` among ``Table.lines``."""
+        return Place(self.file.path, line, self.unit)
+
+
+@kernel
+def _join(data: U8, starts: I64, stops: I64, n_columns: int, text: U8) -> None:
+    end = 0
+    for row in range(len(starts)):
+        for column in range(n_columns):
+            if column:
+                text[end], text[end + 1] = _COMMA, _SPACE
+                end += 2
+            start = starts[row, column]
+            length = stops[row, column] - start
+            copy_bytes(data, start, text, end, length)
+            end += length

@@ -1,0 +1,151 @@
+"""The arrays of ``.npy`` and ``.npz`` files, whose rows are numbers.
+
+An ``.npz`` file has arrays ``features`` and ``labels``, or ``x`` and ``y``, in small or capital
+letters; others can be named.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.npy import ArrayStream, open_npy, open_npz
+from ooc_train.conversion.sources.label_files import Take, taking
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import SpelledLabels
+from ooc_train.dtypes import F32, AnyArray
+from ooc_train.errors import InputError, OptionError
+
+_PAIRS = (("features", "labels"), ("x", "y"), ("X", "Y"), ("X", "y"))
+_VALUE_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayFile(ColumnFile):
+    """A file with an array of features, (n_rows, ``width``), and perhaps one of labels.
+
+    ``names`` are those of the two arrays; ``value_bytes`` is the size of a feature.
+    """
+
+    width: int
+    value_bytes: int
+
+    unit = "row"
+
+    @property
+    def usual_label(self) -> str | None:
+        """The second array, if there is one."""
+        return self.names[1] if len(self.names) > 1 else None
+
+    def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
+        """The columns of the array of features."""
+        return (self.width,) * len(columns)
+
+    def check(self, chosen: Chosen) -> None:
+        """Refuse labels that do not fit the features, by their shape."""
+        with self._opened(chosen):
+            pass
+
+    def layout(self, chosen: Chosen) -> dict[str, Any]:
+        """The layout as a converted file's provenance has it; an ``.npy`` file has no names."""
+        return super().layout(chosen) | ({"columns": []} if self.format == "npy" else {})
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress.
+
+        Memory: a block, and once more where the array is of another type or order.
+        """
+        n_rows = self.n_rows or 0
+        n_at_once = max(1, block_bytes // (self.width * max(_VALUE_BYTES, self.value_bytes)))
+        with self._opened(chosen) as (features, labels):
+            for first in range(0, n_rows, n_at_once):
+                values = _as_values(features.take(n_at_once))
+                last = first + len(values)
+                spelled = labels(len(values)) if labels else SpelledLabels.none(len(values))
+                progress = self.n_bytes * last // n_rows - self.n_bytes * first // n_rows
+                yield Table(np.arange(first + 1, last + 1), spelled, [values]), progress
+
+    @contextmanager
+    def _opened(self, chosen: Chosen) -> Iterator[tuple[ArrayStream, Take | None]]:
+        with ExitStack() as stack:
+            if self.format == "npy":
+                yield stack.enter_context(open_npy(self.file)), None
+                return
+            archive = stack.enter_context(open_npz(self.file))
+            features, *others = [self.names[column] for column in chosen.cells]
+            labels = None
+            if others:
+                where = f"{self.file.path}: array {others[0]!r}"
+                found = stack.enter_context(archive.open(others[0]))
+                labels = taking(found, where, self.n_rows or 0)
+            yield stack.enter_context(archive.open(features)), labels
+
+
+def open_npy_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
+    """Look at the one array of a file."""
+    if options.text or options.label:
+        raise OptionError(
+            f"{file.path} is one array, without names; leave out --columns and --label, and give "
+            f"a file of labels with --labels"
+        )
+    if options.labels is None and options.needs_label:
+        raise OptionError(f"{file.path} holds no labels; give a file of them with --labels")
+    with open_npy(file) as features:
+        found = _array_file(file, "npy", ("features",), features)
+        if not file.compression and file.n_bytes < features.row_bytes * features.shape[0]:
+            raise InputError(f"{file.path} is truncated; make the file again")
+    return found
+
+
+def open_npz_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
+    """Look at two arrays of a file, or at one where it needs no labels."""
+    needs_label = options.needs_label and not options.labels
+    with open_npz(file) as archive:
+        features, labels = _usual_pair(archive.names)
+        features = options.text[0] if options.text else features
+        names = [features, options.label or labels] if needs_label else [features]
+        if len(options.text) > 1 or not set(names) <= set(archive.names):
+            listing = ", ".join(map(repr, archive.names))
+            raise InputError(
+                f"{file.path} has no arrays features and labels, or x and y, but {listing}; name "
+                f"them with --columns and --label"
+            )
+        found = tuple(name for name in names if name is not None)
+        with archive.open(found[0]) as array:
+            return _array_file(file, "npz", found, array)
+
+
+def _usual_pair(names: Sequence[str]) -> tuple[str | None, str | None]:
+    for features, labels in _PAIRS:
+        if features in names:
+            return features, labels
+    return None, None
+
+
+def _array_file(
+    file: InputFile, kind: str, names: tuple[str, ...], array: ArrayStream
+) -> ArrayFile:
+    if len(array.shape) != 2 or array.dtype.kind not in "fiub" or not array.shape[1]:
+        raise InputError(
+            f"{file.path} has features of the shape {array.shape} and type {array.dtype}; rows of "
+            f"numbers, one behind another, are expected"
+        )
+    if not array.shape[0]:
+        raise InputError(f"{file.path} is empty; it holds no rows")
+    return ArrayFile(
+        file=file,
+        format=kind,
+        names=names,
+        n_rows=array.shape[0],
+        width=array.shape[1],
+        value_bytes=array.dtype.itemsize,
+    )
+
+
+def _as_values(array: AnyArray) -> F32:
+    with np.errstate(over="ignore"):  # infinity is found afterwards
+        return np.ascontiguousarray(array, np.float32)

@@ -1,0 +1,250 @@
+"""CSV and TSV bytes to the cells of rows, with exact line numbers for whatever is wrong.
+
+One state machine in a compiled kernel does RFC 4180: fields separated by one byte, quoted where
+they begin with ``"``, a quote inside a quoted field doubled, rows ended by LF or CRLF, blank lines
+skipped.  A library's parser would be shorter, but it counts records instead of lines, lets NUL
+bytes pass, and does not tell the bytes of a bad row; ``csv`` of the standard library is the oracle
+in the tests.
+
+What cannot be a row is a `Reject`, and reading goes on: behind the whole record where it is
+complete (too few columns), behind its first line where the quoting is broken, so that one stray
+quote costs one line and not the rest of the file.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from ooc_train.conversion.sources.columns import Cells
+from ooc_train.conversion.sources.files.buffer import Buffer
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.dtypes import I64, U8
+from ooc_train.intrinsics import bytes_equal, move_bytes, ones, trailing_zeros
+from ooc_train.jit import kernel
+
+_QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
+_WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
+_MAX_REJECTS_A_CALL = 256
+_SHOWN_BYTES = 1000
+_CELL_BYTES = 16
+_TOO_LONG = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
+
+
+class Parsed(NamedTuple):
+    """Consecutive rows: the cells of the columns that were asked for, and their lines."""
+
+    cells: Cells
+    lines: I64
+
+    def without_first(self) -> "Parsed":
+        """All rows but the first, which is the header."""
+        data, starts, stops = self.cells
+        return Parsed(Cells(data, starts[1:], stops[1:]), self.lines[1:])
+
+
+def read_rows(
+    stream: BinaryIO, delimiter: str, n_columns: int, wanted: Sequence[int], block_bytes: int
+) -> Iterator[Parsed | Reject]:
+    """Rows of about ``block_bytes`` together, and rejects where they occur.
+
+    Every row has ``n_columns``; of these, counted from 0, the ``wanted`` ones are given, in that
+    order.  The cells lie in a buffer that the next rows overwrite.
+
+    Memory: twice ``block_bytes`` or the longest row (at most ``MAX_ROW_BYTES``).
+    """
+    parser = Parser(delimiter, n_columns, wanted)
+    buffer = Buffer(stream, block_bytes)
+    while buffer.fill():
+        parsed, rejects, consumed = parser.parse(buffer.data, buffer.is_last)
+        yield from rejects
+        if len(parsed.lines):
+            yield parsed
+        if consumed or not buffer.is_full or buffer.grow():
+            buffer.drop(consumed)
+        else:
+            yield Reject(parser.line, _TOO_LONG, buffer.data[:_SHOWN_BYTES].tobytes())
+            parser.line += 1
+            buffer.skip_line()
+
+
+class Parser:
+    """The kernel with its state between buffers: the line reached."""
+
+    def __init__(self, delimiter: str, n_columns: int, wanted: Sequence[int]) -> None:
+        self.line = 1
+        self._delimiter = ord(delimiter)
+        self._n_wanted = len(wanted)
+        self._places = np.full(n_columns, -1, np.int64)
+        self._places[list(wanted)] = np.arange(len(wanted))
+        self._bounds = np.empty((2, 0, len(wanted)), np.int64)
+        self._lines = np.empty(0, np.int64)
+
+    def parse(self, data: U8, is_last: bool) -> tuple[Parsed, list[Reject], int]:
+        """The whole rows at the beginning of ``data``, the rejects, and the bytes consumed.
+
+        The cells are valid until the next call.  Doubled quotes in the rows' fields are made single
+        where they lie.  Behind ``data`` there must be `PADDING` readable bytes.
+        """
+        # Cells take no more memory than the data, of which fewer rows are parsed then.
+        capacity = len(data) // (_CELL_BYTES * self._n_wanted) + 1
+        if capacity > len(self._lines):
+            self._bounds = np.empty((2, capacity, self._n_wanted), np.int64)
+            self._lines = np.empty(capacity, np.int64)
+        starts, stops, lines = *self._bounds, self._lines
+        rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
+        n_rows, n_rejected, consumed, self.line = _parse(
+            data, is_last, self.line, self._delimiter, self._places, starts, stops, lines, rejected
+        )
+        rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
+        cells = Cells(data, starts[:n_rows], stops[:n_rows])
+        return Parsed(cells, lines[:n_rows].copy()), rejects, consumed
+
+    def _reject(self, data: U8, start: int, stop: int, line: int, code: int, found: int) -> Reject:
+        reason = {
+            _WRONG_COLUMNS: f"found {found} columns, expected {len(self._places)}",
+            _HAS_NUL: "the row contains a NUL byte",
+            _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled)",
+            _QUOTE_OPEN: "a quote is opened and never closed",
+        }[code]
+        return Reject(line, reason, data[start:stop].tobytes().rstrip(b"\r\n"))
+
+
+@kernel
+def _parse(  # noqa: C901, PLR0912, PLR0915
+    data: U8,
+    is_last: bool,
+    line: int,
+    delimiter: int,
+    places: I64,
+    starts: I64,
+    stops: I64,
+    lines: I64,
+    rejected: I64,
+) -> tuple[int, int, int, int]:
+    """Numbers of rows and of rejects, bytes consumed, and the line reached.
+
+    One function, long as it is: it is one state machine, and a call for each field would halve its
+    speed.
+    """
+    n, n_columns = len(data), len(places)
+    is_doubled = np.zeros(starts.shape[1], np.bool_)
+    n_rows = n_rejected = i = 0
+    while i < n and n_rejected < len(rejected) and n_rows < len(lines):
+        start, start_line, column, problem = i, line, 0, 0
+        field_start = field_stop = i
+        any_doubled = False
+        complete = False
+        while not complete:  # one field a turn
+            has_double = False
+            if i < n and data[i] == _QUOTE:
+                # A quoted field: 64 bytes at a time up to the quote that closes it.
+                i += 1
+                field_start = i
+                while i < n:
+                    quotes = bytes_equal(data, i, np.uint8(_QUOTE))
+                    before = ~quotes & (quotes - np.uint64(1))  # all bits below the first quote's
+                    line += ones(bytes_equal(data, i, np.uint8(_NEWLINE)) & before)
+                    if bytes_equal(data, i, np.uint8(_NUL)) & before:
+                        problem = _HAS_NUL
+                    i += trailing_zeros(quotes)
+                    if quotes != 0:
+                        if i + 1 >= n or data[i + 1] != _QUOTE:
+                            break  # the closing quote, or one of which the next byte is not here
+                        has_double = True
+                        i += 2
+                if i >= n:
+                    problem = _QUOTE_OPEN
+                    break
+                field_stop = i
+                i += 1
+                # A CR belongs to the end of the row if an LF follows it, or nothing at all.
+                if i + 1 < n and data[i] == _RETURN and data[i + 1] == _NEWLINE:
+                    i += 1
+                if i >= n or (data[i] == _RETURN and i + 1 >= n):
+                    if not is_last:
+                        problem = _QUOTE_OPEN  # the bytes behind the quote are not here yet
+                        break
+                    i = n  # the end of the file ends the row
+                elif data[i] != delimiter and data[i] != _NEWLINE:
+                    problem = _TEXT_AFTER_QUOTE
+                    break
+            else:
+                # A plain field: 64 bytes at a time up to a delimiter or the end of the line.
+                # Quotes inside it mean nothing.
+                field_start = i
+                while i < n:
+                    ends = bytes_equal(data, i, np.uint8(_NEWLINE))
+                    ends |= bytes_equal(data, i, np.uint8(delimiter))
+                    nuls = bytes_equal(data, i, np.uint8(_NUL)) & ~ends & (ends - np.uint64(1))
+                    if nuls != 0 and i + trailing_zeros(nuls) < n:
+                        problem = _HAS_NUL  # and not in the padding behind the data
+                    i += trailing_zeros(ends)
+                    if ends != 0:
+                        break
+                i = min(i, n)  # the field may have ended in the padding
+                field_stop = i
+                if (i >= n or data[i] == _NEWLINE) and i > field_start:
+                    field_stop -= data[i - 1] == _RETURN
+            if column < n_columns and places[column] >= 0:
+                place = places[column]
+                starts[n_rows, place], stops[n_rows, place] = field_start, field_stop
+                is_doubled[place] = has_double
+                any_doubled |= has_double
+            column += 1
+            complete = i >= n or data[i] == _NEWLINE
+            i += 1  # behind the delimiter or the newline
+        if problem == _QUOTE_OPEN or i > n:
+            # The row is not whole: its rest comes with the next buffer, if there is one.
+            if not is_last:
+                i, line = start, start_line
+                break
+            i = min(i, n)
+        if problem >= _TEXT_AFTER_QUOTE:
+            # The quoting is broken: where the record ends is not known, so give up this line alone.
+            i = start
+            while i < n and data[i] != _NEWLINE:
+                i += 1
+            if i >= n and not is_last:
+                i, line = start, start_line
+                break
+            i = min(i + 1, n)
+            line = start_line
+        line += 1
+        if column == 1 and not problem and field_stop == field_start and data[start] != _QUOTE:
+            continue  # a blank line; one of two quotes is a row of one empty field
+        if not problem and column != n_columns:
+            problem = _WRONG_COLUMNS
+        if problem:
+            rejected[n_rejected, 0], rejected[n_rejected, 1] = start, i
+            rejected[n_rejected, 2], rejected[n_rejected, 3] = start_line, problem
+            rejected[n_rejected, 4] = column
+            n_rejected += 1
+            continue
+        if any_doubled:
+            # Only now: a row that is rejected, or read again, must stay as it was.
+            for place in range(len(is_doubled)):
+                if is_doubled[place]:
+                    stops[n_rows, place] = _unescape(
+                        data, starts[n_rows, place], stops[n_rows, place]
+                    )
+        lines[n_rows] = start_line
+        n_rows += 1
+    return n_rows, n_rejected, i, line
+
+
+@kernel
+def _unescape(data: U8, start: int, stop: int) -> int:
+    """Make doubled quotes single, in place; the new stop."""
+    end = start
+    i = start
+    while i < stop:  # up to each pair of quotes, and the first of it
+        quotes = bytes_equal(data, i, np.uint8(_QUOTE))
+        i += trailing_zeros(quotes)
+        if quotes != 0 and i < stop:
+            move_bytes(data, start, end, i + 1 - start)
+            end += i + 1 - start
+            i += 2
+            start = i
+    move_bytes(data, start, end, stop - start)
+    return end + stop - start
