@@ -233,17 +233,17 @@ class TrainingOptions:
 
     @property
     def plateau_factor(self) -> float:
-        """What a plateau multiplies the learning rate by."""
+        """The factor of the learning rate after a plateau."""
         return PLATEAU_FACTOR if self.lr_factor is None else self.lr_factor
 
     @property
     def plateau_patience(self) -> int:
-        """Epochs in vain that are a plateau."""
+        """Epochs without improvement that are a plateau."""
         return PLATEAU_PATIENCE if self.lr_patience is None else self.lr_patience
 
     @property
     def frozen_epochs(self) -> int:
-        """Epochs for which the embeddings keep their pretrained values."""
+        """Epochs in which pretrained embeddings are frozen."""
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings
