@@ -11,6 +11,8 @@ import pytest
 from ooc_train.training.train import train
 from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
+pytestmark = pytest.mark.slow
+
 # 85 entries a row: some 500 bytes, so that 231,000 rows take 120 MB and a window of theirs 17 MB.
 TOY = Toy(n_columns=2000, mean_entries=90, signal=0.1)
 N_ROWS = 33_000

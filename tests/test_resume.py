@@ -185,6 +185,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_killed_over_and_over_it_ends_with_the_same_weights(case, folder, request, tmp_path):
     data, options, moments = CASES[case]
     path, run = request.getfixturevalue(data), tmp_path / "killed"
@@ -496,6 +497,7 @@ def test_a_signal_saves_and_says_how_to_go_on(plain, ngrams, tmp_path, n_batches
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_the_exit_status_tells_the_signal(ngrams, tmp_path, monkeypatch, capsys, number, status):
     monkeypatch.setattr("ooc_train.cli.train.progress_of", lambda quiet: Signalling(3, number))
     assert train_main([str(ngrams), "-o", str(tmp_path / "run")]) == status

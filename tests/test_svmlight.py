@@ -81,6 +81,7 @@ PLANS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_resources_or_compression(tmp_path, monkeypatch):
     train = write(tmp_path / "train.svm", *matrix())
     packed = tmp_path / "packed" / "train.svm.bz2"
@@ -156,17 +157,18 @@ def test_lines_equal_scikit_learn(lines, n_blank):
     for label, space, pairs, end in lines:
         entries = [f"{column}:{pairs[column]}" for column in sorted(pairs)]
         text += label + space + space.join(entries) + end + "\n"
-    rows, rejects = parse_lines(text.encode(), 1)
-    assert not rejects
+    table = parse_lines(text.encode(), 1)
+    assert not table.reasons
+    rows = table.columns
     expected, labels = load_svmlight_file(
         io.BytesIO(text.encode()), dtype=np.float32, n_features=70_001, zero_based=True
     )
     assert rows.offsets.tolist() == expected.indptr.tolist()
     assert rows.columns.tolist() == expected.indices.tolist()
     assert np.array_equal(rows.values, expected.data)
-    spelled = [int(rows.labels.distinct[number]) for number in rows.labels.numbers]
+    spelled = [int(table.labels.distinct[number]) for number in table.labels.numbers]
     assert spelled == labels.tolist()
-    assert rows.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
+    assert table.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,7 @@ def test_lines_equal_scikit_learn(lines, n_blank):
         ("1 1:" + "0" * MAX_ROW_BYTES, "the row is longer than 8,388,608 bytes"),
     ],
 )
+@pytest.mark.slow
 def test_lines_that_are_no_row(tmp_path, line, reason):
     good = "1 1:0.5 qid\n".replace(" qid", "") + "0 qid:7 1:0.25 2:1e-30 # x\n"
     (tmp_path / "rows.svm").write_text(f"{good * 2}\n{line}\n{good}")

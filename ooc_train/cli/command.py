@@ -26,7 +26,7 @@ class SharedOptions:
     """The options that every command has."""
 
     report: Path | None = option(
-        None, "write a report of what was done to FILE, as JSON", metavar="FILE", group=_SHARED
+        None, "write a report of what was done to FILE, as JSON", group=_SHARED
     )
     quiet: bool = option(False, "show no progress and print no summary", group=_SHARED)
     debug: bool = option(False, "show the traceback of an error", group=_SHARED)

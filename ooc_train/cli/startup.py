@@ -1,4 +1,4 @@
-"""What commands set for their whole process, and a library must not."""
+"""Settings of the whole process, which commands make and a library must not."""
 
 import atexit
 import contextlib

@@ -79,12 +79,9 @@ class ConvertOptions:
         choices=tuple(file_formats()),
         group=_ROWS,
     )
-    test: Paths = option((), "files of test rows", metavar="FILE", group=_ROWS)
+    test: Paths = option((), "files of test rows", group=_ROWS)
     validation: Paths = option(
-        (),
-        "files of validation rows, instead of drawing them from the training rows",
-        metavar="FILE",
-        group=_ROWS,
+        (), "files of validation rows, instead of drawing them from the training rows", group=_ROWS
     )
     validation_fraction: float | None = option(
         None,
@@ -105,7 +102,6 @@ class ConvertOptions:
         None,
         "the file to write rows to that cannot be used",
         fallback="OUTPUT.rejected.csv",
-        metavar="FILE",
         group=_ROWS,
     )
     max_rejects: int = option(
@@ -137,20 +133,16 @@ class ConvertOptions:
     labels: Paths = option(
         (),
         "the classes of the training rows, where these are arrays: .npy, or one a line",
-        metavar="FILE",
         group=_LAYOUT,
     )
-    test_labels: Paths = option(
-        (), "the classes of the test rows, as for --labels", metavar="FILE", group=_LAYOUT
-    )
+    test_labels: Paths = option((), "the classes of the test rows, as for --labels", group=_LAYOUT)
     validation_labels: Paths = option(
-        (), "the classes of the validation rows, as for --labels", metavar="FILE", group=_LAYOUT
+        (), "the classes of the validation rows, as for --labels", group=_LAYOUT
     )
     classes: str | os.PathLike[str] | None = option(
         None,
         "the names of the classes, line k for class k",
         fallback="classes.txt beside the data",
-        metavar="FILE",
         group=_LAYOUT,
     )
     features: str = option(
@@ -163,7 +155,6 @@ class ConvertOptions:
     vectorizer: str | os.PathLike[str] | None = option(
         None,
         "take terms, statistics and classes from a converted file instead of learning them",
-        metavar="FILE",
         group=_FEATURES,
     )
     analyzer: str | None = option(

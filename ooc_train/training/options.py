@@ -83,10 +83,7 @@ class TrainingOptions:
         group=_STOPPING,
     )
     patience: int = option(
-        PATIENCE,
-        "stop after N epochs without improvement",
-        limits=at_least(1),
-        group=_STOPPING,
+        PATIENCE, "stop after N epochs without improvement", limits=at_least(1), group=_STOPPING
     )
     class_weight: str | Mapping[str, float] | None = option(
         None,
@@ -187,7 +184,6 @@ class TrainingOptions:
     embeddings: str | os.PathLike[str] | None = option(
         None,
         "pretrained word vectors for sepcnn, as text of GloVe, word2vec or fastText, plain or .gz",
-        metavar="FILE",
         group=_MODEL,
     )
     freeze_embeddings: int | None = option(
@@ -233,7 +229,7 @@ class TrainingOptions:
 
     @property
     def plateau_factor(self) -> float:
-        """The factor of the learning rate after a plateau."""
+        """The factor by which a plateau multiplies the learning rate."""
         return PLATEAU_FACTOR if self.lr_factor is None else self.lr_factor
 
     @property
@@ -243,7 +239,7 @@ class TrainingOptions:
 
     @property
     def frozen_epochs(self) -> int:
-        """Epochs in which pretrained embeddings are frozen."""
+        """Epochs in which the pretrained embeddings are frozen."""
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings

@@ -200,15 +200,19 @@ def _mark_unlisted(
     table: U64,
     in_terms: Bools,
 ) -> None:
+    """Mark the unlisted tokens of n-grams that are candidates."""
     for row in range(len(offsets) - 1):
-        for first in range(offsets[row], offsets[row + 1]):
-            value = hashes[first]
-            for last in range(first, min(first + longest, offsets[row + 1])):
-                if last > first:
-                    value = chain_hash(value, hashes[last])
-                known = nonzero(value)
-                if last - first + 1 < shortest or not passes(bits, known):
-                    continue
-                if table[2 * find(table, known)] != 0:
-                    for t in range(first, last + 1):
-                        in_terms[t] |= numbers[t] < 0
+        begin, stop = offsets[row], offsets[row + 1]
+        for unlisted in range(begin, stop):
+            if numbers[unlisted] >= 0:
+                # Most tokens are listed, and n-grams of these alone have nothing to number.
+                continue
+            for first in range(max(begin, unlisted - longest + 1), unlisted + 1):
+                value = hashes[first]
+                for last in range(first, min(first + longest, stop)):
+                    if last > first:
+                        value = chain_hash(value, hashes[last])
+                    known = nonzero(value)
+                    if last < unlisted or last - first + 1 < shortest or not passes(bits, known):
+                        continue
+                    in_terms[unlisted] |= table[2 * find(table, known)] != 0

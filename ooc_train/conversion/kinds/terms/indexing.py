@@ -113,7 +113,8 @@ class TermVectorizer(Vectorizer):
         return found.tokens.n_bytes + found.grams.n_bytes
 
     def spilled(self) -> Spill:
-        """The n-grams without a number."""
+        """The n-grams without a number, when all rows are read: the words' table is given back."""
+        self.words.forget_table()
         return Spill(self._segments)
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
