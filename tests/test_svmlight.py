@@ -165,17 +165,18 @@ def test_lines_equal_scikit_learn(lines, n_blank):
     for label, space, pairs, end in lines:
         entries = [f"{column}:{pairs[column]}" for column in sorted(pairs)]
         text += label + space + space.join(entries) + end + "\n"
-    rows, rejects = parse_lines(text.encode(), 1)
-    assert not rejects
+    table = parse_lines(text.encode(), 1)
+    assert not table.reasons
+    rows = table.columns
     expected, labels = load_svmlight_file(
         io.BytesIO(text.encode()), dtype=np.float32, n_features=70_001, zero_based=True
     )
     assert rows.offsets.tolist() == expected.indptr.tolist()
     assert rows.columns.tolist() == expected.indices.tolist()
     assert np.array_equal(rows.values, expected.data)
-    spelled = [int(rows.labels.distinct[number]) for number in rows.labels.numbers]
+    spelled = [int(table.labels.distinct[number]) for number in table.labels.numbers]
     assert spelled == labels.tolist()
-    assert rows.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
+    assert table.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
 
 
 @pytest.mark.parametrize(
