@@ -68,9 +68,6 @@ RULES = {
 }
 
 KNOWN = {
-    "one class, one name": {
-        "Block", "Inputs",
-    },
     "array types": {
         "prediction.predictor",
     },

@@ -89,8 +89,8 @@ def assert_equals_evaluation(folder, evaluation):
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
-    (block,) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
-    rows = predictor._vectorizer.encode(block.rows).rows
+    ((texts, _),) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
+    rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
     assert np.array_equal(rows.indices, matrix.indices)
     assert np.array_equal(rows.values, matrix.data.astype(np.float32))
@@ -298,12 +298,12 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    (block,) = find_inputs(run, folder / "test.csv", (), False).blocks
+    ((texts, _),) = find_inputs(run, folder / "test.csv", (), False).blocks
     predictor = ooc_train.load(run.path)
-    rows = predictor._vectorizer.encode(block.rows).rows
+    rows = predictor._vectorizer.encode(texts).rows
     expected = predict_rows(run.load_model(), rows)
     np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
-    assert predictor.of_block(block.rows).shape == expected.shape
+    assert predictor.of_block(texts).shape == expected.shape
 
 
 def perceptron(n_outputs, *, hidden="relu", last="softmax", extra=()):
@@ -377,7 +377,7 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     predictor = ooc_train.load(folder / "run")
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
-    monkeypatch.setattr("ooc_train.prediction.predictor.BLOCK_BYTES", 300)
+    monkeypatch.setattr("ooc_train.prediction.given_rows.BLOCK_BYTES", 300)
     monkeypatch.setattr("ooc_train.prediction.networks.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 

@@ -13,7 +13,7 @@ from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import DenseReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.source import DenseSource
+from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import (
     LARGEST_INTEGER,

@@ -53,7 +53,7 @@ class Indexed(NamedTuple):
 
 
 class TermVectorizer(Vectorizer):
-    """What the vectorizers of n-grams and of sequences have in common.
+    """What the vectorizers of n-grams and of sequences have in common: texts are read once.
 
     ``n_terms`` counts the terms of all rows with their repetitions.
     """
