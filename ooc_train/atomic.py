@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, also where the machine dies in between."""
+"""Files that appear whole or not at all, even if the machine crashes in between."""
 
 import contextlib
 import json
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PART = ".part."
-"""What the name of an unfinished file begins with."""
+"""The beginning of an unfinished file's name."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path in the same folder to write a file to, which becomes ``path`` when the block ends.
+    """A path in the same folder, to write a file to that becomes ``path`` when the block ends.
 
-    What was there stays until then, and for good if the block fails; the new file is on the disk
-    before it has its name.  For one process at a time.
+    An existing file stays until then, and for good if the block fails.  The new file is on the disk
+    before it gets its name.  For one process at a time.
     """
     part = path.with_name(f"{PART}{path.name}")
     try:
@@ -34,13 +34,13 @@ def write_json(path: Path, content: object) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete what a process that was killed has left in a folder."""
+    """Delete the unfinished files that a killed process has left in a folder."""
     for part in folder.glob(f"{PART}*"):
         part.unlink(missing_ok=True)
 
 
 def reason(error: OSError) -> str:
-    """Why the system refused, in its own words; HDF5 would add a paragraph.
+    """The system's own words for an error, without the paragraph that HDF5 adds.
 
     >>> reason(OSError(28, "Unable to extend file properly, errno = 28, error message = ..."))
     'No space left on device'
@@ -49,7 +49,7 @@ def reason(error: OSError) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Have a file or folder written to the disk; folders only where the system can."""
+    """Flush a file to the disk, or a folder, except on Windows, which cannot."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)

@@ -1,6 +1,6 @@
 """The array types of this package's annotations: one name for each dtype.
 
-What an array holds is said by the name of the parameter, its shape by the docstring.
+The name of a parameter says what its array holds, and the docstring says its shape.
 """
 
 from typing import Any, TypeAlias

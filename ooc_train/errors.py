@@ -3,15 +3,15 @@
 ::
 
     OocTrainError
-    ├── InputError      the data given cannot be used (message names file and line)
+    ├── InputError      the given data cannot be used (the message names file and line)
     ├── FormatError     the HDF5 file or run folder is foreign, newer, truncated or damaged
     ├── OutputError     the result cannot be written, or would overwrite something
     ├── BudgetError     the memory or disk allowed is too small for the work
     └── OptionError     an option's value is out of range, or options contradict each other
 
-Beside it stands Interrupted, which is no error.
+`Interrupted` stands beside the tree, since it is no error.
 
-A message is one sentence or two: what happened, where, and what to do about it.
+A message has one or two sentences: what happened, where, and what to do about it.
 """
 
 
@@ -20,7 +20,7 @@ class OocTrainError(Exception):
 
 
 class InputError(OocTrainError):
-    """The data given cannot be used."""
+    """The given data cannot be used."""
 
 
 class FormatError(OocTrainError):
@@ -40,7 +40,7 @@ class OptionError(OocTrainError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal has asked a training to stop, which it did; the message says how to go on."""
+    """A training has stopped because of a signal; the message says how to resume it."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

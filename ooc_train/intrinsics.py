@@ -119,29 +119,6 @@ def store_word(typing_context: Any, array: Any, index: Any, word: Any) -> Any:  
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def load_acquired(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
-    """An item of a uint64 array that another thread may be storing by ``store_released``."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(_WORD, context, builder, signature, args)
-        return builder.load_atomic(pointer, "acquire", align=8)
-
-    return types.uint64(array, types.intp), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def store_released(typing_context: Any, array: Any, index: Any, word: Any) -> Any:  # noqa: ARG001
-    """Put an item into a uint64 array; who sees it sees all that was stored before."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(_WORD, context, builder, signature, args)
-        builder.store_atomic(args[2], pointer, "release", align=8)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.uint64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing_context: Any, array: Any, index: Any) -> Any:  # noqa: ARG001
     """Have the processor fetch the cache line of an item that is written soon, counted flat.
 

@@ -1,8 +1,6 @@
-"""The one way in which this package compiles a kernel."""
+"""How this package compiles a kernel."""
 
 import functools
-import importlib
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,8 +16,8 @@ def kernel(function: Function) -> Function:
     No ``fastmath``: results must not depend on how a processor reorders a sum.
     """
     compiled: Any = njit(nogil=True, cache=True, error_model="numpy")(function)
-    # Numba's cache looks at the file of a kernel, not at those that it takes constants and other
-    # kernels from: a change there would go on with stale code.  Hence one stamp for them all.
+    # Numba's cache looks at a kernel's own file, not at those that its constants and inner kernels
+    # come from, and would run stale code after a change there.  Hence one stamp for them all.
     index = getattr(compiled._cache, "_cache_file", None)
     if index is not None:
         folder = Path(function.__code__.co_filename).parent
@@ -27,23 +25,8 @@ def kernel(function: Function) -> Function:
     return cast(Function, compiled)
 
 
-def load_numba() -> None:
-    """Load Numba's functions of arrays without SciPy, which takes 0.15 s and no kernel here needs.
-
-    For commands alone: Numba has no linear algebra in this process from now on.
-    """
-    if "scipy.linalg" in sys.modules:
-        return
-    absent: Any = None  # whoever imports it is told that it is not there
-    sys.modules["scipy.linalg"] = absent
-    try:
-        importlib.import_module("numba.np.arraymath")
-    finally:
-        del sys.modules["scipy.linalg"]
-
-
 def _part_of_package(folder: Path) -> Path:
-    """The folder itself, or that below this package's which it is in."""
+    """The part of the package that ``folder`` is in, or elsewhere ``folder`` itself."""
     package = Path(__file__).parent
     parts = [part for part in (folder, *folder.parents) if part.parent == package]
     return parts[0] if parts else folder
@@ -51,7 +34,7 @@ def _part_of_package(folder: Path) -> Path:
 
 @functools.cache
 def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """Names, times and sizes of all files that the kernels of a folder may be made of.
+    """Names, times and sizes of all files that the kernels of a folder may depend on.
 
     These are the folder's own and those on the package's ground floor.
     """

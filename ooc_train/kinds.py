@@ -1,34 +1,35 @@
-"""The table of the kinds of features: one entry each, which everything else follows from.
+"""The table of the kinds of features, one entry each, from which everything else follows.
 
-A kind says how its rows are laid out, what they are made from, and which model takes them where
-nothing else is said.  To add a kind, write its vectorizer, and add an entry here.
+An entry says how the rows of a kind are laid out, what they are made from, and which model is
+trained on them by default.  To add a kind, write its vectorizer, and add an entry here.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
 Layout = Literal["sparse", "ragged", "dense"]
-Source = Literal["text", "dense", "sparse"]
+MadeOf = Literal["text", "dense", "sparse"]
 
 FORMS: dict[Layout, tuple[str, ...]] = {
     "sparse": ("sparse", "dense"),
     "ragged": ("dense", "ragged"),
     "dense": ("dense",),
 }
-"""For each layout the forms in which other libraries can take its rows, the usual one first."""
+"""The forms in which other libraries take the rows of each layout, the usual one first."""
 
 
 @dataclass(frozen=True)
 class Kind:
     """One kind of features.
 
-    ``layout`` is how its rows are stored; ``source`` what they are made from, text or numbers;
-    ``default_model`` the name of the model that is trained where none is given; ``vectorizer``
-    where its vectorizer is, as ``package.module:Class``, which is imported when rows are converted.
+    ``layout`` is how its rows are stored, ``source`` what they are made from: text, or dense or
+    sparse numbers.  ``default_model`` is the name of the model that is trained if none is given.
+    ``vectorizer`` is the class that makes the rows, as ``package.module:Class``; only conversion
+    and prediction import it.
     """
 
     layout: Layout
-    source: Source
+    source: MadeOf
     default_model: str
     vectorizer: str
 
@@ -43,4 +44,4 @@ KINDS = {
     "dense": Kind("dense", "dense", "mlp", f"{_CONVERSION}.dense:DenseVectorizer"),
     "sparse": Kind("sparse", "sparse", "mlp", f"{_CONVERSION}.sparse:SparseVectorizer"),
 }
-"""By the name that the file's attribute ``features`` has, too."""
+"""The kinds by name, which is also the value of a file's attribute ``features``."""

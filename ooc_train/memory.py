@@ -1,9 +1,8 @@
-"""What memory there is, and what this process tree takes of it.
+"""The memory that this process may use, and the memory that its process tree takes.
 
-Anonymous memory is the figure that a budget bounds: file pages are dropped by the kernel when
-memory gets scarce, anonymous ones cannot be.  The kernel keeps a high-water mark of resident
-memory (``VmHWM``) but none of anonymous memory, so a thread samples that.  Linux only; elsewhere
-the figures are ``None``.
+A budget bounds anonymous memory: the kernel drops file pages when memory gets scarce, but cannot
+drop anonymous ones.  The kernel keeps a high-water mark of resident memory (``VmHWM``) but none of
+anonymous memory, so a thread samples it.  Linux only; elsewhere the figures are ``None``.
 """
 
 import contextlib
@@ -30,10 +29,10 @@ _UNITS = {
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep what is freed, for the next array of up to 32 MiB; elsewhere do nothing.
+    """Let glibc keep freed memory for the next array of up to 32 MiB; elsewhere do nothing.
 
-    It would give big pieces back at once, and the kernel clear them when they come again: a tenth
-    of a conversion's time.  For commands alone, since it holds for the whole process.
+    By default glibc returns big pieces to the kernel, which clears them before it gives them out
+    again: a tenth of a conversion's time.  It holds for the whole process, so for commands alone.
     """
     with contextlib.suppress(OSError, AttributeError):
         library = ctypes.CDLL(None)
@@ -55,13 +54,13 @@ def parse_size(text: str) -> int:
 
 
 def usable_bytes() -> int:
-    """The memory that this process may use: the machine's, or its cgroup's limit if smaller."""
+    """The bytes that this process may use: the machine's, or its cgroup's limit if smaller."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([total, *_cgroup_limits()])
 
 
 def _cgroup_limits() -> list[int]:
-    """Limits of this process's memory cgroup and of all above it, in version 1 or 2."""
+    """The limits of this process's memory cgroup and of all above it, in version 1 or 2."""
     limits = []
     for line in _read("/proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -91,7 +90,7 @@ class Memory(NamedTuple):
 def measure() -> Memory:
     """Resident and anonymous memory of this process and its descendants, now.
 
-    Pages that a fork shares count once: with children, proportional shares are added up.
+    Pages that processes share count once: with children, the result sums proportional shares.
     """
     pids = _tree(os.getpid())
     if len(pids) == 1:
@@ -107,9 +106,9 @@ def measure() -> Memory:
 class MemoryMonitor:
     """Samples the process tree's memory in a thread, while used as a context manager.
 
-    ``peak_anon_bytes`` is the largest sample; ``peak_rss_bytes`` the kernel's own high-water
-    mark of this process or the largest sample of the tree, whichever is more.  ``over_time`` are
-    at most 256 points, however long it takes.
+    ``peak_anon_bytes`` is the largest sample.  ``peak_rss_bytes`` is the larger of the kernel's
+    high-water mark of this process and the largest sample of the tree.  ``over_time`` has at most
+    256 points, however long it takes.
     """
 
     def __init__(self) -> None:
@@ -139,10 +138,10 @@ class MemoryMonitor:
         return max(high_water, self._sample().rss_bytes or 0) or None
 
     def over_time(self) -> dict[str, list[float]]:
-        """The largest samples of intervals of equal length.
+        """The largest samples of intervals of equal length, as lists of equal length.
 
-        ``seconds`` since the beginning at which each interval ends, ``rss_bytes`` and
-        ``anon_bytes``; empty lists where memory cannot be measured.
+        ``seconds`` is the end of each interval since the beginning; the others are ``rss_bytes``
+        and ``anon_bytes``.  All are empty where memory cannot be measured.
         """
         return self._course.points()
 
@@ -161,7 +160,7 @@ class MemoryMonitor:
 
 
 class _Course:
-    """Memory over time: the largest sample of each interval; they get longer as time goes on."""
+    """The largest sample of each interval; the intervals double when there are too many."""
 
     def __init__(self) -> None:
         self._interval = 4 * SAMPLE_SECONDS
@@ -175,7 +174,7 @@ class _Course:
             pairs = itertools.zip_longest(self._largest[::2], self._largest[1::2])
             self._largest = [_larger(one, other or one) for one, other in pairs]
         number = int(seconds / self._interval)
-        # An interval without a sample, the process having been held up, is like the next.
+        # An interval without a sample, because the process was held up, repeats the next one.
         self._largest += [now] * (number + 1 - len(self._largest))
         self._largest[number] = _larger(self._largest[number], now)
 
@@ -196,10 +195,10 @@ def _larger(one: Memory, other: Memory) -> Memory:
 
 
 def _tree(root: int) -> list[int]:
-    """``root`` and all its descendants."""
+    """The process ``root`` and all its descendants."""
     pids = [root]
     for pid in pids:
-        with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):  # the process has just ended
             for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - half the time
                 children = _read(f"/proc/{pid}/task/{thread}/children")
                 pids.extend(int(child) for child in children.split())
@@ -215,7 +214,7 @@ def _fields(path: str) -> dict[str, int]:
 
 
 def _read(path: str | Path) -> str:
-    """A ``/proc`` or ``/sys`` file's text; empty where it does not exist or has just gone."""
+    """The text of a ``/proc`` or ``/sys`` file; empty where it does not exist any more."""
     try:
         with open(path) as file:  # noqa: PTH123 - a fraction of the time, 25 times a second
             return file.read()

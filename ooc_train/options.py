@@ -72,14 +72,18 @@ SHARE = Limits("from 0 to below 1, such as 0.1", lambda value: 0 <= value < 1)
 class Option:
     """One declared option.
 
-    ``name`` is the keyword of the library's call, ``annotation`` the type of its values,
-    ``default`` what it is if it is not given.  ``fallback`` is what a default of ``None`` comes to:
-    a value, or words.  ``choices`` are all values there are; ``limits`` bound a number; ``parse``
-    makes a value of a command line's text, where the annotation does not say how, and raises
-    OptionError or ValueError.  ``group`` is the heading in ``--help``, ``metavar`` what stands
-    for the value there, ``spelled`` the flags where they do not follow from the name.  A
-    ``positional`` option has no flag, and one without ``on_command_line`` is only the library's.
-    ``saved`` options are among the settings of a run.
+    ``name`` is the keyword in the library's calls, ``annotation`` the type of the values, and
+    ``default`` the value if none is given.  ``fallback`` is the value that a default of
+    ``None`` stands for, or words for it.
+
+    ``choices`` are all allowed values, and ``limits`` bound a number.  ``parse`` makes a value from
+    the text on a command line, where the annotation does not say how; it raises OptionError or
+    ValueError.
+
+    ``group`` is the heading in ``--help``, and ``metavar`` the word for the value there.
+    ``spelled`` are the flags, where they do not follow from the name.  A ``positional`` option has
+    no flag; an option without ``on_command_line`` is for the library alone.  ``saved`` options are
+    among the settings of a run.
     """
 
     name: str
@@ -99,14 +103,14 @@ class Option:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """How it is spelled on the command line."""
+        """Its spellings on the command line."""
         if self.spelled or self.positional:
             return self.spelled
         return (flag(f"no_{self.name}" if self.default is True else self.name),)
 
     @property
     def flag(self) -> str:
-        """How messages name it."""
+        """The spelling that messages use."""
         return next((flag for flag in self.flags if flag.startswith("--")), self.name)
 
     @property
@@ -126,12 +130,13 @@ class Option:
 
     @property
     def placeholder(self) -> str | None:
-        """What stands for its value in ``--help``; ``None``: its name."""
+        """The word for its value in ``--help``; ``None`` stands for its name."""
         if self.metavar or self.positional:
             return self.metavar
         if self.choices:
             return f"{{{','.join(self.choices)}}}"
-        return "N" if self.types == (int,) else "F" if self.types == (float,) else None
+        names: dict[Any, str] = {int: "N", float: "F", Path: "FILE"}
+        return names.get(self._parser)
 
     @property
     def is_required(self) -> bool:
@@ -140,7 +145,7 @@ class Option:
 
     @property
     def default_text(self) -> str:
-        """What it is if it is not given, for people; empty if there is nothing to say."""
+        """The default as ``--help`` shows it; empty if there is nothing to show."""
         nothing = self.is_required or self.default in (None, ()) or isinstance(self.default, bool)
         value = self.fallback if nothing else self.default
         if isinstance(value, tuple):
@@ -153,7 +158,7 @@ class Option:
         Raises OptionError if it stands for none.
         """
         try:
-            return (self.parse or self._parser)(text)
+            return self._parser(text)
         except OptionError as error:
             raise OptionError(f"{self.flag}: {error}") from None
         except ValueError:
@@ -161,7 +166,9 @@ class Option:
 
     @property
     def _parser(self) -> Callable[[str], Any]:
-        """What makes a value of text; of many, one of them."""
+        """The function that makes a value, or one of many values, from text."""
+        if self.parse:
+            return self.parse
         kinds = self.types
         if self.takes_many:
             kinds = _origins(typing.get_args(self.annotation)[0])
@@ -213,7 +220,7 @@ def declaration(declared: type, name: str) -> Option:
 
 
 def fallback(declared: type, name: str) -> Any:
-    """What the option's default of ``None`` comes to."""
+    """The value that the option's default of ``None`` stands for."""
     return declaration(declared, name).fallback
 
 
@@ -221,6 +228,13 @@ def check(options: Any) -> None:
     """Raise OptionError unless each option of this instance has a value that it may have."""
     for declared in declarations(type(options)):
         declared.check(getattr(options, declared.name))
+
+
+def check_as(declared: type, values: Any) -> None:
+    """Check the attributes of ``values`` that have the names of options, as these options."""
+    for each in declarations(declared):
+        if hasattr(values, each.name):
+            each.check(getattr(values, each.name))
 
 
 def made(

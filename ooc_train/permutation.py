@@ -1,8 +1,8 @@
 """A seeded bijection of ``range(n)`` that needs no memory proportional to ``n``.
 
-Shuffling rows, choosing the validation rows and ordering slices all need a random order that
-any place can be asked for at once, without replaying what came before.  Up to ``TABLE_SIZE``
-elements that order is a table, drawn uniformly.  Beyond, it is a Feistel network over the next
+Shuffling rows, choosing the validation rows and ordering slices all need a random order in which
+any position can be looked up at once, without replaying earlier ones.  Up to ``TABLE_SIZE``
+elements the order is a table, drawn uniformly.  Beyond, it is a Feistel network over the next
 power of four with cycle walking (Black and Rogaway, "Ciphers with Arbitrary Finite Domains",
 CT-RSA 2002): a permutation computed element by element.
 

@@ -1,26 +1,26 @@
-"""How the library tells what it is doing, without printing: the caller passes an object in."""
+"""How the library reports progress without printing: the caller passes an object in."""
 
 import time
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """What a long computation calls as it goes on; the command line draws bars from it."""
+    """The calls that a long computation makes as it goes on; the command line draws bars."""
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
-        """A new phase begins, of ``total`` units if that is known; the one before has ended."""
+        """Begin a phase of ``total`` units, if that is known, and end the one before."""
 
     def advance(self, amount: int) -> None:
-        """``amount`` more units of the phase are done."""
+        """Count ``amount`` more units of the phase as done."""
 
     def show(self, text: str) -> None:
-        """Figures of the moment, to stand beside the bar until the next ones."""
+        """Show the figures of the moment beside the bar, until the next ones."""
 
     def message(self, text: str) -> None:
-        """A line worth keeping: an epoch's result, a warning."""
+        """Show a line worth keeping: an epoch's result, or a warning."""
 
     def finish(self) -> None:
-        """The last phase has ended."""
+        """End the last phase."""
 
 
 class Silent:
@@ -43,7 +43,7 @@ class Silent:
 
 
 class Reading:
-    """A phase that reads rows before anyone has counted them: bytes in the bar, rows beside it."""
+    """The progress of reading rows whose number is unknown: bytes in the bar, rows beside it."""
 
     def __init__(self, inner: Progress, phase: str, n_bytes: int) -> None:
         self._inner = inner
@@ -51,7 +51,7 @@ class Reading:
         inner.start(phase, n_bytes, "B")
 
     def advance(self, n_bytes: int, n_rows: int) -> None:
-        """So many more bytes were read, and so many rows found in them."""
+        """Count ``n_bytes`` more bytes as read, with ``n_rows`` rows in them."""
         self._n_rows += n_rows
         rate = self._n_rows / max(1e-9, time.perf_counter() - self._began)
         self._inner.show(f"{self._n_rows:,} rows, {rate:,.0f} rows/s")
@@ -59,7 +59,7 @@ class Reading:
 
 
 class Stopwatch:
-    """Passes progress on, and keeps the seconds of each phase."""
+    """Passes progress on to another object, and keeps the seconds of each phase."""
 
     def __init__(self, inner: Progress) -> None:
         self._inner = inner
@@ -73,15 +73,15 @@ class Stopwatch:
         self._inner.start(phase, total, unit)
 
     def advance(self, amount: int) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._inner.advance(amount)
 
     def show(self, text: str) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._inner.show(text)
 
     def message(self, text: str) -> None:
-        """Pass it on."""
+        """Pass the call on."""
         self._inner.message(text)
 
     def finish(self) -> None:

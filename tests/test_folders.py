@@ -33,6 +33,7 @@ def convert(source, output, **options):
     return ooc_train.convert(source, output, **options)
 
 
+@pytest.mark.slow
 def test_a_folder_gives_the_rows_of_a_csv_in_its_order(tmp_path, monkeypatch):
     rows = write_folder(tmp_path / "train", random_rows(150))
     test_rows = write_folder(tmp_path / "test", random_rows(60, seed=1))
@@ -132,6 +133,7 @@ def test_a_folder_that_changes_between_the_two_readings(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_predictions_for_a_folder_are_those_of_its_texts(tmp_path):
     write_folder(tmp_path / "train", random_rows(200))
     rows = write_folder(tmp_path / "new", random_rows(20, seed=1))

@@ -11,6 +11,8 @@ from sklearn.datasets import dump_svmlight_file
 
 from benchmarks.corpus.generate import write_corpus
 
+pytestmark = pytest.mark.slow
+
 BUDGET = 256_000_000
 ROWS = 60_000
 

@@ -17,8 +17,19 @@ from ooc_train.cli.command import Command, SharedOptions
 from ooc_train.cli.options import Given
 from ooc_train.conversion.kinds.ngram.selection import SCORES
 from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.vectorizer import vectorizer_class
 from ooc_train.errors import OptionError
-from ooc_train.options import REQUIRED, at_least, check, declarations, made, option, saved
+from ooc_train.kinds import KINDS
+from ooc_train.options import (
+    REQUIRED,
+    at_least,
+    check,
+    declarations,
+    fallback,
+    made,
+    option,
+    saved,
+)
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.scores.options import EvaluateOptions
@@ -230,6 +241,22 @@ def test_choices_are_those_of_the_tables():
     """Names stand in modules that import nothing; what they name stands elsewhere."""
     choices = {one.name: one.choices for one in declarations(ConvertOptions)}
     assert choices["score"] == tuple(SCORES)
+
+
+def test_parameters_of_the_features_are_options_of_one_kind_or_more():
+    known = ConvertOptions(
+        analyzer="word", ngrams=(1, 1), min_df=1, max_df=1.0, top_k=9, score="none", max_length=9,
+        dtype="int8", zero_based=True,
+    ).given_parameters  # fmt: skip
+    of_kinds = {
+        kind: {field.name for field in fields(vectorizer_class(kind).Parameters)} - {"hash_seed"}
+        for kind in KINDS
+    }
+    assert set().union(*of_kinds.values()) == set(known)
+    for kind, names in of_kinds.items():
+        parameters = vectorizer_class(kind).Parameters()
+        for name in names - {"zero_based"}:
+            assert getattr(parameters, name) == fallback(ConvertOptions, name)
 
 
 # Settings

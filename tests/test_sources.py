@@ -92,6 +92,7 @@ def test_all_kinds_of_files_give_the_same_rows(tmp_path, kind):
     assert str(source.place(7)).endswith("row 7" if kind == "parquet" else "line 7")
 
 
+@pytest.mark.slow
 def test_the_converted_file_is_the_same_from_all(tmp_path):
     rows = random_rows(200)
     arrays = []
@@ -317,6 +318,7 @@ def test_compressed_files_and_concatenations_of_such(tmp_path, suffix, kind):
 
 @pytest.mark.parametrize("suffix", COMPRESS)
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
+@pytest.mark.slow
 def test_damaged_and_cut_compressed_files(tmp_path, suffix, kind):
     data = WRITERS[kind](tmp_path / f"rows.{kind}", random_rows(9000)).read_bytes()
     whole, path = COMPRESS[suffix](data), tmp_path / f"rows.{kind}{suffix}"
@@ -373,6 +375,7 @@ class Stdin:
 
 
 @pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.slow
 def test_standard_input_equals_a_file(tmp_path, monkeypatch, kind):
     path = WRITERS[kind](tmp_path / f"rows.{kind}", random_rows(100))
     ooc_train.convert(path, tmp_path / "a.h5", **OPTIONS)

@@ -117,7 +117,7 @@ def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, la
         reseal(file)
     with pytest.raises(FormatError, match="has 'own' features, and this ooc-train reads ngram or"):
         open_store(path)
-    monkeypatch.setitem(KINDS, "own", Kind(layout, "numbers", "mlp", "own:Vectorizer"))
+    monkeypatch.setitem(KINDS, "own", Kind(layout, "text", "mlp", "own:Vectorizer"))
     with open_store(path) as store:
         assert (store.features, store["train"].layout) == ("own", layout)
         np.testing.assert_array_equal(store["train"].read(0, 30).to_dense(), expected)

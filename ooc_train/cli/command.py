@@ -19,7 +19,6 @@ from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 _SHARED = "all commands"
-_INTERRUPTED = "interrupted; nothing was left half written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,7 @@ class SharedOptions:
     """The options that every command has."""
 
     report: Path | None = option(
-        None, "write a report of what was done to FILE, as JSON", metavar="FILE", group=_SHARED
+        None, "write a report of what was done to FILE, as JSON", group=_SHARED
     )
     quiet: bool = option(False, "show no progress and print no summary", group=_SHARED)
     debug: bool = option(False, "show the traceback of an error", group=_SHARED)
@@ -70,39 +69,39 @@ class Command:
     ) -> int:
         """Parse, do ``work``, write the report; the exit status.  No traceback but with --debug."""
         namespace = self.parser().parse_args(arguments)
-        debug = getattr(namespace, "debug", False)
         prepare()
         try:
-            given = Given.of(namespace, self.declared)
-            shared = given.made(SharedOptions)
-            _check_report(shared.report)
-            report = work(given)
-            if shared.report:
-                write_report(shared.report, report)
-        except OptionError as error:
-            self._say(error, debug)
-            return EXIT_USAGE
-        except OocTrainError as error:
-            self._say(error, debug)
-            return EXIT_FAILED
-        except KeyboardInterrupt as error:
-            stopped = error if isinstance(error, Interrupted) else None
-            self._say(error, debug, None if stopped else _INTERRUPTED)
-            return 128 + stopped.signal_number if stopped else EXIT_INTERRUPTED
+            self._work(work, Given.of(namespace, self.declared))
         except BrokenPipeError:
             # Whoever read the output has enough; Python's own flush at exit must not complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_FAILED
-        except Exception as error:  # noqa: BLE001 - a user must not see a traceback
-            kind = type(error).__name__
-            self._say(error, debug, f"{kind}: {error} (run again with --debug for the traceback)")
-            return EXIT_FAILED
+        except (Exception, KeyboardInterrupt) as error:  # a user must not see a traceback
+            if getattr(namespace, "debug", False):
+                raise
+            status, message = _outcome(error)
+            print(f"{self.name}: {message}", file=sys.stderr)
+            return status
         return 0
 
-    def _say(self, error: BaseException, debug: bool, text: str | None = None) -> None:
-        if debug:
-            raise error
-        print(f"{self.name}: {text or error}", file=sys.stderr)
+    def _work(self, work: Callable[[Given], dict[str, Any]], given: Given) -> None:
+        shared = given.made(SharedOptions)
+        _check_report(shared.report)
+        report = work(given)
+        if shared.report:
+            write_report(shared.report, report)
+
+
+def _outcome(error: BaseException) -> tuple[int, str]:
+    """The exit status and the message after an error."""
+    if isinstance(error, Interrupted):
+        return 128 + error.signal_number, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return EXIT_INTERRUPTED, "interrupted; nothing was left half written"
+    if isinstance(error, OocTrainError):
+        return EXIT_USAGE if isinstance(error, OptionError) else EXIT_FAILED, str(error)
+    kind = type(error).__name__
+    return EXIT_FAILED, f"{kind}: {error} (run again with --debug for the traceback)"
 
 
 def say(shared: SharedOptions, text: str) -> None:

@@ -45,14 +45,14 @@ _EXAMPLE = """\
 _EMPTY = {
     ("text", "sparse"): "word of two letters; kept, all zeros",
     ("text", "ragged"): "word; kept, all padding",
-    ("numbers", "sparse"): "column that is not zero; kept",
+    ("sparse", "sparse"): "column that is not zero; kept",
 }
-"""By source and layout, what an empty row lacks, and what becomes of it."""
+"""By source and layout: what an empty row lacks, and what it becomes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertFiles:
-    """What is converted, and to where."""
+    """The rows to convert, and the file to write."""
 
     train: Paths = option(
         REQUIRED,
@@ -60,11 +60,7 @@ class ConvertFiles:
         positional=True,
     )
     output: Path = option(
-        REQUIRED,
-        "the HDF5 file to write",
-        spelled=("-o", "--output"),
-        metavar="FILE",
-        group="output",
+        REQUIRED, "the HDF5 file to write", spelled=("-o", "--output"), group="output"
     )
 
 
@@ -93,7 +89,7 @@ def _work(given: Given) -> dict[str, Any]:
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:
-    """What was done, a line each."""
+    """The summary, a line each."""
     yield (
         f"{report['output']}: {report['rows']:,} train, {report['validation_rows']:,} validation "
         f"and {report['test_rows']:,} test rows of {len(report['classes'])} classes, "
@@ -117,7 +113,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _remarks(report: dict[str, Any]) -> Iterator[str]:
-    """What was unusual about the rows."""
+    """Remarks about unusual rows, a line each."""
     if report["rejected_rows"]:
         yield f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}"
     if report["replaced_rows"]:

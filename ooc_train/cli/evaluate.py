@@ -31,7 +31,7 @@ PAIRS_SHOWN = 10
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateFiles:
-    """What is evaluated."""
+    """The run to evaluate, and the file to evaluate it on."""
 
     run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
     data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
@@ -65,7 +65,7 @@ def _text(report: dict[str, Any]) -> str:
     lines = [
         f"accuracy {report['accuracy']:.4f} ({report['baseline_accuracy']:.4f} by naming the most "
         f"frequent class), loss {report['loss']:.4f}, macro F1 {report['macro_f1']:.4f} on "
-        f"{report['rows']:,} {report['split']} rows",
+        f"{report['rows']:,} {report['split']} rows"
     ]
     if "top_k_accuracy" in report:
         top = report["top_k_accuracy"]

@@ -32,13 +32,11 @@ MAX_CLASSES_SHOWN = 60
 
 @dataclass(frozen=True, kw_only=True)
 class InspectOptions:
-    """What is inspected, and how."""
+    """The file to inspect, and how."""
 
     data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
     verify: bool = option(False, "compare all rows with their checksums")
-    plot: Path | None = option(
-        None, "draw the overview to FILE, a .png, .svg or .pdf file", metavar="FILE"
-    )
+    plot: Path | None = option(None, "draw the overview to FILE, a .png, .svg or .pdf file")
 
 
 COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions])

@@ -45,7 +45,7 @@ class Given:
         return cls({o.name: _value(o, given[o.name]) for o in options if o.name in given})
 
     def keywords(self, declared: type) -> dict[str, Any]:
-        """Those of a dataclass, as keywords of a library's call."""
+        """The given options of a dataclass, as keywords of a library's call."""
         names = [option.name for option in declarations(declared)]
         return {name: self.values[name] for name in names if name in self.values}
 
@@ -59,7 +59,7 @@ def _of_commands(declared: Sequence[type]) -> list[Option]:
 
 
 def _keywords(option: Option) -> dict[str, Any]:
-    """What `argparse` takes to make the option's argument."""
+    """The keywords with which `argparse` adds the option."""
     keywords: dict[str, Any] = {
         "help": help_text(option).replace("%", "%%"),
         "default": argparse.SUPPRESS,

@@ -32,14 +32,13 @@ _EXAMPLE = """\
 
 @dataclass(frozen=True, kw_only=True)
 class PredictFiles:
-    """What is predicted, with which run, and to where."""
+    """The run to predict with, the rows, and the file to write."""
 
     run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
     input: Path | None = option(
         None,
         "a file in any format that ooc-convert reads",
         fallback="texts on standard input",
-        metavar="FILE",
         group="input",
     )
     output: Path | None = option(
@@ -47,7 +46,6 @@ class PredictFiles:
         "the .csv, .tsv, .jsonl or .parquet file to write",
         fallback="CSV on standard output",
         spelled=("-o", "--output"),
-        metavar="FILE",
         group="output",
     )
 

@@ -1,9 +1,10 @@
-"""What commands set for their whole process, and a library must not."""
+"""Settings of the whole process, which commands make and a library must not."""
 
 import atexit
 import contextlib
 import functools
 import gc
+import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -25,20 +26,23 @@ def prepare_for_conversion() -> None:
     """Prepare the process for a conversion, before Numba is imported."""
     gc.set_threshold(100_000)  # the search for garbage among what imports make takes 0.1 s
     keep_freed_memory()
-    from ooc_train.jit import load_numba  # noqa: PLC0415 - it imports Numba
+    # With SciPy Numba would load its linear algebra, which takes 0.15 s and no kernel here needs.
+    with _hidden("scipy.linalg"):
+        importlib.import_module("numba.np.arraymath")
 
-    load_numba()
+
+def _plots_and_tables_hidden() -> contextlib.AbstractContextManager[None]:
+    """Hide what Keras imports where it is installed, which takes a third of its time, and 100 MB.
+
+    Keras needs these modules for other kinds of input and for plots, which no command has; a user's
+    own program may need them.
+    """
+    return _hidden("matplotlib", "pandas", "scipy", "sklearn")
 
 
 @contextlib.contextmanager
-def _plots_and_tables_hidden() -> Iterator[None]:
-    """These modules cannot be imported meanwhile, but for those that already are.
-
-    Keras imports them where they are installed, which takes a third of its time, and 100 MB.  It
-    needs them for other kinds of input and for plots, which no command has; a user's own program
-    may need them.
-    """
-    names = ("matplotlib", "pandas", "scipy", "sklearn")
+def _hidden(*names: str) -> Iterator[None]:
+    """Modules of these names cannot be imported meanwhile, unless they already are."""
     hidden = [name for name in names if name not in sys.modules]
     absent: Any = None  # whoever imports it is told that it is not there
     sys.modules.update(dict.fromkeys(hidden, absent))

@@ -45,7 +45,7 @@ _EXAMPLE = """\
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFiles:
-    """What is trained from, and where the run is written to."""
+    """The file to train from, and the run folder to write."""
 
     data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
     output: Path = option(

@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
-from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.formats.table import FORMATS, file_formats, format_of
+from ooc_train.conversion.sources.formats.table import file_formats
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import FILTERS, NONE, check_installed
@@ -32,7 +31,7 @@ DTYPES = ("float32", "float16", "int8")
 MAX_NGRAM = 8
 _FREQUENCY = Limits(
     "a number of rows from 1, or a share above 0.0 and up to 1.0",
-    lambda value: value > 0 and (value <= 1 or not isinstance(value, float)),
+    lambda value: 0 < value <= 1 or (value > 1 and isinstance(value, Integral)),
 )
 _ROWS, _LAYOUT, _FEATURES = "rows", "columns and labels", "features"
 _PARAMETERS = "parameters of the features"
@@ -80,12 +79,9 @@ class ConvertOptions:
         choices=tuple(file_formats()),
         group=_ROWS,
     )
-    test: Paths = option((), "files of test rows", metavar="FILE", group=_ROWS)
+    test: Paths = option((), "files of test rows", group=_ROWS)
     validation: Paths = option(
-        (),
-        "files of validation rows, instead of drawing them from the training rows",
-        metavar="FILE",
-        group=_ROWS,
+        (), "files of validation rows, instead of drawing them from the training rows", group=_ROWS
     )
     validation_fraction: float | None = option(
         None,
@@ -106,7 +102,6 @@ class ConvertOptions:
         None,
         "the file to write rows to that cannot be used",
         fallback="OUTPUT.rejected.csv",
-        metavar="FILE",
         group=_ROWS,
     )
     max_rejects: int = option(
@@ -138,20 +133,16 @@ class ConvertOptions:
     labels: Paths = option(
         (),
         "the classes of the training rows, where these are arrays: .npy, or one a line",
-        metavar="FILE",
         group=_LAYOUT,
     )
-    test_labels: Paths = option(
-        (), "the classes of the test rows, as for --labels", metavar="FILE", group=_LAYOUT
-    )
+    test_labels: Paths = option((), "the classes of the test rows, as for --labels", group=_LAYOUT)
     validation_labels: Paths = option(
-        (), "the classes of the validation rows, as for --labels", metavar="FILE", group=_LAYOUT
+        (), "the classes of the validation rows, as for --labels", group=_LAYOUT
     )
     classes: str | os.PathLike[str] | None = option(
         None,
         "the names of the classes, line k for class k",
         fallback="classes.txt beside the data",
-        metavar="FILE",
         group=_LAYOUT,
     )
     features: str = option(
@@ -164,7 +155,6 @@ class ConvertOptions:
     vectorizer: str | os.PathLike[str] | None = option(
         None,
         "take terms, statistics and classes from a converted file instead of learning them",
-        metavar="FILE",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -283,11 +273,10 @@ class ConvertOptions:
             raise OptionError("--validation and --validation-fraction exclude each other")
         self._check_preset()
         check_installed(self.compression)
-        if self._given and self.vectorizer:
-            flags = listed_flags(self._given)
+        if self.given_parameters and self.vectorizer:
+            flags = listed_flags(self.given_parameters)
             raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
         if self.features != AUTO:
-            self._check_parameters()
             self._check_columns()
 
     def _check_preset(self) -> None:
@@ -298,15 +287,6 @@ class ConvertOptions:
             raise OptionError(
                 f"--preset {self.preset} knows its layout; leave out {listed_flags(given)}"
             )
-
-    def _check_parameters(self) -> None:
-        unfit = set(self._given) - _option_names(self.features)
-        if unfit:
-            raise OptionError(
-                f"{listed_flags(unfit)} cannot be used with --features {self.features}; leave it "
-                f"out, or choose other features"
-            )
-        _ = self.parameters
 
     def _check_columns(self) -> None:
         """Refuse options that say where rows are, but for other kinds of features."""
@@ -321,38 +301,10 @@ class ConvertOptions:
             )
 
     @property
-    def _given(self) -> dict[str, Any]:
-        """The parameters of the features that are given."""
+    def given_parameters(self) -> dict[str, Any]:
+        """The parameters of the features that are given, by name."""
         names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
-
-    @property
-    def parameters(self) -> Any:
-        """How text becomes features: the dataclass of their kind."""
-        return _parameters_of(self.features)(**self._given)
-
-    def settled_by(self, path: Path) -> "ConvertOptions":
-        """These options with the kind of features that a file of numbers, by its name, has."""
-        if self.features != AUTO:
-            return self
-        usual = FORMATS[self.format or format_of(InputFile(path))].gives[0]
-        kind = None if usual == "text" else usual
-        if kind is None and (self.columns or self.labels or self.dtype):
-            kind = "dense"
-        return self.settled(kind) if kind else self
-
-    def settled(self, features: str) -> "ConvertOptions":
-        """These options with the kind of features that ``auto`` chose.
-
-        Raises OptionError if options are given that it does not have.
-        """
-        unfit = set(self._given) - _option_names(features)
-        if unfit:
-            raise OptionError(
-                f"these rows call for {features} features, which have no {listed_flags(unfit)}; "
-                f"leave it out, or give --features explicitly"
-            )
-        return replace(self, features=features)
 
     @property
     def drawn_fraction(self) -> float:
@@ -362,15 +314,3 @@ class ConvertOptions:
         if self.validation_fraction is None:
             return DEFAULT_VALIDATION_FRACTION
         return self.validation_fraction
-
-
-def _option_names(features: str) -> set[str]:
-    """The names of the options that are parameters of a kind of features."""
-    return {field.name for field in fields(_parameters_of(features))} - {"hash_seed"}
-
-
-def _parameters_of(features: str) -> Any:
-    """The dataclass of a kind's parameters."""
-    from ooc_train.conversion.vectorizer import vectorizer_class  # noqa: PLC0415 - heavy
-
-    return vectorizer_class(features).Parameters

@@ -1,11 +1,12 @@
 """A conversion's options, resolved once: what is read, what is made of it, and where it goes."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, find_inputs
@@ -13,13 +14,16 @@ from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget
 from ooc_train.conversion.sources.class_names import ClassNames
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.output import disk_errors
 from ooc_train.conversion.storage.placement import PlacementRule
-from ooc_train.conversion.vectorizer import load_vectorizer
+from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError, OutputError
+from ooc_train.options import listed_flags
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -77,19 +81,19 @@ def plan_conversion(
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
-    options = options.settled_by(train[0])
-    options = _as_fitted(options, fitted) if fitted else options
-    parameters = load_vectorizer(fitted.file).parameters if fitted else None
+    features = _kind(options, fitted, train[0])
+    parameters = _parameters(options, features, fitted) if features != AUTO else None
     rejects = _rejects_path(options, output)
     with disk_errors(output, temp_dir):
         paths = InputPaths(temp_dir, progress, stack)
-        inputs = find_inputs(train, options, paths, limit=_limit(options, parameters))
+        limit = parameters.limit if parameters else math.inf
+        inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
         figures = None
-        if options.features == AUTO:
+        if features == AUTO:
             with RejectFile(rejects, options.max_rejects) as file:
                 figures = measure_rows(inputs.sources["train"], file, progress)
-            options = options.settled(figures.features)
-        parameters = parameters or options.parameters
+            features = figures.features
+        parameters = parameters or _parameters(options, features, fitted)
         text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
         check_disk(temp_dir, parameters.density.foreseen_disk_bytes(text_bytes))
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
@@ -100,7 +104,7 @@ def plan_conversion(
         options.max_rejects,
         options.compression,
         inputs.sources,
-        Features(options.features, parameters, rule, fitted.file if fitted else None),
+        Features(features, parameters, rule, fitted.file if fitted else None),
         options.memory_bytes or default_budget(),
         options.workers,
         _provenance(inputs, options),
@@ -108,13 +112,6 @@ def plan_conversion(
         fitted,
         inputs.class_names,
     )
-
-
-def _limit(options: ConvertOptions, fitted_parameters: Any) -> float:
-    """What numbers must be smaller than in size."""
-    if fitted_parameters is not None:
-        return float(fitted_parameters.limit)
-    return float("inf") if options.features == AUTO else float(options.parameters.limit)
 
 
 def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store | None:
@@ -126,14 +123,41 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     return store
 
 
-def _as_fitted(options: ConvertOptions, fitted: Store) -> ConvertOptions:
-    """The options with the fitted file's kind of features."""
-    if options.features not in (AUTO, fitted.features):
+def _kind(options: ConvertOptions, fitted: Store | None, path: Path) -> str:
+    """The kind of features, or `AUTO` where the rows have to be read to choose one."""
+    if fitted and options.features not in (AUTO, fitted.features):
         raise OptionError(
             f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
             f"leave out --features"
         )
-    return options.settled(fitted.features)
+    if options.features != AUTO or fitted:
+        return fitted.features if fitted else options.features
+    usual = FORMATS[options.format or format_of(InputFile(path))].gives[0]
+    if usual == "text":
+        return "dense" if options.columns or options.labels or options.dtype else AUTO
+    return usual
+
+
+def _parameters(options: ConvertOptions, features: str, fitted: Store | None) -> Parameters:
+    """The parameters of the features: the fitted vectorizer's, or those that are given.
+
+    Raises ``OptionError`` if some are given that this kind of features does not have.
+    """
+    if fitted:
+        return cast(Parameters, load_vectorizer(fitted.file).parameters)
+    kind, given = vectorizer_class(features).Parameters, options.given_parameters
+    unfit = listed_flags(set(given) - {field.name for field in fields(kind)})
+    if unfit and options.features == AUTO:
+        raise OptionError(
+            f"these rows call for {features} features, which have no {unfit}; leave it out, or "
+            f"give --features explicitly"
+        )
+    if unfit:
+        raise OptionError(
+            f"{unfit} cannot be used with --features {features}; leave it out, or choose other "
+            f"features"
+        )
+    return cast(Parameters, kind(**given))
 
 
 def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:

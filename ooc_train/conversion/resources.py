@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
@@ -118,7 +119,7 @@ class MemoryPlan:
         dictionary_bytes = min(free // 8, _MAX_DICTIONARY_BYTES)
         free -= dictionary_bytes
         affordable = free // (2 * _MIN_BLOCK_BYTES * multiple)
-        n_workers = max(1, min(workers or _n_processors(), affordable))
+        n_workers = max(1, min(workers or n_processors(), affordable))
         # One more block is parsed, and one more waits, while all workers are busy.
         block_bytes = free // (n_workers + 2) // multiple
         return cls(
@@ -205,13 +206,6 @@ class DiskWatch:
             # As much as the text again for the rows that are shuffled and written.
             in_all = (self._n_spilled + self._n_text_bytes) * self._n_bytes // self._n_read
             check_disk(self._folder, in_all - self._n_spilled)
-
-
-def _n_processors() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -27,6 +27,7 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 import h5py
 
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Appetite, Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
@@ -42,6 +43,7 @@ from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
 from ooc_train.kinds import KINDS
+from ooc_train.options import check_as
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
 
 _PACKS: dict[type[Rows], Callable[[Any], Records]] = {
@@ -53,7 +55,13 @@ _PACKS: dict[type[Rows], Callable[[Any], Records]] = {
 
 @dataclass(frozen=True)
 class Parameters(ABC):
-    """How one kind of features is made: options of the conversion, stored in the file as JSON."""
+    """How one kind of features is made: options of the conversion, stored in the file as JSON.
+
+    Raises ``OptionError`` for a value that the option of the same name must not have.
+    """
+
+    def __post_init__(self) -> None:
+        check_as(ConvertOptions, self)
 
     @property
     @abstractmethod

@@ -1,11 +1,11 @@
-"""The arrays of a file, read a range of rows at a time, each in the fastest way its layout has.
+"""The arrays of a file, read a range of rows at a time, each in the fastest way that it allows.
 
-A contiguous array is read with ``pread`` at its offset, past HDF5: as fast as copying from a memory
-map and flat in resident memory, safe in forked processes and in threads, and a file that is cut
-short meanwhile is an error, not a deadly signal.  Chunks that are compressed are read in the same
-way, and decompressed outside of HDF5's lock, in the thread that reads: handing chunks of 64 KiB to
-several threads took longer than decompressing them, on 2 processors as on 16.  What lies in another
-way is read through h5py.
+A contiguous array is read with ``pread`` at its offset, past HDF5.  That is as fast as copying from
+a memory map, keeps resident memory flat, and works in forked processes and in threads; and a file
+that is truncated meanwhile is an error, not a deadly signal.  Compressed chunks are read in the
+same way, and decompressed by the thread that reads, without HDF5's lock: handing chunks of 64 KiB
+to several threads took longer than decompressing them, on 2 processors as on 16.  All other arrays
+are read through h5py.
 """
 
 import bisect
@@ -31,7 +31,7 @@ class DamageError(Exception):
 
 
 class Array(ABC):
-    """An array on disk, ``shape`` and ``dtype`` as in the file.
+    """An array on disk, of the ``shape`` and ``dtype`` that it has in the file.
 
     If the handle verifies, a block is compared with its checksum when a row of it is read for the
     first time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one
@@ -54,11 +54,11 @@ class Array(ABC):
 
     @property
     def n_blocks(self) -> int:
-        """Blocks that have a checksum."""
+        """The number of blocks, each of which has a checksum."""
         return -(-self.shape[0] // self.block_length)
 
     def read(self, start: int, stop: int) -> AnyArray:
-        """The rows from ``start`` up to ``stop``: a new array."""
+        """The rows from ``start`` up to ``stop``, as a new array."""
         rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
         self.read_into(rows, start)
         return rows
@@ -77,45 +77,45 @@ class Array(ABC):
             self._fetch_checked(target, start, stop)
 
     def expect(self, start: int, stop: int) -> None:
-        """Rows ``start`` up to ``stop`` will be read soon: have them fetched where that can be.
+        """Prefetch rows ``start`` up to ``stop``, which will be read soon, where that is possible.
 
-        Takes any numbers: where a file is damaged, that is found when the rows are read.
+        Takes any numbers: the offsets in a damaged file are checked when the rows are read.
         """
         start, stop = max(start, 0), min(stop, len(self))
         if start < stop:
-            if not self._is_checked(start, stop):  # what is compared then are whole blocks
+            if not self._is_checked(start, stop):  # whole blocks will be read and compared
                 start -= start % self.block_length
                 stop = min(stop + -stop % self.block_length, len(self))
             self._expect(start, stop)
 
     def peek(self, position: int) -> int:
-        """The number at a position of this array of integers, unchecked."""
+        """The number at a position of an array of integers, unchecked."""
         number = np.empty(1, self.dtype)
         self._fetch(number, position)
         return int(number[0])
 
     def find(self, value: int) -> int:
-        """The first position of a number above ``value`` in this ascending array, unchecked."""
+        """The first position of a number above ``value`` in an ascending array, unchecked."""
         return bisect.bisect_right(range(len(self)), value, key=self.peek)
 
     def _expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
-        """Have rows fetched that there are."""
+        """Prefetch rows that exist."""
 
     @abstractmethod
     def _fetch(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` with the rows from ``start`` on, unchecked."""
 
     def _is_checked(self, start: int, stop: int) -> bool:
-        """Whether rows ``start`` up to ``stop`` need no checks (any more)."""
+        """Whether rows ``start`` up to ``stop`` need no check, or not any more."""
         first, last = start // self.block_length, -(-stop // self.block_length)
         return self._sums is None or bool(self._checked[first:last].all())
 
     def _fetch_checked(self, target: AnyArray, start: int, stop: int) -> None:
-        """Read and check rows: whole blocks in their place, those at the ends by `_block`."""
+        """Read and check rows: whole blocks straight to their place, the ends by `_block`."""
         length = self.block_length
         first, last = -(-start // length), stop // length
         if stop == len(self):
-            last = self.n_blocks  # which may be a short one
+            last = self.n_blocks  # the last block may be short, and is whole all the same
         for block in {start // length, (stop - 1) // length} - {*range(first, last)}:
             begin = block * length
             rows = self._block(block)[max(start - begin, 0) : stop - begin]
@@ -127,7 +127,7 @@ class Array(ABC):
             self._check(first, inner)
 
     def _block(self, block: int) -> AnyArray:
-        """The rows of a block, checked.  The last is kept: the next read often begins in it."""
+        """The rows of a block, checked.  The block is kept: the next read often begins in it."""
         last, rows = self._last
         if last != block:
             start = block * self.block_length
@@ -174,7 +174,7 @@ class FlatArray(Array):
 
 
 class ChunkedArray(Array):
-    """An array of compressed chunks, each a block, read where they lie in the file.
+    """An array of compressed chunks, one to a block, read at their places in the file.
 
     Memory: 12 bytes more for each chunk, and the rows of one.
     """
@@ -182,17 +182,17 @@ class ChunkedArray(Array):
     def __init__(self, dataset: h5py.Dataset, handle: Handle, coder: ChunkCoder) -> None:
         super().__init__(dataset, handle)
         self._coder = coder
-        # Where chunks lie, and of how many bytes; filled as they are read.
+        # The places and sizes of the chunks, filled as they are read.
         self._offsets = np.zeros(self.n_blocks, np.int64)
         self._sizes = np.zeros(self.n_blocks, np.int32)
         self._most_bytes = 2 * self.block_length * self.row_bytes + 1024
 
     def read_into(self, target: AnyArray, start: int) -> None:
-        """Fill ``target`` as all arrays do; rows of a chunk are checked all at once."""
+        """Fill ``target`` as all arrays do; the rows of a chunk are checked together."""
         self._fill(target, start, verify=True)
 
     def _expect(self, start: int, stop: int) -> None:
-        """Have the chunks fetched that were read before: where others lie is not known."""
+        """Prefetch the chunks that were read before; the places of others are not known yet."""
         for block in range(start // self.block_length, -(-stop // self.block_length)):
             self._handle.expect(int(self._offsets[block]), int(self._sizes[block]))
 
@@ -208,7 +208,7 @@ class ChunkedArray(Array):
             done += len(rows)
 
     def _chunk(self, block: int, *, verify: bool) -> AnyArray:
-        """The rows of a chunk.  The last one is kept: the next slice is often in it, too."""
+        """The rows of a chunk.  The chunk is kept: the next slice often begins in it."""
         last, rows = self._last
         if last != block:
             rows = self._decoded(block)
@@ -236,7 +236,7 @@ class ChunkedArray(Array):
         if info.byte_offset is None or info.filter_mask or info.size > self._most_bytes:
             raise self._damage(block, "a chunk is missing")
         self._offsets[block] = info.byte_offset
-        self._sizes[block] = info.size  # the last, since other threads ask for it first
+        self._sizes[block] = info.size  # set last, because other threads look at it first
 
     def _damage(self, block: int, reason: str) -> DamageError:
         start = block * self.block_length
@@ -244,7 +244,7 @@ class ChunkedArray(Array):
 
 
 class Hdf5Array(Array):
-    """An array in any layout, read through h5py."""
+    """An array stored in any other way, read through h5py."""
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         dataset = self._handle.hdf5[self.name]
@@ -278,7 +278,7 @@ def _is_flat(dataset: h5py.Dataset) -> bool:
 
 
 def _is_in_blocks(dataset: h5py.Dataset) -> bool:
-    """Whether the array consists of chunks, each of which is a block, in the file itself."""
+    """Whether the array consists of chunks of one block each, in the file itself."""
     chunk = (min(block_length(dataset.shape, dataset.dtype), len(dataset)), *dataset.shape[1:])
     return _can_pread(dataset) and dataset.chunks == chunk
 

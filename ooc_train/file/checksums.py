@@ -1,9 +1,9 @@
 """Checksums: one for each block of every array of a file, and one for all the rest.
 
-A *block* is as many rows of an array as fit 64 KiB, whatever the layout on disk, and its checksum
-XXH3 of its little-endian bytes: 50 GB/s where CRC-32 does 1 to 7, so that each read can be checked
-while the data is in the processor's cache.  The checksums lie in the file, beside the arrays, since
-HDF5's own need chunks, which cannot be read at their offset.
+A *block* is as many rows of an array as fit 64 KiB, whether they are compressed or not, and its
+checksum is the XXH3 of its little-endian bytes: 50 GB/s where CRC-32 does 1 to 7, so that each read
+can be checked while the data is in the processor's cache.  The checksums lie in the file, beside
+the arrays, because HDF5's own need chunks, which cannot be read at their offset.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _READ_BLOCKS = 16
 
 
 def block_length(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """How many rows of an array are a block; the last block may have fewer.
+    """The number of rows in a block of an array; the last block may have fewer.
 
     >>> block_length((10**6,), np.dtype("f4")), block_length((10**6, 768), np.dtype("f4"))
     (16384, 21)
@@ -37,7 +37,7 @@ def block_length(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
 
 
 def checksums(rows: AnyArray, length: int) -> list[int]:
-    """The checksums of contiguous rows, at least one, for each ``length`` of them: a block's."""
+    """The checksum of each block of ``length`` rows, for contiguous rows, at least one."""
     plain = rows.data.cast("B") if rows.size else b""
     n_bytes = length * (len(plain) // len(rows))
     starts = [k * n_bytes for k in range(-(-len(rows) // length))]
@@ -126,9 +126,9 @@ def seal(file: h5py.File, known: Mapping[str, U64] | None = None) -> None:
 
 
 def summary(file: h5py.File) -> str:
-    """A checksum of all but the arrays' rows, as hexadecimal digits.
+    """A checksum of everything but the arrays' rows, as hexadecimal digits.
 
-    It covers what there is in the file, types and shapes, attributes, and the checksums.
+    It covers the paths, types and shapes in the file, the attributes, and the checksums.
     """
     digest = xxhash.xxh3_128()
     for path in ["/", *_paths(file)]:
@@ -144,12 +144,15 @@ def summary(file: h5py.File) -> str:
 
 
 def stored_summary(file: h5py.File) -> str:
-    """The summary that `seal` wrote; KeyError if there is none."""
+    """The summary that `seal` wrote.  Raises KeyError if there is none."""
     return str(file[GROUP].attrs[_SUMMARY])
 
 
 def stored_sums(dataset: h5py.Dataset) -> U64:
-    """The checksums of a dataset's blocks; ValueError if they are not as many as its blocks."""
+    """The checksums of a dataset's blocks: ``(n_blocks,) uint64``.
+
+    Raises KeyError if there are none, ValueError if their number is not that of the blocks.
+    """
     found: U64 = dataset.file[f"{GROUP}{dataset.name}"][...]
     if found.shape != (_n_blocks(dataset),):
         raise ValueError(f"{dataset.name} has {_n_blocks(dataset)} blocks, not {len(found)}")

@@ -2,24 +2,25 @@
 
 This docstring is the specification of format version 2.
 
-Why a format of our own inside HDF5: flat arrays stored contiguously can be read as slices
-through any HDF5 library and memory-mapped at their offset, ragged rows cost two integers each,
-and a file is useful without this package (``h5py.File(path)["train/values"]``).
+Why a format of our own inside HDF5: any HDF5 library can read slices of flat arrays that lie
+contiguously, and a program can map them into memory at their offset; a row costs two integers
+besides its entries; and a file is useful without this package
+(``h5py.File(path)["train/values"]``).
 
 Root
-    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` =
-    ``"ngram"``, ``"sequence"``, ``"dense"`` or ``"sparse"`` (the kind of rows), ``order`` =
-    ``"shuffled"`` or ``"source"`` (that of the train rows), ``compression`` = ``"none"``,
-    ``"lz4"`` or ``"zstd"``, ``producer`` (package and version), ``provenance`` (JSON text: source
-    names and sizes, options, counts), ``complete`` = 1 (written when all else is, but the
-    checksums).
+    Attributes: ``format`` = ``"ooc-train"``, ``format_version`` = 2, ``features`` (the kind of
+    features: a name in the table of kinds, ``"ngram"``, ``"sequence"``, ``"dense"`` or
+    ``"sparse"``), ``order`` = ``"shuffled"`` or ``"source"`` (the order of the train rows),
+    ``compression`` = ``"none"``, ``"lz4"`` or ``"zstd"``, ``producer`` (package and version),
+    ``provenance`` (JSON text: source names and sizes, options, counts), ``complete`` = 1 (written
+    after everything but the checksums).
 
 ``classes/labels``, ``classes/names``
-    String lists (below) of equal length, one entry a class: the label as the source spells it,
-    and the name shown to people.  A row's label is an index into both.
+    String lists (below) of equal length, with one entry for each class: the label as the source
+    spells it, and the name shown to people.  A row's label is an index into both.
 
 ``train``, ``validation``, ``test``
-    One group for each split that the conversion was asked for; ``train`` always exists.
+    One group for each split.  ``train`` always exists.  Sparse rows, n-grams among them, have:
 
     =========  ==============  ==============================  =================================
     dataset    shape           dtype                           content
@@ -30,24 +31,23 @@ Root
                                                                ``indptr[i]:indptr[i + 1]``
     indices    (n_entries,)    uint16, or uint32 above 65,536  columns, ascending within a row
                                columns
-    values     (n_entries,)    float32                         the features' values
+    values     (n_entries,)    float32                         values of the entries
     =========  ==============  ==============================  =================================
 
-    Splits of sequences have, instead of ``indices`` and ``values``, ``tokens`` (n_entries,),
-    uint16, or uint32 above 65,535 terms: the ids of a row's words in their order.  Ids begin with
-    1; 0 is what a batch is padded with and never in the file.
+    Ragged rows, which are sequences, have ``tokens`` (n_entries,) instead of ``indices`` and
+    ``values``: uint16, or uint32 above 65,535 terms, a row's tokens in their order.  Tokens begin
+    with 1; 0 pads the rows of a batch and never occurs in the file.
 
-    Splits of dense rows have ``labels`` and, for all else, ``features`` (n_rows, n_columns),
-    float32, float16, or int8 from -127 to 127: these are multiplied with their column's scale when
-    they are read.  Sparse rows lie as n-grams do.
+    Dense rows have ``labels`` and ``features`` (n_rows, n_columns): float32, float16, or int8 from
+    -127 to 127, which a reader multiplies by the scale of the column.
 
-    Train rows lie in a seeded random order, so contiguous slices are unbiased samples, unless
-    ``order`` is ``"source"``; rows of other splits lie in the order of their source.
+    Train rows lie in a seeded random order, so that contiguous slices are unbiased samples, unless
+    ``order`` is ``"source"``.  Rows of other splits lie in the order of their source.
 
 ``vectorizer``
-    Attributes ``parameters`` (JSON text: how text becomes terms, and which are kept) and
-    ``n_documents`` (train rows that the statistics come from).  Everything that is needed to
-    turn new text into the very same features:
+    Everything that is needed to make the same features of new rows.  Attributes ``parameters``
+    (JSON text: how text becomes terms, and which terms are kept) and ``n_documents`` (the train
+    rows that the statistics come from).  For n-grams:
 
     ==================  =======================  =================================================
     ``terms``           string list, n_features  column ``j`` counts ``terms[j]``; code-point order
@@ -55,45 +55,47 @@ Root
     ``term_df``         (n_features,) uint32     document frequency of each term
     ``kept_hashes``     (n_kept,) uint64         hash of every term with enough documents,
                                                  ascending; a row's norm runs over all of these
-    ``kept_df``         (n_kept,) uint32         document frequency of each
+    ``kept_df``         (n_kept,) uint32         document frequency of each of these
     ==================  =======================  =================================================
 
-    Of sequences: attributes ``parameters`` and ``n_documents`` as above and ``max_length``, the
-    tokens of the longest train row, which batches are padded to and longer rows of other splits
-    cut to, at their beginning; and:
+    For sequences, besides these attributes ``max_length``, the number of tokens of the longest
+    train row: batches are padded to it, and longer rows of other splits truncated at their
+    beginning.
 
     ==================  =======================  =================================================
-    ``terms``           string list, n_terms     id ``j + 1`` stands for ``terms[j]``; by falling
+    ``terms``           string list, n_terms     token ``j + 1`` is ``terms[j]``; by falling
                                                  count, ties by first appearance
     ``term_hashes``     (n_terms,) uint64        hash of each term
-    ``term_counts``     (n_terms,) uint64        occurrences of each in the train rows
+    ``term_counts``     (n_terms,) uint64        occurrences of each term in the train rows
     ==================  =======================  =================================================
 
-    Of dense and sparse rows, which are numbers already: attributes ``parameters`` (``dtype``, or
-    whether the source counts columns from 0), ``n_documents`` as above, and ``n_columns``; and of
-    dense int8 rows ``scales`` (n_columns,) float32: a 127th of the largest train value of each
-    column, its sign aside, 1 where all are zero.
+    For dense and sparse rows, which are numbers already: attributes ``parameters`` (``dtype``, or
+    whether the source counts columns from 0), ``n_documents`` as above, and ``n_columns``.  Dense
+    int8 rows also have ``scales`` (n_columns,) float32: a 127th of the largest absolute train value
+    of each column, 1 where all are zero.
+
+    Any kind may say ``n_columns``; without it, a column stands for each term.
 
 A *string list* is a group of ``bytes`` (uint8, the UTF-8 texts one after another) and
 ``offsets`` (int64, one more than there are strings): variable-length HDF5 strings are 20 times
 slower to read and cannot be mapped.
 
 ``checksums``
-    For the array at a path, the one at that path below this group: ``(n_blocks,) uint64``, XXH3-64
-    of each of its *blocks*, the bytes of as many of its rows as fit 65,536 bytes (at least one),
-    the last block of those that are left.  The attribute ``summary`` is XXH3-128, in hexadecimal,
-    of everything else, as `checksums.summary` goes through it: paths, types, shapes, attributes,
-    and the checksums of the blocks.
+    The checksums of the array at a path lie at the same path below this group: ``(n_blocks,)
+    uint64``, the XXH3-64 of each *block* of the array.  A block is as many rows as fit 65,536
+    bytes, at least one; the last block has the rows that are left.  The attribute ``summary`` is
+    the XXH3-128, in hexadecimal, of everything else in the order of `checksums.summary`: paths,
+    types, shapes, attributes, and the checksums of the blocks.
 
-All datasets are little-endian and contiguous; but those of a split that have any rows are, where
-``compression`` says so, chunked, a block to a chunk, with HDF5's registered filter 32004 (LZ4) or
-32015 (Zstandard), numbers of 4 bytes and more behind its filter 2 (shuffle).  The chunks of a
-dataset lie in their order.  Compressed or not, the checksums are the same.  No dataset carries time
-stamps, and nothing in the file depends on the machine, the memory budget or the number of threads:
-the same input, options and seed give the same bytes.
+All datasets are little-endian.  They are contiguous, except that with a ``compression`` those of
+splits, if they have rows, are chunked: one block to a chunk, the chunks in their order, with HDF5's
+registered filter 32004 (LZ4) or 32015 (Zstandard), and for numbers of 4 bytes and more its filter 2
+(shuffle) before it.  Checksums do not depend on the compression.  No dataset carries time stamps,
+and nothing in the file depends on the machine, the memory budget or the number of threads: the same
+input, options and seed give the same bytes.
 
-Versions: 1 was the first; 2 has checksums, ``order`` and ``compression``.  A reader refuses any
-other version; it never guesses.
+Versions: 1 was the first; 2 has checksums, ``order`` and ``compression``.  A reader refuses every
+version that it does not know; it never guesses.
 """
 
 import functools
@@ -141,15 +143,12 @@ def create_dataset(
     *,
     compression: str = NONE,
 ) -> h5py.Dataset:
-    """An empty dataset, without time stamps, to be filled from its beginning to its end.
-
-    Contiguous, or with a ``compression`` in chunks of a block, for `checksums.Appender` to fill.
-    """
+    """An empty dataset, contiguous or with a ``compression`` in chunks, for an Appender to fill."""
     little_endian = np.dtype(dtype).newbyteorder("<")
     layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
     if compression == NONE or not shape[0]:
-        # Space is given out now, so that where a dataset lies does not depend on when it is filled.
+        # Allocated now, so that the place of a dataset does not depend on when it is filled.
         layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     else:
         chunk = (min(block_length(shape, little_endian), shape[0]), *shape[1:])
@@ -173,12 +172,12 @@ def index_dtype(n_columns: int) -> np.dtype[Any]:
 
 
 def compression_of(file: h5py.File) -> str:
-    """That of the splits' datasets."""
+    """The compression of the splits' datasets."""
     return str(file.attrs["compression"])
 
 
 def saved_bytes(file: h5py.File) -> int:
-    """How many bytes less than its numbers the splits' datasets take, for being compressed."""
+    """The bytes by which compression has made the splits' datasets smaller."""
     arrays = [array for name in SPLIT_NAMES for array in file.get(name, {}).values()]
     return sum(a.size * a.dtype.itemsize - a.id.get_storage_size() for a in arrays if a.chunks)
 
@@ -186,7 +185,7 @@ def saved_bytes(file: h5py.File) -> int:
 def create_sparse_split(
     file: h5py.File, name: str, *, n_rows: int, n_entries: int, n_columns: int, n_classes: int
 ) -> h5py.Group:
-    """The group of one split of sparse rows, its datasets at their final size and still empty."""
+    """The group of a split of sparse rows, with empty datasets of the final size."""
     group = file.create_group(name)
     create = functools.partial(create_dataset, group, compression=compression_of(file))
     create("labels", (n_rows,), label_dtype(n_classes))
@@ -199,7 +198,7 @@ def create_sparse_split(
 def create_sequence_split(
     file: h5py.File, name: str, *, n_rows: int, n_tokens: int, n_terms: int, n_classes: int
 ) -> h5py.Group:
-    """The group of one split of sequences, its datasets at their final size and still empty."""
+    """The group of a split of sequences, with empty datasets of the final size."""
     group = file.create_group(name)
     create = functools.partial(create_dataset, group, compression=compression_of(file))
     create("labels", (n_rows,), label_dtype(n_classes))
@@ -217,7 +216,7 @@ def create_dense_split(
     dtype: npt.DTypeLike,
     n_classes: int,
 ) -> h5py.Group:
-    """The group of one split of dense rows, its datasets at their final size and still empty."""
+    """The group of a split of dense rows, with empty datasets of the final size."""
     group = file.create_group(name)
     create = functools.partial(create_dataset, group, compression=compression_of(file))
     create("labels", (n_rows,), label_dtype(n_classes))
@@ -228,7 +227,7 @@ def create_dense_split(
 def create_numeric_vectorizer(
     file: h5py.File, parameters: object, *, n_documents: int, n_columns: int
 ) -> h5py.Group:
-    """The group ``vectorizer`` of rows that are numbers already."""
+    """The group ``vectorizer`` for rows that are numbers already."""
     group = file.create_group("vectorizer")
     group.attrs["parameters"] = json.dumps(parameters, sort_keys=True)
     group.attrs["n_documents"] = n_documents
@@ -268,7 +267,7 @@ def read_some_strings(parent: h5py.Group, name: str, numbers: Sequence[int]) -> 
 def write_header(
     file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
 ) -> None:
-    """The root's attributes, all but ``compression`` and ``complete``."""
+    """Write the root's attributes, all but ``compression`` and ``complete``."""
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["features"] = features

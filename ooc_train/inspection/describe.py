@@ -1,4 +1,4 @@
-"""What is in a file: splits, classes, features, sizes and where it came from.  Streaming."""
+"""The description of a file: its splits, classes, features, sizes and provenance."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from ooc_train.reading.store import open as open_store
 def inspect(path: str | Path) -> dict[str, Any]:
     """Describe a converted file: its splits with rows by class, features and provenance.
 
-    Memory: a megabyte of labels at a time.  Raises InputError or FormatError as `store.open`.
+    Memory: some megabytes of labels at a time.  Raises InputError or FormatError as `store.open`.
     """
     with open_store(path) as store:
         vectorizer = store.file["vectorizer"]
@@ -36,8 +36,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
-    """Terms that the features' values depend on; ``None`` of what does not come from text."""
-    for name in ("kept_hashes", "term_hashes"):  # of sequences those are kept that have ids
+    """The terms that the values depend on; ``None`` for features that do not come from text."""
+    for name in ("kept_hashes", "term_hashes"):  # sequences keep only terms that have a token
         if name in vectorizer:
             return int(vectorizer[name].shape[0])
     return None

@@ -1,4 +1,4 @@
-"""Is a file what was written?  Every block of every array against its checksum.  Streaming."""
+"""Verifies a file: compares every block of every array with its checksum, in bounded memory."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,8 +20,8 @@ _BLOCKS_AT_ONCE = 16
 class Damage:
     """Rows of an array that are not what was written.
 
-    ``first_row`` and ``last_row`` are rows of the split; of arrays that belong to no split, the
-    array's own.
+    ``first_row`` and ``last_row`` count the rows of the split, or for an array that belongs to no
+    split the array's own.
     """
 
     split: str | None
@@ -39,12 +39,13 @@ class Damage:
 def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, Any]:
     """Read the whole file at ``path`` and compare it with its checksums.
 
-    Returns ``path``, ``arrays``, ``blocks`` and ``bytes`` that were read, and ``damaged``: for
-    each run of damaged blocks a dictionary of ``split``, ``array``, ``first_row``, ``last_row``
-    (from 0) and ``reason``.  Memory: a megabyte, and 9 bytes for each 64 KiB of the file.
+    Returns ``path``; ``arrays``, ``blocks`` and ``bytes``, the numbers that were read; and
+    ``damaged``, which has for each stretch of damaged blocks a dictionary of ``split``,
+    ``array``, ``first_row``, ``last_row`` (both from 0), ``reason`` and ``text``, the sentence for
+    people.  Memory: a megabyte, and 9 bytes for each 64 KiB of the file.
 
-    Raises InputError if there is no such file, FormatError if it is not one of this package, is cut
-    short, or if the header, where arrays lie or the checksums themselves are damaged.
+    Raises InputError if there is no such file, FormatError if it is not one of this package, is
+    truncated, or if its header, the places of its arrays or the checksums themselves are damaged.
     """
     progress = progress or Silent()
     with open_store(path) as store:
@@ -79,7 +80,7 @@ def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
 def _damages(
     store: Store, split: str | None, array: Array, advance: Callable[[int], None]
 ) -> Iterator[Damage]:
-    """The damaged blocks of an array, neighbours taken together."""
+    """The damaged blocks of an array, neighbours merged."""
     bad: list[tuple[int, int, str]] = []
     for start, stop, reason in _bad_blocks(array, advance):
         goes_on = bool(bad) and bad[-1][1:] == (start, reason)

@@ -1,7 +1,7 @@
 """The models of runs as functions from rows to probabilities, with or without TensorFlow.
 
-Multi-layer perceptrons over sparse rows, the usual models of n-grams, are computed by the kernels
-that train them: without TensorFlow's 560 MB, five seconds of loading and costs of each call.
+Multi-layer perceptrons over sparse rows, such as the default model of n-grams, are computed by the
+kernels that train them, without TensorFlow's 560 MB, five seconds of loading and cost of each call.
 """
 
 import io
@@ -32,10 +32,10 @@ def load_network(run: Run) -> Network:
 
 
 def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
-    """Weights and biases of a saved model that is a multi-layer perceptron, else ``None``.
+    """The weights and biases of a saved multi-layer perceptron; ``None`` for any other model.
 
-    That is a Sequential of Keras's Dense and Dropout, with relu after all Dense but the last, whose
-    activation is a sigmoid for one unit and a softmax for more.
+    A multi-layer perceptron is a Sequential of Keras's Dense and Dropout, with relu after every
+    Dense but the last, which has a sigmoid for one unit and a softmax for more.
     """
     with zipfile.ZipFile(path) as archive:
         dense = _dense_configs(json.loads(archive.read("config.json")))
@@ -54,7 +54,7 @@ def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
 
 
 def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those of the Dense layers of a Sequential, if nothing else in it matters to a prediction."""
+    """The Dense layers of a Sequential; none if others in it change predictions, too."""
     if (model["module"], model["class_name"]) != ("keras", "Sequential"):
         return []
     found = []
@@ -68,7 +68,7 @@ def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
-    """Weights and bias of the Dense layer of that number, if they are where Keras 3 puts them."""
+    """The weights and bias of a Dense layer, by its number, if they are where Keras 3 puts them."""
     name = f"layers/dense{f'_{number}' if number else ''}/vars"
     if f"{name}/0" not in file or f"{name}/1" not in file:
         return None
@@ -107,7 +107,7 @@ def _in_tensorflow(run: Run) -> Network:
 
 
 def _in_parts(network: Network) -> Network:
-    """The same, given not more than so many rows at a time, and no call for none."""
+    """The same function, called with at most `ROWS_AT_ONCE` rows at a time."""
 
     def in_parts(rows: Rows) -> F32:
         starts = range(0, len(rows), ROWS_AT_ONCE)
@@ -117,7 +117,7 @@ def _in_parts(network: Network) -> Network:
 
 
 def _probabilities(logits: F32) -> F32:
-    """Of one logit the sigmoid, for the second of two classes; of more the softmax."""
+    """The classes' probabilities: one logit is the second of two classes, more are all classes."""
     if logits.shape[1] == 1:
         with np.errstate(over="ignore"):
             second = 1 / (1 + np.exp(-logits))

@@ -51,6 +51,17 @@ class Standing:
     history: list[Figures] = field(default_factory=list)
     """The figures of each epoch done."""
 
+    @property
+    def figures(self) -> Figures:
+        """The figures of the current epoch's training."""
+        return {
+            "seconds": self.seconds,
+            "rows_per_second": self.totals.n_rows / self.seconds,
+            "input_wait_share": self.seconds_waited / self.seconds,
+            "loss": self.totals.loss,
+            "accuracy": self.totals.accuracy,
+        }
+
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Standing":
         """The standing that `asdict` turned into ``facts``."""
@@ -61,7 +72,7 @@ class Loop:
     """The loop over the epochs of a training, run once, from the beginning or from a checkpoint.
 
     Memory: the trainer's, one copy of the weights for early stopping, another for the moving
-    average where the model has one, one window of rows and the batches prepared ahead.
+    average where the model has one, one window of rows and the prefetched batches.
     """
 
     def __init__(
@@ -169,7 +180,8 @@ class Loop:
                 yield batch, self._trainer.prepare(batch, next(numbers))
             step = 0
 
-    def _train_epoch(self, ahead: Prefetch[tuple[Batch, Prepared]]) -> None:
+    def _begin_epoch(self) -> None:
+        """Do what comes before an epoch's first step, or its first since the run was resumed."""
         standing, options = self._standing, self._options
         if standing.step == 0 and standing.epoch == options.frozen_epochs > 0:
             self._trainer.thaw()
@@ -181,6 +193,11 @@ class Loop:
             self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._train_split) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
+
+    def _train_epoch(self, ahead: Prefetch[tuple[Batch, Prepared]]) -> None:
+        """Do the steps of an epoch that are left, and save the state when that is due."""
+        standing = self._standing
+        self._begin_epoch()
         began = time.perf_counter() - standing.seconds
         waited_before = ahead.seconds_waited - standing.seconds_waited
         for batch, prepared in itertools.islice(ahead, self._epoch_steps - standing.step):
@@ -193,6 +210,7 @@ class Loop:
         self._trainer.sync()
 
     def _do_step(self, batch: Batch, prepared: Prepared) -> None:
+        """Train on one batch, and count it."""
         standing = self._standing
         self._set_learning_rate()
         self._callbacks.begin_step(standing.step)
@@ -212,6 +230,7 @@ class Loop:
             self._average.update()
         self._callbacks.end_step(standing.step - 1, standing.totals)
         self._progress.advance(len(batch.rows))
+        # Not after every step: measuring memory takes longer than a small step.
         if time.perf_counter() - self._shown > SHOW_SECONDS:
             self._progress.show(_moment(standing, self._epoch_steps))
             self._shown = time.perf_counter()
@@ -223,14 +242,7 @@ class Loop:
 
     def _end_epoch(self) -> None:
         """Validate, and note that the epoch is done."""
-        standing = self._standing
-        figures: Figures = {
-            "seconds": standing.seconds,
-            "rows_per_second": standing.totals.n_rows / standing.seconds,
-            "input_wait_share": standing.seconds_waited / standing.seconds,
-            "loss": standing.totals.loss,
-            "accuracy": standing.totals.accuracy,
-        }
+        standing, figures = self._standing, self._standing.figures
         with self._average.in_place() if self._average else contextlib.nullcontext():
             figures |= self._validate()
             if self._validation_split:
@@ -243,7 +255,8 @@ class Loop:
         history = [*standing.history, figures]
         self._standing = Standing(epoch=standing.epoch + 1, history=history)
 
-    def _validate(self) -> dict[str, float | None]:
+    def _validate(self) -> Figures:
+        """The figures of the validation rows; ``None`` each if there are none."""
         if not self._validation_split:
             return {"val_loss": None, "val_accuracy": None, "val_macro_f1": None}
         totals, standing = Totals(), self._standing
@@ -263,13 +276,7 @@ class Loop:
             tally.add(batch.labels, probabilities)
             self._progress.advance(len(batch.rows))
             self._stop_if_asked()
-        figures: dict[str, float | None] = {
-            VAL_LOSS: totals.loss,
-            "val_accuracy": tally.accuracy,
-            "val_macro_f1": tally.macro_f1,
-        }
-        top_5 = tally.top_k_accuracy
-        return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
+        return _validation_figures(totals.loss, tally)
 
     def _divergence(self, what: str, batch: Batch, rows: I64, split: str) -> OocTrainError:
         """The error of a loss that is not finite."""
@@ -293,15 +300,27 @@ class Loop:
         self._saver.save(n_steps, self.snapshot, wait=True)
         where = f"stopped after step {self._standing.step:,} of epoch {self._standing.epoch + 1}"
         saved = self._saver.n_steps_saved
-        outcome = "and saved; the same command with --resume goes on from there"
+        outcome = "and saved; the same command with --resume continues from there"
         if saved != n_steps:
             outcome = "but not saved; the same command with --resume "
-            outcome += f"goes on from step {saved:,} in all" if saved is not None else "begins anew"
+            outcome += (
+                f"continues from step {saved:,} in all" if saved is not None else "begins anew"
+            )
         return Interrupted(f"{where}, {outcome}", self._request.signal_number or 0)
 
 
 class _Asked(Exception):  # noqa: N818 - no error
     """A signal has asked to stop."""
+
+
+def _validation_figures(loss: float, tally: ClassTally) -> Figures:
+    figures = {
+        VAL_LOSS: loss,
+        "val_accuracy": tally.accuracy,
+        "val_macro_f1": tally.macro_f1,
+    }
+    top_5 = tally.top_k_accuracy
+    return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
 
 def _moment(standing: Standing, n_steps: int) -> str:

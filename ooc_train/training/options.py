@@ -83,10 +83,7 @@ class TrainingOptions:
         group=_STOPPING,
     )
     patience: int = option(
-        PATIENCE,
-        "stop after N epochs without improvement",
-        limits=at_least(1),
-        group=_STOPPING,
+        PATIENCE, "stop after N epochs without improvement", limits=at_least(1), group=_STOPPING
     )
     class_weight: str | Mapping[str, float] | None = option(
         None,
@@ -187,7 +184,6 @@ class TrainingOptions:
     embeddings: str | os.PathLike[str] | None = option(
         None,
         "pretrained word vectors for sepcnn, as text of GloVe, word2vec or fastText, plain or .gz",
-        metavar="FILE",
         group=_MODEL,
     )
     freeze_embeddings: int | None = option(
@@ -233,17 +229,17 @@ class TrainingOptions:
 
     @property
     def plateau_factor(self) -> float:
-        """What a plateau multiplies the learning rate by."""
+        """The factor by which a plateau multiplies the learning rate."""
         return PLATEAU_FACTOR if self.lr_factor is None else self.lr_factor
 
     @property
     def plateau_patience(self) -> int:
-        """Epochs in vain that are a plateau."""
+        """Epochs without improvement that are a plateau."""
         return PLATEAU_PATIENCE if self.lr_patience is None else self.lr_patience
 
     @property
     def frozen_epochs(self) -> int:
-        """Epochs for which the embeddings keep their pretrained values."""
+        """Epochs in which the pretrained embeddings are frozen."""
         if self.embeddings is None:
             return 0
         return FROZEN_EPOCHS if self.freeze_embeddings is None else self.freeze_embeddings

@@ -9,10 +9,11 @@ import h5py
 import numpy as np
 
 from ooc_train.conversion.kinds.numbers import NumericDensity
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import DenseReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
-from ooc_train.conversion.sources.source import DenseSource
+from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import (
     LARGEST_INTEGER,
@@ -33,11 +34,11 @@ from ooc_train.conversion.vectorizer import (
     Vectorizer,
 )
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import InputError
 from ooc_train.jit import kernel
+from ooc_train.options import fallback
 from ooc_train.reading.rows import DenseRows
 
-DTYPES = ("float32", "float16", "int8")
 _TOO_LARGE = {"float16": 65_520.0}  # from here on float16 rounds to infinity
 
 
@@ -45,12 +46,7 @@ _TOO_LARGE = {"float16": 65_520.0}  # from here on float16 rounds to infinity
 class DenseParameters(Parameters):
     """How numbers are stored: as float32, float16, or as int8 times their column's scale."""
 
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if self.dtype not in DTYPES:
-            raise OptionError(f"--dtype {self.dtype} is not one of {', '.join(DTYPES)}")
+    dtype: str = fallback(ConvertOptions, "dtype")
 
     @property
     def density(self) -> NumericDensity:

@@ -17,9 +17,7 @@ class EvaluateOptions:
         None, "rows evaluated at a time", fallback="as in training", limits=at_least(1)
     )
     html: str | Path | None = option(
-        None,
-        "write the scores to FILE as a page with figures that opens offline; needs matplotlib",
-        metavar="FILE",
+        None, "write the scores to FILE as a page with figures that opens offline; needs matplotlib"
     )
 
     def __post_init__(self) -> None:

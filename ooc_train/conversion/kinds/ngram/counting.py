@@ -137,13 +137,12 @@ def count_partition(
     number, partition = task
     norms = counting.norms(worker_file(counting.folder, "norms"))
     found = list(_kept_ranges(counting, HashRange(number, 0, 0), partition, norms.mapped))
-    stem = counting.folder / f"kept-{number:03}"
+    hashes = np.concatenate([kept.hashes for _, kept in found])
+    df = np.concatenate([kept.df for _, kept in found])
     kept = KeptPartition(
         number,
-        DiskArray.of(
-            stem.with_suffix(".hashes"), np.concatenate([kept.hashes for _, kept in found])
-        ),
-        DiskArray.of(stem.with_suffix(".df"), np.concatenate([kept.df for _, kept in found])),
+        DiskArray.appended(worker_file(counting.folder, "kept-hashes"), hashes),
+        DiskArray.appended(worker_file(counting.folder, "kept-df"), df),
         tuple((where, len(kept.hashes)) for where, kept in found),
         sum(kept.n_distinct for _, kept in found),
     )

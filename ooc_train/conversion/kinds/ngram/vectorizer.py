@@ -30,11 +30,12 @@ import numpy as np
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
 from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
-from ooc_train.conversion.kinds.ngram.selection import SCORES, select_terms
+from ooc_train.conversion.kinds.ngram.selection import select_terms
 from ooc_train.conversion.kinds.ngram.transform import share_unknown, transform
 from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
-from ooc_train.conversion.kinds.terms.grams import MAX_NGRAM, extract_grams
+from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.sources.rows import TextRows
@@ -49,43 +50,22 @@ from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import F32, I64, U32, U64, AnyArray
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import InputError
+from ooc_train.options import fallback
 from ooc_train.reading.rows import SparseRows
-
-_ANALYZERS = ("word", "char")
 
 
 @dataclass(frozen=True)
 class NgramParameters(Parameters):
     """How text becomes terms, and which of them are kept and selected."""
 
-    analyzer: str = "word"
-    ngrams: tuple[int, int] = (1, 2)
-    min_df: int | float = 2
-    max_df: int | float = 1.0
-    top_k: int = 20_000
-    score: str = "f_classif"
+    analyzer: str = fallback(ConvertOptions, "analyzer")
+    ngrams: tuple[int, int] = fallback(ConvertOptions, "ngrams")
+    min_df: int | float = fallback(ConvertOptions, "min_df")
+    max_df: int | float = fallback(ConvertOptions, "max_df")
+    top_k: int = fallback(ConvertOptions, "top_k")
+    score: str = fallback(ConvertOptions, "score")
     hash_seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be."""
-        if self.analyzer not in _ANALYZERS:
-            raise OptionError(f"--analyzer {self.analyzer} is not one of {', '.join(_ANALYZERS)}")
-        shortest, longest = self.ngrams
-        if not 1 <= shortest <= longest <= MAX_NGRAM:
-            raise OptionError(
-                f"--ngrams {shortest},{longest} is not two numbers from 1 to {MAX_NGRAM}, the "
-                f"smaller first"
-            )
-        for name, limit in (("--min-df", self.min_df), ("--max-df", self.max_df)):
-            if limit <= 0 or (isinstance(limit, float) and limit > 1):
-                raise OptionError(
-                    f"{name} {limit} is neither a number of rows from 1 nor a share in (0.0, 1.0]"
-                )
-        if self.top_k < 1:
-            raise OptionError(f"--top-k {self.top_k} is not 1 or more")
-        if self.score not in SCORES:
-            raise OptionError(f"--score {self.score} is not one of {', '.join(SCORES)}")
 
     def for_few_rows(self) -> "NgramParameters":
         """The same kind of terms, with limits that those of a few rows meet."""

@@ -27,6 +27,7 @@ from ooc_train.conversion.kinds.sequence.counting import WordCounting, most_freq
 from ooc_train.conversion.kinds.sequence.matching import FoundWords, encode_words
 from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import Density
 from ooc_train.conversion.sources.rows import TextRows
@@ -43,6 +44,7 @@ from ooc_train.dtypes import F32, I32, I64, U64
 from ooc_train.errors import InputError, OptionError
 from ooc_train.file.schema import index_dtype
 from ooc_train.jit import kernel
+from ooc_train.options import fallback
 from ooc_train.reading.rows import SequenceRows
 
 ANALYZER = "keras"
@@ -52,18 +54,17 @@ ANALYZER = "keras"
 class SequenceParameters(Parameters):
     """How many words are kept, the padding id 0 counted, and how many of a row's last."""
 
-    top_k: int = 20_000
-    max_length: int = 500
+    top_k: int = fallback(ConvertOptions, "top_k")
+    max_length: int = fallback(ConvertOptions, "max_length")
     hash_seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        super().__post_init__()
         if self.top_k < 2:
             raise OptionError(
-                f"--top-k {self.top_k} is not 2 or more; for sequences it counts the padding id 0"
+                f"--top-k must be at least 2 for sequences, since it counts the padding id 0, not "
+                f"{self.top_k}"
             )
-        if self.max_length < 1:
-            raise OptionError(f"--max-length {self.max_length} is not 1 or more")
 
     def for_few_rows(self) -> "SequenceParameters":
         """Parameters for trying out on a few rows."""

@@ -1,9 +1,14 @@
 """Numbers for tokens, by their strings: equal numbers are equal strings for certain.
 
-Text is an endless list of new words, most of which come once, so only the words of the first rows
-are numbered, as many as memory allows.  Other tokens are *unlisted*: they have no number, and are
-told by their hashes and strings.  So are very long ones.  Nothing in a result depends on which
-words are listed.
+Text is an endless list of new words, most of which come once.  So only the words of the first rows
+are numbered, as many as memory allows.  All other tokens are *unlisted*, and so are very long ones:
+they have no number, and go by their hashes and strings.  Nothing in a result depends on which words
+are listed.
+
+What this costs is one look-up for each token, about as long as splitting the text took.  What it
+gains: a token takes 4 bytes on the disk, where its hash took 8; whatever is counted or looked up
+later is an item of an array, not of a hash table; and a number stands for a string, so that the
+strings of listed words need not be compared again.  See ``token_file`` for the rest.
 
 An entry of the table is four uint64: the token's hash, 0 where free; its number and its length, two
 halves; and its first 16 bytes.
@@ -15,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.storage.job import DiskArray, once_a_process
+from ooc_train.conversion.storage.job import DiskArray, forget, once_a_process
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import Tokens
 from ooc_train.dtypes import I32, I64, U8, U64
@@ -118,7 +123,8 @@ class Dictionary:
 class WordList:
     """A dictionary that no tokens are added to any more, in files.
 
-    Each process loads it once.  Memory: that of the dictionary.
+    Each process loads it once.  Memory: that of the dictionary; without its table, of which it is
+    the most, once that is forgotten.
     """
 
     table: DiskArray
@@ -136,18 +142,28 @@ class WordList:
         Raises ``HashCollision`` where two tokens have one hash.
         """
         numbers = np.full(len(tokens.hashes), UNLISTED, np.int32)
-        _numbered(tokens, 0, numbers, _loaded(self), len(self), 0, self.longest)
+        hashes, pool, bounds = self.listed()
+        entries = _Entries(_table(self), pool, bounds, hashes)
+        _numbered(tokens, 0, numbers, entries, len(self), 0, self.longest)
         return numbers
 
     def listed(self) -> Listed:
         """All tokens."""
-        _, pool, bounds, hashes = _loaded(self)
-        return Listed(hashes, pool, bounds)
+        return _listed(self)
+
+    def forget_table(self) -> None:
+        """Give back the memory of the table; it is loaded again if more tokens are numbered."""
+        forget(_table)
 
 
 @once_a_process
-def _loaded(words: WordList) -> _Entries:
-    return _Entries(words.table.read(), words.pool.read(), words.bounds.read(), words.hashes.read())
+def _table(words: WordList) -> U64:
+    return words.table.read()
+
+
+@once_a_process
+def _listed(words: WordList) -> Listed:
+    return Listed(words.hashes.read(), words.pool.read(), words.bounds.read())
 
 
 def _numbered(
@@ -168,7 +184,7 @@ def _numbered(
 
 
 def _empty_entries(n_words: int) -> _Entries:
-    n_entries = 1 << (2 * n_words + 1).bit_length()
+    n_entries = 1 << max(1, 2 * n_words - 1).bit_length()
     return _Entries(
         np.zeros(_ENTRY_ITEMS * n_entries, np.uint64),
         np.empty(_POOL_BYTES_A_WORD * n_words + PADDING, np.uint8),
@@ -195,12 +211,14 @@ def _number(
 ) -> tuple[int, int]:
     """Number the tokens from ``token`` on that are ``UNLISTED``, new ones while ``n < room``.
 
-    The token to go on with where there is no room, -1 for a collision, and the new ``n``.  Without
-    any ``room`` new tokens are passed over.  One function: a call a token would double its time.
+    Without any ``room`` new tokens are passed over.  Returns the token to go on with where there is
+    no room, -1 for a collision, and the new ``n``.  One function: a call a token would double its
+    time.
     """
     mask = len(table) // _ENTRY_ITEMS - 1
     for t in range(token, len(numbers)):
         if numbers[t] != UNLISTED:
+            # Numbered before the dictionary grew.
             continue
         expected = np.int64(hashes[min(t + _AHEAD, len(hashes) - 1)] & np.uint64(mask))
         prefetch(table, _ENTRY_ITEMS * expected)
@@ -219,6 +237,7 @@ def _number(
         if length > 8:
             second = low_bytes(load_word(text, start + 8), min(length - 8, 8))
         if found == 0:
+            # A new token: it gets a number, unless it is too long or nothing is added any more.
             if room == 0 or length > longest:
                 continue
             end = bounds[n]
@@ -232,6 +251,7 @@ def _number(
             numbers[t] = n
             n += 1
             continue
+        # A known hash: most strings are compared by what lies beside it, without another fetch.
         number = np.int64(table[at + 1] & np.uint64(0xFFFFFFFF))
         same = np.int64(table[at + 1] >> np.uint64(32)) == length
         same &= (table[at + 2] == first) & (table[at + 3] == second)

@@ -53,7 +53,7 @@ class Indexed(NamedTuple):
 
 
 class TermVectorizer(Vectorizer):
-    """What the vectorizers of n-grams and of sequences have in common.
+    """What the vectorizers of n-grams and of sequences have in common: texts are read once.
 
     ``n_terms`` counts the terms of all rows with their repetitions.
     """
@@ -113,7 +113,8 @@ class TermVectorizer(Vectorizer):
         return found.tokens.n_bytes + found.grams.n_bytes
 
     def spilled(self) -> Spill:
-        """The n-grams without a number."""
+        """The n-grams without a number, when all rows are read: the words' table is given back."""
+        self.words.forget_table()
         return Spill(self._segments)
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:

@@ -1,8 +1,12 @@
 """Temporary files of all rows' tokens, block by block: what a second reading would find.
 
-They spare that: a listed token (see ``dictionary``) is one uint32, its number.  An unlisted one is
-``UNLISTED_BIT`` and its length in bytes, its hash in two halves, and its string, padded to whole
-items.  A block begins with the number of tokens of each row.
+A listed token (see ``dictionary``) is one uint32, its number.  An unlisted one is ``UNLISTED_BIT``
+and its length in bytes, its hash in two halves, and its string, padded to whole items.  A block
+begins with the number of tokens of each row; tokens keep their order and repetitions.
+
+So no source is read twice: nothing is decompressed, parsed, folded, split and hashed again.  To
+number tokens, write them and read them back takes about as long as to read plain CSV again; for
+compressed files and JSON Lines it takes less, and standard input could not be read again at all.
 """
 
 import itertools
@@ -131,6 +135,7 @@ def _encode(
             items[i] = np.uint32(numbers[t])
             i += 1
             continue
+        # All that a later step may ask of it goes with it.
         length = np.int64(stops[t] - starts[t])
         items[i] = np.uint32(UNLISTED_BIT | length)
         items[i + 1] = np.uint32(hashes[t] & np.uint64(0xFFFFFFFF))
@@ -156,8 +161,10 @@ def _decode(
     for t in range(len(numbers)):
         item = items[i]
         if item < UNLISTED_BIT:
+            # Its string is in the dictionary.
             numbers[t], hashes[t] = item, listed_hashes[item]
         else:
+            # Its string follows, and is read where it lies.
             numbers[t] = UNLISTED
             hashes[t] = np.uint64(items[i + 1]) | (np.uint64(items[i + 2]) << np.uint64(32))
             starts[t] = _ITEM_BYTES * (i + _HEADER_ITEMS)

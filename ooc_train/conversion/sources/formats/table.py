@@ -7,13 +7,11 @@ imported when a file of the format is opened, so that this table costs nothing t
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-
-Gives = Literal["text", "dense", "sparse"]
-"""What rows can be made of: text, dense numbers, or sparse numbers."""
+from ooc_train.kinds import MadeOf
 
 
 @dataclass(frozen=True)
@@ -22,13 +20,13 @@ class Format:
 
     ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
     made into, the usual first.  ``opener`` is the function that opens a file, as
-    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``,
-    or, of sparse rows, a ``Source``.  ``named``: the columns always have names.  ``of_folders``: it
+    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``.
+    ``named``: the columns always have names.  ``of_folders``: it
     is the layout of a folder, not the format of a file.
     """
 
     suffixes: tuple[str, ...]
-    gives: tuple[Gives, ...]
+    gives: tuple[MadeOf, ...]
     opener: str
     named: bool = False
     of_folders: bool = False
@@ -70,7 +68,7 @@ def file_formats() -> list[str]:
     return [name for name, kind in FORMATS.items() if not kind.of_folders]
 
 
-def formats_of(gives: Gives) -> list[str]:
+def formats_of(gives: MadeOf) -> list[str]:
     """The formats of files that give it.
 
     >>> formats_of("text"), formats_of("sparse")
