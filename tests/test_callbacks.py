@@ -90,7 +90,7 @@ def halving(epoch, rate):
 
 @pytest.mark.slow
 def test_the_learning_rate_that_they_set_is_used_and_gone_on_with(path, tmp_path):
-    """Keras's own scheduler; the run that is killed goes on with its rate."""
+    """Keras's own scheduler; the run that is killed continues with its rate."""
 
     def options():
         scheduler = keras.callbacks.LearningRateScheduler(halving)

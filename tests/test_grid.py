@@ -1,4 +1,4 @@
-"""``ooc-train --grid``: trials, their table, failures, and going on."""
+"""``ooc-train --grid``: trials, their table, failures, and resuming."""
 
 import csv
 import json

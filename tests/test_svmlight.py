@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 import ooc_train
+from ooc_train.cli.convert import main as convert_main
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.svmlight import parse_lines
@@ -69,6 +70,13 @@ def test_every_split_equals_scikit_learn(tmp_path, zero_based):
         )
     assert ooc_train.verify(tmp_path / "o.h5")["damaged"] == []
     assert ooc_train.inspect(tmp_path / "o.h5")["kept_terms"] is None
+
+
+def test_the_command_says_how_many_rows_are_empty(tmp_path, capsys):
+    (tmp_path / "rows.svm").write_text("1 1:1 3:2\n0 2:1\n1\n0 1:3\n1 2:2\n0 3:1\n")
+    command = [tmp_path / "rows.svm", "-o", tmp_path / "o.h5", "--validation-fraction", "0"]
+    assert convert_main([str(part) for part in command]) == 0
+    assert "1 rows have no column that is not zero; kept" in capsys.readouterr().out
 
 
 PLANS = [

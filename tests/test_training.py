@@ -625,7 +625,7 @@ def test_half_a_run_is_refused(trained, tmp_path, name):
     (half / name).unlink()
     message = f"half is not a complete run folder: {name} is missing"
     if name == "report.json":
-        message = "the training of the run .*half has not come to its end; let it, or go on with it"
+        message = "the training of the run .*half is not complete; wait for it, or continue it"
     with pytest.raises(FormatError, match=message):
         open_run(half)
 
