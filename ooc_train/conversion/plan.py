@@ -19,6 +19,7 @@ from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.storage.job import remove_abandoned
 from ooc_train.conversion.storage.output import disk_errors
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
@@ -80,6 +81,7 @@ def plan_conversion(
     _check_output(output, options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    remove_abandoned(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
