@@ -140,6 +140,6 @@ def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:
     return {
         "features": plan.features.kind,
         "producer": f"ooc-train {__version__}",
-        "provenance": {**plan.provenance, **counts},
+        "provenance": {"sources": plan.source_files, **plan.provenance, **counts},
         "shuffled": plan.features.rule.is_shuffled,
     }

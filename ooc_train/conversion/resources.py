@@ -204,7 +204,8 @@ class DiskWatch:
         self._n_text_bytes += n_text_bytes
         if self._n_read:
             # As much as the text again for the rows that are shuffled and written.
-            in_all = (self._n_spilled + self._n_text_bytes) * self._n_bytes // self._n_read
+            n_bytes = max(self._n_bytes, self._n_read)  # a pipe does not say how many will come
+            in_all = (self._n_spilled + self._n_text_bytes) * n_bytes // self._n_read
             check_disk(self._folder, in_all - self._n_spilled)
 
 

@@ -112,11 +112,13 @@ class Vectorizer(ABC):
     """Makes features of rows.
 
     ``report`` holds the figures of the conversion that it takes part in.  ``knows_words`` tells
-    whether it has `unknown_shares`.
+    whether it has `unknown_shares`, ``reads_once`` whether it keeps what it needs of the sources
+    while it learns, so that they are read once.
     """
 
     Parameters: ClassVar[type[Any]]
     knows_words: ClassVar[bool] = False
+    reads_once: ClassVar[bool] = False
     parameters: Any
     report: ConversionReport
     fitted_path: Path | None = None
