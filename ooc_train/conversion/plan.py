@@ -32,7 +32,7 @@ from ooc_train.reading.store import open as open_store
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion does.
+    """A conversion with all its options resolved.
 
     ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
     the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
