@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Layout = Literal["sparse", "ragged", "dense"]
-Source = Literal["text", "dense", "sparse"]
+MadeOf = Literal["text", "dense", "sparse"]
 
 FORMS: dict[Layout, tuple[str, ...]] = {
     "sparse": ("sparse", "dense"),
@@ -29,7 +29,7 @@ class Kind:
     """
 
     layout: Layout
-    source: Source
+    source: MadeOf
     default_model: str
     vectorizer: str
 

@@ -133,6 +133,29 @@ def _reachable(start: str, targets: Mapping[str, set[str]]) -> set[str]:
     return found
 
 
+def libraries_away_from_home(root: Path, homes: Mapping[str, Sequence[str]]) -> set[str]:
+    """Imports of the libraries in ``homes`` by other modules, as these are imported themselves.
+
+    Imports inside functions and under ``TYPE_CHECKING`` are free.
+    """
+    return {
+        f"{module} imports {library}"
+        for module, tree in modules(root).items()
+        for library in _libraries(tree) & homes.keys()
+        if module not in homes[library]
+    }
+
+
+def _libraries(tree: ast.Module) -> set[str]:
+    names: list[str] = []
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return {name.partition(".")[0] for name in names}
+
+
 SIDE_EFFECTS = {"print", "input", "sys.modules", "sys.stdout", "sys.stderr"}
 
 

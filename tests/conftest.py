@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import signal
 import tempfile
 
 import pytest
@@ -8,6 +9,10 @@ from hypothesis import settings
 # The first call of a kernel compiles it; no test here is about time.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
+
+
+# A shell's background processes ignore Ctrl-C, and so would the tests' trainings, which get one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -127,6 +127,7 @@ def test_keras(split):
 
 
 @pytest.mark.parametrize("how", ["to_tf_dataset", "to_keras"])
+@pytest.mark.slow
 def test_a_model_of_plain_keras_is_fitted(split, how):
     import keras
 

@@ -39,6 +39,18 @@ HOMES = {
     "spill": ("conversion",),
     "partition": ("conversion",),
 }
+LIBRARIES = {  # slow to load, or optional
+    "keras": ("reading.adapters.keras_dataset",),
+    "llvmlite": ("intrinsics",),
+    "matplotlib": ("report.figures",),
+    "numba": ("conversion.storage.spill", "intrinsics", "jit"),
+    "pandas": (),
+    "pyarrow": (),
+    "scipy": ("reading.adapters.scipy_matrices",),
+    "sklearn": (),
+    "tensorflow": ("reading.adapters.tf_dataset", "training.run.event_files"),
+    "torch": ("reading.adapters.torch_dataset",),
+}
 VAGUE = ("common", "data", "helpers", "manager", "misc", "process", "util", "utils")
 
 RULES = {
@@ -51,13 +63,11 @@ RULES = {
     "array types": lambda root: architecture.array_types_outside(root, "dtypes"),
     "one dtype, one alias": lambda root: architecture.doubled_aliases(root, "dtypes"),
     "words at home": lambda root: architecture.words_away_from_home(root, HOMES),
+    "libraries at home": lambda root: architecture.libraries_away_from_home(root, LIBRARIES),
     "no vague modules": lambda root: architecture.vague_modules(root, VAGUE),
 }
 
 KNOWN = {
-    "one class, one name": {
-        "Block", "Inputs",
-    },
     "array types": {
         "prediction.predictor",
     },
@@ -181,6 +191,9 @@ BREACHES = [
     ("one dtype, one alias", "dtypes.py", '"""D."""\nI32: T = N[i32]\nI32: T = N[i64]', "I32"),
     ("words at home", "errors.py", '"""E."""\nclass ChunkError: """C."""', "errors:ChunkError"),
     ("words at home", "errors.py", '"""E."""\ndef n_chunks(): """C."""', "errors:n_chunks"),
+    ("libraries at home", "errors.py", '"""E."""\nimport keras.layers', "errors imports keras"),
+    ("libraries at home", "errors.py", '"""E."""\nfrom scipy.sparse import csr_matrix',
+     "errors imports scipy"),
     ("no vague modules", "file/utils.py", '"""Utilities."""', "file.utils"),
 ]  # fmt: skip
 

@@ -271,6 +271,7 @@ def in_child(split, connection):
 
 @pytest.mark.parametrize("layout", ["none", "zstd"])
 @pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.slow
 def test_other_processes_read_the_same(tmp_path, layout, method):
     path = repack(write_toy(tmp_path / "a.h5", train=500), tmp_path / "b.h5", layout)
     context = multiprocessing.get_context(method)
@@ -347,6 +348,7 @@ def test_a_disk_error_is_no_traceback(tmp_path, monkeypatch):
             store["train"].read(0, 5)
 
 
+@pytest.mark.slow
 def test_a_conversion_with_compression(tmp_path, capsys):
     write_rows(tmp_path / "rows.csv", random_rows(300))
     for layout in ("none", "zstd"):

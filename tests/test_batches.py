@@ -88,6 +88,7 @@ def test_all_batches_are_full_but_the_last(numbered, batch_size, seed):
 
 @split_settings
 @given(batch_sizes, seeds, st.integers(0, 3))
+@pytest.mark.slow
 def test_the_same_again(numbered, batch_size, seed, epoch):
     batches = numbered.batches(batch_size, seed=seed, epoch=epoch)
     assert contents(batches) == contents(batches)

@@ -68,6 +68,7 @@ def check_same(one, other):
         assert mine.tobytes() == its.tobytes()
 
 
+@pytest.mark.slow
 def test_they_are_called_as_by_fit_and_change_nothing(path, tmp_path):
     recorder = Recorder()
     report = train(path, tmp_path / "run", epochs=2, callbacks=[recorder], **STEPS)
@@ -87,8 +88,9 @@ def halving(epoch, rate):
     return rate / 2 if epoch else rate
 
 
+@pytest.mark.slow
 def test_the_learning_rate_that_they_set_is_used_and_gone_on_with(path, tmp_path):
-    """Keras's own scheduler; the run that is killed goes on with its rate."""
+    """Keras's own scheduler; the run that is killed continues with its rate."""
 
     def options():
         scheduler = keras.callbacks.LearningRateScheduler(halving)
@@ -106,6 +108,7 @@ def test_the_learning_rate_that_they_set_is_used_and_gone_on_with(path, tmp_path
     )
 
 
+@pytest.mark.slow
 def test_they_can_stop_the_training_and_save_the_model(path, tmp_path):
     class Stopping(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

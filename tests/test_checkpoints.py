@@ -302,7 +302,7 @@ def test_a_full_disk_is_told_and_tried_again(tmp_path, warnings):
         saver.save(2, snapshot, wait=True)
         assert saver.n_steps_saved is None
         assert "step 2 could not be written to" in warnings[0]
-        assert "No space left on device; there is none yet; training goes on" in warnings[0]
+        assert "No space left on device; there is none yet; training continues" in warnings[0]
         assert [saver.is_due(n) for n in (3, 4)] == [False, True]
         folder.fails = False
         saver.save(4, snapshot, wait=True)

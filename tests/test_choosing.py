@@ -37,6 +37,7 @@ spaced = st.text(st.one_of(st.sampled_from("ab \t\n\x1c\x85\xa0\u2003\u3000\u200
 
 
 @given(spaced)
+@pytest.mark.slow
 def test_words_are_those_of_python(tmp_path_factory, text):
     folder = tmp_path_factory.mktemp("words")
     rows = [("1", "x", text)]
@@ -54,6 +55,7 @@ def rows_of_two_words(n_rows):
 @pytest.mark.parametrize(
     ("n_rows", "features"), [(2998, "ngram"), (2999, "ngram"), (3000, "sequence")]
 )
+@pytest.mark.slow
 def test_the_choice_and_its_figures(tmp_path, n_rows, features):
     source = write_rows(tmp_path / "train.csv", rows_of_two_words(n_rows))  # a comma and a word
     report = ooc_train.convert(source, tmp_path / "o.h5")

@@ -55,6 +55,7 @@ def many_sizes(tmp_path_factory):
     return folder, sizes, *run_of(folder, sizes, -(-sizes // 20), seed=seed)
 
 
+@pytest.mark.slow
 def test_classes_of_one_to_thousands_of_rows(many_sizes):
     folder, sizes, report, scores = many_sizes
     labels, probabilities = labels_and_probabilities(folder)
@@ -77,6 +78,7 @@ def test_the_validation_split_lacks_rare_classes_and_training_does_not_mind(many
     assert validation["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"))
 
 
+@pytest.mark.slow
 def test_a_thousand_classes(tmp_path, capsys):
     report, scores = run_of(tmp_path, [12] * 1000, [1] * 1000, seed=1)
     assert report["n_classes"] == len(scores["classes"]) == 1000
@@ -94,6 +96,7 @@ def test_a_thousand_classes(tmp_path, capsys):
     assert len(text.splitlines()) < 90
 
 
+@pytest.mark.slow
 def test_one_row_in_a_hundred(tmp_path, capsys):
     rows = rows_of([9900, 100])
     rng = np.random.default_rng(2)

@@ -300,6 +300,7 @@ def test_the_command_writes_a_file(tmp_path, capsys):
 
 @pytest.mark.parametrize("output", ["-", "/dev/stdout"])
 @pytest.mark.skipif(os.name == "nt", reason="no /dev/stdout")
+@pytest.mark.slow
 def test_the_command_writes_to_standard_output(content, output):
     command = [sys.executable, "-m", "benchmarks.corpus", output, "--rows", "100"]
     result = subprocess.run(command, capture_output=True, check=True)
@@ -337,6 +338,7 @@ def test_statistics_of_a_corpus_counted_by_hand(tmp_path, capsys):
     assert table["bigrams in two rows or more"] == "0"
 
 
+@pytest.mark.slow
 def test_learnability_is_reported_by_train_rows(tmp_path, monkeypatch):
     pytest.importorskip("sklearn")
     monkeypatch.setattr(describe, "_TRAIN_ROWS", (300, 1500))

@@ -97,6 +97,7 @@ def read(path, split="train"):
 
 
 @pytest.mark.parametrize("write", WRITERS)
+@pytest.mark.slow
 def test_all_kinds_of_files_give_the_numbers_in_the_order_of_the_rule(tmp_path, rows, write):
     values, labels = rows
     name, options = write(tmp_path, values, labels)
@@ -124,6 +125,7 @@ PLANS = [
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 @pytest.mark.parametrize("write", [write_npy, write_csv])
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_resources(tmp_path, rows, monkeypatch, write, dtype):
     name, options = write(tmp_path, *rows)
     test = {"test": [tmp_path / name]}

@@ -130,6 +130,7 @@ def initial(vectors):
 @pytest.mark.parametrize(
     ("frozen", "epochs", "changes"), [(2, 2, False), (1, 2, True), (0, 1, True)]
 )
+@pytest.mark.slow
 def test_frozen_epochs(data, tmp_path, frozen, epochs, changes):
     path, vectors = data
     report = train(
@@ -155,6 +156,7 @@ def test_frozen_epochs(data, tmp_path, frozen, epochs, changes):
     assert difference < 1.01 * 0.01 * 3
 
 
+@pytest.mark.slow
 def test_one_epoch_is_frozen_unless_said_otherwise(data, tmp_path):
     path, vectors = data
     train(path, tmp_path / "run", epochs=1, embeddings=vectors)

@@ -29,6 +29,7 @@ def accuracy(folder, train, test):
     return ooc_train.evaluate(folder / "run", folder / "o.h5")["accuracy"]
 
 
+@pytest.mark.slow
 def test_rows_sorted_by_class_train_as_well_as_mixed_ones(rows, tmp_path):
     train, test = rows[:N_TRAIN], rows[N_TRAIN:]
     results = []

@@ -133,6 +133,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "message"), CHANGES)
+@pytest.mark.slow
 def test_a_file_that_does_not_fit_the_run(trained, tmp_path, change, message):
     path = write(tmp_path / "other.h5", len(open_run(trained[1]).class_labels))
     evaluate(trained[1], path)

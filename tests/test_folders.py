@@ -33,6 +33,7 @@ def convert(source, output, **options):
     return ooc_train.convert(source, output, **options)
 
 
+@pytest.mark.slow
 def test_a_folder_gives_the_rows_of_a_csv_in_its_order(tmp_path, monkeypatch):
     rows = write_folder(tmp_path / "train", random_rows(150))
     test_rows = write_folder(tmp_path / "test", random_rows(60, seed=1))
@@ -116,6 +117,7 @@ def test_every_number_finds_its_file_again(tmp_path):
 
 def test_a_folder_that_changes_between_the_two_readings(tmp_path):
     write_folder(tmp_path / "train", random_rows(30))
+    convert(tmp_path / "train", tmp_path / "fitted.h5")
 
     class Remover(Silent):
         def start(self, phase, total, unit):
@@ -123,9 +125,15 @@ def test_a_folder_that_changes_between_the_two_readings(tmp_path):
                 next((tmp_path / "train" / "1").iterdir()).unlink()
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
-        convert(tmp_path / "train", tmp_path / "o.h5", progress=Remover())
+        convert(
+            tmp_path / "train",
+            tmp_path / "o.h5",
+            vectorizer=tmp_path / "fitted.h5",
+            progress=Remover(),
+        )
 
 
+@pytest.mark.slow
 def test_predictions_for_a_folder_are_those_of_its_texts(tmp_path):
     write_folder(tmp_path / "train", random_rows(200))
     rows = write_folder(tmp_path / "new", random_rows(20, seed=1))

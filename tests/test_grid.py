@@ -1,4 +1,4 @@
-"""``ooc-train --grid``: trials, their table, failures, and going on."""
+"""``ooc-train --grid``: trials, their table, failures, and resuming."""
 
 import csv
 import json
@@ -71,6 +71,7 @@ def test_what_is_no_grid(texts, message):
 
 
 @pytest.mark.usefixtures("in_this_process")
+@pytest.mark.slow
 def test_each_trial_is_a_run_as_by_itself(path, tmp_path, capsys):
     """The guide's grid of layers and units, and the table of all, the best first."""
     folder, report = tmp_path / "grid", tmp_path / "report.json"
@@ -170,6 +171,7 @@ def test_callbacks_are_not_for_trials(path, tmp_path):
         ooc_train.train_grid(path, tmp_path, {"layers": [1]}, callbacks=[object()])
 
 
+@pytest.mark.slow
 def test_trials_in_processes(path, tmp_path):
     """One that is killed by its options, and one that is done."""
     folder = tmp_path / "grid"

@@ -121,6 +121,7 @@ def all_of(path):
     return found
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_hdf5s_own_structures_is_found_or_does_nothing(path, tmp_path):
     """Most of these bytes are room that HDF5 left unused."""
     content, random = all_of(path), np.random.default_rng(0)

@@ -27,6 +27,7 @@ def run(folder):
     return int(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     """Nor one in another folder of the same part of the package."""
     package = tmp_path / "ooc_train" / "conversion"

@@ -11,6 +11,8 @@ from ooc_train import memory
 from ooc_train.file import checksums, schema
 from tests.files import repack, write_head
 
+pytestmark = pytest.mark.slow
+
 N_ROWS, N_COLUMNS = 130_000, 768  # 400 MB
 READ = """
 import json, sys

@@ -103,6 +103,7 @@ def convert_with(plan, monkeypatch, tmp_path, **options):
     return output.read_bytes(), report
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, monkeypatch):
     write_rows(tmp_path / "train.csv", random_rows(400))
     test = write_rows(tmp_path / "test.csv", random_rows(50, seed=1))
@@ -162,6 +163,7 @@ def test_two_terms_with_one_hash_repeat_the_fit(tmp_path, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_sources_of_every_layout_give_the_same_rows(tmp_path):
     rows = random_rows(80)
     plain = write_rows(tmp_path / "train.csv", rows)
@@ -256,6 +258,7 @@ def test_input_that_arrives_in_any_order_of_threads_is_written_in_order(tmp_path
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_options_mean_what_they_mean_in_scikit_learn(tmp_path, options):
     rows = random_rows(200)
     write_rows(tmp_path / "train.csv", rows)
@@ -268,6 +271,7 @@ def test_options_mean_what_they_mean_in_scikit_learn(tmp_path, options):
 
 
 @pytest.mark.parametrize("score", ["f_classif", "chi2", "none"])
+@pytest.mark.slow
 def test_terms_that_cannot_be_among_the_best_are_not_summed_up(tmp_path, monkeypatch, score):
     monkeypatch.setattr(selection, "_LEAST_PRUNED", 0)
     summed = []

@@ -58,6 +58,7 @@ def sparse(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.slow
 def test_evaluated_as_the_model_itself_does(request, kind, capsys):
     import keras
 

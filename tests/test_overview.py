@@ -49,6 +49,7 @@ def test_classes_are_those_with_the_most_rows(ngrams, monkeypatch):
 
 
 @pytest.mark.parametrize("suffix", overview.FORMATS)
+@pytest.mark.slow
 def test_the_command_draws(suffix, ngrams, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     picture = tmp_path / f"overview{suffix}"

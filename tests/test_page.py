@@ -104,6 +104,7 @@ def checked(text):
 
 
 @pytest.mark.parametrize(("n_classes", "n_figures"), [(2, 7), (4, 5), (57, 5), (70, 5)])
+@pytest.mark.slow
 def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
     parts = content(n_classes)
     text = page(parts)
@@ -126,6 +127,7 @@ def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
         assert f"{score['f1']:.4f}" in words
 
 
+@pytest.mark.slow
 def test_a_page_has_what_else_its_epochs_say():
     plain = training()
     more = training()
@@ -172,6 +174,7 @@ def test_the_same_content_gives_the_same_page():
     assert page(content()) == page(content())
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_draws_it(tmp_path):
     path = tmp_path / "report.html"
     write_page(content(), path)

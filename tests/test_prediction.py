@@ -66,6 +66,7 @@ def test_the_raw_test_file_gives_the_accuracy_of_its_converted_rows(trained):
     assert_equals_evaluation(folder, evaluation)
 
 
+@pytest.mark.slow
 def test_so_it_does_for_sequences(tmp_path):
     train = write_rows(tmp_path / "train.csv", random_rows(500))
     test = write_rows(tmp_path / "test.csv", TEST_ROWS)
@@ -88,8 +89,8 @@ def assert_equals_evaluation(folder, evaluation):
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
-    (block,) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
-    rows = predictor._vectorizer.encode(block.rows).rows
+    ((texts, _),) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
+    rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
     assert np.array_equal(rows.indices, matrix.indices)
     assert np.array_equal(rows.values, matrix.data.astype(np.float32))
@@ -168,6 +169,7 @@ def test_an_output_that_exists_is_kept_without_force(trained, tmp_path, capsys):
     assert (tmp_path / "p.csv").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_the_command_reads_standard_input(trained, tmp_path):
     folder, _, _ = trained
     done = subprocess.run(
@@ -214,6 +216,7 @@ def read_table(path):
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
 @pytest.mark.parametrize("source", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.slow
 def test_every_format_to_every_other_with_the_other_columns(trained, tmp_path, source, suffix):
     folder, _, _ = trained
     table = write_table(tmp_path / f"in.{source}")
@@ -295,12 +298,12 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    (block,) = find_inputs(run, folder / "test.csv", (), False).blocks
+    ((texts, _),) = find_inputs(run, folder / "test.csv", (), False).blocks
     predictor = ooc_train.load(run.path)
-    rows = predictor._vectorizer.encode(block.rows).rows
+    rows = predictor._vectorizer.encode(texts).rows
     expected = predict_rows(run.load_model(), rows)
     np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
-    assert predictor.of_block(block.rows).shape == expected.shape
+    assert predictor.of_block(texts).shape == expected.shape
 
 
 def perceptron(n_outputs, *, hidden="relu", last="softmax", extra=()):
@@ -337,6 +340,7 @@ def test_which_models_the_kernels_can_compute(tmp_path, model, n_layers):
         assert np.array_equal(array, weights)
 
 
+@pytest.mark.slow
 def test_texts_are_predicted_without_tensorflow(trained):
     folder, _, _ = trained
     code = (
@@ -373,7 +377,7 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     predictor = ooc_train.load(folder / "run")
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
-    monkeypatch.setattr("ooc_train.prediction.predictor.BLOCK_BYTES", 300)
+    monkeypatch.setattr("ooc_train.prediction.given_rows.BLOCK_BYTES", 300)
     monkeypatch.setattr("ooc_train.prediction.networks.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 

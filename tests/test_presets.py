@@ -71,6 +71,7 @@ def test_every_preset_is_tested():
 
 
 @pytest.mark.parametrize("name", N_CLASSES)
+@pytest.mark.slow
 def test_presets_find_files_classes_and_clean_texts(tmp_path, name):
     archive = write_archive(tmp_path / "archive", name)
     report = convert(archive, tmp_path / "o.h5", preset=name)

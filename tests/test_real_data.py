@@ -15,6 +15,8 @@ from tests.corpora import Oracle, assert_same, read_split, read_terms, write_row
 from tests.real_data import data_set
 from tests.sequences import SequenceOracle, read_sequences
 
+pytestmark = pytest.mark.slow
+
 # Test accuracy after so many epochs on all train rows; in memory, with dense batches, the same
 # model reaches 0.908, 0.899, 0.963, 0.471 and 0.601.
 ACCURACIES = {

@@ -1,4 +1,4 @@
-"""A training that is broken off at any moment, goes on, and ends as if it never had been."""
+"""A training that is interrupted at any moment and resumed ends as if it never had been."""
 
 import csv
 import functools
@@ -185,6 +185,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.slow
 def test_killed_over_and_over_it_ends_with_the_same_weights(case, folder, request, tmp_path):
     data, options, moments = CASES[case]
     path, run = request.getfixturevalue(data), tmp_path / "killed"
@@ -195,7 +196,7 @@ def test_killed_over_and_over_it_ends_with_the_same_weights(case, folder, reques
         options |= {"embeddings": vectors}
     train(path, tmp_path / "whole", **options)
     for session, moment in enumerate(moments):
-        # The first goes on from an epoch's end, for one case that before which words are thawed.
+        # The first continues from an epoch's end, for one case that before which words are thawed.
         more = {"checkpoint_every": "1h"} if moment == 15 else {}
         kill(path, run, moment, resume=session > 0, **options | more)
         if case == "thawed" and session == 0:
@@ -237,7 +238,7 @@ def test_killed_by_the_system(unvalidated, tmp_path):
     check_same(run, tmp_path / "whole")
 
 
-# What it goes on from
+# The checkpoint that it continues from
 
 
 @pytest.fixture
@@ -300,7 +301,7 @@ def test_more_epochs_go_on_from_the_end(data, request, tmp_path):
     train(path, tmp_path / "whole", epochs=3, **STEPS)
     train(path, tmp_path / "run", epochs=1, **STEPS)
     kill(path, tmp_path / "run", 3, epochs=3, resume=True, **STEPS)
-    with pytest.raises(FormatError, match="has not come to its end"):
+    with pytest.raises(FormatError, match="is not complete; wait for it"):
         open_run(tmp_path / "run")
     train(path, tmp_path / "run", resume=True, **STEPS)  # as many as were asked for last
     check_same(tmp_path / "run", tmp_path / "whole")
@@ -320,7 +321,7 @@ def test_a_complete_run_is_left_as_it_is(ngrams, plain):
     progress = Killing(0)
     report = train(ngrams, plain, resume=True, progress=progress, **STEPS)
     assert report == json.loads((plain / "report.json").read_text())
-    assert progress.said == [f"the run {plain} is complete; more --epochs would go on with it"]
+    assert progress.said == [f"the run {plain} is complete; more --epochs would continue it"]
     assert before == {path: path.stat().st_mtime_ns for path in plain.iterdir()}
 
 
@@ -435,11 +436,11 @@ def test_another_model_by_the_same_name(ngrams, tmp_path, monkeypatch):
 def test_an_unfinished_run_is_not_overwritten_silently(ngrams, plain, tmp_path, capsys):
     run = tmp_path / "run"
     kill(ngrams, run, 5, epochs=3, **STEPS)
-    with pytest.raises(OutputError, match="unfinished run; go on with it by --resume, or replace"):
+    with pytest.raises(OutputError, match="unfinished run; continue it with --resume, or replace"):
         train(ngrams, run, epochs=3, **STEPS)
     assert CheckpointFolder(run / "checkpoints").files()
     assert evaluate_main([str(run), str(ngrams), "--split", "validation"]) == 1
-    assert "has not come to its end; let it, or go on with it by ooc-train --resume" in (
+    assert "is not complete; wait for it, or continue it with ooc-train --resume" in (
         capsys.readouterr().err
     )
     (run / "notes").mkdir()
@@ -470,7 +471,9 @@ def test_elsewhere_is_told(ngrams, tmp_path, monkeypatch):
     monkeypatch.setattr("ooc_train.training.train.n_processors", lambda: 99)
     progress = Killing(0)
     train(ngrams, tmp_path / "run", resume=True, progress=progress, **STEPS)
-    assert progress.said[0].startswith("goes on elsewhere than it began, so that bits may differ:")
+    assert progress.said[0].startswith(
+        "continues elsewhere than it began, so that bits may differ:"
+    )
     assert progress.said[0].endswith("is 99")
 
 
@@ -494,12 +497,13 @@ def test_a_signal_saves_and_says_how_to_go_on(plain, ngrams, tmp_path, n_batches
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
 def test_the_exit_status_tells_the_signal(ngrams, tmp_path, monkeypatch, capsys, number, status):
     monkeypatch.setattr("ooc_train.cli.train.progress_of", lambda quiet: Signalling(3, number))
     assert train_main([str(ngrams), "-o", str(tmp_path / "run")]) == status
     assert capsys.readouterr().err == (
         "ooc-train: stopped after step 3 of epoch 1, and saved; the same command with --resume "
-        "goes on from there\n"
+        "continues from there\n"
     )
 
 
@@ -523,7 +527,7 @@ def test_a_full_disk_does_not_end_the_training(plain, ngrams, tmp_path):
     warned = [text for text in progress.said if "could not be written" in text]
     message = (
         r"the checkpoint of step \d+ could not be written to .*: File too large; the last is that "
-        r"of step \d+; training goes on, and tries again when the next is due"
+        r"of step \d+; training continues, and tries again when the next is due"
     )
     assert [text for text in warned if re.fullmatch(message, text)]
     assert [text for text in warned if text.startswith("the history could not be written to")]
@@ -542,7 +546,9 @@ def test_a_disk_that_stays_full_leaves_what_can_be_gone_on_with(plain, ngrams, t
                 limit.__enter__()
 
     try:
-        with pytest.raises(OutputError, match="cannot be written: .*; free space, and go on by --"):
+        with pytest.raises(
+            OutputError, match="cannot be written: .*; free space, and continue with --"
+        ):
             train(ngrams, run, epochs=3, progress=Filling(), **STEPS)
     finally:
         limit.__exit__()

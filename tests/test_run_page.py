@@ -90,6 +90,7 @@ def test_what_goes_wrong_is_said_and_nothing_else(folder, monkeypatch, error, sa
     open_run(folder / "run")
 
 
+@pytest.mark.slow
 def test_the_command_makes_one_of_a_split(folder, tmp_path, capsys):
     arguments = [str(folder / "run"), str(folder / "toy.h5"), "--html", str(tmp_path / "t.html")]
     assert command.main(arguments) == 0

@@ -43,6 +43,7 @@ def padded(row, length):
 
 
 @pytest.mark.parametrize("n_words", [0, 1, 2, 3, 4, 5, 6, 7, 10, 33])
+@pytest.mark.slow
 def test_padding_and_company_do_not_matter(saved, n_words):
     random = np.random.default_rng(n_words)
     row = random.integers(1, 61, n_words)
@@ -109,6 +110,7 @@ def without_dropout():
     return model
 
 
+@pytest.mark.slow
 def test_steps_equal_a_plain_keras_loop():
     """With dense gradients: of slices, Keras's Adam makes something else."""
     model, plain = without_dropout(), without_dropout()
@@ -143,6 +145,7 @@ def test_steps_of_adam_are_no_larger_than_its_learning_rate():
     assert np.abs(model.get_weights()[0] - before).max() < 0.0101
 
 
+@pytest.mark.slow
 def test_steps_padded_to_the_longest_row_equal_steps_padded_further():
     batch = toy_batch().take(np.arange(3))
     assert batch.rows.lengths.max() < 12
@@ -153,6 +156,7 @@ def test_steps_padded_to_the_longest_row_equal_steps_padded_further():
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_step_is_a_function_of_seed_and_step():
     """Whatever was trained before: what a resumed training depends on."""
     batch = toy_batch()
@@ -206,6 +210,7 @@ def trained(request, folder):
     return run, report
 
 
+@pytest.mark.slow
 def test_it_learns_and_is_evaluated(folder, trained):
     run, report = trained
     assert report["model"] == "sepcnn"
@@ -225,6 +230,7 @@ def test_it_learns_and_is_evaluated(folder, trained):
     assert result["accuracy"] == pytest.approx((predicted == labels).mean())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(folder, trained):
     run, _ = trained
     bucketed = run.name.endswith("True")
@@ -250,6 +256,7 @@ def widths(monkeypatch):
     return widths
 
 
+@pytest.mark.slow
 def test_bucketed_batches_are_padded_no_further_than_needed(folder, tmp_path, widths):
     train(folder / "toy.h5", tmp_path / "run", epochs=1, batch_size=32, bucket_by_length=True)
     training, validation = widths[:47], widths[47:]
@@ -258,6 +265,7 @@ def test_bucketed_batches_are_padded_no_further_than_needed(folder, tmp_path, wi
     assert [width for width, _ in validation].count(12) < 4  # of 7 batches
 
 
+@pytest.mark.slow
 def test_other_batches_are_padded_to_the_longest_train_row(tmp_path, widths):
     path = write_sequences(tmp_path / "toy.h5", train=40)
     train(path, tmp_path / "run", epochs=1, batch_size=2)
@@ -273,6 +281,7 @@ def test_how_far_rows_are_padded_does_not_change_their_probabilities(folder, tra
     np.testing.assert_allclose(near, far, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_are_evaluated_in_batches_of_near_length(folder, trained, monkeypatch, widths):
     near = evaluate(trained[0], folder / "toy.h5", batch_size=10)
     assert len({width for width, _ in widths}) > 6
@@ -285,6 +294,7 @@ def test_rows_are_evaluated_in_batches_of_near_length(folder, trained, monkeypat
     assert far["loss"] == pytest.approx(near["loss"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_dimension_of_the_embedding(folder, tmp_path):
     train(folder / "toy.h5", tmp_path / "run", epochs=1, embedding_dimension=7)
     run = open_run(tmp_path / "run")
@@ -327,6 +337,7 @@ def test_what_does_not_fit_the_features(folder, tmp_path, name, options, message
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_plain_keras_fits_from_the_generator(folder):
     model = build("sepcnn", 61, 2, seed=0)
     model.compile("adam", "binary_crossentropy")
@@ -356,6 +367,7 @@ def test_the_running_mean_is_that_of_the_last_steps():
 
 
 @pytest.mark.parametrize("n_validation", [0, 100])
+@pytest.mark.slow
 def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
     """Validated, and saved, while training goes on from the weights themselves."""
     kept = []

@@ -69,6 +69,7 @@ def test_lowering_equals_python(rows):
     assert lowered.n_replaced == valid.count(False)
 
 
+@pytest.mark.slow
 def test_lowering_equals_python_for_every_character():
     points = (point for point in range(0x110000) if not 0xD800 <= point < 0xE000)
     rows = [chr(point).encode() for point in points]
@@ -132,6 +133,7 @@ def test_every_split_equals_the_guides_tokenizer(tmp_path, fraction, options):
     st.lists(st.lists(pieces, max_size=12).map(b"".join), min_size=3, max_size=8), st.integers(2, 9)
 )
 @settings(max_examples=60)
+@pytest.mark.slow
 def test_any_text_equals_the_guides_tokenizer(tmp_path_factory, bodies, top_k):
     rows = [(str(i % 2), "x", body.decode()) for i, body in enumerate(bodies)]
     folder = tmp_path_factory.mktemp("any")
@@ -141,6 +143,7 @@ def test_any_text_equals_the_guides_tokenizer(tmp_path_factory, bodies, top_k):
     assert_equals_oracle(folder / "o.h5", {"train": [rows[i] for i in kept]}, oracle)
 
 
+@pytest.mark.slow
 def test_ties_at_the_cut_go_to_the_first_to_appear(tmp_path):
     """Words that occur equally often, first in the same row: their order there decides."""
     words = [f"w{i}" for i in np.random.default_rng(0).permutation(200)]
@@ -185,6 +188,7 @@ def test_validation_rows_from_a_file_are_cut_to_the_longest_train_row(tmp_path):
     assert longest == oracle.max_length  # and some were longer before
 
 
+@pytest.mark.slow
 def test_the_same_bytes_whatever_threads_blocks_tables_and_buckets(tmp_path, monkeypatch):
     rows = random_rows(400) + [
         (str(1 + i % 3), "", " ".join(f"r{(37 * i + k) % 5000}" for k in range(60)))

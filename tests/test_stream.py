@@ -54,6 +54,7 @@ def test_it_is_epoch_after_epoch(split):
     seed=st.one_of(st.none(), st.integers(0, 9)),
     by_length=st.booleans(),
 )
+@pytest.mark.slow
 def test_it_goes_on_where_it_was(split, size, n_before, seed, by_length):
     stream = split.stream(size, seed=seed, by_length=by_length and seed is not None)
     list(itertools.islice(stream, n_before))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import dump_svmlight_file, load_svmlight_file
 
 import ooc_train
+from ooc_train.cli.convert import main as convert_main
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.svmlight import parse_lines
@@ -71,6 +72,13 @@ def test_every_split_equals_scikit_learn(tmp_path, zero_based):
     assert ooc_train.inspect(tmp_path / "o.h5")["kept_terms"] is None
 
 
+def test_the_command_says_how_many_rows_are_empty(tmp_path, capsys):
+    (tmp_path / "rows.svm").write_text("1 1:1 3:2\n0 2:1\n1\n0 1:3\n1 2:2\n0 3:1\n")
+    command = [tmp_path / "rows.svm", "-o", tmp_path / "o.h5", "--validation-fraction", "0"]
+    assert convert_main([str(part) for part in command]) == 0
+    assert "1 rows have no column that is not zero; kept" in capsys.readouterr().out
+
+
 PLANS = [
     MemoryPlan(
         n_workers=1, block_bytes=2**20, table_bytes=2**24, bucket_bytes=2**24, dictionary_bytes=0
@@ -81,6 +89,7 @@ PLANS = [
 ]
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_resources_or_compression(tmp_path, monkeypatch):
     train = write(tmp_path / "train.svm", *matrix())
     packed = tmp_path / "packed" / "train.svm.bz2"
@@ -156,17 +165,18 @@ def test_lines_equal_scikit_learn(lines, n_blank):
     for label, space, pairs, end in lines:
         entries = [f"{column}:{pairs[column]}" for column in sorted(pairs)]
         text += label + space + space.join(entries) + end + "\n"
-    rows, rejects = parse_lines(text.encode(), 1)
-    assert not rejects
+    table = parse_lines(text.encode(), 1)
+    assert not table.reasons
+    rows = table.columns
     expected, labels = load_svmlight_file(
         io.BytesIO(text.encode()), dtype=np.float32, n_features=70_001, zero_based=True
     )
     assert rows.offsets.tolist() == expected.indptr.tolist()
     assert rows.columns.tolist() == expected.indices.tolist()
     assert np.array_equal(rows.values, expected.data)
-    spelled = [int(rows.labels.distinct[number]) for number in rows.labels.numbers]
+    spelled = [int(table.labels.distinct[number]) for number in table.labels.numbers]
     assert spelled == labels.tolist()
-    assert rows.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
+    assert table.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
 
 
 @pytest.mark.parametrize(
@@ -186,6 +196,7 @@ def test_lines_equal_scikit_learn(lines, n_blank):
         ("1 1:" + "0" * MAX_ROW_BYTES, "the row is longer than 8,388,608 bytes"),
     ],
 )
+@pytest.mark.slow
 def test_lines_that_are_no_row(tmp_path, line, reason):
     good = "1 1:0.5 qid\n".replace(" qid", "") + "0 qid:7 1:0.25 2:1e-30 # x\n"
     (tmp_path / "rows.svm").write_text(f"{good * 2}\n{line}\n{good}")

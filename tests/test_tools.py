@@ -200,6 +200,26 @@ def test_the_test_command_runs_every_check(tmp_path):
     ]
 
 
+def test_the_fast_test_command_leaves_out_slow_tests(tmp_path):
+    copy_tools(tmp_path)
+    assert run_checks(tmp_path, "--fast", "-x").returncode == 0
+    *others, tests = (tmp_path / "checks").read_text().splitlines()
+    assert len(others) == 3
+    options = f"--basetemp={tmp_path}/.pytest_tmp -n 2 --dist worksteal -m not slow -x"
+    assert tests == f"pytest {options} (8) "
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_the_test_command_explains_itself(tmp_path, option):
+    copy_tools(tmp_path)
+    result = run_checks(tmp_path, option)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("All checks of the project: ")
+    assert "tools/test [--fast] [PYTEST ARGUMENTS]" in result.stdout
+    assert result.stdout.endswith("the default is python3 where it fits.\n")
+    assert not (tmp_path / "checks").exists()
+
+
 @pytest.mark.parametrize(
     ("failing", "n_checks"),
     [

@@ -171,6 +171,7 @@ def test_input_dropout_is_done_in_training_only():
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.slow
 def test_steps_equal_keras_on_dense_rows(n_classes):
     """Without dropout, which draws differently, weights are those of ``model.fit``."""
     model = build("mlp", 60, n_classes, seed=0)
@@ -208,6 +209,7 @@ def test_a_step_counts_the_correct_rows():
     assert n_correct == (probabilities.argmax(axis=1) == batch.labels).sum()
 
 
+@pytest.mark.slow
 def test_what_is_dropped_depends_on_seed_and_step():
     def losses(seed):
         keras.utils.set_random_seed(0)
@@ -225,6 +227,7 @@ def test_gpus_multiply_unrounded_numbers():
 
 
 @pytest.mark.parametrize(("first", "n_found"), [("prepare()", 0), ("", 4)])
+@pytest.mark.slow
 def test_commands_spare_keras_what_it_would_not_need(first, n_found):
     code = f"""
 import gc, sys
@@ -340,6 +343,7 @@ def test_a_run_suffices_when_the_data_file_is_gone(folder, path):
                 assert (mine["vectorizer"][name][...] == original["vectorizer"][name][...]).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(folder, path):
     one = train(path, folder / "one", epochs=2, seed=3)
     np.random.default_rng().random()
@@ -351,6 +355,7 @@ def test_the_same_seed_gives_the_same_weights(folder, path):
     assert not same(weights(folder / "one"), weights(folder / "three"))
 
 
+@pytest.mark.slow
 def test_a_budget_changes_no_weight(folder, path):
     """Batches are made ahead by another number, and nothing else."""
     train(path, folder / "ahead", epochs=2)
@@ -358,6 +363,7 @@ def test_a_budget_changes_no_weight(folder, path):
     assert same(weights(folder / "ahead"), weights(folder / "hand to mouth"))
 
 
+@pytest.mark.slow
 def test_both_optimizers_learn_nearly_the_same(trained, folder):
     path, _, report = trained
     dense = train(path, folder / f"dense{report['n_classes']}", epochs=4, optimizer="adam")
@@ -426,6 +432,7 @@ def test_frozen_epochs_are_none_in_vain():
     assert stopping.best_epoch == 6
 
 
+@pytest.mark.slow
 def test_the_best_weights_are_kept(folder):
     """Labels without any signal: the model soon learns them by heart, and validation suffers."""
     toy = Toy(signal=0, mean_entries=20)
@@ -447,6 +454,7 @@ def test_without_validation_the_last_weights_are_kept(folder, unvalidated):
     assert (folder / "unvalidated" / "history.csv").read_text().splitlines()[1].endswith(",,")
 
 
+@pytest.mark.slow
 def test_data_in_class_order_trains_as_well(folder):
     accuracies = []
     for sort in (False, True):
@@ -617,7 +625,7 @@ def test_half_a_run_is_refused(trained, tmp_path, name):
     (half / name).unlink()
     message = f"half is not a complete run folder: {name} is missing"
     if name == "report.json":
-        message = "the training of the run .*half has not come to its end; let it, or go on with it"
+        message = "the training of the run .*half is not complete; wait for it, or continue it"
     with pytest.raises(FormatError, match=message):
         open_run(half)
 

@@ -95,6 +95,7 @@ WARMUP_STEPS = 20
 
 @pytest.mark.parametrize("optimizer", TRAINERS)
 @pytest.mark.parametrize(("case", "n_classes"), [*((case, 5) for case in STEP_OPTIONS), ("all", 2)])
+@pytest.mark.slow
 def test_steps_equal_kerass(case, optimizer, n_classes, monkeypatch):
     """Few entries, so that a column is often out for many steps, and for some is caught up with."""
     monkeypatch.setattr(sparse_steps, "CATCH_UP_STEPS", 30)
@@ -225,6 +226,7 @@ def check_equals_plain(report, run, model, history):
         np.testing.assert_allclose(own, its, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_training_with_a_cosine_equals_a_plain_fit(path, tmp_path):
     n_steps = 3 * 7
     plain = fit_from_file(
@@ -247,6 +249,7 @@ def test_a_training_with_a_cosine_equals_a_plain_fit(path, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_training_with_plateaus_equals_a_plain_fit(path, tmp_path):
     plain = fit_from_file(
         path,
@@ -288,6 +291,7 @@ def test_weights_by_label(path):
     assert parse_class_weight("a=b=2") == {"a=b": 2}
 
 
+@pytest.mark.slow
 def test_balanced_weights_make_rare_classes_as_probable_as_others(path, tmp_path):
     means = []
     for weight in (None, "balanced"):
@@ -305,6 +309,7 @@ def test_balanced_weights_make_rare_classes_as_probable_as_others(path, tmp_path
 
 
 @pytest.mark.parametrize("monitor", ["val_accuracy", "val_macro_f1", "val_top_5_accuracy"])
+@pytest.mark.slow
 def test_the_monitored_figure_decides(tmp_path, monitor):
     """The figures' best epochs differ; scikit-learn's scores of the kept weights are the best's."""
     metrics = pytest.importorskip("sklearn.metrics")

@@ -120,6 +120,7 @@ def seen():
 
 
 @pytest.mark.parametrize("name", ["dense", "custom", "halved", "normalized", "subclassed"])
+@pytest.mark.slow
 def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     run = tmp_path / "run"
     report = train("ngrams.h5", run, model=f"my_models:{name}", epochs=3, learning_rate=0.01)
@@ -137,6 +138,7 @@ def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
 
 
 @pytest.mark.parametrize("bucketed", [False, True])
+@pytest.mark.slow
 def test_sequence_models_are_trained_and_evaluated(tmp_path, bucketed):
     run = tmp_path / "run"
     report = train(
@@ -149,12 +151,14 @@ def test_sequence_models_are_trained_and_evaluated(tmp_path, bucketed):
     assert type(feed_for(open_run(run).load_model(), "ragged", 12)) is SequenceFeed
 
 
+@pytest.mark.slow
 def test_the_shape_that_a_function_gets(tmp_path):
     write_toy(tmp_path / "five.h5", toy=Toy(n_classes=5), train=100)
     train(tmp_path / "five.h5", tmp_path / "run", model="my_models:dense", epochs=1)
     assert seen()[-1] == DataShape("ngram", 60, None, 5, 0)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     for run in ("one", "two"):
         train("ngrams.h5", tmp_path / run, model="my_models:normalized", epochs=2, seed=3)
@@ -162,6 +166,7 @@ def test_the_same_seed_gives_the_same_weights(tmp_path):
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
+@pytest.mark.slow
 def test_penalties_of_layers_are_part_of_what_is_minimized(tmp_path):
     """Without rows' signal to learn from, weight decay takes the weights to zero."""
     write_toy(tmp_path / "empty.h5", toy=Toy(mean_entries=0), train=640)
@@ -254,6 +259,7 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
+@pytest.mark.slow
 def test_the_commands_find_the_module_and_say_where_it_is_missing(folder, tmp_path):
     """In processes of their own, where nothing has been imported or registered."""
 
@@ -276,6 +282,7 @@ def test_the_commands_find_the_module_and_say_where_it_is_missing(folder, tmp_pa
     assert "model.keras cannot be loaded: there is no module 'my_models'" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_plain_model_loads_without_its_module(folder, tmp_path, monkeypatch):
     train("ngrams.h5", tmp_path / "run", model="my_models:dense", epochs=1)
     monkeypatch.chdir(tmp_path)

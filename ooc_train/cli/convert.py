@@ -45,7 +45,7 @@ _EXAMPLE = """\
 _EMPTY = {
     ("text", "sparse"): "word of two letters; kept, all zeros",
     ("text", "ragged"): "word; kept, all padding",
-    ("numbers", "sparse"): "column that is not zero; kept",
+    ("sparse", "sparse"): "column that is not zero; kept",
 }
 """By source and layout: what an empty row lacks, and what it becomes."""
 

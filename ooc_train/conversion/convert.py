@@ -75,7 +75,7 @@ def convert(
 
 
 def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) -> dict[str, Any]:
-    """What the report says of the rows and their features."""
+    """The part of the report about rows and features."""
     figures = asdict(found)
     split_rows = figures.pop("split_rows")
     return {
@@ -140,6 +140,6 @@ def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:
     return {
         "features": plan.features.kind,
         "producer": f"ooc-train {__version__}",
-        "provenance": {**plan.provenance, **counts},
+        "provenance": {"sources": plan.source_files, **plan.provenance, **counts},
         "shuffled": plan.features.rule.is_shuffled,
     }

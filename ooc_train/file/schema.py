@@ -101,6 +101,7 @@ version that it does not know; it never guesses.
 import functools
 import itertools
 import json
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -120,9 +121,16 @@ MAX_CLASSES = 65_536
 
 
 def create_file(path: str, *, compression: str = "none") -> h5py.File:
-    """A new HDF5 file at ``path`` whose bytes depend on its content alone."""
+    """A new HDF5 file at ``path`` whose bytes depend on its content alone.
+
+    HDF5 writes arrays at once: it would keep small pieces back until an array is closed, and h5py
+    passes over what fails then.
+    """
+    access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     # Later versions of the library's own format put the time into every group's header.
-    file = h5py.File(path, "w", libver=("earliest", "v110"))
+    access.set_libver_bounds(h5py.h5f.LIBVER_EARLIEST, h5py.h5f.LIBVER_V110)
+    access.set_sieve_buf_size(0)
+    file = h5py.File(h5py.h5f.create(os.fsencode(path), h5py.h5f.ACC_TRUNC, fapl=access))
     file.attrs["compression"] = compression
     return file
 

@@ -14,57 +14,58 @@ from ooc_train.conversion.sources.rows import Texts, joined
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import InputError, OptionError
 from ooc_train.kinds import KINDS
-from ooc_train.prediction.numeric import file_rows
 from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
 
 
-class Block(NamedTuple):
-    """Consecutive rows: as `Predictor.of_block` takes them, and each one's other columns."""
+class NewRows(NamedTuple):
+    """All rows to predict, and the names of their other columns.
 
-    rows: Any
-    carried: Sequence[dict[str, Any]] | None
+    ``blocks`` are some rows at a time, as `Predictor.of_block` takes them, and their other columns.
+    ``carried`` are those of which the names are known before reading.
+    """
 
-
-class Inputs(NamedTuple):
-    """All rows, and the names of the other columns as far as they are known beforehand."""
-
-    blocks: Iterator[Block]
-    carried: tuple[str, ...]
+    blocks: Iterator[tuple[Any, Sequence[dict[str, Any]] | None]]
+    carried: tuple[str, ...] = ()
 
 
 def find_inputs(
     run: Run, source: str | Path | BinaryIO, columns: Sequence[str], header: bool
-) -> Inputs:
-    """The rows of a file or a stream, as the run's kind of features has them."""
-    features, trained = run.features, run.provenance["layout"]
+) -> NewRows:
+    """The rows of a file or a stream, made of what the run's kind of features takes.
+
+    Of a file, ``columns`` are read, by default those of the training data.  Raises ``InputError``,
+    also while rows are read, for a row that cannot be used.
+    """
+    gives = KINDS[run.features].source
     if not isinstance(source, str | Path):
-        if KINDS[features].source != "text":
-            raise OptionError(f"the model takes {features} features; give a file with --input")
-        return Inputs(_of_lines(source), ())
-    path = Path(source)
-    if KINDS[features].source != "text":
-        pieces = file_rows(features, path, trained, columns, header, BLOCK_BYTES)
-        return Inputs((Block(piece, None) for piece in pieces), ())
-    layout = replace(_layout(trained, path, columns, header), needs_label=False, carry=True)
-    found = find_source(path, layout)
-    return Inputs(_of_source(found), found.carried)
+        if gives != "text":
+            raise OptionError(f"the model takes {run.features} features; give a file with --input")
+        return NewRows((texts, None) for texts in _lines_of(source))
+    path, trained = Path(source), run.provenance["layout"]
+    if gives == "text":
+        layout = _text_layout(trained, path, tuple(columns), header)
+    else:
+        layout = _number_layout(trained, path, tuple(columns), header)
+    layout = replace(layout, needs_label=False, carry=gives == "text")
+    found = find_source(path, layout, gives=gives)
+    return NewRows(_rows_of(found), found.carried)
 
 
-def _layout(
-    trained: dict[str, Any], path: Path, text: Sequence[str], header: bool
+def _text_layout(
+    trained: dict[str, Any], path: Path, columns: tuple[str, ...], header: bool
 ) -> LayoutOptions:
-    """Which columns to read: those said, those of the training data, or all there are."""
-    if text:
-        return LayoutOptions(tuple(text), None, header)
+    """The columns to read: those that are named, those of the training data, or all there are."""
+    if columns:
+        return LayoutOptions(columns, header=header)
     if path.is_dir():
         return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
     if FORMATS[format_of(InputFile(path))].named:
         return LayoutOptions(columns)
     if header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
-        return LayoutOptions(columns, None, header=True)
+        return LayoutOptions(columns, header=True)
     found = find_source(path, LayoutOptions(needs_label=False)).layout["columns"]
     if found == trained["columns"]:
         return LayoutOptions(columns, cleaning=trained.get("cleaning"))
@@ -76,20 +77,36 @@ def _layout(
     )
 
 
-def _of_source(source: Source) -> Iterator[Block]:
+def _number_layout(
+    trained: dict[str, Any], path: Path, columns: tuple[str, ...], header: bool
+) -> LayoutOptions:
+    """The columns to read: those that are named, or those of the training data.
+
+    Formats of tables, which give text too, have columns in common; others only with themselves.
+    """
+    formats = {format_of(InputFile(path)), trained["format"]}
+    are_tables = all("text" in FORMATS[name].gives for name in formats)
+    if columns or not (len(formats) == 1 or are_tables):
+        return LayoutOptions(columns, header=header)
+    columns = tuple(str(column) for column in trained.get("columns", ()))
+    return LayoutOptions(columns, header=header or trained.get("header", False))
+
+
+def _rows_of(source: Source) -> Iterator[tuple[Any, Sequence[dict[str, Any]] | None]]:
     for piece, _ in source.read(BLOCK_BYTES):
         if isinstance(piece, Reject):
             place = source.place(piece.line)
             raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
-        yield Block(piece, piece.carried)
+        if len(piece):
+            yield piece, piece.carried
 
 
-def _of_lines(stream: BinaryIO) -> Iterator[Block]:
+def _lines_of(stream: BinaryIO) -> Iterator[Texts]:
     """One text a line, as soon as lines are there."""
     rest = b""
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
         *lines, rest = (rest + piece).split(b"\n")
         if lines:
-            yield Block(Texts(*joined(lines)), None)
+            yield Texts(*joined(lines))
     if rest:
-        yield Block(Texts(*joined([rest])), None)
+        yield Texts(*joined([rest]))

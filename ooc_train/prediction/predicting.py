@@ -11,7 +11,7 @@ import numpy as np
 from ooc_train.dtypes import F32
 from ooc_train.errors import OutputError
 from ooc_train.memory import MemoryMonitor
-from ooc_train.prediction.inputs import Block, find_inputs
+from ooc_train.prediction.inputs import find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predictor
@@ -126,7 +126,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
 
 def _write(
-    blocks: Iterator[Block],
+    blocks: Iterator[tuple[Any, Sequence[dict[str, Any]] | None]],
     predictor: Predictor,
     wanted: Wanted,
     writer: Writer,
@@ -134,13 +134,13 @@ def _write(
 ) -> tuple[int, float]:
     """Predict and write all rows; how many, and the sum of their shares of unknown words."""
     n_rows, unknown_sum = 0, 0.0
-    for block in blocks:
-        probabilities = predictor.of_block(block.rows)
+    for rows, carried in blocks:
+        probabilities = predictor.of_block(rows)
         columns = wanted.columns(predictor, probabilities)
         if predictor.knows_words:
-            columns[UNKNOWN] = predictor.unknown_shares(block.rows)
+            columns[UNKNOWN] = predictor.unknown_shares(rows)
             unknown_sum += float(columns[UNKNOWN].sum())
-        writer.write(block.carried, columns)
+        writer.write(carried, columns)
         n_rows += len(probabilities)
         progress.advance(len(probabilities))
     return n_rows, unknown_sum

@@ -1,6 +1,6 @@
 """A run as a classifier of rows: its vectorizer and its model."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +8,12 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.conversion.sources.rows import Texts, joined
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32
-from ooc_train.errors import InputError
 from ooc_train.kinds import KINDS
+from ooc_train.prediction.given_rows import BLOCKS
 from ooc_train.prediction.networks import load_network
-from ooc_train.prediction.numeric import of_csr, of_matrix
 from ooc_train.training.run.folder import Run, open_run
-
-BLOCK_BYTES = 2**20
 
 
 class Predictor:
@@ -37,7 +33,7 @@ class Predictor:
         self.classes_ = np.array(run.class_labels)
         with h5py.File(run.vectorizer_path, "r") as file:
             self._vectorizer = load_vectorizer(file)
-        self._blocks = _BLOCKS[KINDS[run.features].source]
+        self._blocks = BLOCKS[KINDS[run.features].source]
         self._network = load_network(run)
 
     def predict_proba(self, rows: Any) -> F32:
@@ -95,32 +91,3 @@ def load(run: str | Path) -> Predictor:
     Raises InputError if there is no such folder, FormatError if it is not a complete run.
     """
     return Predictor(open_run(run))
-
-
-def _text_blocks(texts: Any) -> Iterator[Texts]:
-    """Texts as the vectorizers take them, a megabyte of them at a time."""
-    if isinstance(texts, str | bytes):
-        raise InputError("one text is given where a list of texts is expected; write [text]")
-    block: list[bytes] = []
-    n_bytes = 0
-    for number, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(
-                f"text {number} is {text!r:.50}, a {type(text).__name__} and not a string; give a "
-                "list, an array or a column of strings"
-            )
-        block.append(text.encode("utf-8", "replace"))
-        n_bytes += len(block[-1])
-        if n_bytes >= BLOCK_BYTES:
-            yield Texts(*joined(block))
-            block, n_bytes = [], 0
-    if block:
-        yield Texts(*joined(block))
-
-
-_BLOCKS: dict[str, Callable[[Any], Iterable[Any]]] = {
-    "text": _text_blocks,
-    "dense": lambda rows: [of_matrix(rows)],
-    "sparse": lambda rows: [of_csr(rows)],
-}
-"""For each source of a kind of features, what makes blocks of the argument of `predict`."""

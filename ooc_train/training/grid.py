@@ -47,7 +47,7 @@ class Trial:
         return ",".join(pairs).replace(os.sep, "_")
 
     def arguments(self, folder: Path) -> list[str]:
-        """Its part of the command line."""
+        """The trial's part of the command line."""
         options = [f"--{name}={value}" for name, value in self.values.items()]
         return [*options, "--output", str(folder / self.name)]
 

@@ -1,4 +1,4 @@
-"""Memory of the rows on their way into a model: a window, and the batches prepared ahead.
+"""Memory of the rows on their way into a model: a window, and the prefetched batches.
 
 The file decides the window's size, since the order of rows must not depend on the memory at hand;
 a budget decides how many batches wait for their steps.
@@ -12,7 +12,7 @@ from ooc_train.reading.store import Store
 
 DEFAULT_AHEAD_BYTES = 8_000_000
 MOST_AHEAD = 32
-"""Most batches prepared ahead; longer queues gained nothing."""
+"""Most batches prefetched; longer queues gained nothing."""
 FLOOR_BYTES = 400_000_000
 """With less, the kernel kills TensorFlow and the network on n-grams."""
 # Bytes of an entry of sparse rows: by row and by column in deferred Adam's steps, or as a tensor's
@@ -24,7 +24,7 @@ _WINDOW_MARGIN = 1.25  # for windows of long rows
 def batches_ahead(
     store: Store, batch_size: int, prepared_row_bytes: float, memory_bytes: int | None
 ) -> int:
-    """How many batches of train rows may be prepared ahead of their steps, at least 1.
+    """The number of batches of train rows that may be prefetched, at least 1.
 
     ``memory_bytes`` is for one window and all batches in memory; ``None`` for the usual amount.
     Raises BudgetError, with the least that suffices, where it is too little.

@@ -72,7 +72,7 @@ class Loop:
     """The loop over the epochs of a training, run once, from the beginning or from a checkpoint.
 
     Memory: the trainer's, one copy of the weights for early stopping, another for the moving
-    average where the model has one, one window of rows and the batches prepared ahead.
+    average where the model has one, one window of rows and the prefetched batches.
     """
 
     def __init__(
@@ -300,10 +300,12 @@ class Loop:
         self._saver.save(n_steps, self.snapshot, wait=True)
         where = f"stopped after step {self._standing.step:,} of epoch {self._standing.epoch + 1}"
         saved = self._saver.n_steps_saved
-        outcome = "and saved; the same command with --resume goes on from there"
+        outcome = "and saved; the same command with --resume continues from there"
         if saved != n_steps:
             outcome = "but not saved; the same command with --resume "
-            outcome += f"goes on from step {saved:,} in all" if saved is not None else "begins anew"
+            outcome += (
+                f"continues from step {saved:,} in all" if saved is not None else "begins anew"
+            )
         return Interrupted(f"{where}, {outcome}", self._request.signal_number or 0)
 
 

@@ -36,7 +36,7 @@ from ooc_train.version import __version__
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training does, decided from its options and its file; nothing asks these again."""
+    """All decisions about a training, made once from its options and its file."""
 
     options: TrainingOptions
     """The options as they were given, for everything that has no field here."""

@@ -146,7 +146,7 @@ def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
     if n_epochs < folder.settings["epochs"]:
         return f"the run {folder.path} is complete: it stopped early, after epoch {n_epochs}"
     if plan.epochs == folder.settings["epochs"]:
-        return f"the run {folder.path} is complete; more --epochs would go on with it"
+        return f"the run {folder.path} is complete; more --epochs would continue it"
     return None
 
 
@@ -242,7 +242,7 @@ def _restore(loop: "Loop", session: Session, model: str) -> None:
 
 
 def _versions() -> dict[str, Any]:
-    """What the last bits of a weight may depend on."""
+    """The versions and processors that the last bits of a weight may depend on."""
     from ooc_train.training.models.backend import keras, tf  # noqa: PLC0415
 
     return {

@@ -28,6 +28,13 @@ def peers_with_h5py(folder):
     return folder
 
 
+def pytest_collection_modifyitems(items):
+    """Tests of what a tiny run gave are as slow as that run; `order` only shuffles integers."""
+    for item in items:
+        if "tiny" in item.fixturenames and item.module.TINY[0] != "order":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
 def tiny(request, tmp_path_factory):
     """The subcommand of the module's `TINY`, run once in this process: status, output, folder."""

@@ -2,7 +2,7 @@
 
 A format opens a file as a `ColumnFile`, which knows the columns' names and reads those that are
 chosen.  It gives them as a `Table`: bytes for each cell, or numbers.  `texts` makes rows of text of
-these, and `numbers` rows of dense numbers.
+these, and `numbers` rows of dense or sparse numbers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ import numpy as np
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
-from ooc_train.dtypes import F32, I64, U8
+from ooc_train.dtypes import F32, I32, I64, U8
 from ooc_train.intrinsics import copy_bytes
 from ooc_train.jit import kernel
 
@@ -37,9 +37,18 @@ class Chosen:
     carried: Mapping[str, int] | None = None
 
     @property
-    def cells(self) -> tuple[int, ...]:
-        """The columns whose cells a `Table` has: ``columns``, and the label's as the last."""
+    def used(self) -> tuple[int, ...]:
+        """The columns that rows are made of: ``columns``, and that of the label as the last."""
         return self.columns if self.label < 0 else (*self.columns, self.label)
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """The columns whose cells a `Table` has: those that are used, and those that are carried.
+
+        >>> Chosen((2, 1), 0, carried={"id": 3, "class": 0}).cells
+        (2, 1, 0, 3)
+        """
+        return tuple(dict.fromkeys((*self.used, *(self.carried or {}).values())))
 
 
 class Cells(NamedTuple):
@@ -77,30 +86,49 @@ class Cells(NamedTuple):
         """The first columns of one row, joined by ``", "``."""
         return b", ".join([self.cell(row, column) for column in range(n_columns)])
 
+    def by_name(self, places: Mapping[str, int]) -> list[dict[str, str]]:
+        """Of each row the cells of some columns, as text and by their names."""
+        return [
+            {name: self.cell(row, k).decode("utf-8", "replace") for name, k in places.items()}
+            for row in range(len(self.starts))
+        ]
+
     def labels(self, column: int) -> SpelledLabels:
         """The labels in one column."""
         return SpelledLabels(*distinct_cells(*self, column))
+
+
+class SparseEntries(NamedTuple):
+    """Sparse numbers: row ``i`` has the entries ``offsets[i]:offsets[i + 1]``.
+
+    ``columns`` int32 ascend within a row; ``values`` are float32.
+    """
+
+    offsets: I64
+    columns: I32
+    values: F32
 
 
 @dataclass(frozen=True)
 class Table:
     """Consecutive rows of a file, as the columns that were chosen.
 
-    ``columns`` are cells, of which the first ones are the columns of the text or of numerals.
+    ``columns`` are cells, those of `Chosen.cells` in that order.
     Where numbers are chosen, a format may give the numbers of each column instead, (n_rows, width)
-    float32.  ``lines`` are the rows' places, from 1, and ``labels`` has one for each row.
+    float32, one column at a time; a sparse format gives entries.  ``lines`` are the rows' places,
+    from 1, and ``labels`` has one for each row.
 
     ``reasons`` says of rows, by their positions, why they cannot be used.  ``raw`` gives the bytes
     of such a row, if they are others than those of its columns.  ``carried`` has the columns that
-    rows bring along.  ``is_clean`` where the format has seen to it that no row is too long or holds
-    a NUL byte.
+    rows bring along, if they are others than the cells.  ``is_clean`` says that the format has
+    rejected rows that are too long or hold a NUL byte.
 
     A table is valid until the next one is asked for.
     """
 
     lines: I64
     labels: SpelledLabels
-    columns: Cells | Iterable[F32]
+    columns: Cells | Iterable[F32] | SparseEntries
     reasons: Mapping[int, str] = field(default_factory=dict)
     raw: Callable[[int], bytes] | None = None
     carried: Sequence[dict[str, Any]] | None = None

@@ -2,24 +2,24 @@
 
 import math
 from pathlib import Path
-from typing import cast
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.formats.table import FORMATS, Gives, format_of, formats_of
+from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.numbers import find_numbers
+from ooc_train.conversion.sources.numbers import find_dense, find_sparse
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.sources.texts import find_text
 from ooc_train.errors import OptionError
+from ooc_train.kinds import MadeOf
 
-_CALLED = {"text": "text", "dense": "dense numbers", "sparse": "sparse numbers"}
+_CALLED: dict[MadeOf, str] = {"text": "text", "dense": "dense numbers", "sparse": "sparse numbers"}
 
 
 def find_source(
     path: Path | InputFile,
     options: LayoutOptions,
     *,
-    gives: Gives = "text",
+    gives: MadeOf = "text",
     limit: float = math.inf,
 ) -> Source:
     """The rows of a file or a folder, made of what is asked for.
@@ -36,11 +36,11 @@ def find_source(
     if gives == "text":
         return find_text(opened, options)
     if gives == "dense":
-        return find_numbers(opened, options, limit)
-    return cast(Source, opened)
+        return find_dense(opened, options, limit)
+    return find_sparse(opened)
 
 
-def _format(file: InputFile, options: LayoutOptions, gives: Gives) -> str:
+def _format(file: InputFile, options: LayoutOptions, gives: MadeOf) -> str:
     if gives == "text" and file.path.is_dir():
         return "folder"
     name = options.format or format_of(file)

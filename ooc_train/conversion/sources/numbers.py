@@ -1,22 +1,22 @@
-"""Rows of dense numbers, made of the columns of files."""
+"""Rows of dense or sparse numbers, made of the columns of files."""
 
 import functools
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from ooc_train.conversion.sources.choice import choose_numbers
-from ooc_train.conversion.sources.column_source import ColumnSource
-from ooc_train.conversion.sources.columns import Cells, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
 from ooc_train.conversion.sources.files.rejects import Reject
-from ooc_train.conversion.sources.label_files import Take, open_labels
+from ooc_train.conversion.sources.label_files import open_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import parse_table
-from ooc_train.conversion.sources.rows import DenseNumbers, without
+from ooc_train.conversion.sources.rows import DenseNumbers, SparseNumbers, without
+from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError
 
@@ -24,49 +24,55 @@ _VALUE_BYTES = 4
 
 
 @dataclass(frozen=True)
-class NumberSource(ColumnSource):
-    """The numbers of a file: its columns side by side, all smaller than ``limit`` in size.
+class DenseSource(Source):
+    """The numbers of a file: its columns side by side, ``n_columns`` in all.
 
-    ``labels`` is the file with the labels, if they lie apart.
+    Rows whose numbers are not all smaller than ``limit`` in size cannot be used.  ``labels`` is the
+    file with the labels, if they lie apart.
     """
 
     n_columns: int
     limit: float = math.inf
     labels: Path | None = None
 
-    def read(self, block_bytes: int) -> Iterator[tuple[DenseNumbers | Reject, int]]:
-        """Blocks of rows, and rejects where they occur, each with the progress in bytes.
-
-        Memory: four times ``block_bytes``.
-        """
-        with ExitStack() as stack:
-            take = None
-            if self.labels:
-                take = stack.enter_context(open_labels(self.labels, self.file.n_rows or 0))
-            for piece, progress in self.file.read(self.chosen, block_bytes):
+    def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+        """The rows as the file gives them, with the labels of the other file if there is one."""
+        pieces = super().tables(block_bytes)
+        if self.labels is None:
+            yield from pieces
+            return
+        with open_labels(self.labels, self.n_rows or 0) as take:
+            for piece, progress in pieces:
                 if isinstance(piece, Reject):
                     yield piece, progress
-                    continue
-                rows, rejects = self._rows_of(piece, take)
-                for reject in rejects:
-                    yield reject, 0
-                yield rows, progress
+                else:
+                    yield replace(piece, labels=take(len(piece.lines))), progress
 
-    def _rows_of(self, table: Table, take: Take | None) -> tuple[DenseNumbers, list[Reject]]:
+    def rows_of(self, table: Table) -> tuple[DenseNumbers, list[Reject]]:
         """The rows of a table that can be used, and the others."""
-        columns, reasons, raw = table.columns, table.reasons, table.raw
-        if isinstance(columns, Cells):
-            values, reasons = parse_table(columns, self.n_columns)
-            raw = functools.partial(columns.row_bytes, n_columns=self.n_columns)
+        reasons, raw = table.reasons, table.raw
+        if isinstance(table.columns, Cells):
+            values, reasons = parse_table(table.columns, self.n_columns)
+            raw = functools.partial(table.columns.row_bytes, n_columns=self.n_columns)
         else:
+            columns = cast(Iterable[F32], table.columns)
             values = _side_by_side(columns, len(table.lines), self.n_columns)
-        labels = take(len(values)) if take else table.labels
-        rows, rejects = without(DenseNumbers(values, labels, table.lines), reasons, raw)
+        rows, rejects = without(DenseNumbers(values, table.labels, table.lines), reasons, raw)
         rows, others = without(rows, _not_below(rows, self.limit))
         return rows, rejects + others
 
 
-def find_numbers(file: ColumnFile, options: LayoutOptions, limit: float) -> NumberSource:
+@dataclass(frozen=True)
+class SparseSource(Source):
+    """The entries of a file."""
+
+    def rows_of(self, table: Table) -> tuple[SparseNumbers, list[Reject]]:
+        """The rows of a table that can be used, and the others."""
+        entries = cast(SparseEntries, table.columns)
+        return without(SparseNumbers(*entries, table.labels, table.lines), table.reasons, table.raw)
+
+
+def find_dense(file: ColumnFile, options: LayoutOptions, limit: float) -> DenseSource:
     """The numbers of a file, which the options describe; they must be below ``limit`` in size."""
     n_rows = file.n_rows
     if options.labels and n_rows is None:
@@ -80,7 +86,12 @@ def find_numbers(file: ColumnFile, options: LayoutOptions, limit: float) -> Numb
             pass
     width = sum(file.widths(chosen.columns))
     n_bytes = file.file.text_bytes if n_rows is None else n_rows * width * _VALUE_BYTES
-    return NumberSource(file, chosen, n_bytes, width, limit, options.labels)
+    return DenseSource(file, chosen, n_bytes, width, limit, options.labels)
+
+
+def find_sparse(file: ColumnFile) -> SparseSource:
+    """The entries of a file, whose columns need not be chosen."""
+    return SparseSource(file, Chosen((), numbers=True), file.file.text_bytes)
 
 
 def _side_by_side(columns: Iterable[F32], n_rows: int, n_columns: int) -> F32:

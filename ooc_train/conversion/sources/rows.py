@@ -28,6 +28,10 @@ class SourceRows(Protocol):
     def labels(self) -> "SpelledLabels":
         """The labels, one for each row."""
 
+    @property
+    def carried(self) -> Sequence[dict[str, Any]] | None:
+        """Each row's other columns by their names, where these are asked for."""
+
     def __len__(self) -> int: ...
 
     def text_bytes(self, row: int) -> bytes:
@@ -122,6 +126,7 @@ class DenseNumbers:
     values: F32
     labels: SpelledLabels
     lines: I64
+    carried = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -145,7 +150,7 @@ class DenseNumbers:
 class SparseNumbers:
     """Consecutive rows: row ``i`` has the entries ``offsets[i]:offsets[i + 1]``.
 
-    ``columns`` int32, ascending within a row, as the source numbers them; ``values`` float32.
+    ``columns`` int32 ascend within a row, as the source numbers them; ``values`` are float32.
     """
 
     offsets: I64
@@ -153,6 +158,7 @@ class SparseNumbers:
     values: F32
     labels: SpelledLabels
     lines: I64
+    carried = None
 
     def __len__(self) -> int:
         return len(self.lines)

@@ -1,30 +1,65 @@
-"""The interface of sources: a file of rows, or a folder of them."""
+"""A source: the rows of a file or a folder, made of the columns that were chosen."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from ooc_train.conversion.sources.files.rejects import Place
+from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.files.rejects import Place, Reject
 
 
-class Source(Protocol):
-    """Some rows: a file of them, or a folder."""
+@dataclass(frozen=True)
+class Source(ABC):
+    """Some rows of one kind: ``texts`` and ``numbers`` define how they are made of tables.
+
+    ``text_bytes`` is the size of the rows when they are decompressed, an estimate where they are
+    compressed.
+    """
+
+    file: ColumnFile
+    chosen: Chosen
+    text_bytes: int
+
+    @abstractmethod
+    def rows_of(self, table: Table) -> tuple[Any, list[Reject]]:
+        """The rows of a table that can be used, `SourceRows`, and the others."""
+
+    def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+        """The rows as the file gives them: see `ColumnFile.read`."""
+        return self.file.read(self.chosen, block_bytes)
+
+    def read(self, block_bytes: int) -> Iterator[tuple[Any, int]]:
+        """Blocks of rows, and rejects where they occur, each with the progress in bytes.
+
+        Blocks, `SourceRows`, are of about ``block_bytes`` of source.
+
+        Memory: five times ``block_bytes``, or the longest row (at most ``MAX_ROW_BYTES``).
+        """
+        for piece, progress in self.tables(block_bytes):
+            if isinstance(piece, Reject):
+                yield piece, progress
+                continue
+            rows, rejects = self.rows_of(piece)
+            for reject in rejects:
+                yield reject, 0
+            yield rows, progress
 
     @property
     def path(self) -> Path:
         """The file or folder."""
+        return self.file.file.path
 
     @property
     def n_bytes(self) -> int:
         """Its size on the disk."""
-
-    @property
-    def text_bytes(self) -> int:
-        """The size of its rows when they are decompressed, estimated where they are compressed."""
+        return self.file.n_bytes
 
     @property
     def n_rows(self) -> int | None:
         """The number of rows, usable or not, where it is known before they are read."""
+        return self.file.n_rows
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -33,28 +68,18 @@ class Source(Protocol):
         ``format``, one of ``formats.table.FORMATS``; ``text`` or ``columns``, and ``label``, names
         or numbers from 1; and of rows with numbered columns ``header`` and the number of columns.
         """
+        return self.file.layout(self.chosen)
 
     @property
     def classes_path(self) -> Path | None:
-        """The file with the classes' names, if the layout has a custom for it, and it exists."""
+        """The file with the classes' names, if the format has a custom for it, and it exists."""
+        return self.file.classes_path
 
     @property
     def carried(self) -> tuple[str, ...]:
         """The names of the columns that rows carry, as far as they are known before reading."""
+        return tuple(self.chosen.carried or ())
 
     def place(self, line: int) -> Place:
         """The place of the row that has ``line`` among ``SourceRows.lines``."""
-
-    def read(self, block_bytes: int) -> Iterator[tuple[Any, int]]:
-        """Blocks of rows, and rejects where they occur, each with the progress in bytes.
-
-        Blocks, `SourceRows`, are of about ``block_bytes`` of source.
-        """
-
-
-class DenseSource(Source, Protocol):
-    """Rows of dense numbers."""
-
-    @property
-    def n_columns(self) -> int:
-        """The numbers of each row."""
+        return self.file.place(line)

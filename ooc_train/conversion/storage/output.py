@@ -7,6 +7,7 @@ memory before the bytes go to HDF5, and the file is flushed and closed before it
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,26 @@ class OutputFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
+        if kind is not None:
+            self._abandon()
+            return
+        try:
             with hdf5_errors():
                 self.hdf5.close()
-        else:  # what cannot be written does not matter any more
-            with contextlib.suppress(OSError, RuntimeError):
-                self.hdf5.close()
+        except OSError:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """Close the file, while HDF5 writes what it holds back to where that cannot fail.
+
+        After an error HDF5 would try again whenever an object is closed, and at last crash.
+        """
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            nowhere = os.memfd_create("abandoned")
+            os.dup2(nowhere, self.hdf5.id.get_vfd_handle())
+            os.close(nowhere)
+            self.hdf5.close()
 
     def group(self, name: str) -> OutputGroup:
         """A new group at the root of the file."""

@@ -49,7 +49,7 @@ class ModelSpec:
     """The layouts of rows that it takes, and the optimizers that can train it on each.  The first
     is the default."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Its own options, as `TrainingOptions` calls them, and their defaults."""
+    """The model's own options, by their names in `TrainingOptions`, and their defaults."""
     pads_freely: bool = False
     """Whether it gives the same however far a row is padded, so that evaluation and prediction may
     pad rows no further than a batch needs."""

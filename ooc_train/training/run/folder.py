@@ -53,7 +53,7 @@ def is_unfinished(folder: Path) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """What a file of a run says; FormatError if it cannot be read."""
+    """The content of a JSON file of a run; FormatError if it cannot be read."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -139,8 +139,8 @@ def open_run(path: str | Path) -> Run:
         raise InputError(f"there is no run folder {folder}; make one with ooc-train")
     if is_unfinished(folder):
         raise FormatError(
-            f"the training of the run {folder} has not come to its end; let it, or go on with it "
-            "by ooc-train --resume"
+            f"the training of the run {folder} is not complete; wait for it, or continue it with "
+            "ooc-train --resume"
         )
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
@@ -173,11 +173,11 @@ _WORDS = {
     "max_length": "longest rows",
     "n_columns": "numbers of columns",
 }
-"""What people call the parts of a vectorizer, in the order in which differences are reported."""
+"""The parts of a vectorizer in words, in the order in which differences are reported."""
 
 
 def _difference(run: h5py.File, data: h5py.File) -> str | None:
-    """What differs between the classes or vectorizers of two files, if anything does.
+    """The difference between the classes or vectorizers of two files, in words, if there is one.
 
     Memory: a few megabytes.
     """

@@ -1,4 +1,4 @@
-"""How often a training saves its state."""
+"""`Interval`: how often a training saves its state."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True)
 class Interval:
-    """From one checkpoint to the next: so many steps, or so many seconds."""
+    """The steps, or the seconds, from one checkpoint to the next."""
 
     steps: int | None = None
     seconds: float | None = None

@@ -110,7 +110,7 @@ class Saver:
                 last = f"the last is that of step {self.n_steps_saved:,}"
             self._warn(
                 f"the checkpoint of step {self._steps_at_last:,} could not be written to "
-                f"{self.folder.path}: {reason(error)}; {last}; training goes on, and "
+                f"{self.folder.path}: {reason(error)}; {last}; training continues, and "
                 "tries again when the next is due"
             )
 

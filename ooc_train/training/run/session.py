@@ -1,4 +1,4 @@
-"""`Session`: one process's part of a training run, which goes on from another's checkpoint."""
+"""`Session`: one process's part of a training run, which may continue another's."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ class Session:
         self.folder = folder
         self.progress = progress
         self.checkpoint: Checkpoint | None = None
-        """Where the training goes on; ``None`` where it begins."""
+        """The checkpoint to continue from; ``None`` if the training begins."""
         self.embeddings: dict[str, Any] | None = None
-        """What the report says of pretrained embeddings; ``None`` without any."""
+        """The report's entry on pretrained embeddings; ``None`` without any."""
         self.number = 1
         self._settings: Mapping[str, Any] = {}
         self._began = began
@@ -48,11 +48,11 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """Of all sessions so far; those that died count up to their last checkpoint."""
+        """The seconds of all sessions so far; those that died count up to their last checkpoint."""
         return self._seconds_before + time.perf_counter() - self._began
 
     def facts(self) -> dict[str, Any]:
-        """What a checkpoint holds of the session."""
+        """The facts about the session that a checkpoint holds."""
         return {
             "settings": self._settings,
             "embeddings": self.embeddings,
@@ -69,7 +69,7 @@ class Session:
         changed = changed_versions(self.checkpoint.facts["settings"], settings)
         if changed:
             self.progress.message(
-                f"goes on elsewhere than it began, so that bits may differ: {changed}"
+                f"continues elsewhere than it began, so that bits may differ: {changed}"
             )
         self.folder.go_on(settings)
 
@@ -87,5 +87,5 @@ class Session:
         except OSError as error:
             self.progress.message(
                 f"the history could not be written to {self.folder.path}: {reason(error)}; "
-                "training goes on, and tries again after the next epoch"
+                "training continues, and tries again after the next epoch"
             )

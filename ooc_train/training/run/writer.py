@@ -127,7 +127,7 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
     except OSError as error:
         advice = "free space, or choose another place"
         if CheckpointFolder(folder / CHECKPOINTS).files():
-            advice = "free space, and go on by --resume"
+            advice = "free space, and continue with --resume"
         raise OutputError(f"{folder} cannot be written: {reason(error)}; {advice}") from error
 
 
@@ -145,7 +145,7 @@ def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> 
     if is_complete(folder):
         raise OutputError(f"the run folder {folder} exists; use --force to replace it")
     raise OutputError(
-        f"the run folder {folder} holds an unfinished run; go on with it by --resume, or replace "
+        f"the run folder {folder} holds an unfinished run; continue it with --resume, or replace "
         "it by --force"
     )
 

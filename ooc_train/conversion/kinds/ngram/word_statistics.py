@@ -1,7 +1,7 @@
-"""Statistics of the tokens that are terms themselves: those of a dictionary, by their numbers.
+"""Statistics of listed tokens, which are terms themselves: from the token files, by number.
 
-The same figures as those of ``statistics``, from the token file and without a look-up.  Rounding is
-the same, too, so it does not matter which tokens the dictionary has.
+They are the figures that ``statistics`` finds for spilled n-grams, without its look-ups.  Rounding
+is the same, too, so it does not matter which tokens are listed.
 """
 
 from collections.abc import Sequence
@@ -92,6 +92,7 @@ def _count_documents(
         for _ in range(np.int64(items[row - first_row])):
             item = items[i]
             if item >= UNLISTED_BIT:
+                # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
             expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
@@ -111,19 +112,24 @@ def _add_weights(
     words: U64,
     norms: U64,
 ) -> None:
-    """``words`` (n_words, 4) are weights, last rows plus one, and how often they occurred there."""
+    """Add the occurrences of a block's words to its rows' squared norms.
+
+    ``words`` (n_words, 4) are weights, the last row plus 1 that each occurred in, and how often.
+    """
     i = n_rows
     for row in range(first_row, first_row + n_rows):
         whole, fraction = norms[row, 0], norms[row, 1]
         for _ in range(np.int64(items[row - first_row])):
             item = items[i]
             if item >= UNLISTED_BIT:
+                # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
             prefetch(words, _WORD_ITEMS * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
             i += 1
             word = np.int64(item)
             if words[word, 1] != row + 1:
+                # Its first occurrence in this row.
                 words[word, 1], words[word, 2] = row + 1, 0
             words[word, 2] += np.uint64(1)
             whole, fraction = add_occurrence(
@@ -142,7 +148,11 @@ def _add_values(
     inverse_norms: F64,
     fit_classes: I32,
 ) -> None:
-    """``terms`` (n_terms, 4 + n_classes): idf, last row + 1, how often there, squares, sums."""
+    """Add the values of a block's terms to their sums.
+
+    ``terms`` (n_terms, 4 + n_classes) are the idf, the last row plus 1 that each occurred in, how
+    often, the sum of squares, and the sums by class.
+    """
     width = terms.shape[1]
     i = n_rows
     for row in range(first_row, first_row + n_rows):
@@ -150,18 +160,22 @@ def _add_values(
         for _ in range(np.int64(items[row - first_row])):
             item = items[i]
             if item >= UNLISTED_BIT:
+                # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
             expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
             if expected < len(slots):
+                # A number, not a part of an unlisted token.
                 prefetch(terms, width * slots[expected])
                 prefetch(terms, width * slots[expected] + width - 1)
             i += 1
             if number < 0:
+                # A row that is not of the train split.
                 continue
             term = np.int64(slots[item])
             value = terms[term, 0] * inverse
             if terms[term, 1] != row + 1:
+                # Its first occurrence in this row.
                 terms[term, 1], terms[term, 2] = row + 1, 0
             terms[term, 2] += 1
             terms[term, 3] += (2 * terms[term, 2] - 1) * (value * value)

@@ -1,8 +1,9 @@
 """How often each word occurs in the train rows, and the most frequent words.
 
-Listed words are counted by their numbers, in groups of blocks of tokens; all others by their
-hashes, in partitions.  Each is a task of its own, in any order and in parallel; where a partition's
-words do not fit into the memory for a table, it is divided.
+Listed words are counted by their numbers, from groups of blocks of tokens; all others by their
+hashes, partition by partition.  Each group and each partition is a task of its own; tasks run in
+any order and in parallel.  Where the words of a partition do not fit into the memory for a table,
+the partition is divided.
 """
 
 import functools
@@ -103,7 +104,7 @@ class MostFrequent:
 
 @dataclass(frozen=True)
 class WordCounting:
-    """What the tasks that count have in common.
+    """The parameters that all counting tasks share.
 
     ``fit_classes`` (n_rows,) int32 is negative for rows that do not count; ``words`` are the tokens
     with numbers; ``k`` words are wanted.
@@ -238,11 +239,13 @@ def _count_words(
             continue
         low = low_hash(records[i])
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
+            # A row that is not of the train split, or a word of another part of the range.
             continue
         value = low | first_bits
         entry = find(table, value)
         if table[2 * entry] == 0:
             if n == len(hashes):
+                # No room for a new word: the caller grows the arrays, and goes on here.
                 return i, before, n
             table[2 * entry], table[2 * entry + 1] = value, np.uint64(n)
             hashes[n], counts[n], first_rows[n] = value, 0, row

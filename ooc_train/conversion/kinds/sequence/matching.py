@@ -26,10 +26,10 @@ class Words(NamedTuple):
 
 
 class FoundWords(NamedTuple):
-    """What a block says of the candidates.
+    """What a block knows of the candidates.
 
-    ``positions`` (n_terms,) int64 are the places of those whose first row is in the block among the
-    candidates of that row, -1 for all others.
+    ``positions`` (n_terms,) int64 are their places among the candidates of their first row, -1
+    where that row is not in the block.
     """
 
     occurrences: Occurrences
@@ -89,12 +89,14 @@ def _find(
         for i in range(offsets[row], offsets[row + 1]):
             number = np.int64(numbers[i])
             if 0 <= number < len(term_of):
+                # A listed word, written always and kept by counting it: no branch to mispredict.
                 found[n] = term_of[number]
                 n += np.int64(term_of[number] >= 0)
                 continue
             entry = find(table, hashes[i])
             if table[2 * entry] == 0:
                 continue
+            # An unlisted word that is a candidate: its number tells its string.
             term = np.int64(table[2 * entry + 1])
             if tokens_of[term, 0] < 0:
                 tokens_of[term, 0] = number

@@ -1,8 +1,8 @@
 """Candidates: terms that are known by their hashes, and their strings as they are learned.
 
-The first occurrence of a candidate's hash gives its tokens; every later one must have the same.
-Where it has not, two terms share a hash, and learning is repeated with another seed: so what is
-selected is exact for certain, not with high probability.
+The first occurrence of a candidate's hash gives its tokens; every later one must have the same, or
+two terms share the hash (see ``text.collisions``).  Tokens are compared by their numbers, which
+tell strings apart for certain.
 """
 
 import sys
@@ -24,10 +24,9 @@ from ooc_train.jit import kernel
 
 @dataclass(frozen=True)
 class Candidates:
-    """The candidates as tasks are given them: ``hashes`` (n_terms,) uint64.
+    """The terms that are looked for: n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens.
 
-    They are n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens.  ``words`` are the tokens that have
-    numbers.
+    ``hashes`` (n_terms,) uint64 are theirs; ``words`` are the listed tokens.  Small when pickled.
     """
 
     hashes: DiskArray
@@ -39,22 +38,22 @@ class Candidates:
 
     @property
     def lookup(self) -> "Lookup":
-        """What to look them up in.  Each process makes it once."""
+        """The tables to look candidates up in.  Each process makes them once."""
         return _lookup(self)
 
     def no_tokens(self) -> I32:
-        """The numbers of each candidate's tokens before any occurred, (n_terms, longest) int32.
+        """The numbers of each candidate's tokens before any has occurred, (n_terms, longest) int32.
 
-        Those that are listed words are known; all others are -1.
+        Candidates that are listed words are known; all other numbers are -1.
         """
         tokens_of = np.full((len(self), self.ngrams[1]), -1, np.int32)
         tokens_of[self.lookup.word_terms, 0] = self.lookup.word_numbers
         return tokens_of
 
     def number_unlisted(self, tokens: Tokens, numbers: I32) -> list[bytes]:
-        """Number those unlisted tokens that may be part of a candidate; their strings.
+        """Number the unlisted tokens that may be part of a candidate; returns their strings.
 
-        Their numbers begin behind those of the words, and are the block's own.
+        These numbers follow those of the words, and hold in this block alone.
         """
         if not len(numbers) or numbers.min() >= 0:
             return []
@@ -99,10 +98,10 @@ def _lookup(candidates: Candidates) -> Lookup:
 
 
 class Occurrences(NamedTuple):
-    """What a block says of the candidates.
+    """The candidates whose tokens a block knows.
 
-    ``terms`` are those that occur, ``tokens`` (n, longest) int32 the numbers of their tokens, -1
-    behind the last; numbers behind those of the words count ``strings``.
+    ``tokens`` (n, longest) int32 are the numbers of the tokens of ``terms`` (n,), -1 behind the
+    last.  A number from ``n_words`` on is the position in ``strings``, plus ``n_words``.
     """
 
     terms: I64
@@ -117,7 +116,7 @@ class Occurrences(NamedTuple):
 
 
 class LearnedTerms:
-    """The candidates' tokens, put together from those of all blocks.
+    """The candidates' tokens, collected from all blocks.
 
     Memory: some 100 bytes a candidate.  Raises ``HashCollision`` where two have one hash.
     """
@@ -130,7 +129,7 @@ class LearnedTerms:
         self._unlisted: dict[bytes, int] = {}
 
     def add(self, found: Occurrences) -> None:
-        """Take what a block says.  Raises ``HashCollision`` where blocks contradict each other."""
+        """Add what a block knows.  Raises ``HashCollision`` where blocks contradict each other."""
         tokens = found.tokens
         if found.strings:
             tokens = self._renumbered(tokens, found.strings)
@@ -162,9 +161,9 @@ class LearnedTerms:
 
 
 def _hash_filter(hashes: U64) -> U64:
-    """A bit for every value of some bits of a hash: most n-grams are no term, and end here.
+    """A bit for each value of some bits of a hash: it rejects most n-grams that are no candidates.
 
-    The bits are not those that address the table.  Size: 16 to 32 bits a term.
+    The bits of the hash are others than those that address the table.  Size: 16 to 32 bits a term.
     """
     n_bits = 16 * max(64, 1 << (max(1, len(hashes)) - 1).bit_length())
     bits = np.zeros(n_bits // 64, np.uint64)

@@ -3,11 +3,11 @@
 An n-gram is hashed from the hashes of its tokens, so it costs one multiplication and its text is
 never built.  A hash's highest 8 bits name its *partition*.
 
-A *gram record* is one uint64: the low 56 bits are the hash's, and the highest 8, which the
-partition already tells, say how many rows after the previous record of the same partition this one
-belongs to.  255 there announces a record that is no gram but the number of the row that comes
-next: such a one begins the records of a block, and bridges gaps of 255 and more.  A term that
-occurs twice in a row has two records: repetition is the count.
+A *record* of an n-gram is one uint64.  Its low 56 bits are those of the hash.  The partition tells
+the other 8, so in their place a record says how many rows lie between it and the record before of
+the same partition.  255 there marks a record that is no n-gram: its low bits are the number of the
+next record's row.  Such a mark begins the records of a block, and bridges gaps of 255 rows and
+more.  An n-gram that occurs twice in a row has two records: repetition is the count.
 """
 
 from typing import NamedTuple
@@ -41,7 +41,7 @@ def extract_grams(tokens: Tokens, ngrams: tuple[int, int]) -> Grams:
 
 
 def unlisted_grams(tokens: Tokens, numbers: I32, ngrams: tuple[int, int]) -> Grams:
-    """As ``extract_grams``, without those of one token that ``numbers`` (n_tokens,) gives one."""
+    """As ``extract_grams``, without listed tokens: those whose ``numbers`` are not negative."""
     hashes = np.empty(len(tokens.hashes) * (ngrams[1] - ngrams[0] + 1) + 1, np.uint64)
     gram_offsets = np.zeros(len(tokens.offsets), np.int64)
     n_grams = _extract_unlisted(
@@ -56,9 +56,10 @@ def n_grams(lengths: I64, ngrams: tuple[int, int]) -> int:
 
 
 def partition_records(hashes: U64, offsets: I64, first_row: int) -> tuple[U64, I64]:
-    """Records of rows from ``first_row`` on by partition, and where each partition's begin.
+    """The records of rows from ``first_row`` on, partition by partition.
 
-    Returns uint64 records and int64 bounds of shape (N_PARTITIONS + 1,).
+    Returns uint64 records, and int64 bounds (N_PARTITIONS + 1,): those of partition ``p`` are
+    ``records[bounds[p]:bounds[p + 1]]``.
     """
     bounds = np.zeros(N_PARTITIONS + 1, np.int64)
     _count_records(hashes, offsets, bounds[1:])
@@ -128,7 +129,10 @@ def _extract_unlisted(
     hashes: U64,
     gram_offsets: I64,
 ) -> int:
-    """Without a branch on what a token is: hence ``hashes`` has room for one more than all."""
+    """As ``_extract``.  ``hashes`` has room for one more than all.
+
+    Every token is written, and kept by counting it: a branch would often be mispredicted.
+    """
     n = 0
     for row in range(len(token_offsets) - 1):
         stop = token_offsets[row + 1]
@@ -165,6 +169,7 @@ def _scatter_records(hashes: U64, offsets: I64, first_row: int, ends: I64, recor
             partition = np.int64(value >> shift)
             gap = row - last[partition]
             if gap >= ROW_MARK:
+                # The first record of a block, or one too far from the record before.
                 number = np.uint64(first_row + row)
                 records[ends[partition]] = (np.uint64(ROW_MARK) << shift) | number
                 ends[partition] += 1

@@ -53,12 +53,13 @@ class Indexed(NamedTuple):
 
 
 class TermVectorizer(Vectorizer):
-    """What the vectorizers of n-grams and of sequences have in common.
+    """What the vectorizers of n-grams and of sequences have in common: texts are read once.
 
     ``n_terms`` counts the terms of all rows with their repetitions.
     """
 
     knows_words = True
+    reads_once = True
 
     def __init__(self, parameters: Any, splitting: Splitting) -> None:
         super().__init__(parameters)

@@ -76,7 +76,7 @@ class ArrayFile(ColumnFile):
                 yield stack.enter_context(open_npy(self.file)), None
                 return
             archive = stack.enter_context(open_npz(self.file))
-            features, *others = [self.names[column] for column in chosen.cells]
+            features, *others = [self.names[column] for column in chosen.used]
             labels = None
             if others:
                 where = f"{self.file.path}: array {others[0]!r}"

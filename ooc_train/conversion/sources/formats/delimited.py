@@ -15,7 +15,7 @@ from typing import Any
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.formats.delimited_kernel import Parsed, read_rows
+from ooc_train.conversion.sources.formats.delimited_kernel import read_rows
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -49,7 +49,7 @@ class DelimitedFile(ColumnFile):
     @property
     def classes_path(self) -> Path | None:
         """``classes.txt`` beside data in the Zhang layout."""
-        if self.names or self.file.spooled:
+        if self.names or self.file.is_standard_input:
             return None
         beside = self.file.path.parent / "classes.txt"
         return beside if beside.is_file() else None
@@ -107,36 +107,21 @@ class DelimitedFile(ColumnFile):
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
-        carried = (chosen.carried or {}).values()
-        wanted = (*chosen.cells, *(k for k in carried if k not in chosen.cells))
         is_header = bool(self.names)
         for piece, progress in self.file.parsed(
             lambda stream: read_rows(
-                stream, self.delimiter, self.n_columns, wanted, block_bytes=block_bytes
+                stream, self.delimiter, self.n_columns, chosen.cells, block_bytes=block_bytes
             )
         ):
             if isinstance(piece, Reject):
                 yield piece, progress
                 continue
-            rows = piece.without_first() if is_header else piece
+            lines, cells = piece.without_first() if is_header else piece
             is_header = False
-            yield self._table(rows, chosen, wanted), progress
-
-    def _table(self, rows: Parsed, chosen: Chosen, wanted: Sequence[int]) -> Table:
-        labels = SpelledLabels.none(len(rows.lines))
-        if chosen.label >= 0:
-            labels = rows.cells.labels(len(chosen.columns))
-        carried = None
-        if chosen.carried:
-            places = [wanted.index(column) for column in chosen.carried.values()]
-            carried = [
-                {
-                    name: rows.cells.cell(row, place).decode("utf-8", "replace")
-                    for name, place in zip(chosen.carried, places, strict=True)
-                }
-                for row in range(len(rows.lines))
-            ]
-        return Table(rows.lines, labels, rows.cells, carried=carried, is_clean=True)
+            labels = SpelledLabels.none(len(lines))
+            if chosen.label >= 0:
+                labels = cells.labels(len(chosen.columns))
+            yield Table(lines, labels, cells, is_clean=True), progress
 
 
 def open_csv(file: InputFile, options: LayoutOptions) -> DelimitedFile:

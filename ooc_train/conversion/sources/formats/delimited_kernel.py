@@ -32,15 +32,15 @@ _TOO_LONG = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never
 
 
 class Parsed(NamedTuple):
-    """Consecutive rows: the cells of the columns that were asked for, and their lines."""
+    """Consecutive rows: their lines, and the cells of the columns that were asked for."""
 
-    cells: Cells
     lines: I64
+    cells: Cells
 
     def without_first(self) -> "Parsed":
         """All rows but the first, which is the header."""
         data, starts, stops = self.cells
-        return Parsed(Cells(data, starts[1:], stops[1:]), self.lines[1:])
+        return Parsed(self.lines[1:], Cells(data, starts[1:], stops[1:]))
 
 
 def read_rows(
@@ -98,7 +98,7 @@ class Parser:
         )
         rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
         cells = Cells(data, starts[:n_rows], stops[:n_rows])
-        return Parsed(cells, lines[:n_rows].copy()), rejects, consumed
+        return Parsed(lines[:n_rows].copy(), cells), rejects, consumed
 
     def _reject(self, data: U8, start: int, stop: int, line: int, code: int, found: int) -> Reject:
         reason = {

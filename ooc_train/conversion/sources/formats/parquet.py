@@ -35,7 +35,7 @@ class ParquetFile(ColumnFile):
 
     def check(self, chosen: Chosen) -> None:
         """Refuse columns of other types than text and numbers can be made of."""
-        for column in chosen.cells:
+        for column in chosen.used:
             is_feature = chosen.numbers and column != chosen.label
             kind = self.schema.field(column).type
             if is_feature and not _is_numeric(_item(kind)):
@@ -78,7 +78,7 @@ class ParquetFile(ColumnFile):
         """
         widths = self.widths(chosen.columns) if chosen.numbers else ()
         carried = [self.names[column] for column in (chosen.carried or {}).values()]
-        names = list(dict.fromkeys([*(self.names[column] for column in chosen.cells), *carried]))
+        names = list(dict.fromkeys([*(self.names[column] for column in chosen.used), *carried]))
         with _opened(self.file) as table:
             for batch, first_row, progress in _batches(self.file, table, names, block_bytes):
                 yield self._table(batch, first_row, chosen, widths), progress

@@ -11,18 +11,17 @@ all numerals, or says what is wrong.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from ooc_train.conversion.sources.columns import Cells
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
 from ooc_train.conversion.sources.files.buffer import line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject, UnfitError
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, UnfitError
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
-from ooc_train.conversion.sources.rows import SparseNumbers, SpelledLabels, without
+from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
 from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import kernel
@@ -32,51 +31,24 @@ _PAIR = re.compile(rb"(\d+):(\S+)")
 _NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 10, 32, 58, 35, 48, 57
 
 
-@dataclass(frozen=True)
-class SvmlightFile:
-    """One file of sparse rows, plain or compressed: a `Source`."""
+@dataclass(frozen=True, kw_only=True)
+class SvmlightFile(ColumnFile):
+    """One file of sparse rows, whose columns are numbered and need not be chosen."""
 
-    file: InputFile
-    n_rows: None = None
-    classes_path: None = None
-    carried: tuple[str, ...] = ()
-
-    @property
-    def path(self) -> Path:
-        """The name of the file."""
-        return self.file.path
-
-    @property
-    def n_bytes(self) -> int:
-        """The size of the file."""
-        return self.file.n_bytes
-
-    @property
-    def text_bytes(self) -> int:
-        """The size of what is in it, an estimate if it is compressed."""
-        return self.file.text_bytes
-
-    @property
-    def layout(self) -> dict[str, Any]:
+    def layout(self, chosen: Chosen) -> dict[str, Any]:  # noqa: ARG002 - there is one layout
         """The format alone."""
-        return {"format": "svmlight"}
+        return {"format": self.format}
 
-    def place(self, line: int) -> Place:
-        """The place of a line."""
-        return Place(self.path, line)
-
-    def read(self, block_bytes: int) -> Iterator[tuple[SparseNumbers | Reject, int]]:
-        """Blocks of rows of about ``block_bytes`` of source each, and rejects.
-
-        Memory: five times ``block_bytes``, or the longest line (at most ``MAX_ROW_BYTES``).
-        """
+    def read(
+        self,
+        chosen: Chosen,  # noqa: ARG002 - all columns are read
+        block_bytes: int,
+    ) -> Iterator[tuple[Table, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress."""
         line = 1
         for text, progress in self.file.parsed(lambda stream: line_blocks(stream, block_bytes)):
-            rows, rejects = parse_lines(text, line)
+            yield parse_lines(text, line), progress
             line += text.count(b"\n")
-            for reject in rejects:
-                yield reject, 0
-            yield rows, progress
 
 
 def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
@@ -95,11 +67,11 @@ def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
     except UnfitError as error:
         if len(lines) == 1:
             raise InputError(f"{file.path} is not svmlight: {error}") from error
-    return SvmlightFile(file)
+    return SvmlightFile(file=file, format="svmlight", names=())
 
 
-def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Reject]]:
-    """The rows of whole lines, and what is none."""
+def parse_lines(text: bytes, first_line: int) -> Table:
+    """The rows of whole lines; those that cannot be used have a reason."""
     data = np.frombuffer(bytearray(text), np.uint8)
     n_lines = text.count(b"\n")
     most = text.count(b":")
@@ -127,17 +99,17 @@ def parse_lines(text: bytes, first_line: int) -> tuple[SparseNumbers, list[Rejec
         offsets, columns, values = _with(offsets, columns, values, more)
     found = Cells.of(spelled, 1).labels(0)
     found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
-    rows = SparseNumbers(offsets, columns[: offsets[-1]], values[: offsets[-1]], found, lines)
-    for row in _rows_with(rows, b",").tolist():
+    for row in _rows_with(found, b","):
         label = found.distinct[found.numbers[row]].decode("utf-8", "replace")
         reasons[row] = f"{label!r} is more than one label"
-    return without(rows, reasons, line_of)
+    entries = SparseEntries(offsets, columns[: offsets[-1]], values[: offsets[-1]])
+    return Table(lines, found, entries, reasons=reasons, raw=line_of)
 
 
-def _rows_with(rows: SparseNumbers, part: bytes) -> I64:
+def _rows_with(labels: SpelledLabels, part: bytes) -> list[int]:
     """The rows whose label has some part."""
-    odd = [i for i, label in enumerate(rows.labels.distinct) if part in label]
-    return np.flatnonzero(np.isin(rows.labels.numbers, odd))
+    odd = [i for i, label in enumerate(labels.distinct) if part in label]
+    return cast(list[int], np.flatnonzero(np.isin(labels.numbers, odd)).tolist())
 
 
 def _with(

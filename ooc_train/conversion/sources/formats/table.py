@@ -7,13 +7,11 @@ imported when a file of the format is opened, so that this table costs nothing t
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-
-Gives = Literal["text", "dense", "sparse"]
-"""What rows can be made of: text, dense numbers, or sparse numbers."""
+from ooc_train.kinds import MadeOf
 
 
 @dataclass(frozen=True)
@@ -22,15 +20,16 @@ class Format:
 
     ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
     made into, the usual first.  ``opener`` is the function that opens a file, as
-    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``,
-    or, of sparse rows, a ``Source``.  ``named``: the columns always have names.  ``of_folders``: it
-    is the layout of a folder, not the format of a file.
+    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``.
+    ``named``: the columns always have names.  ``seeks``: files are not read from their beginning to
+    their end.  ``of_folders``: it is the layout of a folder, not the format of a file.
     """
 
     suffixes: tuple[str, ...]
-    gives: tuple[Gives, ...]
+    gives: tuple[MadeOf, ...]
     opener: str
     named: bool = False
+    seeks: bool = False
     of_folders: bool = False
 
     @property
@@ -49,10 +48,14 @@ FORMATS = {
         (".jsonl", ".ndjson", ".json"), ("text",), f"{_HERE}.json_lines:open_json_lines", named=True
     ),
     "parquet": Format(
-        (".parquet", ".pq"), ("text", "dense"), f"{_HERE}.parquet:open_parquet", named=True
+        (".parquet", ".pq"),
+        ("text", "dense"),
+        f"{_HERE}.parquet:open_parquet",
+        named=True,
+        seeks=True,
     ),
-    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file"),
-    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file"),
+    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", seeks=True),
+    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file", seeks=True),
     "svmlight": Format(
         (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
     ),
@@ -70,7 +73,7 @@ def file_formats() -> list[str]:
     return [name for name, kind in FORMATS.items() if not kind.of_folders]
 
 
-def formats_of(gives: Gives) -> list[str]:
+def formats_of(gives: MadeOf) -> list[str]:
     """The formats of files that give it.
 
     >>> formats_of("text"), formats_of("sparse")
