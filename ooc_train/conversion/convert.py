@@ -75,7 +75,7 @@ def convert(
 
 
 def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) -> dict[str, Any]:
-    """What the report says of the rows and their features."""
+    """The part of the report about rows and features."""
     figures = asdict(found)
     split_rows = figures.pop("split_rows")
     return {

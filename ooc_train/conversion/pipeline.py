@@ -44,7 +44,7 @@ from ooc_train.progress import Reading
 
 @dataclass(frozen=True)
 class Features:
-    """What is made of the rows: a kind of features, or what a ``fitted`` file makes."""
+    """The features to make: a kind with its parameters, or those of a ``fitted`` file."""
 
     kind: str
     parameters: Any
@@ -207,7 +207,7 @@ class _Conversion:
         return splits
 
     def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
-        """All blocks, and from the first reject on no destinations: they would be wrong."""
+        """All blocks with the destinations of their rows; none after a reject, as places shift."""
         n_rejects = self._corpus.rejects.count
         blocks = (
             self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()

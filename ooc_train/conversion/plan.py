@@ -19,6 +19,7 @@ from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.storage.job import remove_abandoned
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError, OutputError
@@ -30,7 +31,7 @@ from ooc_train.reading.store import open as open_store
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion does.
+    """A conversion with all its options resolved.
 
     ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
     the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
@@ -90,6 +91,7 @@ def plan_conversion(
     _check_output(output, options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    remove_abandoned(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
