@@ -403,6 +403,8 @@ NUMERALS = st.one_of(
     st.floats(-1e6, 1e6).map("{:.20f}".format),
     st.integers(-(10**25), 10**25).map(str),
     st.from_regex(r"[+-]?[0-9]{0,22}\.?[0-9]{0,22}(?:[eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.floats(1e-9, 1, width=64).map("{:.24f}".format),  # zeros in front
+    st.sampled_from(["0." + 18 * "0" + "123456789012345678", 30 * "0" + "1.5", "."]),
     st.sampled_from(["1.00000005960464477539", "16777217", "0.1e", "1e+", "nan", "-inf", "1 2"]),
 )
 
