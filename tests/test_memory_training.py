@@ -13,7 +13,7 @@ from tests.files import SequenceToy, Toy, write_file, write_sequence_file
 
 pytestmark = pytest.mark.slow
 
-# 85 entries a row: some 500 bytes, so that 231,000 rows take 120 MB and a window of theirs 17 MB.
+# 85 entries a row: some 500 bytes, so that 132,000 rows take 68 MB and a window of theirs 17 MB.
 TOY = Toy(n_columns=2000, mean_entries=90, signal=0.1)
 N_ROWS = 33_000
 # Ten megabytes as a rule, whatever the rows; now and then a thread's arena adds more than as many.
@@ -74,10 +74,11 @@ def average(shape):
 
 @pytest.fixture(params=KINDS)
 def files(request, tmp_path):
-    """A file, one of seven times as many rows, and the options of training on them."""
-    paths, options = [tmp_path / "little.h5", tmp_path / "much.h5"], KINDS[request.param]
-    for factor, path in zip((1, 7), paths, strict=True):
-        times = factor * N_ROWS // 1000
+    """A file, one of four times as many rows, and the options of training on them."""
+    paths = [tmp_path / "tiny.h5", tmp_path / "little.h5", tmp_path / "much.h5"]
+    options = KINDS[request.param]
+    for n_rows, path in zip((1000, N_ROWS, 4 * N_ROWS), paths, strict=True):
+        times = n_rows // 1000
         if request.param == "ngram":
             rows = repeated(TOY.rows(1000, np.random.default_rng(0)), times)
             write_file(path, {"train": rows}, n_classes=TOY.n_classes, n_columns=TOY.n_columns)
@@ -86,7 +87,7 @@ def files(request, tmp_path):
             write_sequence_file(path, {"train": rows}, n_classes=2, n_terms=SEQUENCES.n_terms)
     # The first training after an installation compiles its kernels, in memory of its own.
     train(paths[0], tmp_path / "compiled", epochs=1, **options)
-    return *paths, options
+    return *paths[1:], options
 
 
 def repeated(rows, n_times):

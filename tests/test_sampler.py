@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.studies.order import mean_entropy
 from ooc_train.reading.sampler import WINDOW_BYTES, WINDOW_SLICES, Order, n_steps, slice_rows_for
 
 orders = st.builds(
@@ -107,17 +108,9 @@ def test_batches_of_data_in_class_order_are_mixed(n_classes):
     n_rows = 200_000
     labels = np.arange(n_rows) * n_classes // n_rows
     shuffled = np.random.default_rng(0).permutation(n_rows)
-    ours = mean_entropy(labels[rows_of(Order(n_rows, seed=0, epoch=0).windows())], n_classes)
-    assert ours > 0.95 * mean_entropy(labels[shuffled], n_classes)
-    assert mean_entropy(labels, n_classes) < 0.1
-
-
-def mean_entropy(labels, n_classes):
-    entropies = []
-    for start in range(0, len(labels) - 127, 128):
-        shares = np.bincount(labels[start : start + 128], minlength=n_classes) / 128
-        entropies.append(-(shares[shares > 0] * np.log(shares[shares > 0])).sum())
-    return np.mean(entropies)
+    ours = mean_entropy(labels[rows_of(Order(n_rows, seed=0, epoch=0).windows())])
+    assert ours > 0.95 * mean_entropy(labels[shuffled])
+    assert mean_entropy(labels) < 0.1
 
 
 @pytest.mark.parametrize(
