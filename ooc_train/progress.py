@@ -48,7 +48,7 @@ class Reading:
     def __init__(self, inner: Progress, phase: str, n_bytes: int) -> None:
         self._inner = inner
         self._n_rows, self._began = 0, time.perf_counter()
-        inner.start(phase, n_bytes, "B")
+        inner.start(phase, n_bytes or None, "B")  # a pipe does not say how many will come
 
     def advance(self, n_bytes: int, n_rows: int) -> None:
         """Count ``n_bytes`` more bytes as read, with ``n_rows`` rows in them."""

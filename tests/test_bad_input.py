@@ -4,15 +4,20 @@ import csv
 import errno
 import gzip
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
+import h5py
+import numpy as np
 import pytest
 
 import ooc_train
 from ooc_train.conversion import resources
 from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
-from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
+from ooc_train.errors import BudgetError, FormatError, InputError, OptionError, OutputError
+from ooc_train.file import output
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_split, write_rows
 
@@ -277,15 +282,12 @@ def test_an_interrupt_leaves_nothing_behind(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
 
 
-@pytest.mark.parametrize("what", ["more", "fewer", "other"])
+@pytest.mark.parametrize("what", ["more", "fewer"])
 def test_input_that_changes_between_the_two_readings(tmp_path, what):
     rows = random_rows(100)
     source = write_rows(tmp_path / "train.csv", rows)
-    changed = {
-        "more": [*rows, ("1", "one", "more row")],
-        "fewer": rows[:-1],
-        "other": [(label, "quite", "another text") for label, _, _ in rows],
-    }
+    changed = {"more": [*rows, ("1", "one", "more row")], "fewer": rows[:-1]}
+    ooc_train.convert(source, tmp_path / "fitted.h5")
 
     class Writer(Silent):
         def start(self, phase, total, unit):
@@ -293,7 +295,9 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
                 write_rows(source, changed[what])
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
-        ooc_train.convert(source, tmp_path / "o.h5", features="sequence", progress=Writer())
+        ooc_train.convert(
+            source, tmp_path / "o.h5", vectorizer=tmp_path / "fitted.h5", progress=Writer()
+        )
 
 
 @pytest.mark.parametrize(
@@ -346,3 +350,59 @@ def test_names_of_classes(tmp_path):
     assert phases[-1] == "reading"  # found before the long work
     with pytest.raises(InputError, match="the classes' names, cannot be read"):
         convert(tmp_path, GOOD, force=True, classes=tmp_path / "none.txt")
+
+
+LIMITED = """
+import sys
+from pathlib import Path
+import ooc_train
+from ooc_train.errors import OutputError
+from tests.full_disk import limited_files
+
+source, output, features, n_bytes = sys.argv[1:]
+for limit in range(0, int(n_bytes), int(n_bytes) // 12):
+    try:
+        with limited_files(limit):
+            ooc_train.convert(source, output, features=features)
+    except OutputError as error:
+        assert "the disk is full" in str(error), error
+    else:
+        raise AssertionError(f"nobody heard that byte {limit} was not written")
+    assert [path.name for path in Path(output).parent.iterdir()] == [Path(source).name]
+"""
+
+
+@pytest.mark.parametrize("features", ["ngram", "sequence"])
+def test_wherever_the_disk_gets_full_it_is_told_and_nothing_is_left_behind(tmp_path, features):
+    """In a process of its own: HDF5 can crash where its writing fails."""
+    source = write_rows(tmp_path / "train.csv", random_rows(400))
+    ooc_train.convert(source, tmp_path / "o.h5", features=features)
+    n_bytes = (tmp_path / "o.h5").stat().st_size
+    (tmp_path / "o.h5").unlink()
+    arguments = [str(source), str(tmp_path / "o.h5"), features, str(n_bytes)]
+    subprocess.run([sys.executable, "-c", LIMITED, *arguments], check=True)
+
+
+def test_checksums_are_those_of_what_was_handed_over(tmp_path, monkeypatch):
+    """What changes on its way to the disk does not get a checksum that makes it whole."""
+    fill = output._fill
+
+    def damaged(dataset, rows):
+        fill(dataset, rows)
+        if dataset.name == "/vectorizer/term_hashes":
+            dataset[3] ^= np.uint64(1)
+
+    monkeypatch.setattr(output, "_fill", damaged)
+    source = write_rows(tmp_path / "train.csv", random_rows(100))
+    ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
+    (damage,) = ooc_train.verify(tmp_path / "o.h5")["damaged"]
+    assert damage["array"] == "vectorizer/term_hashes"
+
+
+def test_a_damaged_vectorizer_is_not_converted_with(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(100))
+    ooc_train.convert(source, tmp_path / "first.h5", features="ngram")
+    with h5py.File(tmp_path / "first.h5", "r+") as file:
+        file["vectorizer/kept_df"][2] ^= np.uint32(1)
+    with pytest.raises(FormatError, match="damaged: the checksum differs in array 'vectorizer/ke"):
+        ooc_train.convert(source, tmp_path / "o.h5", vectorizer=tmp_path / "first.h5")

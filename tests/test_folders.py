@@ -117,6 +117,7 @@ def test_every_number_finds_its_file_again(tmp_path):
 
 def test_a_folder_that_changes_between_the_two_readings(tmp_path):
     write_folder(tmp_path / "train", random_rows(30))
+    convert(tmp_path / "train", tmp_path / "fitted.h5")
 
     class Remover(Silent):
         def start(self, phase, total, unit):
@@ -124,7 +125,12 @@ def test_a_folder_that_changes_between_the_two_readings(tmp_path):
                 next((tmp_path / "train" / "1").iterdir()).unlink()
 
     with pytest.raises(InputError, match="the input changed while it was being read"):
-        convert(tmp_path / "train", tmp_path / "o.h5", progress=Remover())
+        convert(
+            tmp_path / "train",
+            tmp_path / "o.h5",
+            vectorizer=tmp_path / "fitted.h5",
+            progress=Remover(),
+        )
 
 
 @pytest.mark.slow

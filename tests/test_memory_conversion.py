@@ -17,14 +17,14 @@ BUDGET = 256_000_000
 ROWS = 60_000
 
 RUN = "import sys; from ooc_train.cli.convert import main; sys.exit(main(sys.argv[1:]))"
-# The same step with its spill in memory: what a bounded one must be told from.
+# The same step with its temporary files in memory: what a bounded one must be told from.
 RUN_IN_MEMORY = f"""
-from ooc_train.conversion.storage.spill import SpillWriter
-write, held = SpillWriter.write, []
-def hold(self, first_row, records, bounds):
-    held.append(records.copy())
-    return write(self, first_row, records, bounds)
-SpillWriter.write = hold
+import os
+write, held = os.write, []
+def hold(file, items):
+    held.append(bytes(items))
+    return write(file, items)
+os.write = hold
 {RUN}
 """
 

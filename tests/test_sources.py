@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import ooc_train
 from ooc_train.conversion import resources
+from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.files import compression, paths
 from ooc_train.conversion.sources.files.input_file import InputFile
@@ -25,7 +26,9 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.texts import TextSource
+from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.errors import BudgetError, InputError, OptionError
+from ooc_train.progress import Silent
 from tests.corpora import random_rows
 
 NAMES = ("label", "title", "body")
@@ -185,6 +188,16 @@ def test_lines_that_are_no_row(tmp_path_factory, line, reason):
     assert [reject.line for reject in rejects] == [2]
     assert rejects[0].reason.startswith(reason)
     assert line.startswith(rejects[0].raw[:100])
+
+
+def test_a_line_that_is_too_long_is_none_however_little_it_says(tmp_path_factory):
+    line = b'{"l": 1, "t": "x", "more": "' + b"x" * MAX_ROW_BYTES + b'"}\n'
+    for block_bytes in (2**20, 2**25):
+        found, rejects, _ = read(jsonl(tmp_path_factory, line + b" \t\r\n"), block_bytes)
+        assert not found
+        assert [(r.line, r.reason) for r in rejects] == [
+            (1, "the row is longer than 8,388,608 bytes")
+        ]
 
 
 def test_broken_utf8_stays_as_it_is_and_fields_may_be_missing(tmp_path_factory):
@@ -397,15 +410,54 @@ def test_standard_input_that_cannot_be_used(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stdin", Stdin(b"1,a\n2,b\n1\n"))
     with pytest.raises(InputError, match="standard input, line 3: found 1 columns, expected 2"):
         ooc_train.convert("-", tmp_path / "o.h5", max_rejects=0)
+    (tmp_path / "o.h5.rejected.csv").unlink()
+    assert not list(tmp_path.iterdir())
+
+
+def test_standard_input_that_arrives_is_not_kept(tmp_path, monkeypatch):
+    """What is read once is converted on the way, to the bytes of a file's conversion."""
+    source = write_csv(tmp_path / "standard input", random_rows(2000))
+    options = {**OPTIONS, "format": "csv", "features": "sequence"}
+    ooc_train.convert(source, tmp_path / "a.h5", **options)
+    monkeypatch.setattr(sys, "stdin", Stdin(source.read_bytes()))
+    source.unlink()
+    read_before = []
+
+    class Watcher(Silent):
+        def start(self, phase, total, unit):
+            if phase == "reading":
+                read_before.append((sys.stdin.buffer.tell(), total))
+            assert not list(tmp_path.rglob("stdin"))
+
+    ooc_train.convert("-", tmp_path / "b.h5", **options, progress=Watcher())
+    assert read_before == [(2**16 + 3, None)]  # the sample
+    assert (tmp_path / "b.h5").read_bytes() == (tmp_path / "a.h5").read_bytes()
+
+
+def test_standard_input_that_would_have_to_be_read_again(tmp_path, monkeypatch):
+    def weak(text, offsets, analyzer, seed):
+        found = tokenize(text, offsets, analyzer, seed)
+        return found if seed else found._replace(hashes=found.hashes >> 57 << 57 | 1)
+
+    monkeypatch.setattr(indexing, "tokenize", weak)
+    rows = "".join(f"{i % 2},word{i} other{i}\n" for i in range(300))
+    monkeypatch.setattr(sys, "stdin", Stdin(rows.encode()))
+    with pytest.raises(InputError, match="read a second time, .*; give its rows in a file"):
+        ooc_train.convert("-", tmp_path / "o.h5", features="sequence")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("features", ["auto", "ngram"])
+def test_a_disk_too_small_for_standard_input(tmp_path, monkeypatch, features):
     monkeypatch.setattr(paths, "_CHECK_BYTES", 1000)
     monkeypatch.setattr(paths, "_PIECE_BYTES", 100)
-    monkeypatch.setattr(sys, "stdin", Stdin(b"1,a\n" * 1000))
+    monkeypatch.setattr(sys, "stdin", Stdin(b"1,words of a row\n" * 1000))
     free = resources.shutil.disk_usage(tmp_path)._replace(free=2000)
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: free)
     with pytest.raises(BudgetError, match="free some space, or give a folder on another disk"):
-        ooc_train.convert("-", tmp_path / "o.h5")
-    assert sys.stdin.buffer.tell() < 3500
-    (tmp_path / "o.h5.rejected.csv").unlink()
+        ooc_train.convert("-", tmp_path / "o.h5", features=features)
+    if features == "auto":  # it is copied
+        assert sys.stdin.buffer.tell() < 3500
     assert not list(tmp_path.iterdir())
 
 

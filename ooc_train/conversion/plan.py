@@ -12,14 +12,14 @@ from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget
+from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
-from ooc_train.conversion.storage.output import disk_errors
+from ooc_train.conversion.storage.job import remove_abandoned
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError, OutputError
@@ -31,11 +31,11 @@ from ooc_train.reading.store import open as open_store
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion does.
+    """A conversion with all its options resolved.
 
     ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
-    the open file whose vectorizer and classes are taken; ``provenance`` is the part of the file's
-    own that options and inputs determine.
+    the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
+    divided.
     """
 
     output: Path
@@ -51,6 +51,17 @@ class ConversionPlan:
     figures: Figures | None = None
     fitted: Store | None = None
     names: ClassNames | None = None
+
+    @property
+    def source_files(self) -> dict[str, list[dict[str, Any]]]:
+        """The names and sizes of the sources by split, without a path or a time of this machine.
+
+        What comes from standard input has its size when all is read.
+        """
+        return {
+            split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
+            for split, files in self.sources.items()
+        }
 
     @property
     def class_labels(self) -> list[str] | None:
@@ -80,12 +91,14 @@ def plan_conversion(
     _check_output(output, options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    remove_abandoned(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
     rejects = _rejects_path(options, output)
     with disk_errors(output, temp_dir):
-        paths = InputPaths(temp_dir, progress, stack)
+        reads_once = _reads_once(options, features, fitted)
+        paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         limit = parameters.limit if parameters else math.inf
         inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
         figures = None
@@ -138,6 +151,13 @@ def _kind(options: ConvertOptions, fitted: Store | None, path: Path) -> str:
     return usual
 
 
+def _reads_once(options: ConvertOptions, features: str, fitted: Store | None) -> bool:
+    """Whether sources are read once, and from their beginning to their end."""
+    if features == AUTO or fitted or FORMATS[options.format or "csv"].seeks:
+        return False
+    return vectorizer_class(features).reads_once
+
+
 def _parameters(options: ConvertOptions, features: str, fitted: Store | None) -> Parameters:
     """The parameters of the features: the fitted vectorizer's, or those that are given.
 
@@ -161,17 +181,13 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
 
 
 def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
-    """Where the rows come from, without a path or a time of this machine."""
+    """How the rows were read and divided."""
     given = {
         "text": list(options.text),
         "columns": list(options.columns),
         "label": options.label,
     }
     return {
-        "sources": {
-            split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
-            for split, files in inputs.sources.items()
-        },
         "layout": inputs.sources["train"][0].layout
         | {name: value for name, value in given.items() if value},
         "seed": options.seed,

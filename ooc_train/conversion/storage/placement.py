@@ -1,4 +1,4 @@
-"""Which split each row goes to, and its place there: decided by (seed, row number) alone."""
+"""The split of each row and its place there, decided by (seed, row number) alone."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,7 +53,7 @@ class Placement:
             self.n_rows["validation"] = self._n_drawn
 
     def drawn(self, first_row: int, n_rows: int) -> Bools:
-        """Which of these train rows are drawn for validation."""
+        """A mask of the train rows that are drawn for validation: ``(n_rows,) bool``."""
         if self._n_drawn == 0:
             return np.zeros(n_rows, np.bool_)
         return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn

@@ -59,6 +59,7 @@ class TermVectorizer(Vectorizer):
     """
 
     knows_words = True
+    reads_once = True
 
     def __init__(self, parameters: Any, splitting: Splitting) -> None:
         super().__init__(parameters)

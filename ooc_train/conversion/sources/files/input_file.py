@@ -12,6 +12,7 @@ from ooc_train.conversion.sources.files.compression import (
     Compression,
     DecompressionError,
 )
+from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.errors import InputError
 
 Piece = TypeVar("Piece")
@@ -24,16 +25,24 @@ class InputFile:
     """A file of rows.
 
     ``path`` is its name, which errors give and whose suffixes say what is in it; the bytes are
-    there, or in ``spooled``.
+    there, or in ``spooled``, or come from ``pipe``.
     """
 
     path: Path
     spooled: Path | None = None
+    pipe: Pipe | None = None
 
     @property
     def n_bytes(self) -> int:
-        """Its size."""
+        """Its size; of a pipe, what was read so far."""
+        if self.pipe:
+            return self.pipe.n_bytes
         return (self.spooled or self.path).stat().st_size
+
+    @property
+    def is_standard_input(self) -> bool:
+        """Whether ``path`` is no path."""
+        return self.spooled is not None or self.pipe is not None
 
     @property
     def suffixes(self) -> list[str]:
@@ -52,6 +61,8 @@ class InputFile:
 
     def open_raw(self) -> BinaryIO:
         """The file, unbuffered, or an ``InputError`` that says why not."""
+        if self.pipe:
+            return self.pipe.open()
         try:
             return (self.spooled or self.path).open("rb", buffering=0)
         except FileNotFoundError:
@@ -96,6 +107,8 @@ class InputFile:
     def sample(self, n_bytes: int) -> bytes:
         """The first bytes of what is in the file, without a byte-order mark, or all there are."""
         wanted = n_bytes + len(BYTE_ORDER_MARK)
+        if self.pipe:
+            return self.pipe.beginning(wanted).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
         with self.open() as (stream, _):
             try:
                 parts = [stream.read(wanted)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ooc_train.conversion.resources import check_disk
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 
@@ -21,14 +22,18 @@ _CHECK_BYTES = 2**26
 class InputPaths:
     """Finds the files that paths name.
 
-    What comes from standard input is written to a file in ``folder``, which belongs to ``stack``,
-    since a conversion reads more than once; at most one path may stand for it.
+    At most one path may stand for standard input.  It is read as it arrives where the conversion
+    ``reads_once``; otherwise it is first copied to a file in ``folder``, which belongs to
+    ``stack``.
     """
 
-    def __init__(self, folder: Path, progress: Progress, stack: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, progress: Progress, stack: ExitStack, *, reads_once: bool = False
+    ) -> None:
         self._folder = folder
         self._progress = progress
         self._stack = stack
+        self._reads_once = reads_once
         self._is_read = False
 
     def files(self, paths: Iterable[Path]) -> list[InputFile]:
@@ -40,7 +45,7 @@ class InputPaths:
 
     def _files(self, path: Path) -> list[InputFile]:
         if path == STANDARD_INPUT:
-            return [self._spool()]
+            return [self._standard_input()]
         if not glob.has_magic(str(path)) or path.exists():
             return [InputFile(path)]
         found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
@@ -48,10 +53,15 @@ class InputPaths:
             raise InputError(f"no file matches {path}; check the pattern")
         return [InputFile(Path(name)) for name in found]
 
-    def _spool(self) -> InputFile:
+    def _standard_input(self) -> InputFile:
         if self._is_read:
             raise OptionError("standard input, -, can be read once only; give files for the others")
         self._is_read = True
+        if self._reads_once:
+            return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer))
+        return InputFile(_NAME, self._spooled())
+
+    def _spooled(self) -> Path:
         folder = tempfile.TemporaryDirectory(prefix=".ooc-", dir=self._folder)
         spooled = Path(self._stack.enter_context(folder)) / "stdin"
         self._progress.start("reading standard input", None, "B")
@@ -63,4 +73,4 @@ class InputPaths:
                 file.write(piece)
                 n_bytes += len(piece)
                 self._progress.advance(len(piece))
-        return InputFile(_NAME, spooled)
+        return spooled

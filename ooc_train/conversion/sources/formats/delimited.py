@@ -49,7 +49,7 @@ class DelimitedFile(ColumnFile):
     @property
     def classes_path(self) -> Path | None:
         """``classes.txt`` beside data in the Zhang layout."""
-        if self.names or self.file.spooled:
+        if self.names or self.file.is_standard_input:
             return None
         beside = self.file.path.parent / "classes.txt"
         return beside if beside.is_file() else None

@@ -21,14 +21,15 @@ class Format:
     ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
     made into, the usual first.  ``opener`` is the function that opens a file, as
     ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``.
-    ``named``: the columns always have names.  ``of_folders``: it
-    is the layout of a folder, not the format of a file.
+    ``named``: the columns always have names.  ``seeks``: files are not read from their beginning to
+    their end.  ``of_folders``: it is the layout of a folder, not the format of a file.
     """
 
     suffixes: tuple[str, ...]
     gives: tuple[MadeOf, ...]
     opener: str
     named: bool = False
+    seeks: bool = False
     of_folders: bool = False
 
     @property
@@ -47,10 +48,14 @@ FORMATS = {
         (".jsonl", ".ndjson", ".json"), ("text",), f"{_HERE}.json_lines:open_json_lines", named=True
     ),
     "parquet": Format(
-        (".parquet", ".pq"), ("text", "dense"), f"{_HERE}.parquet:open_parquet", named=True
+        (".parquet", ".pq"),
+        ("text", "dense"),
+        f"{_HERE}.parquet:open_parquet",
+        named=True,
+        seeks=True,
     ),
-    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file"),
-    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file"),
+    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", seeks=True),
+    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file", seeks=True),
     "svmlight": Format(
         (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
     ),
