@@ -23,7 +23,6 @@ from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.job import Column, JobFolder
-from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
 from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
@@ -37,6 +36,7 @@ from ooc_train.conversion.vectorizer import (
     load_vectorizer,
     vectorizer_class,
 )
+from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Reading

@@ -12,7 +12,7 @@ from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget
+from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths
@@ -20,7 +20,6 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.job import remove_abandoned
-from ooc_train.conversion.storage.output import disk_errors
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError, OutputError

@@ -1,5 +1,7 @@
 """The resources of a conversion: memory by purpose, workers, and temporary files."""
 
+import contextlib
+import errno
 import os
 import shutil
 from collections import deque
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OptionError
+from ooc_train.errors import BudgetError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
 
@@ -206,6 +208,22 @@ class DiskWatch:
             n_bytes = max(self._n_bytes, self._n_read)  # a pipe does not say how many will come
             in_all = (self._n_spilled + self._n_text_bytes) * n_bytes // self._n_read
             check_disk(self._folder, in_all - self._n_spilled)
+
+
+@contextlib.contextmanager
+def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
+    """Raise OutputError, which says what to do, for the system's errors in writing."""
+    try:
+        yield
+    except OocTrainError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(
+                f"the disk is full: {output} was not written; free some space, or put temporary "
+                f"files, now in {temp_dir}, on another disk with --temp-dir"
+            ) from error
+        raise OutputError(f"{output} could not be written: {error}") from error
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -34,13 +34,13 @@ from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
 from ooc_train.conversion.storage.layouts.ragged import pack_ragged
 from ooc_train.conversion.storage.layouts.sparse import pack_sparse
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
 from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
+from ooc_train.file.output import OutputGroup
 from ooc_train.kinds import KINDS
 from ooc_train.options import check_as
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows

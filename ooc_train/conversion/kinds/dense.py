@@ -22,7 +22,6 @@ from ooc_train.conversion.storage.layouts.dense import (
     pack_dense,
     row_items_of,
 )
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
@@ -35,6 +34,7 @@ from ooc_train.conversion.vectorizer import (
 )
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.jit import kernel
 from ooc_train.options import fallback
 from ooc_train.reading.rows import DenseRows

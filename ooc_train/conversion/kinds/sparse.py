@@ -11,12 +11,12 @@ from ooc_train.conversion.report import SparseReport
 from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import Encoded, Parameters, ReadBlock, Vectorizer
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.reading.rows import SparseRows
 
 _BLOCK_MULTIPLE = 8

@@ -11,11 +11,10 @@ import numpy as np
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import Column
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
-from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.shuffle import BucketOfRows, ShuffledSplit
 from ooc_train.dtypes import AnyArray, Integers
-from ooc_train.file.checksums import Appender
 from ooc_train.file.hdf5_errors import hdf5_errors
+from ooc_train.file.output import Appender, OutputFile
 
 _COPY_ITEMS = 2**20
 

@@ -42,7 +42,6 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.sorting import SortingScratch
@@ -51,6 +50,7 @@ from ooc_train.conversion.text.table import index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import F32, I64, U32, U64, AnyArray
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.options import fallback
 from ooc_train.reading.rows import SparseRows
 

@@ -34,7 +34,6 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, keep_last
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
@@ -42,6 +41,7 @@ from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import F32, I32, I64, U64
 from ooc_train.errors import InputError, OptionError
+from ooc_train.file.output import OutputGroup
 from ooc_train.file.schema import index_dtype
 from ooc_train.jit import kernel
 from ooc_train.options import fallback
