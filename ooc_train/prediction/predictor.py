@@ -74,13 +74,13 @@ class Predictor:
         return self._vectorizer.unknown_shares(texts)
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks, and then it is installed."""
+        """The tags that scikit-learn asks for; it is installed where it asks."""
         from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415
 
         return Tags("classifier", TargetTags(required=True), classifier_tags=ClassifierTags())
 
     def __sklearn_is_fitted__(self) -> bool:
-        """It always is."""
+        """True: a run is trained."""
         return True
 
 
