@@ -15,7 +15,19 @@ def kernel(function: Function) -> Function:
 
     No ``fastmath``: results must not depend on how a processor reorders a sum.
     """
-    compiled: Any = njit(nogil=True, cache=True, error_model="numpy")(function)
+    return _compiled(function)
+
+
+def inner_kernel(function: Function) -> Function:
+    """Compile a function that other kernels call often, and that allocates nothing.
+
+    It does not count references to its arrays, which would take some 10 ns a call for each.
+    """
+    return _compiled(function, _nrt=False)
+
+
+def _compiled(function: Function, **options: bool) -> Function:
+    compiled: Any = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
     # Numba's cache looks at a kernel's own file, not at those that its constants and inner kernels
     # come from, and would run stale code after a change there.  Hence one stamp for them all.
     index = getattr(compiled._cache, "_cache_file", None)

@@ -2,6 +2,7 @@
 
 import signal
 import tempfile
+from multiprocessing import resource_tracker
 
 import pytest
 from hypothesis import settings
@@ -13,6 +14,17 @@ settings.load_profile("project")
 
 # A shell's background processes ignore Ctrl-C, and so would the tests' trainings, which get one.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_child_stays():
+    """The helper process of multiprocessing ends with the module that started it.
+
+    It would stay until this process ends.  With a child, measuring memory is slow: it reads the
+    page tables of each process instead of one line of the kernel's.
+    """
+    yield
+    resource_tracker._resource_tracker._stop()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from ooc_train.file import checksums, schema
+from ooc_train.file.output import Appender
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def write_file(
         if features == "ngram":
             write_vectorizer(file, n_columns)
         else:
-            schema.create_numeric_vectorizer(file, {}, n_documents=1000, n_columns=n_columns)
-        schema.mark_complete(file)
+            write_numeric_vectorizer(file, n_columns)
+        complete(file)
     return path
 
 
@@ -132,10 +133,10 @@ def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: in
         group.attrs["parameters"] = json.dumps({"top_k": n_terms + 1})
         group.attrs["n_documents"] = 1000
         group.attrs["max_length"] = int(np.diff(splits["train"][1]).max(initial=0))
-        schema.write_strings(group, "terms", [f"term{k}" for k in range(n_terms)])
+        write_strings(group, "terms", [f"term{k}" for k in range(n_terms)])
         for name in ("term_hashes", "term_counts"):
-            schema.write_array(group, name, np.arange(n_terms, dtype=np.uint64))
-        schema.mark_complete(file)
+            write_array(group, name, np.arange(n_terms, dtype=np.uint64))
+        complete(file)
     return path
 
 
@@ -147,14 +148,11 @@ def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int
             random = np.random.default_rng([seed, number])
             labels = random.integers(n_classes, size=n).astype(np.uint8)
             group = file.create_group(name)
-            schema.write_array(group, "labels", labels)
+            write_array(group, "labels", labels)
             values = random.standard_normal((n, n_columns)).astype(np.float32)
-            schema.write_array(group, "features", values)
-        group = file.create_group("vectorizer")
-        group.attrs["parameters"] = json.dumps({"dtype": "float32"})
-        group.attrs["n_documents"] = 1000
-        group.attrs["n_columns"] = n_columns
-        schema.mark_complete(file)
+            write_array(group, "features", values)
+        write_numeric_vectorizer(file, n_columns)
+        complete(file)
     return path
 
 
@@ -170,29 +168,62 @@ def repack(path: Path, target: Path, compression: str) -> Path:
         for split in (name for name in schema.SPLIT_NAMES if name in old):
             for name, array in old[split].items():
                 add_array(new.require_group(split), name, array[...], compression)
-        checksums.seal(new)
+        seal(new)
     return target
 
 
 def add_array(group: h5py.Group, name: str, rows: np.ndarray, compression: str) -> h5py.Dataset:
     dataset = schema.create_dataset(group, name, rows.shape, rows.dtype, compression=compression)
-    with checksums.Appender(dataset) as target:
+    with Appender(dataset) as target:
         target.append(rows)
     return dataset
 
 
+def seal(file: h5py.File) -> None:
+    """Write the checksums of all arrays that have none, from what the file holds."""
+    checksums.seal(file, _ReadBack(file))
+
+
+class _ReadBack(dict):
+    """The checksums of a file's arrays by their paths, computed when they are asked for."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self._file = file
+
+    def __missing__(self, path: str) -> list[int]:
+        array = self._file[path]
+        length = checksums.block_length(array.shape, array.dtype)
+        return checksums.checksums(np.ascontiguousarray(array), length) if len(array) else []
+
+
 def reseal(file: h5py.File) -> None:
-    """Checksums of what a file now holds."""
+    """Write the checksums of what a file holds now."""
     if checksums.GROUP in file:
         del file[checksums.GROUP]
-    checksums.seal(file)
+    seal(file)
+
+
+def complete(file: h5py.File) -> None:
+    """Mark a file as complete, and seal it."""
+    file.attrs["complete"] = 1
+    seal(file)
+
+
+def write_array(group: h5py.Group, name: str, array: np.ndarray) -> None:
+    schema.create_dataset(group, name, array.shape, array.dtype)[...] = array
+
+
+def write_strings(parent: h5py.Group, name: str, strings: list[str]) -> None:
+    group = parent.create_group(name)
+    for part, array in schema.string_arrays(strings).items():
+        write_array(group, part, array)
 
 
 def write_head(file: h5py.File, features: str, n_classes: int) -> None:
     schema.write_header(file, features=features, producer="tests", provenance={"source": "toy"})
     labels = [str(k + 1) for k in range(n_classes)]
-    schema.write_strings(file, "classes/labels", labels)
-    schema.write_strings(file, "classes/names", [f"class {label}" for label in labels])
+    write_strings(file, "classes/labels", labels)
+    write_strings(file, "classes/names", [f"class {label}" for label in labels])
 
 
 def fill(group: h5py.Group, **arrays) -> None:
@@ -205,11 +236,18 @@ def write_vectorizer(file: h5py.File, n_columns: int) -> None:
     group = file.create_group("vectorizer")
     group.attrs["parameters"] = json.dumps({"ngrams": [1, 2]})
     group.attrs["n_documents"] = 1000
-    schema.write_strings(group, "terms", [f"term{k:06}" for k in range(n_columns)])
+    write_strings(group, "terms", [f"term{k:06}" for k in range(n_columns)])
     for name in ("term_hashes", "kept_hashes"):
-        schema.write_array(group, name, np.arange(n_columns, dtype=np.uint64))
+        write_array(group, name, np.arange(n_columns, dtype=np.uint64))
     for name in ("term_df", "kept_df"):
-        schema.write_array(group, name, np.full(n_columns, 2, np.uint32))
+        write_array(group, name, np.full(n_columns, 2, np.uint32))
+
+
+def write_numeric_vectorizer(file: h5py.File, n_columns: int) -> None:
+    group = file.create_group("vectorizer")
+    group.attrs["parameters"] = json.dumps({"dtype": "float32"})
+    group.attrs["n_documents"] = 1000
+    group.attrs["n_columns"] = n_columns
 
 
 def _sorted(labels, indptr, indices, values):

@@ -27,11 +27,20 @@ from ooc_train.file.arrays import (
     Hdf5Array,
     open_array,
 )
-from ooc_train.file.checksums import Appender, seal
 from ooc_train.file.handle import Handle
+from ooc_train.file.output import Appender
 from ooc_train.reading.store import open as open_store
 from tests.corpora import random_rows, write_rows
-from tests.files import SequenceToy, Toy, add_array, repack, write_dense, write_sequences, write_toy
+from tests.files import (
+    SequenceToy,
+    Toy,
+    add_array,
+    repack,
+    seal,
+    write_dense,
+    write_sequences,
+    write_toy,
+)
 
 LAYOUTS = {"none": FlatArray, "lz4": ChunkedArray, "zstd": ChunkedArray, "foreign": Hdf5Array}
 SHAPES = [(1,), (8192,), (30_000,), (1000, 7), (70, 768), (3, 40_000)]

@@ -17,7 +17,7 @@ from ooc_train.conversion import resources
 from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, FormatError, InputError, OptionError, OutputError
-from ooc_train.file import schema
+from ooc_train.file import output
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_split, write_rows
 
@@ -385,14 +385,14 @@ def test_wherever_the_disk_gets_full_it_is_told_and_nothing_is_left_behind(tmp_p
 
 def test_checksums_are_those_of_what_was_handed_over(tmp_path, monkeypatch):
     """What changes on its way to the disk does not get a checksum that makes it whole."""
-    write_array = schema.write_array
+    fill = output._fill
 
-    def damaged(group, name, array):
-        write_array(group, name, array)
-        if name == "term_hashes":
-            group[name][3] ^= np.uint64(1)
+    def damaged(dataset, rows):
+        fill(dataset, rows)
+        if dataset.name == "/vectorizer/term_hashes":
+            dataset[3] ^= np.uint64(1)
 
-    monkeypatch.setattr(schema, "write_array", damaged)
+    monkeypatch.setattr(output, "_fill", damaged)
     source = write_rows(tmp_path / "train.csv", random_rows(100))
     ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
     (damage,) = ooc_train.verify(tmp_path / "o.h5")["damaged"]

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import ooc_train
@@ -403,10 +403,14 @@ NUMERALS = st.one_of(
     st.floats(-1e6, 1e6).map("{:.20f}".format),
     st.integers(-(10**25), 10**25).map(str),
     st.from_regex(r"[+-]?[0-9]{0,22}\.?[0-9]{0,22}(?:[eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.floats(1e-9, 1, width=64).map("{:.24f}".format),  # zeros in front
+    st.sampled_from(["0." + 18 * "0" + "123456789012345678", 30 * "0" + "1.5", "."]),
     st.sampled_from(["1.00000005960464477539", "16777217", "0.1e", "1e+", "nan", "-inf", "1 2"]),
 )
+BETWEEN = "7.76957964897155769"  # two float32, as is the product of its digits and a power of ten
 
 
+@example([[BETWEEN, "0"]])
 @given(st.lists(st.lists(NUMERALS, min_size=2, max_size=2), min_size=1, max_size=5))
 def test_numerals_are_what_python_and_numpy_make_of_them(table):
     cells = Cells.of([numeral.encode() for row in table for numeral in row], 2)

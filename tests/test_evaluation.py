@@ -9,7 +9,6 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 
 import ooc_train.training.scores.split_scores
 from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.file.schema import write_array, write_strings
 from ooc_train.reading.sampler import SLICE_ROWS
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import open_run
@@ -17,7 +16,7 @@ from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.scores.split_scores import evaluation_batches
 from ooc_train.training.steps.feeds import predict_rows
 from ooc_train.training.train import train
-from tests.files import Toy, reseal, write_sequences, write_toy
+from tests.files import Toy, reseal, write_array, write_sequences, write_strings, write_toy
 
 # Keras copies variables in a way that NumPy 2 deprecates.
 

@@ -9,6 +9,7 @@ import pytest
 from ooc_train.errors import FormatError, OocTrainError
 from ooc_train.file.arrays import ChunkedArray, FlatArray
 from ooc_train.file.checksums import GROUP, summary
+from ooc_train.file.output import OutputFile
 from ooc_train.inspection import verify
 from ooc_train.reading.store import open as open_store
 from tests.files import SequenceToy, Toy, repack, write_dense, write_sequences, write_toy
@@ -226,3 +227,12 @@ def test_the_text_of_a_damage():
     assert re.fullmatch(
         "split 'train', array 'values', rows 1,000 to 2,999: the checksum differs", str(damage)
     )
+
+
+def test_only_arrays_whose_checksums_were_computed_from_memory_are_sealed(tmp_path):
+    header = {"features": "dense", "producer": "tests", "provenance": {}}
+    with OutputFile(tmp_path / "rows.h5") as output:
+        output.group("vectorizer").array("scales", np.ones(3, np.float32))
+        output.hdf5["vectorizer/written_past_it"] = np.ones(3)
+        with pytest.raises(KeyError, match="vectorizer/written_past_it"):
+            output.finish(header)

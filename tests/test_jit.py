@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 import ooc_train
 from ooc_train.intrinsics import copy_bytes, load_word, ones, trailing_zeros
-from ooc_train.jit import kernel
+from ooc_train.jit import inner_kernel, kernel
 
 ROOT = Path(ooc_train.__file__).parent
 SHOW = "from ooc_train.conversion.text import numbers_; print(numbers_.doubled(21))"
@@ -45,6 +46,17 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     assert list((package / "text" / "__pycache__").glob("*.nbc"))
     (package / "constants_.py").write_text("FACTOR = 10\n")
     assert run(tmp_path) == 210
+
+
+@inner_kernel
+def _allocates():
+    return np.zeros(3)
+
+
+def test_an_inner_kernel_that_allocates_is_refused():
+    """It would never give the memory back."""
+    with pytest.raises(NumbaError):
+        _allocates()
 
 
 @kernel

@@ -9,7 +9,7 @@ import pytest
 
 from ooc_train import memory
 from ooc_train.file import checksums, schema
-from tests.files import repack, write_head
+from tests.files import complete, repack, write_head, write_numeric_vectorizer
 
 pytestmark = pytest.mark.slow
 
@@ -43,11 +43,8 @@ def write_zeros(path, n_rows, n_columns):
         sums[-1] = checksums.checksums(zeros[: (n_rows - 1) % length + 1], length)[0]
         file.create_dataset(f"{checksums.GROUP}/train/features", data=sums, track_times=False)
         group["labels"][...] = 0
-        vectorizer = file.create_group("vectorizer")
-        vectorizer.attrs["parameters"] = json.dumps({"dtype": "float32"})
-        vectorizer.attrs["n_documents"] = n_rows
-        vectorizer.attrs["n_columns"] = n_columns
-        schema.mark_complete(file)
+        write_numeric_vectorizer(file, n_columns)
+        complete(file)
     return path
 
 

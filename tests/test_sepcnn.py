@@ -273,6 +273,7 @@ def test_other_batches_are_padded_to_the_longest_train_row(tmp_path, widths):
     assert min(longest for _, longest in widths) < 12
 
 
+@pytest.mark.slow
 def test_how_far_rows_are_padded_does_not_change_their_probabilities(folder, trained):
     model = open_run(trained[0]).load_model()
     with open_store(folder / "toy.h5") as store:

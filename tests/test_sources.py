@@ -190,6 +190,16 @@ def test_lines_that_are_no_row(tmp_path_factory, line, reason):
     assert line.startswith(rejects[0].raw[:100])
 
 
+def test_a_line_that_is_too_long_is_none_however_little_it_says(tmp_path_factory):
+    line = b'{"l": 1, "t": "x", "more": "' + b"x" * MAX_ROW_BYTES + b'"}\n'
+    for block_bytes in (2**20, 2**25):
+        found, rejects, _ = read(jsonl(tmp_path_factory, line + b" \t\r\n"), block_bytes)
+        assert not found
+        assert [(r.line, r.reason) for r in rejects] == [
+            (1, "the row is longer than 8,388,608 bytes")
+        ]
+
+
 def test_broken_utf8_stays_as_it_is_and_fields_may_be_missing(tmp_path_factory):
     data = b'\xef\xbb\xbf{"l": "a", "t": "caf\xe9"}\n{"t": NaN, "u": "x"}\n{"l": "b"}'
     found, rejects, _ = read(jsonl(tmp_path_factory, data, text=("t", "u")))

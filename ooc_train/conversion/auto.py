@@ -1,4 +1,4 @@
-"""Which features suit some rows: the rule of Google's text-classification guide.
+"""The choice of features for some rows: the rule of Google's text-classification guide.
 
 Its "Step 2.5: Choose a Model": below 1,500 rows for each word of a median row n-grams do better,
 above it sequences.
@@ -25,7 +25,7 @@ _SPACES_BELOW = 0x3001  # no code point above is white space (tested)
 
 @dataclass(frozen=True)
 class Figures:
-    """What the rule looks at.  ``ratio`` takes a median of less than one word for one."""
+    """The figures that decide.  ``ratio`` takes a median of less than one word for one."""
 
     rows: int
     median_words: float
@@ -33,7 +33,7 @@ class Figures:
 
     @property
     def features(self) -> str:
-        """What suits rows of these figures."""
+        """The kind of features for rows with these figures."""
         return "ngram" if self.ratio < MOST_FOR_NGRAMS else "sequence"
 
 

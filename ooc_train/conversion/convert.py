@@ -11,12 +11,12 @@ from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import MemoryPlan, Resources
+from ooc_train.conversion.resources import MemoryPlan, Resources, disk_errors
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.storage.job import JobFolder
-from ooc_train.conversion.storage.output import OutputFile, disk_errors
 from ooc_train.conversion.trial import convert_few_rows
+from ooc_train.file.output import OutputFile
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
@@ -75,7 +75,7 @@ def convert(
 
 
 def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) -> dict[str, Any]:
-    """What the report says of the rows and their features."""
+    """The part of the report about rows and features."""
     figures = asdict(found)
     split_rows = figures.pop("split_rows")
     return {

@@ -1,4 +1,4 @@
-"""What a conversion reads: the sources of each split and the names of the classes."""
+"""The inputs of a conversion: the sources of each split and the names of the classes."""
 
 import math
 from collections.abc import Sequence

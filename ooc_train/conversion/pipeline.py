@@ -23,7 +23,6 @@ from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import DiskWatch, Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.job import Column, JobFolder
-from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
 from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
@@ -37,6 +36,7 @@ from ooc_train.conversion.vectorizer import (
     load_vectorizer,
     vectorizer_class,
 )
+from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Reading
@@ -44,7 +44,7 @@ from ooc_train.progress import Reading
 
 @dataclass(frozen=True)
 class Features:
-    """What is made of the rows: a kind of features, or what a ``fitted`` file makes."""
+    """The features to make: a kind with its parameters, or those of a ``fitted`` file."""
 
     kind: str
     parameters: Any
@@ -207,7 +207,7 @@ class _Conversion:
         return splits
 
     def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
-        """All blocks, and from the first reject on no destinations: they would be wrong."""
+        """All blocks with the destinations of their rows; none after a reject, as places shift."""
         n_rejects = self._corpus.rejects.count
         blocks = (
             self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()

@@ -12,14 +12,14 @@ from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget
+from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
-from ooc_train.conversion.storage.output import disk_errors
+from ooc_train.conversion.storage.job import remove_abandoned
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError, OutputError
@@ -31,7 +31,7 @@ from ooc_train.reading.store import open as open_store
 
 @dataclass(frozen=True)
 class ConversionPlan:
-    """What a conversion does.
+    """A conversion with all its options resolved.
 
     ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
     the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
@@ -91,6 +91,7 @@ def plan_conversion(
     _check_output(output, options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    remove_abandoned(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None

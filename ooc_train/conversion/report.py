@@ -1,4 +1,4 @@
-"""What a conversion found and did."""
+"""The figures of a conversion."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class ConversionReport:
 
 @dataclass
 class NgramReport(ConversionReport):
-    """Of a conversion to n-grams.
+    """Figures of a conversion to n-grams.
 
     ``grams`` counts (row, n-gram) occurrences, ``distinct_grams`` the different ones of the train
     rows, ``kept_terms`` those within the limits on the document frequency.
@@ -35,7 +35,7 @@ class NgramReport(ConversionReport):
 
 @dataclass
 class SequenceReport(ConversionReport):
-    """Of a conversion to sequences.
+    """Figures of a conversion to sequences.
 
     ``words`` counts the words of all rows, ``distinct_terms`` the different ones of the train rows,
     ``tokens`` what is stored; ``max_length`` is that of the longest train row.
@@ -49,7 +49,7 @@ class SequenceReport(ConversionReport):
 
 @dataclass
 class DenseReport(ConversionReport):
-    """Of a conversion to dense features.
+    """Figures of a conversion to dense features.
 
     ``clipped_values`` counts those of validation and test rows that are beyond any train value of
     their column, and were clipped to it (int8 alone).
@@ -60,7 +60,7 @@ class DenseReport(ConversionReport):
 
 @dataclass
 class SparseReport(ConversionReport):
-    """Of a conversion to sparse features.
+    """Figures of a conversion to sparse features.
 
     ``entries`` counts those of all rows, ``ignored_entries`` those of validation and test rows in
     columns beyond the last of the train rows, which were left out.

@@ -1,5 +1,7 @@
-"""What a conversion may use: memory by purpose, threads, and a place for temporary files."""
+"""The resources of a conversion: memory by purpose, workers, and temporary files."""
 
+import contextlib
+import errno
 import os
 import shutil
 from collections import deque
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OptionError
+from ooc_train.errors import BudgetError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
 
@@ -19,9 +21,8 @@ Result = TypeVar("Result")
 
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES = 2**18
-# A block being converted takes so many times its text: the parser's buffers, the text, and folded
-# text; and so many bytes for each token, its hash, bounds and number twice, and for each term, its
-# hash and the record of it, or what is found of it.
+# Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
+# for each token (hash, bounds, number twice), and 16 for each term (hash and record).
 _BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
 _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
@@ -29,7 +30,7 @@ _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
 class Appetite(Protocol):
-    """What the rows of one kind of features take."""
+    """The memory and disk that the rows of one kind of features need."""
 
     @property
     def block_multiple(self) -> int:
@@ -37,7 +38,7 @@ class Appetite(Protocol):
 
     @property
     def most_block_bytes(self) -> int:
-        """What a block may have at most: more would be no faster."""
+        """The most bytes of a block: larger blocks would be no faster."""
 
     def foreseen_disk_bytes(self, n_bytes: int, /) -> int:
         """The temporary files for so many bytes, and the result: an estimate, rather high."""
@@ -56,7 +57,7 @@ class Density(NamedTuple):
 
     @property
     def most_block_bytes(self) -> int:
-        """What a block may have at most: more would be no faster."""
+        """The most bytes of a block: larger blocks would be no faster."""
         return 2**22
 
     @property
@@ -82,7 +83,7 @@ def default_budget() -> int:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """How a budget is divided.  Nothing that a conversion computes depends on it."""
+    """A memory budget by purpose.  No result of a conversion depends on it."""
 
     n_workers: int
     block_bytes: int
@@ -134,7 +135,7 @@ class MemoryPlan:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the steps of a conversion share.
+    """The resources that the steps of a conversion share.
 
     ``temp_dir`` is the user's folder for temporary files, ``folder`` the one in it that is the
     conversion's own.
@@ -156,7 +157,7 @@ class Resources:
     def pairs(
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Result]]:
-        """As `in_order`, each item with its result."""
+        """Like `in_order`, but each item with its result."""
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         try:
             for item in items:
@@ -189,7 +190,7 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
 class DiskWatch:
     """Checks the free disk again while ``n_bytes`` of sources are read.
 
-    What is in a compressed source was a guess before; the share that is read tells it.
+    The size of a compressed source's content is a guess until some of it is read.
     """
 
     def __init__(self, folder: Path, n_bytes: int) -> None:
@@ -207,6 +208,22 @@ class DiskWatch:
             n_bytes = max(self._n_bytes, self._n_read)  # a pipe does not say how many will come
             in_all = (self._n_spilled + self._n_text_bytes) * n_bytes // self._n_read
             check_disk(self._folder, in_all - self._n_spilled)
+
+
+@contextlib.contextmanager
+def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
+    """Raise OutputError, which says what to do, for the system's errors in writing."""
+    try:
+        yield
+    except OocTrainError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise OutputError(
+                f"the disk is full: {output} was not written; free some space, or put temporary "
+                f"files, now in {temp_dir}, on another disk with --temp-dir"
+            ) from error
+        raise OutputError(f"{output} could not be written: {error}") from error
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -15,9 +15,9 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.storage.job import JobFolder
-from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.file.filters import NONE
+from ooc_train.file.output import OutputFile
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Silent
 

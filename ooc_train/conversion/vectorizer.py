@@ -2,18 +2,17 @@
 
 A conversion calls its methods in this order:
 
-``start``                   the sources are known, nothing is read
-``sample``, ``reader``,     the first reading, block by block; ``reader`` returns a task for the
-``note_read``               workers, ``note_read`` takes its results in order
-``learn``                   the places and classes of all rows are known
-``blocks``, ``encoder``,    rows become records, block by block, likewise
-``note_encoded``
-``settle``                  all rows are encoded: the final numbers of the columns are known
-``arrays``, ``note_written``  records become the arrays of each split
-``save``                    what was learned becomes the file's group ``vectorizer``
+1. ``start``: the sources are known, nothing is read.
+2. ``sample``, ``reader``, ``note_read``: the first reading, block by block.  ``reader`` returns a
+   task for the workers, ``note_read`` gets its results in the order of the blocks.
+3. ``learn``: the places and classes of all rows are known.
+4. ``blocks``, ``encoder``, ``note_encoded``: rows become records, block by block, likewise.
+5. ``settle``: all rows are encoded, so the final numbers of columns can be fixed.
+6. ``arrays``, ``note_written``: the records of a split become its arrays.
+7. ``save``: what was learned becomes the file's group ``vectorizer``.
 
-All but ``load``, ``encode``, ``arrays`` and ``save`` do nothing unless a kind needs them.  A fitted
-vectorizer, made by ``load``, learns nothing.
+A kind must have ``load``, ``encode``, ``arrays`` and ``save``; it has the others if it learns.  A
+fitted vectorizer, made by ``load``, learns nothing.  Prediction takes ``load`` and ``encode``.
 """
 
 import functools
@@ -35,13 +34,13 @@ from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
 from ooc_train.conversion.storage.layouts.ragged import pack_ragged
 from ooc_train.conversion.storage.layouts.sparse import pack_sparse
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
 from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
+from ooc_train.file.output import OutputGroup
 from ooc_train.kinds import KINDS
 from ooc_train.options import check_as
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
@@ -66,11 +65,11 @@ class Parameters(ABC):
     @property
     @abstractmethod
     def density(self) -> Appetite:
-        """What a conversion's resources are planned by."""
+        """The memory and disk that rows of these parameters need."""
 
     @property
     def limit(self) -> float:
-        """What numbers must be smaller than in size."""
+        """The bound on the size of all numbers."""
         return float("inf")
 
     def for_few_rows(self) -> Any:
@@ -99,7 +98,7 @@ class Encoded(NamedTuple):
 
 
 class EncodedBlock(NamedTuple):
-    """A block's records, and what `Vectorizer.note_encoded` is to know of them."""
+    """The records of a block, with the findings for `Vectorizer.note_encoded`."""
 
     records: Records
     n_replaced: int = 0
@@ -159,25 +158,25 @@ class Vectorizer(ABC):
 
     @abstractmethod
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:
-        """What becomes of the records of a split.  The train split comes first."""
+        """The arrays of a split, given its records.  The train split comes first."""
 
     @abstractmethod
     def save(self, group: OutputGroup) -> None:
         """Store what `load` needs, apart from the parameters."""
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
-        """Look at the sources before anything is read; begin again if it is not the first time."""
+        """Begin, or begin again: the sources are known, nothing is read."""
 
     def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Look at the first blocks; returns all of them."""
+        """Look at the first blocks.  Returns all blocks."""
         return blocks
 
     def reader(self) -> ReadBlock:
-        """What is to be done with each block of the first reading."""
+        """The task that looks at a block in the first reading."""
         return _pass_over
 
     def note_read(self, found: Any) -> int:  # noqa: ARG002
-        """Take what the reader found in a block; the bytes of temporary files that it wrote."""
+        """Add the reader's findings in a block.  Returns the bytes of temporary files it wrote."""
         return 0
 
     def learn(self, train: TrainClasses) -> None:  # noqa: B027 - not all kinds do anything
@@ -192,21 +191,21 @@ class Vectorizer(ABC):
         return corpus.blocks()
 
     def encoder(self) -> EncodeBlock:
-        """What makes records of a block's rows, given where they go."""
+        """The task that makes records of a block's rows, given their destinations."""
         return functools.partial(_encode, self)
 
     def note_encoded(self, found: Any) -> None:  # noqa: B027 - not all kinds do anything
-        """Take what the encoder found in a block."""
+        """Add the encoder's findings in a block."""
 
     def settle(self) -> None:  # noqa: B027 - not all kinds do anything
-        """All rows are encoded."""
+        """Fix the final numbers of columns, when all rows are encoded."""
 
     def note_written(self, split: str, written: Written) -> None:  # noqa: B027 - not all kinds do anything
-        """A split was written."""
+        """Add the figures of a split that is written."""
 
 
 def _pass_over(block: Block) -> None:
-    """Only the number of its rows matters."""
+    """Find nothing: only the number of rows matters."""
 
 
 def _encode(

@@ -102,15 +102,15 @@ import functools
 import itertools
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.dtypes import U64, AnyArray
-from ooc_train.file.checksums import block_length, seal
+from ooc_train.dtypes import AnyArray
+from ooc_train.file.checksums import block_length
 from ooc_train.file.compression import compress_chunks
 from ooc_train.file.filters import NONE
 
@@ -123,8 +123,8 @@ MAX_CLASSES = 65_536
 def create_file(path: str, *, compression: str = "none") -> h5py.File:
     """A new HDF5 file at ``path`` whose bytes depend on its content alone.
 
-    HDF5 writes arrays at once: it would keep small pieces back until an array is closed, and h5py
-    passes over what fails then.
+    HDF5 writes arrays at once: by default it keeps small pieces back until an array is closed, and
+    h5py hides errors at that point.
     """
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     # Later versions of the library's own format put the time into every group's header.
@@ -154,11 +154,6 @@ def create_dataset(
         chunk = (min(block_length(shape, little_endian), shape[0]), *shape[1:])
         compress_chunks(layout, compression, chunk, little_endian)
     return group.create_dataset(name, shape, little_endian, track_times=False, dcpl=layout)
-
-
-def write_array(group: h5py.Group, name: str, array: AnyArray) -> None:
-    """Store a whole array as a contiguous dataset."""
-    create_dataset(group, name, array.shape, array.dtype)[...] = array
 
 
 def label_dtype(n_classes: int) -> np.dtype[Any]:
@@ -224,26 +219,8 @@ def create_dense_split(
     return group
 
 
-def create_numeric_vectorizer(
-    file: h5py.File, parameters: object, *, n_documents: int, n_columns: int
-) -> h5py.Group:
-    """The group ``vectorizer`` for rows that are numbers already."""
-    group = file.create_group("vectorizer")
-    group.attrs["parameters"] = json.dumps(parameters, sort_keys=True)
-    group.attrs["n_documents"] = n_documents
-    group.attrs["n_columns"] = n_columns
-    return group
-
-
-def write_strings(parent: h5py.Group, name: str, strings: Sequence[str]) -> None:
-    """Store ``strings`` as a string list."""
-    group = parent.create_group(name)
-    for part, array in string_arrays(strings).items():
-        write_array(group, part, array)
-
-
 def string_arrays(strings: Sequence[str]) -> dict[str, AnyArray]:
-    """The arrays of a string list by their names."""
+    """The arrays of a string list, by name."""
     encoded = [string.encode("utf-8") for string in strings]
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(item) for item in encoded], out=offsets[1:])
@@ -274,12 +251,3 @@ def write_header(
     file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
     file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
-
-
-def mark_complete(file: h5py.File, sums: Mapping[str, U64] | None = None) -> None:
-    """The last things written, the checksums too: from here on the file is whole.
-
-    ``sums`` are those that are known already, see `checksums.seal`.
-    """
-    file.attrs["complete"] = 1
-    seal(file, sums)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.vectorizer import load_vectorizer
-from ooc_train.dtypes import F32, AnyArray
+from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.inputs import given_rows
 from ooc_train.training.run.folder import Run, open_run
@@ -63,7 +63,7 @@ class Predictor:
         parts = [self.of_block(block).probabilities for block in given_rows(rows, self._gives)]
         return np.concatenate([np.empty((0, len(self.classes_)), np.float32), *parts])
 
-    def predict(self, rows: Any) -> AnyArray:
+    def predict(self, rows: Any) -> Strings:
         """The label of the most probable class of each row: ``(n_rows,)`` strings.
 
         ``rows`` are as for `predict_proba`.

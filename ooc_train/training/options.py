@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ooc_train.errors import OptionError
+from ooc_train.kinds import KINDS
 from ooc_train.memory import parse_size
 from ooc_train.options import (
     SHARE,
@@ -39,6 +40,16 @@ _STOPPING, _RATE = "early stopping", "learning rate"
 _RUN = "run"
 
 
+def _default_models() -> str:
+    """The models that ``auto`` stands for, in words."""
+    models = dict.fromkeys(kind.default_model for kind in KINDS.values())
+    kinds = {
+        model: [name for name, kind in KINDS.items() if kind.default_model == model]
+        for model in models
+    }
+    return ", and ".join(f"{model} for {', '.join(names)}" for model, names in kinds.items())
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
     """The options of `train` that decide a model's weights, checked as far as they can be alone.
@@ -48,8 +59,8 @@ class TrainingOptions:
 
     model: str = option(
         "auto",
-        "mlp, sepcnn, or a function of yours as package.module:function; auto is mlp for n-grams "
-        "and numbers, and sepcnn for sequences",
+        f"{', '.join(MODELS)}, or a function of yours as package.module:function; auto is "
+        f"{_default_models()}",
         metavar="NAME",
         group=_MODEL,
     )

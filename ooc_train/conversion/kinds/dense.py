@@ -22,7 +22,6 @@ from ooc_train.conversion.storage.layouts.dense import (
     pack_dense,
     row_items_of,
 )
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
@@ -35,6 +34,7 @@ from ooc_train.conversion.vectorizer import (
 )
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.jit import kernel
 from ooc_train.options import fallback
 from ooc_train.reading.rows import DenseRows
@@ -50,12 +50,12 @@ class DenseParameters(Parameters):
 
     @property
     def density(self) -> NumericDensity:
-        """What rows take while they are converted."""
+        """The memory and disk that rows of these parameters need."""
         return NumericDensity()
 
     @property
     def limit(self) -> float:
-        """What numbers must be smaller than in size."""
+        """The bound on the size of all numbers."""
         return _TOO_LARGE.get(self.dtype, np.inf)
 
 
@@ -85,7 +85,7 @@ class DenseVectorizer(Vectorizer):
         return vectorizer
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: ARG002
-        """Compare the sources' columns.  Raises ``InputError`` if they have different numbers."""
+        """Check that all sources have equally many columns.  Raises ``InputError`` otherwise."""
         n_columns = _n_columns(corpus)
         if self.is_fitted and n_columns != self.n_columns:
             raise InputError(
@@ -116,32 +116,32 @@ class DenseVectorizer(Vectorizer):
         return Encoded(DenseRows(values), n_clipped=n_clipped)
 
     def stored(self, values: F32) -> tuple[AnyArray, int]:
-        """Numbers as they are stored, and how many were clipped.
+        """Numbers in their stored type, and how many of them were clipped.
 
-        Before the scales of integers are known, they are as they were.
+        They stay float32 until the scales of integers are known.
         """
         if self._scales is None:
             return values.astype(self._packed_dtype, copy=False), 0
         return as_integers(values, self._scales)
 
     def encoder(self) -> EncodeBlock:
-        """What makes records of a block's rows, and finds the largest numbers of train rows."""
+        """The task that packs a block's rows, and finds the largest numbers of train rows."""
         return functools.partial(_encode, self)
 
     def note_encoded(self, found: "_Found") -> None:
-        """Take the largest numbers of a block, and how many were clipped."""
+        """Add the largest numbers of a block, and the number of clipped values."""
         self.report.clipped_values += found.n_clipped
         if found.largest is not None:
             np.maximum(self._largest, found.largest, out=self._largest)
 
     def settle(self) -> None:
-        """All numbers are known, and with them the scales of integers."""
+        """Compute the scales of integers from the largest train numbers."""
         if self.parameters.dtype == "int8" and self._scales is None:
             self._scales = self._largest / np.float32(LARGEST_INTEGER)
             self._scales[self._scales == 0] = 1
 
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
-        """What becomes of the records of a split."""
+        """The arrays of a split."""
         scales = None if self.is_fitted else self._scales
         return DenseArrays(self.n_columns, self._packed_dtype, scales)
 
@@ -163,7 +163,7 @@ class DenseVectorizer(Vectorizer):
 
 
 class _Found(NamedTuple):
-    """What is found in a block.
+    """The findings in a block.
 
     ``largest`` (n_columns,) float32 is the largest size of a train row's number in each column,
     ``None`` where no scale depends on it.

@@ -1,4 +1,4 @@
-"""What both kinds of rows of numbers take while they are converted."""
+"""The memory and disk that rows of numbers need while they are converted."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ _MOST_BYTES = 2**26
 
 
 class NumericDensity(NamedTuple):
-    """What rows of numbers take: memory for the size of a block, and a disk for that of all."""
+    """The needs of rows of numbers, in proportion to the size of a block and of all rows."""
 
     block_multiple: int = _BLOCK_MULTIPLE
     most_block_bytes: int = _MOST_BYTES

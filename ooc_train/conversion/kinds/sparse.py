@@ -1,4 +1,4 @@
-"""Sparse features: rows of which only the columns that are not zero are kept, as they are."""
+"""Sparse features: the entries of svmlight rows, stored as they are."""
 
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from ooc_train.conversion.report import SparseReport
 from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import Encoded, Parameters, ReadBlock, Vectorizer
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.reading.rows import SparseRows
 
 _BLOCK_MULTIPLE = 8
@@ -32,7 +32,7 @@ class SparseParameters(Parameters):
 
     @property
     def density(self) -> NumericDensity:
-        """What rows take while they are converted."""
+        """The memory and disk that rows of these parameters need."""
         return NumericDensity(_BLOCK_MULTIPLE, _MOST_BLOCK_BYTES)
 
 
@@ -66,15 +66,15 @@ class SparseVectorizer(Vectorizer):
 
     @property
     def reads(self) -> bool:
-        """All columns must be known before rows are encoded."""
+        """Always: the number of columns must be known before rows are encoded."""
         return True
 
     def reader(self) -> ReadBlock:
-        """What finds the columns of a block."""
+        """The task that finds the columns of a block."""
         return _columns_of
 
     def note_read(self, found: _Columns) -> int:
-        """Take the columns of a block.  Raises ``InputError`` for one that cannot be."""
+        """Add the columns of a block.  Raises ``InputError`` for a column below the first."""
         self.report.entries += found.n_entries
         self._first, self._last = min(self._first, found.first), max(self._last, found.last)
         if self._first < self._offset:
@@ -85,7 +85,7 @@ class SparseVectorizer(Vectorizer):
         return 0
 
     def learn(self, train: TrainClasses) -> None:  # noqa: ARG002
-        """Decide which column is the first, and how many there are."""
+        """Fix the first column and the number of columns."""
         if self.parameters.zero_based is None:
             self.parameters = replace(self.parameters, zero_based=self._first == 0)
         self.n_columns = self._last + 1 - self._offset
@@ -108,7 +108,7 @@ class SparseVectorizer(Vectorizer):
         return Encoded(SparseRows(indptr, columns, values, self.n_columns), n_empty=n_empty)
 
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
-        """What becomes of the records of a split."""
+        """The arrays of a split."""
         return SparseArrays(self.n_columns)
 
     def note_written(self, split: str, written: Written) -> None:  # noqa: ARG002
@@ -122,7 +122,7 @@ class SparseVectorizer(Vectorizer):
 
     @property
     def _offset(self) -> int:
-        """The first column that there can be, as the source numbers them."""
+        """The number of the first column in the source: 0 or 1."""
         return 1 if self.parameters.zero_based is False else 0
 
 

@@ -1,4 +1,4 @@
-"""The classes' names for people: line k names class k of the Zhang layout."""
+"""The names of classes: line k of a file names class k of the Zhang layout."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from ooc_train.errors import InputError
 
 @dataclass(frozen=True)
 class ClassNames:
-    """Names of classes, and how an error names the place that they come from."""
+    """Names of classes; ``where`` they come from is told in errors."""
 
     where: str
     names: Sequence[str]
 
     def of(self, labels: list[str]) -> list[str]:
-        """The name of each label; the labels themselves where these are the names.
+        """The name of each label.  Labels that are names already stay as they are.
 
         Raises ``InputError`` for a label that no line names.
         """
@@ -32,7 +32,7 @@ class ClassNames:
 
 
 def read_class_names(path: Path) -> ClassNames:
-    """The names in a file, one a line.  Raises ``InputError`` if it cannot be read."""
+    """Read the names in a file, one a line.  Raises ``InputError`` if it cannot be read."""
     try:
         names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

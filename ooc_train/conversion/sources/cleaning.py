@@ -1,4 +1,4 @@
-r"""What published archives did to their texts, undone; a preset says which of these it takes.
+r"""Cleaning: undoes what published archives did to their texts; a preset names what it needs.
 
 - ``escapes``: in the archives of Yelp and Amazon reviews a line break is written as a backslash and
   an n, as their readme says, and a quote now and then as a backslash and a quote.
@@ -18,7 +18,7 @@ _BACKSLASH, _SPACE, _NEWLINE, _QUOTE, _N = 92, 32, 10, 34, 110
 
 
 def unescape(rows: TextRows) -> TextRows:
-    """The rows with line breaks and quotes for their escapes."""
+    """Replace escapes by the line breaks and quotes that they stand for."""
     if not (rows.text == _BACKSLASH).any():
         return rows
     text, offsets = np.empty_like(rows.text), np.zeros_like(rows.text_offsets)
@@ -27,7 +27,7 @@ def unescape(rows: TextRows) -> TextRows:
 
 
 def break_at_backslashes(rows: TextRows) -> TextRows:
-    """The rows with a space for each backslash."""
+    """Replace each backslash by a space."""
     return replace(rows, text=np.where(rows.text == _BACKSLASH, np.uint8(_SPACE), rows.text))
 
 
@@ -35,7 +35,7 @@ CLEANINGS: dict[str, Callable[[TextRows], TextRows]] = {
     "escapes": unescape,
     "backslashes": break_at_backslashes,
 }
-"""By the name that a file's provenance has."""
+"""The cleanings, by the name that the provenance of a converted file has."""
 
 
 @kernel

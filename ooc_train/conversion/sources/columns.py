@@ -1,4 +1,4 @@
-"""Consecutive rows of a file as columns: what every format gives, and what is made of it.
+"""Consecutive rows of a file as columns: the interface between formats and rows.
 
 A format opens a file as a `ColumnFile`, which knows the columns' names and reads those that are
 chosen.  It gives them as a `Table`: bytes for each cell, or numbers.  `texts` makes rows of text of
@@ -26,9 +26,9 @@ _COMMA, _SPACE = 44, 32
 class Chosen:
     """The columns of a file that are read, counted from 0.
 
-    ``columns`` are those of the text, or with ``numbers`` those of the numbers; ``label`` is -1
-    where none is read; ``carried`` are those that rows of text bring along, by their names, if
-    any are asked for.
+    ``columns`` hold the text, or with ``numbers`` the numbers.  ``label`` is -1 where no label is
+    read.  ``carried`` are the columns that rows of text bring along, by their names, if any are
+    asked for.
     """
 
     columns: tuple[int, ...]
@@ -64,7 +64,7 @@ class Cells(NamedTuple):
 
     @classmethod
     def of(cls, cells: Sequence[bytes], n_columns: int) -> "Cells":
-        """Cells that are Python's, row after row."""
+        """Cells of Python's bytes, row after row."""
         data, offsets = joined(cells)
         shape = (-1, n_columns)
         return cls(data, offsets[:-1].reshape(shape), offsets[1:].reshape(shape))
@@ -87,7 +87,7 @@ class Cells(NamedTuple):
         return b", ".join([self.cell(row, column) for column in range(n_columns)])
 
     def by_name(self, places: Mapping[str, int]) -> list[dict[str, str]]:
-        """Of each row the cells of some columns, as text and by their names."""
+        """The cells of some columns, as text and by their names, for each row."""
         data = self.data.tobytes()
         columns = [
             [
@@ -120,15 +120,15 @@ class SparseEntries(NamedTuple):
 class Table:
     """Consecutive rows of a file, as the columns that were chosen.
 
-    ``columns`` are cells, those of `Chosen.cells` in that order.
-    Where numbers are chosen, a format may give the numbers of each column instead, (n_rows, width)
-    float32, one column at a time; a sparse format gives entries.  ``lines`` are the rows' places,
-    from 1, and ``labels`` has one for each row.
+    ``lines`` are the places of the rows, from 1; ``labels`` has one for each row.  ``columns`` are
+    the cells of `Chosen.cells`, in that order.  Where numbers are chosen, a format may give the
+    numbers of each column instead, (n_rows, width) float32, one column at a time; a sparse format
+    gives entries.
 
-    ``reasons`` says of rows, by their positions, why they cannot be used.  ``raw`` gives the bytes
-    of such a row, if they are others than those of its columns.  ``carried`` has the columns that
-    rows bring along, if they are others than the cells.  ``is_clean`` says that the format has
-    rejected rows that are too long or hold a NUL byte.
+    ``reasons`` tells why rows cannot be used, by their positions.  ``raw`` gives the bytes of such
+    a row, where they are not those of its columns.  ``carried`` has the columns that rows bring
+    along, where they are not cells.  ``is_clean`` says that the format has rejected rows that are
+    too long or hold a NUL byte.
 
     A table is valid until the next one is asked for.
     """
@@ -144,13 +144,14 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnFile:
-    """A file whose columns are known: what a module of a format has to define.
+    """A file whose columns are known.  The module of a format defines a subclass.
 
-    ``format`` is as the layout of a converted file has it.  ``names`` are those of the columns;
-    where they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows
-    where it is known before they are read.
+    ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
+    they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
+    is known before they are read.
 
-    An instance follows from the path and the options alone: it holds no open file.
+    A subclass has to define `read`.  An instance follows from the path and the options alone, and
+    holds no open file.
     """
 
     file: InputFile
@@ -168,7 +169,7 @@ class ColumnFile:
     """What may be wrong where the number of columns is not what is expected."""
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
+        """The rows in tables of about ``block_bytes``, and rejects, each with its progress."""
         raise NotImplementedError
 
     @property

@@ -1,7 +1,7 @@
 """All sources of a conversion as one stream of numbered, labelled blocks of rows.
 
-The stream can be read as often as needed and is the same each time: the first reading learns the
-classes and writes rejects down, later ones pass over the same rows in silence.
+The stream can be read as often as needed and is the same each time.  The first reading learns the
+classes and lists rejected rows; later ones skip the same rows silently.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +18,10 @@ from ooc_train.file.schema import MAX_CLASSES
 
 
 class Block(NamedTuple):
-    """Consecutive rows of one source: ``rows`` are those that it gives.
+    """Consecutive rows of one source, `SourceRows`.
 
-    ``first_row`` counts over all sources; ``labels`` int32 (n_rows,) number the classes in the
-    order in which they were met; ``n_bytes`` is the progress in the source since the last block.
+    ``first_row`` counts over all sources.  ``labels`` (n_rows,) int32 number the classes in the
+    order in which they were met.  ``n_bytes`` is the progress in the source since the last block.
     """
 
     split: str
@@ -57,7 +57,7 @@ class Corpus:
 
     @property
     def n_bytes(self) -> int:
-        """The size of all files, as they lie on the disk."""
+        """The size of all files on the disk."""
         return sum(source.n_bytes for files in self.sources.values() for source in files)
 
     def met_classes(self) -> list[str]:
@@ -103,7 +103,7 @@ class Corpus:
                 progress = 0
 
     def _label(self, split: str, source: Source, rows: SourceRows) -> tuple[SourceRows, I32]:
-        """Number the rows' labels, and leave out rows whose label cannot be used."""
+        """Number the labels of rows, and leave out rows whose label cannot be used."""
         distinct, numbers = rows.labels
         texts = [label.strip() for label in distinct]
         if split == "train" and self.learns_classes and not self._read_once:
@@ -137,7 +137,7 @@ class Corpus:
 
 
 def changed_input() -> InputError:
-    """The error for sources that are not the same in both readings."""
+    """The error for sources that differ between two readings."""
     return InputError(
         "the input changed while it was being read; run the conversion again when nothing writes "
         "to it"

@@ -1,4 +1,4 @@
-"""Files that hold the labels of rows whose features lie elsewhere: an array, or one a line."""
+"""Files of labels alone, for rows whose features lie elsewhere: an array, or a label a line."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ Take = Callable[[int], SpelledLabels]
 
 @contextmanager
 def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
-    """The labels of ``n_rows`` rows, from an ``.npy`` file, or a text file with one a line.
+    """Open the labels of ``n_rows`` rows: an ``.npy`` file, or a text file with one a line.
 
     Raises ``InputError`` if there are more or fewer.
     """

@@ -1,4 +1,4 @@
-"""The public data sets of Google's text-classification guide and of its kin, as they are published.
+"""Presets: the public data sets of Google's text-classification guide, and others like them.
 
 AG News, DBPedia, Amazon and Yelp reviews are the archives of Zhang et al. 2015 (arXiv 1509.01626):
 ``train.csv``, ``test.csv`` and sometimes ``classes.txt`` in one folder.  IMDb is the Large Movie
@@ -19,7 +19,7 @@ _POLARITY = ("negative", "positive")
 
 @dataclass(frozen=True)
 class Preset:
-    """A data set: its classes' names, what its texts need, and its classes' folders if any."""
+    """A data set: the names of its classes, what its texts need, and the folders of its classes."""
 
     class_names: Sequence[str]
     cleaning: str | None = None
@@ -27,7 +27,7 @@ class Preset:
 
     @property
     def layout(self) -> LayoutOptions:
-        """How its rows are laid out: the class first, or by folders."""
+        """The layout of the rows: the class first, or by folders."""
         return LayoutOptions(cleaning=self.cleaning, folders=self.folders)
 
 
@@ -46,7 +46,7 @@ PRESETS = {
     "yelp_review_polarity": Preset(_POLARITY, "escapes"),
     "imdb": Preset(("neg", "pos"), folders=("neg", "pos")),
 }  # fmt: skip
-"""By the name that ``--preset`` takes."""
+"""The data sets, by the name that ``--preset`` takes."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Archive:
 
     @property
     def preset(self) -> Preset:
-        """The data set."""
+        """The data set that is in the archive."""
         return PRESETS[self.name]
 
     def path(self, split: str) -> Path:
-        """The rows of ``train`` or ``test``: a file, or a folder with those of its classes.
+        """The file of the ``train`` or ``test`` rows, or the folder with their classes' folders.
 
         Raises ``InputError`` that says what is missing.
         """
@@ -82,7 +82,7 @@ class Archive:
         return places[0]
 
     def class_names(self) -> ClassNames:
-        """The names in the archive's ``classes.txt``, or else those that were published."""
+        """The names in the archive's ``classes.txt``, else those that were published."""
         path = self.folder / "classes.txt"
         if path.is_file():
             return read_class_names(path)

@@ -1,4 +1,4 @@
-"""Rows as sources give them: texts or numbers, labels as they are spelled, and line numbers."""
+"""Rows as sources give them: texts or numbers, labels as they are spelled, and their lines."""
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence

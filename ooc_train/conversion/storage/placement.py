@@ -1,13 +1,12 @@
-"""Which split each row goes to, and its place there: decided by (seed, row number) alone."""
+"""The split of each row and its place there, decided by (seed, row number) alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block
 from ooc_train.dtypes import I32, I64, Bools
 from ooc_train.permutation import Permutation
 
@@ -53,7 +52,7 @@ class Placement:
             self.n_rows["validation"] = self._n_drawn
 
     def drawn(self, first_row: int, n_rows: int) -> Bools:
-        """Which of these train rows are drawn for validation."""
+        """A mask of the train rows that are drawn for validation: ``(n_rows,) bool``."""
         if self._n_drawn == 0:
             return np.zeros(n_rows, np.bool_)
         return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn
@@ -93,11 +92,6 @@ class Placement:
             found.append(Destination("validation", chosen, ranks))
             self._n_drawn_before += len(chosen)
         return found
-
-    def placed(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Destination]]]:
-        """Blocks, in order, each with where its rows go."""
-        for block in blocks:
-            yield block, self.destinations(block.split, block.first_row, len(block.rows))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from ooc_train.jit import kernel
 
 
 class SortingScratch(NamedTuple):
-    """What ``sort_entries`` needs for columns below a number; all bits are 0 between its calls.
+    """Memory for ``sort_entries``, for columns below a number; all bits are 0 between its calls.
 
     A bit for each column that is there, a bit for each 64 of these, and the columns' values.
     """

@@ -11,18 +11,17 @@ import numpy as np
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import Column
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
-from ooc_train.conversion.storage.output import OutputFile
 from ooc_train.conversion.storage.shuffle import BucketOfRows, ShuffledSplit
 from ooc_train.dtypes import AnyArray, Integers
-from ooc_train.file.checksums import Appender
 from ooc_train.file.hdf5_errors import hdf5_errors
+from ooc_train.file.output import Appender, OutputFile
 
 _COPY_ITEMS = 2**20
 
 
 @dataclass
 class Written:
-    """What was written of a split: its entries, those of its longest row, and values clipped."""
+    """Figures of a split: its entries, those of its longest row, and values clipped."""
 
     n_entries: int = 0
     longest: int = 0
@@ -60,7 +59,7 @@ class SplitWriter:
             )
 
     def _noted(self, pieces: Iterable[Piece], written: Written) -> Iterator[Piece]:
-        """The pieces, their labels and offsets as they lie in the file."""
+        """The pieces with labels and offsets as they lie in the file; counts entries."""
         for piece in pieces:
             offsets = piece.offsets
             if offsets is not None:
@@ -94,7 +93,7 @@ class SplitWriter:
         pieces: Iterable[Piece],
         written: Written,
     ) -> None:
-        """By way of temporary files: HDF5 must know how many entries there are, and first."""
+        """Write by way of temporary files: HDF5 must know the number of entries first."""
         columns: list[Column] = []
         for piece in pieces:
             parts = _parts(piece)

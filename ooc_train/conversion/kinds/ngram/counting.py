@@ -80,7 +80,7 @@ class KeptTerms(NamedTuple):
 
 @dataclass(frozen=True)
 class Counting:
-    """What the tasks that count have in common.
+    """The parameters that all counting tasks share.
 
     ``fit_classes`` (n_rows,) int32 is each row's class, or -1 where the row is not of the train
     split, of which there are ``n_documents``.

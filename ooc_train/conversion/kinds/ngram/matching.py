@@ -24,7 +24,7 @@ from ooc_train.reading.rows import SparseRows
 
 @dataclass(frozen=True)
 class Weighting:
-    """What tf-idf weights follow from: ``df`` (n_terms,), ``inverse_norms`` (n_rows,) float64."""
+    """The factors of tf-idf weights: ``df`` (n_terms,), ``inverse_norms`` (n_rows,) float64."""
 
     df: DiskArray
     n_documents: int
@@ -32,7 +32,7 @@ class Weighting:
 
 
 class Entries(NamedTuple):
-    """What a block says of the candidates, and the rows that each occurs in, by split."""
+    """The occurrences of candidates in a block, and the rows with each, by split."""
 
     occurrences: Occurrences
     by_split: dict[str, I64]

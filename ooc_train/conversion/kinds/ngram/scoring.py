@@ -26,7 +26,7 @@ Sums = tuple[F64, F64]
 
 @dataclass(frozen=True)
 class TermScoring:
-    """What the tasks that score have in common.
+    """The parameters that all scoring tasks share.
 
     ``inverse_norms`` (n_rows,) float64; ``n_words`` counts the listed tokens.
     """

@@ -65,7 +65,7 @@ def chi2_scores(sums: F64, squares: F64, class_counts: I64) -> F64:  # noqa: ARG
 
 
 def most_f(df: U32, class_counts: I64) -> F64:
-    """What F of a term that occurs in ``df`` rows cannot exceed; infinity where nothing is known.
+    """The bound on F of a term that occurs in ``df`` rows; infinity where there is none.
 
     Of values with the sum ``s`` in ``df`` rows the squares are at least ``s**2 / df``, and the
     squared sums by class, each divided by its rows, at most ``s**2`` by the fewest rows of a class.
@@ -79,7 +79,7 @@ def most_f(df: U32, class_counts: I64) -> F64:
 
 
 def most_chi2(df: U32, class_counts: I64) -> F64:
-    """What chi-square of a term that occurs in ``df`` rows cannot exceed: no value is above 1."""
+    """The bound on chi-square of a term that occurs in ``df`` rows: no value is above 1."""
     return df * (class_counts.sum() / class_counts.min() - 1.0)
 
 

@@ -41,7 +41,6 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.sorting import SortingScratch
@@ -50,6 +49,7 @@ from ooc_train.conversion.text.table import index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import InputError
+from ooc_train.file.output import OutputGroup
 from ooc_train.options import fallback
 from ooc_train.reading.rows import SparseRows
 
@@ -76,7 +76,7 @@ class NgramParameters(Parameters):
 
     @property
     def density(self) -> Density:
-        """What a conversion's resources are planned by: a word takes two letters and a space."""
+        """The size of tokens for planning: a word has at least two letters and a space."""
         least, usual = (3, 5) if self.analyzer == "word" else (1, 1)
         shortest, longest = self.ngrams
         return Density(least, usual, terms_a_token=longest - shortest + 1)
@@ -190,13 +190,13 @@ class NgramVectorizer(TermVectorizer):
         return self.n_terms or super().expected_items(n_rows, n_text_bytes)
 
     def encoder(self) -> EncodeBlock:
-        """What encodes the candidates' entries, or texts if the vectorizer is fitted."""
+        """The task that encodes candidates, or texts if the vectorizer is fitted."""
         if self.is_fitted:
             return super().encoder()
         return functools.partial(encode_tokens, self._candidates, self._weighting)
 
     def note_encoded(self, found: Entries | None) -> None:
-        """Take the tokens and the numbers of the candidates' entries in a block."""
+        """Add the tokens of the candidates in a block, and the numbers of their entries."""
         if found is not None:
             self._learned.add(found.occurrences)
             for split, entries in found.by_split.items():
@@ -215,7 +215,7 @@ class NgramVectorizer(TermVectorizer):
     # Storing
 
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
-        """What becomes of the records of a split."""
+        """The arrays of a split."""
         if self.is_fitted:
             return SparseArrays(self.n_columns)
         n_left = int(self._entries[split][self._selected].sum())

@@ -104,7 +104,7 @@ class MostFrequent:
 
 @dataclass(frozen=True)
 class WordCounting:
-    """What the tasks that count have in common.
+    """The parameters that all counting tasks share.
 
     ``fit_classes`` (n_rows,) int32 is negative for rows that do not count; ``words`` are the tokens
     with numbers; ``k`` words are wanted.

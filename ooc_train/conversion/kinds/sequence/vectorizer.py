@@ -34,7 +34,6 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, keep_last
-from ooc_train.conversion.storage.output import OutputGroup
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
@@ -42,6 +41,7 @@ from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import F32, I32, I64, U64
 from ooc_train.errors import InputError, OptionError
+from ooc_train.file.output import OutputGroup
 from ooc_train.file.schema import index_dtype
 from ooc_train.jit import kernel
 from ooc_train.options import fallback
@@ -76,7 +76,7 @@ class SequenceParameters(Parameters):
 
     @property
     def density(self) -> Density:
-        """What a conversion's resources are planned by: a word takes a letter and a space."""
+        """The size of words for planning: at least a letter and a space."""
         return Density(least_bytes=2, usual_bytes=5, terms_a_token=1)
 
 
@@ -152,13 +152,13 @@ class SequenceVectorizer(TermVectorizer):
         return (self.n_terms or super().expected_items(n_rows, n_text_bytes)) // 2
 
     def encoder(self) -> EncodeBlock:
-        """What encodes the candidates, or texts if the vectorizer is fitted."""
+        """The task that encodes candidates, or texts if the vectorizer is fitted."""
         if self.is_fitted:
             return super().encoder()
         return functools.partial(encode_words, self._candidates, self._first_rows)
 
     def note_encoded(self, found: FoundWords | None) -> None:
-        """Take the strings and the places of the candidates in a block."""
+        """Add the strings and places of the candidates in a block."""
         if found is not None:
             self._learned.add(found.occurrences)
             np.maximum(self._positions, found.positions, out=self._positions)
@@ -177,12 +177,12 @@ class SequenceVectorizer(TermVectorizer):
     # Storing
 
     def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
-        """What becomes of the records of a split."""
+        """The arrays of a split."""
         id_of = None if self.is_fitted else self._id_of
         return RaggedArrays(self.n_ids, self.max_length, id_of)
 
     def note_written(self, split: str, written: Written) -> None:
-        """Take the longest train row: the other splits are truncated to it, if it is shorter."""
+        """Truncate the other splits to the longest train row."""
         self.report.tokens += written.n_entries
         if split == "train" and not self.is_fitted:
             self.max_length = self.report.max_length = written.longest

@@ -14,10 +14,10 @@ from ooc_train.intrinsics import PADDING
 class Buffer:
     """The next bytes of a stream, without a byte-order mark at its beginning.
 
-    ``data`` are those bytes, ``is_last`` says that no more follow.  Who reads them drops what it is
-    done with, and where they hold no whole row lets the buffer grow or skips the line.
+    ``data`` are those bytes, and ``is_last`` says that no more follow.  A reader drops the bytes
+    that it is done with.  Where they hold no whole row, it lets the buffer grow or skips the line.
 
-    Memory: ``n_bytes``, or twice the longest row, at most ``MAX_ROW_BYTES`` and one.
+    Memory: ``n_bytes``, or twice the longest row, which is at most ``MAX_ROW_BYTES``.
     """
 
     def __init__(self, stream: BinaryIO, n_bytes: int) -> None:

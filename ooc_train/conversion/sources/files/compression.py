@@ -1,4 +1,4 @@
-"""Compressed files: which there are, and the stream of what is in each."""
+"""Compressions of files: a stream of what is in a file, for each suffix."""
 
 import bz2
 import io
@@ -13,11 +13,11 @@ _ZSTD_BYTES = 2**14  # may decompress to some thousand times as much
 
 
 class DecompressionError(Exception):
-    """Why compressed data cannot be read; cut files are an EOFError."""
+    """The reason why compressed data cannot be read; of a truncated file it is an EOFError."""
 
 
 class Compression(NamedTuple):
-    """How to read a compressed file, and how many times its size text usually is."""
+    """A function that opens a compressed file, and how many times as large text usually is."""
 
     open: Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
     ratio: int
@@ -46,7 +46,7 @@ def _open_zstd(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 class _ZstdStream(io.RawIOBase):
-    """Frames of Zstandard; zstandard's own stream takes a cut one for whole."""
+    """Frames of Zstandard.  The stream of zstandard itself takes a truncated frame for whole."""
 
     def __init__(self, file: BinaryIO) -> None:
         try:
@@ -75,7 +75,7 @@ class _ZstdStream(io.RawIOBase):
         return n
 
     def _fill(self) -> bool:
-        """Decompress some more; whether there was any."""
+        """Decompress some more bytes; ``False`` at the end of the file."""
         compressed = self._compressed or self._file.read(_ZSTD_BYTES)
         if not compressed:
             if self._frame is not None:

@@ -1,4 +1,4 @@
-"""The bytes of a file, plain or compressed, and what is said when they cannot be read."""
+"""A file of rows as a stream of bytes, plain or compressed, and errors that name the file."""
 
 import codecs
 from collections.abc import Callable, Iterator
@@ -24,8 +24,8 @@ BYTE_ORDER_MARK = codecs.BOM_UTF8
 class InputFile:
     """A file of rows.
 
-    ``path`` is its name, which errors give and whose suffixes say what is in it; the bytes are
-    there, or in ``spooled``, or come from ``pipe``.
+    ``path`` is the name that errors give, and whose suffixes tell the format.  The bytes are in
+    ``spooled`` or come from ``pipe`` where one of these is given, else in the file of that name.
     """
 
     path: Path
@@ -34,33 +34,33 @@ class InputFile:
 
     @property
     def n_bytes(self) -> int:
-        """Its size; of a pipe, what was read so far."""
+        """The size of the file, or the bytes that were read from the pipe so far."""
         if self.pipe:
             return self.pipe.n_bytes
         return (self.spooled or self.path).stat().st_size
 
     @property
     def is_standard_input(self) -> bool:
-        """Whether ``path`` is no path."""
+        """Whether the bytes are those of standard input."""
         return self.spooled is not None or self.pipe is not None
 
     @property
     def suffixes(self) -> list[str]:
-        """Those that say what the file holds, in small letters, the last first."""
+        """The last two suffixes of the name, in small letters, the last first."""
         return [suffix.lower() for suffix in reversed(self.path.suffixes[-2:])]
 
     @property
     def compression(self) -> Compression | None:
-        """How it is compressed, by its name."""
+        """The compression that the name tells, if any."""
         return next((COMPRESSIONS[s] for s in self.suffixes[:1] if s in COMPRESSIONS), None)
 
     @property
     def text_bytes(self) -> int:
-        """Its size; if it is compressed, an estimate of what is in it."""
+        """The size of what is in the file, an estimate if it is compressed."""
         return self.n_bytes * (self.compression.ratio if self.compression else 1)
 
     def open_raw(self) -> BinaryIO:
-        """The file, unbuffered, or an ``InputError`` that says why not."""
+        """Open the file itself, unbuffered.  Raises ``InputError`` if that is not possible."""
         if self.pipe:
             return self.pipe.open()
         try:
@@ -74,7 +74,7 @@ class InputFile:
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-        """What is in the file, and the file itself, whose position is the progress."""
+        """A stream of what is in the file, and the file, whose position is the progress."""
         with self.open_raw() as file:
             if self.compression is None:
                 yield file, file
@@ -86,7 +86,7 @@ class InputFile:
                     raise InputError(f"{self.path} cannot be decompressed: {error}") from error
 
     def parsed(self, parse: Callable[[BinaryIO], Iterator[Piece]]) -> Iterator[tuple[Piece, int]]:
-        """What ``parse`` makes of the stream in the file, each with the progress in bytes.
+        """The pieces that ``parse`` makes of what is in the file, each with the progress in bytes.
 
         Raises ``InputError`` for a file or a compression that cannot be read to its end.
         """
@@ -98,10 +98,10 @@ class InputFile:
                 yield piece, progress
 
     def readable(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
-        """``pieces``, with errors of the file and its compression as an ``InputError``."""
+        """The same pieces; errors of the file and its compression become an ``InputError``."""
         try:
             yield from pieces
-        except (OSError, EOFError) as error:  # both are raised for damaged and cut files
+        except (OSError, EOFError) as error:  # both are raised for damaged and truncated files
             raise InputError(f"{self.path} cannot be read to its end: {error}") from error
 
     def sample(self, n_bytes: int) -> bytes:

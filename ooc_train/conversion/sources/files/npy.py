@@ -62,7 +62,7 @@ class ArrayStream:
         return rows
 
     def _take_columns(self, n_rows: int) -> AnyArray:
-        """Each column lies in one piece."""
+        """Read rows of an array in Fortran's order, in which each column lies in one piece."""
         columns = np.empty((math.prod(self.shape[1:]), n_rows), self.dtype)
         for number, column in enumerate(columns):
             first = number * self.shape[0] + self._row
@@ -94,7 +94,7 @@ _HEADERS = {
 
 @contextmanager
 def open_npy(file: InputFile) -> Iterator[ArrayStream]:
-    """The one array of a file, which may be compressed unless it lies in Fortran's order."""
+    """Open the array of a file, which may be compressed unless it lies in Fortran's order."""
     with file.open() as (stream, _):
         yield ArrayStream(str(file.path), stream)
 
@@ -111,14 +111,14 @@ class NpzArchive:
 
     @contextmanager
     def open(self, name: str) -> Iterator[ArrayStream]:
-        """One array by its name."""
+        """Open one array."""
         with self._archive.open(name + _MEMBER) as stream:
             yield ArrayStream(f"{self._file.path}: array {name!r}", stream)  # type: ignore[arg-type]
 
 
 @contextmanager
 def open_npz(file: InputFile) -> Iterator[NpzArchive]:
-    """The archive in a file.  Raises ``InputError`` for a damaged one, also while it is read."""
+    """Open an archive.  Raises ``InputError`` if it is damaged, also while it is read."""
     with file.open_raw() as raw:
         try:
             with zipfile.ZipFile(raw) as archive:

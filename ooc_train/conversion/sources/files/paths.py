@@ -1,4 +1,4 @@
-"""What a user names as input: files, folders, patterns of names, and standard input."""
+"""The files that a user names: paths, patterns of names, and standard input."""
 
 import glob
 import sys
@@ -37,7 +37,7 @@ class InputPaths:
         self._is_read = False
 
     def files(self, paths: Iterable[Path]) -> list[InputFile]:
-        """The files, patterns resolved in the order of the names.
+        """The files of all paths, those of a pattern in the order of their names.
 
         Raises ``InputError`` for a pattern that no name matches.
         """
@@ -69,7 +69,7 @@ class InputPaths:
         with spooled.open("wb") as file:
             while piece := sys.stdin.buffer.read(_PIECE_BYTES):
                 if n_bytes // _CHECK_BYTES != (n_bytes + len(piece)) // _CHECK_BYTES:
-                    check_disk(self._folder, n_bytes)  # as much again is needed at the least
+                    check_disk(self._folder, n_bytes)  # at least as much again is needed
                 file.write(piece)
                 n_bytes += len(piece)
                 self._progress.advance(len(piece))

@@ -38,11 +38,11 @@ class Pipe(io.RawIOBase):
         return self  # type: ignore[return-value]
 
     def readable(self) -> bool:
-        """It is."""
+        """Streams that are read say so."""
         return True
 
     def tell(self) -> int:
-        """How many bytes were read."""
+        """The number of bytes that were read."""
         return self.n_bytes
 
     def readinto(self, buffer: Any) -> int:

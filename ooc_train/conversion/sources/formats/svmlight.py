@@ -24,7 +24,7 @@ from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
 from ooc_train.errors import InputError, OptionError
-from ooc_train.jit import kernel
+from ooc_train.jit import inner_kernel
 
 MAX_COLUMN = 2**31 - 2
 _PAIR = re.compile(rb"(\d+):(\S+)")
@@ -166,8 +166,8 @@ def _plain_label(label: bytes) -> bytes:
     return b"%d" % value if value is not None and value.is_integer() else label
 
 
-@kernel
-def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited`
+@inner_kernel
+def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
     data: U8,
     powers: F64,
     line: int,
@@ -179,31 +179,37 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited`
     values: F32,
     is_plain: Bools,
 ) -> int:
-    """Rows of lines that are not blank: how many.  Those not plain have no entries."""
+    """The number of rows, one for each line that is not blank.  Those not plain have no entries.
+
+    The last byte of ``data`` is a newline, so that no loop runs beyond it.
+    """
     row = i = end = 0
     while i < len(data):
         begin = i
         while data[i] <= _SPACE and data[i] != _NEWLINE:
             i += 1
+        # The label, up to a space: a colon in it belongs to an entry without a label before it.
         start = i
         while data[i] > _SPACE and data[i] != _HASH and data[i] != _COLON:
             i += 1
         label_stop, first, previous = i, end, -1
         plain = data[i] <= _SPACE and label_stop > start
-        while plain and data[i] != _NEWLINE:
+        while plain and data[i] != _NEWLINE:  # an entry, or a space, a turn
             if data[i] <= _SPACE:
                 i += 1
                 continue
             if data[i] == _HASH:
-                break
+                break  # a comment to the end of the line
             column, digits = 0, i
             while _ZERO <= data[i] <= _NINE and column <= MAX_COLUMN:
                 column = 10 * column + data[i] - _ZERO
                 i += 1
+            # Not a number, as in qid:7; not followed by a value; not ascending; or too large.
             if i == digits or data[i] != _COLON or not previous < column <= MAX_COLUMN:
                 plain = False
                 break
             value, stop = parse_number(data, i + 1, len(data), powers)
+            # A numeral that the kernel does not know, or something behind it.
             if stop < 0 or data[stop] > _SPACE:
                 plain = False
                 break
@@ -211,13 +217,13 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited`
             end += 1
         i = max(i, start)
         is_blank = label_stop == start and (data[start] == _NEWLINE or data[start] == _HASH)
-        while data[i] != _NEWLINE:
+        while data[i] != _NEWLINE:  # behind a comment, or what is not plain
             i += 1
         if not is_blank:
             if i - begin > MAX_ROW_BYTES:
                 plain = False
             if not plain:
-                end = first
+                end = first  # forget its entries: the line is read again
             labels[row, 0], labels[row, 1] = start, label_stop
             bounds[row, 0], bounds[row, 1], lines[row] = begin, i, line
             is_plain[row] = plain

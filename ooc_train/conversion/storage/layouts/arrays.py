@@ -1,4 +1,4 @@
-"""What the writer of splits knows of a layout: the arrays of a split, and what fills them."""
+"""The interface between the writer of splits and the layouts of rows."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar, NamedTuple
