@@ -30,7 +30,7 @@ from ooc_train.training.models.backend import keras
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.feeds import predict_rows
 from tests.corpora import assert_same, random_rows, read_split, write_rows
-from tests.sequences import tokenize
+from tests.sequence_oracle import tokenize
 
 TEST_ROWS = random_rows(120, seed=1)
 
