@@ -23,9 +23,10 @@ UNKNOWN = "unknown_words"
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is written of each row beside the most probable class's label and name.
+    """The columns that are written beside the label and the name of the most probable class.
 
-    ``top`` so many labels with their probabilities, and with ``proba`` that of every class.
+    ``top`` is how many of the most probable labels are written with their probabilities.  With
+    ``proba`` the probability of every class is written.
     """
 
     top: int = 0

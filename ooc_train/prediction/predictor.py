@@ -6,10 +6,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.vectorizer import load_vectorizer
-from ooc_train.dtypes import F32
+from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.given_rows import BLOCKS
 from ooc_train.prediction.networks import load_network
@@ -49,7 +48,7 @@ class Predictor:
         parts = [self.of_block(block) for block in self._blocks(rows)]
         return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
 
-    def predict(self, rows: Any) -> npt.NDArray[np.str_]:
+    def predict(self, rows: Any) -> Strings:
         """The label of the most probable class of each row: ``(n_rows,)``, see `predict_proba`."""
         return self.classes_[self.predict_proba(rows).argmax(axis=1)]
 
@@ -75,13 +74,13 @@ class Predictor:
         return self._vectorizer.unknown_shares(texts)
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn asks, and then it is installed."""
+        """The tags that scikit-learn asks for; it is installed where it asks."""
         from sklearn.utils import ClassifierTags, Tags, TargetTags  # noqa: PLC0415
 
         return Tags("classifier", TargetTags(required=True), classifier_tags=ClassifierTags())
 
     def __sklearn_is_fitted__(self) -> bool:
-        """It always is."""
+        """True: a run is trained."""
         return True
 
 

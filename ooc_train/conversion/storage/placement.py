@@ -1,13 +1,12 @@
 """The split of each row and its place there, decided by (seed, row number) alone."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block
 from ooc_train.dtypes import I32, I64, Bools
 from ooc_train.permutation import Permutation
 
@@ -93,11 +92,6 @@ class Placement:
             found.append(Destination("validation", chosen, ranks))
             self._n_drawn_before += len(chosen)
         return found
-
-    def placed(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, list[Destination]]]:
-        """Blocks, in order, each with where its rows go."""
-        for block in blocks:
-            yield block, self.destinations(block.split, block.first_row, len(block.rows))
 
 
 @dataclass(frozen=True)
