@@ -103,7 +103,7 @@ class Option:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Its spellings on the command line."""
+        """The option's spellings on the command line."""
         if self.spelled or self.positional:
             return self.spelled
         return (flag(f"no_{self.name}" if self.default is True else self.name),)

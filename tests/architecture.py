@@ -187,6 +187,16 @@ def undocumented_names(root: Path) -> set[str]:
     }
 
 
+def headless_docstrings(root: Path, words: Sequence[str]) -> set[str]:
+    """Docstrings that begin with one of ``words``, and not with their subject or a verb."""
+    return {
+        f"{module}: {text.splitlines()[0]}"
+        for module, tree in modules(root).items()
+        for text in _docstrings(tree)
+        if text and text.split()[0].strip(",.:;") in words
+    }
+
+
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

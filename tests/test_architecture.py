@@ -52,6 +52,7 @@ LIBRARIES = {  # slow to load, or optional
     "torch": ("reading.adapters.torch_dataset",),
 }
 VAGUE = ("common", "data", "helpers", "manager", "misc", "process", "util", "utils")
+NO_SUBJECT = ("It", "Its", "Of", "Such", "That", "These", "They", "This", "Those", "What", "Who")
 
 RULES = {
     "every room has its layer": lambda root: architecture.unplaced_rooms(root, LAYERS),
@@ -59,6 +60,9 @@ RULES = {
     "no circles": architecture.import_cycles,
     "silent below the command line": lambda root: architecture.side_effects_below(root, "cli"),
     "documented": architecture.undocumented_names,
+    "docstrings begin with their subject": lambda root: architecture.headless_docstrings(
+        root, NO_SUBJECT
+    ),
     "one class, one name": architecture.doubled_classes,
     "array types": lambda root: architecture.array_types_outside(root, "dtypes"),
     "one dtype, one alias": lambda root: architecture.doubled_aliases(root, "dtypes"),
@@ -111,7 +115,7 @@ def test_examples_in_docstrings_run_and_are_true(name, n_examples):
 
 SOUND = {
     "__init__.py": '"""A package."""',
-    "errors.py": '"""Errors."""\nclass Wrong(Exception):\n    """It is wrong."""',
+    "errors.py": '"""Errors."""\nclass Wrong(Exception):\n    """Something is wrong."""',
     "dtypes.py": """
         '''Array types.'''
         from typing import TypeAlias
@@ -126,7 +130,7 @@ SOUND = {
         class ChunkedArray:
             '''An array in chunks.'''
             def read(self):
-                '''Its rows.'''
+                '''All rows.'''
                 raise Wrong
         """,
     "conversion/__init__.py": '"""Conversion."""',
@@ -179,6 +183,10 @@ BREACHES = [
     ("documented", "errors.py", '"""E."""\nclass Wrong(Exception): pass', "errors:Wrong"),
     ("documented", "errors.py", '"""E."""\nclass Wrong:\n    """W."""\n    def say(self): ...',
      "errors:Wrong.say"),
+    ("docstrings begin with their subject", "errors.py", '"""What can go wrong."""',
+     "errors: What can go wrong."),
+    ("docstrings begin with their subject", "errors.py",
+     '"""E."""\nclass Wrong:\n    def _say(self):\n        """It speaks."""', "errors: It speaks."),
     ("one class, one name", "errors.py", '"""E."""\nclass ChunkedArray: """C."""', "ChunkedArray"),
     ("array types", "errors.py", '"""E."""\nimport numpy.typing as npt\nInts = npt.NDArray[int]',
      "errors"),

@@ -88,26 +88,26 @@ def test_mapped_files_are_not_anonymous(tmp_path):
 
 
 DENSITIES = [
-    NgramParameters().density,
-    NgramParameters(ngrams=(1, 8)).density,
-    NgramParameters(analyzer="char", ngrams=(1, 3)).density,
-    SequenceParameters().density,
+    NgramParameters().needs,
+    NgramParameters(ngrams=(1, 8)).needs,
+    NgramParameters(analyzer="char", ngrams=(1, 3)).needs,
+    SequenceParameters().needs,
 ]
 
 
 @given(st.integers(100, 8000), st.integers(60, 120), st.sampled_from(DENSITIES))
-def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseline_mb, density):
+def test_a_plan_stays_within_its_budget_or_says_which_would_do(budget_mb, baseline_mb, needs):
     budget, baseline = budget_mb * 10**6, baseline_mb * 10**6
     try:
-        plan = MemoryPlan.divide(budget, baseline, density=density)
+        plan = MemoryPlan.divide(budget, baseline, needs=needs)
     except BudgetError as error:
         enough = int(str(error).rsplit("--memory ", 1)[1].split("MB")[0]) + 1
-        MemoryPlan.divide(enough * 10**6, baseline, density=density)
+        MemoryPlan.divide(enough * 10**6, baseline, needs=needs)
         assert enough > budget_mb
         return
     free = budget - baseline
     assert plan.n_workers >= 1
-    assert (plan.n_workers + 2) * plan.block_bytes * density.block_multiple <= free
+    assert (plan.n_workers + 2) * plan.block_bytes * needs.block_multiple <= free
     assert plan.n_workers * plan.table_bytes <= free
     assert 2 * (plan.n_workers + 2) * plan.bucket_bytes <= free
 

@@ -96,7 +96,7 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
     return MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
-        density=plan.features.parameters.density,
+        needs=plan.features.parameters.needs,
         workers=plan.workers,
     )
 

@@ -108,7 +108,7 @@ def plan_conversion(
             features = figures.features
         parameters = parameters or _parameters(options, features, fitted)
         text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
-        check_disk(temp_dir, parameters.density.foreseen_disk_bytes(text_bytes))
+        check_disk(temp_dir, parameters.needs.disk_bytes(text_bytes))
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,

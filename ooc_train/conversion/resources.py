@@ -29,26 +29,26 @@ _MAX_DICTIONARY_BYTES = 2**28
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
-class Appetite(Protocol):
+class Needs(Protocol):
     """The memory and disk that the rows of one kind of features need."""
 
     @property
     def block_multiple(self) -> int:
-        """How many times its size a block takes at most while it is converted."""
+        """The peak memory of a block while it is converted, as a multiple of its size."""
 
     @property
-    def most_block_bytes(self) -> int:
-        """The most bytes of a block: larger blocks would be no faster."""
+    def max_block_bytes(self) -> int:
+        """The largest size of a block; larger ones would not be faster."""
 
-    def foreseen_disk_bytes(self, n_bytes: int, /) -> int:
-        """The temporary files for so many bytes, and the result: an estimate, rather high."""
+    def disk_bytes(self, n_bytes: int, /) -> int:
+        """The estimated size, rather too high, of temporary files and result for ``n_bytes``."""
 
 
-class Density(NamedTuple):
-    """How many tokens and terms a text has.
+class TextNeeds(NamedTuple):
+    """The memory and disk that texts need, in proportion to their size.
 
-    A token takes ``least_bytes`` of the text or more, and ``usual_bytes`` on average, rather low;
-    there are ``terms_a_token``.
+    A token takes at least ``least_bytes`` of the text, and ``usual_bytes`` on average, which is
+    rather too low.  Each token begins ``terms_a_token`` terms.
     """
 
     least_bytes: int
@@ -56,23 +56,23 @@ class Density(NamedTuple):
     terms_a_token: int
 
     @property
-    def most_block_bytes(self) -> int:
-        """The most bytes of a block: larger blocks would be no faster."""
+    def max_block_bytes(self) -> int:
+        """The largest size of a block; larger ones would not be faster."""
         return 2**22
 
     @property
     def block_multiple(self) -> int:
-        """How many times its text a block takes at most while it is converted."""
+        """The peak memory of a block while it is converted, as a multiple of its text."""
         a_token = _TOKEN_BYTES + _TERM_BYTES * self.terms_a_token
         return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
 
-    def foreseen_disk_bytes(self, n_text_bytes: int) -> int:
-        """The temporary files for so much text, and the result: an estimate, rather high."""
+    def disk_bytes(self, n_text_bytes: int) -> int:
+        """The estimated size, rather too high, of temporary files and result."""
         n_numbers_bytes = _NUMBER_BYTES * n_text_bytes // self.usual_bytes
-        return n_numbers_bytes + _RECORD_BYTES * self.foreseen_terms(n_text_bytes) + n_text_bytes
+        return n_numbers_bytes + _RECORD_BYTES * self.n_terms(n_text_bytes) + n_text_bytes
 
-    def foreseen_terms(self, n_text_bytes: int) -> int:
-        """How many terms so much text has: an estimate, rather high."""
+    def n_terms(self, n_text_bytes: int) -> int:
+        """The estimated number of terms, rather too high."""
         return n_text_bytes * self.terms_a_token // self.usual_bytes
 
 
@@ -97,17 +97,17 @@ class MemoryPlan:
         budget_bytes: int,
         baseline_bytes: int,
         *,
-        density: Appetite,
+        needs: Needs,
         workers: int | None = None,
     ) -> "MemoryPlan":
-        """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, already taken.
+        """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, which are taken already.
 
-        By default there is a worker for each processor that this process may use, as far as the
-        budget goes.
+        By default there is a worker for each processor that this process may use, if the budget
+        allows so many.
 
         Raises ``BudgetError`` with the smallest budget that would do.
         """
-        multiple = density.block_multiple
+        multiple = needs.block_multiple
         least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * multiple
         if budget_bytes < least:
             raise BudgetError(
@@ -115,7 +115,7 @@ class MemoryPlan:
                 f"itself takes {baseline_bytes / 1e6:.0f} MB; give --memory {least / 1e6:.0f}MB or "
                 f"more"
             )
-        # A fifth stays free for what the allocator holds back.
+        # A fifth stays free for memory that the allocator holds back.
         free = (budget_bytes - baseline_bytes) * 4 // 5
         dictionary_bytes = min(free // 8, _MAX_DICTIONARY_BYTES)
         free -= dictionary_bytes
@@ -125,9 +125,9 @@ class MemoryPlan:
         block_bytes = free // (n_workers + 2) // multiple
         return cls(
             n_workers=n_workers,
-            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, density.most_block_bytes)),
+            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, needs.max_block_bytes)),
             table_bytes=free // (2 * n_workers),
-            # Each being read is there twice, and as many are under way as blocks.
+            # A bucket is in memory twice while it is read, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
             dictionary_bytes=dictionary_bytes,
         )
@@ -150,14 +150,14 @@ class Resources:
     def in_order(
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[Result]:
-        """``map`` over the pool, in order, with no more items under way than memory allows."""
+        """The results in the order of the items, as many under way as memory allows."""
         for _, result in self.pairs(function, items):
             yield result
 
     def pairs(
         self, function: Callable[[Item], Result], items: Iterable[Item]
     ) -> Iterator[tuple[Item, Result]]:
-        """Like `in_order`, but each item with its result."""
+        """Each item with its result, otherwise like `in_order`."""
         waiting: deque[tuple[Item, Future[Result]]] = deque()
         try:
             for item in items:
@@ -177,7 +177,7 @@ def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Refuse work that the free disk would not be enough for, before it begins."""
+    """Raise ``BudgetError`` if a folder's disk has less than ``needed_bytes`` free."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise BudgetError(
@@ -199,7 +199,7 @@ class DiskWatch:
         self._n_read = self._n_spilled = self._n_text_bytes = 0
 
     def check(self, n_bytes: int, *, n_spilled: int, n_text_bytes: int) -> None:
-        """``n_bytes`` more of the sources gave so much text and so many spilled bytes."""
+        """Add the results of ``n_bytes`` of sources.  Raises ``BudgetError`` for a small disk."""
         self._n_read += n_bytes
         self._n_spilled += n_spilled
         self._n_text_bytes += n_text_bytes
@@ -212,7 +212,7 @@ class DiskWatch:
 
 @contextlib.contextmanager
 def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
-    """Raise OutputError, which says what to do, for the system's errors in writing."""
+    """Raise ``OutputError``, which says what to do, for the system's errors in writing."""
     try:
         yield
     except OocTrainError:
@@ -227,7 +227,7 @@ def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
 
 
 def check_temp_dir(folder: Path) -> None:
-    """Refuse a folder that cannot take temporary files, or that lies in memory."""
+    """Raise ``OptionError`` for a folder that cannot be written to, or that lies in memory."""
     if not folder.is_dir():
         raise OptionError(f"{folder} is not a folder; give one that exists with --temp-dir")
     if not os.access(folder, os.W_OK):

@@ -28,7 +28,7 @@ import h5py
 
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import Appetite, Resources
+from ooc_train.conversion.resources import Needs, Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
@@ -64,7 +64,7 @@ class Parameters(ABC):
 
     @property
     @abstractmethod
-    def density(self) -> Appetite:
+    def needs(self) -> Needs:
         """The memory and disk that rows of these parameters need."""
 
     @property
@@ -184,7 +184,7 @@ class Vectorizer(ABC):
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
         """About how many items the records of all rows will have."""
-        return cast(int, self.parameters.density.foreseen_terms(n_text_bytes))
+        return cast(int, self.parameters.needs.n_terms(n_text_bytes))
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:  # noqa: ARG002
         """The blocks to encode: those of the corpus, or what was kept of them."""

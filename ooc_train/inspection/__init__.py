@@ -1,1 +1,1 @@
-"""What a file holds, whether it is undamaged, and how it looks."""
+"""Files seen by people: their contents, whether they are undamaged, and their overview."""

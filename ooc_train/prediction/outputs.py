@@ -82,7 +82,6 @@ class JsonLinesWriter(Writer):
     def __init__(self, file: TextIO, carried: Sequence[str], predicted: Sequence[str]) -> None:
         super().__init__(carried, predicted)
         self._file = file
-        self._predicted = tuple(predicted)
 
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
         """A line for each row, whatever fields it has."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ooc_train.conversion.resources import Density
+from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.conversion.vectorizer import Encoded, Parameters, Vectorizer
@@ -14,7 +14,7 @@ from ooc_train.reading.rows import SparseRows
 @dataclass(frozen=True)
 class HashedParameters(Parameters):
     n_columns: int = 512
-    density = Density(least_bytes=2, usual_bytes=4, terms_a_token=1)
+    needs = TextNeeds(least_bytes=2, usual_bytes=4, terms_a_token=1)
 
 
 class HashedVectorizer(Vectorizer):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import h5py
 import numpy as np
 
-from ooc_train.conversion.kinds.numbers import NumericDensity
+from ooc_train.conversion.kinds.numbers import NumberNeeds
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import DenseReport
 from ooc_train.conversion.resources import Resources
@@ -49,9 +49,9 @@ class DenseParameters(Parameters):
     dtype: str = fallback(ConvertOptions, "dtype")
 
     @property
-    def density(self) -> NumericDensity:
+    def needs(self) -> NumberNeeds:
         """The memory and disk that rows of these parameters need."""
-        return NumericDensity()
+        return NumberNeeds()
 
     @property
     def limit(self) -> float:

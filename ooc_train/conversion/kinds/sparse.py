@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from ooc_train.conversion.kinds.numbers import NumericDensity
+from ooc_train.conversion.kinds.numbers import NumberNeeds
 from ooc_train.conversion.report import SparseReport
 from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
@@ -20,7 +20,7 @@ from ooc_train.file.output import OutputGroup
 from ooc_train.reading.rows import SparseRows
 
 _BLOCK_MULTIPLE = 8
-_MOST_BLOCK_BYTES = 2**24
+_MAX_BLOCK_BYTES = 2**24
 _NO_COLUMN = np.iinfo(np.int32).max
 
 
@@ -31,9 +31,9 @@ class SparseParameters(Parameters):
     zero_based: bool | None = None
 
     @property
-    def density(self) -> NumericDensity:
+    def needs(self) -> NumberNeeds:
         """The memory and disk that rows of these parameters need."""
-        return NumericDensity(_BLOCK_MULTIPLE, _MOST_BLOCK_BYTES)
+        return NumberNeeds(_BLOCK_MULTIPLE, _MAX_BLOCK_BYTES)
 
 
 class _Columns(NamedTuple):

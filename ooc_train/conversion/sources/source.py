@@ -53,7 +53,7 @@ class Source(ABC):
 
     @property
     def n_bytes(self) -> int:
-        """Its size on the disk."""
+        """The file's size on the disk."""
         return self.file.n_bytes
 
     @property

@@ -5,7 +5,6 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -35,12 +34,7 @@ class Prefetch(Generic[Item]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stopped.set()
         # An empty queue has room for the item that the thread may be about to put; that is its last
         # item, since the thread then sees that it is stopped.

@@ -36,7 +36,7 @@ from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import NgramReport
-from ooc_train.conversion.resources import Density
+from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
@@ -75,11 +75,11 @@ class NgramParameters(Parameters):
         return replace(self, hash_seed=self.hash_seed + number)
 
     @property
-    def density(self) -> Density:
-        """The size of tokens for planning: a word has at least two letters and a space."""
+    def needs(self) -> TextNeeds:
+        """The memory and disk for words of at least two letters and a space, or for characters."""
         least, usual = (3, 5) if self.analyzer == "word" else (1, 1)
         shortest, longest = self.ngrams
-        return Density(least, usual, terms_a_token=longest - shortest + 1)
+        return TextNeeds(least, usual, terms_a_token=longest - shortest + 1)
 
     def df_limits(self, n_documents: int) -> tuple[int, int]:
         """The least and the largest document frequency of a term that is kept.

@@ -26,7 +26,7 @@ class Words(NamedTuple):
 
 
 class FoundWords(NamedTuple):
-    """What a block knows of the candidates.
+    """The findings about candidates in a block.
 
     ``positions`` (n_terms,) int64 are their places among the candidates of their first row, -1
     where that row is not in the block.

@@ -29,7 +29,7 @@ from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import SequenceReport
-from ooc_train.conversion.resources import Density
+from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
@@ -75,9 +75,9 @@ class SequenceParameters(Parameters):
         return replace(self, hash_seed=self.hash_seed + number)
 
     @property
-    def density(self) -> Density:
-        """The size of words for planning: at least a letter and a space."""
-        return Density(least_bytes=2, usual_bytes=5, terms_a_token=1)
+    def needs(self) -> TextNeeds:
+        """The memory and disk for words of at least a letter and a space."""
+        return TextNeeds(least_bytes=2, usual_bytes=5, terms_a_token=1)
 
 
 class SequenceVectorizer(TermVectorizer):

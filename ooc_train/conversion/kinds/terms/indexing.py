@@ -53,7 +53,7 @@ class Indexed(NamedTuple):
 
 
 class TermVectorizer(Vectorizer):
-    """What the vectorizers of n-grams and of sequences have in common: texts are read once.
+    """The base of the vectorizers of n-grams and of sequences: texts are read once.
 
     ``n_terms`` counts the terms of all rows with their repetitions.
     """
@@ -67,7 +67,7 @@ class TermVectorizer(Vectorizer):
         self.n_terms = 0
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: ARG002
-        """Take the resources."""
+        """Begin without tokens and n-grams."""
         self.resources = resources
         self.token_blocks: list[TokenBlock] = []
         self._segments: list[Segment] = []
@@ -97,13 +97,13 @@ class TermVectorizer(Vectorizer):
         return itertools.chain(first, blocks)
 
     def reader(self) -> ReadBlock:
-        """What writes a block's tokens and n-grams to temporary files."""
+        """The task that writes a block's tokens and n-grams to temporary files."""
         if self.is_fitted:
             return super().reader()
         return functools.partial(_index, self.splitting, self.resources.folder, self.words)
 
     def note_read(self, found: Indexed | None) -> int:
-        """Take where the tokens and n-grams of a block are."""
+        """Note where the tokens and n-grams of a block are."""
         if found is None:
             return 0
         self.token_blocks.append(found.tokens)
@@ -114,7 +114,7 @@ class TermVectorizer(Vectorizer):
         return found.tokens.n_bytes + found.grams.n_bytes
 
     def spilled(self) -> Spill:
-        """The n-grams without a number, when all rows are read: the words' table is given back."""
+        """The n-grams that are not listed, of all rows.  Gives the words' table back."""
         self.words.forget_table()
         return Spill(self._segments)
 

@@ -17,7 +17,7 @@ class HashRange(NamedTuple):
 
     @property
     def first_bits(self) -> np.uint64:
-        """What the records of the partition leave out of a hash."""
+        """The bits of a hash that the records of the partition leave out."""
         return np.uint64(self.partition) << np.uint64(HASH_BITS)
 
 

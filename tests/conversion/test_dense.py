@@ -17,7 +17,7 @@ from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.numerals import number, parse_table
 from ooc_train.errors import InputError, OptionError
-from tests.test_ngram import train_order
+from tests.corpora import train_order
 
 N, COLUMNS = 300, 5
 
@@ -242,6 +242,17 @@ def test_an_unknown_label_among_test_rows_after_train_rows_that_were_rejected(tm
     report = ooc_train.convert(tmp_path / name, tmp_path / "o.h5", **options)
     assert (report["test_rows"], report["rejected_rows"]) == (2, 2)
     assert np.array_equal(read(tmp_path / "o.h5", "test")[0], values[[10, 12]])
+
+
+def test_the_format_that_is_said_counts_for_numbers_too(tmp_path, rows):
+    values, labels = rows
+    lines = ["\t".join(map(str, [label, *row])) for label, row in zip(labels, values, strict=True)]
+    (tmp_path / "rows.txt").write_text("\n".join(lines))
+    options = {"features": "dense", "validation_fraction": 0, "shuffle": False}
+    ooc_train.convert(tmp_path / "rows.txt", tmp_path / "o.h5", format="tsv", **options)
+    assert np.array_equal(read(tmp_path / "o.h5")[0], values)
+    with ooc_train.open(tmp_path / "o.h5") as store:
+        assert store.provenance["layout"]["format"] == "tsv"
 
 
 def test_csv_rows_that_are_no_numbers(tmp_path, rows):

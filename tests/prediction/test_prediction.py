@@ -32,7 +32,7 @@ from ooc_train.training.steps.choice import network_for
 from ooc_train.training.steps.feeds import predict_rows
 from ooc_train.training.steps.networks import dense_layers
 from tests.corpora import assert_same, random_rows, read_split, write_rows
-from tests.sequences import tokenize
+from tests.sequence_oracle import tokenize
 
 TEST_ROWS = random_rows(120, seed=1)
 

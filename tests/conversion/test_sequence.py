@@ -20,9 +20,8 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
 from ooc_train.progress import Silent
-from tests.corpora import random_rows, read_terms, write_rows
-from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
-from tests.test_ngram import PLANS, text_of, train_order
+from tests.corpora import PLANS, random_rows, read_terms, text_of, train_order, write_rows
+from tests.sequence_oracle import SPACES, SequenceOracle, read_sequences, tokenize
 
 # What Python's lower-casing and this tokenizer find hard, beside any character of any plane.
 PIECES = [
