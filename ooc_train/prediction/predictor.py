@@ -16,7 +16,7 @@ from ooc_train.training.steps.choice import network_for
 
 
 class Predicted(NamedTuple):
-    """What is predicted of a block of rows.
+    """The predictions for a block of rows.
 
     ``probabilities`` (n_rows, n_classes) float32 are those of the classes.  ``unknown_shares``
     (n_rows,) float32 are the shares of the rows' words that the vectorizer does not know, 0 for a

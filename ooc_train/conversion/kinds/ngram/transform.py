@@ -18,7 +18,7 @@ from ooc_train.jit import kernel
 
 
 class Fitted(NamedTuple):
-    """What texts are encoded with: the kept terms, mapped and ascending, and the selected ones.
+    """The state of a fitted vectorizer: the kept terms, mapped and ascending, and the selected ones.
 
     ``table`` has the column of each selected term's hash, see `conversion.text.table`.  Terms have
     ``ngrams[0]`` to ``ngrams[1]`` tokens.
