@@ -18,10 +18,10 @@ from ooc_train.jit import kernel
 
 
 class Fitted(NamedTuple):
-    """The state of a fitted vectorizer: the kept terms, mapped and ascending, and the selected ones.
+    """The state of a fitted vectorizer: the kept terms, mapped, and a table of the selected ones.
 
-    ``table`` has the column of each selected term's hash, see `conversion.text.table`.  Terms have
-    ``ngrams[0]`` to ``ngrams[1]`` tokens.
+    ``kept_hashes`` ascend.  ``table`` has the columns of the selected terms by their hashes, see
+    `conversion.text.table`.  Terms have ``ngrams[0]`` to ``ngrams[1]`` tokens.
     """
 
     kept_hashes: U64
