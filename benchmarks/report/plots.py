@@ -1,4 +1,4 @@
-"""Plots of figures as SVG, from the JSON files of earlier runs.  Needs matplotlib, extra [plots]."""
+"""Plots of figures as SVG, from the JSON files of earlier runs.  They need matplotlib, [plots]."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ _STYLE = {
 
 
 def draw(source: Path, target: Path) -> list[Path]:
-    """Draw the plots that the JSON files in `source` have figures for to `target`; the files written.
+    """Draw to `target` what the JSON files in `source` have figures for; the files written.
 
     Raises InputError if matplotlib is not installed.
     """
