@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection.describe import inspect
     from ooc_train.inspection.verify import verify
-    from ooc_train.prediction.predicting import predict
+    from ooc_train.prediction.predict import predict
     from ooc_train.prediction.predictor import load
     from ooc_train.reading.store import open  # noqa: A004 - it reads as ooc_train.open
     from ooc_train.training.grid import train_grid
@@ -31,7 +31,7 @@ _HOMES = {
     "inspect": "ooc_train.inspection.describe",
     "load": "ooc_train.prediction.predictor",
     "open": "ooc_train.reading.store",
-    "predict": "ooc_train.prediction.predicting",
+    "predict": "ooc_train.prediction.predict",
     "train": "ooc_train.training.train",
     "train_grid": "ooc_train.training.grid",
     "verify": "ooc_train.inspection.verify",

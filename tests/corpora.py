@@ -1,6 +1,7 @@
 """Small labelled corpora for the tests, and the in-memory oracle of their features."""
 
 import csv
+import os
 import warnings
 from pathlib import Path
 
@@ -11,12 +12,30 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import chi2, f_classif
 
 from ooc_train.conversion.kinds.ngram.selection import round_scores
+from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.storage.placement import Placement
 from ooc_train.file import schema
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
     "Straße № x™ ÉTÉ naïve 日本 한국어 ΣΟΦΟΣ ﬁne x² don't U.S. a I 42 1999 snake_case"
 ).split()
+
+
+PLANS = [
+    MemoryPlan(
+        n_workers=n_workers,
+        block_bytes=block_bytes,
+        table_bytes=table_bytes,
+        bucket_bytes=bucket_bytes,
+        dictionary_bytes=dictionary_bytes,
+    )
+    for n_workers, block_bytes, table_bytes, bucket_bytes, dictionary_bytes in [
+        (1, 2**20, 2**24, 2**24, 2**24),
+        (3, 997, 2**24, 5000, 20_000),
+        (2, 4096, 1024, 300, 0),
+    ]
+]
 
 
 def random_rows(n_rows, *, n_classes=3, seed=0, n_words=12):
@@ -39,6 +58,32 @@ def write_rows(path: Path, rows) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
     return path
+
+
+def text_of(row):
+    """The text of a row, its columns joined."""
+    return f"{row[1]}, {row[2]}"
+
+
+def train_order(n_rows, fraction, seed=0):
+    """The source rows of the train split and of validation, in the order of the file."""
+    placement = Placement({"train": n_rows}, fraction, seed)
+    found = {d.split: d for d in placement.destinations("train", 0, n_rows)}
+    order = np.empty(len(found["train"].chosen), int)
+    order[found["train"].places] = found["train"].chosen
+    drawn = found["validation"].chosen if "validation" in found else np.array([], int)
+    return order.tolist(), drawn.tolist()
+
+
+def write_folder(folder, rows):
+    """A file for each row, numbered; returns the rows in the order in which they are read."""
+    placed = {}
+    for i, row in enumerate(rows):
+        path = folder / row[0] / f"{i}_{i % 10}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text_of(row), "utf-8")
+        placed[os.fsencode(row[0]), os.fsencode(path.name)] = row
+    return [placed[key] for key in sorted(placed)]
 
 
 def read_split(path, split):

@@ -13,7 +13,7 @@ import ooc_train
 from ooc_train.conversion.storage.placement import Placement
 from tests.corpora import Oracle, assert_same, read_split, read_terms, write_rows
 from tests.real_data import data_set
-from tests.sequences import SequenceOracle, read_sequences
+from tests.sequence_oracle import SequenceOracle, read_sequences
 
 pytestmark = pytest.mark.slow
 

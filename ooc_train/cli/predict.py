@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
-    from ooc_train.prediction.predicting import predict  # noqa: PLC0415 - --help stays instant
+    from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
     files = given.made(PredictFiles)
     return predict(

@@ -85,13 +85,16 @@ class Encoded(NamedTuple):
     """Rows of features.
 
     ``n_replaced`` of the rows had broken UTF-8, and ``n_empty`` have no feature at all;
-    ``n_clipped`` values lay beyond what can be stored.
+    ``n_clipped`` values lay beyond what can be stored.  ``unknown_shares`` (n_rows,) float32 are
+    the shares of the rows' words that the vectorizer does not know, 0 for a row without a word;
+    ``None`` for features that are not made of words.
     """
 
     rows: Any
     n_replaced: int = 0
     n_empty: int = 0
     n_clipped: int = 0
+    unknown_shares: F32 | None = None
 
 
 class EncodedBlock(NamedTuple):
@@ -111,8 +114,8 @@ class Vectorizer(ABC):
     """Makes features of rows.
 
     ``report`` holds the figures of the conversion that it takes part in.  ``knows_words`` tells
-    whether it has `unknown_shares`, ``reads_once`` whether it keeps what it needs of the sources
-    while it learns, so that they are read once.
+    whether `encode` gives the shares of unknown words.  ``reads_once`` tells whether it keeps what
+    it needs of the sources while it learns, so that they are read once.
     """
 
     Parameters: ClassVar[type[Any]]
@@ -147,15 +150,11 @@ class Vectorizer(ABC):
     @classmethod
     @abstractmethod
     def load(cls, parameters: Any, group: h5py.Group) -> "Vectorizer":
-        """The vectorizer that `save` stored in ``group``, whose file stays open."""
+        """The vectorizer that `save` stored in ``group``; its file may be closed afterwards."""
 
     @abstractmethod
     def encode(self, rows: Any) -> Encoded:
         """Features of the rows of a block, as a fitted vectorizer makes them."""
-
-    def unknown_shares(self, rows: Any) -> F32:
-        """The share of each row's words that are not known: ``(n_rows,) float32``."""
-        raise NotImplementedError
 
     @abstractmethod
     def arrays(self, split: str) -> SplitArrays:
@@ -226,7 +225,7 @@ def vectorizer_class(kind: str) -> type[Vectorizer]:
 
 
 def load_vectorizer(file: h5py.File) -> Vectorizer:
-    """The fitted vectorizer of a file that stays open.
+    """The fitted vectorizer of a file, which may be closed afterwards.
 
     Raises ``FormatError`` for parameters that this version does not have.
     """
@@ -248,4 +247,5 @@ def load_vectorizer(file: h5py.File) -> Vectorizer:
 
 @functools.lru_cache(maxsize=4)
 def _reopened(path: Path) -> Vectorizer:
-    return load_vectorizer(h5py.File(path, "r"))
+    with h5py.File(path, "r") as file:
+        return load_vectorizer(file)

@@ -1,5 +1,6 @@
-"""Predictions on new rows: converted with the run's own vectorizer, then given to its model.
+"""Predictions for new rows: encoded with the run's own vectorizer, then given to its model.
 
-There is one way from text to features, `ooc_train.conversion`, so what a model sees here is bit for
-bit what it was trained and evaluated on.
+`inputs` reads the rows, with the sources of conversion.  `predictor` encodes them, with the
+vectorizer's code for conversion, so that the model gets bit for bit what it was trained on.
+`outputs` writes the predictions, and `predict` does all three.
 """

@@ -1,64 +1,81 @@
-"""The rows to predict: of a file, laid out as the training data was or otherwise, or a stream."""
+"""Rows in: blocks of the rows of a file, of a stream, or of what a program has in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rows import Texts, joined
+from ooc_train.conversion.sources.rows import (
+    DenseNumbers,
+    SourceRows,
+    SparseNumbers,
+    SpelledLabels,
+    TextRows,
+)
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import InputError, OptionError
-from ooc_train.kinds import KINDS
+from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
 
 
 class NewRows(NamedTuple):
-    """All rows to predict, and the names of their other columns.
+    """All rows to predict, block by block, and the names of the columns that they carry.
 
-    ``blocks`` are some rows at a time, as `Predictor.of_block` takes them, and their other columns.
-    ``carried`` are those of which the names are known before reading.
+    ``carried`` are the names that are known before the rows are read.
     """
 
-    blocks: Iterator[tuple[Any, Sequence[dict[str, Any]] | None]]
+    blocks: Iterator[SourceRows]
     carried: tuple[str, ...] = ()
 
 
 def find_inputs(
-    run: Run, source: str | Path | BinaryIO, columns: Sequence[str], header: bool
+    run: Run, source: str | Path | BinaryIO, columns: Sequence[str], *, header: bool
 ) -> NewRows:
-    """The rows of a file or a stream, made of what the run's kind of features takes.
+    """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
-    Of a file, ``columns`` are read, by default those of the training data.  Raises ``InputError``,
-    also while rows are read, for a row that cannot be used.
+    ``columns`` are those to read from a file, by default those of the training data.  Memory: a
+    block of a megabyte, or the longest row.
+
+    Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
+    cannot; ``OptionError`` for options that do not fit the file.
     """
     gives = KINDS[run.features].source
     if not isinstance(source, str | Path):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
-        return NewRows((texts, None) for texts in _lines_of(source))
+        return NewRows(_text_blocks(_lines_of(source)))
     path, trained = Path(source), run.provenance["layout"]
-    if gives == "text":
-        layout = _text_layout(trained, path, tuple(columns), header)
+    if columns:
+        layout = LayoutOptions(tuple(columns), header=header)
+    elif gives == "text":
+        layout = _text_layout(trained, path, header=header)
     else:
-        layout = _number_layout(trained, path, tuple(columns), header)
+        layout = _number_layout(trained, path, header=header)
     layout = replace(layout, needs_label=False, carry=gives == "text")
     found = find_source(path, layout, gives=gives)
-    return NewRows(_rows_of(found), found.carried)
+    return NewRows(_usable_rows(found), found.carried)
 
 
-def _text_layout(
-    trained: dict[str, Any], path: Path, columns: tuple[str, ...], header: bool
-) -> LayoutOptions:
-    """The columns to read: those that are named, those of the training data, or all there are."""
-    if columns:
-        return LayoutOptions(columns, header=header)
+def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
+    """Blocks of the rows that a program has: texts, an array, or a matrix of SciPy in CSR format.
+
+    Memory: a megabyte of the texts at a time; an array of other numbers than float32 once more.
+    Raises ``InputError`` for anything else.
+    """
+    return _GIVEN[gives](rows)
+
+
+def _text_layout(trained: dict[str, Any], path: Path, *, header: bool) -> LayoutOptions:
+    """The layout of a file of texts, read by its names or like the training data."""
     if path.is_dir():
         return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
@@ -77,36 +94,91 @@ def _text_layout(
     )
 
 
-def _number_layout(
-    trained: dict[str, Any], path: Path, columns: tuple[str, ...], header: bool
-) -> LayoutOptions:
-    """The columns to read: those that are named, or those of the training data.
-
-    Formats of tables, which give text too, have columns in common; others only with themselves.
-    """
+def _number_layout(trained: dict[str, Any], path: Path, *, header: bool) -> LayoutOptions:
+    """The layout of a file of numbers: that of the training data, if the formats have columns."""
     formats = {format_of(InputFile(path)), trained["format"]}
     are_tables = all("text" in FORMATS[name].gives for name in formats)
-    if columns or not (len(formats) == 1 or are_tables):
-        return LayoutOptions(columns, header=header)
+    if len(formats) > 1 and not are_tables:
+        return LayoutOptions(header=header)
     columns = tuple(str(column) for column in trained.get("columns", ()))
     return LayoutOptions(columns, header=header or trained.get("header", False))
 
 
-def _rows_of(source: Source) -> Iterator[tuple[Any, Sequence[dict[str, Any]] | None]]:
+def _usable_rows(source: Source) -> Iterator[SourceRows]:
+    """The blocks of a source, all of whose rows must be usable."""
     for piece, _ in source.read(BLOCK_BYTES):
         if isinstance(piece, Reject):
             place = source.place(piece.line)
             raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
         if len(piece):
-            yield piece, piece.carried
+            yield piece
 
 
-def _lines_of(stream: BinaryIO) -> Iterator[Texts]:
-    """One text a line, as soon as lines are there."""
+def _lines_of(stream: BinaryIO) -> Iterator[list[bytes]]:
+    """Some lines at a time, as soon as they are there."""
     rest = b""
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
         *lines, rest = (rest + piece).split(b"\n")
         if lines:
-            yield Texts(*joined(lines))
+            yield lines
     if rest:
-        yield Texts(*joined([rest]))
+        yield [rest]
+
+
+def _encoded(texts: Any) -> Iterator[list[bytes]]:
+    """Texts of a program as UTF-8, a megabyte of them at a time."""
+    if isinstance(texts, str | bytes):
+        raise InputError("one text is given where a list of texts is expected; write [text]")
+    block: list[bytes] = []
+    n_bytes = 0
+    for number, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(
+                f"text {number} is {text!r:.50}, a {type(text).__name__} and not a string; give a "
+                "list, an array or a column of strings"
+            )
+        block.append(text.encode("utf-8", "replace"))
+        n_bytes += len(block[-1])
+        if n_bytes >= BLOCK_BYTES:
+            yield block
+            block, n_bytes = [], 0
+    if block:
+        yield block
+
+
+def _text_blocks(pieces: Iterable[list[bytes]]) -> Iterator[TextRows]:
+    """Texts as rows, numbered from 1."""
+    first = 1
+    for texts in pieces:
+        yield TextRows.of(texts, first)
+        first += len(texts)
+
+
+def _of_array(rows: Any) -> DenseNumbers:
+    """The rows of an array of any numbers: ``(n_rows, n_columns)``."""
+    values = np.ascontiguousarray(rows, np.float32)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise InputError(
+            f"the rows have the shape {values.shape}, or hold NaN or infinity; give an array of "
+            f"finite numbers, (n_rows, n_columns)"
+        )
+    return DenseNumbers(values, SpelledLabels.none(len(values)), np.arange(1, len(values) + 1))
+
+
+def _of_csr(rows: Any) -> SparseNumbers:
+    """The rows of a matrix in SciPy's CSR format, whose columns are those of the training data."""
+    n_rows = len(rows.indptr) - 1
+    return SparseNumbers(
+        np.asarray(rows.indptr, np.int64),
+        np.asarray(rows.indices, np.int32),
+        np.asarray(rows.data, np.float32),
+        SpelledLabels.none(n_rows),
+        np.arange(1, n_rows + 1),
+    )
+
+
+_GIVEN: dict[MadeOf, Callable[[Any], Iterable[SourceRows]]] = {
+    "text": lambda texts: _text_blocks(_encoded(texts)),
+    "dense": lambda rows: [_of_array(rows)],
+    "sparse": lambda rows: [_of_csr(rows)],
+}

@@ -1,27 +1,40 @@
-"""A run as a classifier of rows: its vectorizer and its model."""
+"""The predictor: a run's vectorizer and model, as one classifier of rows."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
+from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
-from ooc_train.prediction.given_rows import BLOCKS
-from ooc_train.prediction.networks import load_network
+from ooc_train.prediction.inputs import given_rows
 from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.steps.choice import network_for
+
+
+class Predicted(NamedTuple):
+    """The predictions for a block of rows.
+
+    ``probabilities`` (n_rows, n_classes) float32 are those of the classes.  ``unknown_shares``
+    (n_rows,) float32 are the shares of the rows' words that the vectorizer does not know, 0 for a
+    row without a word; ``None`` for features that are not made of words.
+    """
+
+    probabilities: F32
+    unknown_shares: F32 | None
 
 
 class Predictor:
-    """A run's vectorizer and model, as scikit-learn's classifiers are used once they are fitted.
+    """A run's vectorizer and model, with the interface of a fitted classifier of scikit-learn.
 
-    ``classes_`` are the labels, ``(n_classes,)`` strings in the order of the probabilities.
+    ``classes_`` (n_classes,) are the labels, strings in the order of the probabilities.
+    ``knows_words`` says whether the features are made of words.
 
-    Memory: the model and the selected terms' hashes, and TensorFlow, but for multi-layer
-    perceptrons over sparse rows.
+    The run may be closed afterwards.  Memory: the model and the selected terms' hashes; and that of
+    TensorFlow, unless the model is a multi-layer perceptron over sparse rows.
     """
 
     _estimator_type = "classifier"
@@ -30,48 +43,44 @@ class Predictor:
         self.class_labels = run.class_labels
         self.class_names = run.class_names
         self.classes_ = np.array(run.class_labels)
-        with h5py.File(run.vectorizer_path, "r") as file:
-            self._vectorizer = load_vectorizer(file)
-        self._blocks = BLOCKS[KINDS[run.features].source]
-        self._network = load_network(run)
+        self._vectorizer = load_vectorizer(run.vectorizer_file)
+        self.knows_words = self._vectorizer.knows_words
+        self._gives = KINDS[run.features].source
+        self._network = network_for(run)
 
     def predict_proba(self, rows: Any) -> F32:
-        """Probabilities of the classes: ``(n_rows, n_classes) float32``, as `classes_` has them.
+        """The probabilities of the classes, in the order of `classes_`.
 
-        ``rows`` are texts, in a list, an array or a column of a table; for a model of dense
-        features an array ``(n_rows, n_columns)``, and for one of sparse features a matrix of SciPy
-        in CSR format, with the training data's columns.  Memory: the texts once more, a megabyte
-        of them at a time, and the result.
+        Returns ``(n_rows, n_classes) float32``.
 
-        Raises InputError for rows that are none.
+        ``rows`` are texts, in a list, an array or a column of a table.  For a model of dense
+        features they are an array ``(n_rows, n_columns)``, for one of sparse features a matrix of
+        SciPy in CSR format; both have the columns of the training data.  Memory: a megabyte of the
+        texts at a time, and the result.
+
+        Raises InputError for anything else.
         """
-        parts = [self.of_block(block) for block in self._blocks(rows)]
-        return np.concatenate([np.empty((0, len(self.class_labels)), np.float32), *parts])
+        parts = [self.of_block(block).probabilities for block in given_rows(rows, self._gives)]
+        return np.concatenate([np.empty((0, len(self.classes_)), np.float32), *parts])
 
     def predict(self, rows: Any) -> Strings:
-        """The label of the most probable class of each row: ``(n_rows,)``, see `predict_proba`."""
+        """The label of the most probable class of each row: ``(n_rows,)`` strings.
+
+        ``rows`` are as for `predict_proba`.
+        """
         return self.classes_[self.predict_proba(rows).argmax(axis=1)]
 
     def score(self, rows: Any, labels: Sequence[str]) -> float:
-        """The accuracy: how often `predict` gives the label."""
+        """The accuracy: the share of rows for which `predict` gives the label."""
         return float(np.mean(self.predict(rows) == np.asarray(labels).astype(str)))
 
-    def of_block(self, block: Any) -> F32:
-        """Probabilities of rows as sources give them: ``(n_rows, n_classes) float32``."""
-        rows = self._vectorizer.encode(block).rows
-        return self._network(rows) if len(rows) else np.empty((0, len(self.classes_)), np.float32)
-
-    @property
-    def knows_words(self) -> bool:
-        """Whether the features are of words, some of which may be unknown."""
-        return self._vectorizer.knows_words
-
-    def unknown_shares(self, texts: Any) -> F32:
-        """The share of each text's words that the vectorizer does not know: ``(n_texts,) float32``.
-
-        0 for a text without a word.
-        """
-        return self._vectorizer.unknown_shares(texts)
+    def of_block(self, block: SourceRows) -> Predicted:
+        """The predictions for a block of a source."""
+        found = self._vectorizer.encode(block)
+        probabilities = np.empty((0, len(self.classes_)), np.float32)
+        if len(block):
+            probabilities = self._network(found.rows)
+        return Predicted(probabilities, found.unknown_shares)
 
     def __sklearn_tags__(self) -> Any:
         """The tags that scikit-learn asks for; it is installed where it asks."""
@@ -89,4 +98,5 @@ def load(run: str | Path) -> Predictor:
 
     Raises InputError if there is no such folder, FormatError if it is not a complete run.
     """
-    return Predictor(open_run(run))
+    with open_run(run) as opened:
+        return Predictor(opened)

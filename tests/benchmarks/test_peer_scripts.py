@@ -17,7 +17,7 @@ from benchmarks.peers import guide_in_memory, in_memory, keras_fit
 from tests.benchmarks.runs import ROOT
 from tests.corpora import random_rows, write_rows
 from tests.files import write_toy
-from tests.sequences import read_sequences
+from tests.sequence_oracle import read_sequences
 
 
 def test_fasttext_gets_lines_as_its_own_script_writes_them(tmp_path, monkeypatch):

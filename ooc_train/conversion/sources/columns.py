@@ -88,10 +88,17 @@ class Cells(NamedTuple):
 
     def by_name(self, places: Mapping[str, int]) -> list[dict[str, str]]:
         """The cells of some columns, as text and by their names, for each row."""
-        return [
-            {name: self.cell(row, k).decode("utf-8", "replace") for name, k in places.items()}
-            for row in range(len(self.starts))
+        data = self.data.tobytes()
+        columns = [
+            [
+                data[start:stop].decode("utf-8", "replace")
+                for start, stop in zip(
+                    self.starts[:, k].tolist(), self.stops[:, k].tolist(), strict=True
+                )
+            ]
+            for k in places.values()
         ]
+        return [dict(zip(places, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def labels(self, column: int) -> SpelledLabels:
         """The labels in one column."""

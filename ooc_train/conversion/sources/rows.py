@@ -56,6 +56,12 @@ class TextRows:
     lines: I64
     carried: Sequence[dict[str, Any]] | None = None
 
+    @classmethod
+    def of(cls, texts: Sequence[bytes], first_line: int = 1) -> "TextRows":
+        """Texts without labels, one a line."""
+        lines = np.arange(first_line, first_line + len(texts))
+        return cls(*joined(texts), SpelledLabels.none(len(texts)), lines)
+
     def __len__(self) -> int:
         return len(self.lines)
 
@@ -181,13 +187,6 @@ class SparseNumbers:
             self.labels.take(keep),
             self.lines[keep],
         )
-
-
-class Texts(NamedTuple):
-    """Texts alone, row ``i`` at ``text_offsets[i]:text_offsets[i + 1]`` of ``text``."""
-
-    text: U8
-    text_offsets: I64
 
 
 def joined(texts: Sequence[bytes]) -> tuple[U8, I64]:

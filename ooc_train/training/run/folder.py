@@ -15,6 +15,7 @@
 """
 
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,9 +64,14 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run folder, and what its small files say; read once, by `open_run`."""
+    """A complete run folder, opened once, by `open_run`, and what its small files say.
+
+    A context manager: it closes `vectorizer_file`.
+    """
 
     path: Path
+    vectorizer_file: h5py.File
+    """The file ``vectorizer.h5``, open."""
     settings: dict[str, Any]
     features: str
     """The kind of features that its model takes."""
@@ -74,10 +80,15 @@ class Run:
     class_labels: list[str]
     class_names: list[str]
 
-    @property
-    def vectorizer_path(self) -> Path:
-        """The file with header, classes and vectorizer."""
-        return self.path / VECTORIZER
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close `vectorizer_file`.  The other attributes stay."""
+        self.vectorizer_file.close()
 
     @property
     def model_path(self) -> Path:
@@ -120,8 +131,7 @@ class Run:
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
-        with h5py.File(self.vectorizer_path, "r") as own:
-            difference = _difference(own, store.file)
+        difference = _difference(self.vectorizer_file, store.file)
         if difference:
             raise FormatError(
                 f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
@@ -130,7 +140,7 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """The run in a folder that training has written.
+    """The run in a folder that training has written, as a context manager.
 
     Raises InputError if there is no such folder, FormatError if it is not a complete run.
     """
@@ -149,16 +159,20 @@ def open_run(path: str | Path) -> Run:
         )
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        with h5py.File(folder / VECTORIZER, "r") as file:
+        with ExitStack() as stack:
+            file = stack.enter_context(h5py.File(folder / VECTORIZER, "r"))
             check_header(folder / VECTORIZER, file)
-            return Run(
+            run = Run(
                 folder,
+                file,
                 settings,
                 features=str(file.attrs["features"]),
                 provenance=json.loads(file.attrs["provenance"]),
                 class_labels=read_strings(file, "classes/labels"),
                 class_names=read_strings(file, "classes/names"),
             )
+            stack.pop_all()  # the run closes the file
+            return run
     except (OSError, ValueError, KeyError) as error:
         raise FormatError(f"the run folder {folder} is damaged: {error}; train again") from error
 

@@ -53,17 +53,17 @@ def evaluate(
     """
     EvaluateOptions(split=split, batch_size=batch_size, html=html)  # which checks them
     progress = progress or Silent()
-    opened = open_run(run)
-    if html is not None:
-        check_page(Path(html))
-    with open_store(path) as store:
-        opened.check_matches(store)
-        size = opened.settings["batch_size"] if batch_size is None else batch_size
-        if not len(store[split]):
-            raise InputError(f"split {split!r} of {path} has no rows; choose another split")
-        result = score_split(opened, store, split, batch_size=size, progress=progress)
-    if html is not None:
-        progress.start("drawing", None, "")
-        write_run_page(opened, result, Path(html))
+    with open_run(run) as opened:
+        if html is not None:
+            check_page(Path(html))
+        with open_store(path) as store:
+            opened.check_matches(store)
+            size = opened.settings["batch_size"] if batch_size is None else batch_size
+            if not len(store[split]):
+                raise InputError(f"split {split!r} of {path} has no rows; choose another split")
+            result = score_split(opened, store, split, batch_size=size, progress=progress)
+        if html is not None:
+            progress.start("drawing", None, "")
+            write_run_page(opened, result, Path(html))
     progress.finish()
     return result

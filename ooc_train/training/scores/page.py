@@ -20,14 +20,15 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
     page = run / PAGE
     try:
         check_library(page)
-        opened, scores = open_run(run), None
-        if len(store.splits.get("validation", ())):
-            batch_size = opened.settings["batch_size"]
-            scores = score_split(
-                opened, store, "validation", batch_size=batch_size, progress=progress
-            )
-        progress.start("drawing", None, "")
-        write_run_page(opened, scores, page)
+        with open_run(run) as opened:
+            scores = None
+            if len(store.splits.get("validation", ())):
+                batch_size = opened.settings["batch_size"]
+                scores = score_split(
+                    opened, store, "validation", batch_size=batch_size, progress=progress
+                )
+            progress.start("drawing", None, "")
+            write_run_page(opened, scores, page)
     except OutputError as error:
         progress.message(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is complete

@@ -1,25 +1,32 @@
-"""The trainer and the evaluator of a model: which code computes its steps."""
+"""The trainer, the evaluator and the network of a model: which code computes with it.
+
+Everything is imported when it is chosen: Keras loads in seconds, and kernels take memory that other
+models do not need.
+"""
 
 from typing import TYPE_CHECKING
 
-from ooc_train.kinds import Layout
+from ooc_train.kinds import KINDS, Layout
 from ooc_train.training.models.table import DEFERRED_ADAM
-from ooc_train.training.plan import TrainingPlan
-from ooc_train.training.steps.feeds import feed_for
-from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.run.folder import Run
+from ooc_train.training.steps.networks import Network, dense_layers, in_kernels, in_tensorflow
 from ooc_train.training.steps.trainer import Trainer
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
+    from ooc_train.training.plan import TrainingPlan
+    from ooc_train.training.steps.keras_steps import Evaluator
 
 
-def trainer_for(plan: TrainingPlan, model: "keras.Model") -> Trainer:
+def trainer_for(plan: "TrainingPlan", model: "keras.Model") -> Trainer:
     """The trainer of ``model`` with the plan's optimizer."""
     if plan.optimizer == DEFERRED_ADAM:
-        # Numba and its kernels: half a second, and memory that no other model needs.
         from ooc_train.training.steps.sparse_steps import SparseTrainer  # noqa: PLC0415
 
         return SparseTrainer(model, plan.steps)
+    from ooc_train.training.steps.feeds import feed_for  # noqa: PLC0415
+    from ooc_train.training.steps.keras_steps import KerasTrainer  # noqa: PLC0415
+
     frozen = ()
     if plan.options.frozen_epochs and plan.spec.embedding_layer:
         frozen = model.get_layer(plan.spec.embedding_layer).weights
@@ -27,6 +34,19 @@ def trainer_for(plan: TrainingPlan, model: "keras.Model") -> Trainer:
     return KerasTrainer(feed, plan.steps, frozen=frozen)
 
 
-def evaluator_for(model: "keras.Model", layout: Layout, width: int | None) -> Evaluator:
+def evaluator_for(model: "keras.Model", layout: Layout, width: int | None) -> "Evaluator":
     """The evaluator of ``model`` on rows of a layout; ``width`` as for `feed_for`."""
+    from ooc_train.training.steps.feeds import feed_for  # noqa: PLC0415
+    from ooc_train.training.steps.keras_steps import Evaluator  # noqa: PLC0415
+
     return Evaluator(feed_for(model, layout, width))
+
+
+def network_for(run: Run) -> Network:
+    """The model of a run, for rows of its kind of features: in kernels if they can compute it.
+
+    Memory: the model, and with TensorFlow 560 MB.  Raises InputError as `Run.load_model` does.
+    """
+    is_sparse = KINDS[run.features].layout == "sparse"
+    layers = dense_layers(run.model_path) if is_sparse else None
+    return in_kernels(layers) if layers else in_tensorflow(run)

@@ -1,5 +1,7 @@
 """The kernels of a fitted n-gram vectorizer: hashes of n-grams to tf-idf rows."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.statistics import (
@@ -8,68 +10,116 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     idf_of,
     inverse_norm,
 )
+from ooc_train.conversion.kinds.terms.grams import Grams
 from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
 from ooc_train.conversion.text.table import find
 from ooc_train.dtypes import F32, I32, I64, U32, U64
 from ooc_train.jit import kernel
 
 
+class Fitted(NamedTuple):
+    """The state of a fitted vectorizer: the kept terms, mapped, and a table of the selected ones.
+
+    ``kept_hashes`` ascend.  ``table`` has the columns of the selected terms by their hashes, see
+    `conversion.text.table`.  Terms have ``ngrams[0]`` to ``ngrams[1]`` tokens.
+    """
+
+    kept_hashes: U64
+    kept_df: U32
+    n_documents: int
+    table: U64
+    ngrams: tuple[int, int]
+
+
+class TfidfRows(NamedTuple):
+    """Tf-idf rows: row ``i`` has the entries ``indptr[i]:indptr[i + 1]``.
+
+    ``unknown_shares`` (n_rows,) float32 are the shares of the rows' words that are no kept terms, 0
+    for a row without a word.  Of characters, or where words alone are no terms, the shortest
+    n-grams count instead.
+    """
+
+    indptr: I64
+    columns: I32
+    values: F32
+    unknown_shares: F32
+
+    @classmethod
+    def room_for(cls, grams: Grams) -> "TfidfRows":
+        """Room for the rows of some n-grams."""
+        n_rows, n_entries = len(grams.offsets) - 1, len(grams.hashes)
+        return cls(
+            np.zeros(n_rows + 1, np.int64),
+            np.empty(n_entries, np.int32),
+            np.empty(n_entries, np.float32),
+            np.empty(n_rows, np.float32),
+        )
+
+
 @kernel
 def transform(
-    hashes: U64,
-    offsets: I64,
-    kept_hashes: U64,
-    kept_df: U32,
-    n_documents: int,
-    table: U64,
-    indptr: I64,
-    columns: I32,
-    values: F32,
-    scratch: SortingScratch,
+    grams: Grams, token_offsets: I64, fitted: Fitted, rows: TfidfRows, scratch: SortingScratch
 ) -> int:
-    """Tf-idf rows of n-grams, row ``i`` at ``offsets[i]:offsets[i + 1]``; the number of entries."""
+    """Write the rows of some n-grams to ``rows``; the number of entries.
+
+    ``token_offsets`` (n_rows + 1,) are those of the tokens that the n-grams consist of.
+    """
+    kept_hashes, kept_df, n_documents, table, (shortest, longest) = fitted
     n = 0
-    weighted = np.empty(len(hashes))  # count * idf, to be divided by the row's norm
-    for row in range(len(offsets) - 1):
-        grams = np.sort(hashes[offsets[row] : offsets[row + 1]])
-        begin, i = n, 0
+    weighted = np.empty(len(grams.hashes))  # count * idf, to be divided by the row's norm
+    for row in range(len(grams.offsets) - 1):
+        own = grams.hashes[grams.offsets[row] : grams.offsets[row + 1]]
+        ascending = np.sort(own)
+        begin, i, n_unknown = n, 0, 0
         whole = fraction = np.uint64(0)
-        while i < len(grams):
-            value = grams[i]
+        while i < len(ascending):
+            value = ascending[i]
             count = 0
-            while i < len(grams) and grams[i] == value:
+            while i < len(ascending) and ascending[i] == value:
                 i += 1
                 count += 1
             kept = _search(kept_hashes, value)
             if kept < 0:
+                # Unknown: gathered, for the share of words, in the room of those that were met.
+                ascending[n_unknown] = value
+                n_unknown += 1
                 continue
             weight = fixed_squared_idf(kept_df[kept], n_documents)
             for k in range(1, count + 1):
                 whole, fraction = add_occurrence(k, weight, whole, fraction)
             entry = find(table, value)
             if table[2 * entry] == value:
-                columns[n] = table[2 * entry + 1]
+                rows.columns[n] = table[2 * entry + 1]
                 weighted[n] = count * idf_of(kept_df[kept], n_documents)
                 n += 1
         if n > begin:
             inverse = inverse_norm(whole, fraction)
             for k in range(begin, n):
-                values[k] = weighted[k] * inverse
-            sort_entries(columns, values, begin, n, scratch)
-        indptr[row + 1] = n
+                rows.values[k] = weighted[k] * inverse
+            sort_entries(rows.columns, rows.values, begin, n, scratch)
+        rows.indptr[row + 1] = n
+        n_words = token_offsets[row + 1] - token_offsets[row] - shortest + 1
+        rows.unknown_shares[row] = _unknown_share(
+            own, n_words, longest - shortest + 1, ascending[:n_unknown]
+        )
     return n
 
 
 @kernel
-def share_unknown(hashes: U64, offsets: I64, kept_hashes: U64, shares: F32) -> None:
-    """The share of each row's n-grams that are no kept terms; 0 for a row without any."""
-    for row in range(len(offsets) - 1):
-        begin, end = offsets[row], offsets[row + 1]
-        n_unknown = 0
-        for i in range(begin, end):
-            n_unknown += _search(kept_hashes, hashes[i]) < 0
-        if end > begin:
-            shares[row] = n_unknown / (end - begin)
+def _unknown_share(grams: U64, n_words: int, n_lengths: int, unknown: U64) -> float:
+    """The share of a row's words that are among its ``unknown`` n-grams, which ascend.
+
+    ``grams`` has each word followed by the longer n-grams that begin with it, of ``n_lengths``
+    lengths with its own, fewer at the end of the row.  A search among the row's own n-grams costs
+    much less than one among all kept terms.
+    """
+    if len(unknown) == 0:
+        return 0.0
+    n_unknown = place = 0
+    for word in range(n_words):
+        n_unknown += _search(unknown, grams[place]) >= 0
+        place += min(n_lengths, n_words - word)
+    return n_unknown / n_words
 
 
 @kernel

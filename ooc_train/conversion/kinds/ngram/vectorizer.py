@@ -22,7 +22,6 @@ the number of workers.
 import functools
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -31,7 +30,7 @@ from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count
 from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
-from ooc_train.conversion.kinds.ngram.transform import share_unknown, transform
+from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
 from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
@@ -47,7 +46,7 @@ from ooc_train.conversion.storage.sorting import SortingScratch
 from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
-from ooc_train.dtypes import F32, I64, U32, U64, AnyArray
+from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import InputError
 from ooc_train.file.output import OutputGroup
 from ooc_train.options import fallback
@@ -93,22 +92,13 @@ class NgramParameters(Parameters):
         return math.ceil(least), math.floor(most)
 
 
-class _Fitted(NamedTuple):
-    """The state of a fitted vectorizer: the kept terms, mapped, and a table of the selected."""
-
-    kept_hashes: U64
-    kept_df: U32
-    n_documents: int
-    table: U64
-
-
 class NgramVectorizer(TermVectorizer):
     """Tf-idf rows of the selected terms."""
 
     Parameters = NgramParameters
     report: NgramReport
     parameters: NgramParameters
-    _fitted: _Fitted
+    _fitted: Fitted
 
     def __init__(self, parameters: NgramParameters) -> None:
         analyzer, ngrams, seed = parameters.analyzer, parameters.ngrams, parameters.hash_seed
@@ -126,11 +116,12 @@ class NgramVectorizer(TermVectorizer):
         """
         vectorizer = cls(parameters)
         vectorizer.n_columns = len(group["term_hashes"])
-        vectorizer._fitted = _Fitted(
+        vectorizer._fitted = Fitted(
             map_dataset(group["kept_hashes"]),
             map_dataset(group["kept_df"]),
             int(group.attrs["n_documents"]),
             index_table(group["term_hashes"][...]),
+            parameters.ngrams,
         )
         n_kept = len(group["kept_hashes"])
         vectorizer.report = NgramReport(
@@ -142,36 +133,11 @@ class NgramVectorizer(TermVectorizer):
         """Tf-idf rows of texts, columns ascending within each row."""
         tokens = self.splitting.tokens(rows)
         grams = extract_grams(tokens, self.parameters.ngrams)
-        indptr = np.zeros(len(tokens.offsets), np.int64)
-        columns = np.empty(len(grams.hashes), np.int32)
-        values = np.empty(len(grams.hashes), np.float32)
-        kept_hashes, kept_df, n_documents, table = self._fitted
-        n = transform(
-            *grams,
-            kept_hashes,
-            kept_df,
-            n_documents,
-            table,
-            indptr,
-            columns,
-            values,
-            SortingScratch.of(self.n_columns),
-        )
+        made, scratch = TfidfRows.room_for(grams), SortingScratch.of(self.n_columns)
+        n = transform(grams, tokens.offsets, self._fitted, made, scratch)
         n_empty = int((np.diff(grams.offsets) == 0).sum())
-        found = SparseRows(indptr, columns[:n], values[:n], self.n_columns)
-        return Encoded(found, tokens.n_replaced, n_empty)
-
-    def unknown_shares(self, rows: TextRows) -> F32:
-        """The share of each text's words that are no kept terms: ``(n_texts,) float32``.
-
-        0 for a text without a word.  Of characters, or where words alone are no terms, the shortest
-        n-grams count instead.
-        """
-        shortest = self.parameters.ngrams[0]
-        words = extract_grams(self.splitting.tokens(rows), (shortest, shortest))
-        shares = np.zeros(len(words.offsets) - 1, np.float32)
-        share_unknown(words.hashes, words.offsets, self._fitted.kept_hashes, shares)
-        return shares
+        found = SparseRows(made.indptr, made.columns[:n], made.values[:n], self.n_columns)
+        return Encoded(found, tokens.n_replaced, n_empty, unknown_shares=made.unknown_shares)
 
     # Learning
 

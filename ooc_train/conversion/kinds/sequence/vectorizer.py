@@ -112,18 +112,12 @@ class SequenceVectorizer(TermVectorizer):
         words = self.splitting.tokens(rows)
         indptr = np.zeros(len(words.offsets), np.int64)
         ids = np.empty(len(words.hashes), np.int32)
-        n = _look_up(words.hashes, words.offsets, self._table, self.max_length, indptr, ids)
+        shares = np.zeros(len(words.offsets) - 1, np.float32)
+        n = _look_up(words.hashes, words.offsets, self._table, self.max_length, indptr, ids, shares)
         n_empty = int((np.diff(words.offsets) == 0).sum())
         tokens = ids[:n].astype(index_dtype(self.n_ids + 1))
         found = SequenceRows(indptr, tokens, self.n_ids + 1, self.max_length)
-        return Encoded(found, words.n_replaced, n_empty)
-
-    def unknown_shares(self, rows: TextRows) -> F32:
-        """The share of each text's words that are no terms, 0 without any: (n_texts,) float32."""
-        words = self.splitting.tokens(rows)
-        shares = np.zeros(len(words.offsets) - 1, np.float32)
-        _share_unknown(words.hashes, words.offsets, self._table, shares)
-        return shares
+        return Encoded(found, words.n_replaced, n_empty, unknown_shares=shares)
 
     # Learning
 
@@ -209,26 +203,19 @@ def _look_up(
     max_length: int,
     indptr: I64,
     tokens: I32,
+    unknown_shares: F32,
 ) -> int:
+    """Write the ids of known words, and the shares of the others; how many ids there are."""
     n = 0
     for row in range(len(offsets) - 1):
-        begin = n
+        begin, n_words = n, offsets[row + 1] - offsets[row]
         for i in range(offsets[row], offsets[row + 1]):
             entry = find(table, hashes[i])
             if table[2 * entry] != 0:
                 tokens[n] = np.int64(table[2 * entry + 1]) + 1
                 n += 1
+        if n_words > 0:
+            unknown_shares[row] = (n_words - (n - begin)) / n_words
         n = keep_last(tokens, begin, n, max_length)
         indptr[row + 1] = n
     return n
-
-
-@kernel
-def _share_unknown(hashes: U64, offsets: I64, table: U64, shares: F32) -> None:
-    for row in range(len(offsets) - 1):
-        begin, end = offsets[row], offsets[row + 1]
-        n_unknown = 0
-        for i in range(begin, end):
-            n_unknown += table[2 * find(table, hashes[i])] == 0
-        if end > begin:
-            shares[row] = n_unknown / (end - begin)

@@ -1,7 +1,7 @@
-"""The models of runs as functions from rows to probabilities, with or without TensorFlow.
+"""Networks: saved models as functions from rows to probabilities, in kernels or in TensorFlow.
 
-Multi-layer perceptrons over sparse rows, such as the default model of n-grams, are computed by the
-kernels that train them, without TensorFlow's 560 MB, five seconds of loading and cost of each call.
+The kernels that train multi-layer perceptrons over sparse rows can also predict with them.  That
+saves TensorFlow's 560 MB of memory, its five seconds of loading and the cost of each call.
 """
 
 import io
@@ -15,27 +15,21 @@ import h5py
 import numpy as np
 
 from ooc_train.dtypes import F32
-from ooc_train.kinds import KINDS
 from ooc_train.reading.rows import Rows
 from ooc_train.training.run.folder import Run
 
 ROWS_AT_ONCE = 1024
 Network = Callable[[Rows], F32]
-"""Rows to the classes' probabilities: ``(n_rows, n_classes) float32``."""
-
-
-def load_network(run: Run) -> Network:
-    """The model of a run, for rows of its kind of features."""
-    is_sparse = KINDS[run.features].layout == "sparse"
-    layers = dense_layers(run.model_path) if is_sparse else None
-    return _in_kernels(layers) if layers else _in_tensorflow(run)
+"""A function of rows, one or more, that gives the probabilities of the classes:
+``(n_rows, n_classes) float32``."""
 
 
 def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
-    """The weights and biases of a saved multi-layer perceptron; ``None`` for any other model.
+    """The weights and the bias of each layer of a saved multi-layer perceptron.
 
-    A multi-layer perceptron is a Sequential of Keras's Dense and Dropout, with relu after every
-    Dense but the last, which has a sigmoid for one unit and a softmax for more.
+    ``None`` for any other model.  A multi-layer perceptron is a Sequential of Keras's Dense and
+    Dropout, with relu after every Dense but the last.  The last has a sigmoid if it has one unit,
+    and a softmax if it has more.  Reads the archive without Keras.
     """
     with zipfile.ZipFile(path) as archive:
         dense = _dense_configs(json.loads(archive.read("config.json")))
@@ -54,7 +48,7 @@ def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
 
 
 def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """The Dense layers of a Sequential; none if others in it change predictions, too."""
+    """The Dense layers of a Sequential; none if it has other layers that change predictions."""
     if (model["module"], model["class_name"]) != ("keras", "Sequential"):
         return []
     found = []
@@ -68,7 +62,10 @@ def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
-    """The weights and bias of a Dense layer, by its number, if they are where Keras 3 puts them."""
+    """The weights and the bias of the Dense layer of that number, from 0.
+
+    ``None`` if they are not where Keras 3 puts them, as those of a layer without a bias.
+    """
     name = f"layers/dense{f'_{number}' if number else ''}/vars"
     if f"{name}/0" not in file or f"{name}/1" not in file:
         return None
@@ -78,7 +75,8 @@ def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
     return weights[...], bias[...]
 
 
-def _in_kernels(layers: list[tuple[F32, F32]]) -> Network:
+def in_kernels(layers: list[tuple[F32, F32]]) -> Network:
+    """The network of a multi-layer perceptron over sparse rows, as `dense_layers` gives it."""
     from ooc_train.training.steps import sparse_kernels as kernels  # noqa: PLC0415 - compiled code
 
     (first, first_bias), *later = layers
@@ -99,7 +97,8 @@ def _in_kernels(layers: list[tuple[F32, F32]]) -> Network:
     return _in_parts(probabilities)
 
 
-def _in_tensorflow(run: Run) -> Network:
+def in_tensorflow(run: Run) -> Network:
+    """The network of a run of any model.  Imports TensorFlow."""
     from ooc_train.training.steps.feeds import predict_rows  # noqa: PLC0415 - TensorFlow
 
     model = run.load_model()
@@ -107,7 +106,7 @@ def _in_tensorflow(run: Run) -> Network:
 
 
 def _in_parts(network: Network) -> Network:
-    """The same function, called with at most `ROWS_AT_ONCE` rows at a time."""
+    """The same network, called with at most `ROWS_AT_ONCE` rows at a time."""
 
     def in_parts(rows: Rows) -> F32:
         starts = range(0, len(rows), ROWS_AT_ONCE)
@@ -117,7 +116,7 @@ def _in_parts(network: Network) -> Network:
 
 
 def _probabilities(logits: F32) -> F32:
-    """The classes' probabilities: one logit is the second of two classes, more are all classes."""
+    """The probabilities of the classes: one logit is that of the second of two."""
     if logits.shape[1] == 1:
         with np.errstate(over="ignore"):
             second = 1 / (1 + np.exp(-logits))

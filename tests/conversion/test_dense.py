@@ -17,7 +17,7 @@ from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.numerals import number, parse_table
 from ooc_train.errors import InputError, OptionError
-from tests.test_ngram import train_order
+from tests.corpora import train_order
 
 N, COLUMNS = 300, 5
 

@@ -35,6 +35,7 @@ RUN_FILES = [
     "checkpoints", "history.csv", "model.keras", "report.json", "settings.json", "vectorizer.h5",
 ]  # fmt: skip
 N_TERMS = 60
+OWN_MODEL = "tests.training.test_resume:own_model"
 STEPS = {"batch_size": 32, "checkpoint_every": 1}
 
 
@@ -176,7 +177,7 @@ CASES = {
     "dense, options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "optimizer": "adam",
                        "learning_rate": 0.05, "lr_schedule": "plateau",
                        "monitor": "val_macro_f1"}, [6, 30]),
-    "own": ("ngrams", {"epochs": 2, "model": "tests.test_resume:own_model"}, [3, 9, 6]),
+    "own": ("ngrams", {"epochs": 2, "model": OWN_MODEL}, [3, 9, 6]),
     "sepcnn": ("sequences", {"epochs": 2, "embedding_dimension": 4}, [7, 12]),
     "thawed": ("sequences", {"epochs": 3, "bucket_by_length": True, "embedding_dimension": None},
                [15, 8, 6]),
@@ -226,7 +227,7 @@ def test_killed_by_the_system(unvalidated, tmp_path):
         [sys.executable, "-c", COMMAND, *arguments, "--checkpoint-every", "1"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
     ) as process:
         while process.poll() is None and not CheckpointFolder(run / "checkpoints").files():
             time.sleep(0.002)
@@ -379,7 +380,7 @@ def broken_off(folder, ngrams):
         ({"lr_schedule": "plateau"}, "--lr-schedule was constant and is plateau;"),
         ({"warmup_steps": 9}, "--warmup-steps was 0 and is 9;"),
         ({"epochs": 2}, "--epochs was 3 and is 2, not upwards;"),
-        ({"model": "tests.test_resume:own_model"}, "--model was mlp and is tests.test_resume:own"),
+        ({"model": OWN_MODEL}, f"--model was mlp and is {OWN_MODEL}"),
         ({"seed": 1, "epochs": 1}, "--seed was 0 and is 1; --epochs was 3 and is 1, not upwards;"),
     ],
 )
@@ -422,13 +423,13 @@ def test_the_same_data_under_another_name_will_do(ngrams, folder, tmp_path):
 
 
 def test_another_model_by_the_same_name(ngrams, tmp_path, monkeypatch):
-    name = "tests.test_resume:own_model"
+    name = OWN_MODEL
     kill(ngrams, tmp_path / "run", 5, epochs=1, model=name, **STEPS)
 
     def wider(shape):
         return keras.Sequential([keras.Input((shape.n_columns,)), keras.layers.Dense(2, "softmax")])
 
-    monkeypatch.setattr("tests.test_resume.own_model", wider)
+    monkeypatch.setattr("tests.training.test_resume.own_model", wider)
     with pytest.raises(OptionError, match="own_model has other weights than when the run began"):
         train(ngrams, tmp_path / "run", resume=True, model=name, **STEPS)
 

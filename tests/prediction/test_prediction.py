@@ -20,17 +20,19 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 
 import ooc_train
 from ooc_train.cli import predict as command
-from ooc_train.conversion.sources.rows import Texts, joined
+from ooc_train.conversion.kinds.terms import indexing
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
-from ooc_train.prediction.networks import dense_layers, load_network
 from ooc_train.training.models.backend import keras
 from ooc_train.training.run.folder import open_run
+from ooc_train.training.steps.choice import network_for
 from ooc_train.training.steps.feeds import predict_rows
+from ooc_train.training.steps.networks import dense_layers
 from tests.corpora import assert_same, random_rows, read_split, write_rows
-from tests.sequences import tokenize
+from tests.sequence_oracle import tokenize
 
 TEST_ROWS = random_rows(120, seed=1)
 
@@ -89,7 +91,8 @@ def assert_equals_evaluation(folder, evaluation):
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
-    ((texts, _),) = find_inputs(open_run(folder / "run"), folder / "test.csv", (), False).blocks
+    with open_run(folder / "run") as run:
+        (texts,) = find_inputs(run, folder / "test.csv", (), header=False).blocks
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
     assert np.array_equal(rows.indices, matrix.indices)
@@ -298,12 +301,12 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    ((texts, _),) = find_inputs(run, folder / "test.csv", (), False).blocks
+    (texts,) = find_inputs(run, folder / "test.csv", (), header=False).blocks
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows
     expected = predict_rows(run.load_model(), rows)
-    np.testing.assert_allclose(load_network(run)(rows), expected, atol=1e-6)
-    assert predictor.of_block(texts).shape == expected.shape
+    np.testing.assert_allclose(network_for(run)(rows), expected, atol=1e-6)
+    assert predictor.of_block(texts).probabilities.shape == expected.shape
 
 
 def perceptron(n_outputs, *, hidden="relu", last="softmax", extra=()):
@@ -377,8 +380,8 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     predictor = ooc_train.load(folder / "run")
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
-    monkeypatch.setattr("ooc_train.prediction.given_rows.BLOCK_BYTES", 300)
-    monkeypatch.setattr("ooc_train.prediction.networks.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
+    monkeypatch.setattr("ooc_train.training.steps.networks.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 
 
@@ -395,28 +398,77 @@ def test_what_is_no_list_of_texts_is_refused(trained, texts, message):
         ooc_train.load(trained[0] / "run").predict(texts)
 
 
-@pytest.mark.parametrize("features", ["ngram", "sequence"])
-def test_the_share_of_unknown_words(tmp_path, features):
+def shares_of_unknown(words, known):
+    return [np.mean([word not in known for word in own]) if own else 0 for own in words]
+
+
+UNKNOWN_TEXTS = [f"{title}, {body} unseen" for _, title, body in TEST_ROWS] + [
+    "",
+    "none known here",
+]
+
+
+@pytest.mark.parametrize(
+    ("analyzer", "ngrams", "min_df"),
+    [("word", (1, 2), 60), ("word", (2, 4), 3), ("char", (2, 2), 150), ("char", (1, 3), 290)],
+)
+def test_the_share_of_unknown_words_of_n_grams(tmp_path, analyzer, ngrams, min_df):
     source = write_rows(tmp_path / "train.csv", random_rows(300))
-    options = {"top_k": 12} if features == "sequence" else {"min_df": 60}
     ooc_train.convert(
-        source, tmp_path / "o.h5", features=features, validation_fraction=0, **options
+        source, tmp_path / "o.h5", features="ngram", analyzer=analyzer, ngrams=ngrams,
+        min_df=min_df, validation_fraction=0,
+    )  # fmt: skip
+    shortest = (ngrams[0], ngrams[0])
+    words = CountVectorizer(
+        strip_accents="unicode", analyzer=analyzer, ngram_range=shortest
+    ).build_analyzer()
+    train = [set(words(f"{title}, {body}")) for _, title, body in random_rows(300)]
+    counts = collections.Counter(word for row in train for word in row)
+    known = {word for word, count in counts.items() if count >= min_df}
+    found = shares_found(tmp_path / "o.h5")
+    expected = shares_of_unknown([words(text) for text in UNKNOWN_TEXTS], known)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert len(set(found)) > 3
+
+
+def test_the_share_of_unknown_words_of_sequences(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(300))
+    ooc_train.convert(
+        source, tmp_path / "o.h5", features="sequence", top_k=12, validation_fraction=0
     )
-    texts = [f"{title}, {body} unseen" for _, title, body in TEST_ROWS] + ["", "none known here"]
-    if features == "ngram":
-        words = CountVectorizer(strip_accents="unicode").build_analyzer()
-        train = [set(words(f"{title}, {body}")) for _, title, body in random_rows(300)]
-        counts = collections.Counter(word for row in train for word in row)
-        known = {word for word, count in counts.items() if count >= 60}
-    else:
-        with h5py.File(tmp_path / "o.h5") as file:
-            known = set(read_strings(file, "vectorizer/terms"))
-        words = tokenize
     with h5py.File(tmp_path / "o.h5") as file:
-        found = load_vectorizer(file).unknown_shares(Texts(*joined([t.encode() for t in texts])))
-    for text, share in zip(texts, found.tolist(), strict=True):
-        own = words(text)
-        expected = np.mean([word not in known for word in own]) if own else 0
-        assert share == pytest.approx(expected, abs=1e-6)
+        known = set(read_strings(file, "vectorizer/terms"))
+    found = shares_found(tmp_path / "o.h5")
+    expected = shares_of_unknown([tokenize(text) for text in UNKNOWN_TEXTS], known)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
     assert 0 < found[:-2].mean() < 1
     assert found[-1] == 1
+
+
+def shares_found(path):
+    with h5py.File(path) as file:
+        vectorizer = load_vectorizer(file)
+    rows = TextRows.of([text.encode() for text in UNKNOWN_TEXTS])
+    return vectorizer.encode(rows).unknown_shares
+
+
+def test_texts_are_tokenized_once_and_the_vectorizer_opened_once(trained, monkeypatch):
+    folder, _, _ = trained
+    tokenized, opened = [], []
+
+    def tokenize(text, offsets, *arguments):
+        tokenized.append(len(offsets) - 1)
+        return indexing_tokenize(text, offsets, *arguments)
+
+    class File(h5py.File):
+        def __init__(self, file, *arguments, **options):
+            super().__init__(file, *arguments, **options)
+            opened.append((self, file))
+
+    indexing_tokenize = indexing.tokenize
+    monkeypatch.setattr(indexing, "tokenize", tokenize)
+    monkeypatch.setattr(h5py, "File", File)
+    predicted(folder / "run", folder / "test.csv")
+    assert tokenized == [len(TEST_ROWS)]
+    assert [file for _, file in opened].count(folder / "run" / "vectorizer.h5") == 1
+    assert not any(handle for handle, _ in opened)  # all are closed

@@ -54,7 +54,7 @@ print(json.dumps(report))
 
 # Of sequences of 250 words a row: as large.  A network worth its name would take minutes.
 SEQUENCES = SequenceToy(n_terms=2000, longest=500, signal=0.1)
-BY_LENGTH = {"model": "tests.test_memory_training:average", "bucket_by_length": True}
+BY_LENGTH = {"model": "tests.training.test_bounded_memory:average", "bucket_by_length": True}
 KINDS = {"ngram": {}, "sequence": BY_LENGTH}
 
 
@@ -105,7 +105,7 @@ def training(data, run, *, how="streamed", **options):
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
     )
     assert done.stderr == ""
     return json.loads(done.stdout)

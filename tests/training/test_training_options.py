@@ -239,7 +239,7 @@ def test_a_training_with_a_cosine_equals_a_plain_fit(path, tmp_path):
         callbacks=[keras.callbacks.EarlyStopping(patience=2, restore_best_weights=True)],
     )
     report = train(
-        path, tmp_path / "run", model="tests.test_training_options:plain_model", epochs=3,
+        path, tmp_path / "run", model="tests.training.test_training_options:plain_model", epochs=3,
         batch_size=32, learning_rate=0.01, class_weight="balanced", label_smoothing=0.1,
         weight_decay=0.1, global_clipnorm=0.5, lr_schedule="cosine", warmup_steps=5,
     )  # fmt: skip
@@ -262,7 +262,7 @@ def test_a_training_with_plateaus_equals_a_plain_fit(path, tmp_path):
         ],
     )
     report = train(
-        path, tmp_path / "run", model="tests.test_training_options:plain_model", epochs=30,
+        path, tmp_path / "run", model="tests.training.test_training_options:plain_model", epochs=30,
         batch_size=32, learning_rate=0.03, class_weight="balanced", lr_schedule="plateau",
         lr_factor=0.5,
     )  # fmt: skip
@@ -373,7 +373,7 @@ REFUSED = [
     ({"units": 0}, "--units must be at least 1, not 0"),
     ({"dropout_rate": 1}, "--dropout-rate must be from 0 to below 1, .*not 1"),
     (
-        {"units": 8, "model": "tests.test_training_options:plain_model"},
+        {"units": 8, "model": "tests.training.test_training_options:plain_model"},
         "--units is for the model m",
     ),
     ({"label_smoothing": 1}, "--label-smoothing must be from 0 to below 1, .*not 1"),

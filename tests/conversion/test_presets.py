@@ -17,8 +17,7 @@ from ooc_train.conversion.sources.cleaning import CLEANINGS
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.conversion.sources.rows import SpelledLabels, TextRows
 from ooc_train.errors import InputError, OptionError
-from tests.corpora import read_terms, write_rows
-from tests.test_folders import write_folder
+from tests.corpora import read_terms, write_folder, write_rows
 
 N_CLASSES = {
     "ag_news": 4,

@@ -11,23 +11,18 @@ import ooc_train
 from ooc_train.conversion.kinds.ngram import scoring, selection, statistics
 from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.text.tokens import tokenize
-from tests.corpora import Oracle, assert_same, random_rows, read_split, read_terms, write_rows
-
-
-def text_of(row):
-    return f"{row[1]}, {row[2]}"
-
-
-def train_order(n_rows, fraction, seed=0):
-    """The source rows of the train split and of validation, in the order of the file."""
-    placement = Placement({"train": n_rows}, fraction, seed)
-    found = {d.split: d for d in placement.destinations("train", 0, n_rows)}
-    order = np.empty(len(found["train"].chosen), int)
-    order[found["train"].places] = found["train"].chosen
-    drawn = found["validation"].chosen if "validation" in found else np.array([], int)
-    return order.tolist(), drawn.tolist()
+from tests.corpora import (
+    PLANS,
+    Oracle,
+    assert_same,
+    random_rows,
+    read_split,
+    read_terms,
+    text_of,
+    train_order,
+    write_rows,
+)
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25])
@@ -78,22 +73,6 @@ def test_selection_and_ties_equal_select_k_best(tmp_path):
         read_split(tmp_path / "o.h5", "train")[0],
         oracle.transform([text_of(rows[i]) for i in kept]),
     )
-
-
-PLANS = [
-    MemoryPlan(
-        n_workers=n_workers,
-        block_bytes=block_bytes,
-        table_bytes=table_bytes,
-        bucket_bytes=bucket_bytes,
-        dictionary_bytes=dictionary_bytes,
-    )
-    for n_workers, block_bytes, table_bytes, bucket_bytes, dictionary_bytes in [
-        (1, 2**20, 2**24, 2**24, 2**24),
-        (3, 997, 2**24, 5000, 20_000),
-        (2, 4096, 1024, 300, 0),
-    ]
-]
 
 
 def convert_with(plan, monkeypatch, tmp_path, **options):

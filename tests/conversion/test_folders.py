@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 
 import pytest
 
@@ -12,20 +11,8 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent
-from tests.corpora import random_rows, read_terms, write_rows
-from tests.sequences import read_sequences
-from tests.test_ngram import PLANS, text_of
-
-
-def write_folder(folder, rows):
-    """A file for each row, numbered; returns the rows in the order in which they are read."""
-    placed = {}
-    for i, row in enumerate(rows):
-        path = folder / row[0] / f"{i}_{i % 10}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text_of(row), "utf-8")
-        placed[os.fsencode(row[0]), os.fsencode(path.name)] = row
-    return [placed[key] for key in sorted(placed)]
+from tests.corpora import PLANS, random_rows, read_terms, text_of, write_folder, write_rows
+from tests.sequence_oracle import read_sequences
 
 
 def convert(source, output, **options):

@@ -13,8 +13,7 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Silent
-from tests.corpora import random_rows, write_rows
-from tests.test_ngram import text_of
+from tests.corpora import random_rows, text_of, write_rows
 
 
 def figures_of(folder, rows):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 VOCABULARY = [a + b + c for a in "bdfg" for b in ("al", "en", "ir", "os") for c in "klmn"]
 
 

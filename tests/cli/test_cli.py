@@ -19,7 +19,7 @@ from ooc_train.version import __version__
 from tests.corpora import random_rows, write_rows
 
 COMMANDS = ("convert", "train", "evaluate", "predict", "inspect")
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 
 
 def main_of(command):

@@ -13,16 +13,15 @@ import ooc_train
 from ooc_train.conversion.kinds.sequence import counting
 from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.sources.rows import Texts
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
 from ooc_train.conversion.text.tokens import tokenize as find_tokens
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
 from ooc_train.progress import Silent
-from tests.corpora import random_rows, read_terms, write_rows
-from tests.sequences import SPACES, SequenceOracle, read_sequences, tokenize
-from tests.test_ngram import PLANS, text_of, train_order
+from tests.corpora import PLANS, random_rows, read_terms, text_of, train_order, write_rows
+from tests.sequence_oracle import SPACES, SequenceOracle, read_sequences, tokenize
 
 # What Python's lower-casing and this tokenizer find hard, beside any character of any plane.
 PIECES = [
@@ -229,10 +228,10 @@ def test_the_frozen_vectorizer_gives_the_rows_of_the_conversion(tmp_path):
     convert(tmp_path, rows, test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
         vectorizer = load_vectorizer(file)
-        found = vectorizer.encode(Texts(*ragged([text_of(row).encode() for row in test_rows])))
+        found = vectorizer.encode(TextRows.of([text_of(row).encode() for row in test_rows]))
         assert found.rows.indptr.tolist() == file["test/indptr"][:].tolist()
         assert found.rows.tokens.tolist() == file["test/tokens"][:].tolist()
-    found = vectorizer.encode(Texts(*ragged([b"", b"!?", b"\xff", b"alpha"])))
+    found = vectorizer.encode(TextRows.of([b"", b"!?", b"\xff", b"alpha"]))
     assert (found.n_replaced, found.n_empty) == (1, 2)
     assert found.rows.lengths.tolist() == [0, 0, 0, 1]
 
@@ -242,8 +241,8 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
     with h5py.File(tmp_path / "o.h5") as file:
-        texts = ragged([text_of(row).encode() for row in test_rows])
-        found = load_vectorizer(file).encode(Texts(*texts)).rows
+        texts = [text_of(row).encode() for row in test_rows]
+        found = load_vectorizer(file).encode(TextRows.of(texts)).rows
     with ooc_train.open(tmp_path / "o.h5") as store:
         split = store["test"]
         expected = split.read(0, len(split))

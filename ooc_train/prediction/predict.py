@@ -1,20 +1,20 @@
-"""`predict`: every row of a file or a stream through a run, to a file or a stream."""
+"""`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from ooc_train.dtypes import F32
+from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.errors import OutputError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
-from ooc_train.prediction.predictor import Predictor
+from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
 from ooc_train.training.run.folder import open_run
 
@@ -33,13 +33,15 @@ class Wanted:
     proba: bool = True
 
     def names(self, predictor: Predictor) -> list[str]:
-        """The names of all columns that are predicted."""
-        none = np.empty((0, len(predictor.class_labels)), np.float32)
-        return [*self.columns(predictor, none), *([UNKNOWN] if predictor.knows_words else [])]
+        """The names of all predicted columns."""
+        probabilities = np.empty((0, len(predictor.class_labels)), np.float32)
+        shares = np.empty(0, np.float32) if predictor.knows_words else None
+        return list(self.columns(predictor, Predicted(probabilities, shares)))
 
-    def columns(self, predictor: Predictor, probabilities: F32) -> dict[str, Any]:
-        """The columns that are predicted, but for the share of unknown words."""
+    def columns(self, predictor: Predictor, predicted: Predicted) -> dict[str, Any]:
+        """The predicted columns by their names."""
         labels, names = predictor.class_labels, predictor.class_names
+        probabilities, unknown_shares = predicted
         best = probabilities.argmax(axis=1).tolist()
         columns: dict[str, Any] = {
             "label": [labels[i] for i in best],
@@ -53,6 +55,8 @@ class Wanted:
                 columns[f"top_{place + 1}_probability"] = shares[:, place]
         if self.proba:
             columns |= {f"p_{label}": probabilities[:, i] for i, label in enumerate(labels)}
+        if unknown_shares is not None:
+            columns[UNKNOWN] = unknown_shares
         return columns
 
 
@@ -69,26 +73,31 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     force: bool = PredictOptions.force,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Predict every row of a file, or every line of a binary stream, to a file or a text stream.
+    """Write the predictions for all rows of a file, or all lines of a binary stream.
 
-    Of a file laid out as the training data was, the same columns are read; ``text`` names others,
-    by name or number from 1.  A file's other columns are written again, and after them ``label``
-    and ``name`` of the most probable class; the labels of the ``top`` most probable ones, as
-    ``top_1``, ``top_1_probability`` and so on; with ``proba`` the probability of every class, as
-    ``p_`` and its label (if not said, where there are at most 100 classes and no ``top``); and for
-    features of words ``unknown_words``, the share of the row's words that the vectorizer does not
-    know.  An input's column of one of these names becomes ``input_`` and its name.  Rows come out
-    in the order of the input, whatever their number.
+    ``text`` names the columns of a file to read, by name or number from 1.  Without it, the columns
+    of the training data are read.  ``output`` is a path or a text stream.  It has one row for each
+    row of the input, in the same order.  The columns are:
 
-    ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``; if it is not given, the
-    output's name decides, and otherwise it is CSV.  A file appears when it is complete; one that
-    exists is only replaced with ``force``.
+    - those of the input that are not read; if one has a name of those below, ``input_`` precedes it
+    - ``label`` and ``name`` of the most probable class
+    - ``top_1``, ``top_1_probability`` and so on: the ``top`` most probable labels
+    - ``p_`` with its label: the probability of each class, with ``proba``; by default if there are
+      at most 100 classes and no ``top``
+    - ``unknown_words``: the share of the row's words that the vectorizer does not know, if the
+      features are made of words
+
+    ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.  By default the suffix
+    of the output decides, and CSV is written where it says nothing.  A file appears under its name
+    when it is complete.  An existing file is replaced with ``force`` only.
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
-    their shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at
-    a time.
+    the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
+    time.
 
-    Raises InputError for a row that cannot be read, with its line: none is passed over.
+    Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
+    InputError or FormatError if the run cannot be used, OptionError for options that are out of
+    range or do not fit the file, and OutputError if the output cannot be written.
     """
     PredictOptions(  # which checks them
         text=text,
@@ -105,9 +114,9 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         _check_free(target, force)
     kind = format_for(target if isinstance(target, Path) else None, output_format)
     with MemoryMonitor() as memory:
-        opened = open_run(run)
-        inputs = find_inputs(opened, source, text, header)
-        predictor = Predictor(opened)
+        with open_run(run) as opened:
+            inputs = find_inputs(opened, source, text, header=header)
+            predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
@@ -127,23 +136,21 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
 
 def _write(
-    blocks: Iterator[tuple[Any, Sequence[dict[str, Any]] | None]],
+    blocks: Iterable[SourceRows],
     predictor: Predictor,
     wanted: Wanted,
     writer: Writer,
     progress: Progress,
 ) -> tuple[int, float]:
-    """Predict and write all rows; how many, and the sum of their shares of unknown words."""
+    """Predict and write all rows; their number, and the sum of their shares of unknown words."""
     n_rows, unknown_sum = 0, 0.0
-    for rows, carried in blocks:
-        probabilities = predictor.of_block(rows)
-        columns = wanted.columns(predictor, probabilities)
-        if predictor.knows_words:
-            columns[UNKNOWN] = predictor.unknown_shares(rows)
-            unknown_sum += float(columns[UNKNOWN].sum())
-        writer.write(carried, columns)
-        n_rows += len(probabilities)
-        progress.advance(len(probabilities))
+    for block in blocks:
+        predicted = predictor.of_block(block)
+        writer.write(block.carried, wanted.columns(predictor, predicted))
+        if predicted.unknown_shares is not None:
+            unknown_sum += float(predicted.unknown_shares.sum())
+        n_rows += len(block)
+        progress.advance(len(block))
     return n_rows, unknown_sum
 
 

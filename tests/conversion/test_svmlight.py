@@ -18,7 +18,7 @@ from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.svmlight import parse_lines
 from ooc_train.errors import InputError, OptionError
-from tests.test_ngram import train_order
+from tests.corpora import train_order
 
 N, COLUMNS = 300, 40
 
