@@ -5,16 +5,23 @@ from pathlib import Path
 
 from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
+from ooc_train.file import arrays
 from ooc_train.reading import store
 from ooc_train.reading.rows import RaggedRows
 
-VARIANTS = ("sequential", "shuffled", "sequential-unchecked")
+FILTERS = "shuffled-filters"
+VARIANTS = ("sequential", "shuffled", "sequential-unchecked", FILTERS)
 
 
 def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
-    """Batches in the file's order, or permuted by slices and windows."""
+    """Batches in the file's order, or permuted by slices and windows.
+
+    The variant ``FILTERS`` decompresses chunks by HDF5's filters instead of this package's coders.
+    """
+    if variant == FILTERS:
+        setattr(arrays, "coder_of", lambda _: None)  # noqa: B010 - it is no name of arrays' own
     rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
-    seed = 0 if variant == "shuffled" else None
+    seed = 0 if variant.startswith("shuffled") else None
 
     def batches(epoch: int) -> Iterator[Counts]:
         for batch in rows.batches(batch_size, seed=seed, epoch=epoch):

@@ -33,7 +33,11 @@ def test_read_measures_both_kinds_of_rows_warm_and_cold(tiny):
     ours = ["ooc-train, sequential", "ooc-train, shuffled", "ooc-train, sequential, --no-verify"]
     h5py_name = "h5py, random rows one by one"
     assert list(dense["page_cache"]["warm"]) == [read.MEMMAP, *ours, h5py_name]
-    compressed = [f"ooc-train, shuffled, {name}" for name in ("lz4", "zstd")]
+    compressed = [
+        f"ooc-train, shuffled, {name}{how}"
+        for name in ("lz4", "zstd")
+        for how in ("", read.BY_FILTERS)
+    ]
     assert list(ngram["page_cache"]["cold"]) == [*ours, *compressed, h5py_name, "AnnData, backed"]
     for result in (dense, ngram):
         for systems in result["page_cache"].values():
