@@ -36,7 +36,7 @@ from ooc_train.conversion.storage.layouts.ragged import pack_ragged
 from ooc_train.conversion.storage.layouts.sparse import pack_sparse
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
-from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
+from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
@@ -77,7 +77,7 @@ class Parameters(ABC):
         return self
 
     def for_attempt(self, number: int) -> Any:  # noqa: ARG002 - of those that can fail
-        """Parameters for another attempt, from 0, after one that had a hash for two terms."""
+        """Parameters for an attempt, from 0; an attempt fails where two terms share a hash."""
         return self
 
 
@@ -157,8 +157,8 @@ class Vectorizer(ABC):
         """Features of the rows of a block, as a fitted vectorizer makes them."""
 
     @abstractmethod
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:
-        """The arrays of a split, given its records.  The train split comes first."""
+    def arrays(self, split: str) -> SplitArrays:
+        """The arrays of a split.  The train split comes first."""
 
     @abstractmethod
     def save(self, group: OutputGroup) -> None:

@@ -111,6 +111,15 @@ def item_length(item: np.uint32) -> int:
 
 
 @kernel
+def item_ahead(items: U32, i: int, n: int) -> int:
+    """The item that comes ``n`` after item ``i``, to prefetch what is known of that token.
+
+    It need not be a listed token's: it may also be a part of an unlisted one.
+    """
+    return np.int64(items[min(i + n, len(items) - 1)])
+
+
+@kernel
 def _n_more_items(numbers: I32, starts: I32, stops: I32) -> int:
     n = 0
     for t in range(len(numbers)):
