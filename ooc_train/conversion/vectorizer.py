@@ -165,7 +165,7 @@ class Vectorizer(ABC):
         """Store what `load` needs, apart from the parameters."""
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
-        """Begin, or begin again: the sources are known, nothing is read."""
+        """Begin, or begin again, when the sources are known and nothing is read."""
 
     def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Look at the first blocks.  Returns all blocks."""
@@ -176,7 +176,7 @@ class Vectorizer(ABC):
         return _pass_over
 
     def note_read(self, found: Any) -> int:  # noqa: ARG002
-        """Add the reader's findings in a block.  Returns the bytes of temporary files it wrote."""
+        """Add the findings of a `reader`.  Returns how many bytes of temporary files it wrote."""
         return 0
 
     def learn(self, train: TrainClasses) -> None:  # noqa: B027 - not all kinds do anything

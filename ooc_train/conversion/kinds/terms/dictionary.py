@@ -123,8 +123,8 @@ class Dictionary:
 class WordList:
     """A dictionary that no tokens are added to any more, in files.
 
-    Each process loads it once.  Memory: that of the dictionary; without its table, of which it is
-    the most, once that is forgotten.
+    Each process loads it once.  Memory: that of the dictionary, of which the table is most; after
+    `forget_table` only the rest.
     """
 
     table: DiskArray

@@ -76,7 +76,7 @@ def write_tokens(
 
 
 def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[TokenBlock]]:
-    """The blocks in so many groups of consecutive ones; some are empty if there are few."""
+    """The blocks in ``n_groups`` groups of consecutive ones; some are empty if there are few."""
     bounds = [i * len(blocks) // n_groups for i in range(n_groups + 1)]
     return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
 
