@@ -1,4 +1,4 @@
-"""Figures as plots, SVG, from the JSON files of earlier runs.  Needs matplotlib, extra [plots]."""
+"""Plots of figures as SVG, from the JSON files of earlier runs.  They need matplotlib, [plots]."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ _STYLE = {
 
 
 def draw(source: Path, target: Path) -> list[Path]:
-    """Draw what the JSON files in `source` have figures for into `target`; the files written.
+    """Draw to `target` what the JSON files in `source` have figures for; the files written.
 
     Raises InputError if matplotlib is not installed.
     """
@@ -45,13 +45,18 @@ def draw(source: Path, target: Path) -> list[Path]:
     for name, (benchmark, plot) in PLOTS.items():
         path = source / f"{benchmark}.json"
         if path.is_file():
-            figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-            plot(json.loads(path.read_text("utf-8")), axes)
             target.mkdir(parents=True, exist_ok=True)
             written.append(target / f"{name}.svg")
-            figure.savefig(written[-1], metadata={"Date": None, "Creator": None})
-            pyplot.close(figure)
+            with pyplot.rc_context(_STYLE):
+                _draw_one(plot, json.loads(path.read_text("utf-8")), written[-1], pyplot)
     return written
+
+
+def _draw_one(plot: Callable[[Record, Any], None], record: Record, path: Path, pyplot: Any) -> None:
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    plot(record, axes)
+    figure.savefig(path, metadata={"Date": None, "Creator": None})
+    pyplot.close(figure)
 
 
 def _pyplot() -> Any:
@@ -60,7 +65,6 @@ def _pyplot() -> Any:
     except ImportError as error:
         raise InputError("plots need matplotlib: pip install 'ooc-train[plots]'") from error
     matplotlib.use("Agg")
-    matplotlib.rcParams.update(_STYLE)
     return importlib.import_module("matplotlib.pyplot")
 
 
@@ -117,7 +121,7 @@ def peak_memory(record: Record, axes: Any) -> None:
 
 
 def _legend_below(axes: Any) -> None:
-    """The systems' names where no line runs through them."""
+    """The systems' names below the plot, where no line crosses them."""
     axes.figure.set_figheight(6)
     axes.figure.legend(fontsize=8, ncols=2, loc="outside lower center")
 

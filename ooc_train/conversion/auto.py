@@ -25,7 +25,7 @@ _SPACES_BELOW = 0x3001  # no code point above is white space (tested)
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures that decide.  ``ratio`` takes a median of less than one word for one."""
+    """The figures that decide.  ``ratio`` is rows by median words, at least one word."""
 
     rows: int
     median_words: float

@@ -92,7 +92,7 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
 
 
 def _divided(plan: ConversionPlan) -> MemoryPlan:
-    """The memory that is left above what the program takes, with all kernels loaded."""
+    """The plan for the memory that the program itself, with all kernels loaded, leaves."""
     return MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,

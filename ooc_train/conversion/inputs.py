@@ -86,7 +86,7 @@ def _archive(train: Sequence[Path], options: ConvertOptions) -> Archive | None:
 def _class_names(
     first: Source, archive: Archive | None, options: ConvertOptions
 ) -> ClassNames | None:
-    """The names that are said, or the archive's, or those beside the first source."""
+    """The names that the options give, or the archive's, or those beside the first source."""
     if options.classes:
         return read_class_names(Path(options.classes))
     if archive:

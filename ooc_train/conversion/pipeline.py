@@ -6,8 +6,9 @@
 3. Encode all rows, block by block; their records go to the buckets of their places.
 4. Write: records bucket by bucket as the arrays of the splits, then the vectorizer.
 
-Each step is bounded by itself.  What workers do are functions of modules, given the names of files
-in the conversion's folder, a part of the work and parameters; so any executor can run them.
+The memory of each step is bounded by itself.  Workers run functions of modules, which are given the
+names of files in the conversion's folder, a part of the work and parameters; so any executor can
+run them.
 """
 
 import functools
@@ -140,7 +141,7 @@ class _Conversion:
         return labels
 
     def _classes(self, labels: Column) -> RowClasses:
-        """The classes: those met, sorted, or those that were given, as they are."""
+        """The classes: those that are given in their order, or else those that were met, sorted."""
         met, n_train = self._corpus.met_classes(), self._corpus.n_rows["train"]
         if self._corpus.learns_classes:
             return row_classes(labels.array(), met, n_train)
@@ -165,7 +166,7 @@ class _Conversion:
     ) -> tuple[RowClasses, dict[str, ShuffledSplit]]:
         """Read and place the rows of sources that say how many they have.
 
-        If some cannot be used, all are placed again, as many as there are then.
+        If some cannot be used, the others are placed again, since there are fewer of them.
         """
         labels = Column(self._resources.folder / "labels", np.int32)
         splits = self._place(self._placement(expected), labels=labels)
@@ -207,7 +208,7 @@ class _Conversion:
         return splits
 
     def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
-        """All blocks with the destinations of their rows; none after a reject, as places shift."""
+        """All blocks with their rows' destinations; after a reject without, since places shift."""
         n_rejects = self._corpus.rejects.count
         blocks = (
             self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
@@ -242,7 +243,7 @@ class _Conversion:
         writer = SplitWriter(self._output, ranks, self._resources)
         for name in SPLIT_NAMES:
             if name in splits:
-                arrays = self._vectorizer.arrays(name, splits[name])
+                arrays = self._vectorizer.arrays(name)
                 self._vectorizer.note_written(name, writer.write(name, splits[name], arrays))
 
     def _save(self) -> None:
@@ -259,7 +260,10 @@ class _Conversion:
 def _encode_block(
     encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item
 ) -> tuple[EncodedBlock, list[tuple[str, Segment]]] | None:
-    """Encode a block, and write its records to the buckets of their places, if it has any."""
+    """Encode a block, and write its records to the buckets of their places.
+
+    Returns ``None`` for a block without destinations.
+    """
     block, destinations = item
     if not destinations:
         return None

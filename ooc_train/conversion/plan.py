@@ -84,9 +84,9 @@ def plan_conversion(
 ) -> ConversionPlan:
     """Check the options and look into all inputs; with ``auto``, read the train rows.
 
-    What stays open, or was copied from standard input, belongs to ``stack``.
+    ``stack`` closes files that stay open, and deletes copies of standard input.
 
-    Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be.
+    Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
     _check_output(output, options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent

@@ -8,7 +8,7 @@ class ConversionReport:
     """Figures of one conversion to any kind of features, filled in as it goes on.
 
     ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
-    tried, 0 for texts and a fitted vectorizer.
+    tried, 0 for a fitted vectorizer of texts.
     """
 
     classes: list[str] = field(default_factory=list)
@@ -38,7 +38,7 @@ class SequenceReport(ConversionReport):
     """Figures of a conversion to sequences.
 
     ``words`` counts the words of all rows, ``distinct_terms`` the different ones of the train rows,
-    ``tokens`` what is stored; ``max_length`` is that of the longest train row.
+    ``tokens`` those that are stored; ``max_length`` is that of the longest train row.
     """
 
     max_length: int = 0

@@ -31,7 +31,7 @@ _ROWS = {
 
 
 def convert_few_rows(features: Features, temp_dir: Path) -> None:
-    """Learn from a few rows and convert them, whatever is fitted."""
+    """Learn from a few rows and convert them, even if the features are fitted."""
     plan = MemoryPlan(
         n_workers=1,
         block_bytes=2**12,

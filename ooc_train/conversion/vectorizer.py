@@ -36,7 +36,7 @@ from ooc_train.conversion.storage.layouts.ragged import pack_ragged
 from ooc_train.conversion.storage.layouts.sparse import pack_sparse
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
-from ooc_train.conversion.storage.shuffle import Records, ShuffledSplit
+from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
@@ -77,7 +77,7 @@ class Parameters(ABC):
         return self
 
     def for_attempt(self, number: int) -> Any:  # noqa: ARG002 - of those that can fail
-        """Parameters for another attempt, from 0, after one that had a hash for two terms."""
+        """Parameters for an attempt, from 0; an attempt fails where two terms share a hash."""
         return self
 
 
@@ -157,15 +157,15 @@ class Vectorizer(ABC):
         """Features of the rows of a block, as a fitted vectorizer makes them."""
 
     @abstractmethod
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:
-        """The arrays of a split, given its records.  The train split comes first."""
+    def arrays(self, split: str) -> SplitArrays:
+        """The arrays of a split.  The train split comes first."""
 
     @abstractmethod
     def save(self, group: OutputGroup) -> None:
         """Store what `load` needs, apart from the parameters."""
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
-        """Begin, or begin again: the sources are known, nothing is read."""
+        """Begin, or begin again, when the sources are known and nothing is read."""
 
     def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Look at the first blocks.  Returns all blocks."""
@@ -176,7 +176,7 @@ class Vectorizer(ABC):
         return _pass_over
 
     def note_read(self, found: Any) -> int:  # noqa: ARG002
-        """Add the reader's findings in a block.  Returns the bytes of temporary files it wrote."""
+        """Add the findings of a `reader`.  Returns how many bytes of temporary files it wrote."""
         return 0
 
     def learn(self, train: TrainClasses) -> None:  # noqa: B027 - not all kinds do anything

@@ -106,7 +106,7 @@ class Array(ABC):
         """Fill ``target`` with the rows from ``start`` on, unchecked."""
 
     def _is_checked(self, start: int, stop: int) -> bool:
-        """Whether rows ``start`` up to ``stop`` need no check, or not any more."""
+        """Whether rows ``start`` up to ``stop`` need no check, or have passed theirs."""
         first, last = start // self.block_length, -(-stop // self.block_length)
         return self._sums is None or bool(self._checked[first:last].all())
 

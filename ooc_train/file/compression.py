@@ -192,7 +192,7 @@ class ChunkWriter:
         self._chunk, self._n = self._empty(), 0
 
     def _keep(self, n_encoding: int) -> None:
-        """Put down the first chunks until no more than ``n_encoding`` are being encoded."""
+        """Write the first chunks, to have no more than ``n_encoding`` being encoded."""
         while len(self._encoding) > n_encoding:
             self._put(self._encoding.popleft().result())
 

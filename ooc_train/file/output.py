@@ -136,7 +136,7 @@ class OutputGroup:
 class OutputFile:
     """A new file of this package, as a context manager.
 
-    Raises OSError where writing fails, whatever HDF5 makes of it.
+    Raises OSError where writing fails, also where HDF5 would hide that.
     """
 
     def __init__(self, path: Path, *, compression: str = NONE) -> None:

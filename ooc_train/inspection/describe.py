@@ -11,7 +11,10 @@ from ooc_train.reading.store import open as open_store
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """Describe a converted file: its splits with rows by class, features and provenance.
+    """Describe a converted file: its features, classes, provenance, and the rows of each split.
+
+    Sizes are in bytes.  ``class_counts`` of a split are its rows by class.  ``kept_terms`` is
+    ``None`` for features that are not made of text.
 
     Memory: some megabytes of labels at a time.  Raises InputError or FormatError as `store.open`.
     """
@@ -36,8 +39,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
-    """The terms that the values depend on; ``None`` for features that do not come from text."""
-    for name in ("kept_hashes", "term_hashes"):  # sequences keep only terms that have a token
+    """The number of terms that the values depend on; ``None`` for features that are not of text."""
+    for name in ("kept_hashes", "term_hashes"):  # for sequences, the kept terms are the selected
         if name in vectorizer:
             return int(vectorizer[name].shape[0])
     return None

@@ -1,7 +1,6 @@
 """The overview of a file as one picture: rows by class, lengths of rows, most frequent terms.
 
-The figures are those of `explore_data` in Google's guide, taken from the converted rows in bounded
-memory: labels and row offsets are read a piece at a time.
+These are the figures of `explore_data` in Google's guide, for converted rows, in bounded memory.
 """
 
 from collections.abc import Sequence
@@ -32,11 +31,13 @@ _TERM_COUNTS = {"term_df": "rows", "term_counts": "occurrences"}
 
 
 def draw_overview(path: Path, picture: Path) -> None:
-    """Draw the file at ``path`` to ``picture``, whole or not at all; the name's end is the format.
+    """Draw the file at ``path`` to ``picture``, whole or not at all.
 
-    Memory: matplotlib's some 60 MB, and megabytes of labels and offsets at a time.  Raises
-    OutputError if the format is not one of `FORMATS`, the picture cannot be written, or matplotlib
-    is not installed; InputError or FormatError as `store.open`.
+    The suffix of ``picture`` is its format, one of `FORMATS`.  Memory: some 60 MB of matplotlib,
+    and megabytes of labels and offsets at a time.
+
+    Raises OutputError if the format is another, the picture cannot be written, or matplotlib is not
+    installed; InputError or FormatError as `store.open`.
     """
     if picture.suffix not in FORMATS:
         raise OutputError(f"{picture} is no picture; its name must end in {', '.join(FORMATS)}")
@@ -51,7 +52,7 @@ def draw_overview(path: Path, picture: Path) -> None:
 
 
 def panels_of(store: Store) -> list[Panel]:
-    """The panels that a file has figures for.  Reads labels and row offsets."""
+    """The panels of a file.  Reads labels and row offsets."""
     splits = {name: split for name, split in store.splits.items() if len(split)}
     panels: list[Panel] = [_class_panel(store.class_names, splits)]
     train = splits["train"]
@@ -62,9 +63,9 @@ def panels_of(store: Store) -> list[Panel]:
 
 
 def row_lengths(split: RaggedSplit) -> I64:
-    """How many rows have 0 entries, 1, 2 and so on: ``(longest + 1,) int64``.
+    """The number of rows with 0 entries, 1, 2 and so on: ``(longest + 1,) int64``.
 
-    Reads offsets alone.
+    Reads offsets alone.  Memory: some megabytes of offsets at a time.
     """
     counts = np.zeros(1, np.int64)
     for start in range(0, len(split), LABELS_AT_ONCE):
@@ -76,9 +77,9 @@ def row_lengths(split: RaggedSplit) -> I64:
 
 
 def most_frequent(vectorizer: h5py.Group, n: int) -> TermPanel | None:
-    """The ``n`` most frequent terms, equals in the order of their columns; ``None`` without terms.
+    """The ``n`` most frequent terms; ``None`` if the vectorizer has none.
 
-    Memory: 8 bytes a term.
+    Ties are in the order of the columns.  Memory: 8 bytes a term.
     """
     for name, unit in _TERM_COUNTS.items():
         if name in vectorizer:
@@ -90,7 +91,7 @@ def most_frequent(vectorizer: h5py.Group, n: int) -> TermPanel | None:
 
 
 def _class_panel(names: Sequence[str], splits: dict[str, Split]) -> ClassPanel:
-    """The rows of the largest classes by split."""
+    """The panel of the largest classes: their rows in each split."""
     counts = {name: split.class_counts() for name, split in splits.items()}
     order = np.argsort(-counts["train"], kind="stable")[:MOST_CLASSES]
     return ClassPanel(

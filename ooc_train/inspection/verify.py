@@ -1,4 +1,4 @@
-"""Verifies a file: compares every block of every array with its checksum, in bounded memory."""
+"""The verification of a file: every block of every array is compared with its checksum."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,10 +18,10 @@ _BLOCKS_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Damage:
-    """Rows of an array that are not what was written.
+    """Damaged rows of an array.
 
-    ``first_row`` and ``last_row`` count the rows of the split, or for an array that belongs to no
-    split the array's own.
+    ``first_row`` and ``last_row`` count the rows of the split from 0, or those of the array if it
+    belongs to no split.
     """
 
     split: str | None
@@ -39,13 +39,13 @@ class Damage:
 def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, Any]:
     """Read the whole file at ``path`` and compare it with its checksums.
 
-    Returns ``path``; ``arrays``, ``blocks`` and ``bytes``, the numbers that were read; and
-    ``damaged``, which has for each stretch of damaged blocks a dictionary of ``split``,
-    ``array``, ``first_row``, ``last_row`` (both from 0), ``reason`` and ``text``, the sentence for
+    Returns a report: ``path``; ``arrays``, ``blocks`` and ``bytes``, the numbers that were read;
+    and ``damaged``, a list with a dictionary for each stretch of damaged blocks: ``split``,
+    ``array``, ``first_row``, ``last_row`` (both from 0), ``reason`` and ``text``, a sentence for
     people.  Memory: a megabyte, and 9 bytes for each 64 KiB of the file.
 
-    Raises InputError if there is no such file, FormatError if it is not one of this package, is
-    truncated, or if its header, the places of its arrays or the checksums themselves are damaged.
+    Raises InputError if there is no such file.  Raises FormatError if the file is truncated or not
+    one of this package, or if its header, its list of arrays or its checksums are damaged.
     """
     progress = progress or Silent()
     with open_store(path) as store:
@@ -67,7 +67,7 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, A
 
 
 def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
-    """All arrays of a file, with their splits."""
+    """All arrays of a file, with the names of their splits."""
     for name, split in store.splits.items():
         for array in split.arrays.values():
             yield name, array
@@ -80,7 +80,7 @@ def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
 def _damages(
     store: Store, split: str | None, array: Array, advance: Callable[[int], None]
 ) -> Iterator[Damage]:
-    """The damaged blocks of an array, neighbours merged."""
+    """The damage of an array, with neighbouring blocks of the same reason merged."""
     bad: list[tuple[int, int, str]] = []
     for start, stop, reason in _bad_blocks(array, advance):
         goes_on = bool(bad) and bad[-1][1:] == (start, reason)

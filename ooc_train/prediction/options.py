@@ -7,7 +7,7 @@ from ooc_train.options import at_least, check, column_list, option
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
 MOST_USUAL_CLASSES = 100
-"""Up to so many classes the probability of each is written, where nothing else is asked for."""
+"""The most classes for which the probability of each is written by default."""
 _INPUT, _OUTPUT = "input", "output"
 
 

@@ -1,4 +1,4 @@
-"""Predictions as CSV, JSON Lines or Parquet: a row each, after the columns that were carried."""
+"""Rows out: predictions as CSV, JSON Lines or Parquet, behind the columns that rows carry."""
 
 import csv
 from abc import ABC, abstractmethod
@@ -20,13 +20,14 @@ _SUFFIXES = {
 }  # fmt: skip
 
 Columns = Mapping[str, Any]
-"""By name a value for each row: strings in a list, or numbers in an array of float32."""
+"""Columns by their names, with a value for each row: a list of strings, or an array of float32."""
 
 
 class Writer(ABC):
-    """Writes predictions behind the columns of the same rows that were ``carried`` along.
+    """Writes the predicted columns behind the columns that the same rows carry.
 
-    A carried column that has the name of one that is predicted is called ``input_`` and so.
+    ``carried`` and ``predicted`` are the names of the columns.  If a carried column has the name of
+    a predicted one, ``input_`` precedes its name in the output.
     """
 
     def __init__(self, carried: Sequence[str], predicted: Sequence[str]) -> None:
@@ -35,22 +36,25 @@ class Writer(ABC):
 
     @abstractmethod
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
-        """Write some rows: their other columns, and what is predicted."""
+        """Write some rows, given the columns that each carries and the predicted columns."""
 
     def _carried_columns(self, rows: Sequence[Mapping[str, Any]] | None) -> dict[str, list[Any]]:
-        """A list for each column that was there at first; InputError where there are others."""
+        """The carried columns, by their names in the output.
+
+        Raises InputError for a column that the first rows do not have.
+        """
         for row in rows or ():
             if len(row) > len(self._carried) or not row.keys() <= self._names.keys():
                 name = next(name for name in row if name not in self._names)
                 raise InputError(
-                    f"the field {name!r} is not in the first rows, and the output's columns are "
-                    "decided by these; write JSON Lines, --output-format jsonl"
+                    f"the field {name!r} is not in the first rows, which decide the output's "
+                    "columns; write JSON Lines, --output-format jsonl"
                 )
         return {self._names[name]: [row.get(name) for row in rows or ()] for name in self._carried}
 
 
 class DelimitedWriter(Writer):
-    """CSV, or values between tabs, with a header."""
+    """Writes CSV, or values separated by tabs, with a header."""
 
     def __init__(
         self, file: TextIO, carried: Sequence[str], predicted: Sequence[str], delimiter: str = ","
@@ -61,7 +65,7 @@ class DelimitedWriter(Writer):
         self._writer.writerow([*self._names.values(), *predicted])
 
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
-        """A line for each row; what is nested is JSON."""
+        """Write a line for each row.  Nested values are JSON."""
         others = [
             [_plain(value) for value in column]
             for column in self._carried_columns(carried).values()
@@ -77,14 +81,14 @@ class DelimitedWriter(Writer):
 
 
 class JsonLinesWriter(Writer):
-    """An object a line."""
+    """Writes a JSON object a line."""
 
     def __init__(self, file: TextIO, carried: Sequence[str], predicted: Sequence[str]) -> None:
         super().__init__(carried, predicted)
         self._file = file
 
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
-        """A line for each row, whatever fields it has."""
+        """Write a line for each row.  Rows may have different fields."""
         values = [
             list(column) if isinstance(column, np.ndarray) else column
             for column in columns.values()
@@ -102,7 +106,7 @@ class JsonLinesWriter(Writer):
 
 
 class ParquetWriter(Writer):
-    """Columns; those carried have the types that the first rows give them."""
+    """Writes Parquet.  The first rows decide the types of the carried columns."""
 
     def __init__(self, path: Path, carried: Sequence[str], predicted: Sequence[str]) -> None:
         super().__init__(carried, predicted)
@@ -110,7 +114,7 @@ class ParquetWriter(Writer):
         self._file: Any = None
 
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
-        """A row group."""
+        """Write a row group."""
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
@@ -127,17 +131,18 @@ class ParquetWriter(Writer):
         self._file.write_table(table)
 
     def close(self) -> None:
-        """Write the end of the file, without which it is none."""
+        """Write the end of the file, without which it cannot be read."""
         if self._file:
             self._file.close()
 
 
-def format_for(path: Path | None, said: str | None) -> str:
-    """The format of an output: what is said, what its name says, or CSV.
+def format_for(path: Path | None, asked: str | None) -> str:
+    """The format of an output: the one asked for, else that of the suffix, else CSV.
 
-    Raises OptionError for a format that standard output cannot take, or whose package is missing.
+    ``path`` is ``None`` for a stream.  Raises OptionError for a format that a stream cannot take,
+    or whose package is missing.
     """
-    kind = said or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
+    kind = asked or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
     if kind == "parquet":
         if path is None:
             raise OptionError("Parquet is written to a file; name one with --output")
@@ -145,7 +150,7 @@ def format_for(path: Path | None, said: str | None) -> str:
             import pyarrow  # noqa: F401, PLC0415 - an extra
         except ImportError:
             raise OptionError(
-                "Parquet takes the package pyarrow; pip install 'ooc-train[parquet]'"
+                "Parquet needs the package pyarrow; pip install 'ooc-train[parquet]'"
             ) from None
     return kind
 
@@ -157,7 +162,10 @@ def open_writer(
     carried: Sequence[str],
     predicted: Sequence[str],
 ) -> Iterator[Writer]:
-    """A writer to an open stream, or to a file that appears under its name when it is complete."""
+    """A writer to a stream, or to a file that appears under its name when it is complete.
+
+    Raises OutputError if the file cannot be written.
+    """
     if not isinstance(output, Path):
         yield _text_writer(output, kind, carried, predicted)
         return
@@ -183,7 +191,7 @@ def _text_writer(
 
 
 def _plain(value: Any) -> Any:
-    """A value as a field of a line has it."""
+    """A value as a field of a delimited line: nested values and booleans are JSON."""
     return _json(value) if isinstance(value, dict | list | bool) else value
 
 

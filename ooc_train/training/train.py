@@ -139,7 +139,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
 
 
 def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
-    """Why a run does not go on, if it is complete and the plan trains it no further."""
+    """The reason why a complete run does not continue; ``None`` if there is more to train."""
     if not folder.is_complete or not folder.settings:
         return None
     n_epochs = len(folder.report()["epochs"])
@@ -153,7 +153,7 @@ def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
 def _train(
     plan: TrainingPlan, store: Store, session: Session, every: Interval, *, tensorboard: bool
 ) -> dict[str, Any]:
-    """Train, and write all but the report; the report, without what the whole call took."""
+    """Train, and write all but the report.  Returns it, without the figures of the whole call."""
     folder, progress = session.folder, session.progress
     pretrained = None if session.checkpoint else _pretrained(plan, store, progress)
     if pretrained:

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import shlex
 
 import pytest
 
@@ -78,7 +79,11 @@ def test_accuracy_of_variants_and_seeds_in_turn(tmp_path, capsys, monkeypatch):
     run_in_process(monkeypatch)
     monkeypatch.setattr(harness, "run_once", run_once)
     vectors = tmp_path / "vectors.txt"
-    variants = ["ooc-train", f"ooc-train --embeddings {vectors}", "ooc-train --bad"]
+    variants = [
+        "ooc-train",
+        f"ooc-train --embeddings {shlex.quote(str(vectors))}",
+        "ooc-train --bad",
+    ]
     data = [str(tmp_path / "train.csv"), str(tmp_path / "test.csv")]
     arguments = ["accuracy", "--data", *data, "--variants", *variants, "--runs", "2"]
     assert __main__.main([*arguments, "--out", str(tmp_path / "out")]) == 1

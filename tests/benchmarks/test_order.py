@@ -52,7 +52,7 @@ def test_the_entropy_is_that_of_the_labels():
 
 def test_the_table_in_the_readme_has_the_settings_that_there_are():
     text = README.read_text("utf-8")
-    table = text[text.index("### What `order` gave") :]
+    table = text[text.index("### The order of rows") :]
     rows = re.findall(r"^\| (\d+) \| ([\d,]+) \|", table, re.MULTILINE)[: len(order.SETTINGS)]
     assert [(int(a), int(b.replace(",", ""))) for a, b in rows] == [
         tuple(s) for s in order.SETTINGS

@@ -9,7 +9,9 @@ import pytest
 import ooc_train
 from ooc_train.conversion.sources.columns import Cells, ColumnFile, Table
 from ooc_train.conversion.sources.files.buffer import line_blocks
-from ooc_train.conversion.sources.formats.table import FORMATS, Format
+from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.table import FORMATS, Format, file_formats
+from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 from tests.corpora import random_rows, write_rows
@@ -107,8 +109,12 @@ def test_its_numbers_are_converted_and_predicted(tmp_path):
 
 def test_it_is_known_by_its_name_and_its_faults_are_told(tmp_path):
     rows = [*random_rows(40), ("1", "two fields")]
-    path = write_bars(tmp_path / "rows.txt", ("label", "title", "text"), rows)
-    with pytest.raises(InputError, match="more than 0 rows .*txt, line 42: found 2 fields"):
-        ooc_train.convert(path, tmp_path / "o.h5", format="bars", max_rejects=0)
+    names = ("label", "title", "text")
+    assert "bars" in file_formats()  # from which --format takes its choices
+    unnamed = write_bars(tmp_path / "rows.txt", names, rows)
+    assert isinstance(find_source(unnamed, LayoutOptions(format="bars")).file, BarsFile)
+    path = write_bars(tmp_path / "rows.bars", names, rows)
+    with pytest.raises(InputError, match="more than 0 rows .*bars, line 42: found 2 fields"):
+        ooc_train.convert(path, tmp_path / "o.h5", max_rejects=0)
     with pytest.raises(InputError, match="there is no column 'body'; the columns are 'label', 't"):
-        ooc_train.convert(path, tmp_path / "o.h5", format="bars", text=["body"])
+        ooc_train.convert(path, tmp_path / "o.h5", text=["body"])

@@ -40,7 +40,7 @@ class HashedVectorizer(Vectorizer):
         entries = (cells % n_columns).astype(np.int32), values.astype(np.float32)
         return Encoded(SparseRows(indptr, *entries, n_columns), tokens.n_replaced)
 
-    def arrays(self, split, rows):
+    def arrays(self, split):
         return SparseArrays(self.parameters.n_columns)
 
     def save(self, group):

@@ -23,7 +23,6 @@ from ooc_train.conversion.storage.layouts.dense import (
     row_items_of,
 )
 from ooc_train.conversion.storage.placement import Destination
-from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import (
     EncodeBlock,
@@ -140,7 +139,7 @@ class DenseVectorizer(Vectorizer):
             self._scales = self._largest / np.float32(LARGEST_INTEGER)
             self._scales[self._scales == 0] = 1
 
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
+    def arrays(self, split: str) -> SplitArrays:  # noqa: ARG002
         """The arrays of a split."""
         scales = None if self.is_fitted else self._scales
         return DenseArrays(self.n_columns, self._packed_dtype, scales)

@@ -12,7 +12,6 @@ from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
-from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import Encoded, Parameters, ReadBlock, Vectorizer
 from ooc_train.errors import InputError
@@ -107,7 +106,7 @@ class SparseVectorizer(Vectorizer):
             columns, values = columns[known], values[known]
         return Encoded(SparseRows(indptr, columns, values, self.n_columns), n_empty=n_empty)
 
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
+    def arrays(self, split: str) -> SplitArrays:  # noqa: ARG002
         """The arrays of a split."""
         return SparseArrays(self.n_columns)
 

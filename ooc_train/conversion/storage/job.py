@@ -46,7 +46,7 @@ def forget(cached: Callable[..., Any]) -> None:
 
 
 class JobFolder:
-    """A new folder below ``parent``, which goes with everything in it when the context ends.
+    """A new folder below ``parent``, deleted with everything in it when the context ends.
 
     If the process is killed, the folder stays until `remove_abandoned` is called.
     """
@@ -128,9 +128,10 @@ class DiskArray:
 
     @classmethod
     def zeros(cls, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> "DiskArray":
-        """A new array of zeros.  Its space is reserved.
+        """A new array of zeros, whose space is reserved.
 
-        So a full disk is an error here, and not a deadly signal where a page is written later.
+        So a full disk raises ``OSError`` here, and does not kill the process where a page is
+        written later.
         """
         array = cls(path, np.dtype(dtype).str, shape)
         with path.open("xb") as file:

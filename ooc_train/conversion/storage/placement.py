@@ -58,13 +58,13 @@ class Placement:
         return self._order(np.arange(first_row, first_row + n_rows)) < self._n_drawn
 
     def most_rows_drawn_whole(self) -> int:
-        """The rows of the largest class that any seed is likely to draw to the last one."""
+        """The rows of the largest class of which a seed may well draw every row."""
         if self._n_drawn == self._order.n:
             return self._n_drawn
         return math.ceil(math.log(_UNLIKELY) / math.log(self._n_drawn / self._order.n))
 
     def seed_that_leaves_some(self, rows: I64, classes: I32) -> int | None:
-        """A seed that would draw not all train rows of any class, if one is soon found.
+        """A seed that leaves a train row of every class; ``None`` if none is found soon.
 
         ``rows`` are the numbers of all rows of the small ``classes``.
         """
@@ -96,14 +96,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class PlacementRule:
-    """All that places depend on, beside the number of rows."""
+    """The options that decide places, given the numbers of rows."""
 
     validation_fraction: float
     seed: int
     is_shuffled: bool = True
 
     def place(self, source_rows: Mapping[str, int]) -> Placement:
-        """The places of so many rows of each split."""
+        """Places for ``source_rows`` of each split."""
         return Placement(
             source_rows, self.validation_fraction, self.seed, is_shuffled=self.is_shuffled
         )

@@ -1,11 +1,11 @@
 """Rows on their way to their place: an external shuffle through buckets.
 
-A row's place in its split is known when it is encoded, so it goes to the *bucket* of the places
-that its own falls into.  Later each bucket is read whole, and its rows are written in their order
+A row's place in its split is known when the row is encoded, so its record goes to the *bucket* that
+its place falls into.  Later each bucket is read whole, and its rows are written in their order
 behind those of the bucket before.
 
 A row's *record* is a run of uint64 items: its place; its label and the number of items that follow;
-and these, which are whatever its layout makes of it.
+and these items, which the layout makes.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class Bucket(NamedTuple):
 
 @dataclass(frozen=True)
 class Buckets:
-    """How the ``n_rows`` places of a split are divided, and where rows on their way to them are."""
+    """The division of a split's ``n_rows`` places into buckets, and the writer of their files."""
 
     writer: SpillWriter
     n_rows: int
@@ -81,7 +81,7 @@ class Buckets:
 
 
 class BucketOfRows(NamedTuple):
-    """A bucket as a task is given it: its records, the first of its places, and how many."""
+    """The task of reading a bucket: its records, its first place, and its number of rows."""
 
     records: Partition
     first: int
@@ -119,7 +119,7 @@ class ShuffledSplit:
         return sum(segment.n_bytes for segment in self.segments)
 
     def remove(self) -> None:
-        """Give the disk back; nothing can be read any more."""
+        """Delete the temporary files; nothing can be read any more."""
         Spill(self.segments).remove()
 
     def tasks(self) -> Iterable[BucketOfRows]:

@@ -2,7 +2,7 @@
 
 A worker writes one block of records at a time, already grouped by partition, in one piece to the
 end of its file; only the bounds of the partitions stay in memory.  Reading a partition visits its
-segment of every block, in the order of the blocks' first rows whoever wrote them when.
+segment of every block, in the order of the blocks' first rows, whichever worker wrote them.
 """
 
 import contextlib
@@ -50,7 +50,7 @@ class SpillWriter:
     def write(self, first_row: int, records: U64, bounds: I64) -> Segment:
         """Write a block; the records of partition ``p`` are ``records[bounds[p]:bounds[p + 1]]``.
 
-        A task that is run twice writes twice; what counts is the segment that it returns.
+        A task that runs twice writes twice; only the segment that is returned counts.
         """
         path = worker_file(self.folder, self.stem)
         return Segment(first_row, path, append(path, records), bounds.astype(np.uint32))
@@ -72,7 +72,7 @@ class Partition:
     def pieces(self) -> Iterator[U64]:
         """The records in arrays of about ``PIECE_BYTES``.
 
-        What one block handed in is never divided; blocks come by ascending ``first_row``.
+        The records of one block are never divided; blocks come by ascending ``first_row``.
         """
         ends = np.cumsum(self._places[:, 2])
         with contextlib.ExitStack() as stack:
@@ -120,7 +120,7 @@ class Spill:
         return Partition(self._paths, places[sizes > 0])
 
     def remove(self) -> None:
-        """Give the disk back; nothing can be read any more."""
+        """Delete the temporary files; nothing can be read any more."""
         for path in self._paths:
             path.unlink(missing_ok=True)
 

@@ -21,7 +21,7 @@ _COPY_ITEMS = 2**20
 
 @dataclass
 class Written:
-    """Figures of a split: its entries, those of its longest row, and values clipped."""
+    """Figures of a split: its entries, those of its longest row, and its clipped values."""
 
     n_entries: int = 0
     longest: int = 0
@@ -29,7 +29,7 @@ class Written:
 
 
 class SplitWriter:
-    """Writes splits whose labels number the classes as ``ranks`` (n_classes,) says.
+    """Writes splits.  ``ranks`` (n_classes,) are the labels that the file has for the classes.
 
     Memory: two buckets for each worker, and four.
     """

@@ -18,7 +18,7 @@ import numpy as np
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """The characters that Keras' tokenizer turns into spaces."""
 SEPARATOR = "\U0010ffff"
-"""Stands between texts that are marked together; no rule changes it."""
+"""The character between texts that are marked together; no rule changes it."""
 
 _TO_SPACES = str.maketrans(dict.fromkeys(FILTERS, " "))
 _SPACE = 32
@@ -43,7 +43,7 @@ class Analyzer:
 
     @property
     def least_token_bytes(self) -> int:
-        """The least that a token takes of folded text, the space behind it included."""
+        """The fewest bytes of folded text that a token takes, the space behind it included."""
         return self.min_characters + 1 if self.min_characters else 1
 
 

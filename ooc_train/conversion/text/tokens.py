@@ -123,7 +123,7 @@ def _find_runs(
 
 @kernel
 def _has_characters(text: U8, start: int, stop: int, least: int) -> bool:
-    """Whether ``text[start:stop]`` has so many characters or more."""
+    """Whether ``text[start:stop]`` has ``least`` characters or more."""
     n = 0
     for i in range(start, stop):
         n += text[i] & 0xC0 != 0x80  # not a character's second, third or fourth byte

@@ -42,7 +42,7 @@ def _load() -> None:
 
 @contextlib.contextmanager
 def _stderr_discarded() -> Iterator[None]:
-    """Nothing that C++ code writes to standard error appears meanwhile.
+    """Discard what C++ code writes to standard error during the block.
 
     TensorFlow announces its CPU features and missing GPU libraries while it is imported, before
     its log level is in force, so that no environment variable silences it.  Exceptions pass.
@@ -60,7 +60,7 @@ def _stderr_discarded() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """No search for garbage meanwhile: it takes a sixth of an import's time, and finds none."""
+    """Collect no garbage during the block: a search takes a sixth of an import's time for none."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -69,7 +69,7 @@ class ModelSpec:
 
     @property
     def kinds(self) -> list[str]:
-        """The kinds of features that it takes."""
+        """The kinds of features that the model takes."""
         return [name for name, kind in KINDS.items() if kind.layout in self.optimizers]
 
 

@@ -139,7 +139,7 @@ def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
 
 
 def _in_words(error: Exception) -> str:
-    """An exception in one line: of Keras's many, the line that says what is wrong."""
+    """An exception in one line: if Keras gives many, the one that says what is wrong."""
     text = _BOLD.sub("", str(error))
     lines = [line for line in text.splitlines() if line and not line.startswith(_KERAS_START)]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

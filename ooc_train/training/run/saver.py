@@ -112,7 +112,7 @@ class Saver:
     def _is_too_soon(self) -> bool:
         """Whether saving now would take more than its share of the time.
 
-        Never so with an interval in steps.
+        With an interval in steps it is never too soon.
         """
         least = 0 if self._every.steps else _LEAST_TIMES * self._seconds_of_last
         return time.monotonic() - self._time_at_last < least

@@ -71,7 +71,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def prepare(self, batch: Batch, step: int) -> Prepared:
-        """Make of a batch what `step` takes, for the step of that number, counted from 0.
+        """Prepare a batch for the step of a number, counted from 0: the argument of `step`.
 
         The result depends on the arguments alone, so another thread can call this ahead of the
         steps.

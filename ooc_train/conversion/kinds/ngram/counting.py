@@ -93,7 +93,7 @@ class Counting:
     table_bytes: int
 
     def norms(self, path: Path) -> DiskArray:
-        """The squared norms of all rows, (n_rows, 2) uint64, as far as one file has them."""
+        """The part of all rows' squared norms that one file holds, (n_rows, 2) uint64."""
         shape = (len(self.fit_classes), 2)
         if path.exists():
             return DiskArray(path, np.dtype(np.uint64).str, shape)

@@ -106,9 +106,10 @@ def _match(
 ) -> int:
     """The matches found; -1 where a term has two strings.
 
-    Of a row first the listed tokens that are terms and the n-grams that pass the filter, without a
-    branch on whether one does, which a processor could not foresee; then those of the n-grams that
-    are terms.  One function: a call a term would double its time.
+    Each row takes two steps.  The first finds the listed tokens that are terms and the n-grams that
+    pass the filter, without a branch on whether one does, which would often be mispredicted.  The
+    second finds which of these n-grams are terms.  One function: a call a term would double its
+    time.
     """
     seen_at = np.full(len(tokens_of), -1, np.int64)
     most = 1

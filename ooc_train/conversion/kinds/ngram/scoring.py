@@ -18,7 +18,7 @@ from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.spill import Partition, Spill
-from ooc_train.dtypes import F64, U32, U64
+from ooc_train.dtypes import F64, I32, U32, U64
 
 Sums = tuple[F64, F64]
 """Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of terms' values."""
@@ -43,13 +43,20 @@ class TermScoring:
         """How many terms' class sums fit into the memory of a worker."""
         return max(1, self.table_bytes // (8 * (len(self.train.counts) + 8)))
 
-    def of(self, hashes: U64, df: U32, sums_of: Callable[[F64], Sums]) -> Scored:
-        """Terms with their scores, from their class sums if need be; ``sums_of`` takes the idf."""
+    def of(self, hashes: U64, df: U32, sums_of: Callable[[F64, F64, I32, int], Sums]) -> Scored:
+        """Terms with their scores, from their class sums if the score depends on these.
+
+        ``sums_of`` takes the terms' idf, the inverse norms and classes of all rows, and the number
+        of classes.
+        """
         score = SCORES[self.score]
         if score.of_sums is None:
             return Scored(hashes, df, df.astype(np.float64))
-        sums, squares = sums_of(inverse_document_frequency(df, self.train.n_rows))
-        return Scored(hashes, df, score.of_sums(sums, squares, self.train.counts))
+        counts = self.train.counts
+        idf = inverse_document_frequency(df, self.train.n_rows)
+        inverse_norms, classes = self.inverse_norms.mapped, self.train.of_row.mapped
+        sums, squares = sums_of(idf, inverse_norms, classes, len(counts))
+        return Scored(hashes, df, score.of_sums(sums, squares, counts))
 
 
 def best_terms(
@@ -78,7 +85,7 @@ def best_terms(
 
 
 def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
-    """The terms of a partition that may have a score of ``least`` or more, the last of the task."""
+    """The terms of a partition that have a score of ``least``, the last of the task, or more."""
     kept, partition, least = task
     all_hashes, all_df = kept.hashes.read(), kept.df.read()
     may_be_best = SCORES[scoring.score].most(all_df, scoring.train.counts) >= least
@@ -90,16 +97,8 @@ def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, 
         for i in range(0, len(chosen), scoring.terms_at_once):
             group = chosen[i : i + scoring.terms_at_once]
             hashes, df = all_hashes[group], all_df[group]
-            sums = functools.partial(
-                class_sums,
-                partition,
-                where,
-                hashes,
-                inverse_norms=scoring.inverse_norms.mapped,
-                fit_classes=scoring.train.of_row.mapped,
-                n_classes=len(scoring.train.counts),
-            )
-            found.append(scoring.of(hashes, df, sums))
+            sums_of = functools.partial(class_sums, partition, where, hashes)
+            found.append(scoring.of(hashes, df, sums_of))
     terms = Scored.joined(found)
     return terms.take(np.flatnonzero(terms.scores >= least))
 
@@ -111,13 +110,5 @@ def score_words(scoring: TermScoring, words: KeptWords, blocks: Sequence[TokenBl
         numbers, hashes, df = words.take(slice(start, start + scoring.terms_at_once))
         slots = np.zeros(scoring.n_words, np.int32)
         slots[numbers] = np.arange(1, len(numbers) + 1)
-        sums = functools.partial(
-            word_class_sums,
-            blocks,
-            slots,
-            inverse_norms=scoring.inverse_norms.mapped,
-            fit_classes=scoring.train.of_row.mapped,
-            n_classes=len(scoring.train.counts),
-        )
-        best.add(scoring.of(hashes, df, sums))
+        best.add(scoring.of(hashes, df, functools.partial(word_class_sums, blocks, slots)))
     return best.candidates()

@@ -67,8 +67,9 @@ def chi2_scores(sums: F64, squares: F64, class_counts: I64) -> F64:  # noqa: ARG
 def most_f(df: U32, class_counts: I64) -> F64:
     """The bound on F of a term that occurs in ``df`` rows; infinity where there is none.
 
-    Of values with the sum ``s`` in ``df`` rows the squares are at least ``s**2 / df``, and the
-    squared sums by class, each divided by its rows, at most ``s**2`` by the fewest rows of a class.
+    If the values in ``df`` rows have the sum ``s``, their squares add up to at least
+    ``s**2 / df``.  The squared sums by class, each divided by the rows of its class, add up to at
+    most ``s**2`` divided by the rows of the smallest class.
     """
     n_rows, n_classes, fewest = class_counts.sum(), len(class_counts), class_counts.min()
     within = 1.0 / df - 1.0 / fewest
@@ -86,8 +87,8 @@ def most_chi2(df: U32, class_counts: I64) -> F64:
 class Score(NamedTuple):
     """How terms are scored: by a function of their class sums, or by their document frequency.
 
-    ``most`` is what a term's document frequency and the rows by class allow: a term that cannot be
-    among the best need not be summed up.
+    ``most`` is the bound on a term's score, given its document frequency and the rows by class: a
+    term that cannot be among the best need not be summed up.
     """
 
     of_sums: Callable[[F64, F64, I64], F64] | None
@@ -150,8 +151,8 @@ class BestTerms:
 def select_terms(candidates: Scored, strings: list[bytes], k: int) -> I64:
     """Positions of the ``k`` selected candidates, in the code-point order of their strings.
 
-    Of the candidates that tie at the cut those last in code-point order are selected.  UTF-8
-    sorts as code points do.
+    If candidates tie at the cut, those last in code-point order are selected.  UTF-8 sorts as code
+    points do.
     """
     order = np.array(sorted(range(len(strings)), key=strings.__getitem__), np.int64)
     by_score = np.argsort(candidates.scores[order], kind="stable")  # ties stay in order

@@ -183,6 +183,18 @@ def inverse_norm(whole: np.uint64, fraction: np.uint64) -> float:
 
 
 @kernel
+def _fetch_ahead(records: U64, i: int, table: U64) -> None:
+    """Prefetch the entry of the n-gram that comes ``_AHEAD`` records after record ``i``."""
+    expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
+
+
+@kernel
+def _term_of(record: np.uint64, first_bits: np.uint64, table: U64) -> int:
+    """The number of a record's n-gram in an `index_table`, 0 where that does not have it."""
+    return np.int64(table[2 * find(table, low_hash(record) | first_bits) + 1])
+
+
+@kernel
 def _count_documents(
     records: U64,
     start: int,
@@ -205,7 +217,7 @@ def _count_documents(
         if marks_row(records[i]):
             continue
         low = low_hash(records[i])
-        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
+        _fetch_ahead(records, i, table)
         if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
             continue
         entry = find(table, low | first_bits)
@@ -244,9 +256,8 @@ def _add_weights(
         row = row_of(records[i], row)
         if marks_row(records[i]):
             continue
-        low = low_hash(records[i])
-        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
-        term = np.int64(table[2 * find(table, low | first_bits) + 1])
+        _fetch_ahead(records, i, table)
+        term = _term_of(records[i], first_bits, table)
         norms[row, 0], norms[row, 1] = add_occurrence(
             _count_again(seen, term, row), weights[term], norms[row, 0], norms[row, 1]
         )
@@ -269,11 +280,10 @@ def _add_values(
         row = row_of(records[i], row)
         if marks_row(records[i]):
             continue
-        low = low_hash(records[i])
-        expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
+        _fetch_ahead(records, i, table)
         if fit_classes[row] < 0:
             continue
-        term = np.int64(table[2 * find(table, low | first_bits) + 1])
+        term = _term_of(records[i], first_bits, table)
         value = idf[term] * inverse_norms[row]
         sums[term, fit_classes[row]] += value
         # n occurrences make n times the value, and n ** 2 times its square: 1 + 3 + 5 + ...

@@ -42,7 +42,6 @@ from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
-from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.sorting import SortingScratch
 from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import index_table
@@ -214,7 +213,7 @@ class NgramVectorizer(TermVectorizer):
 
     # Storing
 
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
+    def arrays(self, split: str) -> SplitArrays:
         """The arrays of a split."""
         if self.is_fitted:
             return SparseArrays(self.n_columns)

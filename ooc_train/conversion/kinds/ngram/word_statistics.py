@@ -1,7 +1,7 @@
 """Statistics of listed tokens, which are terms themselves: from the token files, by number.
 
-They are the figures that ``statistics`` finds for spilled n-grams, without its look-ups.  Rounding
-is the same, too, so it does not matter which tokens are listed.
+The figures are those that ``statistics`` finds for spilled n-grams, but no look-up is needed.
+Rounding is the same, so it does not matter which tokens are listed.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from ooc_train.conversion.kinds.ngram.statistics import add_occurrence
 from ooc_train.conversion.kinds.terms.token_file import (
     UNLISTED_BIT,
     TokenBlock,
+    item_ahead,
     item_length,
 )
 from ooc_train.dtypes import F64, I32, I64, U32, U64
@@ -32,7 +33,7 @@ class KeptWords(NamedTuple):
     df: U32
 
     def take(self, where: slice) -> "KeptWords":
-        """Some of them."""
+        """The tokens at these positions."""
         return KeptWords(self.numbers[where], self.hashes[where], self.df[where])
 
 
@@ -95,7 +96,7 @@ def _count_documents(
                 # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
-            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            expected = item_ahead(items, i, _AHEAD)
             prefetch(df, expected)
             prefetch(last, expected)
             i += 1
@@ -125,7 +126,7 @@ def _add_weights(
                 # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
-            prefetch(words, _WORD_ITEMS * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
+            prefetch(words, _WORD_ITEMS * item_ahead(items, i, _AHEAD))
             i += 1
             word = np.int64(item)
             if words[word, 1] != row + 1:
@@ -163,7 +164,7 @@ def _add_values(
                 # It was spilled, and is counted with the n-grams.
                 i += item_length(item)
                 continue
-            expected = np.int64(items[min(i + _AHEAD, len(items) - 1)])
+            expected = item_ahead(items, i, _AHEAD)
             if expected < len(slots):
                 # A number, not a part of an unlisted token.
                 prefetch(terms, width * slots[expected])

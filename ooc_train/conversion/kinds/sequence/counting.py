@@ -27,6 +27,7 @@ from ooc_train.conversion.kinds.terms.token_file import (
     UNLISTED_BIT,
     TokenBlock,
     groups_of,
+    item_ahead,
     item_length,
 )
 from ooc_train.conversion.resources import Resources
@@ -271,7 +272,7 @@ def _count_listed(
                 # Spilled, and counted there.
                 i += item_length(item)
                 continue
-            prefetch(words, 2 * np.int64(items[min(i + _AHEAD, len(items) - 1)]))
+            prefetch(words, 2 * item_ahead(items, i, _AHEAD))
             i += 1
             if is_counted:
                 words[item, 0] += 1

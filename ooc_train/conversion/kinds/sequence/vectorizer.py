@@ -35,7 +35,6 @@ from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, keep_last
 from ooc_train.conversion.storage.row_classes import TrainClasses
-from ooc_train.conversion.storage.shuffle import ShuffledSplit
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
@@ -176,7 +175,7 @@ class SequenceVectorizer(TermVectorizer):
 
     # Storing
 
-    def arrays(self, split: str, rows: ShuffledSplit) -> SplitArrays:  # noqa: ARG002
+    def arrays(self, split: str) -> SplitArrays:  # noqa: ARG002
         """The arrays of a split."""
         id_of = None if self.is_fitted else self._id_of
         return RaggedArrays(self.n_ids, self.max_length, id_of)

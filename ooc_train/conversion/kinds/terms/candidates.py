@@ -26,7 +26,8 @@ from ooc_train.jit import kernel
 class Candidates:
     """The terms that are looked for: n-grams of ``ngrams[0]`` to ``ngrams[1]`` tokens.
 
-    ``hashes`` (n_terms,) uint64 are theirs; ``words`` are the listed tokens.  Small when pickled.
+    ``hashes`` (n_terms,) uint64 are the terms' hashes; ``words`` are the listed tokens.  Small when
+    pickled.
     """
 
     hashes: DiskArray
@@ -75,8 +76,8 @@ class Candidates:
 class Lookup(NamedTuple):
     """Tables of candidates.
 
-    ``term_of`` (n_words,) int32 is the candidate that a listed word is, -1 for none; ``word_terms``
-    are those that are words, and ``word_numbers`` which.
+    ``term_of`` (n_words,) int32 is the candidate that a listed word is, -1 for none;
+    ``word_terms`` are the candidates that are listed words, ``word_numbers`` these words' numbers.
     """
 
     table: U64
@@ -98,7 +99,7 @@ def _lookup(candidates: Candidates) -> Lookup:
 
 
 class Occurrences(NamedTuple):
-    """The candidates whose tokens a block knows.
+    """The candidates that occur in a block, with their tokens.
 
     ``tokens`` (n, longest) int32 are the numbers of the tokens of ``terms`` (n,), -1 behind the
     last.  A number from ``n_words`` on is the position in ``strings``, plus ``n_words``.

@@ -5,10 +5,10 @@ are numbered, as many as memory allows.  All other tokens are *unlisted*, and so
 they have no number, and go by their hashes and strings.  Nothing in a result depends on which words
 are listed.
 
-What this costs is one look-up for each token, about as long as splitting the text took.  What it
-gains: a token takes 4 bytes on the disk, where its hash took 8; whatever is counted or looked up
-later is an item of an array, not of a hash table; and a number stands for a string, so that the
-strings of listed words need not be compared again.  See ``token_file`` for the rest.
+The cost is one look-up for each token, about as long as splitting the text took.  The gain: a token
+takes 4 bytes on the disk, where its hash took 8; whatever is counted or looked up later is an item
+of an array, not of a hash table; and a number stands for a string, so that the strings of listed
+words need not be compared again.  See ``token_file`` for the rest.
 
 An entry of the table is four uint64: the token's hash, 0 where free; its number and its length, two
 halves; and its first 16 bytes.
@@ -123,8 +123,8 @@ class Dictionary:
 class WordList:
     """A dictionary that no tokens are added to any more, in files.
 
-    Each process loads it once.  Memory: that of the dictionary; without its table, of which it is
-    the most, once that is forgotten.
+    Each process loads it once.  Memory: that of the dictionary, of which the table is most; after
+    `forget_table` only the rest.
     """
 
     table: DiskArray

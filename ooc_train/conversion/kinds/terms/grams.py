@@ -51,7 +51,7 @@ def unlisted_grams(tokens: Tokens, numbers: I32, ngrams: tuple[int, int]) -> Gra
 
 
 def n_grams(lengths: I64, ngrams: tuple[int, int]) -> int:
-    """How many n-grams rows of so many tokens have."""
+    """How many n-grams rows of ``lengths`` (n_rows,) tokens have together."""
     return sum(int(np.maximum(lengths - n + 1, 0).sum()) for n in range(ngrams[0], ngrams[1] + 1))
 
 
@@ -91,7 +91,7 @@ def low_hash(record: np.uint64) -> np.uint64:
 
 @kernel
 def chain_hash(before: np.uint64, token: np.uint64) -> np.uint64:
-    """The hash of an n-gram from that of all its tokens but the last, and the last's."""
+    """The hash of an n-gram: ``before`` is that of all its tokens but the last, ``token``."""
     return folded_product(before ^ np.uint64(SECRET_1), token ^ np.uint64(SECRET_2))
 
 

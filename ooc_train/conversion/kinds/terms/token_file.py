@@ -76,7 +76,7 @@ def write_tokens(
 
 
 def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[TokenBlock]]:
-    """The blocks in so many groups of consecutive ones; some are empty if there are few."""
+    """The blocks in ``n_groups`` groups of consecutive ones; some are empty if there are few."""
     bounds = [i * len(blocks) // n_groups for i in range(n_groups + 1)]
     return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
 
@@ -108,6 +108,15 @@ def item_length(item: np.uint32) -> int:
     if item < UNLISTED_BIT:
         return 1
     return _HEADER_ITEMS + n_string_items(np.int64(item) - UNLISTED_BIT)
+
+
+@kernel
+def item_ahead(items: U32, i: int, n: int) -> int:
+    """The item that comes ``n`` after item ``i``, to prefetch what is known of that token.
+
+    It need not be a listed token's: it may also be a part of an unlisted one.
+    """
+    return np.int64(items[min(i + n, len(items) - 1)])
 
 
 @kernel
