@@ -37,3 +37,14 @@ def test_the_python_examples_run(tmp_path):
     assert shape == "(None, 3)"
     assert int(n_parameters) > 0
     assert (tmp_path / "runs/reviews/model.keras").is_file()
+
+
+def test_the_architecture_names_files_that_exist():
+    package = README.parent / "ooc_train"
+    text = (package / "README.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/.]+\.py|[\w/]+/)`", text))
+    paths = [path for root in (package, README.parent / "tests") for path in root.rglob("*")]
+    known = [f"/{path.relative_to(README.parent)}{'/' * path.is_dir()}" for path in paths]
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in known)}
+    assert len(named) > 20
+    assert missing == set()
