@@ -10,11 +10,15 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     idf_of,
     inverse_norm,
 )
+from ooc_train.conversion.kinds.terms.candidates import let_pass, passes
 from ooc_train.conversion.kinds.terms.grams import Grams
 from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
 from ooc_train.conversion.text.table import find
 from ooc_train.dtypes import F32, I32, I64, U32, U64
 from ooc_train.jit import kernel
+
+_FILTER_BITS = 4096
+"""The size of the filter of a row's unknown n-grams, which is emptied for each row."""
 
 
 class Fitted(NamedTuple):
@@ -67,10 +71,12 @@ def transform(
     kept_hashes, kept_df, n_documents, table, (shortest, longest) = fitted
     n = 0
     weighted = np.empty(len(grams.hashes))  # count * idf, to be divided by the row's norm
+    may_be_unknown = np.empty(_FILTER_BITS // 64, np.uint64)
     for row in range(len(grams.offsets) - 1):
         own = grams.hashes[grams.offsets[row] : grams.offsets[row + 1]]
         ascending = np.sort(own)
-        begin, i, n_unknown = n, 0, 0
+        begin, i = n, 0
+        may_be_unknown[:] = 0
         whole = fraction = np.uint64(0)
         while i < len(ascending):
             value = ascending[i]
@@ -80,9 +86,7 @@ def transform(
                 count += 1
             kept = _search(kept_hashes, value)
             if kept < 0:
-                # Unknown: gathered, for the share of words, in the room of those that were met.
-                ascending[n_unknown] = value
-                n_unknown += 1
+                let_pass(may_be_unknown, value)
                 continue
             weight = fixed_squared_idf(kept_df[kept], n_documents)
             for k in range(1, count + 1):
@@ -100,26 +104,28 @@ def transform(
         rows.indptr[row + 1] = n
         n_words = token_offsets[row + 1] - token_offsets[row] - shortest + 1
         rows.unknown_shares[row] = _unknown_share(
-            own, n_words, longest - shortest + 1, ascending[:n_unknown]
+            own, n_words, longest - shortest + 1, may_be_unknown, kept_hashes
         )
     return n
 
 
 @kernel
-def _unknown_share(grams: U64, n_words: int, n_lengths: int, unknown: U64) -> float:
-    """The share of a row's words that are among its ``unknown`` n-grams, which ascend.
+def _unknown_share(
+    grams: U64, n_words: int, n_lengths: int, may_be_unknown: U64, kept_hashes: U64
+) -> float:
+    """The share of a row's words that are no kept terms.
 
-    ``grams`` has each word followed by the longer n-grams that begin with it, of ``n_lengths``
-    lengths with its own, fewer at the end of the row.  A search among the row's own n-grams costs
-    much less than one among all kept terms.
+    ``grams`` has each word, followed by the longer n-grams that begin with it.  There are
+    ``n_lengths`` of them with the word itself, or fewer at the end of the row.
     """
-    if len(unknown) == 0:
-        return 0.0
     n_unknown = place = 0
     for word in range(n_words):
-        n_unknown += _search(unknown, grams[place]) >= 0
+        value = grams[place]
+        # A search among all kept terms is slow: only for words that the filter lets pass.
+        if passes(may_be_unknown, value):
+            n_unknown += _search(kept_hashes, value) < 0
         place += min(n_lengths, n_words - word)
-    return n_unknown / n_words
+    return n_unknown / max(n_words, 1)
 
 
 @kernel

@@ -175,9 +175,16 @@ def _hash_filter(hashes: U64) -> U64:
 
 @kernel
 def passes(bits: U64, value: np.uint64) -> bool:
-    """Whether a hash may be that of a candidate."""
+    """Whether a hash may be one of those that the filter was made of."""
     place = np.int64((value >> np.uint64(32)) & np.uint64(64 * len(bits) - 1))
     return bool((bits[place >> 6] >> np.uint64(place & 63)) & np.uint64(1))
+
+
+@kernel
+def let_pass(bits: U64, value: np.uint64) -> None:
+    """Add a hash to a filter, whose length is a power of two."""
+    place = np.int64((value >> np.uint64(32)) & np.uint64(64 * len(bits) - 1))
+    bits[place >> 6] |= np.uint64(1) << np.uint64(place & 63)
 
 
 @kernel
