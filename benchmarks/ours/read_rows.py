@@ -1,7 +1,9 @@
 """Rows through this package's own reader, to be measured by `read`."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
@@ -18,9 +20,9 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
 
     The variant ``FILTERS`` decompresses chunks by HDF5's filters instead of this package's coders.
     """
-    if variant == FILTERS:
-        setattr(arrays, "coder_of", lambda _: None)  # noqa: B010 - it is no name of arrays' own
-    rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
+    without_coders = mock.patch.object(arrays, "coder_of", return_value=None)
+    with without_coders if variant == FILTERS else contextlib.nullcontext():
+        rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
     seed = 0 if variant.startswith("shuffled") else None
 
     def batches(epoch: int) -> Iterator[Counts]:

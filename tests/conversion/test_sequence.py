@@ -51,7 +51,7 @@ def ragged(rows):
 
 def folded_rows(folded):
     blob = folded.text.tobytes()
-    assert {blob[j - 1 :][:1] for j in folded.offsets[1:]} <= {b" "}
+    assert {blob[j - 1 : j] for j in folded.offsets[1:]} <= {b" "}
     return [blob[i : j - 1] for i, j in itertools.pairwise(folded.offsets)]
 
 
