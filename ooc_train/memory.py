@@ -126,16 +126,24 @@ class MemoryMonitor:
         self._stop.set()
         self._thread.join()
 
+    def sample(self) -> Memory:
+        """The memory now, which counts towards the peaks like all other samples."""
+        now = measure()
+        self._raise_peak(now)
+        return now
+
     @property
     def peak_anon_bytes(self) -> int | None:
         """The largest anonymous memory seen so far, or ``None`` where it cannot be measured."""
-        return self._sample().anon_bytes or None
+        self.sample()
+        return self._peak.anon_bytes or None
 
     @property
     def peak_rss_bytes(self) -> int | None:
         """The largest resident memory so far, or ``None`` where it cannot be measured."""
         high_water = _fields("/proc/self/status").get("VmHWM", 0)
-        return max(high_water, self._sample().rss_bytes or 0) or None
+        self.sample()
+        return max(high_water, self._peak.rss_bytes or 0) or None
 
     def over_time(self) -> dict[str, list[float]]:
         """The largest samples of intervals of equal length, as lists of equal length.
@@ -144,10 +152,6 @@ class MemoryMonitor:
         and ``anon_bytes``.  All are empty where memory cannot be measured.
         """
         return self._course.points()
-
-    def _sample(self) -> Memory:
-        self._raise_peak(measure())
-        return self._peak
 
     def _raise_peak(self, now: Memory) -> None:
         self._peak = _larger(self._peak, now)

@@ -164,3 +164,12 @@ def test_where_memory_cannot_be_measured_there_is_no_course():
     course = memory._Course()
     course.add(1.0, memory.Memory(None, None))
     assert course.points() == {"seconds": [], "rss_bytes": [], "anon_bytes": []}
+
+
+def test_a_sample_counts_towards_the_peaks(monkeypatch):
+    """Between two samples of its own, the monitor would miss it."""
+    monitor = memory.MemoryMonitor()
+    monkeypatch.setattr(memory, "measure", lambda: memory.Memory(10**15, 10**14))
+    assert monitor.sample() == (10**15, 10**14)
+    monkeypatch.setattr(memory, "measure", lambda: memory.Memory(1, 1))
+    assert (monitor.peak_rss_bytes, monitor.peak_anon_bytes) == (10**15, 10**14)

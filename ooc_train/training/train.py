@@ -10,7 +10,7 @@ import numpy as np
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import OptionError
 from ooc_train.file.schema import read_strings
-from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
@@ -123,7 +123,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         session = Session(folder, progress, began=began)
         if resume:
             session.find_checkpoint()
-        report = _train(plan, store, session, here.interval, tensorboard=tensorboard)
+        report = _train(plan, store, session, here.interval, monitor, tensorboard=tensorboard)
         report |= {
             "seconds": session.seconds,
             "sessions": session.number,
@@ -151,7 +151,13 @@ def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
 
 
 def _train(
-    plan: TrainingPlan, store: Store, session: Session, every: Interval, *, tensorboard: bool
+    plan: TrainingPlan,
+    store: Store,
+    session: Session,
+    every: Interval,
+    monitor: MemoryMonitor,
+    *,
+    tensorboard: bool,
 ) -> dict[str, Any]:
     """Train, and write all but the report.  Returns it, without the figures of the whole call."""
     folder, progress = session.folder, session.progress
@@ -165,7 +171,7 @@ def _train(
     from ooc_train.training.steps.choice import trainer_for  # noqa: PLC0415
 
     trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
-    baseline = measure()
+    baseline = monitor.sample()
     session.begin({**plan.settings, "versions": _versions()}, store)
     events = EventFiles(folder.path / TENSORBOARD) if tensorboard else None
     with Saver(folder.checkpoints, every, facts=session.facts, warn=progress.message) as saver:
