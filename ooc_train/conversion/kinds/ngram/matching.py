@@ -11,15 +11,14 @@ from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences,
 from ooc_train.conversion.kinds.terms.grams import chain_hash
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.storage.job import DiskArray
-from ooc_train.conversion.storage.layouts.sparse import pack_sparse
 from ooc_train.conversion.storage.placement import Destination
+from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.conversion.vectorizer import EncodedBlock
 from ooc_train.dtypes import F32, F64, I32, I64, U64
 from ooc_train.jit import kernel
-from ooc_train.reading.rows import SparseRows
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,17 @@ def encode_tokens(
     found = match_terms(candidates, *block.decoded(candidates.words.listed().hashes))
     idf = inverse_document_frequency(weighting.df.mapped, weighting.n_documents)
     inverse_norms = weighting.inverse_norms.mapped[block.first_row : block.first_row + len(block)]
-    values = _values(found.terms, found.counts, found.offsets, idf, inverse_norms)
-    entries = {split: np.zeros(len(candidates), np.int64) for split, *_ in destinations}
-    for split, chosen, _ in destinations:
-        _count_entries(chosen, found.offsets, found.terms, entries[split])
-    records = pack_sparse(SparseRows(found.offsets, found.terms, values, len(candidates)))
+    split_of = np.empty(len(block), np.int32)
+    for number, (_, chosen, _) in enumerate(destinations):
+        split_of[chosen] = number
+    items = np.empty(len(found.terms), np.uint64)
+    by_split = np.zeros((len(destinations), len(candidates)), np.int64)
+    _pack(
+        found.terms, found.counts, found.offsets, idf, inverse_norms, split_of,
+        items.view(np.int32), items.view(np.float32), by_split,
+    )  # fmt: skip
+    records = Records(found.offsets, items)
+    entries = {split: by_split[number] for number, (split, *_) in enumerate(destinations)}
     return EncodedBlock(records, found=Entries(found.occurrences, entries))
 
 
@@ -171,16 +176,25 @@ def _count(found: I32, n_found: int, n: int, terms: I32, counts: I32, seen_at: I
 
 
 @kernel
-def _count_entries(rows: I64, offsets: I64, terms: I32, entries: I64) -> None:
-    for i in range(len(rows)):
-        for k in range(offsets[rows[i]], offsets[rows[i] + 1]):
-            entries[terms[k]] += 1
+def _pack(
+    terms: I32,
+    counts: I32,
+    offsets: I64,
+    idf: F64,
+    inverse_norms: F64,
+    split_of: I32,
+    halves: I32,
+    floats: F32,
+    entries: I64,
+) -> None:
+    """Write the items of `pack_sparse`, and add each row's entries to those of its split.
 
-
-@kernel
-def _values(terms: I32, counts: I32, offsets: I64, idf: F64, inverse_norms: F64) -> F32:
-    values = np.empty(len(terms), np.float32)
+    One pass: the tf-idf values are never an array of their own.
+    """
     for row in range(len(offsets) - 1):
+        split = split_of[row]
         for i in range(offsets[row], offsets[row + 1]):
-            values[i] = counts[i] * idf[terms[i]] * inverse_norms[row]
-    return values
+            term = terms[i]
+            halves[2 * i] = term
+            floats[2 * i + 1] = counts[i] * idf[term] * inverse_norms[row]
+            entries[split, term] += 1
