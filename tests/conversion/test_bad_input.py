@@ -383,6 +383,44 @@ def test_wherever_the_disk_gets_full_it_is_told_and_nothing_is_left_behind(tmp_p
     subprocess.run([sys.executable, "-c", LIMITED, *arguments], check=True)
 
 
+FULL_TO_THE_END = """
+import os, resource, sys
+import ooc_train
+from ooc_train.errors import OutputError
+
+source, output, features, n_bytes = sys.argv[1:]
+for limit in range(0, int(n_bytes), int(n_bytes) // 12):
+    child = os.fork()
+    if not child:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            ooc_train.convert(source, output, features=features, workers=1)
+        except OutputError as error:
+            sys.exit("the disk is full" not in str(error))
+        sys.exit("success was said")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 0, f"limit {limit}: exit status {status}"
+"""
+
+
+@pytest.mark.parametrize("features", ["ngram", "dense"])
+def test_a_disk_that_stays_full_does_not_crash_the_process_at_its_end(tmp_path, features):
+    """HDF5 tries to write again when the process ends."""
+    source = write_rows(tmp_path / "train.csv", random_rows(400))
+    if features == "dense":
+        source.write_text("".join(f"{i % 2},{','.join(['1.5'] * 40)}\n" for i in range(2000)))
+    ooc_train.convert(source, tmp_path / "o.h5", features=features)
+    n_bytes = (tmp_path / "o.h5").stat().st_size
+    (tmp_path / "o.h5").unlink()
+    arguments = [str(source), str(tmp_path / "o.h5"), features, str(n_bytes)]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_TO_THE_END, *arguments],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+
+
 def test_checksums_are_those_of_what_was_handed_over(tmp_path, monkeypatch):
     """What changes on its way to the disk does not get a checksum that makes it whole."""
     fill = output._fill

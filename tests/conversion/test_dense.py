@@ -233,6 +233,28 @@ def test_rows_with_nan_or_infinity_are_rejected_and_the_others_placed(tmp_path, 
     assert found_labels == [str(label) for label in labels[left[kept]]]
 
 
+def test_the_scales_are_those_of_the_rows_that_are_train_rows_in_the_end(tmp_path):
+    """A row that cannot be used moves all others, some from train to validation."""
+    rng = np.random.default_rng(0)
+    values = rng.random((60, 60), np.float32) + np.diag(np.full(60, 1000, np.float32))
+    more = rng.random((30, 60), np.float32)
+    np.save(tmp_path / "first.npy", values)
+    np.save(tmp_path / "second.npy", more)
+    np.save(tmp_path / "unfit.npy", np.concatenate([more, np.full((1, 60), np.nan, np.float32)]))
+    for name, n_rows in (("first", 60), ("second", 30), ("unfit", 31)):
+        np.save(tmp_path / f"{name}.labels.npy", np.arange(n_rows) % 2)
+    scales = []
+    for second in ("second", "unfit"):
+        sources = [tmp_path / f"{name}.npy" for name in ("first", second)]
+        labels = [tmp_path / f"{name}.labels.npy" for name in ("first", second)]
+        output = tmp_path / f"{second}.h5"
+        report = ooc_train.convert(sources, output, labels=labels, dtype="int8")
+        assert report["rejected_rows"] == (second == "unfit")
+        with h5py.File(output) as file:
+            scales.append(file["vectorizer/scales"][...])
+    np.testing.assert_array_equal(*scales)
+
+
 def test_an_unknown_label_among_test_rows_after_train_rows_that_were_rejected(tmp_path, rows):
     values, labels = rows
     values[3, 3] = np.inf
