@@ -18,8 +18,8 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "memory", "options",
-    "permutation", "progress", "version",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "locks", "memory",
+    "options", "permutation", "progress", "version", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
