@@ -19,7 +19,7 @@ PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
     "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "locks", "memory",
-    "options", "permutation", "progress", "version", "work_folder",
+    "options", "permutation", "progress", "subprocesses", "version", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
