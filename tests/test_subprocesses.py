@@ -1,4 +1,4 @@
-"""Processes that the package starts run its own code, and nothing that lies in the current folder."""
+"""Processes that the package starts run its own code, not what lies in the current folder."""
 
 import subprocess
 import sys
