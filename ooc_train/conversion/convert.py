@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ooc_train.atomic import publishing
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
@@ -115,13 +116,12 @@ def _write(
         classes=plan.class_labels,
         check_labels=plan.class_names,
     )
-    unfinished = plan.output.with_name(f".{plan.output.name}.{os.getpid()}.part")
-    try:
-        with (
-            JobFolder(plan.temp_dir) as folder,
-            ThreadPoolExecutor(memory.n_workers, "convert") as pool,
-            OutputFile(unfinished, compression=plan.compression) as output,
-        ):
+    with (
+        publishing(plan.output, force=plan.force) as unfinished,
+        JobFolder(plan.temp_dir) as folder,
+        ThreadPoolExecutor(memory.n_workers, "convert") as pool,
+    ):
+        with OutputFile(unfinished, compression=plan.compression) as output:
             resources = Resources(memory, pool, plan.temp_dir, folder, progress)
             found = write_features(output, corpus, plan.features, resources)
             classes = output.group("classes")
@@ -129,9 +129,6 @@ def _write(
             classes.strings("names", plan.class_names(found.classes))
             saved_bytes = output.finish(_header(plan, found))
         progress.finish()
-        unfinished.replace(plan.output)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return found, saved_bytes
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
+from ooc_train.atomic import check_outputs
 from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
@@ -19,10 +20,9 @@ from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
-from ooc_train.conversion.storage.job import remove_abandoned
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
-from ooc_train.errors import OptionError, OutputError
+from ooc_train.errors import OptionError
 from ooc_train.options import listed_flags
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
@@ -39,6 +39,7 @@ class ConversionPlan:
     """
 
     output: Path
+    force: bool
     temp_dir: Path
     rejects: Path
     max_rejects: int
@@ -88,10 +89,9 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
-    _check_output(output, options.force)
+    check_outputs({"the output": output}, force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
-    remove_abandoned(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
@@ -112,6 +112,7 @@ def plan_conversion(
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,
+        options.force,
         temp_dir,
         rejects,
         options.max_rejects,
@@ -199,14 +200,3 @@ def _rejects_path(options: ConvertOptions, output: Path) -> Path:
     if options.rejects:
         return Path(options.rejects)
     return output.with_name(f"{output.name}.rejected.csv")
-
-
-def _check_output(output: Path, force: bool) -> None:
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder; name the file to write")
-    if output.exists() and not force:
-        raise OutputError(f"{output} exists; give --force to overwrite it, or another name")
-    if not output.parent.is_dir():
-        raise OutputError(f"{output.parent}, the output's folder, does not exist; make it first")
-    if not os.access(output.parent, os.W_OK):
-        raise OutputError(f"{output.parent}, the output's folder, cannot be written to")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion.storage.job import Column, DiskArray, JobFolder, append, remove_abandoned
+from ooc_train.conversion.storage.job import Column, DiskArray, JobFolder, append
+from ooc_train.work_folder import remove_abandoned
 from tests.corpora import random_rows, write_rows
 from tests.full_disk import limited_files
 

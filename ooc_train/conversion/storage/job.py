@@ -5,13 +5,9 @@ little.  So threads, processes and other machines that share the folder can run 
 writes to the ends of files of its own, so no lock is needed.
 """
 
-import contextlib
 import errno
-import fcntl
 import functools
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.dtypes import AnyArray
+from ooc_train.work_folder import WorkFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-_PREFIX = ".ooc-job-"
-_LOCK = "lock"  # held as long as the folder's process lives
 
 _caches: list[Any] = []
 
@@ -45,35 +40,13 @@ def forget(cached: Callable[..., Any]) -> None:
     cast(Any, cached).cache_clear()
 
 
-class JobFolder:
-    """A new folder below ``parent``, deleted with everything in it when the context ends.
-
-    If the process is killed, the folder stays until `remove_abandoned` is called.
-    """
-
-    def __init__(self, parent: Path) -> None:
-        made = Path(tempfile.mkdtemp(prefix=".ooc-", dir=parent)).absolute()
-        self._lock = os.open(made / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # It gets its name with the lock held: no other process takes it for abandoned.
-        self.path = made.rename(made.with_name(made.name.replace(".ooc-", _PREFIX)))
-
-    def __enter__(self) -> Path:
-        return self.path
+class JobFolder(WorkFolder):
+    """The folder of a conversion's temporary files, see `WorkFolder`."""
 
     def __exit__(self, *error: object) -> None:
         for cached in _caches:
             cached.cache_clear()
-        shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
-
-
-def remove_abandoned(parent: Path) -> None:
-    """Delete the folders below ``parent`` that killed conversions have left behind."""
-    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
-        with contextlib.suppress(OSError), lock.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError if its process lives
-            shutil.rmtree(lock.parent, ignore_errors=True)
+        super().__exit__(*error)
 
 
 def worker_file(folder: Path, stem: str) -> Path:

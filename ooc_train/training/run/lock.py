@@ -1,30 +1,13 @@
 """The lock of a run folder: one training at a time holds it, until its process ends."""
 
 import contextlib
-import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from ooc_train.errors import OutputError
-
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows
-    import msvcrt
-
-    def _lock(file: IO[bytes]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-
-else:
-
-    def _lock(file: IO[bytes]) -> None:
-        flock(file, LOCK_EX | LOCK_NB)
-
-
-_HELD = (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-"""The errors of a lock that another process holds; all others mean a disk without locks."""
+from ooc_train.locks import lock
 
 
 @contextlib.contextmanager
@@ -37,14 +20,12 @@ def locked(path: Path, run: Path) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         while True:
             file = stack.enter_context(path.open("ab"))
-            try:
-                _lock(file)
-            except OSError as error:
-                if error.errno in _HELD:
+            with contextlib.suppress(OSError):  # a file system without locks
+                if not lock(file.fileno()):
                     raise OutputError(
                         f"another training is writing to {run}; wait for its end, or choose "
                         "another place"
-                    ) from None
+                    )
             if _is_at(path, file):  # not deleted meanwhile by the training that held the lock
                 break
         yield

@@ -1,0 +1,64 @@
+"""Folders of temporary files, which disappear with their process or are removed by the next one."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from ooc_train.locks import lock
+
+_PREFIX = ".ooc-job-"
+_LOCK = "lock"  # held as long as the folder's process lives
+
+
+class WorkFolder:
+    """A new folder below ``parent``, deleted with everything in it when the context ends.
+
+    If its process is killed, the folder stays until the next one is made below the same parent.
+    Those of living processes stay; on a file system without locks, all of them.  Raises OSError.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        remove_abandoned(parent)
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
+            # Until it is locked, another process may take the new folder for abandoned.
+            with contextlib.suppress(FileNotFoundError):
+                self._lock = _open_lock(self.path)
+                if _is_locked(self._lock) and self.path.exists():
+                    break
+                os.close(self._lock)
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, *error: object) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Delete the work folders below ``parent`` whose processes have been killed."""
+    for folder in parent.glob(f"{_PREFIX}*"):
+        if folder.is_symlink():  # not made here
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = _open_lock(folder)
+            try:
+                if lock(descriptor):
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _open_lock(folder: Path) -> int:
+    return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock the folder of this process; True also where the file system has no locks."""
+    try:
+        return lock(descriptor)
+    except OSError:
+        return True

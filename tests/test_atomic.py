@@ -1,0 +1,176 @@
+"""Files that appear whole or not at all, and nothing that they destroy."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ooc_train import atomic
+from ooc_train.atomic import check_outputs, publishing
+from ooc_train.errors import OutputError
+from ooc_train.work_folder import WorkFolder
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ooc_train.atomic import publishing
+with publishing(Path(sys.argv[1]), force=False) as part:
+    part.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def publish(path: Path, text: str, *, force: bool = False) -> None:
+    with publishing(path, force=force) as part:
+        part.write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "o"
+    with publishing(path, force=False) as part:
+        part.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["o"]
+
+
+def test_a_failure_leaves_what_was_there(tmp_path):
+    path = tmp_path / "o"
+    publish(path, "old")
+    with pytest.raises(TypeError):
+        publish(path, None, force=True)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["o"]
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_what_appears_meanwhile_is_not_replaced(tmp_path, monkeypatch, has_links):
+    if not has_links:
+        monkeypatch.setattr(os, "link", _no_links)
+    path = tmp_path / "o"
+    flush = atomic.flush
+
+    def meanwhile(part: Path) -> None:
+        flush(part)
+        path.write_text("theirs")
+
+    monkeypatch.setattr(atomic, "flush", meanwhile)
+    with pytest.raises(OutputError, match="by another program"):
+        publish(path, "ours")
+    assert path.read_text() == "theirs"
+    assert names(tmp_path) == ["o"]
+
+
+def test_a_file_system_without_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", _no_links)
+    publish(tmp_path / "o", "new")
+    assert (tmp_path / "o").read_text() == "new"
+
+
+def _no_links(*_: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+def test_the_mode_and_the_link_of_a_replaced_file_stay(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to("target")
+    publish(link, "new", force=True)
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_a_new_file_has_the_usual_mode(tmp_path):
+    publish(tmp_path / "o", "new")
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "o").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_the_next_one_removes_what_a_killed_one_left_and_nothing_of_the_living(tmp_path):
+    subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "o")], check=False)
+    assert len(names(tmp_path)) == 1
+    with WorkFolder(tmp_path) as living:
+        publish(tmp_path / "o", "new")
+        assert names(tmp_path) == [living.name, "o"]
+    assert names(tmp_path) == ["o"]
+
+
+def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
+    tmp_path, monkeypatch
+):
+    lost: list[Path] = []
+
+    def deleting(prefix: str, **_: object) -> str:
+        made = tmp_path / f"{prefix}{len(lost)}"
+        if not lost:
+            lost.append(made)  # as if it had been made and deleted
+        else:
+            made.mkdir()
+        return str(made)
+
+    monkeypatch.setattr("ooc_train.work_folder.tempfile.mkdtemp", deleting)
+    with WorkFolder(tmp_path) as folder:
+        assert folder.name == ".ooc-job-1"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_the_error_of_the_folder_is_raised(tmp_path, monkeypatch, force):
+    flush = atomic.flush
+
+    def failing(path: Path) -> None:
+        if path == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flush(path)
+
+    monkeypatch.setattr(atomic, "flush", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        publish(tmp_path / "o", "new", force=force)
+    assert names(tmp_path) == (["o"] if force else [])
+
+
+class TestCheckOutputs:
+    def refused(self, match: str, outputs: dict[str, Path], *inputs: Path, force: bool = True):
+        with pytest.raises(OutputError, match=match):
+            check_outputs(outputs, inputs, force=force)
+
+    def test_new_files_pass(self, tmp_path):
+        check_outputs({"one": tmp_path / "a", "two": tmp_path / "b", "three": None}, force=False)
+
+    def test_an_existing_file_needs_force(self, tmp_path):
+        (tmp_path / "a").touch()
+        self.refused("exists; give --force", {"one": tmp_path / "a"}, force=False)
+        check_outputs({"one": tmp_path / "a"}, force=True)
+
+    @pytest.mark.parametrize("spelled", ["a", "./a", "link", "hard", "sub/../a"])
+    def test_no_output_is_an_input(self, tmp_path, monkeypatch, spelled):
+        monkeypatch.chdir(tmp_path)
+        Path("a").touch()
+        Path("sub").mkdir()
+        Path("link").symlink_to("a")
+        os.link("a", "hard")
+        self.refused("also the input", {"the report": Path(spelled)}, tmp_path / "a")
+
+    def test_no_output_is_another_output(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        self.refused(
+            "the page, is also the report", {"the report": Path("a"), "the page": tmp_path / "a"}
+        )
+
+    def test_devices_and_pipes_are_never_replaced(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/null")):
+            self.refused("device or a pipe", {"one": path})
+
+    def test_folders(self, tmp_path):
+        self.refused("is a folder", {"one": tmp_path})
+        self.refused("does not exist", {"one": tmp_path / "none" / "a"})
