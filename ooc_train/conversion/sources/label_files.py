@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -37,7 +38,7 @@ def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
             yield taking(labels, str(path), n_rows)
         return
     with file.open() as (stream, _), io.BufferedReader(stream) as buffered:  # type: ignore[type-var]
-        lines = file.readable(_lines(buffered))
+        lines = file.readable(_lines(cast(BinaryIO, buffered)))
         n_taken = 0
 
         def take(n: int) -> SpelledLabels:
@@ -120,7 +121,7 @@ class _Distinct:
         return number
 
 
-def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
+def _lines(stream: BinaryIO) -> Iterator[bytes]:
     """The lines; of one that is too long for a label, as much as shows that."""
     while line := stream.readline(_MOST_LINE_BYTES):
         yield line
