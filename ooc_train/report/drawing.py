@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from ooc_train.atomic import replacing
 from ooc_train.errors import OutputError
+from ooc_train.subprocesses import python_command
 
 TIMEOUT_SECONDS = 600
 
@@ -30,19 +30,11 @@ def write_page(content: dict[str, Any], path: Path) -> None:
     installed or anything else goes wrong; the file at ``path`` then stays as it was.
     """
     check_library(path)
-    package = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, known])),
-        "PYTHONSAFEPATH": "1",  # no modules from the current folder; Python 3.10 ignores it
-    }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "ooc_train.report.drawing", str(path.absolute())],
+            python_command("ooc_train.report.drawing", [str(path.absolute())]),
             input=json.dumps(content).encode(),
             capture_output=True,
-            env=environment,
             timeout=TIMEOUT_SECONDS,
             check=False,
         )
@@ -60,7 +52,3 @@ def main() -> None:
     text = page(json.load(sys.stdin.buffer))
     with replacing(Path(sys.argv[1])) as part:
         part.write_text(text, "utf-8")
-
-
-if __name__ == "__main__":
-    main()
