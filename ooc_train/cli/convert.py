@@ -83,8 +83,7 @@ def _work(given: Given) -> dict[str, Any]:
         progress=progress_of(quiet=shared.quiet),
         **given.keywords(ConvertOptions),
     )
-    for line in _summary(report):
-        say(shared, line)
+    say(shared, *_summary(report))
     return report
 
 
