@@ -170,7 +170,11 @@ class ConvertOptions:
         fallback=(1, 2),
         limits=Limits(
             f"two numbers from 1 to {MAX_NGRAM}, the smaller first",
-            lambda value: len(value) == 2 and 1 <= value[0] <= value[1] <= MAX_NGRAM,
+            lambda value: (
+                len(value) == 2
+                and all(isinstance(n, Integral) and not isinstance(n, bool) for n in value)
+                and 1 <= value[0] <= value[1] <= MAX_NGRAM
+            ),
         ),
         metavar="MIN,MAX",
         parse=parse_range,

@@ -118,7 +118,7 @@ def plan_conversion(
         options.max_rejects,
         options.compression,
         inputs.sources,
-        Features(features, parameters, rule, fitted.file if fitted else None),
+        Features(features, parameters, rule, fitted.handle if fitted else None),
         options.memory_bytes or default_budget(),
         options.workers,
         _provenance(inputs, options),
@@ -133,7 +133,7 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     if path is None:
         return None
     store = stack.enter_context(open_store(Path(path)))
-    store.check("vectorizer")
+    store.group("vectorizer").check()
     return store
 
 
@@ -165,7 +165,7 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
     Raises ``OptionError`` if some are given that this kind of features does not have.
     """
     if fitted:
-        return cast(Parameters, load_vectorizer(fitted.file).parameters)
+        return cast(Parameters, load_vectorizer(fitted.handle).parameters)
     kind, given = vectorizer_class(features).Parameters, options.given_parameters
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})
     if unfit and options.features == AUTO:

@@ -9,7 +9,6 @@ import numpy as np
 
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import OptionError
-from ooc_train.file.schema import read_strings
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
@@ -205,7 +204,7 @@ def _pretrained(
     if path is None:
         return None
     progress.start("reading embeddings", None, "lines")
-    terms = read_strings(store.file, "vectorizer/terms")
+    terms = store.group("vectorizer").strings("terms")
     found = read_embeddings(Path(path), terms, progress=progress)
     progress.message(
         f"{path}: {found.n_found:,} of {len(terms):,} terms found "

@@ -2,7 +2,6 @@
 
 import importlib.util
 
-import h5py
 import numpy as np
 import pytest
 
@@ -32,8 +31,8 @@ def test_lengths_are_those_of_all_rows(tmp_path, monkeypatch):
 
 
 def test_the_most_frequent_terms_come_first(ngrams):
-    with h5py.File(ngrams) as file:
-        panel = overview.most_frequent(file["vectorizer"], 3)
+    with ooc_train.open(ngrams) as data:
+        panel = overview.most_frequent(data.group("vectorizer"), 3)
     assert panel.unit == "rows"
     assert panel.terms == ["common", "common word0", "word0"]  # of those that tie the first columns
     assert panel.counts.tolist() == [42, 14, 14]
