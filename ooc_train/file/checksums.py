@@ -67,7 +67,7 @@ def summary(file: h5py.File) -> str:
 
 
 class Item(NamedTuple):
-    """What the summary covers of a group, or of an array: its dtype, its shape, its checksums.
+    """A group, or an array with its dtype and its shape, as the summary covers it.
 
     ``sums`` are the bytes of an array below the group of the checksums.
     """
