@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from ooc_train.atomic import reason, replacing
 from ooc_train.errors import OutputError
+from ooc_train.subprocesses import python_command
 
 TIMEOUT_SECONDS = 600
 
@@ -43,19 +43,11 @@ def draw(content: dict[str, Any], part: Path, path: Path) -> None:
     installed or anything else goes wrong.
     """
     check_library(path)
-    package = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, known])),
-        "PYTHONSAFEPATH": "1",  # no modules from the current folder; Python 3.10 ignores it
-    }
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "ooc_train.report.drawing", str(part.absolute())],
+            python_command("ooc_train.report.drawing", [str(part.absolute())]),
             input=json.dumps(content).encode(),
             capture_output=True,
-            env=environment,
             timeout=TIMEOUT_SECONDS,
             check=False,
         )
@@ -72,7 +64,3 @@ def main() -> None:
 
     text = page(json.load(sys.stdin.buffer))
     Path(sys.argv[1]).write_text(text, "utf-8")
-
-
-if __name__ == "__main__":
-    main()

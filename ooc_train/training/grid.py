@@ -10,7 +10,6 @@ import io
 import itertools
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs, output_fil
 from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made
 from ooc_train.progress import Progress, Silent
+from ooc_train.subprocesses import python_command
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.options import RunOptions, TrainingOptions
@@ -216,16 +216,12 @@ def _check_free(folder: Path, trials: Sequence[Trial], run: RunOptions) -> None:
 
 def _run(arguments: Sequence[str]) -> int:
     """The exit status of one training, whose standard error is this process's."""
-    package = str(Path(__file__).parents[2])
-    known = os.environ.get("PYTHONPATH")
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [package, known]))}
     with (
         stop_requests() as request,
         # In a session of its own, a terminal's Ctrl-C reaches it only once: from here.
         subprocess.Popen(
-            [sys.executable, "-m", _COMMAND, *arguments],
+            python_command(_COMMAND, arguments),
             stdout=subprocess.DEVNULL,
-            env=environment,
             start_new_session=True,
         ) as process,
     ):

@@ -102,6 +102,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mine")
     (folder / "my_models.py").write_text(MODULE)
     (folder / "broken_models.py").write_text("import no_such_thing\n")
+    (folder / "colorsys.py").write_text("raise RuntimeError('the standard library has this one')")
     write_toy(folder / "ngrams.h5", train=600, validation=100, test=100)
     write_sequences(folder / "words.h5", train=600, validation=100, test=100)
     return folder
@@ -182,6 +183,7 @@ SHAPE = DataShape("ngram", 60, None, 2, 0)
 REFUSED = [
     ("no_such_module:dense", "there is no module 'no_such_module' in the current folder or inst"),
     ("my_models:none_such", "the module my_models has no function 'none_such'"),
+    ("colorsys:dense", "the module colorsys has no function 'dense' in .*/lib.*colorsys.py; check"),
     ("my_models:number", "the module my_models has no function 'number'"),
     ("broken_models:dense", "broken_models cannot be imported: ModuleNotFoundError: No module nam"),
     ("my_models:no_argument", "cannot be called with one argument .*; it must take the DataShape"),
