@@ -101,8 +101,8 @@ class ConvertOptions(OutputOptions):
     )
     rejects: str | os.PathLike[str] | None = option(
         None,
-        "the file to write rows to that cannot be used; with --force, an earlier list is removed if "
-        "there are none",
+        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
+        "if there are none",
         fallback="OUTPUT.rejected.csv",
         group=_ROWS,
     )
