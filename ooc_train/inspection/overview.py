@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ooc_train.atomic import reason, replacing
+from ooc_train.atomic import OutputOptions, check_outputs, output_file
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
@@ -29,25 +29,24 @@ MOST_CLASSES, MOST_TERMS = 30, 30
 _TERM_COUNTS = {"term_df": "rows", "term_counts": "occurrences"}
 
 
-def draw_overview(path: Path, picture: Path) -> None:
+def draw_overview(path: Path, picture: Path, *, force: bool = OutputOptions.force) -> None:
     """Draw the file at ``path`` to ``picture``, whole or not at all.
 
     The suffix of ``picture`` is its format, one of `FORMATS`.  Memory: some 60 MB of matplotlib,
     and megabytes of labels and offsets at a time.
 
-    Raises OutputError if the format is another, the picture cannot be written, or matplotlib is not
-    installed; InputError or FormatError as `store.open`.
+    An existing picture is replaced with ``force`` only.  Raises OutputError if the format is
+    another, the picture cannot be written, or matplotlib is not installed; InputError or
+    FormatError as `store.open`.
     """
+    check_outputs({"the plot": picture}, [path], force=force)
     if picture.suffix not in FORMATS:
         raise OutputError(f"{picture} is no picture; its name must end in {', '.join(FORMATS)}")
     check_library(picture)
     with open_store(path) as store:
         panels = panels_of(store)
-    try:
-        with replacing(picture) as part:
-            draw_panels(panels, part, picture.suffix)
-    except OSError as error:
-        raise OutputError(f"{picture} cannot be written: {reason(error)}") from error
+    with output_file(picture, "the plot", force=force) as part:
+        draw_panels(panels, part, picture.suffix)
 
 
 def panels_of(store: Store) -> list[Panel]:

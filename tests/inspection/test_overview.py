@@ -71,7 +71,9 @@ def test_what_cannot_be_drawn_is_said(ngrams, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"overview\.gif is no picture; its name must end in"):
         overview.draw_overview(ngrams, tmp_path / "overview.gif")
     if importlib.util.find_spec("matplotlib"):
-        with pytest.raises(OutputError, match=r"overview\.png cannot be written: No such file"):
+        with pytest.raises(
+            OutputError, match=r"overview\.png, the plot, cannot be written, since the"
+        ):
             overview.draw_overview(ngrams, tmp_path / "absent/overview.png")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OutputError, match=r"overview\.png is not drawn, since it takes matplotlib"):

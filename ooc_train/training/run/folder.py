@@ -40,6 +40,13 @@ FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 _AT_ONCE = 2**17
 
 
+def files_of(run: str | Path) -> list[Path]:
+    """The files of a run that belong to its training."""
+    folder = Path(run)
+    checkpoints = (folder / CHECKPOINTS).glob("*")
+    return [*(folder / name for name in (*FILES, PAGE)), *checkpoints]
+
+
 def is_complete(folder: Path) -> bool:
     """Whether a folder holds all of a run."""
     return all((folder / name).is_file() for name in FILES)
