@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ooc_train.atomic import OutputOptions
 from ooc_train.options import at_least, check, column_list, option
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -12,7 +13,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions:
+class PredictOptions(OutputOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(
@@ -40,7 +41,6 @@ class PredictOptions:
         fallback=f"yes, without --top and for at most {MOST_USUAL_CLASSES} classes",
         group=_OUTPUT,
     )
-    force: bool = option(False, "overwrite the output if it exists", group=_OUTPUT)
 
     def __post_init__(self) -> None:
         check(self)

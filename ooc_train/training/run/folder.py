@@ -15,7 +15,7 @@
 """
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.file.header import check_header
-from ooc_train.file.schema import read_strings
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import Handle, open_file
+from ooc_train.file.schema import read_json as parse_json
 from ooc_train.reading.store import Store
 from ooc_train.training.models.table import is_function
 from ooc_train.training.models.user import import_module_of
@@ -37,6 +38,13 @@ HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 _AT_ONCE = 2**17
+
+
+def files_of(run: str | Path) -> list[Path]:
+    """The files of a run that belong to its training."""
+    folder = Path(run)
+    checkpoints = (folder / CHECKPOINTS).glob("*")
+    return [*(folder / name for name in (*FILES, PAGE)), *checkpoints]
 
 
 def is_complete(folder: Path) -> bool:
@@ -70,7 +78,7 @@ class Run:
     """
 
     path: Path
-    vectorizer_file: h5py.File
+    vectorizer_file: Handle
     """The file ``vectorizer.h5``, open."""
     settings: dict[str, Any]
     features: str
@@ -131,7 +139,7 @@ class Run:
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
-        difference = _difference(self.vectorizer_file, store.file)
+        difference = _difference(self.vectorizer_file.hdf5, store.file)
         if difference:
             raise FormatError(
                 f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
@@ -160,16 +168,16 @@ def open_run(path: str | Path) -> Run:
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         with ExitStack() as stack:
-            file = stack.enter_context(h5py.File(folder / VECTORIZER, "r"))
-            check_header(folder / VECTORIZER, file)
+            file = stack.enter_context(closing(open_file(folder / VECTORIZER, verify=False)))
+            classes = FileGroup(file, "classes")
             run = Run(
                 folder,
                 file,
                 settings,
-                features=str(file.attrs["features"]),
-                provenance=json.loads(file.attrs["provenance"]),
-                class_labels=read_strings(file, "classes/labels"),
-                class_names=read_strings(file, "classes/names"),
+                features=file.header.features,
+                provenance=parse_json(file.root.attributes["provenance"]),
+                class_labels=classes.strings("labels"),
+                class_names=classes.strings("names"),
             )
             stack.pop_all()  # the run closes the file
             return run

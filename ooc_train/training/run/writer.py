@@ -174,7 +174,7 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
 
 def _copy_vectorizer(store: Store, folder: Path) -> None:
     """Write the vectorizer, which turns new rows into features.  Memory: HDF5's copy buffer."""
-    store.check("vectorizer")
+    store.group("vectorizer").check()
     with replacing(folder / VECTORIZER) as part, create_file(str(part)) as target:
         store.file.copy("classes", target)
         store.file.copy("vectorizer", target)

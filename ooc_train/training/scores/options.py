@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ooc_train.atomic import OutputOptions
 from ooc_train.options import at_least, check, option
 
 SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(OutputOptions):
     """The options of `evaluate`.  Raises OptionError if one is out of range."""
 
     split: str = option("test", "the rows to evaluate on", choices=SPLITS)
