@@ -54,7 +54,7 @@ class Command:
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser of its command line."""
-        parser = _Parser(
+        parser = _CommandLine(
             prog=self.name,
             description=self._description,
             epilog=f"example:\n{self._example}",
@@ -110,7 +110,7 @@ class Command:
             yield
 
 
-class _Parser(argparse.ArgumentParser):
+class _CommandLine(argparse.ArgumentParser):
     """Prints by `streams`: a wrong argument may be the name of any file."""
 
     def _print_message(self, message: str, file: Any = None) -> None:

@@ -69,10 +69,10 @@ def rows_out() -> TextIO:
         raise OutputError("standard output is closed; name a file with --output")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")
-    return cast(TextIO, Rows())
+    return cast(TextIO, StandardOutput())
 
 
-class Rows:
+class StandardOutput:
     """Standard output, whose errors name it."""
 
     def write(self, text: str) -> int:
