@@ -71,6 +71,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
     force: bool = PredictOptions.force,
+    trust_code: bool = PredictOptions.trust_code,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write the predictions for all rows of a file, or all lines of a binary stream.
@@ -89,7 +90,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
     ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.  By default the suffix
     of the output decides, and CSV is written where it says nothing.  A file appears under its name
-    when it is complete.  An existing file is replaced with ``force`` only.
+    when it is complete.  An existing file is replaced with ``force`` only.  With ``trust_code`` a
+    run is used whose model is a function of its author's, see `open_run`.
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
     the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
@@ -106,6 +108,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         proba=proba,
         output_format=output_format,
         force=force,
+        trust_code=trust_code,
     )
     began = time.perf_counter()
     progress = progress or Silent()
@@ -114,7 +117,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         _check_free(target, force)
     kind = format_for(target if isinstance(target, Path) else None, output_format)
     with MemoryMonitor() as memory:
-        with open_run(run) as opened:
+        with open_run(run, trust_code=trust_code) as opened:
             inputs = find_inputs(opened, source, text, header=header)
             predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES

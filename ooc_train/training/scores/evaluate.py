@@ -19,12 +19,14 @@ def evaluate(
     split: str = EvaluateOptions.split,
     batch_size: int | None = EvaluateOptions.batch_size,
     html: str | Path | None = EvaluateOptions.html,
+    trust_code: bool = EvaluateOptions.trust_code,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Compare the predictions of a run's model for a split with its labels, reading it once.
 
     ``batch_size`` is the training's if it is not given; it changes the speed, not the result.
     ``html`` is a file for a page that shows the scores in figures, beside those of the training.
+    With ``trust_code`` a run is used whose model is a function of its author's, see `open_run`.
 
     Returns scores over all rows: ``split``, ``rows``, ``accuracy``, ``baseline_accuracy`` (the
     accuracy of always predicting the class with the most rows), ``loss`` (mean cross-entropy) and
@@ -51,9 +53,11 @@ def evaluate(
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
     """
-    EvaluateOptions(split=split, batch_size=batch_size, html=html)  # which checks them
+    EvaluateOptions(  # which checks them
+        split=split, batch_size=batch_size, html=html, trust_code=trust_code
+    )
     progress = progress or Silent()
-    with open_run(run) as opened:
+    with open_run(run, trust_code=trust_code) as opened:
         if html is not None:
             check_page(Path(html))
         with open_store(path) as store:
