@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import OptionError
-from ooc_train.file.schema import read_strings
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
@@ -19,7 +19,7 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.options import RunOptions, TrainingOptions
-from ooc_train.training.plan import TrainingPlan
+from ooc_train.training.plan import TrainingPlan, files_read
 from ooc_train.training.run.folder import TENSORBOARD
 from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import check_settings
@@ -45,6 +45,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     verify: bool = RunOptions.verify,
     tensorboard: bool = RunOptions.tensorboard,
     progress: Progress | None = None,
+    more_outputs: Mapping[str, Path | None] | None = RunOptions.more_outputs,
     **options: Any,
 ) -> dict[str, Any]:
     """Train a model on the file at ``path`` and write it to the folder ``run``.
@@ -69,6 +70,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
 
     With ``verify``, rows are compared with their checksums when they are first read.  With
     ``tensorboard``, the figures of each epoch are also written for it, see `event_files`.
+
+    ``more_outputs`` are files that the caller will write, by what they are: they may be no inputs,
+    and may not lie in the run folder.
 
     ``callbacks`` are called as by ``fit``.  On resume, a learning rate that they have set is
     restored; their own state is not.
@@ -103,8 +107,16 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         memory_bytes=memory_bytes,
         verify=verify,
         tensorboard=tensorboard,
+        more_outputs=more_outputs,
     )
     progress = progress or Silent()
+    check_outputs(
+        more_outputs or {},
+        files_read(path, chosen),
+        folders=[Path(run)],
+        force=force,
+        remedy=REMEDY_ON_RESUME if resume else REMEDY,
+    )
     with (
         MemoryMonitor() as monitor,
         open_store(path, verify=verify) as store,
@@ -210,7 +222,7 @@ def _pretrained(
     if path is None:
         return None
     progress.start("reading embeddings", None, "lines")
-    terms = read_strings(store.file, "vectorizer/terms")
+    terms = store.group("vectorizer").strings("terms")
     found = read_embeddings(Path(path), terms, progress=progress)
     progress.message(
         f"{path}: {found.n_found:,} of {len(terms):,} terms found "

@@ -332,7 +332,7 @@ def test_a_run_suffices_when_the_data_file_is_gone(folder, path):
     assert run.class_labels == ["1", "2"]
     assert run.class_names == ["class 1", "class 2"]
     assert predict_rows(run.load_model(), toy_batch(n_classes=2).rows).shape == (100, 2)
-    with run.vectorizer_file as mine, h5py.File(path) as original:
+    with run, run.vectorizer_file.hdf5 as mine, h5py.File(path) as original:
         assert dict(mine.attrs) == dict(original.attrs)
         assert dict(mine["vectorizer"].attrs) == dict(original["vectorizer"].attrs)
         names = []

@@ -15,8 +15,7 @@
 ==================  ============================================================================
 """
 
-import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -25,8 +24,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.header import check_header, read_header
-from ooc_train.file.schema import read_strings
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import Handle, damage_errors, open_file
+from ooc_train.file.schema import read_json as parse_json
 from ooc_train.reading.store import Store
 from ooc_train.training.models.loading import rebuilt_model, users_model
 from ooc_train.training.models.table import DataShape, is_function, spec_of
@@ -44,6 +44,13 @@ FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
 SEALED = (MODEL, VECTORIZER, SETTINGS)
 """The files that predictions depend on."""
 _AT_ONCE = 2**17
+
+
+def files_of(run: str | Path) -> list[Path]:
+    """The files of a run that belong to its training."""
+    folder = Path(run)
+    checkpoints = (folder / CHECKPOINTS).glob("*")
+    return [*(folder / name for name in (*FILES, PAGE)), *checkpoints]
 
 
 def is_complete(folder: Path) -> bool:
@@ -68,7 +75,7 @@ class Run:
     """
 
     path: Path
-    vectorizer_file: h5py.File
+    vectorizer_file: Handle
     """The file ``vectorizer.h5``, open."""
     settings: dict[str, Any]
     report: dict[str, Any]
@@ -126,7 +133,7 @@ class Run:
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
-        difference = _difference(self.vectorizer_file, store.file)
+        difference = _difference(self.vectorizer_file.hdf5, store.file)
         if difference:
             raise FormatError(
                 f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
@@ -182,31 +189,29 @@ def open_run(path: str | Path, *, trust_code: bool = False) -> Run:
 def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> Run:
     """The run of a folder whose seal and settings have been checked."""
     path = folder / VECTORIZER
-    try:
-        with ExitStack() as stack:
-            file = stack.enter_context(h5py.File(path, "r"))
-            check_header(path, file)
+    with ExitStack() as stack:
+        file = stack.enter_context(closing(open_file(path, verify=False)))  # its digest was right
+        header, classes = file.header, FileGroup(file, "classes")
+        for name in ("features", "n_columns", "max_length", "n_classes"):
+            found, expected = getattr(header, name), settings[name]
+            if found != expected:
+                raise FormatError(
+                    f"{path} is of another run: its {name} is {found}, and not {expected!r:.50}, "
+                    f"as {SETTINGS} says; {AGAIN}"
+                )
+        with damage_errors(path):
             run = Run(
                 folder,
                 file,
                 settings,
                 report,
-                features=str(file.attrs["features"]),
-                provenance=json.loads(file.attrs["provenance"]),
-                class_labels=read_strings(file, "classes/labels"),
-                class_names=read_strings(file, "classes/names"),
+                features=header.features,
+                provenance=parse_json(file.root.attributes["provenance"]),
+                class_labels=classes.strings("labels"),
+                class_names=classes.strings("names"),
             )
-            header = read_header(file)
-            for name in ("features", "n_columns", "max_length", "n_classes"):
-                if getattr(header, name) != settings[name]:
-                    raise ValueError(
-                        f"its {name} is {getattr(header, name)}, and in {SETTINGS} "
-                        f"{settings[name]!r:.50}"
-                    )
-            stack.pop_all()  # the run closes the file
-            return run
-    except (OSError, ValueError, KeyError) as error:
-        raise FormatError(f"{path} is damaged: {error}; {AGAIN}") from error
+        stack.pop_all()  # the run closes the file
+        return run
 
 
 _WORDS = {

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from ooc_train.atomic import reason, replacing, write_json
 from ooc_train.errors import OutputError
-from ooc_train.file.checksums import GROUP, seal
 from ooc_train.file.schema import create_file
 from ooc_train.reading.store import Store
 from ooc_train.training.run.checkpoints import CheckpointFolder
@@ -208,13 +207,9 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
 
 def _copy_vectorizer(store: Store, path: Path) -> None:
     """Write the vectorizer, which turns new rows into features.  Memory: HDF5's copy buffer."""
-    store.check("vectorizer")
+    store.group("vectorizer").check()
     with replacing(path) as part, create_file(str(part)) as target:
-        sums = target.create_group(GROUP)
-        for name in ("classes", "vectorizer"):
-            store.file.copy(name, target)
-            if name in store.file[GROUP]:  # not if it has no arrays
-                store.file.copy(f"{GROUP}/{name}", sums)
+        store.file.copy("classes", target)
+        store.file.copy("vectorizer", target)
         for name, value in store.file.attrs.items():
             target.attrs[name] = value
-        seal(target, {})
