@@ -15,7 +15,7 @@ from ooc_train.training.scores.page import page_content
 from ooc_train.training.scores.split_scores import score_split
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the one place where all options meet
     run: str | Path,
     path: str | Path,
     *,
@@ -23,6 +23,7 @@ def evaluate(
     batch_size: int | None = EvaluateOptions.batch_size,
     html: str | Path | None = EvaluateOptions.html,
     force: bool = EvaluateOptions.force,
+    trust_code: bool = EvaluateOptions.trust_code,
     progress: Progress | None = None,
     more_outputs: Mapping[str, Path | None] | None = EvaluateOptions.more_outputs,
 ) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def evaluate(
     ``batch_size`` is the training's if it is not given; it changes the speed, not the result.
     ``html`` is a file for a page that shows the scores in figures, beside those of the training; it
     is replaced with ``force`` only.  ``more_outputs`` are files that the caller will write, by what
-    they are: they, too, may be no inputs.
+    they are: they, too, may be no inputs.  With ``trust_code`` a run is used whose model is a
+    function of its author's, see `open_run`.
 
     Returns scores over all rows: ``split``, ``rows``, ``accuracy``, ``baseline_accuracy`` (the
     accuracy of always predicting the class with the most rows), ``loss`` (mean cross-entropy) and
@@ -58,14 +60,15 @@ def evaluate(
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
     """
-    # Which checks them.
-    EvaluateOptions(split=split, batch_size=batch_size, html=html, force=force)
+    EvaluateOptions(  # which checks them
+        split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
+    )
     progress, page = progress or Silent(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}
     check_outputs(outputs, [*files_of(run), Path(path)], force=force)
     if page:
         check_library(page)
-    with open_run(run) as opened:
+    with open_run(run, trust_code=trust_code) as opened:
         with open_store(path) as store:
             opened.check_matches(store)
             size = opened.settings["batch_size"] if batch_size is None else batch_size
