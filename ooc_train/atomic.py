@@ -48,25 +48,36 @@ def publishing(path: Path, *, force: bool) -> Iterator[Path]:
     even if it appears meanwhile: that raises OutputError.  With ``force`` an existing file stays
     until then, and for good if the block fails; its mode is kept, and so is a symbolic link, whose
     target is replaced.  If the process is killed, the next one that publishes in the same folder
-    removes what is left.  Raises OSError if writing fails.
+    removes what is left.  Raises OSError, with the name of ``path``, if writing fails.
     """
     target = path.resolve() if path.is_symlink() else path
     with WorkFolder(target.parent) as folder:
         part = folder / target.name
-        yield part
-        if force:
-            _take_mode(part, target)
-        flush(part)
-        if force:
-            part.replace(target)
-        else:
-            _name_new(part, target)
-        try:
-            flush(target.parent)  # the name itself
-        except OSError:
-            if not force:
-                target.unlink()
-            raise
+        with _errors_of(part, path):
+            yield part
+            if force:
+                _take_mode(part, target)
+            flush(part)
+            if force:
+                part.replace(target)
+            else:
+                _name_new(part, target)
+            try:
+                flush(target.parent)  # the name itself
+            except OSError:
+                if not force:
+                    target.unlink()
+                raise
+
+
+@contextlib.contextmanager
+def errors_at(path: Path) -> Iterator[None]:
+    """Name ``path`` in errors of the system that name no file, as those of an open one do."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -78,10 +89,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f"{PART}{path.name}")
     try:
-        yield part
-        flush(part)
-        part.replace(path)
-        flush(path.parent)  # the name itself
+        with _errors_of(part, path):
+            yield part
+            flush(part)
+            part.replace(path)
+            flush(path.parent)  # the name itself
     finally:
         part.unlink(missing_ok=True)
 
@@ -113,9 +125,21 @@ def flush(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with errors_at(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _errors_of(part: Path, path: Path) -> Iterator[None]:
+    """Name ``path`` in the errors of its unfinished file, which the user does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)
+        raise
 
 
 def _check_place(path: Path, what: str) -> None:

@@ -17,9 +17,11 @@ class WorkFolder:
 
     If its process is killed, the folder stays until the next one is made below the same parent.
     Those of living processes stay; on a file system without locks, all of them.  Raises OSError.
+    Errors of the files in it are given the name of ``parent``.
     """
 
     def __init__(self, parent: Path) -> None:
+        self._parent = parent
         remove_abandoned(parent)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
@@ -33,7 +35,11 @@ class WorkFolder:
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
+    ) -> None:
+        if isinstance(error, OSError) and str(error.filename).startswith(f"{self.path}{os.sep}"):
+            error.filename = str(self._parent)  # which the user knows
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 

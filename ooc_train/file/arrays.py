@@ -157,18 +157,18 @@ class Array(ABC):
 
 
 class FlatArray(Array):
-    """A contiguous array, read at its offset in the file."""
+    """A contiguous array, read at its ``offset`` in the file."""
 
     def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
         super().__init__(dataset, handle)
-        self._offset: int = dataset.id.get_offset()
+        self.offset: int = dataset.id.get_offset()
 
     def _expect(self, start: int, stop: int) -> None:
-        position = self._offset + start * self.row_bytes
+        position = self.offset + start * self.row_bytes
         self._handle.expect(position, (stop - start) * self.row_bytes)
 
     def _fetch(self, target: AnyArray, start: int) -> None:
-        position = self._offset + start * self.row_bytes
+        position = self.offset + start * self.row_bytes
         if not self._handle.read_into(target.data.cast("B"), position):
             raise DamageError(start, start + len(target), "the file is truncated")
 

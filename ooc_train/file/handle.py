@@ -20,26 +20,54 @@ _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 class Handle:
     """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
 
-    With ``verify``, what is read is compared with its checksums.  A forked process reads through
-    the same descriptor, always at offsets of its own.
+    Both are of one file, also while others take its name.  With ``verify``, what is read is
+    compared with its checksums.  A forked process reads through the same descriptor, always at
+    offsets of its own.
     """
 
     def __init__(self, path: Path, *, verify: bool = True) -> None:
         self.path = path
         self.verify = verify
-        self._hdf5 = h5py.File(path, "r")
         self._pid = os.getpid()
-        self._inherited: list[h5py.File] = []
-        self.descriptor = os.open(path, os.O_RDONLY)
+        self._inherited: list[h5py.File | None] = []
+        self._hdf5: h5py.File | None = None
+        while self._hdf5 is None:  # again, where another file takes the name in between
+            self.descriptor = os.open(path, os.O_RDONLY)
+            self._hdf5 = self._hdf5_of_same_file()
+            if self._hdf5 is None:
+                os.close(self.descriptor)
+                self.descriptor = -1
 
     @property
     def hdf5(self) -> h5py.File:
-        """The file as h5py has it, in this process."""
+        """The file as h5py has it, in this process.
+
+        Raises InputError in a forked process if another file has taken the name.
+        """
         if self._pid != os.getpid():
             # Kept, not closed: closing what was inherited would release the parent's lock.
             self._inherited.append(self._hdf5)
-            self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
+            self._hdf5, self._pid = self._hdf5_of_same_file(), os.getpid()
+        if self._hdf5 is None:
+            raise InputError(f"{self.path} was replaced while it was read; start again with it")
         return self._hdf5
+
+    def _hdf5_of_same_file(self) -> h5py.File | None:
+        """HDF5's handle, which opens by name; ``None`` if that is the name of another file now."""
+        if os.pread(self.descriptor, len(_SIGNATURE), 0) != _SIGNATURE:
+            raise FormatError(f"{self.path} is not an HDF5 file; make one from it with ooc-convert")
+        own = os.fstat(self.descriptor)
+        try:
+            file = h5py.File(self.path, "r")
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(own, self.path.stat()):
+                    raise
+            return None
+        if os.path.samestat(own, os.fstat(file.id.get_vfd_handle())):
+            return file
+        file.close()
+        return None
 
     @functools.cached_property
     def header(self) -> Header:
@@ -72,7 +100,8 @@ class Handle:
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
         if self.is_open:
-            self.hdf5.close()
+            if self._hdf5 is not None and self._pid == os.getpid():
+                self._hdf5.close()
             os.close(self.descriptor)
             self.descriptor = -1
 
@@ -114,10 +143,9 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert")
     try:
-        with path.open("rb") as start:
-            if start.read(len(_SIGNATURE)) != _SIGNATURE:
-                raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
         return Handle(path, verify=verify)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; make one with ooc-convert") from error
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:

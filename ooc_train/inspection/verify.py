@@ -5,15 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ooc_train.file.arrays import Array, DamageError
+from ooc_train.file.arrays import Array
 from ooc_train.file.checksums import GROUP
+from ooc_train.file.integrity import bad_blocks
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
-
-_BLOCKS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -82,28 +79,9 @@ def _damages(
 ) -> Iterator[Damage]:
     """The damage of an array, with neighbouring blocks of the same reason merged."""
     bad: list[tuple[int, int, str]] = []
-    for start, stop, reason in _bad_blocks(array, advance):
+    for start, stop, reason in bad_blocks(array, advance):
         goes_on = bool(bad) and bad[-1][1:] == (start, reason)
         bad.append((bad.pop()[0] if goes_on else start, stop, reason))
     for start, stop, reason in bad:
         rows = store[split].rows_of(array, start, stop) if split else (start, stop - 1)
         yield Damage(split, array.name.rpartition("/")[2] if split else array.name, *rows, reason)
-
-
-def _bad_blocks(array: Array, advance: Callable[[int], None]) -> Iterator[tuple[int, int, str]]:
-    step = array.block_length * _BLOCKS_AT_ONCE
-    rows = np.empty((min(step, len(array)), *array.shape[1:]), array.dtype)
-    for first in range(0, len(array), step):
-        stop = min(first + step, len(array))
-        try:
-            array.read_into(rows[: stop - first], first)
-        except (DamageError, OSError):
-            for start in range(first, stop, array.block_length):
-                end = min(start + array.block_length, stop)
-                try:
-                    array.read_into(rows[: end - start], start)
-                except DamageError as error:
-                    yield start, end, str(error)
-                except OSError as error:
-                    yield start, end, f"it cannot be read ({error})"
-        advance((stop - first) * array.row_bytes)

@@ -13,9 +13,10 @@ from typing import Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, open_array
+from ooc_train.file.arrays import Array, DamageError
 from ooc_train.file.handle import damage_errors, open_file
 from ooc_train.file.header import AGAIN
+from ooc_train.file.integrity import arrays_below
 from ooc_train.file.schema import SPLIT_NAMES, read_strings
 from ooc_train.kinds import Layout
 from ooc_train.reading.splits import Split, open_split
@@ -96,12 +97,7 @@ class Store:
 
         Raises KeyError or ValueError if they are to be verified and their checksums do not fit.
         """
-        paths: list[str] = []
-        self.file[group].visit(paths.append)
-        for path in sorted(paths):
-            item = self.file[group][path]
-            if isinstance(item, h5py.Dataset):
-                yield open_array(item, self._handle)
+        return arrays_below(self._handle, group)
 
     def check(self, group: str) -> None:
         """Compare all arrays in a group of the file with their checksums, unless not to verify.

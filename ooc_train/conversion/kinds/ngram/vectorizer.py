@@ -21,6 +21,7 @@ the number of workers.
 
 import functools
 import math
+import mmap
 from dataclasses import dataclass, replace
 
 import h5py
@@ -239,4 +240,9 @@ def map_dataset(dataset: h5py.Dataset) -> AnyArray:
         empty.flags.writeable = False
         return empty
     offset = dataset.id.get_offset()
-    return np.asarray(np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape))
+    before = offset % mmap.ALLOCATIONGRANULARITY
+    n_bytes = before + dataset.size * dataset.dtype.itemsize
+    # Not by name, which another file may have taken.
+    file = dataset.file.id.get_vfd_handle()
+    mapped = mmap.mmap(file, n_bytes, access=mmap.ACCESS_READ, offset=offset - before)
+    return np.frombuffer(mapped, dataset.dtype, dataset.size, before).reshape(dataset.shape)
