@@ -123,6 +123,16 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
         assert folder.name == ".ooc-job-1"
 
 
+def test_a_folder_that_cannot_be_locked_is_not_left(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ooc_train.work_folder.os.open", full)
+    with pytest.raises(OSError, match="No space"):
+        WorkFolder(tmp_path)
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_the_error_of_the_folder_is_raised(tmp_path, monkeypatch, force):
     flush = atomic.flush
