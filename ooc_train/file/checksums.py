@@ -48,6 +48,7 @@ def store_sums(dataset: h5py.Dataset, sums: Sequence[int] | U64) -> None:
     """
     found, name = np.array(sums, "<u8"), f"{GROUP}{dataset.name}"
     written = dataset.file.create_dataset(name, data=found, track_times=False)
+    written.flush()
     with FlatWriter(written) as writer:
         writer.read_back(found.view(np.uint8).data)
 

@@ -58,7 +58,7 @@ class Handle:
             raise FormatError(f"{self.path} is not an HDF5 file; make one from it with ooc-convert")
         own = os.fstat(self.descriptor)
         try:
-            file = h5py.File(self.path, "r")
+            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor
         except OSError:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(own, self.path.stat()):

@@ -38,9 +38,7 @@ def arrays_below(handle: Handle, group: str = "/") -> Iterator[Array]:
             yield open_array(item, handle)
 
 
-def bad_blocks(
-    array: Array, advance: Callable[[int], None] = lambda _: None
-) -> Iterator[BadRows]:
+def bad_blocks(array: Array, advance: Callable[[int], None] = lambda _: None) -> Iterator[BadRows]:
     """The blocks of an array that are not what was written; ``advance`` gets the bytes read.
 
     Memory: a megabyte.

@@ -160,10 +160,12 @@ class OutputFile:
             return
         try:
             with self.errors():
-                self.hdf5.close()
+                self.hdf5.flush()  # first, since HDF5 crashes if it is closed again
         except OSError:
             self._abandon()
             raise
+        with self.errors():
+            self.hdf5.close()
         if self._is_finished:
             check_written(self._path, self._read_back)
 
@@ -213,7 +215,7 @@ class OutputFile:
                     self._sums[item.name.lstrip("/")] = stored_sums(item)
 
     def finish(self, header: Mapping[str, Any]) -> int:
-        """Write the header, the checksums and the mark of completeness, and flush everything.
+        """Write the header, the checksums and the mark of completeness.
 
         ``header`` has the arguments of `schema.write_header`.  Returns the bytes that compression
         saves.
@@ -223,7 +225,6 @@ class OutputFile:
             saved_bytes = schema.saved_bytes(self.hdf5)
             self.hdf5.attrs["complete"] = 1
             seal(self.hdf5, self._sums)
-            self.hdf5.flush()
         self._is_finished = True
         return saved_bytes
 

@@ -248,18 +248,6 @@ def test_writing_needs_the_packages(monkeypatch, module):
         ConvertOptions(compression="rar")
 
 
-def test_another_driver_is_read_through_h5py(tmp_path, monkeypatch):
-    rows = rows_of((30_000,), "f4")
-    path = write(tmp_path / "a.h5", rows, "none")
-    original = h5py.File
-    monkeypatch.setattr(
-        "ooc_train.file.arrays.h5py.File", lambda *args: original(*args, driver="core")
-    )
-    with opened(path) as array:
-        assert isinstance(array, Hdf5Array)
-        np.testing.assert_array_equal(array.read(5, 17_000), rows[5:17_000])
-
-
 def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
     for layout in ("none", "zstd"):
         path = write(tmp_path / f"{layout}.h5", rows_of((100_000,), "f4"), layout)
@@ -387,7 +375,7 @@ def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch
         train = store["train"]
         for array in train.arrays.values():
             array._checked[:] = False  # of what was read to open it
-        spans = [(a._offset, a._offset + len(a) * a.row_bytes) for a in train.arrays.values()]
+        spans = [(a.offset, a.offset + len(a) * a.row_bytes) for a in train.arrays.values()]
 
         def expect(_, position, n_bytes):
             expected.update(range(position, position + n_bytes))
