@@ -39,11 +39,10 @@ class WorkFolder:
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, *_: object
-    ) -> None:
-        if isinstance(error, OSError) and str(error.filename).startswith(f"{self.path}{os.sep}"):
-            error.filename = str(self._parent)  # which the user knows
+    def __exit__(self, *error: object) -> None:
+        for found in error:
+            if isinstance(found, OSError) and str(found.filename).startswith(f"{self.path}/"):
+                found.filename = str(self._parent)  # which the user knows
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 

@@ -172,15 +172,41 @@ class TestCheckOutputs:
 
     def test_no_output_is_another_output(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        self.refused(
-            "the page, is also the report", {"the report": Path("a"), "the page": tmp_path / "a"}
-        )
+        Path("link").symlink_to(tmp_path)
+        Path("dangling").symlink_to("a")
+        for name in ("a", "link/a", "dangling"):
+            self.refused(
+                "the page, is also the report",
+                {"the report": Path(name), "the page": tmp_path / "a"},
+            )
 
     def test_devices_and_pipes_are_never_replaced(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
-        for path in (tmp_path / "pipe", Path("/dev/null")):
+        for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout"), Path("/dev/fd/1")):
             self.refused("device or a pipe", {"one": path})
 
     def test_folders(self, tmp_path):
-        self.refused("is a folder", {"one": tmp_path})
+        self.refused("one, is a folder; name the file", {"one": tmp_path})
         self.refused("does not exist", {"one": tmp_path / "none" / "a"})
+
+    def test_names_that_no_file_can_have(self, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "file").touch()
+        self.refused("one, cannot be written: Too many levels", {"one": tmp_path / "loop"})
+        self.refused("one, cannot be written: File name too long", {"one": tmp_path / ("a" * 256)})
+        self.refused("one, cannot be written: Not a directory", {"one": tmp_path / "file" / "a"})
+
+    @pytest.mark.parametrize("spelled", ["run/a", "run", "elsewhere", "run/link"])
+    def test_nothing_lies_in_a_folder_that_is_written_as_a_whole(
+        self, tmp_path, monkeypatch, spelled
+    ):
+        monkeypatch.chdir(tmp_path)
+        Path("run").mkdir()
+        Path("run/link").symlink_to("../target")
+        Path("elsewhere").symlink_to("run/target")
+        path = Path(spelled)
+        if spelled != "run":
+            with pytest.raises(OutputError, match="the report, lies in"):
+                check_outputs({"the report": path}, folders=[tmp_path / "run"], force=True)
+        with pytest.raises(OutputError, match="the input, lies in"):
+            check_outputs({}, [path], folders=[tmp_path / "run"], force=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import write_json
+from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
-from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
+from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
 from ooc_train.version import __version__
@@ -30,6 +30,11 @@ class SharedOptions:
     )
     quiet: bool = option(False, "show no progress and print no summary", group=_SHARED)
     debug: bool = option(False, "show the traceback of an error", group=_SHARED)
+
+    @property
+    def outputs(self) -> dict[str, Path | None]:
+        """The files that the command writes beside those of its library call."""
+        return {"the report": self.report}
 
 
 class Command:
@@ -86,10 +91,8 @@ class Command:
 
     def _work(self, work: Callable[[Given], dict[str, Any]], given: Given) -> None:
         shared = given.made(SharedOptions)
-        _check_report(shared.report)
-        report = work(given)
-        if shared.report:
-            write_report(shared.report, report)
+        check_outputs(shared.outputs, force=True)  # if it exists, the library call looks
+        write_report(given, work(given))
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:
@@ -122,18 +125,12 @@ def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         }
 
 
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write a report, whole or not at all."""
-    try:
-        write_json(path, report)
-    except OSError as error:
-        raise OutputError(f"{path}, the report, could not be written: {error}") from error
-
-
-def _check_report(path: Path | None) -> None:
-    """Find out before the work, not after it, that the report has no place."""
-    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise OutputError(f"{path}, the report, cannot be written; is its folder there?")
+def write_report(given: Given, report: dict[str, Any]) -> None:
+    """Write the report if it is asked for, whole or not at all.  Raises OutputError."""
+    path, force = given.made(SharedOptions).report, given.made(OutputOptions).force
+    if path:
+        with output_file(path, "the report", force=force) as part:
+            part.write_text(as_json(report), "utf-8")
 
 
 def megabytes(n_bytes: int | None) -> str:

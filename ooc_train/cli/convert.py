@@ -81,6 +81,7 @@ def _work(given: Given) -> dict[str, Any]:
         files.train,
         files.output,
         progress=progress_of(quiet=shared.quiet),
+        more_outputs=shared.outputs,
         **given.keywords(ConvertOptions),
     )
     for line in _summary(report):

@@ -54,6 +54,7 @@ def _work(given: Given) -> dict[str, Any]:
             files.run,
             files.data,
             progress=progress_of(quiet=shared.quiet),
+            more_outputs=shared.outputs,
             **given.keywords(EvaluateOptions),
         )
     )

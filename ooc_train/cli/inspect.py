@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ooc_train.atomic import OutputOptions, check_outputs
 from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
 from ooc_train.cli.options import Given
@@ -39,7 +40,7 @@ class InspectOptions:
     plot: Path | None = option(None, "draw the overview to FILE, a .png, .svg or .pdf file")
 
 
-COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions])
+COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions, OutputOptions])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,8 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    outputs = {"the plot": options.plot, **shared.outputs}
+    force = given.made(OutputOptions).force
+    check_outputs(outputs, [options.data], force=force)
     if options.verify:
-        return _verify(options, shared)
+        return _verify(given)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
 
     report = measured(lambda: inspect(options.data))
@@ -58,20 +62,20 @@ def _work(given: Given) -> dict[str, Any]:
     if options.plot:
         from ooc_train.inspection.overview import draw_overview  # noqa: PLC0415 - as above
 
-        draw_overview(options.data, options.plot)
+        draw_overview(options.data, options.plot, force=force)
     return report
 
 
-def _verify(options: InspectOptions, shared: SharedOptions) -> dict[str, Any]:
+def _verify(given: Given) -> dict[str, Any]:
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
+    options, shared = given.made(InspectOptions), given.made(SharedOptions)
     report = measured(lambda: verify(options.data, progress=progress_of(quiet=shared.quiet)))
     damaged = report["damaged"]
     for damage in damaged:
         print(damage["text"])
     if damaged:
-        if shared.report:
-            write_report(shared.report, report)
+        write_report(given, report)
         raise FormatError(
             f"{options.data} is damaged in {len(damaged)} places, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"

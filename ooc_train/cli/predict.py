@@ -61,12 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(given: Given) -> dict[str, Any]:
     from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
-    files = given.made(PredictFiles)
+    files, shared = given.made(PredictFiles), given.made(SharedOptions)
     return predict(
         files.run,
         files.input or sys.stdin.buffer,
         files.output or sys.stdout,
-        progress=progress_of(quiet=given.made(SharedOptions).quiet),
+        progress=progress_of(quiet=shared.quiet),
+        more_outputs=shared.outputs,
         **given.keywords(PredictOptions),
     )
 

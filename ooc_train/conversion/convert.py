@@ -58,9 +58,9 @@ def convert(
             convert_few_rows(plan.features, plan.temp_dir)
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
-            rejects = RejectFile(plan.rejects, plan.max_rejects)
-            with rejects:
+            with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
                 found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+                rejects.publish()
         return {
             **_rows(plan, found, rejects),
             "output_bytes": plan.output.stat().st_size,
@@ -128,6 +128,7 @@ def _write(
             classes.strings("labels", found.classes)
             classes.strings("names", plan.class_names(found.classes))
             saved_bytes = output.finish(_header(plan, found))
+        rejects.close()
         progress.finish()
     return found, saved_bytes
 

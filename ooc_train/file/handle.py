@@ -7,72 +7,96 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 
+from ooc_train.dtypes import U64
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.checksums import stored_summary, summary
+from ooc_train.file.checksums import GROUP, Item, is_sums, summary_of
 from ooc_train.file.header import AGAIN, Header, check_header, read_header
+from ooc_train.file.objects import (
+    FileBytes,
+    StoredArray,
+    StoredGroup,
+    is_hdf5,
+    read_objects,
+    root_attributes,
+)
+from ooc_train.file.structure import array_at, objects_of
 
-# What h5py raises where the library's own structures are damaged.
-_HDF5_ERRORS = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError)
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What is raised where the structures of a file are damaged, here or in HDF5's library.
+_DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
 
 
 class Handle:
     """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
 
-    Both are of one file, also while others take its name.  With ``verify``, what is read is
-    compared with its checksums.  A forked process reads through the same descriptor, always at
-    offsets of its own.
+    Both are of one file, whatever has its name by now.  With ``verify``, what is read is compared
+    with its checksums.  A forked process reads through the same descriptor, always at offsets of
+    its own.
     """
 
     def __init__(self, path: Path, *, verify: bool = True) -> None:
         self.path = path
         self.verify = verify
         self._pid = os.getpid()
-        self._inherited: list[h5py.File | None] = []
         self._hdf5: h5py.File | None = None
-        while self._hdf5 is None:  # again, where another file takes the name in between
-            self.descriptor = os.open(path, os.O_RDONLY)
-            self._hdf5 = self._hdf5_of_same_file()
-            if self._hdf5 is None:
-                os.close(self.descriptor)
-                self.descriptor = -1
+        self._inherited: list[h5py.File | None] = []
+        self.descriptor = os.open(path, os.O_RDONLY)
+        self.content = FileBytes(self.descriptor)
 
     @property
     def hdf5(self) -> h5py.File:
-        """The file as h5py has it, in this process.
+        """The file as h5py has it, in this process; opened when it is first asked for.
 
-        Raises InputError in a forked process if another file has taken the name.
+        Raises InputError if another file has taken the name.
         """
         if self._pid != os.getpid():
             # Kept, not closed: closing what was inherited would release the parent's lock.
             self._inherited.append(self._hdf5)
-            self._hdf5, self._pid = self._hdf5_of_same_file(), os.getpid()
+            self._hdf5, self._pid = None, os.getpid()
         if self._hdf5 is None:
-            raise InputError(f"{self.path} was replaced while it was read; start again with it")
+            self._hdf5 = self._opened_by_hdf5()
         return self._hdf5
 
-    def _hdf5_of_same_file(self) -> h5py.File | None:
-        """HDF5's handle, which opens by name; ``None`` if that is the name of another file now."""
-        if os.pread(self.descriptor, len(_SIGNATURE), 0) != _SIGNATURE:
-            raise FormatError(f"{self.path} is not an HDF5 file; make one from it with ooc-convert")
-        own = os.fstat(self.descriptor)
-        try:
-            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor
-        except OSError:
-            with contextlib.suppress(FileNotFoundError):
-                if os.path.samestat(own, self.path.stat()):
-                    raise
-            return None
-        if os.path.samestat(own, os.fstat(file.id.get_vfd_handle())):
+    def _opened_by_hdf5(self) -> h5py.File:
+        file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
+        if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
             return file
         file.close()
-        return None
+        raise InputError(f"{self.path} was replaced while it was read; start again with it")
+
+    @functools.cached_property
+    def root(self) -> StoredGroup:
+        """The objects of the file; raises ValueError where they are damaged."""
+        return read_objects(self.content)
 
     @functools.cached_property
     def header(self) -> Header:
         """The facts that all splits share; raises as `header.read_header`."""
-        return read_header(self.hdf5)
+        return read_header(self.root)
+
+    def sums(self, path: str) -> U64:
+        """The checksums of the blocks of the array at a path: ``(n_blocks,) uint64``.
+
+        Raises KeyError if there are none.
+        """
+        return np.frombuffer(self._bytes_of(array_at(self.root, f"{GROUP}/{path}")), "<u8")
+
+    def summary(self) -> str:
+        """The summary of the file as it is, to be compared with that of its header."""
+        return summary_of(self._items())
+
+    def _items(self) -> Iterator[Item]:
+        for path, found in objects_of(self.root).items():
+            if isinstance(found, StoredGroup):
+                yield Item(path, found.attributes)
+            else:
+                sums = self._bytes_of(found) if is_sums(path) else b""
+                yield Item(path, {}, (found.dtype.str, found.shape), sums)
+
+    def _bytes_of(self, array: StoredArray) -> bytes:
+        """The bytes of a contiguous array."""
+        return self.content.read(array.position, array.n_bytes) if array.n_bytes else b""
 
     @property
     def is_open(self) -> bool:
@@ -119,10 +143,10 @@ def open_file(path: Path, *, verify: bool) -> Handle:
     handle = _opened(path, verify=verify)
     try:
         with damage_errors(path):
-            check_header(path, handle.hdf5)
-            if verify and summary(handle.hdf5) != stored_summary(handle.hdf5):
+            check_header(path, root_attributes(handle.content))
+            if verify and handle.summary() != handle.header.fingerprint:
                 raise ValueError("its header or checksums are not what was written")
-            handle.header  # noqa: B018 - raises where it cannot be read
+            handle.header  # noqa: B018 - raises where the structure is another
     except BaseException:
         handle.close()
         raise
@@ -131,10 +155,10 @@ def open_file(path: Path, *, verify: bool) -> Handle:
 
 @contextlib.contextmanager
 def damage_errors(path: Path) -> Iterator[None]:
-    """Raise FormatError for what h5py raises where a file is damaged."""
+    """Raise FormatError for what is raised where a file is damaged."""
     try:
         yield
-    except _HDF5_ERRORS as error:
+    except _DAMAGE as error:
         what = error.args[0] if error.args else type(error).__name__
         raise FormatError(f"{path} is damaged: {what}; {AGAIN}") from error
 
@@ -143,10 +167,12 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert")
     try:
-        return Handle(path, verify=verify)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path}; make one with ooc-convert") from error
+        handle = Handle(path, verify=verify)
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
-        raise FormatError(f"{path} is truncated or damaged ({error}); {AGAIN}") from error
+        raise InputError(f"{path} cannot be opened: {error}") from error
+    if not is_hdf5(handle.content):
+        handle.close()
+        raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
+    return handle

@@ -5,12 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.file.arrays import Array
-from ooc_train.file.checksums import GROUP
-from ooc_train.file.integrity import bad_blocks
+import numpy as np
+
+from ooc_train.file.arrays import Array, DamageError
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
+
+_BLOCKS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,9 @@ def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
     for name, split in store.splits.items():
         for array in split.arrays.values():
             yield name, array
-    for name in store.file:
-        if name not in {GROUP, *store}:
-            for array in store.arrays_below(name):
-                yield None, array
+    for name in ("classes", "vectorizer"):
+        for array in store.group(name).arrays():
+            yield None, array
 
 
 def _damages(
@@ -79,9 +80,28 @@ def _damages(
 ) -> Iterator[Damage]:
     """The damage of an array, with neighbouring blocks of the same reason merged."""
     bad: list[tuple[int, int, str]] = []
-    for start, stop, reason in bad_blocks(array, advance):
+    for start, stop, reason in _bad_blocks(array, advance):
         goes_on = bool(bad) and bad[-1][1:] == (start, reason)
         bad.append((bad.pop()[0] if goes_on else start, stop, reason))
     for start, stop, reason in bad:
         rows = store[split].rows_of(array, start, stop) if split else (start, stop - 1)
         yield Damage(split, array.name.rpartition("/")[2] if split else array.name, *rows, reason)
+
+
+def _bad_blocks(array: Array, advance: Callable[[int], None]) -> Iterator[tuple[int, int, str]]:
+    step = array.block_length * _BLOCKS_AT_ONCE
+    rows = np.empty((min(step, len(array)), *array.shape[1:]), array.dtype)
+    for first in range(0, len(array), step):
+        stop = min(first + step, len(array))
+        try:
+            array.read_into(rows[: stop - first], first)
+        except (DamageError, OSError):
+            for start in range(first, stop, array.block_length):
+                end = min(start + array.block_length, stop)
+                try:
+                    array.read_into(rows[: end - start], start)
+                except DamageError as error:
+                    yield start, end, str(error)
+                except OSError as error:
+                    yield start, end, f"it cannot be read ({error})"
+        advance((stop - first) * array.row_bytes)

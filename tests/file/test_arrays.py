@@ -68,7 +68,7 @@ def write(path, rows, layout):
 def opened(path, *, verify=True):
     """The array of such a file, as the reader has it."""
     with contextlib.closing(Handle(path, verify=verify)) as handle:
-        yield open_array(handle.hdf5["split/rows"], handle)
+        yield open_array("split/rows", handle)
 
 
 @settings(
@@ -375,7 +375,7 @@ def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch
         train = store["train"]
         for array in train.arrays.values():
             array._checked[:] = False  # of what was read to open it
-        spans = [(a.offset, a.offset + len(a) * a.row_bytes) for a in train.arrays.values()]
+        spans = [(a._offset, a._offset + len(a) * a.row_bytes) for a in train.arrays.values()]
 
         def expect(_, position, n_bytes):
             expected.update(range(position, position + n_bytes))

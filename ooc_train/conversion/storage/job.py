@@ -44,12 +44,10 @@ def forget(cached: Callable[..., Any]) -> None:
 class JobFolder(WorkFolder):
     """The folder of a conversion's temporary files, see `WorkFolder`."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, *traceback: object
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for cached in _caches:
             cached.cache_clear()
-        super().__exit__(kind, error, *traceback)
+        super().__exit__(*error)
 
 
 def worker_file(folder: Path, stem: str) -> Path:
