@@ -59,10 +59,11 @@ class Handle:
         return self._hdf5
 
     def _opened_by_hdf5(self) -> h5py.File:
-        file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
-        if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
-            return file
-        file.close()
+        with contextlib.suppress(FileNotFoundError):
+            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
+            if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
+                return file
+            file.close()
         raise InputError(f"{self.path} was replaced while it was read; start again with it")
 
     @functools.cached_property
