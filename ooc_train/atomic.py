@@ -173,7 +173,9 @@ def write_json(path: Path, content: object) -> None:
 
 def as_json(content: object) -> str:
     """``content`` as indented JSON, a line at the end."""
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # A file's name may have bytes that are no UTF-8; its escape of them is JSON's, too.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def remove_unfinished(folder: Path) -> None:
