@@ -2,6 +2,7 @@
 
 import errno
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from benchmarks.faults import bench as bench_module
 from benchmarks.faults import campaign, disks, injector
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
-from benchmarks.faults.families import full_disks, power_cuts, writes
+from benchmarks.faults.families import full_disks, mutations, power_cuts, writes
 from benchmarks.faults.families.table import FAMILIES
 from benchmarks.faults.injection import Injection, drawn
 from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
@@ -262,6 +263,19 @@ def test_a_disk_without_space_is_full(faulty, way, free_kb, kind):
 def test_what_was_not_flushed_is_lost_when_the_power_is_cut(faulty, way, when, kind):
     name = f"{way}, power cut on ext4 {when}"
     assert the_one(power_cuts.groups(faulty), name).run(faulty).kind == kind
+
+
+@pytest.mark.parametrize("kind", mutations.MUTATIONS)
+def test_mutations_are_the_same_each_time(kind):
+    content = bytes(range(256)) * 40
+    changed = []
+    for name in ("one", "one", "other"):
+        changed.append(bytearray(content))
+        mutations.MUTATIONS[kind](changed[-1], random.Random(name))
+    assert changed[0] == changed[1] != content
+    assert changed[2] not in (changed[0], content)
+    for size in range(1, 5):
+        mutations.MUTATIONS[kind](bytearray(size), random.Random(0))  # is no error
 
 
 # ---- The judge.

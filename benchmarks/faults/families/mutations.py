@@ -143,12 +143,13 @@ def _repeat(content: bytearray, draw: random.Random) -> None:
 
 
 def _swap(content: bytearray, draw: random.Random) -> None:
+    if len(content) < 2:
+        return
     n = draw.randrange(1, max(2, len(content) // 4))
-    one, other = sorted(draw.sample(range(len(content) - n + 1), 2))
-    other = max(other, min(one + n, len(content) - n))
-    content[one : one + n], content[other : other + n] = (
-        content[other : other + n], content[one : one + n],
-    )  # fmt: skip
+    one = draw.randrange(len(content) - 2 * n + 1)
+    other = draw.randrange(one + n, len(content) - n + 1)
+    first, second = content[one : one + n], content[other : other + n]
+    content[one : one + n], content[other : other + n] = second, first
 
 
 def _range(content: bytearray, draw: random.Random) -> tuple[int, int]:
