@@ -48,6 +48,7 @@ class ConversionPlan:
     features: Features
     budget_bytes: int
     workers: int | None
+    max_row_bytes: int
     provenance: Mapping[str, Any]
     figures: Figures | None = None
     fitted: Store | None = None
@@ -121,6 +122,7 @@ def plan_conversion(
         Features(features, parameters, rule, fitted.file if fitted else None),
         options.memory_bytes or default_budget(),
         options.workers,
+        options.max_row_bytes,
         _provenance(inputs, options),
         figures,
         fitted,

@@ -8,9 +8,10 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
+from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.errors import OutputError
-from ooc_train.memory import MemoryMonitor
+from ooc_train.memory import MemoryMonitor, measure, usable_bytes
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
@@ -19,6 +20,7 @@ from ooc_train.progress import Progress, Silent
 from ooc_train.training.run.folder import open_run
 
 UNKNOWN = "unknown_words"
+_ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     *,
     text: Sequence[str] = PredictOptions.text,
     header: bool = PredictOptions.header,
+    max_row_bytes: int = PredictOptions.max_row_bytes,
     top: int = PredictOptions.top,
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
@@ -76,8 +79,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     """Write the predictions for all rows of a file, or all lines of a binary stream.
 
     ``text`` names the columns of a file to read, by name or number from 1.  Without it, the columns
-    of the training data are read.  ``output`` is a path or a text stream.  It has one row for each
-    row of the input, in the same order.  The columns are:
+    of the training data are read.  A row has at most ``max_row_bytes``.  ``output`` is a path or a
+    text stream.  It has one row for each row of the input, in the same order.  The columns are:
 
     - those of the input that are not read; if one has a name of those below, ``input_`` precedes it
     - ``label`` and ``name`` of the most probable class
@@ -93,15 +96,17 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
     the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
-    time.
+    time, or the longest row.
 
     Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
     InputError or FormatError if the run cannot be used, OptionError for options that are out of
-    range or do not fit the file, and OutputError if the output cannot be written.
+    range or do not fit the file, BudgetError for a row that there is not enough memory for, and
+    OutputError if the output cannot be written.
     """
     PredictOptions(  # which checks them
         text=text,
         header=header,
+        max_row_bytes=max_row_bytes,
         top=top,
         proba=proba,
         output_format=output_format,
@@ -115,14 +120,15 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     kind = format_for(target if isinstance(target, Path) else None, output_format)
     with MemoryMonitor() as memory:
         with open_run(run) as opened:
-            inputs = find_inputs(opened, source, text, header=header)
+            inputs = find_inputs(opened, source, text, header=header, max_row_bytes=max_row_bytes)
             predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
         with open_writer(target, kind, inputs.carried, wanted.names(predictor)) as writer:
-            n_rows, unknown_sum = _write(inputs.blocks, predictor, wanted, writer, progress)
+            blocks = inputs.blocks(_room(predictor))
+            n_rows, unknown_sum = _write(blocks, predictor, wanted, writer, progress)
         progress.finish()
         now = time.perf_counter()
         return {
@@ -133,6 +139,16 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
         }
+
+
+def _room(predictor: Predictor) -> Room:
+    """The memory for a long row: most of what this process may use and has not taken."""
+    left = int(_ROOM_SHARE * usable_bytes()) - (measure().anon_bytes or 0)
+    return Room(max(0, left), predictor.block_multiple, _advice)
+
+
+def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise
+    return "give the process more memory, or shorten the row"
 
 
 def _write(

@@ -48,6 +48,11 @@ class Predictor:
         self._gives = KINDS[run.features].source
         self._network = network_for(run)
 
+    @property
+    def block_multiple(self) -> int:
+        """The peak memory of a block of rows while they are encoded, as a multiple of its size."""
+        return int(self._vectorizer.parameters.needs.block_multiple)
+
     def predict_proba(self, rows: Any) -> F32:
         """The probabilities of the classes, in the order of `classes_`.
 
