@@ -1,11 +1,11 @@
 """How this package compiles a kernel."""
 
-import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+
+from ooc_train.kernel_cache import KernelCache
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -27,28 +27,7 @@ def inner_kernel(function: Function) -> Function:
 
 
 def _compiled(function: Function, **options: bool) -> Function:
-    compiled: Any = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
-    # Numba's cache looks at a kernel's own file, not at those that its constants and inner kernels
-    # come from, and would run stale code after a change there.  Hence one stamp for them all.
-    index = getattr(compiled._cache, "_cache_file", None)
-    if index is not None:
-        folder = Path(function.__code__.co_filename).parent
-        index._source_stamp = (index._source_stamp, _stamp(_part_of_package(folder)))
+    compiled: Any = njit(nogil=True, error_model="numpy", **options)(function)
+    if function.__closure__ is None:  # what a closure holds is in the machine code alone
+        compiled._cache = KernelCache(function)
     return cast(Function, compiled)
-
-
-def _part_of_package(folder: Path) -> Path:
-    """The part of the package that ``folder`` is in, or elsewhere ``folder`` itself."""
-    package = Path(__file__).parent
-    parts = [part for part in (folder, *folder.parents) if part.parent == package]
-    return parts[0] if parts else folder
-
-
-@functools.cache
-def _stamp(folder: Path) -> tuple[tuple[str, float, int], ...]:
-    """Names, times and sizes of all files that the kernels of a folder may depend on.
-
-    These are the folder's own and those on the package's ground floor.
-    """
-    files = sorted({*folder.rglob("*.py"), *Path(__file__).parent.glob("*.py")})
-    return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)

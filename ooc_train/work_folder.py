@@ -23,12 +23,16 @@ class WorkFolder:
         remove_abandoned(parent)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
-            # Until it is locked, another process may take the new folder for abandoned.
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self._lock = _open_lock(self.path)
-                if _is_locked(self._lock) and self.path.exists():
-                    break
-                os.close(self._lock)
+            except FileNotFoundError:  # another process took the new folder for abandoned
+                continue
+            except BaseException:
+                self.path.rmdir()
+                raise
+            if _is_locked(self._lock) and self.path.exists():
+                break
+            os.close(self._lock)
 
     def __enter__(self) -> Path:
         return self.path

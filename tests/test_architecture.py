@@ -18,8 +18,9 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kinds", "locks", "memory",
-    "options", "permutation", "progress", "version", "work_folder",
+    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kernel_cache", "kinds",
+    "locks", "memory", "options", "permutation", "progress", "subprocesses", "threads", "version",
+    "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
@@ -43,7 +44,7 @@ LIBRARIES = {  # slow to load, or optional
     "keras": ("reading.adapters.keras_dataset",),
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
-    "numba": ("conversion.storage.spill", "intrinsics", "jit"),
+    "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
     "pandas": (),
     "pyarrow": (),
     "scipy": ("reading.adapters.scipy_matrices",),

@@ -33,7 +33,8 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     """Nor one in another folder of the same part of the package."""
     package = tmp_path / "ooc_train" / "conversion"
     (package / "text").mkdir(parents=True)
-    shutil.copy(ROOT / "jit.py", package.parent)
+    for name in ("jit.py", "kernel_cache.py"):
+        shutil.copy(ROOT / name, package.parent)
     for folder in (package.parent, package, package / "text"):
         (folder / "__init__.py").touch()
     (package / "constants_.py").write_text("FACTOR = 2\n")
@@ -43,7 +44,7 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
         "@kernel\ndef doubled(n):\n    return FACTOR * n\n"
     )
     assert run(tmp_path) == 42
-    assert list((package / "text" / "__pycache__").glob("*.nbc"))
+    assert list((package / "text" / "__pycache__").glob("*.kernel"))
     (package / "constants_.py").write_text("FACTOR = 10\n")
     assert run(tmp_path) == 210
 

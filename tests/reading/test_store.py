@@ -105,10 +105,10 @@ def test_svmlight_rows_are_said_to_be_sparse(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("layout", "make"),
-    [("sparse", write_toy), ("ragged", write_sequences), ("dense", write_dense)],
+    ("like", "make"),
+    [("ngram", write_toy), ("sequence", write_sequences), ("dense", write_dense)],
 )
-def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, layout, make):
+def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, like, make):
     path = make(tmp_path / "rows.h5", train=30)
     with open_store(path) as store:
         expected = store["train"].read(0, 30).to_dense()
@@ -117,7 +117,8 @@ def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, la
         reseal(file)
     with pytest.raises(FormatError, match="has 'own' features, and this ooc-train reads ngram or"):
         open_store(path)
-    monkeypatch.setitem(KINDS, "own", Kind(layout, "text", "mlp", "own:Vectorizer"))
+    layout, arrays = KINDS[like].layout, KINDS[like].arrays
+    monkeypatch.setitem(KINDS, "own", Kind(layout, "text", "mlp", "own:Vectorizer", arrays))
     with open_store(path) as store:
         assert (store.features, store["train"].layout) == ("own", layout)
         np.testing.assert_array_equal(store["train"].read(0, 30).to_dense(), expected)
@@ -166,7 +167,10 @@ def test_foreign_hdf5_file(tmp_path):
 def test_truncated_file(path):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(FormatError, match=r"toy\.h5 is truncated or damaged .*convert the source"):
+    with pytest.raises(
+        FormatError,
+        match=r"toy\.h5 is damaged: it is truncated: .* bytes are left; convert the source",
+    ):
         open_store(path)
 
 
@@ -220,19 +224,19 @@ def replace(path, name, change):
 ARRAYS = [
     ("train/indptr", lambda a: np.concatenate([[1], a[1:]]), "indptr runs from 1 to"),
     ("train/indptr", lambda a: a - (a == a[-1]), r"indptr runs from 0 to \d+, not 0 to"),
-    ("train/indptr", lambda a: a[:-1], "the lengths disagree: 50 labels, 50 row offsets"),
-    ("train/labels", lambda a: a[:-1], "the lengths disagree: 49 labels, 51 row offsets"),
-    ("train/values", lambda a: a[:-1], "the lengths disagree"),
-    ("train/values", lambda a: a.astype("i4"), "the array 'values' has the type int32"),
-    ("train/indices", lambda a: a.astype("f4"), "the array 'indices' has the type float32"),
-    ("train/labels", lambda a: a[:, None], "the array 'labels' is missing or not one-dim"),
+    ("train/indptr", lambda a: a[:-1], r"train/indptr has the shape \(50,\), not \(51,\)"),
+    ("train/labels", lambda a: a[:-1], r"train/indptr has the shape \(51,\), not \(50,\)"),
+    ("train/values", lambda a: a[:-1], "train/values has the shape"),
+    ("train/values", lambda a: a.astype("i4"), "train/values has the type int32"),
+    ("train/indices", lambda a: a.astype("f4"), "train/indices has the type float32"),
+    ("train/labels", lambda a: a[:, None], r"train/labels has the shape \(50, 1\), not \(50,\)"),
 ]
 
 
 @pytest.mark.parametrize(("name", "change", "message"), ARRAYS)
 def test_arrays_that_do_not_fit(path, name, change, message):
     replace(path, name, change)
-    with pytest.raises(FormatError, match=rf"toy\.h5: split 'train' is damaged: {message}"):
+    with pytest.raises(FormatError, match=rf"toy\.h5(: split 'train')? is damaged: .*{message}"):
         open_store(path)
 
 

@@ -189,7 +189,6 @@ def test_a_process_of_its_own_draws_it(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 takes modules from there")
 def test_the_process_takes_no_modules_from_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "json.py").write_text("raise RuntimeError('taken')")
     monkeypatch.chdir(tmp_path)

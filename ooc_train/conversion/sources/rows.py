@@ -1,6 +1,7 @@
 """Rows as sources give them: texts or numbers, labels as they are spelled, and their lines."""
 
 import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -115,16 +116,23 @@ class SpelledLabels(NamedTuple):
     def of_array(cls, labels: AnyArray, where: str, first_row: int) -> "SpelledLabels":
         """The labels in an array of strings, whole numbers or booleans, (n_rows,); NaN is none.
 
-        Raises ``InputError`` for numbers that are not whole.  It tells ``where`` they are, and the
-        row, counted from ``first_row``.
+        Raises ``InputError`` for numbers that are not whole, and characters that do not exist.  It
+        tells ``where`` they are, and the row, counted from ``first_row``.
         """
         if labels.dtype.kind == "f":
-            odd = np.flatnonzero(np.isinf(labels) | (np.floor(labels) < labels))
+            with np.errstate(invalid="ignore"):
+                odd = np.flatnonzero(np.isinf(labels) | (np.floor(labels) < labels))
             if odd.size:
                 raise InputError(
                     f"{where}, row {first_row + int(odd[0])}: the label {labels[odd[0]]:g} is not "
                     f"a whole number; labels name classes"
                 )
+        if labels.dtype.kind == "U":
+            points = labels.view(np.dtype(np.uint32).newbyteorder(labels.dtype.byteorder))
+            odd = np.flatnonzero(points > sys.maxunicode)
+            if odd.size:
+                row = first_row + int(odd[0]) * len(labels) // len(points)
+                raise InputError(f"{where}, row {row}: the label has a character that is none")
         distinct, numbers = np.unique(labels, return_inverse=True)
         return cls([_spelled(value) for value in distinct.tolist()], numbers.astype(np.int32))
 

@@ -11,7 +11,7 @@
 ...     )
 
 Layers of the user's own must be registered with ``keras.saving.register_keras_serializable``;
-then evaluation and prediction, which import the module first, can load the model.
+then evaluation and prediction, which import the module first if it is trusted, can load the model.
 """
 
 import contextlib
@@ -70,9 +70,13 @@ def import_module_of(name: str) -> None:
 
 def _find(name: str) -> Callable[[DataShape], Any]:
     module_name, _, function_name = name.partition(":")
-    function = getattr(_import(module_name), function_name, None)
+    module = _import(module_name)
+    function = getattr(module, function_name, None)
     if not callable(function):
-        raise OptionError(f"the module {module_name} has no function {function_name!r}; check it")
+        raise OptionError(
+            f"the module {module_name} has no function {function_name!r} in "
+            f"{getattr(module, '__file__', None) or 'its folder'}; check it"
+        )
     try:
         inspect.signature(function).bind(None)
     except TypeError as error:
@@ -98,12 +102,13 @@ def _import(name: str) -> Any:
 
 @contextlib.contextmanager
 def _current_folder_importable() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
+    """Look for modules in the current folder, too, but after all others: none is replaced there."""
+    before = list(sys.path)
+    sys.path.append(str(Path.cwd()))
     try:
         yield
     finally:
-        sys.path.remove(folder)
+        sys.path[:] = before
 
 
 def _check(name: str, model: "keras.Model", shape: DataShape) -> None:

@@ -1,59 +1,88 @@
-"""Arrays in ``.npy`` and ``.npz`` files, read some rows at a time from first to last."""
+"""Arrays in ``.npy`` and ``.npz`` files, read some rows at a time from first to last.
 
+No size that a file declares is trusted: memory is taken for the rows that are read and for nothing
+else, and rows that are missing, or follow the last one, are an error.
+"""
+
+import ast
 import math
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
+from ooc_train.conversion.sources.files.compression import DecompressionError
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 
 _KINDS = "fiubUS"
 _MEMBER = ".npy"
+_PIECE_BYTES = 2**20  # while it is read, a piece takes some times as much, a directory 30 times
+_LENGTH_BYTES = {1: 2, 2: 4}  # the size of the header's length, by the version
+_MOST_HEADER_BYTES = 10_000  # as numpy.load has it
+_MOST_DIMENSIONS = 64  # as NumPy has it
+_PYTHON_2_LONG = re.compile(r"(?<=\d)L\b")
+_WRITTEN_BY_NUMPY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+# What damaged files make the readers raise: of the file, its compression, its archive, its header.
+_UNREADABLE = (
+    OSError, EOFError, DecompressionError, zlib.error, zipfile.BadZipFile, NotImplementedError,
+    struct.error, UnicodeError, OverflowError,
+)  # fmt: skip
+_UNPARSABLE = (
+    ValueError, TypeError, LookupError, ArithmeticError, SyntaxError, MemoryError, RecursionError
+)  # fmt: skip
 
 
 class ArrayStream:
     """An array of ``shape`` and ``dtype`` whose rows are read in their order.
 
+    ``n_bytes`` is the size of header and rows, where it is known.  Where the stream does not
+    ``seek``, an array in Fortran's order must be taken at once.
+
     Memory: the rows that are read; twice that for arrays in Fortran's order.
     """
 
-    def __init__(self, where: str, stream: BinaryIO) -> None:
+    def __init__(
+        self, where: str, stream: BinaryIO, n_bytes: int | None = None, *, seeks: bool = False
+    ) -> None:
         self._where = where
         self._stream = stream
-        header = _HEADERS.get(_version(where, stream))
-        if header is None:
-            raise InputError(f"{where} is not an array that can be read; write it with numpy.save")
-        try:
-            self.shape, self._by_column, self.dtype = header(stream)
-        except ValueError as error:
-            raise InputError(f"{where} has a damaged header: {error}") from error
-        if self.dtype.kind not in _KINDS:
-            raise InputError(
-                f"{where} holds {self.dtype}, where numbers or strings are expected; "
-                f"write it with another dtype"
-            )
+        self._seeks = seeks
+        with _readable(where):
+            self.shape, by_column, self.dtype, self._first_byte = _header(where, stream)
         self._row = 0
-        self._by_column = self._by_column and len(self.shape) > 1
-        self._first_byte = stream.tell() if self._by_column else 0
+        self._by_column = by_column and len(self.shape) > 1
+        missing = 0 if n_bytes is None else self._first_byte + self.n_bytes - n_bytes
+        if missing > 0:
+            raise self._truncated()
+        if missing < 0:
+            raise self._too_long()
 
     @property
     def row_bytes(self) -> int:
         """The bytes of a row."""
-        return int(self.dtype.itemsize * math.prod(self.shape[1:]))
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
+    @property
+    def n_bytes(self) -> int:
+        """The bytes of all rows."""
+        return self.dtype.itemsize * math.prod(self.shape)
 
     def take(self, n_rows: int) -> AnyArray:
         """Read the next ``n_rows``, fewer at the end."""
         n_rows = min(n_rows, self.shape[0] - self._row)
-        rows = self._take_columns(n_rows) if self._by_column else self._fill((n_rows,))
-        self._row += n_rows
-        if self._row == self.shape[0]:
-            self._stream.read(1)  # where there is a checksum, it is compared now
+        with _readable(self._where):
+            rows = self._take_columns(n_rows) if self._by_column else self._fill((n_rows,))
+            self._row += n_rows
+            if self._row == self.shape[0]:
+                self._expect_end()
         return rows
 
     def _fill(self, shape: tuple[int, ...]) -> AnyArray:
@@ -63,65 +92,154 @@ class ArrayStream:
 
     def _take_columns(self, n_rows: int) -> AnyArray:
         """Read rows of an array in Fortran's order, in which each column lies in one piece."""
+        if n_rows < self.shape[0] and not self._seeks:
+            raise InputError(
+                f"{self._where} lies in Fortran's order in a compressed file, so that all its "
+                f"{self.n_bytes / 1e6:,.0f} MB would have to be in memory; save it with "
+                f"numpy.save, or in C's order, see numpy.ascontiguousarray"
+            )
         columns = np.empty((math.prod(self.shape[1:]), n_rows), self.dtype)
         for number, column in enumerate(columns):
-            first = number * self.shape[0] + self._row
-            self._stream.seek(self._first_byte + first * self.dtype.itemsize)
+            if self._seeks:
+                first = number * self.shape[0] + self._row
+                self._stream.seek(self._first_byte + first * self.dtype.itemsize)
             self._read_into(column)
         return columns.T.reshape(n_rows, *self.shape[1:])
 
     def _read_into(self, array: AnyArray) -> None:
         left = array.reshape(-1).view(np.uint8).data
         while left:
-            n_read = self._stream.readinto(left)  # type: ignore[attr-defined]
+            n_read = self._stream.readinto(left[:_PIECE_BYTES])  # type: ignore[attr-defined]
             if not n_read:
-                raise InputError(f"{self._where} is truncated; make the file again")
+                raise self._truncated()
             left = left[n_read:]
 
+    def _expect_end(self) -> None:
+        """Read on behind the last row: a checksum, if there is one, is compared now."""
+        if not (self._by_column and self._seeks) and self._stream.read(1):
+            raise self._too_long()
 
-def _version(where: str, stream: BinaryIO) -> tuple[int, int]:
+    def _truncated(self) -> InputError:
+        return InputError(f"{self._where} is truncated; make the file again")
+
+    def _too_long(self) -> InputError:
+        return InputError(
+            f"{self._where} goes on behind the {self.shape[0]:,} rows that its header declares; "
+            f"make the file again, with one array in it"
+        )
+
+
+def _header(where: str, stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """The shape, whether the order is Fortran's, the dtype, and the size of the header.
+
+    Raises ``InputError`` for anything but an array of numbers or strings.
+    """
+    start = stream.read(np.lib.format.MAGIC_LEN)
+    if len(start) < np.lib.format.MAGIC_LEN or not start.startswith(np.lib.format.MAGIC_PREFIX):
+        raise InputError(f"{where} is not an .npy array; write it with numpy.save")
+    n_length_bytes = _LENGTH_BYTES.get(start[-2])
+    if n_length_bytes is None:
+        raise InputError(f"{where} is not an array that can be read; write it with numpy.save")
+    length = int.from_bytes(stream.read(n_length_bytes), "little")
     try:
-        return np.lib.format.read_magic(stream)
-    except ValueError:
-        raise InputError(f"{where} is not an .npy array; write it with numpy.save") from None
+        if length > _MOST_HEADER_BYTES:
+            raise ValueError(f"its header has {length:,} bytes")
+        shape, by_column, dtype = _parsed(stream.read(length).decode("latin-1"))
+    except _UNPARSABLE as error:
+        raise InputError(f"{where} has a damaged header; make the file again") from error
+    if dtype.kind not in _KINDS:
+        raise InputError(
+            f"{where} holds {dtype}, where numbers or strings are expected; "
+            f"write it with another dtype"
+        )
+    return shape, by_column, dtype, len(start) + n_length_bytes + length
 
 
-_HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
+def _parsed(header: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    found = ast.literal_eval(_PYTHON_2_LONG.sub("", header))
+    shape, by_column = found["shape"], found["fortran_order"]
+    if not isinstance(shape, tuple) or not 0 < len(shape) <= _MOST_DIMENSIONS:
+        raise ValueError(f"its shape is {shape}")
+    if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
+        raise ValueError(f"its shape is {shape}")
+    dtype = np.lib.format.descr_to_dtype(found["descr"])
+    if not dtype.itemsize:
+        raise ValueError("its items have no size")
+    return shape, bool(by_column), dtype
+
+
+@contextmanager
+def _readable(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        reason = str(error) or "the file ends within it"
+        raise InputError(f"{where} cannot be read to its end: {reason:.200}") from error
 
 
 @contextmanager
 def open_npy(file: InputFile) -> Iterator[ArrayStream]:
-    """Open the array of a file, which may be compressed unless it lies in Fortran's order."""
+    """Open the array of a file."""
     with file.open() as (stream, _):
-        yield ArrayStream(str(file.path), stream)
+        n_bytes = None if file.compression else file.n_bytes
+        yield ArrayStream(str(file.path), stream, n_bytes, seeks=not file.compression)
 
 
 class NpzArchive:
-    """The arrays of an ``.npz`` file, by their names."""
+    """The arrays of an ``.npz`` file, by their names.
+
+    Raises ``InputError`` for two of the same name.
+    """
 
     def __init__(self, file: InputFile, archive: zipfile.ZipFile) -> None:
         self._file = file
         self._archive = archive
-        self.names = [
-            name.removesuffix(_MEMBER) for name in archive.namelist() if name.endswith(_MEMBER)
-        ]
+        members = [name for name in archive.namelist() if name.endswith(_MEMBER)]
+        self.names = [name.removesuffix(_MEMBER) for name in members]
+        if len(set(members)) < len(members):
+            raise InputError(f"{file.path} has two arrays of one name; make the file again")
 
     @contextmanager
     def open(self, name: str) -> Iterator[ArrayStream]:
         """Open one array."""
-        with self._archive.open(name + _MEMBER) as stream:
-            yield ArrayStream(f"{self._file.path}: array {name!r}", stream)  # type: ignore[arg-type]
+        where = f"{self._file.path}: array {name!r}"
+        member = self._archive.getinfo(name + _MEMBER)
+        if member.compress_type not in _WRITTEN_BY_NUMPY or member.flag_bits & 1:
+            raise InputError(
+                f"{where} is encrypted, or compressed as NumPy does not; write the file with "
+                f"numpy.savez or numpy.savez_compressed"
+            )
+        with _readable(where):
+            stream = self._archive.open(member)
+        with stream:
+            yield ArrayStream(where, cast(BinaryIO, stream), member.file_size)
 
 
 @contextmanager
 def open_npz(file: InputFile) -> Iterator[NpzArchive]:
-    """Open an archive.  Raises ``InputError`` if it is damaged, also while it is read."""
+    """Open an archive.  Raises ``InputError`` if it is damaged."""
     with file.open_raw() as raw:
         try:
-            with zipfile.ZipFile(raw) as archive:
-                yield NpzArchive(file, archive)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            raise InputError(f"{file.path} cannot be read as .npz: {error}") from error
+            archive = zipfile.ZipFile(cast(BinaryIO, _PieceByPiece(raw)))
+        except _UNREADABLE as error:
+            raise InputError(f"{file.path} cannot be read as .npz: {error!s:.200}") from error
+        with archive:
+            yield NpzArchive(file, archive)
+
+
+class _PieceByPiece:
+    """A file that refuses to read more than a megabyte at once, as huge directories would."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self._raw = raw
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """Read some bytes; without a number, those up to the end, which zipfile asks near it."""
+        if n_bytes > _PIECE_BYTES:
+            raise zipfile.BadZipFile(
+                f"its directory has {n_bytes:,} bytes, and {_PIECE_BYTES:,} at most are read"
+            )
+        return self._raw.read(n_bytes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)

@@ -95,10 +95,7 @@ def open_npy_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
     if options.labels is None and options.needs_label:
         raise OptionError(f"{file.path} holds no labels; give a file of them with --labels")
     with open_npy(file) as features:
-        found = _array_file(file, "npy", ("features",), features)
-        if not file.compression and file.n_bytes < features.row_bytes * features.shape[0]:
-            raise InputError(f"{file.path} is truncated; make the file again")
-    return found
+        return _array_file(file, "npy", ("features",), features)
 
 
 def open_npz_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
@@ -147,5 +144,5 @@ def _array_file(
 
 
 def _as_values(array: AnyArray) -> F32:
-    with np.errstate(over="ignore"):  # infinity is found afterwards
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity are found afterwards
         return np.ascontiguousarray(array, np.float32)
