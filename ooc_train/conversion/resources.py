@@ -25,8 +25,9 @@ Result = TypeVar("Result")
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
-# for each token (hash, bounds, number twice), and 16 for each term (hash and record).
-_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
+# for each token (hash, bounds, number twice), and 16 for each term (hash and record).  Terms of a
+# row are looked up together: 20 bytes for each (hash, bounds, number).
+_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
 _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
@@ -40,6 +41,10 @@ class Needs(Protocol):
     @property
     def block_multiple(self) -> int:
         """The peak memory of a block while it is converted, as a multiple of its size."""
+
+    @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row."""
 
     @property
     def max_block_bytes(self) -> int:
@@ -68,7 +73,15 @@ class TextNeeds(NamedTuple):
     @property
     def block_multiple(self) -> int:
         """The peak memory of a block while it is converted, as a multiple of its text."""
-        a_token = _TOKEN_BYTES + _TERM_BYTES * self.terms_a_token
+        return self._multiple(_TERM_BYTES)
+
+    @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row, whose terms are all looked up at once."""
+        return self._multiple(_TERM_BYTES + _LOOKED_UP_BYTES)
+
+    def _multiple(self, term_bytes: int) -> int:
+        a_token = _TOKEN_BYTES + term_bytes * self.terms_a_token
         return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
 
     def disk_bytes(self, n_text_bytes: int) -> int:
@@ -86,13 +99,10 @@ def _small(item: object) -> int:  # noqa: ARG001 - of all items
     return 0
 
 
-def _advice(budget_bytes: int, free_bytes: int, multiple: int, needed_bytes: int) -> str:
+def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
     """How to get ``needed_bytes`` where a budget leaves ``free_bytes`` for a row."""
     budget = budget_bytes + (needed_bytes - free_bytes) * _BUDGET_SHARE
-    return (
-        f"give --memory {budget / 1e6 + 1:.0f}MB, or leave such rows out with --max-row-bytes "
-        f"{free_bytes // multiple}"
-    )
+    return f"give --memory {budget / 1e6 + 1:.0f}MB, or leave rows so long out with --max-row-bytes"
 
 
 def default_budget() -> int:

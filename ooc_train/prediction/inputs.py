@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.folder import texts_in
@@ -74,11 +75,11 @@ def find_inputs(
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
         return NewRows(functools.partial(_usable_lines, source, max_row_bytes))
     trained = run.provenance["layout"]
-    file = InputFile(Path(source))
+    file = streamed(Path(source))
     if columns:
         layout = LayoutOptions(tuple(columns), header=header)
     elif gives == "text":
-        layout = _text_layout(trained, file, header=header)
+        layout = _text_layout(trained, file, max_row_bytes, header=header)
     else:
         layout = _number_layout(trained, file, header=header)
     layout = replace(layout, needs_label=False, carry=gives == "text", max_row_bytes=max_row_bytes)
@@ -95,7 +96,9 @@ def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
     return _GIVEN[gives](rows)
 
 
-def _text_layout(trained: dict[str, Any], file: InputFile, *, header: bool) -> LayoutOptions:
+def _text_layout(
+    trained: dict[str, Any], file: InputFile, max_row_bytes: int, *, header: bool
+) -> LayoutOptions:
     """The layout of a file of texts, read by its names or like the training data."""
     if file.path.is_dir():
         return LayoutOptions()
@@ -104,7 +107,9 @@ def _text_layout(trained: dict[str, Any], file: InputFile, *, header: bool) -> L
         return LayoutOptions(columns)
     if header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
         return LayoutOptions(columns, header=True)
-    found = find_source(file, LayoutOptions(needs_label=False)).layout["columns"]
+    found = find_source(file, LayoutOptions(needs_label=False, max_row_bytes=max_row_bytes)).layout[
+        "columns"
+    ]
     if found == trained["columns"]:
         return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class

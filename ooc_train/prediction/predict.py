@@ -151,7 +151,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 def _room(predictor: Predictor) -> Room:
     """The memory for a long row: most of what this process may use and has not taken."""
     left = int(_ROOM_SHARE * usable_bytes()) - (measure().anon_bytes or 0)
-    return Room(max(0, left), predictor.block_multiple, _advice)
+    return Room(max(0, left), predictor.row_multiple, _advice)
 
 
 def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise

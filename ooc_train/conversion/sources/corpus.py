@@ -22,6 +22,7 @@ from ooc_train.dtypes import I32
 from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES
 
+_SHOWN = 100
 _MAX_LABELS_BYTES = 2**23
 """The size of the labels of all classes together: there are some copies of them in memory."""
 
@@ -143,7 +144,7 @@ class Corpus:
 
     def _unknown_label(self, label: bytes) -> str:
         where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
-        return f"label {label.decode()!r} does not occur {where}"
+        return f"label {label.decode()[:_SHOWN]!r} does not occur {where}"
 
     def _add_class(self, source: Source, label: bytes) -> None:
         self._n_label_bytes += len(label)
@@ -154,8 +155,8 @@ class Corpus:
             too_much = f"{_MAX_LABELS_BYTES:,} bytes of different labels"
         if too_much:
             raise InputError(
-                f"{source.path} has more than {too_much}, the latest {label.decode()!r}; does "
-                f"--label name the right column?"
+                f"{source.path} has more than {too_much}, the latest "
+                f"{label.decode()[:_SHOWN]!r}; does --label name the right column?"
             )
         self._classes[label] = len(self._classes)
 
@@ -182,7 +183,7 @@ def _unfit_label(label: bytes) -> str:
     try:
         label.decode()
     except UnicodeDecodeError:
-        return f"label {str(label)[1:]} is not valid UTF-8"
+        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8"
     return ""
 
 

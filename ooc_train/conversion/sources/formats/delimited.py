@@ -53,7 +53,7 @@ class DelimitedFile(ColumnFile):
     @property
     def classes_path(self) -> Path | None:
         """``classes.txt`` beside data in the Zhang layout."""
-        if self.names or self.file.is_standard_input:
+        if self.names or self.file.is_pipe:
             return None
         beside = self.file.path.parent / CLASSES_NAME
         return beside if beside.is_file() else None

@@ -32,8 +32,8 @@ _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
 _WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN, _TOO_LONG = 1, 2, 3, 4, 5
 _MAX_REJECTS_A_CALL = 256
 _CELL_BYTES = 16
-MAX_COLUMNS = 2**20
-"""More are no columns: where each takes 16 bytes, a row would take much more than its text."""
+MAX_COLUMNS = 2**19
+"""More are no columns: each takes 16 bytes a row, and some 150 while they are chosen."""
 
 
 class Parsed(NamedTuple):

@@ -126,7 +126,7 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     names: dict[str, None] = {}
     problem = ""
     lines, _ = first_lines(file, options.max_row_bytes)
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate((line.rstrip(b"\n") for line in lines), 1):
         if number > _SAMPLE_ROWS and names:
             break
         try:

@@ -31,6 +31,7 @@ _PART = re.compile(rb"\S+")
 _MOST_DIGITS = 10
 _SHOWN_BYTES = 100
 _ROW_BYTES = 32
+_Q, _I, _D = 113, 105, 100
 _NUL, _NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 0, 10, 32, 58, 35, 48, 57
 
 
@@ -115,7 +116,8 @@ def _some_rows(
 
     for row in np.flatnonzero(~is_plain[:n]).tolist():
         try:
-            (first, last), *more[row] = _parse_line(line_of(row), max_row_bytes)  # type: ignore[assignment]
+            with np.errstate(over="ignore"):
+                (first, last), *more[row] = _parse_line(line_of(row), max_row_bytes)  # type: ignore[assignment]
         except UnfitError as error:
             reasons[row] = str(error)
         else:
@@ -179,8 +181,7 @@ def _parse_line(line: bytes, max_row_bytes: int) -> tuple[tuple[int, int], I32, 
             raise UnfitError(f"{shown!r} is not column:value")
         if len(digits) > _MOST_DIGITS or int(digits) > MAX_COLUMN:
             raise UnfitError(f"{shown!r} has a column above {MAX_COLUMN:,}")
-        with np.errstate(over="ignore"):
-            columns[n], values[n] = int(digits), np.float64(value)
+        columns[n], values[n] = int(digits), np.float64(value)
         if not np.isfinite(values[n]):
             raise UnfitError(f"{shown!r} is not a finite number")
         if n and columns[n] <= columns[n - 1]:
@@ -229,7 +230,12 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
         while data[i] > _SPACE and data[i] != _HASH and data[i] != _COLON:
             i += 1
         label_stop, first, previous = i, end, -1
-        plain = _NUL < data[i] <= _SPACE and label_stop > start
+        while _NUL < data[i] <= _SPACE and data[i] != _NEWLINE:
+            i += 1
+        if data[i] == _Q and data[i + 1] == _I and data[i + 2] == _D and data[i + 3] == _COLON:
+            while data[i] > _SPACE and data[i] != _HASH:
+                i += 1
+        plain = _NUL < data[label_stop] <= _SPACE and label_stop > start
         while plain and data[i] != _NEWLINE:  # an entry, or a space, a turn
             if _NUL < data[i] <= _SPACE:
                 i += 1
