@@ -201,7 +201,7 @@ def _plain_label(label: bytes) -> bytes:
 
 
 @inner_kernel
-def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
+def _parse(  # noqa: C901, PLR0912, PLR0915 - one state machine, as in `delimited_kernel`
     data: U8,
     i: int,
     powers: F64,
