@@ -11,7 +11,8 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.inputs import given_rows
-from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.run.folder import Run
+from ooc_train.training.run.replacement import open_with
 from ooc_train.training.steps.choice import network_for
 
 
@@ -98,5 +99,6 @@ def load(run: str | Path) -> Predictor:
 
     Raises InputError if there is no such folder, FormatError if it is not a complete run.
     """
-    with open_run(run) as opened:
-        return Predictor(opened)
+    opened, predictor = open_with(Path(run), Predictor)
+    opened.close()
+    return predictor

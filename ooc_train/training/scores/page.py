@@ -24,21 +24,28 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
             if len(store.splits.get("validation", ())):
                 batch_size = opened.settings["batch_size"]
                 scores = score_split(
-                    opened, store, "validation", batch_size=batch_size, progress=progress
+                    opened,
+                    opened.load_model(),
+                    store,
+                    "validation",
+                    batch_size=batch_size,
+                    progress=progress,
                 )
             progress.start("drawing", None, "")
-            write_page(page_content(opened, scores), page)
+            write_page(page_content(opened, opened.report(), scores), page)
     except OutputError as error:
         progress.message(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is complete
         progress.message(f"{page} could not be drawn: {type(error).__name__}: {error}")
 
 
-def page_content(run: Run, scores: dict[str, Any] | None) -> dict[str, Any]:
-    """The content of a complete run's page, with the scores of `score_split` if there are any."""
+def page_content(
+    run: Run, training: dict[str, Any], scores: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The content of a run's page: the report of its training, and scores if there are any."""
     return {
         "title": run.path.absolute().name,
         "settings": run.settings,
-        "training": run.report(),
+        "training": training,
         "evaluation": scores,
     }
