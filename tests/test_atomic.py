@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and nothing that they destroy."""
 
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ooc_train import atomic
-from ooc_train.atomic import check_outputs, publishing
+from ooc_train.atomic import as_json, check_outputs, publishing
 from ooc_train.errors import OutputError
 from ooc_train.work_folder import WorkFolder
 
@@ -210,3 +211,9 @@ class TestCheckOutputs:
                 check_outputs({"the report": path}, folders=[tmp_path / "run"], force=True)
         with pytest.raises(OutputError, match="the input, lies in"):
             check_outputs({}, [path], folders=[tmp_path / "run"], force=True)
+
+
+def test_json_keeps_a_name_that_is_no_utf8():
+    name = os.fsdecode(b"\xff\n.csv")
+    assert json.loads(as_json({"größe": name}).encode()) == {"größe": name}
+    assert "größe" in as_json({"größe": name})

@@ -84,8 +84,7 @@ def _work(given: Given) -> dict[str, Any]:
         more_outputs=shared.outputs,
         **given.keywords(ConvertOptions),
     )
-    for line in _summary(report):
-        say(shared, line)
+    say(shared, *_summary(report))
     return report
 
 

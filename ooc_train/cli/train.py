@@ -128,8 +128,7 @@ def _train_grid(given: Given) -> dict[str, Any]:
         **given.keywords(TrainingOptions),
     )
     lines = report["trials"]
-    for text in _table(columns_of(lines), lines):
-        say(shared, text)
+    say(shared, *_table(columns_of(lines), lines))
     failed = [line["trial"] for line in lines if line["status"] != DONE]
     if failed:
         write_report(given, report)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ooc_train.atomic import OutputOptions
 from ooc_train.options import at_least, check, column_list, option
+from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
 MOST_USUAL_CLASSES = 100
@@ -13,7 +14,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(OutputOptions):
+class PredictOptions(OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(

@@ -72,6 +72,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
     force: bool = PredictOptions.force,
+    trust_code: bool = PredictOptions.trust_code,
     progress: Progress | None = None,
     more_outputs: Mapping[str, Path | None] | None = PredictOptions.more_outputs,
 ) -> dict[str, Any]:
@@ -92,7 +93,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.  By default the suffix
     of the output decides, and CSV is written where it says nothing.  A file appears under its name
     when it is complete.  An existing file is replaced with ``force`` only.  ``more_outputs`` are
-    files that the caller will write, by what they are: they, too, may be no inputs.
+    files that the caller will write, by what they are: they, too, may be no inputs.  With
+    ``trust_code`` a run is used whose model is a function of its author's, see `open_run`.
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
     the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
@@ -109,6 +111,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         proba=proba,
         output_format=output_format,
         force=force,
+        trust_code=trust_code,
     )
     began = time.perf_counter()
     progress = progress or Silent()
@@ -119,8 +122,9 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
         opened, (inputs, predictor) = open_with(
-            Path(run),
+            run,
             lambda it: (find_inputs(it, source, text, header=header), Predictor(it)),
+            trust_code=trust_code,
         )
         opened.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES

@@ -24,7 +24,8 @@ from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import files_read
-from ooc_train.training.run.folder import REPORT, read_json
+from ooc_train.training.run.folder import REPORT
+from ooc_train.training.run.json_files import read_json
 
 TABLE = "grid.csv"
 DONE = "done"

@@ -25,7 +25,7 @@ from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import check_settings
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
-from ooc_train.training.run.writer import RunWriter, writing
+from ooc_train.training.run.writer import writing
 from ooc_train.training.scores.page import draw_page
 from ooc_train.version import __version__
 
@@ -85,9 +85,10 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
     checkpoint), ``checkpoint_seconds`` in which this session stood still for checkpoints, the sizes
     and the memory figures, ``memory_over_time`` of this session, see `MemoryMonitor.over_time`,
-    ``environment``, and ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``,
-    ``coverage``; or ``None``).  Afterwards a page for people is drawn, see `scores.page`, for which
-    the validation rows are read once more; the run is complete without it.
+    ``environment``, ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or
+    ``None``), and ``digests`` of the run's files, see `run.seal`.  Afterwards a page for people is
+    drawn, see `scores.page`, for which the validation rows are read once more; the run is complete
+    without it.
 
     Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
     weights again (for sepcnn four, with their moving average); one window of 32 MB and 16 MB of
@@ -122,17 +123,17 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
-        before = folder.settings if resume else None
+        before = folder.settings() if resume else None
         if before and chosen.epochs is None:
             chosen = replace(chosen, epochs=before["epochs"])
         plan = TrainingPlan.of(store, chosen, memory_bytes=memory_bytes)
         if before:
             check_settings(before, plan.settings, folder.path)
-            done = _nothing_to_do(folder, plan)
-            if done:
+            report = folder.report() if folder.is_complete else None
+            done = _nothing_to_do(folder.path, before, report, plan)
+            if report and done:
                 progress.message(done)
                 progress.finish()
-                report = folder.report()
                 folder.take_place()  # unless it was killed just before
                 return report
         if folder.replaces:
@@ -152,22 +153,24 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "memory_over_time": monitor.over_time(),
             "environment": environment(),
         }
-        folder.complete(report)
+        report = folder.complete(report)
         folder.take_place()
         draw_page(folder.path, store, progress)
     progress.finish()
     return report
 
 
-def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
+def _nothing_to_do(
+    run: Path, before: Mapping[str, Any], report: Mapping[str, Any] | None, plan: TrainingPlan
+) -> str | None:
     """The reason why a complete run does not continue; ``None`` if there is more to train."""
-    if not folder.is_complete or not folder.settings:
+    if not report:
         return None
-    n_epochs = len(folder.report()["epochs"])
-    if n_epochs < folder.settings["epochs"]:
-        return f"the run {folder.path} is complete: it stopped early, after epoch {n_epochs}"
-    if plan.epochs == folder.settings["epochs"]:
-        return f"the run {folder.path} is complete; more --epochs would continue it"
+    n_epochs = len(report["epochs"])
+    if n_epochs < before["epochs"]:
+        return f"the run {run} is complete: it stopped early, after epoch {n_epochs}"
+    if plan.epochs == before["epochs"]:
+        return f"the run {run} is complete; more --epochs would continue it"
     return None
 
 

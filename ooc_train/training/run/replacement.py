@@ -38,6 +38,7 @@ from ooc_train.training.run.folder import (
     is_vacant,
     open_run,
 )
+from ooc_train.training.run.options import OpenOptions
 
 Loaded = TypeVar("Loaded")
 
@@ -129,18 +130,21 @@ def recover(run: Path) -> None:
             new.rename(run)
 
 
-def open_with(path: Path, load: Callable[[Run], Loaded]) -> tuple[Run, Loaded]:
+def open_with(
+    path: str | Path, load: Callable[[Run], Loaded], *, trust_code: bool = OpenOptions.trust_code
+) -> tuple[Run, Loaded]:
     """The run in a folder, and what ``load`` reads of its files, all of them of one run.
 
     If another run takes its place meanwhile, everything is read again.  Raises as `open_run` and
     ``load``.
     """
+    path = Path(path)
     while True:
         recover(path)
         with contextlib.ExitStack() as folder, contextlib.ExitStack() as stack:
             place = _opened(path, folder)
             try:
-                run = stack.enter_context(open_run(path))
+                run = stack.enter_context(open_run(path, trust_code=trust_code))
                 loaded = load(run)
             except Exception:
                 if _is_at(path, place):

@@ -77,7 +77,7 @@ class Session:
             self.progress.message(
                 f"continues elsewhere than it began, so that bits may differ: {changed}"
             )
-        self.folder.go_on(settings)
+        self.folder.go_on(settings, store)
 
     def write_history(
         self, epochs: Sequence[dict[str, Any]], events: "EventFiles | None" = None

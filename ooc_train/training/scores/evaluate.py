@@ -1,6 +1,5 @@
 """`evaluate`: the scores of a run's model on a split of a converted file."""
 
-import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the one place where all options meet
     run: str | Path,
     path: str | Path,
     *,
@@ -28,6 +27,7 @@ def evaluate(
     batch_size: int | None = EvaluateOptions.batch_size,
     html: str | Path | None = EvaluateOptions.html,
     force: bool = EvaluateOptions.force,
+    trust_code: bool = EvaluateOptions.trust_code,
     progress: Progress | None = None,
     more_outputs: Mapping[str, Path | None] | None = EvaluateOptions.more_outputs,
 ) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def evaluate(
     ``batch_size`` is the training's if it is not given; it changes the speed, not the result.
     ``html`` is a file for a page that shows the scores in figures, beside those of the training; it
     is replaced with ``force`` only.  ``more_outputs`` are files that the caller will write, by what
-    they are: they, too, may be no inputs.
+    they are: they, too, may be no inputs.  With ``trust_code`` a run is used whose model is a
+    function of its author's, see `open_run`.
 
     Returns scores over all rows: ``split``, ``rows``, ``accuracy``, ``baseline_accuracy`` (the
     accuracy of always predicting the class with the most rows), ``loss`` (mean cross-entropy) and
@@ -63,28 +64,29 @@ def evaluate(
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
     """
-    # Which checks them.
-    EvaluateOptions(split=split, batch_size=batch_size, html=html, force=force)
+    EvaluateOptions(  # which checks them
+        split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
+    )
     progress, page = progress or Silent(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}
     check_outputs(outputs, [*files_of(run), Path(path)], force=force)
     if page:
         check_library(page)
-    with open_store(path) as store, contextlib.ExitStack() as stack:
+    with open_store(path) as store:
 
-        def load(opened: Run) -> tuple["keras.Model", dict[str, Any]]:
+        def load(opened: Run) -> "keras.Model":
             opened.check_matches(store)
             if not len(store[split]):
                 raise InputError(f"split {split!r} of {path} has no rows; choose another split")
-            return opened.load_model(), opened.report()
+            return opened.load_model()
 
-        opened, (model, training) = open_with(Path(run), load)
-        stack.enter_context(opened)
+        opened, model = open_with(run, load, trust_code=trust_code)
+        opened.close()
         size = opened.settings["batch_size"] if batch_size is None else batch_size
         result = score_split(opened, model, store, split, batch_size=size, progress=progress)
     if page:
         progress.start("drawing", None, "")
         with output_file(page, "the page", force=force) as part:
-            draw(page_content(opened, training, result), part, page)
+            draw(page_content(opened, result), part, page)
     progress.finish()
     return result

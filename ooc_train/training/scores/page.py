@@ -19,7 +19,8 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
     page = run / PAGE
     try:
         check_library(page)
-        with open_run(run) as opened:
+        # The function of a user's model is one that this training was asked for.
+        with open_run(run, trust_code=True) as opened:
             scores = None
             if len(store.splits.get("validation", ())):
                 batch_size = opened.settings["batch_size"]
@@ -32,20 +33,18 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
                     progress=progress,
                 )
             progress.start("drawing", None, "")
-            write_page(page_content(opened, opened.report(), scores), page)
+            write_page(page_content(opened, scores), page)
     except OutputError as error:
         progress.message(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is complete
         progress.message(f"{page} could not be drawn: {type(error).__name__}: {error}")
 
 
-def page_content(
-    run: Run, training: dict[str, Any], scores: dict[str, Any] | None
-) -> dict[str, Any]:
-    """The content of a run's page: the report of its training, and scores if there are any."""
+def page_content(run: Run, scores: dict[str, Any] | None) -> dict[str, Any]:
+    """The content of a complete run's page, with the scores of `score_split` if there are any."""
     return {
         "title": run.path.absolute().name,
         "settings": run.settings,
-        "training": training,
+        "training": run.report,
         "evaluation": scores,
     }
