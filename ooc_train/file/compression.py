@@ -6,6 +6,7 @@ dataset says is an error here, while HDF5 returns whatever lies in memory behind
 short; and a chunk is coded in any thread, without HDF5's lock.
 """
 
+import math
 import struct
 import tempfile
 from collections import deque
@@ -17,11 +18,13 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import (
     FILTERS,
     INSTALL,
+    MAX_CHUNK_BYTES,
     SHUFFLE,
     ZSTD_LEVEL,
     can_import,
@@ -165,7 +168,8 @@ class ChunkWriter:
         self._sizes: list[int] = []
         self._pool = pool
         self._encoding: deque[Future[bytes]] = deque()
-        folder = Path(dataset.file.filename).parent
+        self._path = Path(dataset.file.filename)
+        folder = self._path.parent
         self._waiting = tempfile.TemporaryFile(prefix=".ooc-", dir=folder)  # noqa: SIM115 - __exit__
 
     def __enter__(self) -> "ChunkWriter":
@@ -188,7 +192,8 @@ class ChunkWriter:
         if self._n:
             self._end_chunk()
         self._keep(0)
-        self._waiting.seek(0)
+        with errors_at(self._path):
+            self._waiting.seek(0)
         corner = [0] * self._dataset.ndim
         for size in self._sizes:
             self._dataset.id.write_direct_chunk(tuple(corner), self._waiting.read(size))
@@ -211,7 +216,8 @@ class ChunkWriter:
             self._put(self._encoding.popleft().result())
 
     def _put(self, packed: bytes) -> None:
-        self._waiting.write(packed)
+        with errors_at(self._path):
+            self._waiting.write(packed)
         self._sizes.append(len(packed))
 
 
@@ -220,9 +226,14 @@ def compress_chunks(
 ) -> None:
     """Set ``layout`` to compressed chunks of the shape ``chunk``, for a dataset to be created.
 
-    Raises OptionError if the packages that this takes are not installed.
+    Raises OptionError if the packages that this takes are not installed, or for very long rows.
     """
     check_installed(compression)
+    if math.prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
+        raise OptionError(
+            f"rows of more than {MAX_CHUNK_BYTES:,} bytes cannot be compressed; leave out "
+            f"--compression"
+        )
     known = FILTERS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:

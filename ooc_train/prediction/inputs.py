@@ -9,7 +9,6 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.folder import texts_in
@@ -55,7 +54,7 @@ def files_read(source: str | Path | BinaryIO) -> list[Path]:
 
 def find_inputs(
     run: Run,
-    source: str | Path | BinaryIO,
+    source: str | Path | InputFile | BinaryIO,
     columns: Sequence[str],
     *,
     header: bool,
@@ -70,12 +69,12 @@ def find_inputs(
     cannot; ``OptionError`` for options that do not fit the file.
     """
     gives = KINDS[run.features].source
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | InputFile):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
         return NewRows(functools.partial(_usable_lines, source, max_row_bytes))
     trained = run.provenance["layout"]
-    file = streamed(Path(source))
+    file = source if isinstance(source, InputFile) else InputFile(Path(source))
     if columns:
         layout = LayoutOptions(tuple(columns), header=header)
     elif gives == "text":

@@ -1,5 +1,6 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from ooc_train.atomic import check_outputs
+from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.memory import MemoryMonitor, measure, usable_bytes
@@ -17,7 +19,8 @@ from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
-from ooc_train.training.run.folder import files_of, open_run
+from ooc_train.training.run.folder import files_of
+from ooc_train.training.run.replacement import open_with
 
 UNKNOWN = "unknown_words"
 _ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
@@ -125,9 +128,15 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
-        with open_run(run, trust_code=trust_code) as opened:
-            inputs = find_inputs(opened, source, text, header=header, max_row_bytes=max_row_bytes)
-            predictor = Predictor(opened)
+        # A pipe is opened once, also where the run is replaced meanwhile and opened again.
+        rows = streamed(Path(source)) if isinstance(source, str | Path) else source
+        find = functools.partial(
+            find_inputs, source=rows, columns=text, header=header, max_row_bytes=max_row_bytes
+        )
+        opened, (inputs, predictor) = open_with(
+            run, lambda it: (find(it), Predictor(it)), trust_code=trust_code
+        )
+        opened.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
