@@ -109,8 +109,9 @@ class Bench:
             (self.places[OUT] / name).unlink(missing_ok=True)
 
     def run(self, case: Case, *more: str, where: Sequence[str] = (), **how: Any) -> Seen:
-        """Run a case that was learned, with ``more`` words, in the places as they are.
+        """Run a case with ``more`` words in the places as they are.
 
+        Of a case that was not learned, no output is known to be complete.
         Calls on what is below ``where`` count, or go wrong; ``how`` are fields of a request.
         """
         before = self._contents()
@@ -130,10 +131,10 @@ class Bench:
         return replace(seen, after=self._contents(), complete=complete)
 
     def _complete_outputs(self, case: Case) -> frozenset[str]:
-        made = self.ground.complete[case.name]
+        made = self.ground.complete.get(case.name, {})
         paths = {name: self.places[OUT] / name for name in case.outputs}
         return frozenset(
-            name for name, path in paths.items() if path.exists() and essence(path) == made[name]
+            name for name, path in paths.items() if name in made and essence(path) == made[name]
         )
 
     def _contents(self) -> Mapping[str, Mapping[str, str]]:

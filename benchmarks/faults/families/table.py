@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.families import full_disks, kills, mutations, power_cuts, writes
+from benchmarks.faults.families import (
+    determinism,
+    dirty_rows,
+    environments,
+    full_disks,
+    kills,
+    mutations,
+    power_cuts,
+    writes,
+)
 from benchmarks.faults.injection import Injection
 
 
@@ -36,4 +45,7 @@ FAMILIES = {
     "full_disks": Family(full_disks, 600, 8),
     "power_cuts": Family(power_cuts, 300, 4),
     "mutations": Family(mutations, 4000, 24),
+    "dirty_rows": Family(dirty_rows, 4000, 24),
+    "environments": Family(environments, 500, 4),
+    "determinism": Family(determinism, 300, 4),
 }
