@@ -114,6 +114,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.atomic import json_text
 from ooc_train.dtypes import AnyArray
 from ooc_train.file.checksums import block_length
 from ooc_train.file.compression import compress_chunks
@@ -269,4 +270,4 @@ def write_header(
     file.attrs["features"] = features
     file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
-    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+    file.attrs["provenance"] = json_text(provenance, sort_keys=True)

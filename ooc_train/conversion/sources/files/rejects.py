@@ -70,7 +70,9 @@ class RejectFile:
         """Write one rejected row."""
         if self._file is None:
             self._folder = WorkFolder(target_of(self.path).parent)
-            self._file = self._part.open("w", encoding="utf-8", newline="")
+            self._file = self._part.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
             csv.writer(self._file).writerow(COLUMNS)
         raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
         csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
