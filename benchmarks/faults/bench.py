@@ -60,7 +60,8 @@ class Bench:
         self.places = {IN: ground.inputs, OUT: folder / OUT, TEMP: folder / TEMP}
         self._processes: dict[bool, Processes] = {}
         self._open = contextlib.ExitStack()
-        folder.mkdir(parents=True)
+        for place in (OUT, TEMP):
+            self.places[place].mkdir(parents=True)
 
     def __enter__(self) -> "Bench":
         return self
@@ -72,19 +73,25 @@ class Bench:
         """Find out what a case makes when nothing goes wrong, once for all benches."""
         if case.name in self.ground.complete:
             return
-        self._empty()
+        self.empty()
         ended = self._complete(case)
         made = {name: essence(self.places[OUT] / name) for name in case.outputs}
         self.ground.seconds[case.name] = ended.reply.seconds
         if case.is_forced:
-            self._empty()
+            self.empty()
             self._complete(case, *case.others)
             shutil.copytree(self.places[OUT], self.ground.old_outputs(case))
         self.ground.complete[case.name] = made
 
+    def empty(self) -> None:
+        """Delete what is in the places, but for the input."""
+        for place in (OUT, TEMP):
+            for item in self.places[place].iterdir():
+                shutil.rmtree(item) if item.is_dir() else item.unlink()
+
     def reset(self, case: Case) -> None:
         """Empty the places, but for the older outputs that the case replaces."""
-        self._empty()
+        self.empty()
         if case.is_forced:
             shutil.copytree(self.ground.old_outputs(case), self.places[OUT], dirs_exist_ok=True)
 
@@ -98,7 +105,6 @@ class Bench:
 
         Calls on what is below ``where`` count, or go wrong; ``how`` are fields of a request.
         """
-        complete = self.ground.complete[case.name]
         before = self._contents()
         folders = [str(self.places[place]) for place in where]
         ended = self._run(case, *more, folders=folders, **how)
@@ -107,12 +113,20 @@ class Bench:
             ended=ended,
             before=before,
             after=self._contents(),
-            complete=frozenset(
-                name for name in case.outputs
-                if (self.places[OUT] / name).exists()
-                and essence(self.places[OUT] / name) == complete[name]
-            ),
-        )  # fmt: skip
+            complete=self._complete_outputs(case),
+        )
+
+    def seen_again(self, seen: Seen) -> Seen:
+        """What was seen, with what is in the places now."""
+        complete = self._complete_outputs(seen.case)
+        return replace(seen, after=self._contents(), complete=complete)
+
+    def _complete_outputs(self, case: Case) -> frozenset[str]:
+        made = self.ground.complete[case.name]
+        paths = {name: self.places[OUT] / name for name in case.outputs}
+        return frozenset(
+            name for name, path in paths.items() if path.exists() and essence(path) == made[name]
+        )
 
     def _contents(self) -> Mapping[str, Mapping[str, str]]:
         return {name: contents(place) for name, place in self.places.items()}
@@ -125,7 +139,7 @@ class Bench:
 
     def _server(self, case: Case) -> Processes:
         """The processes for a case, which start with the first that needs them."""
-        ground, heavy = self.ground, case.is_training
+        ground, heavy = self.ground, case.loads_tensorflow
         if heavy not in self._processes:
             folder = self._folder / ("heavy" if heavy else "light")
             folder.mkdir()
@@ -134,8 +148,8 @@ class Bench:
                 ground.library,
                 package=ground.package,
                 modules=() if ground.package != PACKAGE else HEAVY if heavy else LIGHT,
-                warm_up=[self._warm_up(each, folder) for each in ground.cases
-                         if not (heavy or each.is_training or each.is_forced)],
+                warm_up=[] if heavy else [self._warm_up(each, folder) for each in ground.cases
+                                          if not (each.loads_tensorflow or each.is_forced)],
             )  # fmt: skip
             self._processes[heavy] = self._open.enter_context(server)
         return self._processes[heavy]
@@ -150,10 +164,5 @@ class Bench:
         ended = self._run(case, *more)
         if ended.status:
             words = ended.errors.strip()[-_MESSAGE_CHARACTERS:]
-            raise OutputError(f"{case} fails without a fault: {words}")
+            raise OutputError(f"{case} fails without a fault: status {ended.status}; {words}")
         return ended
-
-    def _empty(self) -> None:
-        for place in (OUT, TEMP):
-            shutil.rmtree(self.places[place], ignore_errors=True)
-            self.places[place].mkdir()

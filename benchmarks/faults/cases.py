@@ -38,8 +38,13 @@ class Case:
 
     @property
     def is_training(self) -> bool:
-        """Whether it is ooc-train, which can be resumed, and loads TensorFlow."""
+        """Whether it is ooc-train, which can be resumed."""
         return self.command == "train"
+
+    @property
+    def loads_tensorflow(self) -> bool:
+        """Whether it starts threads of TensorFlow, after which a process cannot be forked."""
+        return self.command in ("train", "evaluate")
 
     def __str__(self) -> str:
         return self.name

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
 
 from benchmarks.faults.bench import Bench
+from benchmarks.faults.cases import Case
 from benchmarks.faults.outcomes import Outcome
 
 
@@ -19,6 +20,12 @@ class Injection:
 
     name: str
     run: Callable[[Bench], Outcome | None]
+
+
+def merged_if_slow(case: Case, groups: Iterable[Sequence[Injection]]) -> list[Sequence[Injection]]:
+    """The groups of a case, or all as one if it loads TensorFlow: seconds for each injection."""
+    found = list(groups)
+    return [list(chain.from_iterable(found))] if case.loads_tensorflow else found
 
 
 def drawn(groups: Iterable[Sequence[Injection]], n: int, seed: int) -> Iterator[Injection]:

@@ -13,16 +13,18 @@ from benchmarks.faults.server import Reply, Request
 from benchmarks.measure import machine
 from ooc_train.errors import OutputError
 
-_CONVERSION = (
-    "ooc_train.cli.startup", "ooc_train.conversion.convert", "ooc_train.inspection.describe",
-    "ooc_train.prediction.predict", "ooc_train.training.scores.evaluate",
-)  # fmt: skip
 PACKAGE = "ooc_train.cli"
 """The package whose modules are the commands."""
-LIGHT = (*_CONVERSION, "ooc_train.inspection.overview", "pyarrow.parquet")
-"""Modules that all commands but ooc-train load."""
-HEAVY = (*_CONVERSION[:1], "ooc_train.training.train", "ooc_train.training.loop")
-"""Modules that ooc-train loads, TensorFlow among them."""
+LIGHT = (
+    "ooc_train.cli.startup", "ooc_train.conversion.convert", "ooc_train.inspection.describe",
+    "ooc_train.inspection.overview", "ooc_train.prediction.predict", "pyarrow.parquet",
+)  # fmt: skip
+"""Modules that commands without TensorFlow load."""
+HEAVY = (
+    "ooc_train.cli.startup", "ooc_train.training.train", "ooc_train.training.loop",
+    "ooc_train.training.scores.evaluate",
+)  # fmt: skip
+"""Modules that commands with TensorFlow load, and with them TensorFlow."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,16 +56,23 @@ class Reply:
     counts: dict[str, int]
 
 
-def serve(requests: TextIO, replies: TextIO, state: State) -> Request | None:
-    """Answer requests until there are no more; in a child, return the request to carry out."""
+def serve(requests: TextIO, replies: TextIO, state: State) -> tuple[Request, int] | None:
+    """Answer requests until there are no more.
+
+    In a child, return the request to carry out, and the descriptor to close when it begins.
+    """
     for line in requests:
         request = Request.of(line)
         state.arm(request.fault, [Path(folder) for folder in request.folders])
+        begins, begin = os.pipe()
         pid = os.fork()
         if not pid:
             replies.close()
             state.aim(os.getpid())
-            return request
+            return request, begin
+        os.close(begin)
+        _is_ready(begins, request.limit)
+        os.close(begins)
         began = time.perf_counter()
         status, timed_out = _watch(pid, request)
         reply = Reply(
@@ -101,8 +108,11 @@ def _is_ready(descriptor: int, seconds: float) -> bool:
     return bool(select.select([descriptor], [], [], max(0.0, seconds))[0])
 
 
-def carry_out(request: Request, package: str) -> int:
-    """Run the command of a request, a module of ``package``, in this process; its exit status."""
+def carry_out(request: Request, begin: int, package: str) -> int:
+    """Run the command of a request, a module of ``package``, in this process; its exit status.
+
+    The descriptor ``begin`` is closed when it begins: before that, a signal would hit the server.
+    """
     os.setsid()
     for descriptor, path, flags in (
         (0, os.devnull, os.O_RDONLY),
@@ -114,9 +124,12 @@ def carry_out(request: Request, package: str) -> int:
         os.close(opened)
     name, *arguments = request.words
     if request.fresh:
+        os.close(begin)
         os.execv(sys.executable, [sys.executable, "-m", f"{package}.{name}", *arguments])
     sys.argv = [f"ooc-{name}", *arguments]
-    status: int = importlib.import_module(f"{package}.{name}").main(arguments)
+    command = importlib.import_module(f"{package}.{name}")
+    os.close(begin)
+    status: int = command.main(arguments)
     return status
 
 
@@ -135,7 +148,7 @@ def main() -> int:
     state = State(Path(os.environ[VARIABLE]))
     print(json.dumps({"ready": True}), file=replies, flush=True)
     request = serve(sys.stdin, replies, state)
-    return carry_out(request, package) if request else 0
+    return carry_out(*request, package) if request else 0
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import xxhash
 
 from ooc_train.dtypes import U64, AnyArray
+from ooc_train.file.flat import FlatWriter
 
 BLOCK_BYTES = 65_536
 GROUP = "checksums"
@@ -41,9 +42,15 @@ def checksums(rows: AnyArray, length: int) -> list[int]:
 
 
 def store_sums(dataset: h5py.Dataset, sums: Sequence[int] | U64) -> None:
-    """Write the checksums of a dataset's blocks."""
-    found = np.array(sums, "<u8")
-    dataset.file.create_dataset(f"{GROUP}{dataset.name}", data=found, track_times=False)
+    """Write the checksums of a dataset's blocks, and read them back: the summary is made of them.
+
+    Raises OSError or RuntimeError where that fails.
+    """
+    found, name = np.array(sums, "<u8"), f"{GROUP}{dataset.name}"
+    written = dataset.file.create_dataset(name, data=found, track_times=False)
+    written.flush()
+    with FlatWriter(written) as writer:
+        writer.read_back(found.view(np.uint8).data)
 
 
 def seal(file: h5py.File, sums: Mapping[str, Sequence[int] | U64]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import (
@@ -165,7 +166,8 @@ class ChunkWriter:
         self._sizes: list[int] = []
         self._pool = pool
         self._encoding: deque[Future[bytes]] = deque()
-        folder = Path(dataset.file.filename).parent
+        self._path = Path(dataset.file.filename)
+        folder = self._path.parent
         self._waiting = tempfile.TemporaryFile(prefix=".ooc-", dir=folder)  # noqa: SIM115 - __exit__
 
     def __enter__(self) -> "ChunkWriter":
@@ -188,7 +190,8 @@ class ChunkWriter:
         if self._n:
             self._end_chunk()
         self._keep(0)
-        self._waiting.seek(0)
+        with errors_at(self._path):
+            self._waiting.seek(0)
         corner = [0] * self._dataset.ndim
         for size in self._sizes:
             self._dataset.id.write_direct_chunk(tuple(corner), self._waiting.read(size))
@@ -211,7 +214,8 @@ class ChunkWriter:
             self._put(self._encoding.popleft().result())
 
     def _put(self, packed: bytes) -> None:
-        self._waiting.write(packed)
+        with errors_at(self._path):
+            self._waiting.write(packed)
         self._sizes.append(len(packed))
 
 

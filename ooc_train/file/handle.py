@@ -30,8 +30,9 @@ _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeErro
 class Handle:
     """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
 
-    With ``verify``, what is read is compared with its checksums.  A forked process reads through
-    the same descriptor, always at offsets of its own.
+    Both are of one file, whatever has its name by now.  With ``verify``, what is read is compared
+    with its checksums.  A forked process reads through the same descriptor, always at offsets of
+    its own.
     """
 
     def __init__(self, path: Path, *, verify: bool = True) -> None:
@@ -45,14 +46,25 @@ class Handle:
 
     @property
     def hdf5(self) -> h5py.File:
-        """The file as h5py has it, in this process; opened when it is first asked for."""
+        """The file as h5py has it, in this process; opened when it is first asked for.
+
+        Raises InputError if another file has taken the name.
+        """
         if self._pid != os.getpid():
             # Kept, not closed: closing what was inherited would release the parent's lock.
             self._inherited.append(self._hdf5)
             self._hdf5, self._pid = None, os.getpid()
         if self._hdf5 is None:
-            self._hdf5 = h5py.File(self.path, "r")
+            self._hdf5 = self._opened_by_hdf5()
         return self._hdf5
+
+    def _opened_by_hdf5(self) -> h5py.File:
+        with contextlib.suppress(FileNotFoundError):
+            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
+            if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
+                return file
+            file.close()
+        raise InputError(f"{self.path} was replaced while it was read; start again with it")
 
     @functools.cached_property
     def root(self) -> StoredGroup:
@@ -113,8 +125,8 @@ class Handle:
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
         if self.is_open:
-            if self._hdf5 is not None:
-                self.hdf5.close()
+            if self._hdf5 is not None and self._pid == os.getpid():
+                self._hdf5.close()
             os.close(self.descriptor)
             self.descriptor = -1
 

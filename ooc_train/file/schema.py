@@ -271,3 +271,13 @@ def write_header(
     file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
     file.attrs["provenance"] = json_text(provenance, sort_keys=True)
+
+
+def header_of(file: h5py.File) -> dict[str, Any]:
+    """The arguments with which `write_header` wrote a file's."""
+    return {
+        "features": file.attrs["features"],
+        "producer": file.attrs["producer"],
+        "provenance": json.loads(file.attrs["provenance"]),
+        "shuffled": file.attrs["order"] == "shuffled",
+    }

@@ -469,14 +469,14 @@ def test_a_disk_that_stays_full_does_not_crash_the_process_at_its_end(tmp_path, 
 
 def test_checksums_are_those_of_what_was_handed_over(tmp_path, monkeypatch):
     """What changes on its way to the disk does not get a checksum that makes it whole."""
-    fill = output._fill
+    fill = output.OutputFile.fill
 
-    def damaged(dataset, rows):
-        fill(dataset, rows)
+    def damaged(file, dataset, rows):
+        fill(file, dataset, rows)
         if dataset.name == "/vectorizer/term_hashes":
             dataset[3] ^= np.uint64(1)
 
-    monkeypatch.setattr(output, "_fill", damaged)
+    monkeypatch.setattr(output.OutputFile, "fill", damaged)
     source = write_rows(tmp_path / "train.csv", random_rows(100))
     ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
     (damage,) = ooc_train.verify(tmp_path / "o.h5")["damaged"]

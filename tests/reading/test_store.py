@@ -1,6 +1,7 @@
 """The reader: what it returns, and what it refuses."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -261,3 +262,44 @@ def test_neither_tensorflow_nor_numba_is_imported():
     loaded = json.loads(done.stdout)
     assert "h5py" in loaded
     assert not {"tensorflow", "keras", "numba", "scipy"} & set(loaded)
+
+
+REPLACING = """
+import itertools, os, sys
+first, second, name = sys.argv[1:]
+for number in itertools.count(1):
+    os.link((first, second)[number % 2], name + ".new")
+    os.replace(name + ".new", name)
+"""
+
+
+def test_a_reader_has_one_file_while_others_take_its_name(tmp_path):
+    """Two files, alike but for the places of their arrays, that get the same name in turns."""
+    rows = {"first": 1000, "second": 100}
+    for name, n_rows in rows.items():
+        write_toy(tmp_path / name, train=n_rows)
+    path = tmp_path / "rows.h5"
+    os.link(tmp_path / "first", path)
+    arguments = [str(tmp_path / "first"), str(tmp_path / "second"), str(path)]
+    with subprocess.Popen([sys.executable, "-c", REPLACING, *arguments]) as process:
+        try:
+            seen = set()
+            for _ in range(300):
+                with open_store(path) as store:
+                    train = store["train"]
+                    seen.add((len(train), len(train.read_labels(0, len(train)))))
+        finally:
+            process.kill()
+    assert seen == {(1000, 1000), (100, 100)}
+
+
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_hdf5_opens_no_other_file_than_the_one_that_is_read(tmp_path, is_deleted):
+    path = write_toy(tmp_path / "old", train=1000)
+    with open_store(path) as store:
+        write_toy(tmp_path / "new", train=100).replace(path)
+        if is_deleted:
+            path.unlink()
+        with pytest.raises(InputError, match="old was replaced while it was read"):
+            store.file  # noqa: B018 - opened by its name
+        assert len(store["train"].read_labels(0, 1000)) == 1000

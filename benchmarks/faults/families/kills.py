@@ -8,20 +8,17 @@ make what it always makes; a training is resumed.  All other signals have to lea
 import random
 import signal
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.cases import OUT, TEMP, Case
-from benchmarks.faults.injection import Injection
+from benchmarks.faults.families.following import with_next_command
+from benchmarks.faults.injection import Injection, merged_if_slow
 from benchmarks.faults.injector import SIGNAL, Fault
 from benchmarks.faults.outcomes import (
-    LEFTOVER,
-    WRONG,
     Outcome,
     Seen,
     judge,
     judge_killed,
-    leftovers,
 )
 
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -37,21 +34,25 @@ def missing(_bench: Bench) -> str | None:
 
 def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each case, signal and way to choose the moment."""
-    draw = random.Random(0)
     for case in bench.ground.cases:
         bench.learn(case)
-        bench.reset(case)
-        n_calls = bench.run(case, where=_PLACES).ended.reply.counts["any"]
-        longest = bench.ground.seconds[case.name]
-        for number in _SIGNALS:
-            calls = draw.sample(range(1, n_calls + 1), min(_N_MOMENTS, n_calls))
-            yield [_at_call(case, number, first) for first in sorted(calls)]
-            yield [_at_time(case, number, draw.uniform(0, longest)) for _ in range(_N_MOMENTS)]
-        yield [
-            _at_time(case, number, draw.uniform(0, _START_SECONDS), fresh=True)
-            for number in _SIGNALS
-            for _ in range(_N_MOMENTS // 10)
-        ]
+        yield from merged_if_slow(case, _of_case(bench, case))
+
+
+def _of_case(bench: Bench, case: Case) -> Iterator[Sequence[Injection]]:
+    draw = random.Random(case.name)
+    bench.reset(case)
+    n_calls = bench.run(case, where=_PLACES).ended.reply.counts["any"]
+    longest = bench.ground.seconds[case.name]
+    for number in _SIGNALS:
+        calls = draw.sample(range(1, n_calls + 1), min(_N_MOMENTS, n_calls))
+        yield [_at_call(case, number, first) for first in sorted(calls)]
+        yield [_at_time(case, number, draw.uniform(0, longest)) for _ in range(_N_MOMENTS)]
+    yield [
+        _at_time(case, number, draw.uniform(0, _START_SECONDS), fresh=True)
+        for number in _SIGNALS
+        for _ in range(_N_MOMENTS // 10)
+    ]
 
 
 def _at_call(case: Case, number: signal.Signals, first: int) -> Injection:
@@ -77,15 +78,4 @@ def _at_time(case: Case, number: signal.Signals, after: float, *, fresh: bool = 
 def _judged(bench: Bench, seen: Seen, number: signal.Signals) -> Outcome:
     """The outcome of what was killed and, if that is as promised, of the next command."""
     outcome = judge_killed(seen) if number == signal.SIGKILL else judge(seen)
-    if not outcome.is_promised or not seen.ended.status:
-        return outcome
-    case = seen.case
-    if not (case.is_training or case.is_forced):
-        bench.remove_outputs(case)  # or the next one would not replace them
-    more = ["--resume"] if case.is_training and not case.is_forced else []
-    following = bench.run(case, *more)
-    if following.ended.status or set(case.outputs) - following.complete:
-        last = following.ended.errors.strip()[-300:]
-        return Outcome(WRONG, f"the next command: status {following.ended.status}; {last}")
-    left = leftovers(replace(following, before=seen.before))
-    return Outcome(LEFTOVER, f"the next command: {'; '.join(left)}") if left else outcome
+    return with_next_command(bench, seen, outcome)

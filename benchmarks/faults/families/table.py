@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.families import kills, writes
+from benchmarks.faults.families import full_disks, kills, power_cuts, writes
 from benchmarks.faults.injection import Injection
 
 
@@ -33,4 +33,6 @@ class Family:
 FAMILIES = {
     "writes": Family(writes, 4000, 24),
     "kills": Family(kills, 2000, 16),
+    "full_disks": Family(full_disks, 600, 8),
+    "power_cuts": Family(power_cuts, 300, 4),
 }

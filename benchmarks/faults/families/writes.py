@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.cases import OUT, TEMP, Case
-from benchmarks.faults.injection import Injection
+from benchmarks.faults.families.following import with_next_command
+from benchmarks.faults.injection import Injection, merged_if_slow
 from benchmarks.faults.injector import SHORT, Fault
-from benchmarks.faults.outcomes import WRONG, Outcome, judge
+from benchmarks.faults.outcomes import Outcome, judge
 
 _FULL = (errno.ENOSPC, errno.EIO, errno.EDQUOT)
 _ERRORS = {
@@ -24,7 +25,6 @@ _ERRORS = {
     "close": (errno.EIO,),
 }
 """The errors of each class of calls."""
-_AGAIN = ("--resume",)
 
 
 def missing(bench: Bench) -> str | None:
@@ -36,12 +36,16 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each case, place and class of calls."""
     for case in bench.ground.cases:
         bench.learn(case)
-        for place in (OUT, TEMP):
-            bench.reset(case)
-            counts = bench.run(case, where=[place]).ended.reply.counts
-            for call, n_calls in counts.items():
-                if n_calls and call in _ERRORS:
-                    yield [_injection(case, place, fault) for fault in _faults(call, n_calls)]
+        yield from merged_if_slow(case, _of_case(bench, case))
+
+
+def _of_case(bench: Bench, case: Case) -> Iterator[Sequence[Injection]]:
+    for place in (OUT, TEMP):
+        bench.reset(case)
+        counts = bench.run(case, where=[place]).ended.reply.counts
+        for call, n_calls in counts.items():
+            if n_calls and call in _ERRORS:
+                yield [_injection(case, place, fault) for fault in _faults(call, n_calls)]
 
 
 def _faults(call: str, n_calls: int) -> Iterator[Fault]:
@@ -66,9 +70,5 @@ def outcome(bench: Bench, case: Case, place: str, fault: Fault) -> Outcome | Non
     seen = bench.run(case, where=[place], fault=fault)
     if not seen.ended.reply.n_done:
         return None
-    outcome = judge(seen)
-    if case.is_training and outcome.is_promised and not case.is_forced and seen.ended.status:
-        again = bench.run(case, *_AGAIN)
-        if set(case.outputs) - again.complete:
-            return Outcome(WRONG, f"then --resume: {again.ended.errors.strip()[-300:]}")
-    return outcome
+    found = judge(seen)
+    return with_next_command(bench, seen, found) if case.is_training else found

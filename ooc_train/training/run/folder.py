@@ -125,7 +125,7 @@ class Run:
             return users_model(self.model_path, name)
         spec = spec_of(name)
         given = {name: self.settings.get(name) for name in spec.options}
-        if self.report["embeddings"]:
+        if self.report["embeddings"] is not None:
             dimension = self.report["embeddings"]["dimension"]
             given |= {"embeddings": None, "embedding_dimension": dimension}
         options = {name: value for name, value in given.items() if value is not None}
@@ -148,8 +148,8 @@ def read_report(folder: Path) -> dict[str, Any]:
     """
     report = check_seal(folder / REPORT, SEALED)
     check_types(folder / REPORT, report, {"epochs": (list,), "embeddings": (dict, NoneType)})
-    embeddings = report["embeddings"] or {"dimension": 1}
-    check_types(folder / REPORT, embeddings, {"dimension": (int,)})
+    if report["embeddings"] is not None:
+        check_types(folder / REPORT, report["embeddings"], {"dimension": (int,)})
     return report
 
 

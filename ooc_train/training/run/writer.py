@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ooc_train.atomic import reason, replacing, write_json
 from ooc_train.errors import OutputError
-from ooc_train.file.schema import create_file
+from ooc_train.file.output import OutputFile
+from ooc_train.file.schema import compression_of, header_of
 from ooc_train.reading.store import Store
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import (
@@ -208,8 +209,10 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
 def _copy_vectorizer(store: Store, path: Path) -> None:
     """Write the vectorizer, which turns new rows into features.  Memory: HDF5's copy buffer."""
     store.group("vectorizer").check()
-    with replacing(path) as part, create_file(str(part)) as target:
-        store.file.copy("classes", target)
-        store.file.copy("vectorizer", target)
-        for name, value in store.file.attrs.items():
-            target.attrs[name] = value
+    with (
+        replacing(path) as part,
+        OutputFile(part, compression=compression_of(store.file)) as target,
+    ):
+        for group in ("classes", "vectorizer"):
+            target.copy(store.file[group])
+        target.finish(header_of(store.file))
