@@ -131,7 +131,7 @@ def carry_out(request: Request, begin: int, package: str) -> int:
         os.close(begin)
         line = [*request.prefix, sys.executable, "-m", f"{package}.{name}", *arguments]
         path = shutil.which(line[0]) or line[0]
-        os.execve(path, line, {**os.environ, "PYTHONPATH": os.getcwd(), **request.variables})
+        os.execve(path, line, {**os.environ, "PYTHONPATH": str(Path.cwd()), **request.variables})
     sys.argv = [f"ooc-{name}", *arguments]
     command = _module(name, package)
     os.close(begin)

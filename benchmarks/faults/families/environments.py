@@ -24,7 +24,6 @@ _SHELLS = {
     "64 open files": 'ulimit -n 64; exec "$@"',
     "files of 4 KB": 'ulimit -f 8; exec "$@"',
     "files of 64 KB": 'ulimit -f 128; exec "$@"',
-    "400 MB of addresses": 'ulimit -v 400000; exec "$@"',
     "mode mask 777": 'umask 777; exec "$@"',
     "SIGPIPE ignored": "trap '' PIPE; exec \"$@\"",
     "SIGINT ignored": "trap '' INT; exec \"$@\"",
