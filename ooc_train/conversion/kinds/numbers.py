@@ -12,6 +12,10 @@ class NumberNeeds(NamedTuple):
     block_multiple: int = _BLOCK_MULTIPLE
     max_block_bytes: int = _MAX_BLOCK_BYTES
 
-    def disk_bytes(self, n_bytes: int) -> int:
-        """The size of temporary files and result for ``n_bytes`` of rows."""
-        return 2 * n_bytes
+    def temporary_bytes(self, n_bytes: int) -> int:
+        """The size of temporary files for ``n_bytes`` of rows."""
+        return n_bytes
+
+    def output_bytes(self, n_bytes: int) -> int:
+        """The size of the result for ``n_bytes`` of rows."""
+        return n_bytes

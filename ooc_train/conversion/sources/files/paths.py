@@ -2,16 +2,17 @@
 
 import glob
 import sys
-import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
+from ooc_train.atomic import errors_at
 from ooc_train.conversion.resources import check_disk
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
+from ooc_train.work_folder import WorkFolder
 
 STANDARD_INPUT = Path("-")
 STANDARD_INPUT_FILE = Path("/dev/stdin")
@@ -70,11 +71,10 @@ class InputPaths:
         return InputFile(_NAME, self._spooled())
 
     def _spooled(self) -> Path:
-        folder = tempfile.TemporaryDirectory(prefix=".ooc-", dir=self._folder)
-        spooled = Path(self._stack.enter_context(folder)) / "stdin"
+        spooled = self._stack.enter_context(WorkFolder(self._folder)) / "stdin"
         self._progress.start("reading standard input", None, "B")
         n_bytes = 0
-        with spooled.open("wb") as file:
+        with spooled.open("wb") as file, errors_at(spooled):
             while piece := sys.stdin.buffer.read(_PIECE_BYTES):
                 if n_bytes // _CHECK_BYTES != (n_bytes + len(piece)) // _CHECK_BYTES:
                     check_disk(self._folder, n_bytes)  # at least as much again is needed
