@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.file.output import OutputFile
+from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
@@ -124,9 +125,11 @@ def _write(
         with OutputFile(unfinished, compression=plan.compression) as output:
             resources = Resources(memory, pool, plan.temp_dir, folder, progress)
             found = write_features(output, corpus, plan.features, resources)
+            names = plan.class_names(found.classes)
+            check_classes(found.classes, names)
             classes = output.group("classes")
             classes.strings("labels", found.classes)
-            classes.strings("names", plan.class_names(found.classes))
+            classes.strings("names", names)
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()

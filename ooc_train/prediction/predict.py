@@ -16,7 +16,8 @@ from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
-from ooc_train.training.run.folder import files_of, open_run
+from ooc_train.training.run.folder import files_of
+from ooc_train.training.run.replacement import open_with
 
 UNKNOWN = "unknown_words"
 
@@ -120,9 +121,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
-        with open_run(run, trust_code=trust_code) as opened:
-            inputs = find_inputs(opened, source, text, header=header)
-            predictor = Predictor(opened)
+        opened, (inputs, predictor) = open_with(
+            run,
+            lambda it: (find_inputs(it, source, text, header=header), Predictor(it)),
+            trust_code=trust_code,
+        )
+        opened.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()

@@ -11,8 +11,9 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.inputs import given_rows
-from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
+from ooc_train.training.run.replacement import open_with
 from ooc_train.training.steps.choice import network_for
 
 
@@ -100,5 +101,6 @@ def load(run: str | Path, *, trust_code: bool = OpenOptions.trust_code) -> Predi
     Raises InputError if there is no such folder or the code is not trusted, FormatError if it is
     not a complete, undamaged run, see `open_run`.
     """
-    with open_run(run, trust_code=trust_code) as opened:
-        return Predictor(opened)
+    opened, predictor = open_with(run, Predictor, trust_code=trust_code)
+    opened.close()
+    return predictor

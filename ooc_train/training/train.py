@@ -10,7 +10,7 @@ import numpy as np
 
 from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.environment import environment, n_processors
-from ooc_train.errors import OptionError
+from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
@@ -20,9 +20,10 @@ from ooc_train.training.input_budget import check_floor
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import TrainingPlan, files_read
+from ooc_train.training.run.checkpoints import Checkpoint
 from ooc_train.training.run.folder import TENSORBOARD
 from ooc_train.training.run.interval import Interval
-from ooc_train.training.run.resuming import check_settings
+from ooc_train.training.run.resuming import DELETE_IT, check_settings
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
 from ooc_train.training.run.writer import writing
@@ -32,6 +33,7 @@ from ooc_train.version import __version__
 if TYPE_CHECKING:
     from ooc_train.training.loop import Loop
     from ooc_train.training.models.backend import keras
+    from ooc_train.training.steps.trainer import Trainer
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -63,7 +65,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     if there is none, it begins anew.  ``epochs`` may then be more than before; all other options
     must be the same.  A complete run continues unless it stopped early; then its report is
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
-    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced.
+    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced when
+    the new one is complete, see `replacement`; until then ``resume`` continues the new one.
 
     ``memory_bytes`` bounds a window of rows and the prefetched batches, not TensorFlow or the
     model.  It changes neither the order of the rows nor the weights.
@@ -133,11 +136,16 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             if report and done:
                 progress.message(done)
                 progress.finish()
+                folder.take_place()  # unless it was killed just before
                 return report
+        if folder.replaces:
+            progress.message(
+                f"{folder.replaces} stays as it is until the new run, in {folder.path}, is complete"
+            )
         check_floor()
         session = Session(folder, progress, began=began)
         if resume:
-            session.find_checkpoint()
+            session.find_checkpoint(plan.settings)
         report = _train(plan, store, session, here.interval, monitor, tensorboard=tensorboard)
         report |= {
             "seconds": session.seconds,
@@ -148,6 +156,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "environment": environment(),
         }
         report = folder.complete(report)
+        folder.take_place()
         draw_page(folder.path, store, progress)
     progress.finish()
     return report
@@ -189,11 +198,15 @@ def _train(
 
     trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
     baseline = monitor.sample()
-    session.begin({**plan.settings, "versions": _versions()}, store)
+    settings = {**plan.settings, "versions": _versions()}
+    if not session.checkpoint:
+        session.begin(settings, store)
     events = EventFiles(folder.path / TENSORBOARD) if tensorboard else None
     with Saver(folder.checkpoints, every, facts=session.facts, warn=progress.message) as saver:
         loop = Loop(trainer, store, plan, saver, progress)
-        _restore(loop, session, plan.model)
+        if session.checkpoint:
+            _restore(loop, trainer, session.checkpoint, plan.model)
+            session.go_on(settings, store)
         best_epoch = loop.run(lambda epochs: session.write_history(epochs, events))
     folder.write_history(loop.history)
     folder.write_model(trainer.model)
@@ -248,20 +261,32 @@ def _model(
     return plan.spec.model(plan.shape, **options)
 
 
-def _restore(loop: "Loop", session: Session, model: str) -> None:
-    """Give the loop the state in the session's checkpoint, if there is one; it is then dropped."""
-    checkpoint, session.checkpoint = session.checkpoint, None
-    if not checkpoint:
-        return
+def _restore(loop: "Loop", trainer: "Trainer", checkpoint: Checkpoint, model: str) -> None:
+    """Give the loop the state in a checkpoint.
+
+    Raises OptionError if it is that of another model, FormatError if no training has saved it.
+    """
     fresh, _ = loop.snapshot()
-    for name, array in fresh.items():
-        before = checkpoint.arrays.get(name)
-        if before is None or before.shape != array.shape:
+    weights = trainer.model.get_weights()
+    best = {f"stopping/weights/{i}": weight for i, weight in enumerate(weights)}
+    found = checkpoint.arrays
+    for name, array in {**best, **fresh}.items():
+        before = found.get(name)
+        if before is None and name in best:  # there was no validation yet
+            continue
+        if before is None or (before.shape, before.dtype) != (array.shape, array.dtype):
             raise OptionError(
                 f"the model {model} has other weights than when the run began; give --resume the "
                 "same, or begin anew in another folder"
             )
-    loop.restore(checkpoint)
+        if array.ndim and array.dtype.kind == "f" and not np.isfinite(before).all():
+            raise FormatError(f"{checkpoint.path} has numbers that are not finite; {DELETE_IT}")
+    try:
+        loop.restore(checkpoint)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{checkpoint.path} does not hold the state of this training: {error}; {DELETE_IT}"
+        ) from error
 
 
 def _versions() -> dict[str, Any]:

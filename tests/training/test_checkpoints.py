@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,14 +21,15 @@ from ooc_train.training.interruption import stop_requests
 from ooc_train.training.run.checkpoints import (
     LAYOUT,
     CheckpointFolder,
+    DamagedError,
     read_checkpoint,
     write_checkpoint,
 )
 from ooc_train.training.run.folder import is_complete
 from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.lock import locked
+from ooc_train.training.run.replacement import delete, remove_replaced
 from ooc_train.training.run.saver import Saver
-from ooc_train.training.run.writer import writing
 from tests.full_disk import limited_files
 
 ARRAYS = {
@@ -107,6 +109,61 @@ def test_every_flipped_bit_and_every_cut_is_recognised(tmp_path_factory, content
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match=r"step-1.safetensors is damaged"):
             read_checkpoint(path)
+
+
+def with_checksum(path, header, length=None):
+    """A file with a header of any bytes, no arrays, and a checksum that is right."""
+    content = struct.pack("<Q", len(header) if length is None else length) + header
+    path.write_bytes(content + xxhash.xxh3_128_digest(content))
+    return path
+
+
+def header_of(**entries):
+    facts = json.dumps({"layout": LAYOUT})
+    return json.dumps({"__metadata__": {"ooc_train": facts}, "checksum": {}, **entries}).encode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"", b"\xff", b"{", b"[]", b"{}", b"7", b"[" * 99_999, header_of(__metadata__=None),
+        header_of(__metadata__={"ooc_train": "[]"}), header_of(__metadata__={"ooc_train": "{}"}),
+        header_of(__metadata__={"ooc_train": 7}), header_of(a=None), header_of(a={}),
+        header_of(a={"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}),
+        header_of(a={"dtype": "F32", "shape": [2], "data_offsets": [0, 2**63]}),
+        header_of(a={"dtype": "F32", "shape": [-3], "data_offsets": [-8, 0]}),
+        header_of(a={"dtype": "O", "shape": [1], "data_offsets": [0, 0]}),
+        header_of(a={"dtype": "BF16", "shape": [1], "data_offsets": [0, 0]}),
+    ],
+)  # fmt: skip
+def test_a_false_header_is_damage_though_the_checksum_is_right(tmp_path, header):
+    path = with_checksum(tmp_path / "step-1.safetensors", header)
+    with pytest.raises(
+        DamagedError, match=r"step-1.safetensors is damaged: its (header|.* header)"
+    ):
+        read_checkpoint(path)
+    assert CheckpointFolder(tmp_path).newest()[0] is None
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**40, 2**64 - 1])
+def test_the_length_of_a_header_is_not_trusted(tmp_path, length):
+    path = with_checksum(tmp_path / "step-1.safetensors", header_of(), length)
+    with pytest.raises(DamagedError, match="its header is no checkpoint's"):
+        read_checkpoint(path)
+
+
+def test_bfloat16_is_read_before_tensorflow_is_there(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    path = tmp_path / "step-1.safetensors"
+    write_checkpoint(path, {"a": np.arange(3).astype(ml_dtypes.bfloat16)}, {})
+    code = f"""
+import pathlib
+from ooc_train.training.run.checkpoints import read_checkpoint
+array = read_checkpoint(pathlib.Path({str(path)!r})).arrays["a"]
+print(array.dtype, array.astype("f4").tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "bfloat16 [0.0, 1.0, 2.0]\n"
 
 
 def test_arrays_of_text_are_refused(tmp_path):
@@ -368,7 +425,8 @@ def test_a_lock_that_was_deleted_is_not_held_twice(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("n_deleted", range(8))
 def test_a_run_whose_deletion_was_broken_off_can_be_deleted_again(tmp_path, monkeypatch, n_deleted):
-    run = tmp_path / "run"
+    run = tmp_path / ".replaced.new"
+    (tmp_path / "replaced").mkdir()
     (run / "checkpoints").mkdir(parents=True)
     names = ["model.keras", "vectorizer.h5", "settings.json", "history.csv", "report.json"]
     for name in [*names, "checkpoints/lock", "checkpoints/step-000000001.safetensors"]:
@@ -377,21 +435,19 @@ def test_a_run_whose_deletion_was_broken_off_can_be_deleted_again(tmp_path, monk
     original = type(run).unlink
 
     def unlink(path, **how):
-        if path.is_file() and path.parent != tmp_path:
+        if path.is_file():
             if len(deleted) == n_deleted:
                 raise KeyboardInterrupt
             deleted.append(path)
         original(path, **how)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
         patch.setattr(type(run), "unlink", unlink)
-        with contextlib.suppress(KeyboardInterrupt), writing(run, force=True, resume=False) as it:
-            it.clear()
+        delete(run)
     assert len(deleted) == min(n_deleted, 6)
     assert not is_complete(run) or n_deleted == 0
-    with writing(run, force=True, resume=False) as it:
-        it.clear()
-        assert files(run) == ["checkpoints"]
+    remove_replaced(tmp_path / "replaced")
+    assert files(tmp_path) == ["replaced"]
 
 
 # Signals
