@@ -179,7 +179,7 @@ class MemoryPlan:
             # A bucket is in memory twice while it is read, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
             dictionary_bytes=dictionary_bytes,
-            room=Room(free, multiple, functools.partial(_advice, budget_bytes, free, multiple)),
+            room=Room(free, needs.row_multiple, functools.partial(_advice, budget_bytes, free)),
         )
 
 
