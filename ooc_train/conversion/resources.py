@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import shutil
 from collections import deque
@@ -11,8 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from ooc_train.atomic import reason
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OocTrainError, OptionError, OutputError
+from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
 
@@ -22,11 +26,19 @@ Result = TypeVar("Result")
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
-# for each token (hash, bounds, number twice), and 16 for each term (hash and record).
-_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
+# for each token (hash, bounds, number twice), and 16 for each term (hash and record).  Terms of a
+# row are looked up together: 20 bytes for each (hash, bounds, number).
+_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
 _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
+_READ_MULTIPLE = 10  # while a long row is read
+_BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
+}
 
 
 class Needs(Protocol):
@@ -37,11 +49,18 @@ class Needs(Protocol):
         """The peak memory of a block while it is converted, as a multiple of its size."""
 
     @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row."""
+
+    @property
     def max_block_bytes(self) -> int:
         """The largest size of a block; larger ones would not be faster."""
 
-    def disk_bytes(self, n_bytes: int, /) -> int:
-        """The estimated size, rather too high, of temporary files and result for ``n_bytes``."""
+    def temporary_bytes(self, n_bytes: int, /) -> int:
+        """The estimated size, rather too high, of temporary files for ``n_bytes`` of rows."""
+
+    def output_bytes(self, n_bytes: int, /) -> int:
+        """The estimated size, rather too high, of the result for ``n_bytes`` of rows."""
 
 
 class TextNeeds(NamedTuple):
@@ -63,17 +82,40 @@ class TextNeeds(NamedTuple):
     @property
     def block_multiple(self) -> int:
         """The peak memory of a block while it is converted, as a multiple of its text."""
-        a_token = _TOKEN_BYTES + _TERM_BYTES * self.terms_a_token
+        return self._multiple(_TERM_BYTES)
+
+    @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row, whose terms are all looked up at once."""
+        return self._multiple(_TERM_BYTES + _LOOKED_UP_BYTES)
+
+    def _multiple(self, term_bytes: int) -> int:
+        a_token = _TOKEN_BYTES + term_bytes * self.terms_a_token
         return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
 
-    def disk_bytes(self, n_text_bytes: int) -> int:
-        """The estimated size, rather too high, of temporary files and result."""
+    def temporary_bytes(self, n_text_bytes: int) -> int:
+        """The estimated size, rather too high, of temporary files."""
         n_numbers_bytes = _NUMBER_BYTES * n_text_bytes // self.usual_bytes
-        return n_numbers_bytes + _RECORD_BYTES * self.n_terms(n_text_bytes) + n_text_bytes
+        return n_numbers_bytes + _RECORD_BYTES * self.n_terms(n_text_bytes)
+
+    def output_bytes(self, n_text_bytes: int) -> int:
+        """The estimated size, rather too high, of the result."""
+        return n_text_bytes
 
     def n_terms(self, n_text_bytes: int) -> int:
         """The estimated number of terms, rather too high."""
         return n_text_bytes * self.terms_a_token // self.usual_bytes
+
+
+def _small(item: object) -> int:  # noqa: ARG001 - of all items
+    """The size of what takes little memory."""
+    return 0
+
+
+def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
+    """How to get ``needed_bytes`` where a budget leaves ``free_bytes`` for a row."""
+    budget = budget_bytes + (needed_bytes - free_bytes) * _BUDGET_SHARE
+    return f"give --memory {budget / 1e6 + 1:.0f}MB, or leave rows so long out with --max-row-bytes"
 
 
 def default_budget() -> int:
@@ -83,13 +125,17 @@ def default_budget() -> int:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """A memory budget by purpose.  No result of a conversion depends on it."""
+    """A memory budget by purpose.  No result of a conversion depends on it.
+
+    ``room`` is for a long row, which is converted alone.
+    """
 
     n_workers: int
     block_bytes: int
     table_bytes: int
     bucket_bytes: int
     dictionary_bytes: int
+    room: Room | None = None
 
     @classmethod
     def divide(
@@ -99,6 +145,7 @@ class MemoryPlan:
         *,
         needs: Needs,
         workers: int | None = None,
+        max_row_bytes: int = MAX_ROW_BYTES,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, which are taken already.
 
@@ -109,6 +156,8 @@ class MemoryPlan:
         """
         multiple = needs.block_multiple
         least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * multiple
+        if max_row_bytes > MAX_ROW_BYTES:  # the others are small beside any budget
+            least = max(least, baseline_bytes + _READ_MULTIPLE * max_row_bytes)
         if budget_bytes < least:
             raise BudgetError(
                 f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since the program "
@@ -130,6 +179,7 @@ class MemoryPlan:
             # A bucket is in memory twice while it is read, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
             dictionary_bytes=dictionary_bytes,
+            room=Room(free, needs.row_multiple, functools.partial(_advice, budget_bytes, free)),
         )
 
 
@@ -148,22 +198,42 @@ class Resources:
     progress: Progress
 
     def in_order(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        size: Callable[[Item], int] = _small,
+        usual_bytes: int | None = None,
     ) -> Iterator[Result]:
-        """The results in the order of the items, as many under way as memory allows."""
-        for _, result in self.pairs(function, items):
+        """The results in the order of the items, as many under way as memory allows.
+
+        That is one for each worker, and one more.  Items whose ``size`` is above ``usual_bytes``,
+        by default that of a block, count as so many more: a very large one is under way alone.
+        """
+        for _, result in self.pairs(function, items, size, usual_bytes):
             yield result
 
     def pairs(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        size: Callable[[Item], int] = _small,
+        usual_bytes: int | None = None,
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`."""
         waiting: deque[tuple[Item, Future[Result]]] = deque()
+        usual_bytes = usual_bytes or self.plan.block_bytes
+        # A block ends with the row that begins in it, so most are a bit larger than is usual.
+        most = (self.plan.n_workers + 1) * usual_bytes * 9 // 8
         try:
             for item in items:
+                while waiting and size(item) + sum(size(one) for one, _ in waiting) > most:
+                    yield _first(waiting)
                 waiting.append((item, self.pool.submit(function, item)))
                 while waiting and (len(waiting) > self.plan.n_workers or waiting[0][1].done()):
                     yield _first(waiting)
+                if size(item) > most:
+                    while waiting:
+                        yield _first(waiting)
             while waiting:
                 yield _first(waiting)
         finally:
@@ -177,13 +247,28 @@ def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise ``BudgetError`` if a folder's disk has less than ``needed_bytes`` free."""
+    """Raise ``BudgetError`` if the disk of the temporary files has less than they need."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise BudgetError(
             f"{folder} has {free / 1e9:.1f} GB free, and the conversion takes about "
             f"{needed_bytes / 1e9:.1f} GB of temporary files; free some space, or give a folder on "
             f"another disk with --temp-dir"
+        )
+
+
+def check_disks(temp_dir: Path, output: Path, needs: Needs, n_bytes: int) -> None:
+    """Raise ``BudgetError`` if a disk is too small to convert ``n_bytes`` of rows."""
+    temporary_bytes, output_bytes = needs.temporary_bytes(n_bytes), needs.output_bytes(n_bytes)
+    if temp_dir.stat().st_dev == output.parent.stat().st_dev:
+        check_disk(temp_dir, temporary_bytes + output_bytes)
+        return
+    check_disk(temp_dir, temporary_bytes)
+    free = shutil.disk_usage(output.parent).free
+    if free < output_bytes:
+        raise BudgetError(
+            f"{output.parent} has {free / 1e9:.1f} GB free, and {output.name} takes about "
+            f"{output_bytes / 1e9:.1f} GB; free some space, or write it to another disk"
         )
 
 
@@ -212,18 +297,21 @@ class DiskWatch:
 
 @contextlib.contextmanager
 def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
-    """Raise ``OutputError``, which says what to do, for the system's errors in writing."""
+    """Raise ``OutputError``, which says where and what to do, for the system's errors."""
     try:
         yield
-    except OocTrainError:
-        raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OutputError(
-                f"the disk is full: {output} was not written; free some space, or put temporary "
-                f"files, now in {temp_dir}, on another disk with --temp-dir"
-            ) from error
-        raise OutputError(f"{output} could not be written: {error}") from error
+        place = Path(error.filename or output)
+        what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
+        what += f" at {place}" if place != output else ""
+        if error.errno not in _FULL:
+            raise OutputError(f"{what}; look into that, and run the command again") from error
+        if place != temp_dir:
+            raise OutputError(f"{what}; free some space there, or choose another place") from error
+        raise OutputError(
+            f"{what}, where the temporary files are; free some space there, or give a folder on "
+            "another disk with --temp-dir"
+        ) from error
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -50,6 +50,11 @@ class Predictor:
         self._gives = KINDS[run.features].source
         self._network = network_for(run)
 
+    @property
+    def row_multiple(self) -> int:
+        """The peak memory of a long row while it is encoded, as a multiple of its size."""
+        return int(self._vectorizer.parameters.needs.row_multiple)
+
     def predict_proba(self, rows: Any) -> F32:
         """The probabilities of the classes, in the order of `classes_`.
 
