@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ class Ground:
     package: str = PACKAGE
     complete: dict[str, dict[str, str | None]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    learning: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def prepare(cls, folder: Path, cases: Sequence[Case]) -> "Ground":
@@ -71,8 +73,11 @@ class Bench:
 
     def learn(self, case: Case) -> None:
         """Find out what a case makes when nothing goes wrong, once for all benches."""
-        if case.name in self.ground.complete:
-            return
+        with self.ground.learning:
+            if case.name not in self.ground.complete:
+                self._learn(case)
+
+    def _learn(self, case: Case) -> None:
         self.empty()
         self._give(case)
         ended = self._complete(case)

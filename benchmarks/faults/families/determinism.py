@@ -37,7 +37,6 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each case."""
     processors = _PROCESSORS if shutil.which("taskset") else _PROCESSORS[:1]
     for case in bench.ground.cases:
-        bench.learn(case)
         options = itertools.product(*_OPTIONS.get(case.command, ()))
         settings = itertools.product(_HASH_SEEDS, _LOCALES, _ZONES, processors)
         injections = [_injection(case, *each) for each in itertools.product(options, settings)]
@@ -51,6 +50,7 @@ def _injection(case: Case, options: Sequence[str], setting: Sequence[str]) -> In
     prefix = [] if processors == "all" else ["taskset", "-c", processors]
 
     def outcome(bench: Bench) -> Outcome:
+        bench.learn(case)
         bench.reset(case)
         return judge(
             bench.run(case, *words.split(), variables=variables, prefix=prefix, fresh=True)

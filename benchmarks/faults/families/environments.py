@@ -53,7 +53,6 @@ def missing(_bench: Bench) -> str | None:
 def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each case."""
     for case in bench.ground.cases:
-        bench.learn(case)
         injections = [
             *(_injection(case, name, {}, shell) for name, shell in _SHELLS.items()),
             *(_injection(case, name, changes, None) for name, changes in _VARIABLES.items()),
@@ -65,6 +64,7 @@ def _injection(case: Case, name: str, variables: dict[str, str], shell: str | No
     prefix = ["/bin/sh", "-c", shell, "sh"] if shell else []
 
     def outcome(bench: Bench) -> Outcome:
+        bench.learn(case)
         bench.reset(case)
         seen = bench.run(case, variables=variables, prefix=prefix, fresh=True)
         if name in _WITHOUT_ERRORS and seen.ended.status:
