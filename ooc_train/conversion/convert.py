@@ -18,7 +18,7 @@ from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
-from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.threads import ThreadPool
@@ -95,11 +95,13 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
 
 def _divided(plan: ConversionPlan) -> MemoryPlan:
     """The plan for the memory that the program itself, with all kernels loaded, leaves."""
+    return_freed_memory()  # of the samples of long rows
     return MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=plan.workers,
+        max_row_bytes=plan.max_row_bytes,
     )
 
 
@@ -116,6 +118,7 @@ def _write(
         memory.block_bytes,
         classes=plan.class_labels,
         check_labels=plan.class_names,
+        room=memory.room,
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,
