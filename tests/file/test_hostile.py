@@ -247,6 +247,15 @@ def edited(place, value):
     return edit
 
 
+def short_chunks(file):
+    """Chunks of fewer rows than the format has, which HDF5 can read."""
+    import hdf5plugin
+
+    tokens = file["train/tokens"][...]
+    del file["train/tokens"]
+    file.create_dataset("train/tokens", data=tokens, chunks=(16,), **hdf5plugin.LZ4())
+
+
 def without_scales(file):
     del file["vectorizer/scales"]
 
@@ -313,6 +322,7 @@ ROWS = [
     ("columns above", "zstd", change("train/indices", edited(-1, 65_535)), "a column too high"),
     ("padding", "sequence", change("train/tokens", edited(4, 0)), "the token of no term"),
     ("tokens above", "lz4", change("train/tokens", edited(4, 65_535)), "the token of no term"),
+    ("short chunks", "lz4", short_chunks, "chunks of another kind"),
     ("columns of 64 bits", "sparse", change("train/indices", np.int64), "the type int64"),
     ("values of 64 bits", "sparse", change("train/values", np.float64), "the type float64"),
     ("no column", "sparse", say("n_columns", 0, "vectorizer"), "0 columns"),
@@ -415,6 +425,21 @@ def test_files_that_promise_much(crafted, kind, craft, message):
     path = crafted(kind, craft, sealed=False)
     with pytest.raises(FormatError, match=message):
         open_store(path)
+
+
+def test_arrays_that_are_longer_than_the_file(wholes, tmp_path):
+    """Their shapes agree with each other and with what HDF5 says of their places."""
+    content = (wholes / "ngram.h5").read_bytes()
+    with open_store(wholes / "ngram.h5") as store:
+        arrays = arrays_of(store.handle.root)
+    for name in ("train/indices", "train/values"):
+        array, n_rows = arrays[name], 2**40
+        places = [(array.position, n * array.dtype.itemsize) for n in (*array.shape, n_rows)]
+        content = content.replace(*(struct.pack("<QQ", *place) for place in places))
+        content = content.replace(*(struct.pack("<QQ", n, n) for n in (*array.shape, n_rows)))
+    (tmp_path / "crafted.h5").write_bytes(content)
+    with pytest.raises(FormatError, match="bytes at .* lie beyond its end"):
+        open_store(tmp_path / "crafted.h5")
 
 
 # ---- Damage that nobody seals, and trees of chunks.
