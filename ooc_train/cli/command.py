@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file
+from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file, reason
 from ooc_train.cli import streams
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
@@ -18,6 +18,7 @@ from ooc_train.cli.streams import show, tell
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
+from ooc_train.signals import ended_by_signals
 from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -82,7 +83,7 @@ class Command:
             namespace = self.parser().parse_args(arguments)
             debug = getattr(namespace, "debug", False)
             prepare()
-            with self._warnings_told():
+            with self._warnings_told(), ended_by_signals():
                 self._work(work, Given.of(namespace, self.declared))
             streams.check_shown()
         except BrokenPipeError:  # whoever read the output has enough
@@ -129,6 +130,8 @@ def _outcome(error: BaseException) -> tuple[int, str]:
         return EXIT_INTERRUPTED, "interrupted; nothing was left half written"
     if isinstance(error, OocTrainError):
         return EXIT_USAGE if isinstance(error, OptionError) else EXIT_FAILED, str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return EXIT_FAILED, f"{error.filename}: {reason(error)}"
     kind = type(error).__name__
     return EXIT_FAILED, f"{kind}: {error} (run again with --debug for the traceback)"
 

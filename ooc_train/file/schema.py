@@ -114,6 +114,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.atomic import json_text
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 from ooc_train.file.checksums import block_length
@@ -278,7 +279,7 @@ def write_header(
 
     Raises InputError for a ``provenance`` that is too long to be read again.
     """
-    text = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+    text = json_text(provenance, sort_keys=True)
     if len(text.encode()) > MAX_TEXT_BYTES:
         raise InputError(
             f"the names of the source files take more than {MAX_TEXT_BYTES:,} bytes in the output; "
