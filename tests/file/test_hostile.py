@@ -335,6 +335,7 @@ ROWS = [
 
 TEXTS = [
     ("offsets of texts", "ngram", change("classes/names/offsets", edited(1, 2**62)), "ascend"),
+    ("texts that begin late", "ngram", change("classes/names/offsets", edited(0, 1)), "ascend"),
     ("offsets of terms", "ngram", change("vectorizer/terms/offsets", edited(1, -9)), "ascend"),
     ("broken UTF-8", "ngram", change("classes/names/bytes", edited(0, 255)), "not UTF-8"),
 ]
@@ -462,6 +463,22 @@ def test_a_flipped_bit_in_any_array_is_found_by_who_uses_it(wholes, tmp_path, ki
         with pytest.raises(FormatError, match="damaged"):
             uses(damaged)
         assert name
+
+
+def test_scales_are_compared_when_a_file_is_opened(wholes, tmp_path):
+    content = bytearray((wholes / "int8.h5").read_bytes())
+    with open_store(wholes / "int8.h5") as store:
+        content[arrays_of(store.handle.root)["vectorizer/scales"].position] ^= 1
+    (tmp_path / "crafted.h5").write_bytes(content)
+    with pytest.raises(FormatError, match="the checksum differs in array 'vectorizer/scales'"):
+        open_store(tmp_path / "crafted.h5")
+
+
+def test_hashes_that_descend_between_two_pieces(crafted, monkeypatch):
+    monkeypatch.setattr("ooc_train.file.group._PIECE_BYTES", 64)
+    path = crafted("ngram", change("vectorizer/kept_hashes", lambda hashes: np.roll(hashes, 8)))
+    with open_store(path) as store, pytest.raises(FormatError, match="do not ascend"):
+        load_vectorizer(store.handle)
 
 
 def node_of(path):
