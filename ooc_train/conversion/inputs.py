@@ -68,6 +68,7 @@ def find_inputs(
     columns = tuple(options.text or options.columns)
     layout = LayoutOptions(columns, options.label, options.header, format=options.format)
     layout = archive.preset.layout if archive else layout
+    layout = replace(layout, max_row_bytes=options.max_row_bytes)
     labels = {
         "train": options.labels,
         "validation": options.validation_labels,

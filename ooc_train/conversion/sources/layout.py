@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+
 
 @dataclass(frozen=True)
 class LayoutOptions:
@@ -16,7 +18,8 @@ class LayoutOptions:
 
     ``labels`` is a file with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
-    along all other columns, see ``TextRows.carried``.
+    along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
+    rejected.
     """
 
     text: tuple[str, ...] = ()
@@ -28,6 +31,7 @@ class LayoutOptions:
     labels: Path | None = None
     needs_label: bool = True
     carry: bool = False
+    max_row_bytes: int = MAX_ROW_BYTES
 
     @property
     def has_header(self) -> bool:
