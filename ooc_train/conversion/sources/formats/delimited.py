@@ -159,7 +159,7 @@ def _check_header(file: InputFile, found: FirstRows) -> None:
     if found.rejects and found.rejects[0].line < found.lines[0]:
         first = found.rejects[0]
         raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}")
-    if len(found.fields) == 1 and not found.rejects and found.is_all:
+    if len(found.lines) == 1 and not found.rejects and found.is_all:
         raise InputError(f"{file.path} holds a header and no rows")
 
 

@@ -139,8 +139,8 @@ class Parser:
 class FirstRows(NamedTuple):
     """The first rows of a file that can be used, as lists of fields, and the rejects among them.
 
-    All have as many columns as the first one.  ``lines`` are the rows' lines, from 1.  ``is_all``
-    says that the file has no more.
+    All have as many columns as the first one.  ``lines`` are the rows' lines, from 1; there may be
+    more of them.  ``is_all`` says that the file has no more.
     """
 
     fields: list[list[bytes]]
@@ -163,13 +163,18 @@ def first_rows(
         raise UnfitError(f"found {n_columns:,} columns, more than {MAX_COLUMNS:,}")
     n_columns = max(1, n_columns)  # without a row, so that all are rejected
     parser = Parser(delimiter, n_columns, range(n_columns), max_row_bytes)
-    (lines, cells), rejects, _ = parser.parse(data, is_whole, len(data))
-    fields = [
-        [cells.cell(row, column) for column in range(n_columns)]
-        for row in range(min(n_rows, len(lines)))
-    ]
-    is_all = is_whole and len(fields) == len(lines)
-    return FirstRows(fields, lines[: len(fields)].tolist(), rejects, is_all)
+    found = FirstRows([], [], [], is_all=False)
+    done = 0
+    while done < len(data) and len(found.fields) < n_rows:
+        (lines, cells), rejects, consumed = parser.parse(data[done:], is_whole, len(data))
+        if not consumed:
+            break
+        done += consumed
+        found.rejects.extend(rejects)
+        found.lines.extend(lines.tolist())
+        for row in range(min(len(lines), n_rows - len(found.fields))):
+            found.fields.append([cells.cell(row, column) for column in range(n_columns)])
+    return found._replace(is_all=is_whole and done == len(data))
 
 
 def _n_columns(data: U8, is_whole: bool, delimiter: str, max_row_bytes: int) -> int:
