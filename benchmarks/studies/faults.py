@@ -107,8 +107,9 @@ def _failures_tables(tallies: Mapping[str, Tally]) -> list[str]:
 def _note(name: str, tally: Tally) -> str:
     if tally.missing:
         return f"{name}: left out, since {tally.missing}."
-    void = f"; {tally.n_void:,} more came too late or changed nothing" if tally.n_void else ""
-    return f"{name}: {tally.n_injections:,} faults in {tally.seconds:,.0f} s{void}."
+    void = f"; {tally.n_void:,} more came at no time that matters, or changed nothing"
+    n = f"{tally.n_injections:,}"
+    return f"{name}: {n} faults in {tally.seconds:,.0f} s{void if tally.n_void else ''}."
 
 
 def _record(tally: Tally) -> dict[str, object]:

@@ -67,12 +67,20 @@ def _at_call(case: Case, number: signal.Signals, first: int) -> Injection:
 
 
 def _at_time(case: Case, number: signal.Signals, after: float, *, fresh: bool = False) -> Injection:
-    def outcome(bench: Bench) -> Outcome:
+    def outcome(bench: Bench) -> Outcome | None:
         bench.reset(case)
-        return _judged(bench, bench.run(case, signal=number, after=after, fresh=fresh), number)
+        seen = bench.run(case, signal=number, after=after, fresh=fresh)
+        if fresh and _is_of_python_itself(seen.ended.errors):
+            return None
+        return _judged(bench, seen, number)
 
     start = " of its start" if fresh else ""
     return Injection(f"{case}, {number.name} after {after:.3f} s{start}", outcome)
+
+
+def _is_of_python_itself(errors: str) -> bool:
+    """Whether Ctrl-C came before the interpreter had started, and no code of the package had run."""
+    return "KeyboardInterrupt" in errors and "ooc_train" not in errors
 
 
 def _judged(bench: Bench, seen: Seen, number: signal.Signals) -> Outcome:
