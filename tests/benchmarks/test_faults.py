@@ -16,7 +16,7 @@ from benchmarks.faults import bench as bench_module
 from benchmarks.faults import campaign, disks, injector
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
-from benchmarks.faults.families import full_disks, mutations, power_cuts, writes
+from benchmarks.faults.families import full_disks, kills, mutations, power_cuts, writes
 from benchmarks.faults.families.table import FAMILIES
 from benchmarks.faults.injection import Injection, drawn
 from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
@@ -333,6 +333,15 @@ WHOLE = {"after": {"out": {"o.h5": "2"}}, "complete": ["o.h5"]}
 )
 def test_the_judge(given, kind):
     assert judge(given).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("frame", "is_its_own"), [("<frozen site>", True), ("x/ooc_train/cli/convert.py", False)]
+)
+def test_ctrl_c_before_the_package_has_begun_is_not_its_own(frame, is_its_own):
+    errors = f'Traceback:\n  File "{frame}", line 1\nKeyboardInterrupt\n'
+    assert kills.is_of_python_itself(errors) == is_its_own
+    assert not kills.is_of_python_itself("ooc-convert: no space left on device")
 
 
 # ---- Choosing and counting.

@@ -70,7 +70,7 @@ def _at_time(case: Case, number: signal.Signals, after: float, *, fresh: bool = 
     def outcome(bench: Bench) -> Outcome | None:
         bench.reset(case)
         seen = bench.run(case, signal=number, after=after, fresh=fresh)
-        if fresh and _is_of_python_itself(seen.ended.errors):
+        if fresh and is_of_python_itself(seen.ended.errors):
             return None
         return _judged(bench, seen, number)
 
@@ -78,8 +78,8 @@ def _at_time(case: Case, number: signal.Signals, after: float, *, fresh: bool = 
     return Injection(f"{case}, {number.name} after {after:.3f} s{start}", outcome)
 
 
-def _is_of_python_itself(errors: str) -> bool:
-    """Whether Ctrl-C came before the interpreter had started, and no code of the package had run."""
+def is_of_python_itself(errors: str) -> bool:
+    """Whether Ctrl-C came before the interpreter had started and any code of the package ran."""
     return "KeyboardInterrupt" in errors and "ooc_train" not in errors
 
 
