@@ -80,7 +80,7 @@ def _at_time(case: Case, number: signal.Signals, after: float, *, fresh: bool = 
 
 def is_of_python_itself(errors: str) -> bool:
     """Whether Ctrl-C came before the interpreter had started and any code of the package ran."""
-    return "KeyboardInterrupt" in errors and "ooc_train" not in errors
+    return "KeyboardInterrupt" in errors and "ooc_train/" not in errors
 
 
 def _judged(bench: Bench, seen: Seen, number: signal.Signals) -> Outcome:
