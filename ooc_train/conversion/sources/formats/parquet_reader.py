@@ -1,0 +1,279 @@
+"""Columns of a Parquet file as Arrow's record batches, in bounded memory.
+
+pyarrow takes memory for whatever a file declares: its footer, a page of each column, the values of
+a row, a dictionary's text as often as rows have it.  So what it would take is foreseen by the
+headers of pages, and the file that it reads from watches what it takes.
+"""
+
+import io
+import itertools
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.arrow import n_bytes, text_lengths
+from ooc_train.conversion.sources.formats.parquet_memory import (
+    GroupPlan,
+    Leaf,
+    buffer_bytes,
+    leaves_of,
+    plan_group,
+)
+from ooc_train.conversion.sources.formats.parquet_pages import DamagedError, footer_memory
+from ooc_train.errors import BudgetError, InputError, OptionError
+
+_FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
+_MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
+_FOOTER_SHARE = 4  # a quarter of the memory
+
+
+@contextmanager
+def open_reader(file: InputFile, memory_bytes: int) -> Iterator["ParquetReader"]:
+    """Open a file, of which reading may take a part of ``memory_bytes``.
+
+    Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
+    ``BudgetError`` for what would take too much memory.
+    """
+    try:
+        import pyarrow  # noqa: PLC0415 - an extra
+        import pyarrow.parquet  # noqa: PLC0415
+    except ImportError:
+        raise OptionError(
+            f"{file.path} is a Parquet file, which needs the package pyarrow; "
+            f"pip install 'ooc-train[parquet]'"
+        ) from None
+    if file.compression:
+        raise InputError(f"{file.path}: Parquet is compressed within; decompress the file first")
+    with file.open_raw() as raw:
+        watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
+        try:
+            yield ParquetReader(file, raw, watched, memory_bytes)
+        except (pyarrow.ArrowException, OSError, UnicodeError, DamagedError) as error:
+            if watched.error:
+                raise watched.error from None
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(f"{file.path} cannot be read as Parquet: {reason:.300}") from error
+
+
+class ParquetReader:
+    """An open file: its ``schema``, pyarrow's ``metadata``, and its columns block by block."""
+
+    def __init__(
+        self, file: InputFile, raw: BinaryIO, watched: "_WatchedFile", memory_bytes: int
+    ) -> None:
+        self._path, self._n_bytes = file.path, file.n_bytes
+        self._raw, self._watched = raw, watched
+        self._memory_bytes = memory_bytes
+        self._footer_bytes = self._checked_footer()
+        table = self._table()
+        self.metadata, self.schema = table.metadata, table.schema_arrow
+        self._groups = range(self.metadata.num_row_groups)
+        self._check_rows()
+        self._numbers = _leaf_numbers(self.schema, self.metadata.num_columns)
+
+    def declared_bytes(self, columns: Sequence[int]) -> int:
+        """The size of some columns when they are decompressed, as the footer has it."""
+        numbers = [number for column in columns for number in self._numbers[column]]
+        groups = map(self.metadata.row_group, self._groups)
+        return sum(
+            group.column(number).total_uncompressed_size for group in groups for number in numbers
+        )
+
+    def held_bytes(self, columns: Sequence[int]) -> int:
+        """The memory that is taken beside blocks while some columns are read."""
+        leaves = self._leaves(columns)
+        plans = (self._plan(group, leaves) for group in self._groups)
+        return self._footer_bytes + max(plan.memory.held for plan in plans)
+
+    def first_row(self, column: int) -> Any:
+        """The first row of a column of numbers."""
+        leaves = self._leaves([column])
+        group = next(k for k in self._groups if self.metadata.row_group(k).num_rows)
+        self._watch(group, self._plan(group, leaves))
+        batches = self._batches(group, leaves, [self.schema.names[column]], 1)
+        return next(batches).column(0)
+
+    def blocks(self, columns: Sequence[int], block_bytes: int) -> Iterator[list[Any]]:
+        """All rows of some columns, as record batches that make a block together.
+
+        A block has about ``block_bytes``, as the rows are when texts are repeated; a row that is
+        longer has one to itself.
+        """
+        leaves = self._leaves(columns)
+        names = [self.schema.names[column] for column in columns]
+        for group in self._groups:
+            n_left = self.metadata.row_group(group).num_rows
+            plan = self._plan(group, leaves)
+            self._watch(group, plan)
+            if n_left:
+                batches = self._planned(group, plan, leaves, names, block_bytes)
+                for block in _gathered(batches, block_bytes):
+                    n_left -= sum(batch.num_rows for batch in block)
+                    yield block
+            if n_left:
+                raise DamagedError(f"row group {group + 1} has not as many rows as it declares")
+
+    def _planned(
+        self,
+        group: int,
+        plan: GroupPlan,
+        leaves: Sequence[Leaf],
+        names: Sequence[str],
+        block_bytes: int,
+    ) -> Iterator[Any]:
+        unknown = sorted(plan.unknown.intersection(names))
+        places, longest = plan.places | plan.unknown.difference(names), 0
+        if unknown:
+            first = next(self._batches(group, leaves, unknown, 1, unknown))
+            longest = max(int(text_lengths(c.dictionary).max(initial=0)) for c in first.columns)
+            if plan.n_rows(block_bytes, longest) < min(_FEW_ROWS, plan.n_rows(block_bytes)):
+                places, longest = places | plan.unknown, 0
+        n_rows = plan.n_rows(block_bytes, longest)
+        return self._batches(group, leaves, names, n_rows, sorted(places))
+
+    def _batches(
+        self,
+        group: int,
+        leaves: Sequence[Leaf],
+        names: Sequence[str],
+        n_rows: int,
+        places: Sequence[str] = (),
+    ) -> Iterator[Any]:
+        """Some rows of a group at a time, texts with the paths ``places`` as such."""
+        table = self._table(
+            metadata=self.metadata,
+            buffer_size=buffer_bytes(leaves),
+            read_dictionary=list(places) or None,
+        )
+        return iter(table.iter_batches(n_rows, [group], list(names), use_threads=False))
+
+    def _table(self, **options: Any) -> Any:
+        """Pyarrow's own reader, which reads columns piece by piece."""
+        from pyarrow.parquet import ParquetFile  # noqa: PLC0415 - an extra
+
+        return ParquetFile(
+            self._watched, pre_buffer=False, page_checksum_verification=True, **options
+        )
+
+    def _leaves(self, columns: Sequence[int]) -> list[Leaf]:
+        return leaves_of(self.metadata.schema, [k for c in columns for k in self._numbers[c]])
+
+    def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
+        try:
+            return plan_group(self._raw, self._n_bytes, self.metadata.row_group(group), leaves)
+        except DamagedError as error:
+            raise DamagedError(f"row group {group + 1}: {error}") from None
+
+    def _watch(self, group: int, plan: GroupPlan) -> None:
+        """Let the rows of a group take half of the memory that is not held anyhow."""
+        held = plan.memory.held
+        self._watched.limit(
+            held + max(0, self._memory_bytes - held) // 2,
+            f"{self._path}, row group {group + 1}: one row, or some, take more than a half of the "
+            f"memory budget; allow more with --memory, or write shorter rows",
+        )
+
+    def _checked_footer(self) -> int:
+        allowed = self._memory_bytes // _FOOTER_SHARE
+        needed = footer_memory(self._raw, allowed)
+        if needed > allowed:
+            raise BudgetError(
+                f"{self._path}: its footer, which describes all columns of all row groups, takes "
+                f"{needed / 1e6:,.0f} MB of memory; give --memory "
+                f"{needed * _FOOTER_SHARE / 1e6 + 1:.0f}MB or more, or write larger row groups"
+            )
+        return needed
+
+    def _check_rows(self) -> None:
+        n_rows = [self.metadata.row_group(group).num_rows for group in self._groups]
+        if min(n_rows, default=0) < 0 or sum(n_rows) != self.metadata.num_rows:
+            raise DamagedError("its row groups have not as many rows as it declares")
+        if not self.metadata.num_rows:
+            raise InputError(f"{self._path} is empty; it holds no rows")
+
+
+class _WatchedFile(io.RawIOBase):
+    """The file that pyarrow reads from; it gives no more when pyarrow has taken too much memory.
+
+    ``error`` is what it raised then.
+    """
+
+    def __init__(self, raw: BinaryIO, taken_bytes: Callable[[], int]) -> None:
+        self.error: BudgetError | None = None
+        self._raw = raw
+        self._taken_bytes = taken_bytes
+        self._before = taken_bytes()
+        self._most_bytes: float = math.inf
+        self._message = ""
+
+    def limit(self, n_bytes: int, message: str) -> None:
+        """Allow so many bytes from now on; the message says what is wrong with more."""
+        self._most_bytes, self._message = n_bytes, message
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        """Read some bytes."""
+        if self._taken_bytes() - self._before > self._most_bytes:
+            self.error = BudgetError(self._message)
+            raise self.error
+        return self._raw.read(n_bytes)
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place."""
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place."""
+        return self._raw.tell()
+
+
+def _leaf_numbers(schema: Any, n_leaves: int) -> list[range]:
+    """The stored columns that each column is made of."""
+    stops = list(itertools.accumulate(map(_n_leaves, schema.types), initial=0))
+    if stops[-1] != n_leaves:
+        raise DamagedError("its columns are not those of its schema")
+    return [range(*pair) for pair in itertools.pairwise(stops)]
+
+
+def _n_leaves(kind: Any) -> int:
+    from pyarrow import BaseExtensionType  # noqa: PLC0415 - an extra
+
+    if isinstance(kind, BaseExtensionType):
+        kind = kind.storage_type
+    parts = [kind.field(i).type for i in range(kind.num_fields)]
+    return sum(map(_n_leaves, parts)) if parts else 1
+
+
+def _gathered(batches: Iterable[Any], block_bytes: int) -> Iterator[list[Any]]:
+    """Batches that make a block together."""
+    block: list[Any] = []
+    n_bytes = 0
+    for whole in batches:
+        for batch, n_batch_bytes in _halved(whole, int(_MOST_OF_A_BLOCK * block_bytes)):
+            if block and n_bytes + n_batch_bytes > block_bytes:
+                yield block
+                block, n_bytes = [], 0
+            block.append(batch)
+            n_bytes += n_batch_bytes
+    if block:
+        yield block
+
+
+def _halved(batch: Any, most_bytes: int) -> Iterator[tuple[Any, int]]:
+    """Parts of at most so many bytes, or of one row, with their sizes."""
+    n_rows, n_batch_bytes = batch.num_rows, sum(map(n_bytes, batch.columns))
+    if n_batch_bytes <= most_bytes or n_rows == 1:
+        yield batch, n_batch_bytes
+        return
+    for part in (batch.slice(0, n_rows // 2), batch.slice(n_rows // 2)):
+        yield from _halved(part, most_bytes)
