@@ -23,7 +23,7 @@ _TEXT, _FIXED_TEXT = "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY"
 _PLACE_BYTES = 8  # of a text: its offset, or its place in a dictionary
 _LEVEL_BYTES = 4  # two levels of a value that is nested
 _READER_BYTES = 2**13  # a column's reader itself
-_DICTIONARY_COPIES = 3  # as stored, as read, and as values
+_DICTIONARY_COPIES = 3  # as stored, as read, and as values; of texts two more
 _MOST_PAGES = 2  # in which consecutive rows may lie, so that they are as many as in a page
 _MOST_BUFFER_BYTES, _LEAST_BUFFER_BYTES, _NESTED_BUFFER_BYTES = 2**20, 2**14, 2**16
 _ALL_BUFFERS_BYTES = 2**24
@@ -168,7 +168,7 @@ class _Pages:
             min(n_buffer_bytes, self._stored.sum())
             + largest
             + self._stored.max(initial=0)
-            + _DICTIONARY_COPIES * self._dictionary_bytes
+            + (_DICTIONARY_COPIES + (0 if leaf.value_bytes else 2)) * self._dictionary_bytes
             + _READER_BYTES
         )
         taken = self._counts * (leaf.value_bytes or _PLACE_BYTES)

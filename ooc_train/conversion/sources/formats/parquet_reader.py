@@ -168,12 +168,21 @@ class ParquetReader:
             raise DamagedError(f"row group {group + 1}: {error}") from None
 
     def _watch(self, group: int, plan: GroupPlan) -> None:
-        """Let the rows of a group take half of the memory that is not held anyhow."""
-        held = plan.memory.held
+        """Let the rows of a group take a half of the memory that its pages leave.
+
+        Raises ``BudgetError`` where they leave less than a half.
+        """
+        where, held = f"{self._path}, row group {group + 1}", plan.memory.held
+        if held > self._memory_bytes // 2:
+            raise BudgetError(
+                f"{where}: the pages that are read at once take {held / 1e6:,.0f} MB of memory, "
+                f"and {self._memory_bytes / 2e6:,.0f} MB are allowed, a half of the budget; allow "
+                f"more with --memory, or write the file with smaller pages or fewer columns"
+            )
         self._watched.limit(
-            held + max(0, self._memory_bytes - held) // 2,
-            f"{self._path}, row group {group + 1}: one row, or some, take more than a half of the "
-            f"memory budget; allow more with --memory, or write shorter rows",
+            held + (self._memory_bytes - held) // 2,
+            f"{where}: one of its rows takes more memory than the budget of "
+            f"{self._memory_bytes / 1e6:,.0f} MB leaves; allow more with --memory, or take it out",
         )
 
     def _checked_footer(self) -> int:
