@@ -19,6 +19,7 @@ COMMANDS = (
     "accuracy",
     "convert",
     "end-to-end",
+    "faults",
     "fit",
     "memory",
     "order",

@@ -10,10 +10,10 @@ Importing this loads neither TensorFlow nor Numba: each name loads its module wh
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
 from ooc_train.version import __version__ as __version__
 
+TYPE_CHECKING = False  # without importing typing, during which Ctrl-C would be a traceback
 if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection.describe import inspect
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

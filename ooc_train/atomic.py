@@ -7,37 +7,79 @@ same time.  `replacing` makes a file inside a folder whose lock this process hol
 import contextlib
 import json
 import os
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from ooc_train.errors import OutputError
+from ooc_train.options import option
 from ooc_train.work_folder import WorkFolder
 
 PART = ".part."
 """The beginning of an unfinished file's name."""
+REMEDY = "give --force to overwrite it, or another name"
+REMEDY_ON_RESUME = "give another name"  # together with --force, --resume would begin anew
+_STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
+"""Names of what a process has open, which may be a file at the moment."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions:
+    """The options of every call that writes files."""
+
+    force: bool = option(
+        False,
+        "replace outputs that exist; each stays as it is until its successor is complete",
+        group="output",
+    )
+    more_outputs: Mapping[str, Path | None] | None = option(
+        None,
+        "files that the caller will write, by what they are: they, too, may be no inputs",
+        group="output",
+        on_command_line=False,
+    )
 
 
 def check_outputs(
-    outputs: Mapping[str, Path | None], inputs: Iterable[Path] = (), *, force: bool
+    outputs: Mapping[str, Path | None],
+    inputs: Iterable[Path] = (),
+    *,
+    folders: Iterable[Path] = (),
+    force: bool,
+    remedy: str = REMEDY,
 ) -> None:
     """Raise OutputError unless all ``outputs`` can be written and nothing is destroyed by that.
 
     ``outputs`` are the files to write by what they are, in words, such as ``"the report"``; those
     that are ``None`` are not written.  No output may be one of the ``inputs`` or another output,
-    whatever their names, nor a folder, a device or a pipe.  With ``force`` an output may exist.
+    whatever their names, nor a folder, a device or a pipe.  Only with ``force`` may an output
+    exist.  ``folders`` are replaced as a whole: no output and no input may lie in one.
+
+    ``inputs`` are looked at only where an output could be one of them, because it exists.
     """
-    taken = {_identity(path): f"the input {path}" for path in inputs}
-    for what, path in outputs.items():
-        if path is None:
-            continue
+    written = {what: path for what, path in outputs.items() if path is not None}
+    for what, path in written.items():
         _check_place(path, what)
-        if _identity(path) in taken:
-            other = taken[_identity(path)]
-            raise OutputError(f"{path}, {what}, is also {other}; give another name")
-        if os.path.lexists(path) and path.exists() and not force:
-            raise OutputError(f"{path} exists; give --force to overwrite it, or another name")
-        taken[_identity(path)] = what
+    found: list[Path] = []
+    if folders or any(path.exists() for path in written.values()):
+        found = list(inputs)
+    for folder in folders:
+        for what, path in [*written.items(), *(("the input", path) for path in found)]:
+            if _is_inside(path, folder):
+                raise OutputError(
+                    f"{path}, {what}, lies in {folder}, which is written as a whole; give a path "
+                    "outside"
+                )
+    taken = {_identity(path): f"the input {path}" for path in found}
+    for what, path in written.items():
+        identity = _identity(path)
+        if identity in taken:
+            raise OutputError(f"{path}, {what}, is also {taken[identity]}; give another name")
+        if path.exists() and not force:
+            raise OutputError(f"{path} exists; {remedy}")
+        taken[identity] = what
 
 
 @contextlib.contextmanager
@@ -48,25 +90,61 @@ def publishing(path: Path, *, force: bool) -> Iterator[Path]:
     even if it appears meanwhile: that raises OutputError.  With ``force`` an existing file stays
     until then, and for good if the block fails; its mode is kept, and so is a symbolic link, whose
     target is replaced.  If the process is killed, the next one that publishes in the same folder
-    removes what is left.  Raises OSError if writing fails.
+    removes what is left.  Raises OSError, with the name of ``path``, if writing fails.
     """
-    target = path.resolve() if path.is_symlink() else path
+    target = target_of(path)
     with WorkFolder(target.parent) as folder:
         part = folder / target.name
-        yield part
-        if force:
-            _take_mode(part, target)
-        flush(part)
-        if force:
-            part.replace(target)
-        else:
-            _name_new(part, target)
-        try:
-            flush(target.parent)  # the name itself
-        except OSError:
-            if not force:
-                target.unlink()
-            raise
+        with _errors_of(part, path):
+            yield part
+            publish(part, target, force=force)
+
+
+@contextlib.contextmanager
+def output_file(path: Path, what: str, *, force: bool) -> Iterator[Path]:
+    """The same for a file that is ``what``, in words.  Raises OutputError if writing fails."""
+    try:
+        with publishing(path, force=force) as part:
+            yield part
+    except OSError as error:
+        message = f"{path}, {what}, could not be written: {reason(error)}"
+        raise OutputError(message) from error
+
+
+def publish(part: Path, target: Path, *, force: bool) -> None:
+    """Give a complete file its name, see `publishing`.
+
+    ``part`` lies in a folder of this process's own beside ``target``, which is no symbolic link.
+    """
+    if force:
+        _take_mode(part, target)
+    flush(part)
+    if force:
+        _check_place(target, "the output")  # again: it may have been made meanwhile
+        part.replace(target)
+    else:
+        _name_new(part, target)
+    try:
+        flush(target.parent)  # the name itself
+    except OSError:
+        if not force:
+            target.unlink()
+        raise
+
+
+def target_of(path: Path) -> Path:
+    """The file that a path names: a symbolic link stays, and what it leads to is replaced."""
+    return path.resolve() if path.is_symlink() else path
+
+
+@contextlib.contextmanager
+def errors_at(path: Path) -> Iterator[None]:
+    """Name ``path`` in errors of the system that name no file, as those of an open one do."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
 
 
 @contextlib.contextmanager
@@ -78,10 +156,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f"{PART}{path.name}")
     try:
-        yield part
-        flush(part)
-        part.replace(path)
-        flush(path.parent)  # the name itself
+        with _errors_of(part, path):
+            yield part
+            flush(part)
+            part.replace(path)
+            flush(path.parent)  # the name itself
     finally:
         part.unlink(missing_ok=True)
 
@@ -89,7 +168,14 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: object) -> None:
     """Write ``content`` as indented JSON.  Raises OSError."""
     with replacing(path) as part:
-        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        part.write_text(as_json(content), "utf-8")
+
+
+def as_json(content: object) -> str:
+    """``content`` as indented JSON, a line at the end."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    # A file's name may have bytes that are no UTF-8; its escape of them is JSON's, too.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def remove_unfinished(folder: Path) -> None:
@@ -113,24 +199,53 @@ def flush(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with errors_at(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _errors_of(part: Path, path: Path) -> Iterator[None]:
+    """Name ``path`` in the errors of its unfinished file, which the user does not know."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename == str(part):
+            error.filename = str(path)
+        raise
+
+
 def _check_place(path: Path, what: str) -> None:
     """Raise OutputError if no file can be made at ``path``."""
-    folder = Path(os.path.realpath(path)).parent
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name the file to write")
-    if path.exists() and not path.is_file():
-        raise OutputError(
-            f"{path} is a device or a pipe, which {what} would replace; name a file to write"
-        )
-    if not folder.is_dir():
-        raise OutputError(f"{folder}, the folder of {what}, does not exist; make it first")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{folder}, the folder of {what}, cannot be written to")
+    begin = f"{path}, {what}, cannot be written"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            path.stat()
+        if path.is_dir():
+            raise OutputError(f"{path}, {what}, is a folder; name the file to write")
+        if _STREAM.fullmatch(_spelled(path)) or (path.exists() and not path.is_file()):
+            raise OutputError(
+                f"{begin}, since it is a device or a pipe, which a file would replace; name a file"
+            )
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise OutputError(f"{begin}, since the folder {folder} does not exist; make it first")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise OutputError(f"{begin}, since the folder {folder} cannot be written to")
+    except OSError as error:
+        raise OutputError(f"{begin}: {reason(error)}; give another name") from error
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether ``path`` is ``folder`` or in it, by its name or by what it leads to."""
+    ways: tuple[Callable[[Path], str], ...] = (_spelled, os.path.realpath)
+    return any(Path(way(path)).is_relative_to(way(folder)) for way in ways)
+
+
+def _spelled(path: Path) -> str:
+    """An absolute path without dots, whose symbolic links are not followed."""
+    return os.path.normpath(path.absolute())
 
 
 def _identity(path: Path) -> tuple[object, ...]:
@@ -138,7 +253,11 @@ def _identity(path: Path) -> tuple[object, ...]:
     with contextlib.suppress(OSError):
         found = path.stat()
         return found.st_dev, found.st_ino
-    return (os.path.realpath(path),)
+    real = Path(os.path.realpath(path))
+    with contextlib.suppress(OSError):
+        folder = real.parent.stat()
+        return folder.st_dev, folder.st_ino, real.name
+    return (real,)
 
 
 def _take_mode(part: Path, target: Path) -> None:
@@ -168,7 +287,4 @@ def _name_new(part: Path, target: Path) -> None:
                 target.unlink()
                 raise
     except FileExistsError:
-        raise OutputError(
-            f"{target} was made by another program meanwhile; give --force to overwrite it, or "
-            "another name"
-        ) from None
+        raise OutputError(f"{target} was made by another program meanwhile; {REMEDY}") from None

@@ -6,7 +6,7 @@
     ├── InputError      the given data cannot be used (the message names file and line)
     ├── FormatError     the HDF5 file or run folder is foreign, newer, truncated or damaged
     ├── OutputError     the result cannot be written, or would overwrite something
-    ├── BudgetError     the memory or disk allowed is too small for the work
+    ├── BudgetError     the memory, disk or threads allowed are too few for the work
     └── OptionError     an option's value is out of range, or options contradict each other
 
 `Interrupted` stands beside the tree, since it is no error.
@@ -32,7 +32,7 @@ class OutputError(OocTrainError):
 
 
 class BudgetError(OocTrainError):
-    """The memory or disk allowed is too small for the work."""
+    """The memory, disk or threads allowed are too few for the work."""
 
 
 class OptionError(OocTrainError):

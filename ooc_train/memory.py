@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from ooc_train.errors import OptionError
+from ooc_train.errors import BudgetError, OptionError
+from ooc_train.threads import start
 
 SAMPLE_SECONDS = 0.04
 MAX_POINTS = 256
@@ -119,12 +120,14 @@ class MemoryMonitor:
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
     def __enter__(self) -> "MemoryMonitor":
-        self._thread.start()
+        with contextlib.suppress(BudgetError):  # without the thread there are fewer samples
+            start(self._thread)
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join()
 
     def sample(self) -> Memory:
         """The memory now, which counts towards the peaks like all other samples."""

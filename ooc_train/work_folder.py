@@ -17,23 +17,32 @@ class WorkFolder:
 
     If its process is killed, the folder stays until the next one is made below the same parent.
     Those of living processes stay; on a file system without locks, all of them.  Raises OSError.
+    Errors of the files in it are given the name of ``parent``.
     """
 
     def __init__(self, parent: Path) -> None:
+        self._parent = parent
         remove_abandoned(parent)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
-            # Until it is locked, another process may take the new folder for abandoned.
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self._lock = _open_lock(self.path)
-                if _is_locked(self._lock) and self.path.exists():
-                    break
-                os.close(self._lock)
+            except FileNotFoundError:  # another process took the new folder for abandoned
+                continue
+            except BaseException:
+                self.path.rmdir()
+                raise
+            if _is_locked(self._lock) and self.path.exists():
+                break
+            os.close(self._lock)
 
     def __enter__(self) -> Path:
         return self.path
 
     def __exit__(self, *error: object) -> None:
+        for found in error:
+            if isinstance(found, OSError) and str(found.filename).startswith(f"{self.path}/"):
+                found.filename = str(self._parent)  # which the user knows
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 

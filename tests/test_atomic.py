@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and nothing that they destroy."""
 
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ooc_train import atomic
-from ooc_train.atomic import check_outputs, publishing
+from ooc_train.atomic import as_json, check_outputs, publishing
 from ooc_train.errors import OutputError
 from ooc_train.work_folder import WorkFolder
 
@@ -123,6 +124,16 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
         assert folder.name == ".ooc-job-1"
 
 
+def test_a_folder_that_cannot_be_locked_is_not_left(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("ooc_train.work_folder.os.open", full)
+    with pytest.raises(OSError, match="No space"):
+        WorkFolder(tmp_path)
+    assert names(tmp_path) == []
+
+
 @pytest.mark.parametrize("force", [True, False])
 def test_the_error_of_the_folder_is_raised(tmp_path, monkeypatch, force):
     flush = atomic.flush
@@ -162,15 +173,47 @@ class TestCheckOutputs:
 
     def test_no_output_is_another_output(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        self.refused(
-            "the page, is also the report", {"the report": Path("a"), "the page": tmp_path / "a"}
-        )
+        Path("link").symlink_to(tmp_path)
+        Path("dangling").symlink_to("a")
+        for name in ("a", "link/a", "dangling"):
+            self.refused(
+                "the page, is also the report",
+                {"the report": Path(name), "the page": tmp_path / "a"},
+            )
 
     def test_devices_and_pipes_are_never_replaced(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
-        for path in (tmp_path / "pipe", Path("/dev/null")):
+        for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout"), Path("/dev/fd/1")):
             self.refused("device or a pipe", {"one": path})
 
     def test_folders(self, tmp_path):
-        self.refused("is a folder", {"one": tmp_path})
+        self.refused("one, is a folder; name the file", {"one": tmp_path})
         self.refused("does not exist", {"one": tmp_path / "none" / "a"})
+
+    def test_names_that_no_file_can_have(self, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "file").touch()
+        self.refused("one, cannot be written: Too many levels", {"one": tmp_path / "loop"})
+        self.refused("one, cannot be written: File name too long", {"one": tmp_path / ("a" * 256)})
+        self.refused("one, cannot be written: Not a directory", {"one": tmp_path / "file" / "a"})
+
+    @pytest.mark.parametrize("spelled", ["run/a", "run", "elsewhere", "run/link"])
+    def test_nothing_lies_in_a_folder_that_is_written_as_a_whole(
+        self, tmp_path, monkeypatch, spelled
+    ):
+        monkeypatch.chdir(tmp_path)
+        Path("run").mkdir()
+        Path("run/link").symlink_to("../target")
+        Path("elsewhere").symlink_to("run/target")
+        path = Path(spelled)
+        if spelled != "run":
+            with pytest.raises(OutputError, match="the report, lies in"):
+                check_outputs({"the report": path}, folders=[tmp_path / "run"], force=True)
+        with pytest.raises(OutputError, match="the input, lies in"):
+            check_outputs({}, [path], folders=[tmp_path / "run"], force=True)
+
+
+def test_json_keeps_a_name_that_is_no_utf8():
+    name = os.fsdecode(b"\xff\n.csv")
+    assert json.loads(as_json({"größe": name}).encode()) == {"größe": name}
+    assert "größe" in as_json({"größe": name})

@@ -175,7 +175,9 @@ def test_library_calls_take_what_is_declared(call, declared):
 
 
 def test_a_keyword_with_another_default_is_found():
-    def evaluate(run, *, split="validation", batch_size=None, hmtl=None):
+    def evaluate(
+        run, *, split="validation", batch_size=None, force=False, hmtl=None, trust_code=False
+    ):
         """As `ooc_train.evaluate`, but for a default and a name."""
 
     assert differences_from_call(evaluate, [EvaluateOptions]) == {"split", "hmtl"}

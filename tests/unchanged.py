@@ -319,7 +319,9 @@ class Workshop:
     def evaluation(self, name: str) -> dict:
         """The report of a run's evaluation."""
         path = self.made(TRAININGS[name][0])
-        return self._once("evaluate", name, lambda: ooc_train.evaluate(self.run(name), path))
+        return self._once(
+            "evaluate", name, lambda: ooc_train.evaluate(self.run(name), path, trust_code=True)
+        )
 
     def prediction(self, name: str) -> dict:
         """The report of a run's predictions for the test file."""
@@ -331,7 +333,8 @@ class Workshop:
 
     def _predict(self, name: str) -> dict:
         source = self._path(CONVERSIONS[TRAININGS[name][0]][1]["test"])[0]
-        return ooc_train.predict(self.run(name), source, self.predictions(name), top=2, proba=True)
+        options = {"top": 2, "proba": True, "trust_code": True}
+        return ooc_train.predict(self.run(name), source, self.predictions(name), **options)
 
     def _once(self, kind, name, make):
         if (kind, name) not in self._reports:
@@ -415,7 +418,7 @@ def training_made(workshop: Workshop, name: str) -> dict:
 
 def prediction_made(workshop: Workshop, name: str) -> dict:
     """Of a run's predictions: for new rows, for the test file's, and how good these are."""
-    predictor = ooc_train.load(workshop.run(name))
+    predictor = ooc_train.load(workshop.run(name), trust_code=True)
     rows = new_rows(workshop, name)
     proba = predictor.predict_proba(rows)
     workshop.prediction(name)

@@ -59,7 +59,7 @@ def _call(folder: Path, command: str, *arguments: object) -> dict[str, Any]:
     """Run a command of the package; its report, which is written to `folder`."""
     report = folder / f"{command}.json"
     words = [sys.executable, "-m", f"ooc_train.cli.{command}", *map(str, arguments)]
-    subprocess.run([*words, "--quiet", "--report", str(report)], check=True)
+    subprocess.run([*words, "--quiet", "--force", "--report", str(report)], check=True)
     found: dict[str, Any] = json.loads(report.read_text("utf-8"))
     return found
 

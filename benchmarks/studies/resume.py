@@ -12,7 +12,6 @@ With --cost it also trains --runs times in turn without checkpoints inside epoch
 
 import argparse
 import csv
-import io
 import json
 import random
 import shlex
@@ -21,19 +20,17 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import h5py
 
 from benchmarks import study
 from benchmarks.data import generated
 from benchmarks.measure import harness, machine
 from benchmarks.measure.commands import REPORT, SCRATCH, call
 from benchmarks.measure.harness import Run, System, say
+from benchmarks.measure.weights import weights
 from benchmarks.options import check_variants
 from benchmarks.report import results, tables
 from benchmarks.study import Findings
@@ -47,6 +44,7 @@ _STARTING_EVERY = 5
 _POLL_SECONDS = 0.002
 _NEVER = "1000h"
 TRAIN = [sys.executable, "-m", "ooc_train.cli.train"]
+MODEL = "model.keras"
 _TIMES = ("seconds", "rows_per_second", "input_wait_share")
 _KILLED_TABLE = ("variant", "kills", "sessions", "steps", "weights", "history")
 _COST_TABLE = (
@@ -165,7 +163,7 @@ def _kill_and_compare(
         n_kills,
         report["sessions"],
         report["steps"],
-        _weights(whole) == _weights(killed),
+        weights(whole / MODEL) == weights(killed / MODEL),
         _history(whole) == _history(killed),
     )
 
@@ -208,22 +206,6 @@ def _report(run: Path, status: int) -> dict[str, Any]:
         raise OutputError(f"a training failed with status {status}; its last words stand above")
     report: dict[str, Any] = json.loads((run / "report.json").read_text("utf-8"))
     return report
-
-
-def _weights(run: Path) -> dict[str, bytes]:
-    """The bytes of each array of a model; a .keras file as a whole has the time in it."""
-    with (
-        zipfile.ZipFile(run / "model.keras") as archive,
-        h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file,
-    ):
-        found: dict[str, bytes] = {}
-
-        def add(name: str, item: h5py.Dataset | h5py.Group) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name] = item[...].tobytes()
-
-        file.visititems(add)
-    return found
 
 
 def _history(run: Path) -> list[dict[str, str]]:

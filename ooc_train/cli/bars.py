@@ -4,6 +4,7 @@ import sys
 import time
 from typing import Any
 
+from ooc_train.cli.streams import tell
 from ooc_train.progress import Progress, Silent
 
 LINE_SECONDS = 60
@@ -50,7 +51,7 @@ class Bars:
     def message(self, text: str) -> None:
         """Print a line in place of the bar, which has come to its end."""
         self.finish()
-        print(text, file=sys.stderr)
+        tell(text)
 
     def finish(self) -> None:
         """Take the bar away."""
@@ -79,7 +80,7 @@ class Lines:
         now = time.monotonic()
         if now - self._printed >= LINE_SECONDS:
             self._printed = now
-            print(self._line(now - self._began), file=sys.stderr, flush=True)
+            tell(self._line(now - self._began))
 
     def show(self, text: str) -> None:
         """Figures for the next line."""
@@ -87,7 +88,7 @@ class Lines:
 
     def message(self, text: str) -> None:
         """Print a line."""
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
     def finish(self) -> None:
         """Nothing is to be taken away."""

@@ -1,18 +1,21 @@
 """A command: its command line, its report, and how errors reach the user."""
 
 import argparse
-import os
+import contextlib
 import sys
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from ooc_train.atomic import write_json
+from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file
+from ooc_train.cli import streams
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
-from ooc_train.errors import Interrupted, OocTrainError, OptionError, OutputError
+from ooc_train.cli.streams import show, tell
+from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
 from ooc_train.version import __version__
@@ -31,6 +34,11 @@ class SharedOptions:
     quiet: bool = option(False, "show no progress and print no summary", group=_SHARED)
     debug: bool = option(False, "show the traceback of an error", group=_SHARED)
 
+    @property
+    def outputs(self) -> dict[str, Path | None]:
+        """The files that the command writes beside those of its library call."""
+        return {"the report": self.report}
+
 
 class Command:
     """One command: its name, its options, and how it ends.
@@ -46,7 +54,7 @@ class Command:
 
     def parser(self) -> argparse.ArgumentParser:
         """The parser of its command line."""
-        parser = argparse.ArgumentParser(
+        parser = _CommandLine(
             prog=self.name,
             description=self._description,
             epilog=f"example:\n{self._example}",
@@ -68,28 +76,49 @@ class Command:
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
     ) -> int:
         """Parse, do ``work``, write the report; the exit status.  No traceback but with --debug."""
-        namespace = self.parser().parse_args(arguments)
-        prepare()
+        streams.open_closed()
+        debug = False
         try:
-            self._work(work, Given.of(namespace, self.declared))
-        except BrokenPipeError:
-            # Whoever read the output has enough; Python's own flush at exit must not complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            namespace = self.parser().parse_args(arguments)
+            debug = getattr(namespace, "debug", False)
+            prepare()
+            with self._warnings_told():
+                self._work(work, Given.of(namespace, self.declared))
+            streams.check_shown()
+        except BrokenPipeError:  # whoever read the output has enough
             return EXIT_FAILED
         except (Exception, KeyboardInterrupt) as error:  # a user must not see a traceback
-            if getattr(namespace, "debug", False):
+            if debug:
                 raise
             status, message = _outcome(error)
-            print(f"{self.name}: {message}", file=sys.stderr)
+            tell(f"{self.name}: {message}")
             return status
+        finally:
+            streams.discard_unwritten()
         return 0
 
     def _work(self, work: Callable[[Given], dict[str, Any]], given: Given) -> None:
         shared = given.made(SharedOptions)
-        _check_report(shared.report)
-        report = work(given)
-        if shared.report:
-            write_report(shared.report, report)
+        check_outputs(shared.outputs, force=True)  # if it exists, the library call looks
+        write_report(given, work(given))
+
+    @contextlib.contextmanager
+    def _warnings_told(self) -> Iterator[None]:
+        """Tell a warning as one line, without the place in the program."""
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: tell(f"{self.name}: {message}")
+            yield
+
+
+class _CommandLine(argparse.ArgumentParser):
+    """Prints by `streams`: a wrong argument may be the name of any file."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (show if file is sys.stdout else tell)(*message.splitlines())
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        streams.check_shown()
+        super().exit(status, message)
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:
@@ -104,10 +133,10 @@ def _outcome(error: BaseException) -> tuple[int, str]:
     return EXIT_FAILED, f"{kind}: {error} (run again with --debug for the traceback)"
 
 
-def say(shared: SharedOptions, text: str) -> None:
-    """Print a line of the summary, unless ``--quiet``."""
+def say(shared: SharedOptions, *lines: str) -> None:
+    """Print lines of the summary, unless ``--quiet``."""
     if not shared.quiet:
-        print(text)
+        show(*lines)
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -122,18 +151,12 @@ def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         }
 
 
-def write_report(path: Path, report: dict[str, Any]) -> None:
-    """Write a report, whole or not at all."""
-    try:
-        write_json(path, report)
-    except OSError as error:
-        raise OutputError(f"{path}, the report, could not be written: {error}") from error
-
-
-def _check_report(path: Path | None) -> None:
-    """Find out before the work, not after it, that the report has no place."""
-    if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
-        raise OutputError(f"{path}, the report, cannot be written; is its folder there?")
+def write_report(given: Given, report: dict[str, Any]) -> None:
+    """Write the report if it is asked for, whole or not at all.  Raises OutputError."""
+    path, force = given.made(SharedOptions).report, given.made(OutputOptions).force
+    if path:
+        with output_file(path, "the report", force=force) as part:
+            part.write_text(as_json(report), "utf-8")
 
 
 def megabytes(n_bytes: int | None) -> str:

@@ -81,10 +81,10 @@ def _work(given: Given) -> dict[str, Any]:
         files.train,
         files.output,
         progress=progress_of(quiet=shared.quiet),
+        more_outputs=shared.outputs,
         **given.keywords(ConvertOptions),
     )
-    for line in _summary(report):
-        say(shared, line)
+    say(shared, *_summary(report))
     return report
 
 

@@ -54,14 +54,15 @@ def _work(given: Given) -> dict[str, Any]:
             files.run,
             files.data,
             progress=progress_of(quiet=shared.quiet),
+            more_outputs=shared.outputs,
             **given.keywords(EvaluateOptions),
         )
     )
-    say(shared, _text(report))
+    say(shared, *_lines(report))
     return report
 
 
-def _text(report: dict[str, Any]) -> str:
+def _lines(report: dict[str, Any]) -> list[str]:
     lines = [
         f"accuracy {report['accuracy']:.4f} ({report['baseline_accuracy']:.4f} by naming the most "
         f"frequent class), loss {report['loss']:.4f}, macro F1 {report['macro_f1']:.4f} on "
@@ -80,7 +81,7 @@ def _text(report: dict[str, Any]) -> str:
         lines += _matrix_lines([score["label"] for score in report["classes"]], report["confusion"])
     elif report["confused_pairs"]:
         lines += ["", "most confused:", *_pair_lines(report)]
-    return "\n".join(lines)
+    return lines
 
 
 def _score_lines(scores: Sequence[dict[str, Any]]) -> list[str]:

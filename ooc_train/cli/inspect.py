@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ooc_train.atomic import OutputOptions, check_outputs
 from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
 from ooc_train.cli.options import Given
+from ooc_train.cli.streams import show
 from ooc_train.errors import FormatError
 from ooc_train.options import REQUIRED, option
 
@@ -39,7 +41,7 @@ class InspectOptions:
     plot: Path | None = option(None, "draw the overview to FILE, a .png, .svg or .pdf file")
 
 
-COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions])
+COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions, OutputOptions])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,29 +51,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    outputs = {"the plot": options.plot, **shared.outputs}
+    force = given.made(OutputOptions).force
+    check_outputs(outputs, [options.data], force=force)
     if options.verify:
-        return _verify(options, shared)
+        return _verify(given)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
 
     report = measured(lambda: inspect(options.data))
-    say(shared, _text(report))
+    say(shared, *_lines(report))
     if options.plot:
         from ooc_train.inspection.overview import draw_overview  # noqa: PLC0415 - as above
 
-        draw_overview(options.data, options.plot)
+        draw_overview(options.data, options.plot, force=force)
     return report
 
 
-def _verify(options: InspectOptions, shared: SharedOptions) -> dict[str, Any]:
+def _verify(given: Given) -> dict[str, Any]:
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
+    options, shared = given.made(InspectOptions), given.made(SharedOptions)
     report = measured(lambda: verify(options.data, progress=progress_of(quiet=shared.quiet)))
     damaged = report["damaged"]
-    for damage in damaged:
-        print(damage["text"])
+    show(*(damage["text"] for damage in damaged))
     if damaged:
-        if shared.report:
-            write_report(shared.report, report)
+        write_report(given, report)
         raise FormatError(
             f"{options.data} is damaged in {len(damaged)} places, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"
@@ -84,10 +88,10 @@ def _verify(options: InspectOptions, shared: SharedOptions) -> dict[str, Any]:
     return report
 
 
-def _text(report: dict[str, Any]) -> str:
+def _lines(report: dict[str, Any]) -> list[str]:
     parameters = ", ".join(f"{key} {value}" for key, value in report["vectorizer"].items())
     splits, terms = report["splits"], report["kept_terms"]
-    lines = [
+    return [
         f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
         f"written by {report['producer']}",
         f"features: {report['features']}, {report['n_features']:,} columns"
@@ -105,7 +109,6 @@ def _text(report: dict[str, Any]) -> str:
         "",
         *_source_lines(report["provenance"]),
     ]
-    return "\n".join(lines)
 
 
 def _class_lines(classes: Sequence[dict[str, str]], splits: dict[str, Any]) -> list[str]:

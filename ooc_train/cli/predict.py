@@ -9,6 +9,7 @@ from typing import Any
 from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions
 from ooc_train.cli.options import Given
+from ooc_train.cli.streams import rows_in, rows_out
 from ooc_train.options import REQUIRED, option
 from ooc_train.prediction.options import PredictOptions
 
@@ -61,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(given: Given) -> dict[str, Any]:
     from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
-    files = given.made(PredictFiles)
+    files, shared = given.made(PredictFiles), given.made(SharedOptions)
     return predict(
         files.run,
-        files.input or sys.stdin.buffer,
-        files.output or sys.stdout,
-        progress=progress_of(quiet=given.made(SharedOptions).quiet),
+        files.input or rows_in(),
+        files.output or rows_out(),
+        progress=progress_of(quiet=shared.quiet),
+        more_outputs=shared.outputs,
         **given.keywords(PredictOptions),
     )
 

@@ -5,11 +5,15 @@ import contextlib
 import functools
 import gc
 import importlib
+import logging
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from ooc_train.environment import n_processors
 from ooc_train.memory import keep_freed_memory
+from ooc_train.threads import can_start
 from ooc_train.training.models import backend
 
 
@@ -17,6 +21,11 @@ from ooc_train.training.models import backend
 def prepare() -> None:
     """Prepare the process for a command."""
     backend.around_import = _plots_and_tables_hidden
+    # NumPy's linear algebra would interrupt the process if it got fewer threads than processors.
+    if not can_start(n_processors()):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # It tells of a home folder that cannot be written to, and needs none.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # At its end Python would search all objects for garbage: with TensorFlow, for 1.2 seconds.
     atexit.register(gc.freeze)
 

@@ -91,6 +91,7 @@ def _work(given: Given) -> dict[str, Any]:
         files.data,
         files.output,
         progress=progress_of(quiet=shared.quiet),
+        more_outputs=shared.outputs,
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
@@ -118,16 +119,15 @@ def _train_grid(given: Given) -> dict[str, Any]:
         parse_grid(given.made(GridOptions).grid),
         progress=progress_of(quiet=shared.quiet),
         more_arguments=[flag for flag, is_given in passed_on.items() if is_given],
+        more_outputs=shared.outputs,
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
     lines = report["trials"]
-    for text in _table(columns_of(lines), lines):
-        say(shared, text)
+    say(shared, *_table(columns_of(lines), lines))
     failed = [line["trial"] for line in lines if line["status"] != DONE]
     if failed:
-        if shared.report:
-            write_report(shared.report, report)
+        write_report(given, report)
         raise OocTrainError(
             f"{len(failed)} of {len(lines)} trials failed, as said above: {'; '.join(failed)}; "
             "the same command with --resume tries them again"

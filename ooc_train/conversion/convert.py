@@ -1,7 +1,6 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +20,7 @@ from ooc_train.file.output import OutputFile
 from ooc_train.memory import MemoryMonitor, measure
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 
 
@@ -58,9 +58,9 @@ def convert(
             convert_few_rows(plan.features, plan.temp_dir)
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
-            rejects = RejectFile(plan.rejects, plan.max_rejects)
-            with rejects:
+            with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
                 found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+                rejects.publish()
         return {
             **_rows(plan, found, rejects),
             "output_bytes": plan.output.stat().st_size,
@@ -122,7 +122,7 @@ def _write(
     with (
         publishing(plan.output, force=plan.force) as unfinished,
         JobFolder(plan.temp_dir) as folder,
-        ThreadPoolExecutor(memory.n_workers, "convert") as pool,
+        ThreadPool(memory.n_workers, "convert") as pool,
     ):
         with OutputFile(unfinished, compression=plan.compression) as output:
             resources = Resources(memory, pool, plan.temp_dir, folder, progress)
@@ -131,6 +131,7 @@ def _write(
             classes.strings("labels", found.classes)
             classes.strings("names", plan.class_names(found.classes))
             saved_bytes = output.finish(_header(plan, found))
+        rejects.close()
         progress.finish()
     return found, saved_bytes
 

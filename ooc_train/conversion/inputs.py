@@ -1,16 +1,22 @@
 """The inputs of a conversion: the sources of each split and the names of the classes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ooc_train.conversion.options import ConvertOptions, Paths
-from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
+from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import InputPaths
+from ooc_train.conversion.sources.files.paths import (
+    STANDARD_INPUT,
+    STANDARD_INPUT_FILE,
+    InputPaths,
+    matching,
+)
 from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
@@ -23,6 +29,27 @@ class Inputs(NamedTuple):
 
     sources: dict[str, list[Source]]
     class_names: ClassNames | None
+
+
+def files_read(train: Sequence[Path], options: ConvertOptions) -> Iterator[Path]:
+    """All files that a conversion reads, and a few that it would read if they existed.
+
+    None of them is opened.  Raises ``InputError`` where an archive lacks what its preset reads.
+    """
+    archive = _archive(train, options)
+    rows = [*train, *map(Path, (*options.test, *options.validation))]
+    if archive:
+        rows = [archive.path("train"), archive.path("test")]
+        yield archive.names_path
+    for path in rows:
+        for found in [STANDARD_INPUT_FILE] if path == STANDARD_INPUT else matching(path):
+            if found.is_dir():
+                yield from texts_in(found)
+            else:
+                yield from (found, found.with_name(CLASSES_NAME))
+    labels = (*options.labels, *options.test_labels, *options.validation_labels)
+    others = (path for path in (options.classes, options.vectorizer) if path is not None)
+    yield from map(Path, (*labels, *others))
 
 
 def find_inputs(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from ooc_train.atomic import OutputOptions
 from ooc_train.conversion.sources.formats.table import file_formats
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
@@ -63,7 +64,7 @@ def parse_frequency(text: str) -> int | float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions:
+class ConvertOptions(OutputOptions):
     """The options of `convert`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
@@ -100,7 +101,8 @@ class ConvertOptions:
     )
     rejects: str | os.PathLike[str] | None = option(
         None,
-        "the file to write rows to that cannot be used",
+        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
+        "if there are none",
         fallback="OUTPUT.rejected.csv",
         group=_ROWS,
     )
@@ -170,7 +172,11 @@ class ConvertOptions:
         fallback=(1, 2),
         limits=Limits(
             f"two numbers from 1 to {MAX_NGRAM}, the smaller first",
-            lambda value: len(value) == 2 and 1 <= value[0] <= value[1] <= MAX_NGRAM,
+            lambda value: (
+                len(value) == 2
+                and all(isinstance(n, Integral) and not isinstance(n, bool) for n in value)
+                and 1 <= value[0] <= value[1] <= MAX_NGRAM
+            ),
         ),
         metavar="MIN,MAX",
         parse=parse_range,
@@ -242,7 +248,6 @@ class ConvertOptions:
         choices=(NONE, *FILTERS),
         group=_OUTPUT,
     )
-    force: bool = option(False, "overwrite the output if it exists", group=_OUTPUT)
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.report import ConversionReport
@@ -37,6 +36,7 @@ from ooc_train.conversion.vectorizer import (
     load_vectorizer,
     vectorizer_class,
 )
+from ooc_train.file.handle import Handle
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
@@ -50,7 +50,7 @@ class Features:
     kind: str
     parameters: Any
     rule: PlacementRule
-    fitted: h5py.File | None = None
+    fitted: Handle | None = None
 
     def vectorizer(self, attempt: int) -> Vectorizer:
         """The vectorizer, new or fitted, for an attempt from 0."""
@@ -248,7 +248,7 @@ class _Conversion:
 
     def _save(self) -> None:
         if self._features.fitted:
-            self._output.copy(self._features.fitted["vectorizer"])
+            self._output.copy(self._features.fitted.hdf5["vectorizer"])
             return
         group = self._output.group("vectorizer")
         parameters = json.dumps(asdict(self._vectorizer.parameters), sort_keys=True)

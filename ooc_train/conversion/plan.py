@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ooc_train.atomic import check_outputs
 from ooc_train.conversion.auto import Figures, measure_rows
-from ooc_train.conversion.inputs import Inputs, find_inputs
+from ooc_train.conversion.inputs import Inputs, files_read, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
@@ -89,13 +89,18 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
-    check_outputs({"the output": output}, force=options.force)
+    rejects = _rejects_path(options, output)
+    outputs = {"the output": output, "the list of rejected rows": rejects}
+    check_outputs(
+        {**outputs, **(options.more_outputs or {})},
+        files_read(train, options),
+        force=options.force,
+    )
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
-    rejects = _rejects_path(options, output)
     with disk_errors(output, temp_dir):
         reads_once = _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
@@ -103,7 +108,7 @@ def plan_conversion(
         inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
         figures = None
         if features == AUTO:
-            with RejectFile(rejects, options.max_rejects) as file:
+            with RejectFile(rejects, options.max_rejects, force=options.force) as file:
                 figures = measure_rows(inputs.sources["train"], file, progress)
             features = figures.features
         parameters = parameters or _parameters(options, features, fitted)
@@ -118,7 +123,7 @@ def plan_conversion(
         options.max_rejects,
         options.compression,
         inputs.sources,
-        Features(features, parameters, rule, fitted.file if fitted else None),
+        Features(features, parameters, rule, fitted.handle if fitted else None),
         options.memory_bytes or default_budget(),
         options.workers,
         _provenance(inputs, options),
@@ -133,7 +138,7 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     if path is None:
         return None
     store = stack.enter_context(open_store(Path(path)))
-    store.check("vectorizer")
+    store.group("vectorizer").check()
     return store
 
 
@@ -165,7 +170,7 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
     Raises ``OptionError`` if some are given that this kind of features does not have.
     """
     if fitted:
-        return cast(Parameters, load_vectorizer(fitted.file).parameters)
+        return cast(Parameters, load_vectorizer(fitted.handle).parameters)
     kind, given = vectorizer_class(features).Parameters, options.given_parameters
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})
     if unfit and options.features == AUTO:

@@ -4,7 +4,6 @@ The first conversion after an installation compiles for some 10 seconds; later o
 from Numba's cache.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Silent
+from ooc_train.threads import ThreadPool
 
 _WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
 _ROWS = {
@@ -46,7 +46,7 @@ def convert_few_rows(features: Features, temp_dir: Path) -> None:
         fitted=None,
     )
     source = KINDS[features.kind].source
-    with JobFolder(temp_dir) as folder, ThreadPoolExecutor(1) as pool:
+    with JobFolder(temp_dir) as folder, ThreadPool(1) as pool:
         path = folder / "rows"
         path.write_text(_ROWS[source], "utf-8")
         found = find_source(path, LayoutOptions(), gives=source)

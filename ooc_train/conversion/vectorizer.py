@@ -15,16 +15,14 @@ A kind must have ``load``, ``encode``, ``arrays`` and ``save``; it has the other
 fitted vectorizer, made by ``load``, learns nothing.  Prediction takes ``load`` and ``encode``.
 """
 
+import contextlib
 import functools
 import importlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
-
-import h5py
 
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import ConversionReport
@@ -39,8 +37,12 @@ from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
 from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.dtypes import F32
-from ooc_train.errors import FormatError
+from ooc_train.errors import FormatError, OptionError
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import Handle, damage_errors, open_file
+from ooc_train.file.header import AGAIN
 from ooc_train.file.output import OutputGroup
+from ooc_train.file.schema import read_json
 from ooc_train.kinds import KINDS
 from ooc_train.options import check_as
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
@@ -149,8 +151,11 @@ class Vectorizer(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, parameters: Any, group: h5py.Group) -> "Vectorizer":
-        """The vectorizer that `save` stored in ``group``; its file may be closed afterwards."""
+    def load(cls, parameters: Any, group: FileGroup) -> "Vectorizer":
+        """The vectorizer that `save` stored in ``group``; its file may be closed afterwards.
+
+        Raises ValueError or OptionError for what `save` cannot have stored: kernels trust it.
+        """
 
     @abstractmethod
     def encode(self, rows: Any) -> Encoded:
@@ -224,28 +229,38 @@ def vectorizer_class(kind: str) -> type[Vectorizer]:
     return cast(type[Vectorizer], getattr(importlib.import_module(module), name))
 
 
-def load_vectorizer(file: h5py.File) -> Vectorizer:
+def load_vectorizer(file: Handle) -> Vectorizer:
     """The fitted vectorizer of a file, which may be closed afterwards.
 
-    Raises ``FormatError`` for parameters that this version does not have.
+    Raises ``FormatError`` for parameters that this version does not have, and for whatever no
+    conversion can have stored.
     """
-    kind = vectorizer_class(str(file.attrs["features"]))
-    group = file["vectorizer"]
-    found = json.loads(group.attrs["parameters"])
+    kind = vectorizer_class(file.header.features)
+    group = FileGroup(file, "vectorizer")
+    with damage_errors(file.path):
+        found = read_json(group.attributes["parameters"])
     known = {field.name for field in fields(kind.Parameters)}
     if set(found) != known:
         unknown = ", ".join(sorted(set(found) ^ known))
         raise FormatError(
-            f"{file.filename}: the vectorizer's parameters are not those of this version "
+            f"{file.path}: the vectorizer's parameters are not those of this version "
             f"({unknown}); convert the data again"
         )
     values = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    vectorizer = kind.load(kind.Parameters(**values), group)
-    vectorizer.fitted_path = Path(file.filename).absolute()
+    try:
+        with damage_errors(file.path):
+            for field in fields(kind.Parameters):
+                if values[field.name] is None and field.default is not None:
+                    raise ValueError(f"its parameter {field.name} has no value")
+            vectorizer = kind.load(kind.Parameters(**values), group)
+    except OptionError as error:
+        raise FormatError(f"{file.path} is damaged: its parameters: {error}; {AGAIN}") from error
+    vectorizer.fitted_path = file.path.absolute()
     return vectorizer
 
 
 @functools.lru_cache(maxsize=4)
 def _reopened(path: Path) -> Vectorizer:
-    with h5py.File(path, "r") as file:
+    # Its checksums were compared by the process that has it open.
+    with contextlib.closing(open_file(path, verify=False)) as file:
         return load_vectorizer(file)

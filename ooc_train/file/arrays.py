@@ -4,22 +4,23 @@ A contiguous array is read with ``pread`` at its offset, past HDF5.  That is as 
 a memory map, keeps resident memory flat, and works in forked processes and in threads; and a file
 that is truncated meanwhile is an error, not a deadly signal.  Compressed chunks are read in the
 same way, and decompressed by the thread that reads, without HDF5's lock: handing chunks of 64 KiB
-to several threads took longer than decompressing them, on 2 processors as on 16.  All other arrays
-are read through h5py.
+to several threads took longer than decompressing them, on 2 processors as on 16.  Chunks whose
+packages are not installed, but HDF5's filters are, are read through h5py.
 """
 
 import bisect
-import os
 from abc import ABC, abstractmethod
-from typing import Any
 
-import h5py
 import numpy as np
 
 from ooc_train.dtypes import U64, AnyArray
-from ooc_train.file.checksums import block_length, checksums, stored_sums
+from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
 from ooc_train.file.handle import Handle
+from ooc_train.file.objects import StoredArray, chunks_near
+from ooc_train.file.structure import array_at
+
+_CHECK_BYTES = 2**20
 
 
 class DamageError(Exception):
@@ -38,14 +39,13 @@ class Array(ABC):
     block.
     """
 
-    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
+    def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
         self._handle = handle
-        self.name: str = dataset.name.lstrip("/")
-        self.shape: tuple[int, ...] = dataset.shape
-        self.dtype: np.dtype[Any] = dataset.dtype
+        self.name = path
+        self.shape, self.dtype = stored.shape, stored.dtype
         self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
         self.block_length = block_length(self.shape, self.dtype)
-        self._sums: U64 | None = stored_sums(dataset) if handle.verify else None
+        self._sums: U64 | None = handle.sums(path) if handle.verify else None
         self._checked = np.zeros(self.n_blocks, np.bool_)
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
@@ -71,7 +71,7 @@ class Array(ABC):
         if not len(target):
             return
         stop = start + len(target)
-        if self._is_checked(start, stop):
+        if self.is_checked(start, stop):
             self._fetch(target, start)
         else:
             self._fetch_checked(target, start, stop)
@@ -83,7 +83,7 @@ class Array(ABC):
         """
         start, stop = max(start, 0), min(stop, len(self))
         if start < stop:
-            if not self._is_checked(start, stop):  # whole blocks will be read and compared
+            if not self.is_checked(start, stop):  # whole blocks will be read and compared
                 start -= start % self.block_length
                 stop = min(stop + -stop % self.block_length, len(self))
             self._expect(start, stop)
@@ -105,7 +105,7 @@ class Array(ABC):
     def _fetch(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` with the rows from ``start`` on, unchecked."""
 
-    def _is_checked(self, start: int, stop: int) -> bool:
+    def is_checked(self, start: int, stop: int) -> bool:
         """Whether rows ``start`` up to ``stop`` need no check, or have passed theirs."""
         first, last = start // self.block_length, -(-stop // self.block_length)
         return self._sums is None or bool(self._checked[first:last].all())
@@ -159,9 +159,9 @@ class Array(ABC):
 class FlatArray(Array):
     """A contiguous array, read at its offset in the file."""
 
-    def __init__(self, dataset: h5py.Dataset, handle: Handle) -> None:
-        super().__init__(dataset, handle)
-        self._offset: int = dataset.id.get_offset()
+    def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
+        super().__init__(path, stored, handle)
+        self._offset = stored.position
 
     def _expect(self, start: int, stop: int) -> None:
         position = self._offset + start * self.row_bytes
@@ -179,9 +179,9 @@ class ChunkedArray(Array):
     Memory: 12 bytes more for each chunk, and the rows of one.
     """
 
-    def __init__(self, dataset: h5py.Dataset, handle: Handle, coder: ChunkCoder) -> None:
-        super().__init__(dataset, handle)
-        self._coder = coder
+    def __init__(self, path: str, stored: StoredArray, handle: Handle, coder: ChunkCoder) -> None:
+        super().__init__(path, stored, handle)
+        self._stored, self._coder = stored, coder
         # The places and sizes of the chunks, filled as they are read.
         self._offsets = np.zeros(self.n_blocks, np.int64)
         self._sizes = np.zeros(self.n_blocks, np.int32)
@@ -230,13 +230,18 @@ class ChunkedArray(Array):
         return rows[: len(self) - block * self.block_length]
 
     def _locate(self, block: int) -> None:
-        dataset = self._handle.hdf5[self.name]
-        corner = (block * self.block_length, *(0 for _ in self.shape[1:]))
-        info = dataset.id.get_chunk_info_by_coord(corner)
-        if info.byte_offset is None or info.filter_mask or info.size > self._most_bytes:
+        """Find the place of a chunk, and of those beside it in the tree of chunks."""
+        try:
+            found = chunks_near(self._handle.content, self._stored, block * self.block_length)
+        except ValueError as error:
+            raise self._damage(block, str(error)) from error
+        for first_row, position, n_bytes in found:
+            number, rest = divmod(first_row, self.block_length)
+            if not rest and number < self.n_blocks and n_bytes <= self._most_bytes:
+                self._offsets[number] = position
+                self._sizes[number] = n_bytes  # set last, because other threads look at it first
+        if not self._sizes[block]:
             raise self._damage(block, "a chunk is missing")
-        self._offsets[block] = info.byte_offset
-        self._sizes[block] = info.size  # set last, because other threads look at it first
 
     def _damage(self, block: int, reason: str) -> DamageError:
         start = block * self.block_length
@@ -244,44 +249,37 @@ class ChunkedArray(Array):
 
 
 class Hdf5Array(Array):
-    """An array stored in any other way, read through h5py."""
+    """An array of compressed chunks whose filters HDF5 has, and this package has not."""
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         dataset = self._handle.hdf5[self.name]
         dataset.read_direct(target, np.s_[start : start + len(target)])
 
 
-def open_array(dataset: h5py.Dataset, handle: Handle) -> Array:
-    """The array of a dataset of the file that ``handle`` has open.
+def open_array(path: str, handle: Handle) -> Array:
+    """The array at a path in the file that ``handle`` has open.
 
-    Raises KeyError or ValueError if the handle verifies and the checksums are missing or do not
-    fit, OptionError if the array is compressed and the packages for that are not installed.
+    Raises KeyError or ValueError if it is missing, or if the handle verifies and the checksums are
+    missing; OptionError if the array is compressed and the packages for that are not installed.
     """
-    if _is_flat(dataset):
-        return FlatArray(dataset, handle)
-    coder = coder_of(dataset) if _is_in_blocks(dataset) else None
+    stored = array_at(handle.root, path)
+    if stored.chunk is None:
+        return FlatArray(path, stored, handle)
+    filters = [number for number, _ in stored.filters]
+    coder = coder_of(filters, stored.chunk, stored.dtype)
     if coder:
-        return ChunkedArray(dataset, handle, coder)
-    check_filters(dataset)
-    return Hdf5Array(dataset, handle)
+        return ChunkedArray(path, stored, handle, coder)
+    check_filters(handle.path, filters)
+    return Hdf5Array(path, stored, handle)
 
 
-def _is_flat(dataset: h5py.Dataset) -> bool:
-    """Whether the bytes lie in one piece in the file itself, where ``pread`` can get at them."""
-    return (
-        _can_pread(dataset)
-        and dataset.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
-        and dataset.external is None
-        and dataset.id.get_offset() is not None
-        and dataset.id.get_storage_size() == dataset.size * dataset.dtype.itemsize
-    )
+def check_array(array: Array) -> None:
+    """Compare what was not read yet of an array with its checksums, if its file is to be verified.
 
-
-def _is_in_blocks(dataset: h5py.Dataset) -> bool:
-    """Whether the array consists of chunks of one block each, in the file itself."""
-    chunk = (min(block_length(dataset.shape, dataset.dtype), len(dataset)), *dataset.shape[1:])
-    return _can_pread(dataset) and dataset.chunks == chunk
-
-
-def _can_pread(dataset: h5py.Dataset) -> bool:
-    return hasattr(os, "preadv") and dataset.file.driver == "sec2"
+    Raises DamageError.  Memory: a megabyte, or a block.
+    """
+    step = array.block_length * max(1, _CHECK_BYTES // (array.block_length * array.row_bytes))
+    for start in range(0, len(array), step):
+        stop = min(start + step, len(array))
+        if not array.is_checked(start, stop):
+            array.read(start, stop)

@@ -8,18 +8,19 @@ the arrays, because HDF5's own need chunks, which cannot be read at their offset
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import xxhash
 
 from ooc_train.dtypes import U64, AnyArray
+from ooc_train.file.flat import FlatWriter
 
 BLOCK_BYTES = 65_536
 GROUP = "checksums"
-_SUMMARY = "summary"
+SUMMARY = "summary"
 
 
 def block_length(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
@@ -41,9 +42,15 @@ def checksums(rows: AnyArray, length: int) -> list[int]:
 
 
 def store_sums(dataset: h5py.Dataset, sums: Sequence[int] | U64) -> None:
-    """Write the checksums of a dataset's blocks."""
-    found = np.array(sums, "<u8")
-    dataset.file.create_dataset(f"{GROUP}{dataset.name}", data=found, track_times=False)
+    """Write the checksums of a dataset's blocks, and read them back: the summary is made of them.
+
+    Raises OSError or RuntimeError where that fails.
+    """
+    found, name = np.array(sums, "<u8"), f"{GROUP}{dataset.name}"
+    written = dataset.file.create_dataset(name, data=found, track_times=False)
+    written.flush()
+    with FlatWriter(written) as writer:
+        writer.read_back(found.view(np.uint8).data)
 
 
 def seal(file: h5py.File, sums: Mapping[str, Sequence[int] | U64]) -> None:
@@ -53,9 +60,9 @@ def seal(file: h5py.File, sums: Mapping[str, Sequence[int] | U64]) -> None:
     """
     stored = file.require_group(GROUP)
     for path in _paths(file):
-        if isinstance(file[path], h5py.Dataset) and path not in stored and not _is_sums(path):
+        if isinstance(file[path], h5py.Dataset) and path not in stored and not is_sums(path):
             store_sums(file[path], sums[path])
-    stored.attrs[_SUMMARY] = summary(file)
+    stored.attrs[SUMMARY] = summary(file)
 
 
 def summary(file: h5py.File) -> str:
@@ -63,48 +70,59 @@ def summary(file: h5py.File) -> str:
 
     It covers the paths, types and shapes in the file, the attributes, and the checksums.
     """
+    return summary_of(_items(file))
+
+
+class Item(NamedTuple):
+    """A group, or an array with its dtype and its shape, as the summary covers it.
+
+    ``sums`` are the bytes of an array below the group of the checksums.
+    """
+
+    path: str
+    attributes: Mapping[str, Any]
+    shape: tuple[str, tuple[int, ...]] | None = None
+    sums: bytes = b""
+
+
+def summary_of(items: Iterable[Item]) -> str:
+    """The summary of a file's objects: its root ``"/"``, and the others in order of their paths."""
     digest = xxhash.xxh3_128()
-    for path in ["/", *_paths(file)]:
-        item = file[path]
-        attributes = {name: _plain(value) for name, value in item.attrs.items()}
+    for path, attributes, shape, sums in items:
+        own = dict(attributes)
         if path == GROUP:
-            attributes.pop(_SUMMARY, None)
-        shape = [item.dtype.str, item.shape] if isinstance(item, h5py.Dataset) else []
-        digest.update(json.dumps([path, shape, attributes], sort_keys=True).encode())
-        if shape and _is_sums(path):
-            digest.update(item[...].tobytes())
+            own.pop(SUMMARY, None)
+        digest.update(json.dumps([path, shape or [], own], sort_keys=True).encode())
+        digest.update(sums)
     return digest.hexdigest()
 
 
-def stored_summary(file: h5py.File) -> str:
-    """The summary that `seal` wrote.  Raises KeyError if there is none."""
-    return str(file[GROUP].attrs[_SUMMARY])
+def is_sums(path: str) -> bool:
+    """Whether an array holds the checksums of another."""
+    return path.startswith(f"{GROUP}/")
 
 
 def stored_sums(dataset: h5py.Dataset) -> U64:
-    """The checksums of a dataset's blocks: ``(n_blocks,) uint64``.
-
-    Raises KeyError if there are none, ValueError if their number is not that of the blocks.
-    """
+    """The checksums of a dataset's blocks: ``(n_blocks,) uint64``.  KeyError if there are none."""
     found: U64 = dataset.file[f"{GROUP}{dataset.name}"][...]
-    if found.shape != (_n_blocks(dataset),):
-        raise ValueError(f"{dataset.name} has {_n_blocks(dataset)} blocks, not {len(found)}")
     return found
 
 
-def _n_blocks(dataset: h5py.Dataset) -> int:
-    n_blocks: int = -(-dataset.shape[0] // block_length(dataset.shape, dataset.dtype))
-    return n_blocks
+def _items(file: h5py.File) -> Iterator[Item]:
+    for path in ["/", *_paths(file)]:
+        item = file[path]
+        attributes = {name: _plain(value) for name, value in item.attrs.items()}
+        if isinstance(item, h5py.Dataset):
+            sums = item[...].tobytes() if is_sums(path) else b""
+            yield Item(path, attributes, (item.dtype.str, item.shape), sums)
+        else:
+            yield Item(path, attributes)
 
 
 def _paths(file: h5py.File) -> list[str]:
     found: list[str] = []
     file.visit(found.append)
     return sorted(found)
-
-
-def _is_sums(path: str) -> bool:
-    return path.startswith(f"{GROUP}/")
 
 
 def _plain(value: Any) -> Any:

@@ -9,7 +9,7 @@ short; and a chunk is coded in any thread, without HDF5's lock.
 import struct
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +17,17 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
-from ooc_train.file.filters import FILTERS, INSTALL, ZSTD_LEVEL, can_import, check_installed
+from ooc_train.file.filters import (
+    FILTERS,
+    INSTALL,
+    SHUFFLE,
+    ZSTD_LEVEL,
+    can_import,
+    check_installed,
+)
 
 _SHUFFLED_BYTES = 4  # numbers of so many bytes and more are shuffled
 _LZ4_SIZES = struct.Struct(">QI")  # bytes of a chunk, and of each of the pieces that it consists of
@@ -96,10 +104,11 @@ class ChunkCoder:
     Any number of threads may use it, and it can be pickled.
     """
 
-    def __init__(self, codec: Codec, dataset: h5py.Dataset, *, shuffled: bool) -> None:
+    def __init__(
+        self, codec: Codec, chunk: tuple[int, ...], dtype: np.dtype[Any], *, shuffled: bool
+    ) -> None:
         self._codec, self._shuffled = codec, shuffled
-        self._shape: tuple[int, ...] = dataset.chunks
-        self._dtype: np.dtype[Any] = dataset.dtype
+        self._shape, self._dtype = chunk, dtype
 
     def encode(self, rows: AnyArray) -> bytes:
         """The bytes in the file of contiguous rows, as many as a chunk has."""
@@ -120,18 +129,24 @@ class ChunkCoder:
         return plain.view(self._dtype).reshape(self._shape)
 
 
-def coder_of(dataset: h5py.Dataset) -> ChunkCoder | None:
-    """The coder for the chunks of a dataset, or ``None`` if its filters are unknown here.
+def coder_of(
+    filters: Sequence[int], chunk: tuple[int, ...], dtype: np.dtype[Any]
+) -> ChunkCoder | None:
+    """The coder for chunks with HDF5's filters of these numbers, or ``None`` if they are unknown.
 
     Filters whose packages are not installed count as unknown.
     """
-    layout = dataset.id.get_create_plist()
-    filters = [layout.get_filter(number)[0] for number in range(layout.get_nfilters())]
-    shuffled = filters[:1] == [h5py.h5z.FILTER_SHUFFLE]
+    shuffled = list(filters[:1]) == [SHUFFLE]
     for name, known in FILTERS.items():
-        if filters[shuffled:] == [known.filter_id] and can_import(known.module):
-            return ChunkCoder(CODECS[name], dataset, shuffled=shuffled)
+        if list(filters[shuffled:]) == [known.filter_id] and can_import(known.module):
+            return ChunkCoder(CODECS[name], chunk, dtype, shuffled=shuffled)
     return None
+
+
+def filters_of(dataset: h5py.Dataset) -> list[int]:
+    """The numbers of the filters of a dataset's chunks."""
+    layout = dataset.id.get_create_plist()
+    return [layout.get_filter(number)[0] for number in range(layout.get_nfilters())]
 
 
 class ChunkWriter:
@@ -143,7 +158,7 @@ class ChunkWriter:
     """
 
     def __init__(self, dataset: h5py.Dataset, pool: Executor | None = None) -> None:
-        coder = coder_of(dataset)
+        coder = coder_of(filters_of(dataset), dataset.chunks, dataset.dtype)
         if coder is None:
             raise ValueError(f"{dataset.name} has chunks that are compressed in an unknown way")
         self._dataset, self._coder = dataset, coder
@@ -151,7 +166,8 @@ class ChunkWriter:
         self._sizes: list[int] = []
         self._pool = pool
         self._encoding: deque[Future[bytes]] = deque()
-        folder = Path(dataset.file.filename).parent
+        self._path = Path(dataset.file.filename)
+        folder = self._path.parent
         self._waiting = tempfile.TemporaryFile(prefix=".ooc-", dir=folder)  # noqa: SIM115 - __exit__
 
     def __enter__(self) -> "ChunkWriter":
@@ -174,7 +190,8 @@ class ChunkWriter:
         if self._n:
             self._end_chunk()
         self._keep(0)
-        self._waiting.seek(0)
+        with errors_at(self._path):
+            self._waiting.seek(0)
         corner = [0] * self._dataset.ndim
         for size in self._sizes:
             self._dataset.id.write_direct_chunk(tuple(corner), self._waiting.read(size))
@@ -197,7 +214,8 @@ class ChunkWriter:
             self._put(self._encoding.popleft().result())
 
     def _put(self, packed: bytes) -> None:
-        self._waiting.write(packed)
+        with errors_at(self._path):
+            self._waiting.write(packed)
         self._sizes.append(len(packed))
 
 
@@ -216,13 +234,14 @@ def compress_chunks(
     layout.set_filter(known.filter_id, h5py.h5z.FLAG_MANDATORY, known.filter_options)
 
 
-def check_filters(dataset: h5py.Dataset) -> None:
-    """Raise OptionError unless HDF5 can read this dataset, with ``hdf5plugin`` if it is here."""
-    layout = dataset.id.get_create_plist()
-    for number in range(layout.get_nfilters()):
-        filter_id = layout.get_filter(number)[0]
-        if not h5py.h5z.filter_avail(filter_id) and not can_import("hdf5plugin"):
+def check_filters(path: Path, filters: Sequence[int]) -> None:
+    """Raise OptionError unless HDF5 has these filters, with ``hdf5plugin`` if it is here.
+
+    ``path`` is the file that needs them.
+    """
+    for number in filters:
+        if not h5py.h5z.filter_avail(number) and not can_import("hdf5plugin"):
             raise OptionError(
-                f"{dataset.file.filename} is compressed, which takes packages that are not "
-                f"installed; install them: {INSTALL}"
+                f"{path} is compressed, which takes packages that are not installed; install "
+                f"them: {INSTALL}"
             )

@@ -9,6 +9,8 @@ from typing import NamedTuple
 from ooc_train.errors import OptionError
 
 NONE = "none"
+SHUFFLE = 2
+"""The number of HDF5's own filter that puts equal bytes of numbers side by side."""
 ZSTD_LEVEL = 3
 INSTALL = "pip install 'ooc-train[compression]'"
 

@@ -7,44 +7,97 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import h5py
+import numpy as np
 
+from ooc_train.dtypes import U64
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.checksums import stored_summary, summary
+from ooc_train.file.checksums import GROUP, Item, is_sums, summary_of
 from ooc_train.file.header import AGAIN, Header, check_header, read_header
+from ooc_train.file.objects import (
+    FileBytes,
+    StoredArray,
+    StoredGroup,
+    is_hdf5,
+    read_objects,
+    root_attributes,
+)
+from ooc_train.file.structure import array_at, objects_of
 
-# What h5py raises where the library's own structures are damaged.
-_HDF5_ERRORS = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError)
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What is raised where the structures of a file are damaged, here or in HDF5's library.
+_DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
 
 
 class Handle:
     """A file open for reading: a descriptor, and HDF5's handle, of which each process has its own.
 
-    With ``verify``, what is read is compared with its checksums.  A forked process reads through
-    the same descriptor, always at offsets of its own.
+    Both are of one file, whatever has its name by now.  With ``verify``, what is read is compared
+    with its checksums.  A forked process reads through the same descriptor, always at offsets of
+    its own.
     """
 
     def __init__(self, path: Path, *, verify: bool = True) -> None:
         self.path = path
         self.verify = verify
-        self._hdf5 = h5py.File(path, "r")
         self._pid = os.getpid()
-        self._inherited: list[h5py.File] = []
+        self._hdf5: h5py.File | None = None
+        self._inherited: list[h5py.File | None] = []
         self.descriptor = os.open(path, os.O_RDONLY)
+        self.content = FileBytes(self.descriptor)
 
     @property
     def hdf5(self) -> h5py.File:
-        """The file as h5py has it, in this process."""
+        """The file as h5py has it, in this process; opened when it is first asked for.
+
+        Raises InputError if another file has taken the name.
+        """
         if self._pid != os.getpid():
             # Kept, not closed: closing what was inherited would release the parent's lock.
             self._inherited.append(self._hdf5)
-            self._hdf5, self._pid = h5py.File(self.path, "r"), os.getpid()
+            self._hdf5, self._pid = None, os.getpid()
+        if self._hdf5 is None:
+            self._hdf5 = self._opened_by_hdf5()
         return self._hdf5
+
+    def _opened_by_hdf5(self) -> h5py.File:
+        with contextlib.suppress(FileNotFoundError):
+            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
+            if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
+                return file
+            file.close()
+        raise InputError(f"{self.path} was replaced while it was read; start again with it")
+
+    @functools.cached_property
+    def root(self) -> StoredGroup:
+        """The objects of the file; raises ValueError where they are damaged."""
+        return read_objects(self.content)
 
     @functools.cached_property
     def header(self) -> Header:
         """The facts that all splits share; raises as `header.read_header`."""
-        return read_header(self.hdf5)
+        return read_header(self.root)
+
+    def sums(self, path: str) -> U64:
+        """The checksums of the blocks of the array at a path: ``(n_blocks,) uint64``.
+
+        Raises KeyError if there are none.
+        """
+        return np.frombuffer(self._bytes_of(array_at(self.root, f"{GROUP}/{path}")), "<u8")
+
+    def summary(self) -> str:
+        """The summary of the file as it is, to be compared with that of its header."""
+        return summary_of(self._items())
+
+    def _items(self) -> Iterator[Item]:
+        for path, found in objects_of(self.root).items():
+            if isinstance(found, StoredGroup):
+                yield Item(path, found.attributes)
+            else:
+                sums = self._bytes_of(found) if is_sums(path) else b""
+                yield Item(path, {}, (found.dtype.str, found.shape), sums)
+
+    def _bytes_of(self, array: StoredArray) -> bytes:
+        """The bytes of a contiguous array."""
+        return self.content.read(array.position, array.n_bytes) if array.n_bytes else b""
 
     @property
     def is_open(self) -> bool:
@@ -72,7 +125,8 @@ class Handle:
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
         if self.is_open:
-            self.hdf5.close()
+            if self._hdf5 is not None and self._pid == os.getpid():
+                self._hdf5.close()
             os.close(self.descriptor)
             self.descriptor = -1
 
@@ -90,10 +144,10 @@ def open_file(path: Path, *, verify: bool) -> Handle:
     handle = _opened(path, verify=verify)
     try:
         with damage_errors(path):
-            check_header(path, handle.hdf5)
-            if verify and summary(handle.hdf5) != stored_summary(handle.hdf5):
+            check_header(path, root_attributes(handle.content))
+            if verify and handle.summary() != handle.header.fingerprint:
                 raise ValueError("its header or checksums are not what was written")
-            handle.header  # noqa: B018 - raises where it cannot be read
+            handle.header  # noqa: B018 - raises where the structure is another
     except BaseException:
         handle.close()
         raise
@@ -102,10 +156,10 @@ def open_file(path: Path, *, verify: bool) -> Handle:
 
 @contextlib.contextmanager
 def damage_errors(path: Path) -> Iterator[None]:
-    """Raise FormatError for what h5py raises where a file is damaged."""
+    """Raise FormatError for what is raised where a file is damaged."""
     try:
         yield
-    except _HDF5_ERRORS as error:
+    except _DAMAGE as error:
         what = error.args[0] if error.args else type(error).__name__
         raise FormatError(f"{path} is damaged: {what}; {AGAIN}") from error
 
@@ -114,11 +168,12 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert")
     try:
-        with path.open("rb") as start:
-            if start.read(len(_SIGNATURE)) != _SIGNATURE:
-                raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
-        return Handle(path, verify=verify)
+        handle = Handle(path, verify=verify)
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
-        raise FormatError(f"{path} is truncated or damaged ({error}); {AGAIN}") from error
+        raise InputError(f"{path} cannot be opened: {error}") from error
+    if not is_hdf5(handle.content):
+        handle.close()
+        raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
+    return handle

@@ -4,17 +4,22 @@ import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _NUMBER = re.compile(r"errno = (\d+)")
 
 
 @contextmanager
-def hdf5_errors() -> Iterator[None]:
-    """Raise OSError where HDF5 fails, with the system's number if HDF5 says it, else EIO."""
+def hdf5_errors(path: Path | str) -> Iterator[None]:
+    """Raise OSError where HDF5 fails in the file at ``path``, by whose name the error goes.
+
+    It has the system's number if HDF5 says that, else EIO.
+    """
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(error, OSError) and error.errno and error.filename:
             raise
-        number = _NUMBER.search(str(error))
-        raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
+        found = _NUMBER.search(str(error))
+        number = getattr(error, "errno", None) or (int(found[1]) if found else errno.EIO)
+        raise OSError(number, str(error), str(path)) from error

@@ -1,17 +1,18 @@
 """The header of a file: what it says about the rows of all its splits, and whether it is readable.
 
-The header is the root's attributes and the sizes that follow from the vectorizer; see `schema`.
+The header is the root's attributes and the sizes that its arrays share; see `schema`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import h5py
-
-from ooc_train.dtypes import F32
 from ooc_train.errors import FormatError
-from ooc_train.file.checksums import stored_summary
+from ooc_train.file.checksums import GROUP, SUMMARY
+from ooc_train.file.objects import StoredGroup
 from ooc_train.file.schema import FORMAT_NAME, FORMAT_VERSION
+from ooc_train.file.structure import check_structure
 from ooc_train.kinds import KINDS, Layout
 
 AGAIN = "convert the source again with ooc-convert"
@@ -24,9 +25,9 @@ class Header:
 
     ``features`` is the kind of features; ``n_columns`` the number of columns, or for sequences one
     more than the highest token; ``max_length`` the length that sequences are padded or truncated
-    to, ``None`` for other kinds; ``scales``, ``(n_columns,) float32``, the factor of each column of
-    integers, ``None`` for other rows; ``is_shuffled`` whether the train rows lie in random order;
-    ``fingerprint`` 32 hexadecimal digits that two files share only if their content is the same.
+    to, ``None`` for other kinds; ``has_scales`` whether rows are integers with a scale for each
+    column; ``is_shuffled`` whether the train rows lie in random order; ``fingerprint`` 32
+    hexadecimal digits that two files share only if their content is the same.
     """
 
     features: str
@@ -35,7 +36,7 @@ class Header:
     is_shuffled: bool
     fingerprint: str
     max_length: int | None = None
-    scales: F32 | None = None
+    has_scales: bool = False
 
     @property
     def layout(self) -> Layout:
@@ -43,51 +44,41 @@ class Header:
         return KINDS[self.features].layout
 
 
-def check_header(path: Path, file: h5py.File) -> None:
-    """Raise FormatError unless ``file`` is complete and in a version that this reader knows."""
-    if file.attrs.get("format") != FORMAT_NAME:
+def check_header(path: Path, attributes: Mapping[str, Any]) -> None:
+    """Raise FormatError unless a file is complete and in a version that this reader knows.
+
+    ``attributes`` are those of its root.
+    """
+    if attributes.get("format") != FORMAT_NAME:
         raise FormatError(f"{path} was not written by ooc-convert; make a file with it first")
-    version = file.attrs.get("format_version")
-    if version != FORMAT_VERSION:
+    version = attributes.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
         raise FormatError(
-            f"{path} has format version {version}, and this ooc-train reads {FORMAT_VERSION}; "
+            f"{path} has format version {version!r}, and this ooc-train reads {FORMAT_VERSION}; "
             f"use the release that wrote it, or {AGAIN}"
         )
-    if file.attrs.get("complete") != 1:
+    if attributes.get("complete") != 1:
         raise FormatError(f"{path} was never finished; {AGAIN}")
-    if file.attrs.get("features") not in KINDS:
+    if attributes.get("features") not in KINDS:
         raise FormatError(
-            f"{path} has {file.attrs.get('features')!r} features, and this ooc-train reads "
+            f"{path} has {attributes.get('features')!r} features, and this ooc-train reads "
             f"{' or '.join(KINDS)}; use a newer release"
         )
 
 
-def read_header(file: h5py.File) -> Header:
+def read_header(root: StoredGroup) -> Header:
     """The header of a file that `check_header` has let pass.
 
-    Raises KeyError, ValueError or whatever else h5py raises where the file is damaged.
+    Raises ValueError unless all of the file has the structure that is specified.
     """
-    vectorizer = file["vectorizer"]
-    ragged = KINDS[str(file.attrs["features"])].layout == "ragged"
+    sizes = check_structure(root)
+    sums = root.members.get(GROUP)
     return Header(
-        features=str(file.attrs["features"]),
-        n_columns=_n_columns(file),
-        n_classes=_n_strings(file["classes/labels"]),
-        is_shuffled=file.attrs["order"] == "shuffled",
-        fingerprint=stored_summary(file),
-        max_length=int(vectorizer.attrs["max_length"]) if ragged else None,
-        scales=vectorizer["scales"][...] if "scales" in vectorizer else None,
+        features=root.attributes["features"],
+        n_columns=sizes.n_columns,
+        n_classes=sizes.n_classes,
+        is_shuffled=root.attributes["order"] == "shuffled",
+        fingerprint=sums.attributes[SUMMARY] if isinstance(sums, StoredGroup) else "",
+        max_length=sizes.max_length,
+        has_scales=sizes.has_scales,
     )
-
-
-def _n_columns(file: h5py.File) -> int:
-    """The vectorizer's attribute of that name; without, one column or token for each term."""
-    vectorizer = file["vectorizer"]
-    if "n_columns" in vectorizer.attrs:
-        return int(vectorizer.attrs["n_columns"])
-    is_ragged = KINDS[str(file.attrs["features"])].layout == "ragged"
-    return _n_strings(vectorizer["terms"]) + is_ragged  # token 0 is padding
-
-
-def _n_strings(group: h5py.Group) -> int:
-    return int(group["offsets"].shape[0]) - 1

@@ -87,6 +87,11 @@ slower to read and cannot be mapped.
     the XXH3-128, in hexadecimal, of everything else in the order of `checksums.summary`: paths,
     types, shapes, attributes, and the checksums of the blocks.
 
+Nothing else is in a file: no other objects, no attributes at datasets, no links but hard ones, no
+named types, no external or virtual storage.  Attributes are single numbers or texts of at most
+4 MiB, the texts of the classes take at most 16 MiB, and a chunk at most 64 MiB.  `structure` checks
+all of this.
+
 All datasets are little-endian.  They are contiguous, except that with a ``compression`` those of
 splits, if they have rows, are chunked: one block to a chunk, the chunks in their order, with HDF5's
 registered filter 32004 (LZ4) or 32015 (Zstandard), and for numbers of 4 bytes and more its filter 2
@@ -118,6 +123,9 @@ FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2
 SPLIT_NAMES = ("train", "validation", "test")
 MAX_CLASSES = 65_536
+MAX_CLASSES_BYTES = 2**24
+MAX_COLUMNS = 2**31 - 1
+MAX_CHUNK_BYTES = 2**26
 
 
 def create_file(path: str, *, compression: str = "none") -> h5py.File:
@@ -241,6 +249,17 @@ def read_some_strings(parent: h5py.Group, name: str, numbers: Sequence[int]) -> 
     return [blob[start:stop].tobytes().decode("utf-8") for start, stop in bounds]
 
 
+def read_json(text: str) -> dict[str, Any]:
+    """The object that an attribute of JSON text holds.  Raises ValueError if it is none."""
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a JSON text is nested too deeply") from error
+    if not isinstance(found, dict):
+        raise ValueError("a JSON text is no object")
+    return found
+
+
 def write_header(
     file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
 ) -> None:
@@ -251,3 +270,13 @@ def write_header(
     file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
     file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+
+
+def header_of(file: h5py.File) -> dict[str, Any]:
+    """The arguments with which `write_header` wrote a file's."""
+    return {
+        "features": file.attrs["features"],
+        "producer": file.attrs["producer"],
+        "provenance": json.loads(file.attrs["provenance"]),
+        "shuffled": file.attrs["order"] == "shuffled",
+    }

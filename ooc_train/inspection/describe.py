@@ -1,11 +1,11 @@
 """The description of a file: its splits, classes, features, sizes and provenance."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import h5py
-
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import damage_errors
+from ooc_train.file.schema import FORMAT_VERSION, read_json
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import open as open_store
 
@@ -19,16 +19,18 @@ def inspect(path: str | Path) -> dict[str, Any]:
     Memory: some megabytes of labels at a time.  Raises InputError or FormatError as `store.open`.
     """
     with open_store(path) as store:
-        vectorizer = store.file["vectorizer"]
+        vectorizer = store.group("vectorizer")
+        with damage_errors(store.path):
+            parameters = read_json(vectorizer.attributes["parameters"])
         return {
             "path": str(path),
             "bytes": Path(path).stat().st_size,
-            "producer": str(store.file.attrs["producer"]),
-            "format_version": int(store.file.attrs["format_version"]),
+            "producer": store.producer,
+            "format_version": FORMAT_VERSION,
             "features": store.features,
             "n_features": store.n_columns,
             "kept_terms": _n_kept_terms(vectorizer),
-            "vectorizer": json.loads(vectorizer.attrs["parameters"]),
+            "vectorizer": parameters,
             "classes": [
                 {"label": label, "name": name}
                 for label, name in zip(store.class_labels, store.class_names, strict=True)
@@ -38,11 +40,11 @@ def inspect(path: str | Path) -> dict[str, Any]:
         }
 
 
-def _n_kept_terms(vectorizer: h5py.Group) -> int | None:
+def _n_kept_terms(vectorizer: FileGroup) -> int | None:
     """The number of terms that the values depend on; ``None`` for features that are not of text."""
     for name in ("kept_hashes", "term_hashes"):  # for sequences, the kept terms are the selected
         if name in vectorizer:
-            return int(vectorizer[name].shape[0])
+            return len(vectorizer.array(name))
     return None
 
 

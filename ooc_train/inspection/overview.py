@@ -6,13 +6,12 @@ These are the figures of `explore_data` in Google's guide, for converted rows, i
 from collections.abc import Sequence
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from ooc_train.atomic import reason, replacing
+from ooc_train.atomic import OutputOptions, check_outputs, output_file
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
-from ooc_train.file.schema import read_some_strings
+from ooc_train.file.group import FileGroup
 from ooc_train.reading.splits import LABELS_AT_ONCE, RaggedSplit, Split
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -30,25 +29,24 @@ MOST_CLASSES, MOST_TERMS = 30, 30
 _TERM_COUNTS = {"term_df": "rows", "term_counts": "occurrences"}
 
 
-def draw_overview(path: Path, picture: Path) -> None:
+def draw_overview(path: Path, picture: Path, *, force: bool = OutputOptions.force) -> None:
     """Draw the file at ``path`` to ``picture``, whole or not at all.
 
     The suffix of ``picture`` is its format, one of `FORMATS`.  Memory: some 60 MB of matplotlib,
     and megabytes of labels and offsets at a time.
 
-    Raises OutputError if the format is another, the picture cannot be written, or matplotlib is not
-    installed; InputError or FormatError as `store.open`.
+    An existing picture is replaced with ``force`` only.  Raises OutputError if the format is
+    another, the picture cannot be written, or matplotlib is not installed; InputError or
+    FormatError as `store.open`.
     """
+    check_outputs({"the plot": picture}, [path], force=force)
     if picture.suffix not in FORMATS:
         raise OutputError(f"{picture} is no picture; its name must end in {', '.join(FORMATS)}")
     check_library(picture)
     with open_store(path) as store:
         panels = panels_of(store)
-    try:
-        with replacing(picture) as part:
-            draw_panels(panels, part, picture.suffix)
-    except OSError as error:
-        raise OutputError(f"{picture} cannot be written: {reason(error)}") from error
+    with output_file(picture, "the plot", force=force) as part:
+        draw_panels(panels, part, picture.suffix)
 
 
 def panels_of(store: Store) -> list[Panel]:
@@ -58,7 +56,7 @@ def panels_of(store: Store) -> list[Panel]:
     train = splits["train"]
     if isinstance(train, RaggedSplit):
         panels.append(LengthPanel(row_lengths(train)))
-    terms = most_frequent(store.file["vectorizer"], MOST_TERMS)
+    terms = most_frequent(store.group("vectorizer"), MOST_TERMS)
     return [*panels, terms] if terms else panels
 
 
@@ -76,16 +74,16 @@ def row_lengths(split: RaggedSplit) -> I64:
     return counts
 
 
-def most_frequent(vectorizer: h5py.Group, n: int) -> TermPanel | None:
+def most_frequent(vectorizer: FileGroup, n: int) -> TermPanel | None:
     """The ``n`` most frequent terms; ``None`` if the vectorizer has none.
 
     Ties are in the order of the columns.  Memory: 8 bytes a term.
     """
     for name, unit in _TERM_COUNTS.items():
         if name in vectorizer:
-            counts = vectorizer[name][...].astype(np.int64)
+            counts = vectorizer.read(name).astype(np.int64)
             best = np.argsort(-counts, kind="stable")[:n]
-            terms = read_some_strings(vectorizer, "terms", best.tolist())
+            terms = vectorizer.some_strings("terms", best.tolist())
             return TermPanel(unit, terms, counts[best])
     return None
 

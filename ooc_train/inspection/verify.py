@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ooc_train.file.arrays import Array, DamageError
-from ooc_train.file.checksums import GROUP
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -71,10 +70,9 @@ def _arrays(store: Store) -> Iterator[tuple[str | None, Array]]:
     for name, split in store.splits.items():
         for array in split.arrays.values():
             yield name, array
-    for name in store.file:
-        if name not in {GROUP, *store}:
-            for array in store.arrays_below(name):
-                yield None, array
+    for name in ("classes", "vectorizer"):
+        for array in store.group(name).arrays():
+            yield None, array
 
 
 def _damages(

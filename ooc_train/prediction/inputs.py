@@ -10,6 +10,7 @@ import numpy as np
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import (
@@ -35,6 +36,17 @@ class NewRows(NamedTuple):
 
     blocks: Iterator[SourceRows]
     carried: tuple[str, ...] = ()
+
+
+def files_read(source: str | Path | BinaryIO) -> list[Path]:
+    """All files that rows are read from: the file, those of a folder, or that behind a stream."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        return list(texts_in(path)) if path.is_dir() else [path]
+    try:
+        return [Path(f"/dev/fd/{source.fileno()}")]
+    except OSError:  # a stream in memory
+        return []
 
 
 def find_inputs(

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ooc_train.atomic import OutputOptions
 from ooc_train.options import at_least, check, column_list, option
+from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
 MOST_USUAL_CLASSES = 100
@@ -12,7 +14,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions:
+class PredictOptions(OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(
@@ -40,7 +42,6 @@ class PredictOptions:
         fallback=f"yes, without --top and for at most {MOST_USUAL_CLASSES} classes",
         group=_OUTPUT,
     )
-    force: bool = option(False, "overwrite the output if it exists", group=_OUTPUT)
 
     def __post_init__(self) -> None:
         check(self)

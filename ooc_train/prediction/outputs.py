@@ -3,15 +3,15 @@
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 import orjson
 
-from ooc_train.atomic import reason, replacing
-from ooc_train.errors import InputError, OptionError, OutputError
+from ooc_train.atomic import output_file
+from ooc_train.errors import InputError, OptionError
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv",
@@ -161,25 +161,24 @@ def open_writer(
     kind: str,
     carried: Sequence[str],
     predicted: Sequence[str],
+    *,
+    force: bool,
 ) -> Iterator[Writer]:
     """A writer to a stream, or to a file that appears under its name when it is complete.
 
-    Raises OutputError if the file cannot be written.
+    A file that exists is replaced with ``force`` only.  Raises OutputError if the file cannot be
+    written.
     """
     if not isinstance(output, Path):
         yield _text_writer(output, kind, carried, predicted)
         return
-    try:
-        with replacing(output) as part:
-            if kind == "parquet":
-                writer = ParquetWriter(part, carried, predicted)
+    with output_file(output, "the output", force=force) as part:
+        if kind == "parquet":
+            with closing(ParquetWriter(part, carried, predicted)) as writer:
                 yield writer
-                writer.close()
-            else:
-                with part.open("w", encoding="utf-8", newline="") as file:
-                    yield _text_writer(file, kind, carried, predicted)
-    except OSError as error:
-        raise OutputError(f"{output} could not be written: {reason(error)}") from error
+        else:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                yield _text_writer(file, kind, carried, predicted)
 
 
 def _text_writer(

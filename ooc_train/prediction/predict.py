@@ -1,22 +1,22 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
+from ooc_train.atomic import check_outputs
 from ooc_train.conversion.sources.rows import SourceRows
-from ooc_train.errors import OutputError
 from ooc_train.memory import MemoryMonitor
-from ooc_train.prediction.inputs import find_inputs
+from ooc_train.prediction.inputs import files_read, find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
-from ooc_train.training.run.folder import open_run
+from ooc_train.training.run.folder import files_of, open_run
 
 UNKNOWN = "unknown_words"
 
@@ -71,7 +71,9 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
     force: bool = PredictOptions.force,
+    trust_code: bool = PredictOptions.trust_code,
     progress: Progress | None = None,
+    more_outputs: Mapping[str, Path | None] | None = PredictOptions.more_outputs,
 ) -> dict[str, Any]:
     """Write the predictions for all rows of a file, or all lines of a binary stream.
 
@@ -89,7 +91,9 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
     ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.  By default the suffix
     of the output decides, and CSV is written where it says nothing.  A file appears under its name
-    when it is complete.  An existing file is replaced with ``force`` only.
+    when it is complete.  An existing file is replaced with ``force`` only.  ``more_outputs`` are
+    files that the caller will write, by what they are: they, too, may be no inputs.  With
+    ``trust_code`` a run is used whose model is a function of its author's, see `open_run`.
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
     the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
@@ -106,22 +110,25 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         proba=proba,
         output_format=output_format,
         force=force,
+        trust_code=trust_code,
     )
     began = time.perf_counter()
     progress = progress or Silent()
     target = Path(output) if isinstance(output, str | Path) else output
-    if isinstance(target, Path):
-        _check_free(target, force)
-    kind = format_for(target if isinstance(target, Path) else None, output_format)
+    path = target if isinstance(target, Path) else None
+    outputs = {"the output": path, **(more_outputs or {})}
+    check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)
+    kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
-        with open_run(run) as opened:
+        with open_run(run, trust_code=trust_code) as opened:
             inputs = find_inputs(opened, source, text, header=header)
             predictor = Predictor(opened)
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
-        with open_writer(target, kind, inputs.carried, wanted.names(predictor)) as writer:
+        names = wanted.names(predictor)
+        with open_writer(target, kind, inputs.carried, names, force=force) as writer:
             n_rows, unknown_sum = _write(inputs.blocks, predictor, wanted, writer, progress)
         progress.finish()
         now = time.perf_counter()
@@ -152,10 +159,3 @@ def _write(
         n_rows += len(block)
         progress.advance(len(block))
     return n_rows, unknown_sum
-
-
-def _check_free(path: Path, force: bool) -> None:
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; name the file to write")
-    if path.exists() and not force:
-        raise OutputError(f"{path} exists; give --force to overwrite it, or another name")

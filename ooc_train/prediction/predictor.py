@@ -12,6 +12,7 @@ from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.inputs import given_rows
 from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.run.options import OpenOptions
 from ooc_train.training.steps.choice import network_for
 
 
@@ -93,10 +94,11 @@ class Predictor:
         return True
 
 
-def load(run: str | Path) -> Predictor:
-    """The predictor of a run folder.
+def load(run: str | Path, *, trust_code: bool = OpenOptions.trust_code) -> Predictor:
+    """The predictor of a run folder; with ``trust_code``, also of one with its author's own model.
 
-    Raises InputError if there is no such folder, FormatError if it is not a complete run.
+    Raises InputError if there is no such folder or the code is not trusted, FormatError if it is
+    not a complete, undamaged run, see `open_run`.
     """
-    with open_run(run) as opened:
+    with open_run(run, trust_code=trust_code) as opened:
         return Predictor(opened)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import h5py
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.arrays import Array, DamageError, open_array
+from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import Handle, open_file
 from ooc_train.file.header import AGAIN
 from ooc_train.kinds import Layout
@@ -57,7 +57,7 @@ class Split(ABC):
         self.n_classes = self._header.n_classes
         self.where = f"{file.path}: split {name!r}"
         self.arrays: dict[str, Array] = {}
-        self._labels = self._open("labels", "u")
+        self._labels = self._open("labels")
         self.n_rows = len(self._labels)
 
     def __len__(self) -> int:
@@ -237,18 +237,9 @@ class Split(ABC):
         except OSError as error:
             raise InputError(f"{self.where}: {array.name} cannot be read: {error}") from error
 
-    def _open(self, name: str, kinds: str, n_dimensions: int = 1) -> Array:
-        """The array ``name`` of this split, whose dtype is one of the ``kinds`` that NumPy has."""
-        dataset = self._file.hdf5.get(f"{self.name}/{name}")
-        if not isinstance(dataset, h5py.Dataset) or dataset.ndim != n_dimensions:
-            dimensions = {1: "one-dimensional", 2: "two-dimensional"}[n_dimensions]
-            raise self._damaged(f"the array {name!r} is missing or not {dimensions}")
-        if dataset.dtype.kind not in kinds:
-            raise self._damaged(f"the array {name!r} has the type {dataset.dtype}")
-        try:
-            self.arrays[name] = open_array(dataset, self._file)
-        except (KeyError, ValueError, OSError) as error:
-            raise self._damaged(f"the checksums of {name!r}: {error.args[0]}") from error
+    def _open(self, name: str) -> Array:
+        """The array ``name`` of this split."""
+        self.arrays[name] = open_array(f"{self.name}/{name}", self._file)
         return self.arrays[name]
 
     def _damaged(self, what: str) -> FormatError:
@@ -258,14 +249,14 @@ class Split(ABC):
 class RaggedSplit(Split):
     """A split whose rows have different lengths: arrays of entries, and each row's offset."""
 
-    _entry_kinds: ClassVar[Mapping[str, str]]
-    """The arrays with one value for each entry, and NumPy's kind of their dtype."""
+    _entry_names: ClassVar[tuple[str, ...]]
+    """The arrays with one value for each entry."""
 
     def __init__(self, file: Handle, name: str) -> None:
         super().__init__(file, name)
-        self._indptr = self._open("indptr", "i")
-        self._entries = [self._open(*array) for array in self._entry_kinds.items()]
-        self._check_lengths()
+        self._indptr = self._open("indptr")
+        self._entries = [self._open(name) for name in self._entry_names]
+        self._check_ends()
 
     @property
     def n_entries(self) -> int:
@@ -323,18 +314,13 @@ class RaggedSplit(Split):
     def _read_indptr(self, start: int, stop: int) -> I64:
         self._check_range(start, stop)
         indptr: I64 = self._slice(self._indptr, start, stop + 1)
-        if indptr[0] < 0 or indptr[-1] > self.n_entries or (np.diff(indptr) < 0).any():
+        # Compared, not subtracted: a difference of large numbers wraps around.
+        ascends = (indptr[1:] >= indptr[:-1]).all()
+        if not ascends or indptr[0] < 0 or indptr[-1] > self.n_entries:
             raise self._damaged(f"indptr does not ascend in rows {start} to {stop}")
         return indptr
 
-    def _check_lengths(self) -> None:
-        entry_counts = [len(array) for array in self._entries]
-        if len(self._indptr) != self.n_rows + 1 or len(set(entry_counts)) > 1:
-            counts = zip(entry_counts, self._entry_kinds, strict=True)
-            raise self._damaged(
-                f"the lengths disagree: {self.n_rows} labels, {len(self._indptr)} row offsets, "
-                + ", ".join(f"{count} {name}" for count, name in counts)
-            )
+    def _check_ends(self) -> None:
         first, last = (int(self._slice(self._indptr, i, i + 1)[0]) for i in (0, self.n_rows))
         if (first, last) != (0, self.n_entries):
             raise self._damaged(f"indptr runs from {first} to {last}, not 0 to {self.n_entries}")
@@ -344,7 +330,7 @@ class SparseSplit(RaggedSplit):
     """A split of rows that keep only their values other than zero."""
 
     layout = "sparse"
-    _entry_kinds = {"indices": "u", "values": "f"}  # noqa: RUF012 - as the base class declares it
+    _entry_names = ("indices", "values")
 
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> SparseRows:
         indices, values = entries
@@ -357,7 +343,7 @@ class SequenceSplit(RaggedSplit):
     """A split of sequences of tokens."""
 
     layout = "ragged"
-    _entry_kinds = {"tokens": "u"}  # noqa: RUF012 - as the base class declares it
+    _entry_names = ("tokens",)
 
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> SequenceRows:
         (tokens,) = entries
@@ -374,12 +360,10 @@ class DenseSplit(Split):
 
     def __init__(self, file: Handle, name: str) -> None:
         super().__init__(file, name)
-        self._features = self._open("features", "fi", 2)
-        if self._features.shape != (self.n_rows, self.n_columns):
-            raise self._damaged(
-                f"the array 'features' has the shape {self._features.shape}, not "
-                f"{(self.n_rows, self.n_columns)}"
-            )
+        self._features = self._open("features")
+        self._scales = (
+            FileGroup(file, "vectorizer").read("scales") if file.header.has_scales else None
+        )
 
     @property
     def row_bytes(self) -> float:
@@ -403,8 +387,8 @@ class DenseSplit(Split):
     def _unscaled(self, stored: AnyArray) -> F32:
         """The stored numbers as float32, integers multiplied by the scale of their column."""
         values: F32 = stored.astype(np.float32, copy=False)
-        if self._header.scales is not None:
-            values *= self._header.scales
+        if self._scales is not None:
+            values *= self._scales
         return values
 
 

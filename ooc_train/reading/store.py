@@ -5,7 +5,6 @@
 ...         ...
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,12 @@ from typing import Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, open_array
-from ooc_train.file.handle import damage_errors, open_file
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
-from ooc_train.file.schema import SPLIT_NAMES, read_strings
+from ooc_train.file.schema import SPLIT_NAMES, read_json
 from ooc_train.kinds import Layout
 from ooc_train.reading.splits import Split, open_split
-
-CHECK_ROWS = 2**17
-"""Rows of an array that are compared with their checksums at a time."""
 
 
 def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - as ooc_train.open
@@ -71,6 +67,11 @@ class Store:
         return _reopen, (self.path.absolute(), self.verify)
 
     @property
+    def handle(self) -> Handle:
+        """The open file itself."""
+        return self._handle
+
+    @property
     def file(self) -> h5py.File:
         """The file as h5py has it, a handle of this process."""
         return self._handle.hdf5
@@ -91,31 +92,9 @@ class Store:
         """Whether the splits can be read."""
         return self._handle.is_open
 
-    def arrays_below(self, group: str) -> Iterator[Array]:
-        """All arrays in a group of the file, in the order of their names.
-
-        Raises KeyError or ValueError if they are to be verified and their checksums do not fit.
-        """
-        paths: list[str] = []
-        self.file[group].visit(paths.append)
-        for path in sorted(paths):
-            item = self.file[group][path]
-            if isinstance(item, h5py.Dataset):
-                yield open_array(item, self._handle)
-
-    def check(self, group: str) -> None:
-        """Compare all arrays in a group of the file with their checksums, unless not to verify.
-
-        Raises FormatError.  Memory: a megabyte.
-        """
-        for array in self.arrays_below(group) if self.verify else ():
-            try:
-                for start in range(0, len(array), CHECK_ROWS):
-                    array.read(start, min(start + CHECK_ROWS, len(array)))
-            except DamageError as error:
-                raise FormatError(
-                    f"{self.path} is damaged: {error} in array {array.name!r}; {AGAIN}"
-                ) from error
+    def group(self, name: str) -> FileGroup:
+        """The group ``"vectorizer"`` or ``"classes"``, whose arrays are checked when read."""
+        return FileGroup(self._handle, name)
 
     def close(self) -> None:
         """Close the file; its splits cannot be read any more."""
@@ -140,11 +119,12 @@ class Store:
 
     def _read(self) -> None:
         with damage_errors(self.path):
-            self.provenance: dict[str, Any] = json.loads(self.file.attrs["provenance"])
-            self.check("classes")
-            self.class_labels = read_strings(self.file, "classes/labels")
-            self.class_names = read_strings(self.file, "classes/names")
-            names = [name for name in SPLIT_NAMES if name in self.file]
+            attributes = self._handle.root.attributes
+            self.producer: str = attributes["producer"]
+            self.provenance = read_json(attributes["provenance"])
+            self.class_labels = self.group("classes").strings("labels")
+            self.class_names = self.group("classes").strings("names")
+            names = [name for name in SPLIT_NAMES if name in self._handle.root.members]
             self.splits = {name: open_split(self._handle, name) for name in names}
         if "train" not in self.splits:
             raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ooc_train.report import figures
+from ooc_train.visible import visible
 
 MAX_MATRIX_CLASSES = 64
 PAIRS_SHOWN = 12
@@ -20,7 +21,7 @@ def page(content: Mapping[str, Any]) -> str:
     of `train`, or ``None``; and ``evaluation``, the result of `evaluate`, or ``None``.
     """
     style = files("ooc_train.report").joinpath("page.css").read_text("utf-8")
-    title = escape(content["title"])
+    title = _escaped(content["title"])
     evaluation, training = content["evaluation"], content["training"]
     sections = [
         *(_training_sections(training) if training else ()),
@@ -39,7 +40,7 @@ def page(content: Mapping[str, Any]) -> str:
 </head>
 <body><main>
 <h1>{title}</h1>
-<p class="quiet">{escape(_subtitle(content))}</p>
+<p class="quiet">{_escaped(_subtitle(content))}</p>
 {_tiles(evaluation, training)}
 <div class="cards">
 {"".join(sections)}</div>
@@ -78,7 +79,9 @@ def _tiles(evaluation: Mapping[str, Any] | None, training: Mapping[str, Any] | N
         if training.get("peak_rss_bytes"):
             figures_of["peak resident memory"] = _megabytes(training["peak_rss_bytes"])
             figures_of["peak anonymous memory"] = _megabytes(training["peak_anon_bytes"])
-    items = (f"<li><b>{escape(value)}</b>{escape(name)}</li>" for name, value in figures_of.items())
+    items = (
+        f"<li><b>{_escaped(value)}</b>{_escaped(name)}</li>" for name, value in figures_of.items()
+    )
     return f'<ul class="tiles">{"".join(items)}</ul>'
 
 
@@ -178,7 +181,7 @@ def _pair_table(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
         cells = (f"{names[own]} → {names[other]}", f"{pair['rows']:,}", f"{share:.1%}")
         examples = (
             f"<div>row {example['row']:,} ({example['probability']:.2f}): "
-            f"{escape(example['text'])}</div>"
+            f"{_escaped(example['text'])}</div>"
             for example in pair["examples"]
         )
         lines.append(f'<tr class="pair">{"".join(map(_cell, cells))}</tr>')
@@ -187,7 +190,7 @@ def _pair_table(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _table(head: Iterable[str], lines: Iterable[str]) -> str:
-    titles = "".join(f"<th>{escape(title)}</th>" for title in head)
+    titles = "".join(f"<th>{_escaped(title)}</th>" for title in head)
     return (
         f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>\n<tbody>'
         + "\n".join(lines)
@@ -199,13 +202,17 @@ def _line(cells: Iterable[str]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
+def _escaped(text: str) -> str:
+    return escape(visible(text))
+
+
 def _cell(text: str) -> str:
-    return f"<td>{escape(text)}</td>"
+    return f"<td>{_escaped(text)}</td>"
 
 
 def _definitions(values: Mapping[str, Any]) -> str:
     pairs = (
-        f"<dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(value))}</dd>"
+        f"<dt>{_escaped(name.replace('_', ' '))}</dt><dd>{_escaped(str(value))}</dd>"
         for name, value in values.items()
         if value is not None and not isinstance(value, Mapping)
     )
@@ -218,8 +225,8 @@ def _figure(title: str, svg: str) -> str:
 
 def _section(title: str, body: str, said: str = "", *, wide: bool = False) -> str:
     attribute = ' class="wide"' if wide else ""
-    line = f'<p class="quiet">{escape(said)}</p>' if said else ""
-    return f"<section{attribute}><h2>{escape(title)}</h2>{line}{body}</section>\n"
+    line = f'<p class="quiet">{_escaped(said)}</p>' if said else ""
+    return f"<section{attribute}><h2>{_escaped(title)}</h2>{line}{body}</section>\n"
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import replacing
+from ooc_train.atomic import reason, replacing
 from ooc_train.errors import OutputError
 from ooc_train.subprocesses import python_command
 
@@ -24,15 +24,28 @@ def check_library(path: Path) -> None:
 
 
 def write_page(content: dict[str, Any], path: Path) -> None:
-    """Write the page of ``content``, see `document.page`, to ``path``, whole or not at all.
+    """Write the page of ``content`` to ``path``, in a folder whose lock this process holds.
+
+    Raises OutputError as `draw`, and if it cannot be written; the file at ``path`` then stays as it
+    was.
+    """
+    try:
+        with replacing(path) as part:
+            draw(content, part, path)
+    except OSError as error:
+        raise OutputError(f"{path} could not be written: {reason(error)}") from error
+
+
+def draw(content: dict[str, Any], part: Path, path: Path) -> None:
+    """Draw the page of ``content``, see `document.page`, to ``part``, which is to become ``path``.
 
     The other process takes some two seconds and 150 MB.  Raises OutputError if matplotlib is not
-    installed or anything else goes wrong; the file at ``path`` then stays as it was.
+    installed or anything else goes wrong.
     """
     check_library(path)
     try:
         done = subprocess.run(
-            python_command("ooc_train.report.drawing", [str(path.absolute())]),
+            python_command("ooc_train.report.drawing", [str(part.absolute())]),
             input=json.dumps(content).encode(),
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
@@ -50,5 +63,4 @@ def main() -> None:
     from ooc_train.report.document import page  # noqa: PLC0415 - imports matplotlib
 
     text = page(json.load(sys.stdin.buffer))
-    with replacing(Path(sys.argv[1])) as part:
-        part.write_text(text, "utf-8")
+    Path(sys.argv[1]).write_text(text, "utf-8")

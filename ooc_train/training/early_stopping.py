@@ -69,8 +69,12 @@ class EarlyStopping:
         }
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Continue from a `state`."""
+        """Continue from a `state`.  Raises ValueError for one that cannot be."""
         self.best_value = float(state["best_value"])
         self.best_epoch, self._n_epochs = int(state["best_epoch"]), int(state["n_epochs"])
         n_weights = sum(name.startswith("weights/") for name in state)
+        if not 0 <= self.best_epoch <= self._n_epochs or (n_weights > 0) != (self.best_epoch > 0):
+            raise ValueError(
+                f"its best epoch is {self.best_epoch} of {self._n_epochs}, with {n_weights} arrays"
+            )
         self._weights = [state[f"weights/{i}"] for i in range(n_weights)]

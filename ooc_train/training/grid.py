@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import reason, replacing
+from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs, output_file, reason
 from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made
 from ooc_train.progress import Progress, Silent
@@ -23,7 +23,9 @@ from ooc_train.subprocesses import python_command
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.options import RunOptions, TrainingOptions
-from ooc_train.training.run.folder import REPORT, read_json
+from ooc_train.training.plan import files_read
+from ooc_train.training.run.folder import REPORT
+from ooc_train.training.run.json_files import read_json
 
 TABLE = "grid.csv"
 DONE = "done"
@@ -59,12 +61,14 @@ def train_grid(
     *,
     progress: Progress | None = None,
     more_arguments: Sequence[str] = ("--quiet",),
+    more_outputs: Mapping[str, Path | None] | None = RunOptions.more_outputs,
     **options: Any,
 ) -> dict[str, Any]:
     """Train on the file at ``path`` with each combination of values in ``grid``.
 
     ``grid`` has the values by the options' names, such as ``{"layers": [1, 2], "units": [32]}``;
-    ``options`` are those that all trials share, as for `train`, without callbacks.  The run of each
+    ``options`` are those that all trials share, as for `train`, without callbacks, and
+    ``more_outputs`` files that the caller will write, as there.  The run of each
     trial is a folder in ``folder``, named by its values.  A trial prints to standard error what
     ``ooc-train`` prints with ``more_arguments``.  With ``resume``, trials that are complete are not
     trained again.
@@ -86,6 +90,15 @@ def train_grid(
         made(TrainingOptions, training | _parsed(trial), call="train_grid")
     here, shared = RunOptions(**run), TrainingOptions(**training)
     _check_free(folder, trials, here)
+    table, reads = folder / TABLE, files_read(path, shared)
+    check_outputs({"the table": table} if folder.is_dir() else {}, reads, force=True)
+    check_outputs(
+        more_outputs or {},
+        [table, *reads],
+        folders=[folder / trial.name for trial in trials],
+        force=here.force,
+        remedy=REMEDY_ON_RESUME if here.resume else REMEDY,
+    )
     command = [str(path), *_words(here), *_words(shared), *more_arguments]
     lines = []
     for number, trial in enumerate(trials, start=1):
@@ -93,7 +106,7 @@ def train_grid(
         status = _run([*command, *trial.arguments(folder)])
         lines.append(_line(trial, folder, status))
     lines.sort(key=lambda line: _rank(line, shared.monitor))
-    _write_table(folder / TABLE, lines)
+    _write_table(table, lines, force=here.force or here.resume)
     return {"trials": lines}
 
 
@@ -195,6 +208,11 @@ def _check_free(folder: Path, trials: Sequence[Trial], run: RunOptions) -> None:
             f"{folder} has trials of this grid already, such as {there[0]}; continue them by "
             "--resume, or replace them by --force"
         )
+    if (folder / TABLE).exists() and not (run.resume or run.force):
+        raise OutputError(
+            f"{folder / TABLE} exists, the table of another grid; choose another folder, or give "
+            "--force to replace it"
+        )
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -246,7 +264,7 @@ def _rank(line: Mapping[str, Any], monitor: str) -> float:
     return monitored(line, monitor) if monitor in line else float("inf")
 
 
-def _write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+def _write_table(path: Path, lines: Sequence[Mapping[str, Any]], *, force: bool) -> None:
     text = io.StringIO(newline="")
     columns = columns_of(lines)
     writer = csv.DictWriter(text, columns, extrasaction="ignore", restval="", lineterminator="\n")
@@ -254,7 +272,7 @@ def _write_table(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
     writer.writerows(lines)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_text(text.getvalue(), "utf-8")
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {reason(error)}; free space") from error
+    with output_file(path, "the table", force=force) as part:
+        part.write_text(text.getvalue(), "utf-8")

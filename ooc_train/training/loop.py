@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import NoneType
 from typing import Any
 
 from ooc_train.dtypes import I64, AnyArray
@@ -37,6 +38,11 @@ Figures = dict[str, Any]
 """The figures of an epoch, by their names in the report."""
 
 
+_NUMBERS = ("epoch", "step", "seconds", "seconds_waited")
+_NEEDED = {"seconds", "rows_per_second", "loss", "accuracy", VAL_LOSS, "val_accuracy"}
+_FIGURES = {int, float, NoneType}
+
+
 @dataclass
 class Standing:
     """How far a training has come; JSON can hold it."""
@@ -64,8 +70,26 @@ class Standing:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> "Standing":
-        """The standing that `asdict` turned into ``facts``."""
-        return cls(**{**facts, "totals": Totals(**facts["totals"])})
+        """The standing that `asdict` turned into ``facts``.
+
+        Raises TypeError or ValueError if no standing gives these.
+        """
+        standing = cls(**{**facts, "totals": Totals(**facts["totals"])})
+        totals = asdict(standing.totals)
+        numbers = [
+            *totals.values(),
+            *(v for name, v in asdict(standing).items() if name in _NUMBERS),
+        ]
+        if any(
+            type(number) not in (int, float) or not 0 <= number < math.inf for number in numbers
+        ):
+            raise ValueError("its sums are no numbers from 0 on")
+        if len(standing.history) != standing.epoch:
+            raise ValueError(f"it has {len(standing.history)} of {standing.epoch} epochs")
+        for figures in standing.history:
+            if not figures.keys() >= _NEEDED or {*map(type, figures.values())} - _FIGURES:
+                raise ValueError("an epoch lacks a figure, or one is no number")
+        return standing
 
 
 class Loop:
@@ -117,13 +141,26 @@ class Loop:
         return arrays, {"standing": asdict(self._standing)}
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from the checkpoint of a loop over the same file with the same options."""
+        """Continue from the checkpoint of a loop over the same file with the same options.
+
+        Its arrays have the shapes and types of those of a `snapshot`.  Raises KeyError, TypeError
+        or ValueError for a state that no such loop has.
+        """
+        standing = Standing.of(checkpoint.facts["standing"])
+        n_steps = standing.epoch * self._epoch_steps + standing.step
+        if not standing.step <= self._epoch_steps or n_steps != checkpoint.n_steps:
+            raise ValueError(f"it has done {n_steps:,} steps, not {checkpoint.n_steps:,}")
         self._trainer.restore(_without("trainer/", checkpoint.arrays))
         self._trainer.sync()  # if no step is left, the model is used before any other sync
         self._stopping.restore(_without("stopping/", checkpoint.arrays))
+        if self._validation_split:
+            for figures in standing.history:
+                monitored(figures, self._options.monitor)
         if self._average:
             self._average.restore(_without("mean/", checkpoint.arrays))
-        self._standing = Standing.of(checkpoint.facts["standing"])
+        if self._trainer.n_steps != n_steps:
+            raise ValueError(f"its weights are those after {self._trainer.n_steps:,} steps")
+        self._standing = standing
 
     def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> int:
         """Train, and return the number of the epoch, from 1, whose weights the model then has.

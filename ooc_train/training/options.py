@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ooc_train.atomic import OutputOptions
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.memory import parse_size
@@ -257,7 +258,7 @@ class TrainingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RunOptions(OutputOptions):
     """The options of `train` that change no weight: how a run is written, resumed and watched.
 
     Raises OptionError if one is out of range, or if two contradict each other.
@@ -292,7 +293,6 @@ class RunOptions:
     tensorboard: bool = option(
         False, "also write each epoch's figures for TensorBoard, into the run folder", group=_RUN
     )
-    force: bool = option(False, "overwrite the run folder if it exists", group=_RUN)
 
     def __post_init__(self) -> None:
         check(self)

@@ -115,6 +115,11 @@ class TrainingPlan:
         return {name: value for name, value in given.items() if value is not None}
 
 
+def files_read(data: str | Path, options: TrainingOptions) -> list[Path]:
+    """All files that a training reads: the data, and pretrained embeddings."""
+    return [Path(path) for path in (data, options.embeddings) if path is not None]
+
+
 def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
     """The model's name, or the user's function, and its entry, which fit the file and options."""
     features = store.features

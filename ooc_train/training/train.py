@@ -1,15 +1,16 @@
 """`train`: from a converted file to a run folder."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.environment import environment, n_processors
-from ooc_train.errors import OptionError
-from ooc_train.file.schema import read_strings
+from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent
@@ -18,19 +19,21 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.options import RunOptions, TrainingOptions
-from ooc_train.training.plan import TrainingPlan
+from ooc_train.training.plan import TrainingPlan, files_read
+from ooc_train.training.run.checkpoints import Checkpoint
 from ooc_train.training.run.folder import TENSORBOARD
 from ooc_train.training.run.interval import Interval
-from ooc_train.training.run.resuming import check_settings
+from ooc_train.training.run.resuming import DELETE_IT, check_settings
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
-from ooc_train.training.run.writer import RunWriter, writing
+from ooc_train.training.run.writer import writing
 from ooc_train.training.scores.page import draw_page
 from ooc_train.version import __version__
 
 if TYPE_CHECKING:
     from ooc_train.training.loop import Loop
     from ooc_train.training.models.backend import keras
+    from ooc_train.training.steps.trainer import Trainer
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -44,6 +47,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     verify: bool = RunOptions.verify,
     tensorboard: bool = RunOptions.tensorboard,
     progress: Progress | None = None,
+    more_outputs: Mapping[str, Path | None] | None = RunOptions.more_outputs,
     **options: Any,
 ) -> dict[str, Any]:
     """Train a model on the file at ``path`` and write it to the folder ``run``.
@@ -69,6 +73,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     With ``verify``, rows are compared with their checksums when they are first read.  With
     ``tensorboard``, the figures of each epoch are also written for it, see `event_files`.
 
+    ``more_outputs`` are files that the caller will write, by what they are: they may be no inputs,
+    and may not lie in the run folder.
+
     ``callbacks`` are called as by ``fit``.  On resume, a learning rate that they have set is
     restored; their own state is not.
 
@@ -79,9 +86,10 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
     checkpoint), ``checkpoint_seconds`` in which this session stood still for checkpoints, the sizes
     and the memory figures, ``memory_over_time`` of this session, see `MemoryMonitor.over_time`,
-    ``environment``, and ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``,
-    ``coverage``; or ``None``).  Afterwards a page for people is drawn, see `scores.page`, for which
-    the validation rows are read once more; the run is complete without it.
+    ``environment``, ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or
+    ``None``), and ``digests`` of the run's files, see `run.seal`.  Afterwards a page for people is
+    drawn, see `scores.page`, for which the validation rows are read once more; the run is complete
+    without it.
 
     Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
     weights again (for sepcnn four, with their moving average); one window of 32 MB and 16 MB of
@@ -101,28 +109,37 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         memory_bytes=memory_bytes,
         verify=verify,
         tensorboard=tensorboard,
+        more_outputs=more_outputs,
     )
     progress = progress or Silent()
+    check_outputs(
+        more_outputs or {},
+        files_read(path, chosen),
+        folders=[Path(run)],
+        force=force,
+        remedy=REMEDY_ON_RESUME if resume else REMEDY,
+    )
     with (
         MemoryMonitor() as monitor,
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
-        before = folder.settings if resume else None
+        before = folder.settings() if resume else None
         if before and chosen.epochs is None:
             chosen = replace(chosen, epochs=before["epochs"])
         plan = TrainingPlan.of(store, chosen, memory_bytes=memory_bytes)
         if before:
             check_settings(before, plan.settings, folder.path)
-            done = _nothing_to_do(folder, plan)
-            if done:
+            report = folder.report() if folder.is_complete else None
+            done = _nothing_to_do(folder.path, before, report, plan)
+            if report and done:
                 progress.message(done)
                 progress.finish()
-                return folder.report()
+                return report
         check_floor()
         session = Session(folder, progress, began=began)
         if resume:
-            session.find_checkpoint()
+            session.find_checkpoint(plan.settings)
         report = _train(plan, store, session, here.interval, monitor, tensorboard=tensorboard)
         report |= {
             "seconds": session.seconds,
@@ -132,21 +149,23 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "memory_over_time": monitor.over_time(),
             "environment": environment(),
         }
-        folder.complete(report)
+        report = folder.complete(report)
         draw_page(folder.path, store, progress)
     progress.finish()
     return report
 
 
-def _nothing_to_do(folder: RunWriter, plan: TrainingPlan) -> str | None:
+def _nothing_to_do(
+    run: Path, before: Mapping[str, Any], report: Mapping[str, Any] | None, plan: TrainingPlan
+) -> str | None:
     """The reason why a complete run does not continue; ``None`` if there is more to train."""
-    if not folder.is_complete or not folder.settings:
+    if not report:
         return None
-    n_epochs = len(folder.report()["epochs"])
-    if n_epochs < folder.settings["epochs"]:
-        return f"the run {folder.path} is complete: it stopped early, after epoch {n_epochs}"
-    if plan.epochs == folder.settings["epochs"]:
-        return f"the run {folder.path} is complete; more --epochs would continue it"
+    n_epochs = len(report["epochs"])
+    if n_epochs < before["epochs"]:
+        return f"the run {run} is complete: it stopped early, after epoch {n_epochs}"
+    if plan.epochs == before["epochs"]:
+        return f"the run {run} is complete; more --epochs would continue it"
     return None
 
 
@@ -172,11 +191,15 @@ def _train(
 
     trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
     baseline = monitor.sample()
-    session.begin({**plan.settings, "versions": _versions()}, store)
+    settings = {**plan.settings, "versions": _versions()}
+    if not session.checkpoint:
+        session.begin(settings, store)
     events = EventFiles(folder.path / TENSORBOARD) if tensorboard else None
     with Saver(folder.checkpoints, every, facts=session.facts, warn=progress.message) as saver:
         loop = Loop(trainer, store, plan, saver, progress)
-        _restore(loop, session, plan.model)
+        if session.checkpoint:
+            _restore(loop, trainer, session.checkpoint, plan.model)
+            session.go_on(settings, store)
         best_epoch = loop.run(lambda epochs: session.write_history(epochs, events))
     folder.write_history(loop.history)
     folder.write_model(trainer.model)
@@ -205,7 +228,7 @@ def _pretrained(
     if path is None:
         return None
     progress.start("reading embeddings", None, "lines")
-    terms = read_strings(store.file, "vectorizer/terms")
+    terms = store.group("vectorizer").strings("terms")
     found = read_embeddings(Path(path), terms, progress=progress)
     progress.message(
         f"{path}: {found.n_found:,} of {len(terms):,} terms found "
@@ -231,20 +254,32 @@ def _model(
     return plan.spec.model(plan.shape, **options)
 
 
-def _restore(loop: "Loop", session: Session, model: str) -> None:
-    """Give the loop the state in the session's checkpoint, if there is one; it is then dropped."""
-    checkpoint, session.checkpoint = session.checkpoint, None
-    if not checkpoint:
-        return
+def _restore(loop: "Loop", trainer: "Trainer", checkpoint: Checkpoint, model: str) -> None:
+    """Give the loop the state in a checkpoint.
+
+    Raises OptionError if it is that of another model, FormatError if no training has saved it.
+    """
     fresh, _ = loop.snapshot()
-    for name, array in fresh.items():
-        before = checkpoint.arrays.get(name)
-        if before is None or before.shape != array.shape:
+    weights = trainer.model.get_weights()
+    best = {f"stopping/weights/{i}": weight for i, weight in enumerate(weights)}
+    found = checkpoint.arrays
+    for name, array in {**best, **fresh}.items():
+        before = found.get(name)
+        if before is None and name in best:  # there was no validation yet
+            continue
+        if before is None or (before.shape, before.dtype) != (array.shape, array.dtype):
             raise OptionError(
                 f"the model {model} has other weights than when the run began; give --resume the "
                 "same, or begin anew in another folder"
             )
-    loop.restore(checkpoint)
+        if array.ndim and array.dtype.kind == "f" and not np.isfinite(before).all():
+            raise FormatError(f"{checkpoint.path} has numbers that are not finite; {DELETE_IT}")
+    try:
+        loop.restore(checkpoint)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{checkpoint.path} does not hold the state of this training: {error}; {DELETE_IT}"
+        ) from error
 
 
 def _versions() -> dict[str, Any]:

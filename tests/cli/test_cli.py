@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ooc_train.cli import entry
 from ooc_train.cli.bars import Bars, progress_of
 from ooc_train.cli.command import Command
 from ooc_train.errors import InputError, OptionError
@@ -52,6 +54,35 @@ def test_a_wrong_command_line_is_status_2(command, capsys):
         main_of(command)(["--no-such-option"])
     assert exit_.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_ctrl_c_during_the_imports_is_one_line(monkeypatch, capsys):
+    def interrupted(name):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert entry.convert() == 130
+    assert capsys.readouterr() == ("", "ooc-convert: interrupted before it began\n")
+
+
+def test_hardly_anything_is_imported_before_ctrl_c_is_caught():
+    listing = "import sys, ooc_train.cli.entry; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", listing],
+        cwd=README.parent, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert {"enum", "pathlib", "re", "typing"}.isdisjoint(done.stdout.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_begins_at_its_entry(command, monkeypatch, capsys):
+    text = (README.parent / "pyproject.toml").read_text("utf-8")
+    assert f'ooc-{command} = "ooc_train.cli.entry:{command}"' in text
+    monkeypatch.setattr(sys, "argv", [command, "--version"])
+    with pytest.raises(SystemExit):
+        getattr(entry, command)()
+    assert capsys.readouterr().out.startswith(f"ooc-{command} ")
 
 
 def run_raising(error, *arguments):

@@ -14,6 +14,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion import resources
+from ooc_train.conversion.sources.files import rejects
 from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, FormatError, InputError, OptionError, OutputError
@@ -96,19 +97,61 @@ def test_too_many_rejects_stop_the_conversion(tmp_path):
         convert(tmp_path, content)
     assert len(rejected(tmp_path)) == 101
     assert not (tmp_path / "o.h5").exists()
-    assert convert(tmp_path, content, max_rejects=101)["rejected_rows"] == 101
+    with pytest.raises(OutputError, match="o.h5.rejected.csv exists; give --force"):
+        convert(tmp_path, content, max_rejects=101)
+    assert convert(tmp_path, content, max_rejects=101, force=True)["rejected_rows"] == 101
 
 
 def test_no_usable_test_row_is_an_error(tmp_path):
     test = write_rows(tmp_path / "test.csv", [("7", "x", "y")])
-    with pytest.raises(InputError, match="test.csv: no row can be used for the test split"):
+    message = "test.csv: no row can be used for the test split; .*o.h5.rejected.csv says why"
+    with pytest.raises(InputError, match=message):
         convert(tmp_path, GOOD, test=[test])
+    assert rejected(tmp_path)[0]["reason"] == "label '7' does not occur in the train rows"
 
 
-def test_a_reject_file_of_an_earlier_run_does_not_stay(tmp_path):
-    (tmp_path / "o.h5.rejected.csv").write_text("old")
-    convert(tmp_path, GOOD)
-    assert not (tmp_path / "o.h5.rejected.csv").exists()
+BAD = '"1","x"\n'
+
+
+def test_a_list_of_an_earlier_conversion_is_replaced_by_the_next_one_that_is_complete(tmp_path):
+    convert(tmp_path, GOOD + BAD)
+    old = (tmp_path / "o.h5.rejected.csv").read_bytes()
+    with pytest.raises(OutputError, match="exists; give --force"):
+        convert(tmp_path, GOOD)
+    with pytest.raises(InputError, match="cannot be read"):
+        convert(tmp_path, GOOD + BAD * 2, force=True, classes=tmp_path / "none.txt")
+    with pytest.raises(ZeroDivisionError):
+        convert(tmp_path, GOOD + BAD * 2, force=True, progress=Failing())
+    assert (tmp_path / "o.h5.rejected.csv").read_bytes() == old
+    convert(tmp_path, GOOD + BAD * 2, force=True)
+    assert len(rejected(tmp_path)) == 2
+    with pytest.raises(InputError, match="more than 2 rows cannot be used"):
+        convert(tmp_path, GOOD + BAD * 3, force=True, max_rejects=2)
+    assert len(rejected(tmp_path)) == 3
+    convert(tmp_path, GOOD, force=True)  # a list that stays would mislead
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.h5", "train.csv"]
+
+
+class Failing(Silent):
+    def start(self, phase, total, unit):
+        if phase == "writing":
+            raise ZeroDivisionError
+
+
+def test_what_is_no_list_of_rejected_rows_stays_if_none_is(tmp_path):
+    (tmp_path / "notes.txt").write_text("precious")
+    convert(tmp_path, GOOD, rejects=tmp_path / "notes.txt", force=True)
+    assert (tmp_path / "notes.txt").read_text() == "precious"
+
+
+def test_a_list_that_cannot_be_written_leaves_no_output(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(rejects, "flush", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        convert(tmp_path, GOOD + BAD)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
 
 
 def test_invalid_utf8_is_replaced_and_counted(tmp_path):
@@ -213,7 +256,10 @@ def test_an_output_that_exists_is_kept_without_force(tmp_path):
 
 def test_outputs_that_cannot_be_written(tmp_path):
     source = write_rows(tmp_path / "train.csv", random_rows(20))
-    with pytest.raises(OutputError, match="the output's folder, does not exist"):
+    with pytest.raises(
+        OutputError,
+        match="o.h5, the output, cannot be written, since the folder .*none does not exist; make",
+    ):
         ooc_train.convert(source, tmp_path / "none" / "o.h5")
     with pytest.raises(OutputError, match="is a folder; name the file to write"):
         ooc_train.convert(source, tmp_path)
@@ -423,14 +469,14 @@ def test_a_disk_that_stays_full_does_not_crash_the_process_at_its_end(tmp_path, 
 
 def test_checksums_are_those_of_what_was_handed_over(tmp_path, monkeypatch):
     """What changes on its way to the disk does not get a checksum that makes it whole."""
-    fill = output._fill
+    fill = output.OutputFile.fill
 
-    def damaged(dataset, rows):
-        fill(dataset, rows)
+    def damaged(file, dataset, rows):
+        fill(file, dataset, rows)
         if dataset.name == "/vectorizer/term_hashes":
             dataset[3] ^= np.uint64(1)
 
-    monkeypatch.setattr(output, "_fill", damaged)
+    monkeypatch.setattr(output.OutputFile, "fill", damaged)
     source = write_rows(tmp_path / "train.csv", random_rows(100))
     ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
     (damage,) = ooc_train.verify(tmp_path / "o.h5")["damaged"]

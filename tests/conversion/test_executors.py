@@ -75,7 +75,7 @@ def test_processes_give_the_bytes_of_threads(tmp_path, monkeypatch, processes, c
     ooc_train.convert(tmp_path / source, tmp_path / "fitted.h5", **fitted)
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
     pool = Lent(processes)
-    monkeypatch.setattr(module, "ThreadPoolExecutor", pool)
+    monkeypatch.setattr(module, "ThreadPool", pool)
     report = ooc_train.convert(tmp_path / source, tmp_path / "processes.h5", **options)
     assert (tmp_path / "processes.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
     ooc_train.convert(tmp_path / source, tmp_path / "again.h5", **fitted)

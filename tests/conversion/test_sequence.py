@@ -21,6 +21,7 @@ from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import schema
 from ooc_train.progress import Silent
 from tests.corpora import PLANS, random_rows, read_terms, text_of, train_order, write_rows
+from tests.files import reseal
 from tests.sequence_oracle import SPACES, SequenceOracle, read_sequences, tokenize
 
 # What Python's lower-casing and this tokenizer find hard, beside any character of any plane.
@@ -226,8 +227,8 @@ def test_the_frozen_vectorizer_gives_the_rows_of_the_conversion(tmp_path):
     rows, test_rows = random_rows(200), random_rows(80, seed=1, n_words=40)
     test = write_rows(tmp_path / "test.csv", test_rows)
     convert(tmp_path, rows, test=[test], top_k=25)
-    with h5py.File(tmp_path / "o.h5") as file:
-        vectorizer = load_vectorizer(file)
+    with ooc_train.open(tmp_path / "o.h5") as store, h5py.File(tmp_path / "o.h5") as file:
+        vectorizer = load_vectorizer(store.handle)
         found = vectorizer.encode(TextRows.of([text_of(row).encode() for row in test_rows]))
         assert found.rows.indptr.tolist() == file["test/indptr"][:].tolist()
         assert found.rows.tokens.tolist() == file["test/tokens"][:].tolist()
@@ -240,10 +241,9 @@ def test_predictions_take_the_rows_of_the_conversion(tmp_path):
     test_rows = random_rows(80, seed=1, n_words=40)
     test = write_rows(tmp_path / "test.csv", test_rows)
     report = convert(tmp_path, random_rows(200), test=[test], top_k=25)
-    with h5py.File(tmp_path / "o.h5") as file:
-        texts = [text_of(row).encode() for row in test_rows]
-        found = load_vectorizer(file).encode(TextRows.of(texts)).rows
     with ooc_train.open(tmp_path / "o.h5") as store:
+        texts = [text_of(row).encode() for row in test_rows]
+        found = load_vectorizer(store.handle).encode(TextRows.of(texts)).rows
         split = store["test"]
         expected = split.read(0, len(split))
         assert np.array_equal(found.indptr, expected.indptr)
@@ -256,8 +256,12 @@ def test_a_vectorizer_of_another_version_is_refused(tmp_path):
     convert(tmp_path, random_rows(30))
     with h5py.File(tmp_path / "o.h5", "r+") as file:
         file["vectorizer"].attrs["parameters"] = '{"top_k": 5, "stemmer": "porter"}'
-        with pytest.raises(FormatError, match="parameters are not those of this version .*stemmer"):
-            load_vectorizer(file)
+        reseal(file)
+    with (
+        ooc_train.open(tmp_path / "o.h5") as store,
+        pytest.raises(FormatError, match="parameters are not those of this version .*stemmer"),
+    ):
+        load_vectorizer(store.handle)
 
 
 def test_a_later_conversion_with_the_same_vectorizer(tmp_path):

@@ -68,7 +68,7 @@ def write(path, rows, layout):
 def opened(path, *, verify=True):
     """The array of such a file, as the reader has it."""
     with contextlib.closing(Handle(path, verify=verify)) as handle:
-        yield open_array(handle.hdf5["split/rows"], handle)
+        yield open_array("split/rows", handle)
 
 
 @settings(
@@ -246,18 +246,6 @@ def test_writing_needs_the_packages(monkeypatch, module):
         ConvertOptions(compression="zstd")
     with pytest.raises(OptionError, match="--compression must be one of none, lz4, zstd, not 'ra"):
         ConvertOptions(compression="rar")
-
-
-def test_another_driver_is_read_through_h5py(tmp_path, monkeypatch):
-    rows = rows_of((30_000,), "f4")
-    path = write(tmp_path / "a.h5", rows, "none")
-    original = h5py.File
-    monkeypatch.setattr(
-        "ooc_train.file.arrays.h5py.File", lambda *args: original(*args, driver="core")
-    )
-    with opened(path) as array:
-        assert isinstance(array, Hdf5Array)
-        np.testing.assert_array_equal(array.read(5, 17_000), rows[5:17_000])
 
 
 def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):

@@ -24,6 +24,7 @@ from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
+from ooc_train.file.handle import Handle
 from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.training.models.backend import keras
@@ -446,8 +447,8 @@ def test_the_share_of_unknown_words_of_sequences(tmp_path):
 
 
 def shares_found(path):
-    with h5py.File(path) as file:
-        vectorizer = load_vectorizer(file)
+    with ooc_train.open(path) as store:
+        vectorizer = load_vectorizer(store.handle)
     rows = TextRows.of([text.encode() for text in UNKNOWN_TEXTS])
     return vectorizer.encode(rows).unknown_shares
 
@@ -460,15 +461,15 @@ def test_texts_are_tokenized_once_and_the_vectorizer_opened_once(trained, monkey
         tokenized.append(len(offsets) - 1)
         return indexing_tokenize(text, offsets, *arguments)
 
-    class File(h5py.File):
-        def __init__(self, file, *arguments, **options):
-            super().__init__(file, *arguments, **options)
-            opened.append((self, file))
+    class Opened(Handle):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            opened.append(self)
 
     indexing_tokenize = indexing.tokenize
     monkeypatch.setattr(indexing, "tokenize", tokenize)
-    monkeypatch.setattr(h5py, "File", File)
+    monkeypatch.setattr("ooc_train.file.handle.Handle", Opened)
     predicted(folder / "run", folder / "test.csv")
     assert tokenized == [len(TEST_ROWS)]
-    assert [file for _, file in opened].count(folder / "run" / "vectorizer.h5") == 1
-    assert not any(handle for handle, _ in opened)  # all are closed
+    assert [handle.path for handle in opened].count(folder / "run" / "vectorizer.h5") == 1
+    assert not any(handle.is_open for handle in opened)

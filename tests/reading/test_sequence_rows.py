@@ -92,7 +92,7 @@ DAMAGES = [
     (lambda a: np.concatenate([a[:1] * 0, a[1:]]), "rows 0 to 50 have the token of no term"),
     (lambda a: np.concatenate([a[:1] * 0 + 61, a[1:]]), "rows 0 to 50 have the token of no term"),
     (lambda a: a[:-1], r"indptr runs from 0 to \d+, not 0 to"),
-    (lambda a: a.astype("f4"), "the array 'tokens' has the type float32"),
+    (lambda a: a.astype("f4"), "the array train/tokens has the type float32"),
 ]
 
 

@@ -11,6 +11,7 @@ import threading
 
 import numpy as np
 import pytest
+import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from ooc_train.training.interruption import stop_requests
 from ooc_train.training.run.checkpoints import (
     LAYOUT,
     CheckpointFolder,
+    DamagedError,
     read_checkpoint,
     write_checkpoint,
 )
@@ -107,6 +109,61 @@ def test_every_flipped_bit_and_every_cut_is_recognised(tmp_path_factory, content
         path.write_bytes(damaged)
         with pytest.raises(FormatError, match=r"step-1.safetensors is damaged"):
             read_checkpoint(path)
+
+
+def with_checksum(path, header, length=None):
+    """A file with a header of any bytes, no arrays, and a checksum that is right."""
+    content = struct.pack("<Q", len(header) if length is None else length) + header
+    path.write_bytes(content + xxhash.xxh3_128_digest(content))
+    return path
+
+
+def header_of(**entries):
+    facts = json.dumps({"layout": LAYOUT})
+    return json.dumps({"__metadata__": {"ooc_train": facts}, "checksum": {}, **entries}).encode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"", b"\xff", b"{", b"[]", b"{}", b"7", b"[" * 99_999, header_of(__metadata__=None),
+        header_of(__metadata__={"ooc_train": "[]"}), header_of(__metadata__={"ooc_train": "{}"}),
+        header_of(__metadata__={"ooc_train": 7}), header_of(a=None), header_of(a={}),
+        header_of(a={"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}),
+        header_of(a={"dtype": "F32", "shape": [2], "data_offsets": [0, 2**63]}),
+        header_of(a={"dtype": "F32", "shape": [-3], "data_offsets": [-8, 0]}),
+        header_of(a={"dtype": "O", "shape": [1], "data_offsets": [0, 0]}),
+        header_of(a={"dtype": "BF16", "shape": [1], "data_offsets": [0, 0]}),
+    ],
+)  # fmt: skip
+def test_a_false_header_is_damage_though_the_checksum_is_right(tmp_path, header):
+    path = with_checksum(tmp_path / "step-1.safetensors", header)
+    with pytest.raises(
+        DamagedError, match=r"step-1.safetensors is damaged: its (header|.* header)"
+    ):
+        read_checkpoint(path)
+    assert CheckpointFolder(tmp_path).newest()[0] is None
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**40, 2**64 - 1])
+def test_the_length_of_a_header_is_not_trusted(tmp_path, length):
+    path = with_checksum(tmp_path / "step-1.safetensors", header_of(), length)
+    with pytest.raises(DamagedError, match="its header is no checkpoint's"):
+        read_checkpoint(path)
+
+
+def test_bfloat16_is_read_before_tensorflow_is_there(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    path = tmp_path / "step-1.safetensors"
+    write_checkpoint(path, {"a": np.arange(3).astype(ml_dtypes.bfloat16)}, {})
+    code = f"""
+import pathlib
+from ooc_train.training.run.checkpoints import read_checkpoint
+array = read_checkpoint(pathlib.Path({str(path)!r})).arrays["a"]
+print(array.dtype, array.astype("f4").tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "bfloat16 [0.0, 1.0, 2.0]\n"
 
 
 def test_arrays_of_text_are_refused(tmp_path):

@@ -127,7 +127,7 @@ def kill(path, run, n_batches, **options):
 
 
 def weights(run):
-    return open_run(run).load_model().get_weights()
+    return open_run(run, trust_code=True).load_model().get_weights()
 
 
 def history(run):

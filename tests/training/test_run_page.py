@@ -100,7 +100,7 @@ def test_the_command_makes_one_of_a_split(folder, tmp_path, capsys):
     capsys.readouterr()
     arguments[-1] = str(tmp_path / "none" / "t.html")
     assert command.main(arguments) == 1
-    assert "t.html, the page, cannot be written; is its folder there?" in capsys.readouterr().err
+    assert "t.html, the page, cannot be written, since the folder " in capsys.readouterr().err
 
 
 def test_rows_are_described_by_their_highest_terms_or_first_words(tmp_path):

@@ -1,5 +1,6 @@
 """Models of the user's own: found, called, checked, trained, evaluated; each mistake a sentence."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,7 +8,10 @@ import sys
 import numpy as np
 import pytest
 
+from ooc_train.cli import evaluate as evaluate_command
 from ooc_train.errors import InputError, OptionError
+from ooc_train.prediction.predict import predict
+from ooc_train.prediction.predictor import load
 from ooc_train.reading.rows import SparseRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.models.backend import keras
@@ -15,6 +19,7 @@ from ooc_train.training.models.table import DataShape
 from ooc_train.training.models.user import build_user_model
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores.evaluate import evaluate
+from ooc_train.training.steps.choice import network_for
 from ooc_train.training.steps.feeds import (
     DenseFeed,
     SequenceFeed,
@@ -128,10 +133,10 @@ def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     assert report["model"] == f"my_models:{name}"
     assert json.loads((run / "settings.json").read_text())["model"] == f"my_models:{name}"
     assert report["epochs"][-1]["val_accuracy"] > 0.6
-    result = evaluate(run, "ngrams.h5", split="validation")
+    result = evaluate(run, "ngrams.h5", split="validation", trust_code=True)
     best = report["epochs"][report["best_epoch"] - 1]
     assert result["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
-    model = open_run(run).load_model()
+    model = open_run(run, trust_code=True).load_model()
     assert type(feed_for(model, "sparse", 60)) is (SparseFeed if name == "dense" else DenseFeed)
     with open_store("ngrams.h5") as store:
         rows = store["test"].read(0, 100)
@@ -148,8 +153,8 @@ def test_sequence_models_are_trained_and_evaluated(tmp_path, bucketed):
     )  # fmt: skip
     assert seen()[-1] == DataShape("sequence", 61, 12, 2, 5)
     assert report["epochs"][-1]["val_accuracy"] > 0.7
-    assert evaluate(run, "words.h5")["accuracy"] > 0.7
-    assert type(feed_for(open_run(run).load_model(), "ragged", 12)) is SequenceFeed
+    assert evaluate(run, "words.h5", trust_code=True)["accuracy"] > 0.7
+    assert type(feed_for(open_run(run, trust_code=True).load_model(), "ragged", 12)) is SequenceFeed
 
 
 @pytest.mark.slow
@@ -163,7 +168,10 @@ def test_the_shape_that_a_function_gets(tmp_path):
 def test_the_same_seed_gives_the_same_weights(tmp_path):
     for run in ("one", "two"):
         train("ngrams.h5", tmp_path / run, model="my_models:normalized", epochs=2, seed=3)
-    one, two = (open_run(tmp_path / run).load_model().get_weights() for run in ("one", "two"))
+    one, two = (
+        open_run(tmp_path / run, trust_code=True).load_model().get_weights()
+        for run in ("one", "two")
+    )
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
@@ -175,7 +183,7 @@ def test_penalties_of_layers_are_part_of_what_is_minimized(tmp_path):
         tmp_path / "empty.h5", tmp_path / "run", model="my_models:dense", epochs=20,
         learning_rate=0.01,
     )  # fmt: skip
-    kernel = open_run(tmp_path / "run").load_model().get_weights()[0]
+    kernel = open_run(tmp_path / "run", trust_code=True).load_model().get_weights()[0]
     assert np.abs(kernel).max() < 0.05
 
 
@@ -255,7 +263,9 @@ def test_prediction_of_many_rows_goes_part_by_part():
 
 
 COMMAND = """
-import importlib, sys
+import sys
+sys.path.remove("")  # which an installed command does not have
+import importlib
 main = importlib.import_module(f"ooc_train.cli.{sys.argv[1]}").main
 sys.exit(main(sys.argv[2:]))
 """
@@ -277,11 +287,37 @@ def test_the_commands_find_the_module_and_say_where_it_is_missing(folder, tmp_pa
     data = folder / "ngrams.h5"
     done = run("train", data, "-o", tmp_path / "run", "--model", "my_models:custom", "--epochs=1")
     assert done.returncode == 0, done.stderr
-    done = run("evaluate", tmp_path / "run", data)
+    done = run("evaluate", tmp_path / "run", data, "--trust-code")
     assert done.returncode == 0, done.stderr
-    done = run("evaluate", tmp_path / "run", data, cwd=tmp_path)
+    done = run("evaluate", tmp_path / "run", data, "--trust-code", cwd=tmp_path)
     assert done.returncode == 1
     assert "model.keras cannot be loaded: there is no module 'my_models'" in done.stderr
+    assert "layers of your own must be registered" in done.stderr
+
+
+@pytest.mark.slow
+def test_code_is_run_only_if_the_user_trusts_it(folder, tmp_path, monkeypatch, capsys):
+    run = tmp_path / "run"
+    train("ngrams.h5", run, model="my_models:dense", epochs=1)
+    monkeypatch.delitem(sys.modules, "my_models")
+    message = r"the model of the run .*run is my_models:dense, a function whose code would be run; "
+    for use in (
+        lambda: evaluate(run, "ngrams.h5"),
+        lambda: predict(run, io.BytesIO(), io.StringIO()),
+        lambda: load(run),
+    ):
+        with pytest.raises(InputError, match=message):
+            use()
+    # Nor does a resumed training take the settings' word for what to import.
+    with pytest.raises(OptionError, match="--model was my_models:dense and is mlp"):
+        train("ngrams.h5", run, resume=True)
+    assert evaluate_command.main([str(run), "ngrams.h5"]) == 1
+    assert "if you trust it, give --trust-code" in capsys.readouterr().err
+    assert "my_models" not in sys.modules
+    network_for(open_run(run, trust_code=True))
+    assert "my_models" not in sys.modules  # kernels can compute it
+    assert evaluate_command.main([str(run), "ngrams.h5", "--trust-code", "--quiet"]) == 0
+    assert "my_models" in sys.modules
 
 
 @pytest.mark.slow
@@ -289,11 +325,4 @@ def test_a_plain_model_loads_without_its_module(folder, tmp_path, monkeypatch):
     train("ngrams.h5", tmp_path / "run", model="my_models:dense", epochs=1)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_models")
-    assert evaluate(tmp_path / "run", folder / "ngrams.h5")["rows"] == 100
-
-
-def test_a_model_that_cannot_be_loaded(tmp_path):
-    train("ngrams.h5", tmp_path / "run", model="mlp", epochs=1)
-    (tmp_path / "run" / "model.keras").write_bytes(b"no zip")
-    with pytest.raises(InputError, match="model.keras cannot be loaded"):
-        open_run(tmp_path / "run").load_model()
+    assert evaluate(tmp_path / "run", folder / "ngrams.h5", trust_code=True)["rows"] == 100

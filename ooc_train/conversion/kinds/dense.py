@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, cast
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.kinds.numbers import NumberNeeds
@@ -33,6 +32,7 @@ from ooc_train.conversion.vectorizer import (
 )
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import InputError
+from ooc_train.file.group import FileGroup
 from ooc_train.file.output import OutputGroup
 from ooc_train.jit import kernel
 from ooc_train.options import fallback
@@ -76,11 +76,16 @@ class DenseVectorizer(Vectorizer):
         self._largest = np.zeros(0, np.float32)
 
     @classmethod
-    def load(cls, parameters: DenseParameters, group: h5py.Group) -> "DenseVectorizer":
+    def load(cls, parameters: DenseParameters, group: FileGroup) -> "DenseVectorizer":
         """The vectorizer that `save` stored in ``group``."""
         vectorizer = cls(parameters)
-        vectorizer.n_columns = int(group.attrs["n_columns"])
-        vectorizer._scales = group["scales"][...] if "scales" in group else None
+        vectorizer.n_columns = group.attributes["n_columns"]
+        if ("scales" in group) != (parameters.dtype == "int8"):
+            raise ValueError("integers, and no other rows, have scales")
+        if "scales" in group:
+            vectorizer._scales = scales = group.read("scales")
+            if not (np.isfinite(scales) & (scales > 0)).all():
+                raise ValueError("a scale of a column is not a number above 0")
         return vectorizer
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: ARG002

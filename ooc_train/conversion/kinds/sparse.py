@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.kinds.numbers import NumberNeeds
@@ -15,6 +14,7 @@ from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import Encoded, Parameters, ReadBlock, Vectorizer
 from ooc_train.errors import InputError
+from ooc_train.file.group import FileGroup
 from ooc_train.file.output import OutputGroup
 from ooc_train.reading.rows import SparseRows
 
@@ -57,10 +57,10 @@ class SparseVectorizer(Vectorizer):
         self._n_written = 0
 
     @classmethod
-    def load(cls, parameters: SparseParameters, group: h5py.Group) -> "SparseVectorizer":
+    def load(cls, parameters: SparseParameters, group: FileGroup) -> "SparseVectorizer":
         """The vectorizer that `save` stored in ``group``."""
         vectorizer = cls(parameters)
-        vectorizer.report.n_features = vectorizer.n_columns = int(group.attrs["n_columns"])
+        vectorizer.report.n_features = vectorizer.n_columns = group.attributes["n_columns"]
         return vectorizer
 
     @property

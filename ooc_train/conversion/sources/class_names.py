@@ -6,6 +6,9 @@ from pathlib import Path
 
 from ooc_train.errors import InputError
 
+CLASSES_NAME = "classes.txt"
+"""The name of the file with the names, beside the rows."""
+
 
 @dataclass(frozen=True)
 class ClassNames:

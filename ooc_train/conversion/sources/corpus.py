@@ -81,13 +81,20 @@ class Corpus:
                         raise changed_input()
                     yield block
             if counts[split] == 0:
-                raise InputError(f"{_names(files)}: no row can be used for the {split} split")
+                raise self._no_rows(files, split)
         if self._read_once and counts != self.n_rows:
             raise changed_input()
         if not self._read_once:
             self._check_labels(self.met_classes())
         self.n_rows = counts
         self._read_once = True
+
+    def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
+        message = f"{_names(files)}: no row can be used for the {split} split"
+        if self.rejects.count:
+            self.rejects.publish()
+            message += f"; {self.rejects.path} says why"
+        return InputError(message)
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
         progress = 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ooc_train.conversion.sources.class_names import ClassNames, read_class_names
+from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError
 
@@ -81,9 +81,13 @@ class Archive:
             )
         return places[0]
 
+    @property
+    def names_path(self) -> Path:
+        """The file with the classes' names, which may not be there."""
+        return self.folder / CLASSES_NAME
+
     def class_names(self) -> ClassNames:
         """The names in the archive's ``classes.txt``, else those that were published."""
-        path = self.folder / "classes.txt"
-        if path.is_file():
-            return read_class_names(path)
+        if self.names_path.is_file():
+            return read_class_names(self.names_path)
         return ClassNames(f"the preset {self.name}", self.preset.class_names)

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
 from ooc_train.work_folder import WorkFolder
 
@@ -60,8 +61,9 @@ def append(path: Path, items: AnyArray) -> int:
     try:
         position = os.lseek(file, 0, os.SEEK_END)
         view = memoryview(np.ascontiguousarray(items).reshape(-1).view(np.uint8).data)
-        while view.nbytes:
-            view = view[os.write(file, view) :]
+        with errors_at(path):
+            while view.nbytes:
+                view = view[os.write(file, view) :]
         return position
     finally:
         os.close(file)
@@ -107,7 +109,7 @@ class DiskArray:
         written later.
         """
         array = cls(path, np.dtype(dtype).str, shape)
-        with path.open("xb") as file:
+        with path.open("xb") as file, errors_at(path):
             n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
             os.posix_fallocate(file.fileno(), 0, max(1, n_bytes))
         return array

@@ -13,8 +13,7 @@ from ooc_train.conversion.storage.job import Column
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
 from ooc_train.conversion.storage.shuffle import BucketOfRows, ShuffledSplit
 from ooc_train.dtypes import AnyArray, Integers
-from ooc_train.file.hdf5_errors import hdf5_errors
-from ooc_train.file.output import Appender, OutputFile
+from ooc_train.file.output import OutputFile
 
 _COPY_ITEMS = 2**20
 
@@ -53,7 +52,7 @@ class SplitWriter:
         return written
 
     def _create(self, split: str, n_rows: int, n_entries: int, arrays: SplitArrays) -> h5py.Group:
-        with hdf5_errors():
+        with self._output.errors():
             return arrays.create(
                 self._output.hdf5, split, n_rows, n_entries, n_classes=len(self._ranks)
             )
@@ -76,7 +75,7 @@ class SplitWriter:
     ) -> None:
         with contextlib.ExitStack() as stack:
             appenders = [
-                stack.enter_context(Appender(group[name], self._resources.pool))
+                stack.enter_context(self._output.appender(group[name], self._resources.pool))
                 for name in _names(arrays, group)
             ]
             if "indptr" in group:
@@ -109,7 +108,7 @@ class SplitWriter:
             self._copy(items, group[name])
 
     def _copy(self, items: AnyArray, dataset: h5py.Dataset) -> None:
-        with Appender(dataset, self._resources.pool) as target:
+        with self._output.appender(dataset, self._resources.pool) as target:
             if dataset.name.endswith("/indptr"):
                 target.append(np.zeros(1))
             for start in range(0, len(items), _COPY_ITEMS):

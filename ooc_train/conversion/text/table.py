@@ -33,6 +33,23 @@ def index_table(hashes: U64, first: int = 0) -> U64:
     return table
 
 
+def check_hashes(hashes: U64) -> None:
+    """Raise ValueError for hashes that no text has, or with which look-ups would take for ever.
+
+    These are 0, which marks free entries, a hash that comes twice, and many hashes that share their
+    address: so many that an entry lies 8 places behind its address on average, not half a place.
+    """
+    ascending = np.sort(hashes)
+    if (ascending[:1] == 0).any() or (ascending[1:] == ascending[:-1]).any():
+        raise ValueError("two terms have the same hash, or one has none")
+    mask = np.uint64(table_bytes(len(hashes)) // ENTRY_BYTES - 1)
+    addresses = np.sort(hashes & mask).astype(np.int64)
+    order = np.arange(len(addresses))
+    places = order + np.maximum.accumulate(addresses - order)
+    if (places - addresses).sum() > 8 * len(addresses):
+        raise ValueError("the hashes of the terms are not random")
+
+
 def grown_table(table: U64, n_hashes: int) -> U64:
     """The same entries in a table with room for ``n_hashes``."""
     larger = empty_table(n_hashes)

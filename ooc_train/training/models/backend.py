@@ -12,6 +12,10 @@ import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from ooc_train.environment import n_processors
+from ooc_train.errors import BudgetError
+from ooc_train.threads import TOO_FEW, can_start
+
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
@@ -33,6 +37,11 @@ def __getattr__(name: str) -> Any:
 def _load() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    # Keras would read its settings from /tmp, where anybody may have put them.
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 - as Keras does
+        os.environ.setdefault("KERAS_HOME", os.devnull)
+    if not can_start(2 * n_processors() + 4):  # two pools, and some for the process
+        raise BudgetError(f"TensorFlow cannot start: {TOO_FEW}")
     with _stderr_discarded(), around_import(), _uncollected():
         keras, tf = map(importlib.import_module, ("keras", "tensorflow"))
     # By default GPUs round factors to 11 bits: 1e-4 off, and no faster with these models.

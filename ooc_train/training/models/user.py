@@ -11,7 +11,7 @@
 ...     )
 
 Layers of the user's own must be registered with ``keras.saving.register_keras_serializable``;
-then evaluation and prediction, which import the module first, can load the model.
+then evaluation and prediction, which import the module first if it is trusted, can load the model.
 """
 
 import contextlib

@@ -13,6 +13,7 @@ The name ends with the number of steps done.  A file appears whole or not at all
 detected by its checksum.
 """
 
+import importlib
 import json
 import struct
 from collections.abc import Mapping
@@ -40,8 +41,14 @@ _TYPES = {
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
     "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
-"""Their names in safetensors, and in NumPy; NumPy knows bfloat16 once TensorFlow is imported."""
+"""Their names in safetensors, and in NumPy."""
+_FROM_PACKAGES = {"BF16": "ml_dtypes"}
+"""Packages whose import makes NumPy know a type; TensorFlow comes with them."""
 _TYPE_NAMES = {numpy_name: name for name, numpy_name in _TYPES.items()}
+
+
+_FALSE = (AttributeError, KeyError, RecursionError, TypeError, ValueError, struct.error)
+"""What a header causes that no `write_checkpoint` has made."""
 
 
 class DamagedError(FormatError):
@@ -132,8 +139,8 @@ def write_checkpoint(path: Path, arrays: Arrays, facts: Mapping[str, Any]) -> No
 def read_checkpoint(path: Path) -> Checkpoint:
     """The checkpoint at ``path``.
 
-    Raises DamagedError if any byte is not as it was written, and FormatError if another release
-    wrote it.  Memory: the file's size.
+    Raises DamagedError if any byte is not as it was written, or if the header describes other
+    arrays than the file has, and FormatError if another release wrote it.  Memory: the file's size.
     """
     try:
         content = path.read_bytes()
@@ -142,13 +149,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
     body, checksum = memoryview(content)[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if xxhash.xxh3_128_digest(body) != checksum:
         raise DamagedError(f"{path} is damaged: its checksum is another")
-    (length,) = struct.unpack_from("<Q", content)
-    header = json.loads(content[8 : 8 + length])
-    facts = json.loads(header.pop(_METADATA)[_FACTS])
-    if facts["layout"] != LAYOUT:
+    try:
+        (length,) = struct.unpack_from("<Q", body)
+        header = json.loads(content[8 : 8 + length])
+        facts = json.loads(header.pop(_METADATA)[_FACTS])
+        layout = facts["layout"]
+    except _FALSE as error:
+        raise DamagedError(f"{path} is damaged: its header is no checkpoint's") from error
+    if layout != LAYOUT:
         raise FormatError(f"{path} was written by another release, with which its run can go on")
-    del header[_CHECKSUM]
-    arrays = {name: _array(body[8 + length :], entry) for name, entry in header.items()}
+    try:
+        del header[_CHECKSUM]
+        arrays = {name: _array(body[8 + length :], entry) for name, entry in header.items()}
+    except _FALSE as error:
+        raise DamagedError(
+            f"{path} is damaged: its arrays are not where its header says"
+        ) from error
     return Checkpoint(path, arrays, facts)
 
 
@@ -175,7 +191,11 @@ def _bytes(array: AnyArray) -> memoryview:
 
 
 def _array(content: memoryview, entry: Mapping[str, Any]) -> AnyArray:
+    if entry["dtype"] in _FROM_PACKAGES:
+        importlib.import_module(_FROM_PACKAGES[entry["dtype"]])
     start, stop = entry["data_offsets"]
+    if min(start, stop, *entry["shape"]) < 0:
+        raise ValueError("a size is negative")
     raw = np.frombuffer(content[start:stop], np.uint8)
     return raw.view(np.dtype(_TYPES[entry["dtype"]])).reshape(entry["shape"])
 

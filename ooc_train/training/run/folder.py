@@ -7,27 +7,32 @@
 ``history.csv``     a line for each epoch
 ``checkpoints/``    the last two states of the training, see `checkpoints`; of a complete run
                     the last, from which more epochs can be trained
-``report.json``     what `train` returned; written last: a run that has it is complete
+``report.json``     what `train` returned; written last: a run that has it is complete, and
+                    sealed, see `seal`
 ``report.html``     the page for people, see `scores.page`; written after the report, if it can be
                     drawn
 ``tensorboard/``    the figures of each epoch once more, if asked for, see `event_files`
 ==================  ============================================================================
 """
 
-import json
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.file.header import check_header
-from ooc_train.file.schema import read_strings
+from ooc_train.errors import FormatError, InputError
+from ooc_train.file.group import FileGroup
+from ooc_train.file.handle import Handle, damage_errors, open_file
+from ooc_train.file.schema import read_json as parse_json
 from ooc_train.reading.store import Store
-from ooc_train.training.models.table import is_function
-from ooc_train.training.models.user import import_module_of
+from ooc_train.training.models.loading import rebuilt_model, users_model
+from ooc_train.training.models.table import DataShape, is_function, spec_of
+from ooc_train.training.run.json_files import AGAIN, check_types
+from ooc_train.training.run.seal import check_seal
+from ooc_train.training.run.settings import read_settings
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
@@ -36,7 +41,16 @@ MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
+SEALED = (MODEL, VECTORIZER, SETTINGS)
+"""The files that predictions depend on."""
 _AT_ONCE = 2**17
+
+
+def files_of(run: str | Path) -> list[Path]:
+    """The files of a run that belong to its training."""
+    folder = Path(run)
+    checkpoints = (folder / CHECKPOINTS).glob("*")
+    return [*(folder / name for name in (*FILES, PAGE)), *checkpoints]
 
 
 def is_complete(folder: Path) -> bool:
@@ -53,15 +67,6 @@ def is_unfinished(folder: Path) -> bool:
     )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a JSON file of a run; FormatError if it cannot be read."""
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{path} is damaged: {error}; train again") from error
-    return content
-
-
 @dataclass(frozen=True)
 class Run:
     """A complete run folder, opened once, by `open_run`, and what its small files say.
@@ -70,9 +75,11 @@ class Run:
     """
 
     path: Path
-    vectorizer_file: h5py.File
+    vectorizer_file: Handle
     """The file ``vectorizer.h5``, open."""
     settings: dict[str, Any]
+    report: dict[str, Any]
+    """What the training returned."""
     features: str
     """The kind of features that its model takes."""
     provenance: dict[str, Any]
@@ -98,40 +105,35 @@ class Run:
     @property
     def pads_as_needed(self) -> bool:
         """Whether rows are padded only as far as their batch needs, see `TrainingPlan`."""
-        return bool(self.settings.get("pads_as_needed"))
+        value: bool = self.settings["pads_as_needed"]
+        return value
 
-    def report(self) -> dict[str, Any]:
-        """The report of the training; FormatError if it cannot be read."""
-        return read_json(self.path / REPORT)
+    @property
+    def shape(self) -> DataShape:
+        """The rows that the model takes, and its classes."""
+        names = ("features", "n_columns", "max_length", "n_classes", "seed")
+        return DataShape(*(self.settings[name] for name in names))
 
     def load_model(self) -> "keras.Model":
         """The trained model, which takes dense rows.  Imports TensorFlow.
 
-        Raises InputError if it has layers of the user's own and the module that registers them
-        cannot be imported.
+        Of a function of its author's, the module is imported first, for the layers that it
+        registers.  Raises InputError or FormatError if the model cannot be loaded.
         """
-        from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
-
         name = self.settings["model"]
-        unavailable: OptionError | None = None
         if is_function(name):
-            try:
-                import_module_of(name)
-            except OptionError as error:
-                unavailable = error  # matters only to a model with layers of its own
-        try:
-            return keras.models.load_model(self.model_path, compile=False)
-        except (TypeError, ValueError) as error:
-            reason = unavailable or str(error).strip().partition("\n")[0]
-            raise InputError(
-                f"{self.model_path} cannot be loaded: {reason}; layers of your own must be "
-                "registered, by keras.saving.register_keras_serializable, in the module of the "
-                "model's function, and that must be importable"
-            ) from error
+            return users_model(self.model_path, name)
+        spec = spec_of(name)
+        given = {name: self.settings.get(name) for name in spec.options}
+        if self.report["embeddings"] is not None:
+            dimension = self.report["embeddings"]["dimension"]
+            given |= {"embeddings": None, "embedding_dimension": dimension}
+        options = {name: value for name, value in given.items() if value is not None}
+        return rebuilt_model(self.model_path, spec, self.shape, options)
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
-        difference = _difference(self.vectorizer_file, store.file)
+        difference = _difference(self.vectorizer_file.hdf5, store.file)
         if difference:
             raise FormatError(
                 f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
@@ -139,10 +141,27 @@ class Run:
             )
 
 
-def open_run(path: str | Path) -> Run:
+def read_report(folder: Path) -> dict[str, Any]:
+    """The report of a complete run, all of whose files have been compared with their digests.
+
+    Raises FormatError for a file that is damaged or of another run.
+    """
+    report = check_seal(folder / REPORT, SEALED)
+    check_types(folder / REPORT, report, {"epochs": (list,), "embeddings": (dict, NoneType)})
+    if report["embeddings"] is not None:
+        check_types(folder / REPORT, report["embeddings"], {"dimension": (int,)})
+    return report
+
+
+def open_run(path: str | Path, *, trust_code: bool = False) -> Run:
     """The run in a folder that training has written, as a context manager.
 
-    Raises InputError if there is no such folder, FormatError if it is not a complete run.
+    All of its files are compared with their digests first.  A run whose model is a function of its
+    author's is only opened with ``trust_code``, since loading the model imports the function's
+    module.
+
+    Raises InputError if there is no such folder or the code is not trusted, FormatError if it is
+    not a complete, undamaged run.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -157,24 +176,42 @@ def open_run(path: str | Path) -> Run:
         raise FormatError(
             f"{folder} is not a complete run folder: {', '.join(missing)} is missing; train again"
         )
-    try:
-        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        with ExitStack() as stack:
-            file = stack.enter_context(h5py.File(folder / VECTORIZER, "r"))
-            check_header(folder / VECTORIZER, file)
+    report = read_report(folder)
+    settings = read_settings(folder / SETTINGS)
+    if is_function(settings["model"]) and not trust_code:
+        raise InputError(
+            f"the model of the run {folder} is {settings['model']}, a function whose code would be "
+            "run; if you trust it, give --trust-code"
+        )
+    return _opened(folder, settings, report)
+
+
+def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> Run:
+    """The run of a folder whose seal and settings have been checked."""
+    path = folder / VECTORIZER
+    with ExitStack() as stack:
+        file = stack.enter_context(closing(open_file(path, verify=False)))  # its digest was right
+        header, classes = file.header, FileGroup(file, "classes")
+        for name in ("features", "n_columns", "max_length", "n_classes"):
+            found, expected = getattr(header, name), settings[name]
+            if found != expected:
+                raise FormatError(
+                    f"{path} is of another run: its {name} is {found}, and not {expected!r:.50}, "
+                    f"as {SETTINGS} says; {AGAIN}"
+                )
+        with damage_errors(path):
             run = Run(
                 folder,
                 file,
                 settings,
-                features=str(file.attrs["features"]),
-                provenance=json.loads(file.attrs["provenance"]),
-                class_labels=read_strings(file, "classes/labels"),
-                class_names=read_strings(file, "classes/names"),
+                report,
+                features=header.features,
+                provenance=parse_json(file.root.attributes["provenance"]),
+                class_labels=classes.strings("labels"),
+                class_names=classes.strings("names"),
             )
-            stack.pop_all()  # the run closes the file
-            return run
-    except (OSError, ValueError, KeyError) as error:
-        raise FormatError(f"the run folder {folder} is damaged: {error}; train again") from error
+        stack.pop_all()  # the run closes the file
+        return run
 
 
 _WORDS = {

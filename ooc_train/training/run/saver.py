@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from ooc_train.atomic import reason
+from ooc_train.threads import ThreadPool
 from ooc_train.training.run.checkpoints import Arrays, CheckpointFolder
 from ooc_train.training.run.interval import Interval
 
@@ -46,7 +47,7 @@ class Saver:
         self._steps_at_last = self.n_steps_saved or 0
         self._time_at_last = time.monotonic()
         self._writing: Future[None] | None = None
-        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._thread = ThreadPool(1, "checkpoint")
 
     def __enter__(self) -> "Saver":
         return self

@@ -8,7 +8,7 @@ from ooc_train.atomic import reason
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.training.run.checkpoints import Checkpoint
-from ooc_train.training.run.resuming import changed_versions
+from ooc_train.training.run.resuming import changed_versions, check_checkpoint
 from ooc_train.training.run.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ class Session:
         self._began = began
         self._seconds_before = 0.0
 
-    def find_checkpoint(self) -> None:
-        """Look for the newest whole checkpoint, and delete those that later steps would replace."""
+    def find_checkpoint(self, settings: Mapping[str, Any]) -> None:
+        """Look for the newest whole checkpoint, and delete those that later steps would replace.
+
+        Raises FormatError if it is of another training than the one with these settings.
+        """
         checkpoints = self.folder.checkpoints
         self.checkpoint, errors = checkpoints.newest()
         for error in errors:
@@ -40,6 +43,7 @@ class Session:
         if not self.checkpoint:
             self.progress.message(f"{self.folder.path} has no checkpoint; the training begins anew")
             return
+        check_checkpoint(self.checkpoint, settings)
         facts = self.checkpoint.facts
         self.embeddings = facts["embeddings"]
         self._seconds_before = facts["seconds"]
@@ -61,17 +65,20 @@ class Session:
         }
 
     def begin(self, settings: Mapping[str, Any], store: Store) -> None:
-        """Write the run's settings: of a run that begins, or of one that is resumed."""
+        """Write the settings of a run that begins."""
         self._settings = settings
-        if not self.checkpoint:
-            self.folder.begin(settings, store)
-            return
-        changed = changed_versions(self.checkpoint.facts["settings"], settings)
-        if changed:
-            self.progress.message(
-                f"continues elsewhere than it began, so that bits may differ: {changed}"
-            )
-        self.folder.go_on(settings)
+        self.folder.begin(settings, store)
+
+    def go_on(self, settings: Mapping[str, Any], store: Store) -> None:
+        """Write the settings of a run that is resumed, whose checkpoint has been restored."""
+        if self.checkpoint:
+            changed = changed_versions(self.checkpoint.facts["settings"], settings)
+            if changed:
+                self.progress.message(
+                    f"continues elsewhere than it began, so that bits may differ: {changed}"
+                )
+        self.checkpoint, self._settings = None, settings  # its memory is free again
+        self.folder.go_on(settings, store)
 
     def write_history(
         self, epochs: Sequence[dict[str, Any]], events: "EventFiles | None" = None

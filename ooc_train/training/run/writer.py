@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from ooc_train.atomic import reason, replacing, write_json
 from ooc_train.errors import OutputError
-from ooc_train.file.schema import create_file
+from ooc_train.file.output import OutputFile
+from ooc_train.file.schema import compression_of, header_of
 from ooc_train.reading.store import Store
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import (
@@ -27,9 +28,11 @@ from ooc_train.training.run.folder import (
     VECTORIZER,
     is_complete,
     is_unfinished,
-    read_json,
+    read_report,
 )
 from ooc_train.training.run.lock import locked
+from ooc_train.training.run.seal import digest_of, sealed
+from ooc_train.training.run.settings import read_settings
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
@@ -48,26 +51,42 @@ class RunWriter:
         self.checkpoints = CheckpointFolder(path / CHECKPOINTS)
         self.is_complete = is_complete(path)
         """Whether the folder held a complete run when it was opened."""
-        self.settings = read_json(path / SETTINGS) if (path / SETTINGS).is_file() else None
-        """The settings of the run that the folder held; ``None`` if there was none."""
         self.has_begun = False
         """Whether a new run has begun here, in place of an earlier one."""
+        self._digests: dict[str, str] = {}
+
+    def settings(self) -> dict[str, Any] | None:
+        """The settings of the run that the folder holds; ``None`` if there is none.
+
+        Raises FormatError if they are damaged.
+        """
+        path = self.path / SETTINGS
+        return read_settings(path) if path.is_file() else None
 
     def report(self) -> dict[str, Any]:
-        """The report of the complete run."""
-        return read_json(self.path / REPORT)
+        """The report of the complete run.  Raises FormatError as `read_report`."""
+        return read_report(self.path)
 
     def begin(self, settings: Mapping[str, Any], store: Store) -> None:
         """Delete an earlier run, and write the settings and the vectorizer of a new one."""
         self.has_begun = True
         self.clear()
-        write_json(self.path / SETTINGS, settings)
-        _copy_vectorizer(store, self.path)
+        self._write_inputs(settings, store)
 
-    def go_on(self, settings: Mapping[str, Any]) -> None:
-        """Resume the run in the folder, which is then not complete any more."""
+    def go_on(self, settings: Mapping[str, Any], store: Store) -> None:
+        """Resume the run in the folder, which is then not complete any more.
+
+        What it knows of the file is written anew, and not taken from a disk that may have lost it.
+        """
         (self.path / REPORT).unlink(missing_ok=True)
-        write_json(self.path / SETTINGS, settings)
+        self._write_inputs(settings, store)
+
+    def _write_inputs(self, settings: Mapping[str, Any], store: Store) -> None:
+        """Write the settings and the vectorizer."""
+        with self._sealing(SETTINGS) as path:
+            write_json(path, settings)
+        with self._sealing(VECTORIZER) as path:
+            _copy_vectorizer(store, path)
 
     def write_history(self, epochs: Sequence[dict[str, Any]]) -> None:
         """Write the figures of all epochs so far, a line for each."""
@@ -82,13 +101,28 @@ class RunWriter:
 
     def write_model(self, model: "keras.Model") -> None:
         """Write the model; the last checkpoint stays beside it."""
-        with replacing(self.path / MODEL) as part:
+        with self._sealing(MODEL) as path, replacing(path) as part:
             model.save(part)
 
-    def complete(self, report: dict[str, Any]) -> None:
-        """Write the report, which completes the run, and keep only the last checkpoint."""
+    def complete(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the report, which completes and seals the run, and return it as it is written.
+
+        Only the last checkpoint is kept.
+        """
         self.checkpoints.keep(1)
-        write_json(self.path / REPORT, report)
+        content = sealed(report, self._digests, REPORT)
+        write_json(self.path / REPORT, content)
+        return content
+
+    @contextlib.contextmanager
+    def _sealing(self, name: str) -> Iterator[Path]:
+        """The path of a file that the block writes, and whose digest the report will have.
+
+        It is that of what was written now, not of what the disk has when the training ends.
+        """
+        path = self.path / name
+        yield path
+        self._digests[name] = digest_of(path)
 
     def clear(self) -> None:
         """Delete everything but the lock.
@@ -172,11 +206,13 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
                 writer.path.rmdir()
 
 
-def _copy_vectorizer(store: Store, folder: Path) -> None:
+def _copy_vectorizer(store: Store, path: Path) -> None:
     """Write the vectorizer, which turns new rows into features.  Memory: HDF5's copy buffer."""
-    store.check("vectorizer")
-    with replacing(folder / VECTORIZER) as part, create_file(str(part)) as target:
-        store.file.copy("classes", target)
-        store.file.copy("vectorizer", target)
-        for name, value in store.file.attrs.items():
-            target.attrs[name] = value
+    store.group("vectorizer").check()
+    with (
+        replacing(path) as part,
+        OutputFile(part, compression=compression_of(store.file)) as target,
+    ):
+        for group in ("classes", "vectorizer"):
+            target.copy(store.file[group])
+        target.finish(header_of(store.file))

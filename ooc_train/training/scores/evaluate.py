@@ -1,30 +1,39 @@
 """`evaluate`: the scores of a run's model on a split of a converted file."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ooc_train.atomic import check_outputs, output_file
 from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
-from ooc_train.training.run.folder import open_run
+from ooc_train.report.drawing import check_library, draw
+from ooc_train.training.run.folder import files_of, open_run
 from ooc_train.training.scores.options import EvaluateOptions
-from ooc_train.training.scores.page import check_page, write_run_page
+from ooc_train.training.scores.page import page_content
 from ooc_train.training.scores.split_scores import score_split
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - the one place where all options meet
     run: str | Path,
     path: str | Path,
     *,
     split: str = EvaluateOptions.split,
     batch_size: int | None = EvaluateOptions.batch_size,
     html: str | Path | None = EvaluateOptions.html,
+    force: bool = EvaluateOptions.force,
+    trust_code: bool = EvaluateOptions.trust_code,
     progress: Progress | None = None,
+    more_outputs: Mapping[str, Path | None] | None = EvaluateOptions.more_outputs,
 ) -> dict[str, Any]:
     """Compare the predictions of a run's model for a split with its labels, reading it once.
 
     ``batch_size`` is the training's if it is not given; it changes the speed, not the result.
-    ``html`` is a file for a page that shows the scores in figures, beside those of the training.
+    ``html`` is a file for a page that shows the scores in figures, beside those of the training; it
+    is replaced with ``force`` only.  ``more_outputs`` are files that the caller will write, by what
+    they are: they, too, may be no inputs.  With ``trust_code`` a run is used whose model is a
+    function of its author's, see `open_run`.
 
     Returns scores over all rows: ``split``, ``rows``, ``accuracy``, ``baseline_accuracy`` (the
     accuracy of always predicting the class with the most rows), ``loss`` (mean cross-entropy) and
@@ -51,19 +60,24 @@ def evaluate(
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
     """
-    EvaluateOptions(split=split, batch_size=batch_size, html=html)  # which checks them
-    progress = progress or Silent()
-    with open_run(run) as opened:
-        if html is not None:
-            check_page(Path(html))
+    EvaluateOptions(  # which checks them
+        split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
+    )
+    progress, page = progress or Silent(), None if html is None else Path(html)
+    outputs = {"the page": page, **(more_outputs or {})}
+    check_outputs(outputs, [*files_of(run), Path(path)], force=force)
+    if page:
+        check_library(page)
+    with open_run(run, trust_code=trust_code) as opened:
         with open_store(path) as store:
             opened.check_matches(store)
             size = opened.settings["batch_size"] if batch_size is None else batch_size
             if not len(store[split]):
                 raise InputError(f"split {split!r} of {path} has no rows; choose another split")
             result = score_split(opened, store, split, batch_size=size, progress=progress)
-        if html is not None:
+        if page:
             progress.start("drawing", None, "")
-            write_run_page(opened, result, Path(html))
+            with output_file(page, "the page", force=force) as part:
+                draw(page_content(opened, result), part, page)
     progress.finish()
     return result

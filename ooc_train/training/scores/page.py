@@ -1,6 +1,5 @@
 """The page of a run, ``report.html``, which `ooc_train.report` draws from its files and scores."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
     page = run / PAGE
     try:
         check_library(page)
-        with open_run(run) as opened:
+        # The function of a user's model is one that this training was asked for.
+        with open_run(run, trust_code=True) as opened:
             scores = None
             if len(store.splits.get("validation", ())):
                 batch_size = opened.settings["batch_size"]
@@ -28,29 +28,18 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
                     opened, store, "validation", batch_size=batch_size, progress=progress
                 )
             progress.start("drawing", None, "")
-            write_run_page(opened, scores, page)
+            write_page(page_content(opened, scores), page)
     except OutputError as error:
         progress.message(str(error))
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is complete
         progress.message(f"{page} could not be drawn: {type(error).__name__}: {error}")
 
 
-def write_run_page(run: Run, scores: dict[str, Any] | None, page: Path) -> None:
-    """Write the page of a complete run, with the scores of `score_split` if there are any.
-
-    Raises OutputError if it cannot be drawn or written.
-    """
-    content = {
+def page_content(run: Run, scores: dict[str, Any] | None) -> dict[str, Any]:
+    """The content of a complete run's page, with the scores of `score_split` if there are any."""
+    return {
         "title": run.path.absolute().name,
         "settings": run.settings,
-        "training": run.report(),
+        "training": run.report,
         "evaluation": scores,
     }
-    write_page(content, page)
-
-
-def check_page(page: Path) -> None:
-    """Raise OutputError, before the work, if a page cannot be drawn or written."""
-    check_library(page)
-    if page.is_dir() or not os.access(page.absolute().parent, os.W_OK):
-        raise OutputError(f"{page}, the page, cannot be written; is its folder there?")

@@ -1,6 +1,5 @@
 """Rows in words: a file holds no texts, but the terms of a row tell people much about it."""
 
-from ooc_train.file.schema import read_some_strings
 from ooc_train.reading.rows import SequenceRows, SparseRows
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
@@ -15,13 +14,13 @@ def describe_row(store: Store, split: Split, number: int) -> str:
     Words that are not terms are missing, since the file lacks them.  Empty for features without
     terms.  Memory: the row's.
     """
-    rows = split.read(number, number + 1)
+    rows, vectorizer = split.read(number, number + 1), store.group("vectorizer")
     if isinstance(rows, SequenceRows):
         tokens = rows.tokens[:MAX_TOKENS].astype(int) - 1
-        words = read_some_strings(store.file, "vectorizer/terms", tokens.tolist())
+        words = vectorizer.some_strings("terms", tokens.tolist())
         return " ".join(words) + (" …" if rows.n_entries > MAX_TOKENS else "")
-    if isinstance(rows, SparseRows) and "terms" in store.file["vectorizer"]:
+    if isinstance(rows, SparseRows) and "terms" in vectorizer:
         best = (-rows.values).argsort(kind="stable")[:MAX_TERMS]
         columns = rows.indices[best].astype(int)
-        return ", ".join(read_some_strings(store.file, "vectorizer/terms", columns.tolist()))
+        return ", ".join(vectorizer.some_strings("terms", columns.tolist()))
     return ""

@@ -6,9 +6,11 @@ models do not need.
 
 from typing import TYPE_CHECKING
 
+from ooc_train.errors import FormatError
 from ooc_train.kinds import KINDS, Layout
 from ooc_train.training.models.table import DEFERRED_ADAM
 from ooc_train.training.run.folder import Run
+from ooc_train.training.run.json_files import AGAIN
 from ooc_train.training.steps.networks import Network, dense_layers, in_kernels, in_tensorflow
 from ooc_train.training.steps.trainer import Trainer
 
@@ -45,8 +47,18 @@ def evaluator_for(model: "keras.Model", layout: Layout, width: int | None) -> "E
 def network_for(run: Run) -> Network:
     """The model of a run, for rows of its kind of features: in kernels if they can compute it.
 
-    Memory: the model, and with TensorFlow 560 MB.  Raises InputError as `Run.load_model` does.
+    Memory: the model, and with TensorFlow 560 MB.  Raises FormatError if the model is damaged or
+    does not fit the run, and otherwise what `Run.load_model` does.
     """
     is_sparse = KINDS[run.features].layout == "sparse"
     layers = dense_layers(run.model_path) if is_sparse else None
-    return in_kernels(layers) if layers else in_tensorflow(run)
+    if not layers:
+        return in_tensorflow(run)
+    n_columns, n_outputs = len(layers[0][0]), len(layers[-1][1])
+    n_classes = max(2, n_outputs)  # one output is the probability of the second of two
+    if (n_columns, n_classes) != (run.shape.n_columns, run.shape.n_classes):
+        raise FormatError(
+            f"{run.model_path} is a model for {n_columns:,} columns and {n_classes:,} classes, and "
+            f"its run has {run.shape.n_columns:,} and {run.shape.n_classes:,}; {AGAIN}"
+        )
+    return in_kernels(layers)

@@ -4,9 +4,7 @@ The kernels that train multi-layer perceptrons over sparse rows can also predict
 saves TensorFlow's 560 MB of memory, its five seconds of loading and the cost of each call.
 """
 
-import io
-import json
-import zipfile
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ import numpy as np
 
 from ooc_train.dtypes import F32
 from ooc_train.reading.rows import Rows
+from ooc_train.training.models.archive import open_archive
 from ooc_train.training.run.folder import Run
 
 ROWS_AT_ONCE = 1024
@@ -29,21 +28,27 @@ def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
 
     ``None`` for any other model.  A multi-layer perceptron is a Sequential of Keras's Dense and
     Dropout, with relu after every Dense but the last.  The last has a sigmoid if it has one unit,
-    and a softmax if it has more.  Reads the archive without Keras.
+    and a softmax if it has more.  Reads the archive without Keras.  Raises FormatError if it is
+    damaged.
     """
-    with zipfile.ZipFile(path) as archive:
-        dense = _dense_configs(json.loads(archive.read("config.json")))
+    with open_archive(path) as archive:
+        dense = _dense_configs(archive.config())
         if not dense:
             return None
         activations = [config["activation"] for config in dense]
         last = "sigmoid" if dense[-1]["units"] == 1 else "softmax"
         if activations != ["relu"] * (len(dense) - 1) + [last]:
             return None
-        with h5py.File(io.BytesIO(archive.read("model.weights.h5")), "r") as file:
+        with archive.weights() as file:
             layers = [_weights(file, number) for number in range(len(dense))]
-    found = [layer for layer in layers if layer]
-    if [bias.size for _, bias in found] != [config["units"] for config in dense]:
-        return None
+        found = [layer for layer in layers if layer]
+        if [bias.size for _, bias in found] != [config["units"] for config in dense]:
+            return None
+        for (_, before), (weights, _) in itertools.pairwise(found):
+            if len(before) != len(weights):
+                raise ValueError(f"a layer of {len(before):,} units precedes {len(weights):,}")
+        if not all(np.isfinite(array).all() for layer in found for array in layer):
+            raise ValueError("it has weights that are not finite")
     return found
 
 
@@ -70,7 +75,9 @@ def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
     if f"{name}/0" not in file or f"{name}/1" not in file:
         return None
     weights, bias = file[f"{name}/0"], file[f"{name}/1"]
-    if weights.dtype != np.float32 or bias.shape != weights.shape[1:]:
+    if {weights.dtype, bias.dtype} != {np.dtype(np.float32)} or weights.ndim != 2:
+        return None
+    if bias.shape != weights.shape[1:]:
         return None
     return weights[...], bias[...]
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from ooc_train.threads import start
+
 Item = TypeVar("Item")
 
 
@@ -31,7 +33,7 @@ class Prefetch(Generic[Item]):
         self._thread = threading.Thread(target=self._make, name="prefetch", daemon=True)
 
     def __enter__(self) -> "Prefetch[Item]":
-        self._thread.start()
+        start(self._thread)
         return self
 
     def __exit__(self, *error: object) -> None:

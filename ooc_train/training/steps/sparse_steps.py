@@ -181,8 +181,14 @@ class SparseTrainer(Trainer):
         }
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Continue from the `state` of another trainer of the same model and options."""
+        """Continue from the `state` of another trainer of the same model and options.
+
+        Raises ValueError for columns whose last update the kernels could not make up for.
+        """
         self.n_steps = int(state["n_steps"])
+        updated, caught_up = state["updated"], self.n_steps - self.n_steps % CATCH_UP_STEPS
+        if not caught_up <= updated.min() <= updated.max() <= self.n_steps:
+            raise ValueError("a column was updated after the last step, or too long ago")
         self._table[:] = state["table"]
         self._updated[:] = state["updated"]
         self._rest[:] = state["rest"]

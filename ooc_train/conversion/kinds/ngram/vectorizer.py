@@ -23,7 +23,6 @@ import functools
 import math
 from dataclasses import dataclass, replace
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
@@ -44,10 +43,11 @@ from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.sorting import SortingScratch
 from ooc_train.conversion.storage.spill import Spill
-from ooc_train.conversion.text.table import index_table
+from ooc_train.conversion.text.table import check_hashes, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
-from ooc_train.dtypes import I64, AnyArray
+from ooc_train.dtypes import I64
 from ooc_train.errors import InputError
+from ooc_train.file.group import FileGroup
 from ooc_train.file.output import OutputGroup
 from ooc_train.options import fallback
 from ooc_train.reading.rows import SparseRows
@@ -109,21 +109,24 @@ class NgramVectorizer(TermVectorizer):
     # Fitted
 
     @classmethod
-    def load(cls, parameters: NgramParameters, group: h5py.Group) -> "NgramVectorizer":
+    def load(cls, parameters: NgramParameters, group: FileGroup) -> "NgramVectorizer":
         """The vectorizer that `save` stored in ``group``.
 
         The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
         """
         vectorizer = cls(parameters)
-        vectorizer.n_columns = len(group["term_hashes"])
+        hashes, n_documents = group.read("term_hashes"), group.attributes["n_documents"]
+        check_hashes(hashes)
+        _check_kept(group, n_documents)
+        vectorizer.n_columns = len(hashes)
         vectorizer._fitted = Fitted(
-            map_dataset(group["kept_hashes"]),
-            map_dataset(group["kept_df"]),
-            int(group.attrs["n_documents"]),
-            index_table(group["term_hashes"][...]),
+            group.mapped("kept_hashes"),
+            group.mapped("kept_df"),
+            n_documents,
+            index_table(hashes),
             parameters.ngrams,
         )
-        n_kept = len(group["kept_hashes"])
+        n_kept = len(vectorizer._fitted.kept_hashes)
         vectorizer.report = NgramReport(
             n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
         )
@@ -232,11 +235,16 @@ class NgramVectorizer(TermVectorizer):
                 df.append(some_df)
 
 
-def map_dataset(dataset: h5py.Dataset) -> AnyArray:
-    """A contiguous dataset as a read-only mapped array."""
-    if dataset.size == 0:
-        empty = np.empty(dataset.shape, dataset.dtype)
-        empty.flags.writeable = False
-        return empty
-    offset = dataset.id.get_offset()
-    return np.asarray(np.memmap(dataset.file.filename, dataset.dtype, "r", offset, dataset.shape))
+def _check_kept(group: FileGroup, n_documents: int) -> None:
+    """Raise ``ValueError`` unless hashes ascend, and each term is in 1 to all documents.
+
+    Memory: a megabyte.
+    """
+    before = -1
+    for hashes in group.pieces("kept_hashes"):
+        if before >= int(hashes[0]) or not (hashes[1:] > hashes[:-1]).all():
+            raise ValueError("the hashes of the kept terms do not ascend")
+        before = int(hashes[-1])
+    for df in group.pieces("kept_df"):
+        if df.min() < 1 or df.max() > n_documents:
+            raise ValueError("a term is in no document, or in more than there are")

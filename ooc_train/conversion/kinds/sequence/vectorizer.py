@@ -20,7 +20,6 @@ number of workers.
 import functools
 from dataclasses import dataclass, replace
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.kinds.sequence.counting import WordCounting, most_frequent_words
@@ -36,10 +35,11 @@ from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, keep_last
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.writing import Written
-from ooc_train.conversion.text.table import find, index_table
+from ooc_train.conversion.text.table import check_hashes, find, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import F32, I32, I64, U64
 from ooc_train.errors import InputError, OptionError
+from ooc_train.file.group import FileGroup
 from ooc_train.file.output import OutputGroup
 from ooc_train.file.schema import index_dtype
 from ooc_train.jit import kernel
@@ -96,12 +96,16 @@ class SequenceVectorizer(TermVectorizer):
     # Fitted
 
     @classmethod
-    def load(cls, parameters: SequenceParameters, group: h5py.Group) -> "SequenceVectorizer":
+    def load(cls, parameters: SequenceParameters, group: FileGroup) -> "SequenceVectorizer":
         """The vectorizer that `save` stored in ``group``.  Memory: the terms' hashes."""
         vectorizer = cls(parameters)
-        vectorizer.max_length = int(group.attrs["max_length"])
-        vectorizer._table = index_table(group["term_hashes"][...])
-        vectorizer.n_ids = len(group["term_hashes"])
+        vectorizer.max_length = group.attributes["max_length"]
+        if not 0 <= vectorizer.max_length <= parameters.max_length:
+            raise ValueError("the longest row is longer than rows may be")
+        hashes = group.read("term_hashes")
+        check_hashes(hashes)
+        vectorizer._table = index_table(hashes)
+        vectorizer.n_ids = len(hashes)
         vectorizer.report = SequenceReport(
             n_features=vectorizer.n_ids, max_length=vectorizer.max_length, attempts=0
         )

@@ -37,6 +37,10 @@ class Splitting:
     ngrams: tuple[int, int]
     hash_seed: int
 
+    def __post_init__(self) -> None:
+        if type(self.hash_seed) is not int or not 0 <= self.hash_seed < 2**64:
+            raise ValueError(f"the hash seed is {self.hash_seed!r}")
+
     def tokens(self, rows: TextRows) -> Tokens:
         """The tokens of some rows."""
         return tokenize(rows.text, rows.text_offsets, self.analyzer, self.hash_seed)

@@ -14,9 +14,19 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 
 STANDARD_INPUT = Path("-")
+STANDARD_INPUT_FILE = Path("/dev/stdin")
+"""What standard input is connected to, which may be a file."""
 _NAME = Path("standard input")
 _PIECE_BYTES = 2**20
 _CHECK_BYTES = 2**26
+
+
+def matching(path: Path) -> list[Path]:
+    """The paths that match a pattern, in the order of their names, or else the path itself."""
+    if not glob.has_magic(str(path)) or path.exists():
+        return [path]
+    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
+    return [Path(name) for name in found]
 
 
 class InputPaths:
@@ -46,12 +56,10 @@ class InputPaths:
     def _files(self, path: Path) -> list[InputFile]:
         if path == STANDARD_INPUT:
             return [self._standard_input()]
-        if not glob.has_magic(str(path)) or path.exists():
-            return [InputFile(path)]
-        found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
+        found = matching(path)
         if not found:
             raise InputError(f"no file matches {path}; check the pattern")
-        return [InputFile(Path(name)) for name in found]
+        return [InputFile(name) for name in found]
 
     def _standard_input(self) -> InputFile:
         if self._is_read:

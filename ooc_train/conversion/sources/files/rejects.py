@@ -1,10 +1,13 @@
 """Rows that cannot be used: where they are, why, and the file that lists them."""
 
+import contextlib
 import csv
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from ooc_train.atomic import flush, publish, target_of
 from ooc_train.errors import InputError
+from ooc_train.work_folder import WorkFolder
 
 MAX_ROW_BYTES = 8 * 2**20
 COLUMNS = ("file", "line", "reason", "row")
@@ -35,31 +38,39 @@ class UnfitError(Exception):
 
 
 class RejectFile:
-    """A CSV of rejected rows (file, line, reason, raw row), created with the first of them.
+    """A CSV of rejected rows (file, line, reason, raw row), a context manager.
 
-    Raises ``InputError`` from ``add`` when there are more than ``limit``.  The file then lists all
-    rows rejected so far, so that they can be mended in one go.
+    It is begun with the first of them, and has its name when it is published, whole: by whoever
+    raises an error that it explains, or at the end of the work.  Otherwise nothing is left.  A list
+    that exists is replaced with ``force`` only.
+
+    `add` raises ``InputError`` when there are more than ``limit``.  The list then has all rows
+    rejected so far, so that they can be mended in one go.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path, limit: int, *, force: bool = False) -> None:
         self.path = path
         self.count = 0
         self._limit = limit
+        self._force = force
         self._examples: list[str] = []
+        self._folder: WorkFolder | None = None
         self._file: TextIO | None = None
-        path.unlink(missing_ok=True)
 
     def __enter__(self) -> "RejectFile":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._file:
-            self._file.close()
+        with contextlib.suppress(OSError):  # nothing is published, so nothing is lost
+            self.close()
+        if self._folder:
+            self._folder.__exit__(*error)
 
     def add(self, place: Place, reject: Reject) -> None:
         """Write one rejected row."""
         if self._file is None:
-            self._file = self.path.open("w", encoding="utf-8", newline="")
+            self._folder = WorkFolder(target_of(self.path).parent)
+            self._file = self._part.open("w", encoding="utf-8", newline="")
             csv.writer(self._file).writerow(COLUMNS)
         raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
         csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
@@ -67,9 +78,39 @@ class RejectFile:
         if len(self._examples) < _SHOWN:
             self._examples.append(f"{place}: {reject.reason}")
         if self.count > self._limit:
-            self._file.flush()
+            self.publish()
             raise InputError(
                 f"more than {self._limit} rows cannot be used, such as "
                 f"{'; '.join(self._examples)}; "
-                f"all so far are in {self.path}: mend them, or allow more with --max-rejects"
+                f"all so far are in {self.path}: mend them, or allow more with --max-rejects, and "
+                "give --force to replace that list"
             )
+
+    def close(self) -> None:
+        """Write what is left, to find a full disk before anything is published."""
+        if self._file and not self._file.closed:
+            self._file.close()
+            flush(self._part)
+
+    def publish(self) -> None:
+        """Give the list its name.  Without a rejected row, remove what an earlier one has left."""
+        self.close()
+        target = target_of(self.path)
+        if self.count:
+            publish(self._part, target, force=self._force)
+        elif self._force and _is_list(target):
+            target.unlink()
+
+    @property
+    def _part(self) -> Path:
+        if not self._folder:
+            raise ValueError("no row was rejected")
+        return self._folder.path / target_of(self.path).name
+
+
+def _is_list(path: Path) -> bool:
+    """Whether a file is a list of rejected rows, and nothing that a user may miss."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.readline(100).rstrip() == ",".join(COLUMNS).encode()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
@@ -51,7 +52,7 @@ class DelimitedFile(ColumnFile):
         """``classes.txt`` beside data in the Zhang layout."""
         if self.names or self.file.is_standard_input:
             return None
-        beside = self.file.path.parent / "classes.txt"
+        beside = self.file.path.parent / CLASSES_NAME
         return beside if beside.is_file() else None
 
     def check(self, chosen: Chosen) -> None:

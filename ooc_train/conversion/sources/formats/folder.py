@@ -138,6 +138,13 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
     )
 
 
+def texts_in(path: Path) -> Iterator[Path]:
+    """The files that are rows if ``path`` is a folder of text files by class, in any order."""
+    for label in _class_folders(path):
+        for name in _text_files(path / label)[0]:
+            yield path / label / name
+
+
 def _table(cells: Sequence[bytes], lines: Sequence[int]) -> Table:
     """Rows of texts and labels, one after the other."""
     found = Cells.of(cells, 2)

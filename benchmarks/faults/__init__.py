@@ -1,0 +1,1 @@
+"""Faults put into the package's commands, and what became of the files and the user's rows."""

@@ -1,0 +1,90 @@
+"""Small real file systems: images of disks, mounted by loop devices, and disks in memory."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ooc_train.errors import OutputError
+
+EXT4, XFS, MEMORY = "ext4", "xfs", "tmpfs"
+_MAKE = {EXT4: ("mkfs.ext4", "-q", "-m", "0", "-b", "1024"), XFS: ("mkfs.xfs", "-q")}
+"""The commands that make a file system on an image."""
+IMAGE_BYTES = {EXT4: 24 * 2**20, XFS: 320 * 2**20}
+"""The sizes of images: of XFS the least that it takes; holes take no space."""
+
+
+def missing(kind: str) -> str | None:
+    """What this machine lacks for file systems of a kind, in words; `None` if nothing."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return "mounting needs root"
+    for program in ("mount", "umount", *_MAKE.get(kind, ())[:1]):
+        if not shutil.which(program):
+            return f"there is no {program}"
+    with tempfile.TemporaryDirectory() as name:
+        image, folder = Path(name, "image"), Path(name, "mounted")
+        folder.mkdir()
+        try:
+            with new(kind, image, folder):
+                return None
+        except OutputError as error:
+            return str(error)
+
+
+@contextlib.contextmanager
+def new(kind: str, image: Path, folder: Path) -> Iterator[None]:
+    """A new file system, mounted at a folder during the block; its image stays, if it has one.
+
+    Raises OutputError if that is not possible.
+    """
+    if kind == MEMORY:
+        size = f"size={IMAGE_BYTES[EXT4]}"
+        with _mounted(["-t", MEMORY, "-o", size, MEMORY, str(folder)], folder):
+            yield
+        return
+    image.unlink(missing_ok=True)
+    with image.open("wb") as file:
+        file.truncate(IMAGE_BYTES[kind])
+    _call(*_MAKE[kind], str(image))
+    with mounted(image, folder):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "lost+found").rmdir()
+        yield
+
+
+@contextlib.contextmanager
+def mounted(image: Path, folder: Path) -> Iterator[None]:
+    """The file system on an image, mounted at a folder during the block."""
+    with _mounted(["-o", "loop", str(image), str(folder)], folder):
+        yield
+
+
+def flush(folder: Path) -> None:
+    """Write everything to the disk that is mounted at a folder, and to no other."""
+    _call("sync", "-f", str(folder))
+
+
+def fill(folder: Path, free_bytes: int) -> None:
+    """Let so many bytes be free on the disk that is mounted at a folder, by a file in it."""
+    flush(folder)  # or blocks that are only reserved would count as free
+    excess = shutil.disk_usage(folder).free - free_bytes
+    with (folder / "filler").open("wb") as file, contextlib.suppress(OSError):
+        os.posix_fallocate(file.fileno(), 0, max(1, excess))
+
+
+@contextlib.contextmanager
+def _mounted(arguments: list[str], folder: Path) -> Iterator[None]:
+    _call("mount", *arguments)
+    try:
+        yield
+    finally:
+        _call("umount", str(folder))
+
+
+def _call(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise OutputError(f"{words[0]} failed: {done.stderr.strip()}")

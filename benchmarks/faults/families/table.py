@@ -1,0 +1,38 @@
+"""The families of faults, by name."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from benchmarks.faults.bench import Bench
+from benchmarks.faults.families import full_disks, kills, power_cuts, writes
+from benchmarks.faults.injection import Injection
+
+
+class Module(Protocol):
+    """The module of a family; its docstring says what it does."""
+
+    __doc__: str | None
+
+    def missing(self, bench: Bench, /) -> str | None:
+        """What this machine lacks for the family, in words; `None` if nothing."""
+
+    def groups(self, bench: Bench) -> Iterable[Sequence[Injection]]:
+        """Its injections, in groups; a campaign takes as many of each."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family, and the injections of a campaign and of a quick one."""
+
+    module: Module
+    n_default: int
+    n_quick: int
+
+
+FAMILIES = {
+    "writes": Family(writes, 4000, 24),
+    "kills": Family(kills, 2000, 16),
+    "full_disks": Family(full_disks, 600, 8),
+    "power_cuts": Family(power_cuts, 300, 4),
+}

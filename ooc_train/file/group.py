@@ -1,0 +1,123 @@
+"""A group of an open file: its attributes, arrays and string lists, read whole.
+
+Everything that is read is compared with its checksums, unless the file is not to be verified.
+"""
+
+import itertools
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from ooc_train.dtypes import AnyArray
+from ooc_train.errors import FormatError
+from ooc_train.file.arrays import Array, DamageError, check_array, open_array
+from ooc_train.file.handle import Handle
+from ooc_train.file.header import AGAIN
+from ooc_train.file.objects import StoredGroup
+from ooc_train.file.structure import array_at, arrays_of
+
+_PIECE_BYTES = 2**20
+
+
+class FileGroup:
+    """A group at the root of a file that is open, and stays so.
+
+    What reads raises FormatError where rows are damaged or no string list.
+    """
+
+    def __init__(self, handle: Handle, name: str) -> None:
+        self._handle, self._name = handle, name
+        self._stored = cast(StoredGroup, handle.root.members[name])
+        self._arrays: dict[str, Array] = {}
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The numbers and texts that the group has as attributes."""
+        return self._stored.attributes
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored.members
+
+    def arrays(self) -> list[Array]:
+        """All arrays of the group, in the order of their paths."""
+        paths = arrays_of(self._stored, f"{self._name}/")
+        return [self.array(path.removeprefix(f"{self._name}/")) for path in paths]
+
+    def array(self, name: str) -> Array:
+        """An array, to read some of its rows."""
+        if name not in self._arrays:
+            self._arrays[name] = open_array(f"{self._name}/{name}", self._handle)
+        return self._arrays[name]
+
+    def check(self) -> None:
+        """Compare all arrays with their checksums.  Memory: a megabyte."""
+        for array in self.arrays():
+            self._checked(array)
+
+    def read(self, name: str) -> AnyArray:
+        """A whole array, as a new one."""
+        array = self.array(name)
+        return self._rows(array, 0, len(array))
+
+    def pieces(self, name: str) -> Iterator[AnyArray]:
+        """An array piece by piece, none of them empty.  Memory: a megabyte."""
+        array = self.array(name)
+        step = max(1, _PIECE_BYTES // array.row_bytes)
+        for start in range(0, len(array), step):
+            yield self._rows(array, start, min(start + step, len(array)))
+
+    def mapped(self, name: str) -> AnyArray:
+        """A contiguous array as a read-only view of the file, of which nothing stays in memory.
+
+        What was not read before is read, to be compared with its checksums.
+        """
+        array = self.array(name)
+        self._checked(array)
+        if not len(array):
+            return np.empty(array.shape, array.dtype)
+        position = array_at(self._handle.root, array.name).position
+        start = position - position % mmap.ALLOCATIONGRANULARITY
+        length = position - start + len(array) * array.row_bytes
+        view = mmap.mmap(self._handle.descriptor, length, access=mmap.ACCESS_READ, offset=start)
+        return np.frombuffer(view, array.dtype, -1, position - start).reshape(array.shape)
+
+    def strings(self, name: str) -> list[str]:
+        """The strings of a string list, in order.  Memory: all of them."""
+        blob, offsets = self.read(f"{name}/bytes").tobytes(), self.read(f"{name}/offsets")
+        if offsets[0] != 0 or offsets[-1] != len(blob) or (offsets[1:] < offsets[:-1]).any():
+            raise self._damaged(f"the offsets of {self._name}/{name} do not ascend")
+        return [self._text(name, blob[i:j]) for i, j in itertools.pairwise(offsets.tolist())]
+
+    def some_strings(self, name: str, numbers: Sequence[int]) -> list[str]:
+        """The strings with these numbers of a string list.  Memory: these alone."""
+        blob, offsets = self.array(f"{name}/bytes"), self.array(f"{name}/offsets")
+        found = []
+        for number in numbers:
+            start, stop = self._rows(offsets, number, number + 2).tolist()
+            if not 0 <= start <= stop <= len(blob):
+                raise self._damaged(f"the offsets of {self._name}/{name} do not ascend")
+            found.append(self._text(name, self._rows(blob, start, stop).tobytes()))
+        return found
+
+    def _rows(self, array: Array, start: int, stop: int) -> AnyArray:
+        try:
+            return array.read(start, stop)
+        except DamageError as error:
+            raise self._damaged(f"{error} in array {array.name!r}") from error
+
+    def _checked(self, array: Array) -> None:
+        try:
+            check_array(array)
+        except DamageError as error:
+            raise self._damaged(f"{error} in array {array.name!r}") from error
+
+    def _text(self, name: str, text: bytes) -> str:
+        try:
+            return text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self._damaged(f"{self._name}/{name} is not UTF-8") from error
+
+    def _damaged(self, what: str) -> FormatError:
+        return FormatError(f"{self._handle.path} is damaged: {what}; {AGAIN}")

@@ -1,0 +1,84 @@
+"""Saved models as models of Keras: those of this package, and those of users."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ooc_train.errors import FormatError, InputError, OptionError
+from ooc_train.training.models.archive import in_words, open_archive
+from ooc_train.training.models.table import DataShape, ModelSpec
+from ooc_train.training.models.user import import_module_of
+from ooc_train.training.run.json_files import AGAIN
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
+
+_WEIGHT_BYTES = 4  # float32
+
+
+def rebuilt_model(
+    path: Path, spec: ModelSpec, shape: DataShape, options: Mapping[str, Any]
+) -> "keras.Model":
+    """A model of this package, built anew, with the weights that the archive at ``path`` holds.
+
+    Nothing else is taken from the archive: not the layers that its description names.  Imports
+    TensorFlow.  Raises FormatError if the weights are of another model or not finite.  Memory: the
+    model, and once more its weights.
+    """
+    from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
+
+    with open_archive(path) as archive, archive.weights():
+        weights_bytes = archive.weights_bytes
+    # Within the first scope variables get no memory, which sizes that no file has might exceed;
+    # they get it at the end of the second.
+    with keras.StatelessScope(initialize_variables=False):
+        model = spec.model(shape, **options)
+    if _WEIGHT_BYTES * model.count_params() > weights_bytes:
+        keras.utils.clear_session()  # or these variables would get their memory later
+        raise FormatError(
+            f"{path} has fewer weights than the {model.count_params():,} that its settings ask "
+            f"for; {AGAIN}"
+        )
+    with keras.StatelessScope():
+        pass
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise FormatError(
+            f"{path} holds no weights of the model in its settings ({in_words(error)}); {AGAIN}"
+        ) from error
+    if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+        raise FormatError(f"{path} has weights that are not finite; {AGAIN}")
+    return model
+
+
+def users_model(path: Path, function: str) -> "keras.Model":
+    """The model of a user's function, for whose layers its module is imported.
+
+    Imports TensorFlow.  Raises InputError if the module or the model cannot be loaded; Keras loads
+    no lambdas.
+    """
+    from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
+
+    with open_archive(path) as archive, archive.weights():
+        pass  # checks it
+    unavailable: OptionError | None = None
+    try:
+        import_module_of(function)
+    except OptionError as error:
+        unavailable = error  # matters only to a model with layers of its own
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:
+        advice = ""
+        if unavailable or isinstance(error, TypeError):  # an unknown class
+            advice = (
+                "; layers of your own must be registered, by "
+                "keras.saving.register_keras_serializable, in the module of the model's function, "
+                "and that must be importable"
+            )
+        raise InputError(
+            f"{path} cannot be loaded: {unavailable or in_words(error)}{advice}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Commands that break promises, which a campaign has to find."""

@@ -1,0 +1,312 @@
+"""Faults put into commands, and the judge of what becomes of them."""
+
+import errno
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import __main__
+from benchmarks.faults import bench as bench_module
+from benchmarks.faults import campaign, injector
+from benchmarks.faults.bench import Bench, Ground
+from benchmarks.faults.cases import CASES, Case
+from benchmarks.faults.families import writes
+from benchmarks.faults.families.table import FAMILIES
+from benchmarks.faults.injection import Injection, drawn
+from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
+from benchmarks.faults.outcomes import (
+    CRASH,
+    HANG,
+    LEFTOVER,
+    REFUSED,
+    RIGHT,
+    TRACEBACK,
+    WRONG,
+    Outcome,
+    Seen,
+    judge,
+)
+from benchmarks.faults.processes import Ended
+from benchmarks.faults.server import Reply
+from benchmarks.studies import faults
+from tests.benchmarks.runs import check_what_is_written, linux
+
+TINY = ["faults", "writes", "--quick", "--cases", "predict csv"]
+needs_compiler = pytest.mark.skipif(
+    not (sys.platform == "linux" and injector.compiler()), reason="needs Linux and a C compiler"
+)
+
+
+@linux
+def test_it_prints_what_it_writes(tiny):
+    check_what_is_written(tiny, "faults")
+
+
+@needs_compiler
+def test_each_family_puts_its_faults_in(tiny):
+    record = json.loads((tiny.folder / "faults.json").read_text("utf-8"))["families"]
+    assert [*record] == TINY[1:2]
+    for name in record:
+        assert record[name]["missing"] is None
+        n_quick = FAMILIES[name].n_quick
+        assert record[name]["injections"] + record[name]["void"] == n_quick
+        assert record[name]["outcomes"].keys() <= {RIGHT, REFUSED}
+
+
+def test_there_is_no_fault_of_this_name(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["faults", "floods"])
+    assert "'floods' is none of: writes" in capsys.readouterr().err
+    assert __main__.main(["faults", "--cases", "floods", "--out", str(tmp_path / "out")]) == 2
+    assert "no command has 'floods' in its name" in capsys.readouterr().err
+
+
+# ---- Calls that fail.
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    return injector.build(tmp_path_factory.mktemp("library"))
+
+
+CALLS = """
+import errno, os, sys
+folder, other = sys.argv[1:]
+def attempt(name, call):
+    try:
+        print(name, call())
+    except OSError as error:
+        print(name, errno.errorcode[error.errno])
+file = os.open(folder + "/a", os.O_RDWR | os.O_CREAT)
+elsewhere = os.open(other + "/a", os.O_RDWR | os.O_CREAT)
+for number in (1, 2, 3):
+    os.write(elsewhere, b"1234")
+    attempt(f"write {number}:", lambda: os.write(file, b"1234"))
+attempt("sync 1:", lambda: os.fsync(file))
+attempt("resize 1:", lambda: os.truncate(file, 0))
+attempt("resize 2:", lambda: os.posix_fallocate(file, 0, 5))
+attempt("close 1:", lambda: os.close(file))
+os.chdir(folder)
+attempt("folder 1:", lambda: os.mkdir("b"))
+attempt("name 1:", lambda: os.rename("a", "b/c"))
+attempt("name 2:", lambda: os.link("b/c", "d"))
+attempt("create 2:", lambda: os.close(os.open("e", os.O_WRONLY | os.O_CREAT)))
+"""
+WITHOUT_FAULT = [
+    "write 1: 4", "write 2: 4", "write 3: 4", "sync 1: None", "resize 1: None", "resize 2: None",
+    "close 1: None", "folder 1: None", "name 1: None", "name 2: None", "create 2: None",
+]  # fmt: skip
+
+
+def calls_with(fault, library, folder):
+    """What the program `CALLS` sees, and the state after it."""
+    for name in ("here", "there"):
+        (folder / name).mkdir(parents=True)
+    State.make(folder / "state")
+    state = State(folder / "state")
+    state.arm(fault, [folder / "here"])
+    variables = {"LD_PRELOAD": str(library), injector.VARIABLE: str(folder / "state")}
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", CALLS, folder / "here", folder / "there"],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines(), state
+
+
+@needs_compiler
+def test_calls_are_counted_below_a_folder(tmp_path, library):
+    lines, state = calls_with(injector.COUNT, library, tmp_path)
+    assert lines == WITHOUT_FAULT
+    assert state.n_done == 0
+    assert state.counts == {
+        "write": 3, "sync": 1, "resize": 2, "close": 2, "folder": 1, "name": 2, "create": 2,
+        "any": 13,
+    }  # fmt: skip
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        (Fault(call="write", first=2, number=errno.ENOSPC), {"write 2:": "ENOSPC"}),
+        (
+            Fault(call="write", first=2, number=errno.EIO, onward=True),
+            {"write 2:": "EIO", "write 3:": "EIO"},
+        ),
+        (Fault(call="write", first=1, effect=SHORT), {"write 1:": "2"}),
+        (Fault(call="sync", first=1, number=errno.EIO), {"sync 1:": "EIO"}),
+        (
+            Fault(call="resize", first=1, number=errno.EDQUOT, onward=True),
+            {"resize 1:": "EDQUOT", "resize 2:": "EDQUOT"},
+        ),
+        (Fault(call="close", first=1, number=errno.EIO), {"close 1:": "EIO"}),
+        (Fault(call="name", first=2, number=errno.ENOSPC), {"name 2:": "ENOSPC"}),
+        (Fault(call="create", first=2, number=errno.EMFILE), {"create 2:": "EMFILE"}),
+    ],
+    ids=str,
+)
+def test_the_nth_call_fails(tmp_path, library, fault, changed):
+    lines, state = calls_with(fault, library, tmp_path)
+    expected = dict(line.rsplit(" ", 1) for line in WITHOUT_FAULT) | changed
+    assert dict(line.rsplit(" ", 1) for line in lines) == expected
+    assert state.n_done == len(changed)
+
+
+# ---- A campaign against commands that break promises.
+
+
+WAYS = {
+    "promises": RIGHT,
+    "denies": WRONG,
+    "in place": WRONG,
+    "crashes": CRASH,
+    "hangs": HANG,
+    "leaves": LEFTOVER,
+    "shouts": TRACEBACK,
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A bench whose command is the test's own, in each of its ways."""
+    folder = tmp_path_factory.mktemp("faulty")
+    cases = [
+        Case(name=way, words=("copy", way, "{in}/a", "{out}/b"), outputs=("b",)) for way in WAYS
+    ]
+    ground = Ground(folder, cases, injector.build(folder), package="tests.benchmarks.faulty")
+    ground.inputs.mkdir()
+    (ground.inputs / "a").write_bytes(bytes(range(50)))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Bench(ground, folder / "bench") as bench,
+    ):
+        patch.setattr(bench_module, "LIMIT_SECONDS", 0.5)
+        yield bench
+
+
+@needs_compiler
+@pytest.mark.parametrize("way", WAYS)
+def test_the_campaign_finds(faulty, way):
+    (case,) = (each for each in faulty.ground.cases if each.name == way)
+    faulty.learn(case)
+    fault = Fault(call="write", first=3, number=errno.ENOSPC)
+    outcome = writes.outcome(faulty, case, "out", fault)
+    assert outcome.kind == (WAYS[way] if way != "promises" else REFUSED), outcome
+    assert outcome.is_promised == (way == "promises")
+
+
+@needs_compiler
+def test_half_a_write_is_no_error(faulty):
+    case = faulty.ground.cases[0]
+    faulty.learn(case)
+    fault = Fault(call="write", first=1, effect=SHORT)
+    assert writes.outcome(faulty, case, "out", fault) == Outcome(RIGHT)
+    assert writes.outcome(faulty, case, "out", replace(fault, first=99)) is None  # it never came
+
+
+@needs_compiler
+def test_a_signal_comes_at_a_call(faulty):
+    case = faulty.ground.cases[0]
+    faulty.learn(case)
+    faulty.reset(case)
+    fault = Fault(call="any", first=4, effect=SIGNAL, number=signal.SIGKILL)
+    seen = faulty.run(case, where=["out"], fault=fault, signal=signal.SIGKILL)
+    assert seen.ended.status == -signal.SIGKILL
+    assert seen.ended.reply.counts["any"] == 4
+    assert judge(seen).kind == LEFTOVER
+
+
+# ---- The judge.
+
+
+def seen(status=1, errors="ooc: no space left\n", *, old=False, sent=None, **changes):
+    """A refusal, by default, with changes."""
+    case = Case(name="case", words=("convert",), outputs=("o.h5",), is_forced=old)
+    before = {"in": {"a": "1"}, "out": {"o.h5": "0"} if old else {}, "temp": {}}
+    reply = Reply(status=status, seconds=0, timed_out=False, n_done=1, counts={})
+    return Seen(
+        case=case,
+        ended=Ended(reply=reply, errors=errors, signal=sent),
+        before=before,
+        after=before | changes.get("after", {}),
+        complete=frozenset(changes.get("complete", ())),
+    )
+
+
+WHOLE = {"after": {"out": {"o.h5": "2"}}, "complete": ["o.h5"]}
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        (seen(), REFUSED),
+        (seen(old=True), REFUSED),
+        (seen(0, "", **WHOLE), RIGHT),
+        (seen(**WHOLE), REFUSED),  # of several outputs, another failed
+        (seen(0, ""), WRONG),
+        (seen(0, "", after={"out": {"o.h5": "3"}}), WRONG),
+        (seen(after={"out": {"o.h5": "3"}}), WRONG),
+        (seen(old=True, after={"out": {"o.h5": "3"}}), WRONG),
+        (seen(old=True, after={"out": {}}), WRONG),
+        (seen(after={"in": {}}), WRONG),
+        (seen(after={"temp": {"x": "4"}}), LEFTOVER),
+        (seen(-11), CRASH),
+        (seen(139), CRASH),
+        (seen(-15, sent=15), TRACEBACK),  # it has to say that it ends
+        (seen(-15, "", sent=15), REFUSED),  # before it had begun
+        (seen(143, sent=15), REFUSED),
+        (seen(1, sent=15), TRACEBACK),
+        (seen(2), TRACEBACK),
+        (seen(1, ""), TRACEBACK),
+        (seen(1, "one\ntwo\n"), TRACEBACK),
+        (seen(1, "OSError: x (run again with --debug for the traceback)"), TRACEBACK),
+        (seen(0, "Exception ignored in: x", **WHOLE), TRACEBACK),
+    ],
+)
+def test_the_judge(given, kind):
+    assert judge(given).kind == kind
+
+
+# ---- Choosing and counting.
+
+
+def test_groups_have_equal_shares_in_what_is_drawn():
+    groups = [
+        [Injection(f"{letter}{number}", lambda bench: None) for number in range(size)]
+        for letter, size in {"a": 2, "b": 50, "c": 50}.items()
+    ]
+    names = [injection.name for injection in drawn(groups, 12, seed=0)]
+    assert Counter(name[0] for name in names) == {"a": 2, "b": 5, "c": 5}
+    assert len({*names}) == 12
+    assert names == [injection.name for injection in drawn(groups, 12, seed=0)]
+    assert names != [injection.name for injection in drawn(groups, 12, seed=1)]
+    assert len([*drawn(groups, 1000, seed=0)]) == 102
+
+
+def test_failures_that_differ_in_numbers_are_one():
+    tally = campaign.Tally()
+    tally.add("convert, out, write 3: EIO", Outcome(WRONG, "status 0; o.h5 is absent"))
+    tally.add("convert, out, write 4: EIO", Outcome(WRONG, "status 0; o.h5 is absent"))
+    tally.add("train, out, write 4: EIO", Outcome(CRASH, "status -11"))
+    tally.add("train, out, write 5: EIO", Outcome(REFUSED))
+    tally.add("train, out, write 6: EIO", None)
+    assert [(n, name[:7]) for n, name, _ in tally.kinds_of_failures()] == [
+        (2, "convert"), (1, "train, "),
+    ]  # fmt: skip
+    assert (tally.n_injections, tally.n_void) == (4, 1)
+    (line,) = (line for line in faults.table({"x": tally}).splitlines() if line.startswith("| x"))
+    assert line == "| x | 4 | 0 | 1 | 2 | 1 | 0 | 0 | 0 | 0 |"
+
+
+def test_each_command_is_broken():
+    commands = {case.command for case in CASES}
+    assert commands == {"convert", "train", "evaluate", "predict", "inspect"}
+    assert len({case.name for case in CASES}) == len(CASES)
