@@ -47,19 +47,29 @@ def text_lengths(column: Any) -> I64:
 
 
 def n_bytes(column: Any) -> int:
-    """The size of a column of any type, with a dictionary's texts as often as rows have them."""
-    from pyarrow import ExtensionArray, types  # noqa: PLC0415 - an extra
+    """The size of a column of any type, with a dictionary's texts as often as rows have them.
+
+    Raises ``ArrowInvalid`` for a value that its dictionary does not have, which Arrow would not
+    notice.
+    """
+    from pyarrow import ArrowInvalid, ExtensionArray, types  # noqa: PLC0415 - an extra
 
     if isinstance(column, ExtensionArray):
         column = column.storage
     if types.is_struct(column.type):
         return sum(map(n_bytes, column.flatten()))
+    if types.is_map(column.type):
+        start, stop = (column.offsets[place].as_py() for place in (0, len(column)))
+        return sum(n_bytes(part[start:stop]) for part in (column.keys, column.items))
     if types.is_nested(column.type):
         return n_bytes(column.flatten()) + _PLACE_BYTES * len(column)
-    if types.is_dictionary(column.type) and is_text(column.type.value_type):
+    if types.is_dictionary(column.type):
         places = column.indices.drop_null().cast("int64")
         rows = np.frombuffer(places.buffers()[1], np.int64, len(places), 8 * places.offset)
-        return int(text_lengths(column.dictionary)[rows].sum()) + _PLACE_BYTES * len(column)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(column.dictionary):
+            raise ArrowInvalid("a value lies outside its dictionary")
+        if is_text(column.type.value_type):
+            return int(text_lengths(column.dictionary)[rows].sum()) + _PLACE_BYTES * len(column)
     return int(column.nbytes)
 
 

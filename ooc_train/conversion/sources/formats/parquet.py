@@ -9,7 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Tabl
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.formats.arrow import as_binary, as_floats, is_text
+from ooc_train.conversion.sources.formats.parquet_pages import Footer
 from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -35,6 +36,7 @@ class ParquetFile(ColumnFile):
     """
 
     schema: Any
+    footer: Footer = field(compare=False, repr=False)
     memory_bytes: int
 
     unit = "row"
@@ -100,7 +102,7 @@ class ParquetFile(ColumnFile):
                 row, done = next_row, done + progress
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
-        return open_reader(self.file, self.memory_bytes)
+        return open_reader(self.file, self.memory_bytes, self.footer)
 
     def _piece(
         self, batches: Sequence[Any], first_row: int, chosen: Chosen, widths: Sequence[int]
@@ -158,8 +160,9 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             file=file,
             format="parquet",
             names=tuple(reader.schema.names),
-            n_rows=reader.metadata.num_rows,
+            n_rows=reader.n_rows,
             schema=reader.schema,
+            footer=reader.footer,
             memory_bytes=options.memory_bytes,
         )
 

@@ -6,12 +6,12 @@ the rows.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.formats.parquet_pages import DamagedError, Page, read_pages
+from ooc_train.conversion.sources.formats.parquet_pages import Chunk, DamagedError, Page, read_pages
 from ooc_train.dtypes import F64, I64
 
 ROWS_AT_ONCE = tuple(4096 >> k for k in range(13))
@@ -84,7 +84,7 @@ def leaves_of(schema: Any, numbers: Iterable[int]) -> list[Leaf]:
     for number in numbers:
         column = schema.column(number)
         size = _VALUE_BYTES.get(column.physical_type, 0)
-        size = column.length if column.physical_type == _FIXED_TEXT else size
+        size = (column.length or 0) if column.physical_type == _FIXED_TEXT else size
         leaves.append(Leaf(number, column.path, size, column.max_repetition_level > 0))
     return leaves
 
@@ -95,33 +95,29 @@ def buffer_bytes(leaves: Sequence[Leaf]) -> int:
     return min(most, max(_LEAST_BUFFER_BYTES, _ALL_BUFFERS_BYTES // max(1, len(leaves))))
 
 
-def plan_group(file: BinaryIO, n_file_bytes: int, group: Any, leaves: Sequence[Leaf]) -> GroupPlan:
-    """How to read some columns of a row group, which pyarrow's ``RowGroupMetaData`` describes.
+def plan_group(
+    file: BinaryIO, n_file_bytes: int, n_rows: int, chunks: Mapping[Leaf, Chunk]
+) -> GroupPlan:
+    """How to read some columns of a row group of ``n_rows``.
 
     Memory: the sizes of a column's pages.  Raises ``DamagedError``.
     """
+    n_buffer_bytes = buffer_bytes(list(chunks))
     held = a_row = 0.0
     most: F64 = np.zeros(len(ROWS_AT_ONCE))
     places: set[str] = set()
     unknown: set[str] = set()
-    for leaf in leaves:
-        pages = _Pages(_pages_of(file, n_file_bytes, group.column(leaf.number)))
-        memory = pages.memory(leaf, group.num_rows, buffer_bytes(leaves))
+    for leaf, chunk in chunks.items():
+        if chunk.place < 0 or not 0 <= chunk.n_stored <= n_file_bytes - chunk.place:
+            raise DamagedError(f"the column {leaf.path!r} lies outside the file")
+        pages = _Pages(read_pages(file, chunk))
+        memory = pages.memory(leaf, n_rows, n_buffer_bytes)
         held, a_row, most = held + memory.held, a_row + memory.a_row, most + memory.most
         if pages.has_indices and not leaf.value_bytes:
             (unknown if pages.begins_with_indices and not leaf.is_nested else places).add(leaf.path)
     # Arrow's builders grow to twice what they hold.
     held += 2 * _MOST_PAGES * most[-1]
     return GroupPlan(Memory(int(held), int(a_row), most), frozenset(places), frozenset(unknown))
-
-
-def _pages_of(file: BinaryIO, n_file_bytes: int, chunk: Any) -> Iterator[Page]:
-    start, n_bytes = chunk.data_page_offset, chunk.total_compressed_size
-    if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < start:
-        start = chunk.dictionary_page_offset
-    if start < 0 or not 0 <= n_bytes <= n_file_bytes - start:
-        raise DamagedError(f"the column {chunk.path_in_schema!r} lies outside the file")
-    return read_pages(file, start, n_bytes, chunk.num_values)
 
 
 class _Pages:

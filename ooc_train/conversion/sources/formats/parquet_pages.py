@@ -1,13 +1,19 @@
-"""The headers of a Parquet file's pages, and its footer: what pyarrow would take memory for.
+"""The footer of a Parquet file and the headers of its pages: what pyarrow would take memory for.
 
 The footer declares how large columns are, but pyarrow allocates what the headers of their pages
-say, which it does not tell.  So they are read here.  Headers and footer are structs in the compact
-protocol of Thrift.
+say, which it does not tell.  And some footers that are damaged would end the process when pyarrow
+is asked about their columns.  So both are read here.  They are structs in the compact protocol of
+Thrift.
 """
 
 import os
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from ooc_train.dtypes import I64
 
 _HEADER_BYTES = (2**9, 2**14, 2**20)  # some have statistics, which may be long texts
 _MOST_PAGES = 10**6
@@ -16,7 +22,6 @@ _VALUES = {0: 5, 2: 7, 3: 8}  # the field with the number of values, by the type
 _DICTIONARY = 2
 
 _TAIL = b"PAR1"
-_USUAL_MULTIPLE, _MOST_MULTIPLE = 16, 300  # of a footer's size, in memory
 _SCHEMA_BYTES, _ITEM_BYTES = 1500, 750  # in memory for an item of the schema, of another list
 
 _TRUE, _FALSE, _BYTE, _INT16, _INT32, _INT64, _DOUBLE, _BINARY = range(1, 9)
@@ -26,8 +31,37 @@ _LONG, _SEVEN_BITS = 15, 127
 _MOST_DEPTH, _MOST_VARINT_BITS = 32, 70
 
 
+Reader = Callable[[], None]
+_NONE: Mapping[int, Reader] = {}
+
+
 class DamagedError(Exception):
-    """Why pages cannot be read."""
+    """Why a file cannot be read."""
+
+
+class Chunk(NamedTuple):
+    """A column in a row group: where its pages are, and what the footer says of them."""
+
+    place: int
+    n_stored: int
+    n_bytes: int
+    n_values: int
+
+
+class Footer(NamedTuple):
+    """The row groups of a file: their numbers of rows, and their columns.
+
+    ``chunks`` is (n_groups, n_columns, 4), the fields of `Chunk`.  ``memory_bytes`` is what pyarrow
+    takes for the footer.
+    """
+
+    n_rows: list[int]
+    chunks: I64
+    memory_bytes: int
+
+    def chunk(self, group: int, column: int) -> Chunk:
+        """A column in a row group."""
+        return Chunk(*self.chunks[group, column].tolist())
 
 
 class Page(NamedTuple):
@@ -43,12 +77,48 @@ class Page(NamedTuple):
     is_dictionary: bool
 
 
-def read_pages(file: BinaryIO, start: int, n_bytes: int, n_values: int) -> Iterator[Page]:
-    """The pages of a column chunk that begins at ``start``, until ``n_values`` of rows are met.
+def footer_length(file: BinaryIO) -> int:
+    """The size of a file's footer; 0 if it has none."""
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(max(0, n_bytes - 2 * len(_TAIL)))
+    tail = file.read(2 * len(_TAIL))
+    length = int.from_bytes(tail[: len(_TAIL)], "little")
+    return length if tail.endswith(_TAIL) and length <= n_bytes - len(tail) else 0
+
+
+def read_footer(file: BinaryIO, length: int) -> Footer:
+    """The footer of ``length`` bytes.  Memory: some times as much.  Raises ``DamagedError``."""
+    file.seek(-length - 2 * len(_TAIL), os.SEEK_END)
+    reader = _Structs(file.read(length))
+    n_rows, chunks = array("q"), array("q")
+
+    def read_chunk() -> None:
+        found = reader.struct()[3]
+        pages, dictionary = found[9], found.get(11, 0)
+        place = dictionary if 0 < dictionary < pages else pages
+        chunks.extend((place, found[7], found[6], found[5]))
+
+    def read_group() -> None:
+        n_rows.append(reader.struct({1: read_chunk})[3])
+
+    try:
+        n_in_schema = reader.struct({4: read_group}).get(2, 0)
+        memory_bytes = length + _ITEM_BYTES * reader.n_items
+        memory_bytes += (_SCHEMA_BYTES - _ITEM_BYTES) * n_in_schema
+        shape = (len(n_rows), -1, len(Chunk._fields)) if chunks else (len(n_rows), 0, 0)
+        all_chunks = np.array(chunks, np.int64).reshape(shape)
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise DamagedError("the footer is damaged") from error
+    return Footer(n_rows.tolist(), all_chunks, memory_bytes)
+
+
+def read_pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+    """The pages of a column in a row group, until all its values are met.
 
     Memory: a header.  Raises ``DamagedError``.
     """
-    place, stop = start, start + n_bytes + _SLACK_BYTES
+    place, stop = chunk.place, chunk.place + chunk.n_stored + _SLACK_BYTES
+    n_values = chunk.n_values
     for _ in range(_MOST_PAGES):
         if n_values <= 0:
             return
@@ -58,30 +128,6 @@ def read_pages(file: BinaryIO, start: int, n_bytes: int, n_values: int) -> Itera
         n_values -= 0 if page.is_dictionary else page.n_values
         yield page
     raise DamagedError(f"a column has more than {_MOST_PAGES:,} pages")
-
-
-def footer_memory(file: BinaryIO, allowed_bytes: int) -> int:
-    """The memory that pyarrow takes for a footer, about; 0 if the file has none.
-
-    It is estimated well where it may be near ``allowed_bytes``, which the footer must not exceed to
-    be read.  Memory: the footer.  Raises ``DamagedError``.
-    """
-    n_bytes = file.seek(0, os.SEEK_END)
-    file.seek(max(0, n_bytes - 2 * len(_TAIL)))
-    tail = file.read(2 * len(_TAIL))
-    length = int.from_bytes(tail[: len(_TAIL)], "little")
-    place = n_bytes - len(tail) - length
-    if place < 0 or not tail.endswith(_TAIL):
-        return 0
-    if not allowed_bytes // _MOST_MULTIPLE < length <= allowed_bytes:
-        return _USUAL_MULTIPLE * length
-    file.seek(place)
-    reader = _Structs(file.read(length))
-    try:
-        n_columns = reader.struct().get(2, 0)
-    except IndexError:
-        raise DamagedError("the footer is damaged") from None
-    return (_SCHEMA_BYTES - _ITEM_BYTES) * n_columns + _ITEM_BYTES * reader.n_items + length
 
 
 def _read_header(file: BinaryIO, place: int, stop: int) -> tuple[dict[int, Any], int]:
@@ -111,7 +157,7 @@ def _page(header: dict[int, Any]) -> Page:
 
 
 class _Structs:
-    """Structs one after another; ``n_items`` counts those in lists.
+    """Structs one after another; ``n_items`` counts those that are items of lists.
 
     Raises ``IndexError`` where the data end within one, and ``DamagedError`` for what is none.
     """
@@ -121,8 +167,11 @@ class _Structs:
         self.n_items = 0
         self._data = data
 
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The next one: its numbers, its structs and the lengths of its lists, by their fields."""
+    def struct(self, readers: Mapping[int, Reader] = _NONE, depth: int = 0) -> dict[int, Any]:
+        """The next one: its numbers, its structs and the lengths of its lists, by their fields.
+
+        The items of lists that have ``readers`` are read by these.
+        """
         fields: dict[int, Any] = {}
         field = 0
         while head := self._byte():
@@ -131,10 +180,12 @@ class _Structs:
             if kind in _INTEGERS:
                 fields[field] = self._integer()
             else:
-                fields[field] = self._value(kind, depth, in_list=False)
+                fields[field] = self._value(kind, depth, readers.get(field))
         return fields
 
-    def _value(self, kind: int, depth: int, *, in_list: bool) -> Any:
+    def _value(
+        self, kind: int, depth: int, read: Reader | None = None, *, in_list: bool = False
+    ) -> Any:
         if kind in _INTEGERS:
             return self._integer()
         if kind == _BINARY:
@@ -145,15 +196,18 @@ class _Structs:
             return self._skip(1 if kind == _BYTE else 8)
         if depth == _MOST_DEPTH or kind not in (_LIST, _STRUCT):  # no footer has a set or a map
             raise DamagedError("a struct of it is damaged")
-        return self.struct(depth + 1) if kind == _STRUCT else self._list(depth + 1)
+        return self.struct(_NONE, depth + 1) if kind == _STRUCT else self._list(depth + 1, read)
 
-    def _list(self, depth: int) -> int:
+    def _list(self, depth: int, read: Reader | None) -> int:
         head = self._byte()
         length, kind = head >> 4, head & 15
         length = self._varint() if length == _LONG else length
         self.n_items += length if kind == _STRUCT else 0
         for _ in range(length):
-            self._value(kind, depth, in_list=True)
+            if read and kind == _STRUCT:
+                read()
+            else:
+                self._value(kind, depth, in_list=True)
         return length
 
     def _integer(self) -> int:

@@ -22,17 +22,27 @@ from ooc_train.conversion.sources.formats.parquet_memory import (
     leaves_of,
     plan_group,
 )
-from ooc_train.conversion.sources.formats.parquet_pages import DamagedError, footer_memory
+from ooc_train.conversion.sources.formats.parquet_pages import (
+    DamagedError,
+    Footer,
+    footer_length,
+    read_footer,
+)
 from ooc_train.errors import BudgetError, InputError, OptionError
 
 _FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
 _MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
 _FOOTER_SHARE = 4  # a quarter of the memory
+_FOOTER_MULTIPLE = 16  # of its size, in memory
 
 
 @contextmanager
-def open_reader(file: InputFile, memory_bytes: int) -> Iterator["ParquetReader"]:
+def open_reader(
+    file: InputFile, memory_bytes: int, footer: Footer | None = None
+) -> Iterator["ParquetReader"]:
     """Open a file, of which reading may take a part of ``memory_bytes``.
+
+    ``footer`` is the file's, if it was opened before.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
     ``BudgetError`` for what would take too much memory.
@@ -50,7 +60,7 @@ def open_reader(file: InputFile, memory_bytes: int) -> Iterator["ParquetReader"]
     with file.open_raw() as raw:
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
-            yield ParquetReader(file, raw, watched, memory_bytes)
+            yield ParquetReader(file, raw, watched, memory_bytes, footer)
         except (pyarrow.ArrowException, OSError, UnicodeError, DamagedError) as error:
             if watched.error:
                 raise watched.error from None
@@ -59,39 +69,55 @@ def open_reader(file: InputFile, memory_bytes: int) -> Iterator["ParquetReader"]
 
 
 class ParquetReader:
-    """An open file: its ``schema``, pyarrow's ``metadata``, and its columns block by block."""
+    """An open file: its ``schema``, its ``footer``, and its columns block by block."""
 
     def __init__(
-        self, file: InputFile, raw: BinaryIO, watched: "_WatchedFile", memory_bytes: int
+        self,
+        file: InputFile,
+        raw: BinaryIO,
+        watched: "_WatchedFile",
+        memory_bytes: int,
+        footer: Footer | None,
     ) -> None:
         self._path, self._n_bytes = file.path, file.n_bytes
         self._raw, self._watched = raw, watched
         self._memory_bytes = memory_bytes
-        self._footer_bytes = self._checked_footer()
+        length = footer_length(raw)
+        if not length:
+            raise DamagedError("it has no footer; it may be truncated")
+        self._check_footer(_FOOTER_MULTIPLE * length)
+        self.footer = footer or read_footer(raw, length)
+        self._check_footer(self.footer.memory_bytes)
         table = self._table()
-        self.metadata, self.schema = table.metadata, table.schema_arrow
-        self._groups = range(self.metadata.num_row_groups)
+        self._metadata, self.schema = table.metadata, table.schema_arrow
         self._check_rows()
-        self._numbers = _leaf_numbers(self.schema, self.metadata.num_columns)
+        n_columns = self.footer.chunks.shape[1]
+        self._numbers = _leaf_numbers(self.schema, n_columns)
+
+    @property
+    def n_rows(self) -> int:
+        """The number of rows."""
+        return sum(self.footer.n_rows)
 
     def declared_bytes(self, columns: Sequence[int]) -> int:
         """The size of some columns when they are decompressed, as the footer has it."""
-        numbers = [number for column in columns for number in self._numbers[column]]
-        groups = map(self.metadata.row_group, self._groups)
+        numbers = [leaf.number for leaf in self._leaves(columns)]
         return sum(
-            group.column(number).total_uncompressed_size for group in groups for number in numbers
+            self.footer.chunk(group, number).n_bytes
+            for group in range(len(self.footer.n_rows))
+            for number in numbers
         )
 
     def held_bytes(self, columns: Sequence[int]) -> int:
         """The memory that is taken beside blocks while some columns are read."""
         leaves = self._leaves(columns)
-        plans = (self._plan(group, leaves) for group in self._groups)
-        return self._footer_bytes + max(plan.memory.held for plan in plans)
+        plans = (self._plan(group, leaves) for group in range(len(self.footer.n_rows)))
+        return self.footer.memory_bytes + max(plan.memory.held for plan in plans)
 
     def first_row(self, column: int) -> Any:
         """The first row of a column of numbers."""
         leaves = self._leaves([column])
-        group = next(k for k in self._groups if self.metadata.row_group(k).num_rows)
+        group = next(k for k, n_rows in enumerate(self.footer.n_rows) if n_rows)
         self._watch(group, self._plan(group, leaves))
         batches = self._batches(group, leaves, [self.schema.names[column]], 1)
         return next(batches).column(0)
@@ -104,8 +130,8 @@ class ParquetReader:
         """
         leaves = self._leaves(columns)
         names = [self.schema.names[column] for column in columns]
-        for group in self._groups:
-            n_left = self.metadata.row_group(group).num_rows
+        for group, n_rows in enumerate(self.footer.n_rows):
+            n_left = n_rows
             plan = self._plan(group, leaves)
             self._watch(group, plan)
             if n_left:
@@ -144,7 +170,7 @@ class ParquetReader:
     ) -> Iterator[Any]:
         """Some rows of a group at a time, texts with the paths ``places`` as such."""
         table = self._table(
-            metadata=self.metadata,
+            metadata=self._metadata,
             buffer_size=buffer_bytes(leaves),
             read_dictionary=list(places) or None,
         )
@@ -159,11 +185,12 @@ class ParquetReader:
         )
 
     def _leaves(self, columns: Sequence[int]) -> list[Leaf]:
-        return leaves_of(self.metadata.schema, [k for c in columns for k in self._numbers[c]])
+        return leaves_of(self._metadata.schema, [k for c in columns for k in self._numbers[c]])
 
     def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
+        chunks = {leaf: self.footer.chunk(group, leaf.number) for leaf in leaves}
         try:
-            return plan_group(self._raw, self._n_bytes, self.metadata.row_group(group), leaves)
+            return plan_group(self._raw, self._n_bytes, self.footer.n_rows[group], chunks)
         except DamagedError as error:
             raise DamagedError(f"row group {group + 1}: {error}") from None
 
@@ -185,22 +212,19 @@ class ParquetReader:
             f"{self._memory_bytes / 1e6:,.0f} MB leaves; allow more with --memory, or take it out",
         )
 
-    def _checked_footer(self) -> int:
+    def _check_footer(self, n_bytes: int) -> None:
         allowed = self._memory_bytes // _FOOTER_SHARE
-        needed = footer_memory(self._raw, allowed)
-        if needed > allowed:
+        if n_bytes > allowed:
             raise BudgetError(
-                f"{self._path}: its footer, which describes all columns of all row groups, takes "
-                f"{needed / 1e6:,.0f} MB of memory; give --memory "
-                f"{needed * _FOOTER_SHARE / 1e6 + 1:.0f}MB or more, or write larger row groups"
+                f"{self._path}: the footer, which describes all columns of all row groups, takes "
+                f"{n_bytes / 1e6:,.0f} MB of memory, and {allowed / 1e6:,.0f} MB are allowed, a "
+                f"quarter of the budget; allow more with --memory, or write larger row groups"
             )
-        return needed
 
     def _check_rows(self) -> None:
-        n_rows = [self.metadata.row_group(group).num_rows for group in self._groups]
-        if min(n_rows, default=0) < 0 or sum(n_rows) != self.metadata.num_rows:
+        if min(self.footer.n_rows, default=0) < 0 or self.n_rows != self._metadata.num_rows:
             raise DamagedError("its row groups have not as many rows as it declares")
-        if not self.metadata.num_rows:
+        if not self.n_rows:
             raise InputError(f"{self._path} is empty; it holds no rows")
 
 
