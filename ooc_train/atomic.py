@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ooc_train.errors import OutputError
 from ooc_train.options import option
@@ -173,8 +174,13 @@ def write_json(path: Path, content: object) -> None:
 
 def as_json(content: object) -> str:
     """``content`` as indented JSON, a line at the end."""
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    # A file's name may have bytes that are no UTF-8; its escape of them is JSON's, too.
+    return json_text(content, indent=2) + "\n"
+
+
+def json_text(content: object, **layout: Any) -> str:
+    """``content`` as JSON that can be written in UTF-8, even if names of files have other bytes."""
+    text = json.dumps(content, ensure_ascii=False, **layout)
+    # Such a byte is half a surrogate pair, for which Python's escape is that of JSON.
     return text.encode("utf-8", "backslashreplace").decode()
 
 

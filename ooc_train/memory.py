@@ -41,6 +41,12 @@ def keep_freed_memory() -> None:
         library.mallopt(_MMAP_THRESHOLD, 2**25)
 
 
+def return_freed_memory() -> None:
+    """Let glibc return the freed memory that it keeps; elsewhere do nothing."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def parse_size(text: str) -> int:
     """Bytes from a size such as ``512MB`` (10^6) or ``2GiB`` (2^30).
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults import injector
-from benchmarks.faults.cases import IN, OUT, TEMP, Case, words_of, write_inputs
+from benchmarks.faults.cases import IN, MADE, OUT, TEMP, Case, words_of, write_inputs
 from benchmarks.faults.folders import contents, essence
 from benchmarks.faults.outcomes import Seen
 from benchmarks.faults.processes import HEAVY, LIGHT, PACKAGE, Ended, Processes
@@ -74,7 +74,9 @@ class Bench:
         if case.name in self.ground.complete:
             return
         self.empty()
+        self._give(case)
         ended = self._complete(case)
+        shutil.copytree(self.places[OUT], self.ground.folder / MADE / case.name)
         made = {name: essence(self.places[OUT] / name) for name in case.outputs}
         self.ground.seconds[case.name] = ended.reply.seconds
         if case.is_forced:
@@ -90,10 +92,16 @@ class Bench:
                 shutil.rmtree(item) if item.is_dir() else item.unlink()
 
     def reset(self, case: Case) -> None:
-        """Empty the places, but for the older outputs that the case replaces."""
+        """Empty the places, but for older outputs that the case replaces, and what it is given."""
         self.empty()
+        self._give(case)
         if case.is_forced:
             shutil.copytree(self.ground.old_outputs(case), self.places[OUT], dirs_exist_ok=True)
+
+    def _give(self, case: Case) -> None:
+        for name in case.given:
+            source, target = self.ground.folder / name, self.places[TEMP] / Path(name).name
+            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
 
     def remove_outputs(self, case: Case) -> None:
         """Delete the outputs of a case, which are files."""

@@ -5,6 +5,8 @@ another one.  A case with ``--force`` has old outputs, made by the same command 
 """
 
 import csv
+import gzip
+import json
 import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +18,8 @@ import numpy as np
 from benchmarks.measure.commands import call
 
 IN, OUT, TEMP = "in", "out", "temp"
+MADE = "made"
+"""The folder of what the cases make when nothing goes wrong, each in one with its name."""
 _N_ROWS, _N_TEST_ROWS, _N_CLASSES = 90, 30, 3
 _WORDS = "red green blue black white brown early late warm cold stone water field".split()
 
@@ -30,6 +34,8 @@ class Case:
     others: tuple[str, ...] = ()
     """Options with which it makes an older output."""
     is_forced: bool = False
+    given: tuple[str, ...] = ()
+    """Files and folders, below that of the campaign, of which it has copies in ``{temp}``."""
 
     @property
     def command(self) -> str:
@@ -132,6 +138,8 @@ def words_of(case: Case, places: Mapping[str, Path], *more: str) -> list[str]:
 
 def write_inputs(folder: Path) -> None:
     """Write what the cases read: rows of each kind, a converted file and a run."""
+    import pyarrow.parquet  # noqa: PLC0415 - an extra of the package
+
     draw = random.Random(0)
     _write_csv(folder / "train.csv", _text_rows(_N_ROWS, draw))
     _write_csv(folder / "test.csv", _text_rows(_N_TEST_ROWS, draw))
@@ -144,6 +152,12 @@ def write_inputs(folder: Path) -> None:
         for label in labels:
             columns = sorted(draw.sample(range(1, 40), 5))
             file.write(f"{label} {' '.join(f'{k}:{draw.random():.3f}' for k in columns)}\n")
+    text = (folder / "train.csv").read_bytes()
+    (folder / "train.csv.gz").write_bytes(gzip.compress(text, mtime=0))
+    table = [dict(zip(("label", "text"), row, strict=True)) for row in _text_rows(_N_ROWS, draw)]
+    lines = [json.dumps(row) for row in table]
+    (folder / "train.jsonl").write_text("\n".join(lines) + "\n")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), folder / "train.parquet")
     converted, run = folder / "ngram.h5", folder / "run"
     call("ooc_train.cli.convert", folder / "train.csv", "--test", folder / "test.csv",
          "-o", converted, "--features", "ngram", "--quiet")  # fmt: skip

@@ -1,6 +1,7 @@
 """Small real file systems: images of disks, mounted by loop devices, and disks in memory."""
 
 import contextlib
+import functools
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ IMAGE_BYTES = {EXT4: 24 * 2**20, XFS: 320 * 2**20}
 """The sizes of images: of XFS the least that it takes; holes take no space."""
 
 
+@functools.cache
 def missing(kind: str) -> str | None:
     """What this machine lacks for file systems of a kind, in words; `None` if nothing."""
     if os.name != "posix" or os.geteuid() != 0:

@@ -19,7 +19,7 @@ from benchmarks.measure.weights import weights
 Contents = Mapping[str, str]
 """The names of files and folders below a folder, with the digest of a file's bytes."""
 
-_MEASURED = re.compile(r"seconds|per_second|share|rss|anon|memory|sessions")
+_MEASURED = re.compile(r"seconds|per_second|share|rss|anon|memory|sessions|digests")
 FOLDER = "a folder"
 
 

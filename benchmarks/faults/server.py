@@ -127,10 +127,15 @@ def carry_out(request: Request, begin: int, package: str) -> int:
         os.close(begin)
         os.execv(sys.executable, [sys.executable, "-m", f"{package}.{name}", *arguments])
     sys.argv = [f"ooc-{name}", *arguments]
-    command = importlib.import_module(f"{package}.{name}")
+    command = _module(name, package)
     os.close(begin)
     status: int = command.main(arguments)
     return status
+
+
+def _module(command: str, package: str) -> Any:
+    """The module of a command: of ``package``, unless it names its own."""
+    return importlib.import_module(command if "." in command else f"{package}.{command}")
 
 
 def main() -> int:
@@ -143,7 +148,7 @@ def main() -> int:
     for module in settings["modules"]:
         importlib.import_module(module)
     for name, *arguments in settings["warm_up"]:
-        if importlib.import_module(f"{package}.{name}").main(arguments):
+        if _module(name, package).main(arguments):
             return 1
     state = State(Path(os.environ[VARIABLE]))
     print(json.dumps({"ready": True}), file=replies, flush=True)

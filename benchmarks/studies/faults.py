@@ -1,4 +1,4 @@
-"""Faults put into every command: writes that fail, signals; and what became of files and rows.
+"""Faults put into every command: failing writes, signals, damage; what becomes of the files.
 
 Each injection is one fault in one small command, the same fault each time that it is named.  A
 command keeps its promise if its output is complete (`right`), or if it is absent or as it was, and
@@ -107,9 +107,10 @@ def _failures_tables(tallies: Mapping[str, Tally]) -> list[str]:
 def _note(name: str, tally: Tally) -> str:
     if tally.missing:
         return f"{name}: left out, since {tally.missing}."
-    return (
-        f"{name}: {tally.seconds:,.0f} s; {tally.n_void:,} commands ended before their fault came."
+    void = (
+        f"; {tally.n_void:,} more never came, since the command had ended" if tally.n_void else ""
     )
+    return f"{name}: {tally.n_injections:,} faults in {tally.seconds:,.0f} s{void}."
 
 
 def _record(tally: Tally) -> dict[str, object]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file
+from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file, reason
 from ooc_train.cli import streams
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
@@ -129,6 +129,8 @@ def _outcome(error: BaseException) -> tuple[int, str]:
         return EXIT_INTERRUPTED, "interrupted; nothing was left half written"
     if isinstance(error, OocTrainError):
         return EXIT_USAGE if isinstance(error, OptionError) else EXIT_FAILED, str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return EXIT_FAILED, f"{error.filename}: {reason(error)}"
     kind = type(error).__name__
     return EXIT_FAILED, f"{kind}: {error} (run again with --debug for the traceback)"
 

@@ -30,6 +30,10 @@ the weights is validated and kept.
 An interrupted run continues when the same command is given with --resume, and ends with
 the very weights that it would have had.
 
+With --force a run that exists stays as it is, and can be used, until the new one is
+complete.  The new one is meanwhile in the hidden folder .NAME.new beside it, where it can
+be watched; if it is interrupted, --resume in place of --force continues it.
+
 The run folder holds all that ooc-evaluate and ooc-predict need: the model, which plain
 Keras loads, the vectorizer, the history and the settings.  Where matplotlib is installed
 it also holds report.html, with the curves of the training and the scores on the

@@ -17,7 +17,8 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.file.output import OutputFile
-from ooc_train.memory import MemoryMonitor, measure
+from ooc_train.file.schema import check_classes
+from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.threads import ThreadPool
@@ -96,12 +97,14 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
     """The plan for the memory that the program itself, with all kernels loaded, leaves."""
     sources = [source for files in plan.sources.values() for source in files]
     largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
+    return_freed_memory()  # of the samples of long rows
     return MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=plan.workers,
         largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
+        max_row_bytes=plan.max_row_bytes,
     )
 
 
@@ -118,6 +121,7 @@ def _write(
         memory.block_bytes,
         classes=plan.class_labels,
         check_labels=plan.class_names,
+        room=memory.room,
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,
@@ -127,9 +131,11 @@ def _write(
         with OutputFile(unfinished, compression=plan.compression) as output:
             resources = Resources(memory, pool, plan.temp_dir, folder, progress)
             found = write_features(output, corpus, plan.features, resources)
+            names = plan.class_names(found.classes)
+            check_classes(found.classes, names)
             classes = output.group("classes")
             classes.strings("labels", found.classes)
-            classes.strings("names", plan.class_names(found.classes))
+            classes.strings("names", names)
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()

@@ -70,6 +70,7 @@ def find_inputs(
     layout = archive.preset.layout if archive else layout
     if options.memory_bytes:
         layout = replace(layout, memory_bytes=options.memory_bytes)
+    layout = replace(layout, max_row_bytes=options.max_row_bytes)
     labels = {
         "train": options.labels,
         "validation": options.validation_labels,

@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from ooc_train.atomic import OutputOptions
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import file_formats
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
@@ -108,6 +109,14 @@ class ConvertOptions(OutputOptions):
     )
     max_rejects: int = option(
         100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
+    )
+    max_row_bytes: int = option(
+        MAX_ROW_BYTES,
+        "the longest row, in bytes or a size such as 64MB; a longer one cannot be used",
+        metavar="SIZE",
+        limits=at_least(1),
+        parse=parse_size,
+        group=_ROWS,
     )
     text: Sequence[str] = option(
         (),

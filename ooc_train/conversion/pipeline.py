@@ -130,7 +130,7 @@ class _Conversion:
         reading = Reading(self._resources.progress, "reading", self._corpus.n_bytes)
         disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
         blocks = self._vectorizer.sample(self._corpus.blocks())
-        for block, found in self._resources.pairs(self._vectorizer.reader(), blocks):
+        for block, found in self._resources.pairs(self._vectorizer.reader(), blocks, _block_size):
             n_spilled = self._vectorizer.note_read(found)
             labels.append(block.labels)
             self._report.spill_bytes += n_spilled
@@ -225,12 +225,12 @@ class _Conversion:
         progress = self._resources.progress
         if self._is_text:
             progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
-            for item, result in self._resources.pairs(task, items):
+            for item, result in self._resources.pairs(task, items, _item_size):
                 yield item.block, result
                 progress.advance(len(item.block.rows))
             return
         reading = Reading(progress, "placing", self._corpus.n_bytes)
-        for item, result in self._resources.pairs(task, items):
+        for item, result in self._resources.pairs(task, items, _item_size):
             yield item.block, result
             reading.advance(item.block.n_bytes, len(item.block.rows))
 
@@ -255,6 +255,14 @@ class _Conversion:
         group.attribute("parameters", parameters)
         group.attribute("n_documents", self._report.split_rows["train"])
         self._vectorizer.save(group)
+
+
+def _block_size(block: Block) -> int:
+    return int(block.rows.size)
+
+
+def _item_size(item: _Item) -> int:
+    return _block_size(item.block)
 
 
 def _encode_block(

@@ -16,7 +16,7 @@ from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import InputPaths
+from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
@@ -48,6 +48,7 @@ class ConversionPlan:
     features: Features
     budget_bytes: int
     workers: int | None
+    max_row_bytes: int
     provenance: Mapping[str, Any]
     figures: Figures | None = None
     fitted: Store | None = None
@@ -102,7 +103,9 @@ def plan_conversion(
     features = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted) if features != AUTO else None
     with disk_errors(output, temp_dir):
-        reads_once = _reads_once(options, features, fitted)
+        # Of several pipes, none may wait for another to be read.
+        n_pipes = sum(map(is_pipe, map(Path, (*train, *options.test, *options.validation))))
+        reads_once = n_pipes == 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         limit = parameters.limit if parameters else math.inf
         inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
@@ -126,6 +129,7 @@ def plan_conversion(
         Features(features, parameters, rule, fitted.handle if fitted else None),
         options.memory_bytes or default_budget(),
         options.workers,
+        options.max_row_bytes,
         _provenance(inputs, options),
         figures,
         fitted,

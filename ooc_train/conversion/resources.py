@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import shutil
 from collections import deque
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OocTrainError, OptionError, OutputError
 from ooc_train.memory import usable_bytes
@@ -22,10 +25,13 @@ Result = TypeVar("Result")
 MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
-# for each token (hash, bounds, number twice), and 16 for each term (hash and record).
-_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES = 5, 24, 16
+# for each token (hash, bounds, number twice), and 16 for each term (hash and record).  Terms of a
+# row are looked up together: 20 bytes for each (hash, bounds, number).
+_BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
 _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
+_READ_MULTIPLE = 10  # while a long row is read
+_BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
@@ -35,6 +41,10 @@ class Needs(Protocol):
     @property
     def block_multiple(self) -> int:
         """The peak memory of a block while it is converted, as a multiple of its size."""
+
+    @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row."""
 
     @property
     def max_block_bytes(self) -> int:
@@ -63,7 +73,15 @@ class TextNeeds(NamedTuple):
     @property
     def block_multiple(self) -> int:
         """The peak memory of a block while it is converted, as a multiple of its text."""
-        a_token = _TOKEN_BYTES + _TERM_BYTES * self.terms_a_token
+        return self._multiple(_TERM_BYTES)
+
+    @property
+    def row_multiple(self) -> int:
+        """The same of a block that is one long row, whose terms are all looked up at once."""
+        return self._multiple(_TERM_BYTES + _LOOKED_UP_BYTES)
+
+    def _multiple(self, term_bytes: int) -> int:
+        a_token = _TOKEN_BYTES + term_bytes * self.terms_a_token
         return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
 
     def disk_bytes(self, n_text_bytes: int) -> int:
@@ -91,6 +109,17 @@ class Largest(NamedTuple):
 _SMALL = Largest(Path(), 0, 0)
 
 
+def _small(item: object) -> int:  # noqa: ARG001 - of all items
+    """The size of what takes little memory."""
+    return 0
+
+
+def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
+    """How to get ``needed_bytes`` where a budget leaves ``free_bytes`` for a row."""
+    budget = budget_bytes + (needed_bytes - free_bytes) * _BUDGET_SHARE
+    return f"give --memory {budget / 1e6 + 1:.0f}MB, or leave rows so long out with --max-row-bytes"
+
+
 def default_budget() -> int:
     """A quarter of the memory that this process may use, at most 4 GB."""
     return min(usable_bytes() // 4, MAX_DEFAULT_BUDGET)
@@ -98,13 +127,17 @@ def default_budget() -> int:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """A memory budget by purpose.  No result of a conversion depends on it."""
+    """A memory budget by purpose.  No result of a conversion depends on it.
+
+    ``room`` is for a long row, which is converted alone.
+    """
 
     n_workers: int
     block_bytes: int
     table_bytes: int
     bucket_bytes: int
     dictionary_bytes: int
+    room: Room | None = None
 
     @classmethod
     def divide(
@@ -114,6 +147,7 @@ class MemoryPlan:
         *,
         needs: Needs,
         workers: int | None = None,
+        max_row_bytes: int = MAX_ROW_BYTES,
         largest: Largest = _SMALL,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, which are taken already.
@@ -127,6 +161,8 @@ class MemoryPlan:
         least_block = max(_MIN_BLOCK_BYTES, largest.row_bytes)
         reading = largest.held_bytes + 4 * least_block * multiple
         least = baseline_bytes + reading
+        if max_row_bytes > MAX_ROW_BYTES:  # the others are small beside any budget
+            least = max(least, baseline_bytes + _READ_MULTIPLE * max_row_bytes)
         if budget_bytes < least:
             takes = f"the program itself takes {baseline_bytes / 1e6:.0f} MB"
             if max(largest.held_bytes, largest.row_bytes) > _MIN_BLOCK_BYTES:
@@ -150,6 +186,7 @@ class MemoryPlan:
             # A bucket is in memory twice while it is read, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
             dictionary_bytes=dictionary_bytes,
+            room=Room(free, needs.row_multiple, functools.partial(_advice, budget_bytes, free)),
         )
 
 
@@ -168,22 +205,42 @@ class Resources:
     progress: Progress
 
     def in_order(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        size: Callable[[Item], int] = _small,
+        usual_bytes: int | None = None,
     ) -> Iterator[Result]:
-        """The results in the order of the items, as many under way as memory allows."""
-        for _, result in self.pairs(function, items):
+        """The results in the order of the items, as many under way as memory allows.
+
+        That is one for each worker, and one more.  Items whose ``size`` is above ``usual_bytes``,
+        by default that of a block, count as so many more: a very large one is under way alone.
+        """
+        for _, result in self.pairs(function, items, size, usual_bytes):
             yield result
 
     def pairs(
-        self, function: Callable[[Item], Result], items: Iterable[Item]
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        size: Callable[[Item], int] = _small,
+        usual_bytes: int | None = None,
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`."""
         waiting: deque[tuple[Item, Future[Result]]] = deque()
+        usual_bytes = usual_bytes or self.plan.block_bytes
+        # A block ends with the row that begins in it, so most are a bit larger than is usual.
+        most = (self.plan.n_workers + 1) * usual_bytes * 9 // 8
         try:
             for item in items:
+                while waiting and size(item) + sum(size(one) for one, _ in waiting) > most:
+                    yield _first(waiting)
                 waiting.append((item, self.pool.submit(function, item)))
                 while waiting and (len(waiting) > self.plan.n_workers or waiting[0][1].done()):
                     yield _first(waiting)
+                if size(item) > most:
+                    while waiting:
+                        yield _first(waiting)
             while waiting:
                 yield _first(waiting)
         finally:

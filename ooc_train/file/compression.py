@@ -6,6 +6,7 @@ dataset says is an error here, while HDF5 returns whatever lies in memory behind
 short; and a chunk is coded in any thread, without HDF5's lock.
 """
 
+import math
 import struct
 import tempfile
 from collections import deque
@@ -23,6 +24,7 @@ from ooc_train.errors import OptionError
 from ooc_train.file.filters import (
     FILTERS,
     INSTALL,
+    MAX_CHUNK_BYTES,
     SHUFFLE,
     ZSTD_LEVEL,
     can_import,
@@ -224,9 +226,14 @@ def compress_chunks(
 ) -> None:
     """Set ``layout`` to compressed chunks of the shape ``chunk``, for a dataset to be created.
 
-    Raises OptionError if the packages that this takes are not installed.
+    Raises OptionError if the packages that this takes are not installed, or for very long rows.
     """
     check_installed(compression)
+    if math.prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
+        raise OptionError(
+            f"rows of more than {MAX_CHUNK_BYTES:,} bytes cannot be compressed; leave out "
+            f"--compression"
+        )
     known = FILTERS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:

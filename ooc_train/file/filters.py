@@ -12,6 +12,7 @@ NONE = "none"
 SHUFFLE = 2
 """The number of HDF5's own filter that puts equal bytes of numbers side by side."""
 ZSTD_LEVEL = 3
+MAX_CHUNK_BYTES = 2**26
 INSTALL = "pip install 'ooc-train[compression]'"
 
 

@@ -114,10 +114,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.atomic import json_text
 from ooc_train.dtypes import AnyArray
+from ooc_train.errors import InputError
 from ooc_train.file.checksums import block_length
 from ooc_train.file.compression import compress_chunks
 from ooc_train.file.filters import NONE
+from ooc_train.file.objects import MAX_TEXT_BYTES
 
 FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2
@@ -125,7 +128,6 @@ SPLIT_NAMES = ("train", "validation", "test")
 MAX_CLASSES = 65_536
 MAX_CLASSES_BYTES = 2**24
 MAX_COLUMNS = 2**31 - 1
-MAX_CHUNK_BYTES = 2**26
 
 
 def create_file(path: str, *, compression: str = "none") -> h5py.File:
@@ -227,6 +229,16 @@ def create_dense_split(
     return group
 
 
+def check_classes(labels: Sequence[str], names: Sequence[str]) -> None:
+    """Raise InputError for labels or names of classes that are too long to be read again."""
+    for what, texts in (("labels", labels), ("names", names)):
+        if sum(len(text.encode()) for text in texts) > MAX_CLASSES_BYTES:
+            raise InputError(
+                f"the {what} of the classes take more than {MAX_CLASSES_BYTES:,} bytes together; "
+                f"shorten them, or check which column has the labels"
+            )
+
+
 def string_arrays(strings: Sequence[str]) -> dict[str, AnyArray]:
     """The arrays of a string list, by name."""
     encoded = [string.encode("utf-8") for string in strings]
@@ -263,13 +275,22 @@ def read_json(text: str) -> dict[str, Any]:
 def write_header(
     file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
 ) -> None:
-    """Write the root's attributes, all but ``compression`` and ``complete``."""
+    """Write the root's attributes, all but ``compression`` and ``complete``.
+
+    Raises InputError for a ``provenance`` that is too long to be read again.
+    """
+    text = json_text(provenance, sort_keys=True)
+    if len(text.encode()) > MAX_TEXT_BYTES:
+        raise InputError(
+            f"the names of the source files take more than {MAX_TEXT_BYTES:,} bytes in the output; "
+            f"join some of the files"
+        )
     file.attrs["format"] = FORMAT_NAME
     file.attrs["format_version"] = FORMAT_VERSION
     file.attrs["features"] = features
     file.attrs["order"] = "shuffled" if shuffled else "source"
     file.attrs["producer"] = producer
-    file.attrs["provenance"] = json.dumps(provenance, sort_keys=True, ensure_ascii=False)
+    file.attrs["provenance"] = text
 
 
 def header_of(file: h5py.File) -> dict[str, Any]:

@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ooc_train.file.checksums import GROUP, block_length
-from ooc_train.file.filters import FILTERS, NONE, SHUFFLE
+from ooc_train.file.filters import FILTERS, MAX_CHUNK_BYTES, NONE, SHUFFLE
 from ooc_train.file.objects import StoredArray, StoredGroup
 from ooc_train.file.schema import (
-    MAX_CHUNK_BYTES,
     MAX_CLASSES,
     MAX_CLASSES_BYTES,
     MAX_COLUMNS,
@@ -183,31 +182,37 @@ def _check_vectorizer(group: StoredGroup, kind: Kind, n_classes: int) -> Sizes:
     """Check the vectorizer's attributes and arrays; the sizes of rows."""
     ragged = kind.layout == "ragged"
     _check_attributes("vectorizer/", group, _VECTORIZER | ({"max_length": int} if ragged else {}))
-    optional = {name for name, array in kind.arrays.items() if array.is_optional}
-    _check_names(
-        "vectorizer/", group, (kind.arrays.keys() - optional) | (group.members.keys() & optional)
-    )
-    sizes = {name: group.attributes[name] for name in {"n_columns"} & group.attributes.keys()}
-    for name, (dtype, size, _) in kind.arrays.items():
-        found, path = group.members.get(name), f"vectorizer/{name}"
-        if found is None:
-            continue
-        if dtype == TEXTS:
-            n_texts = _check_texts(path, found, sizes.get(size))
-            sizes[size] = n_texts
-            continue
-        if isinstance(found, StoredArray):
-            sizes.setdefault(size, sum(found.shape[:1]))
-        _check_array(path, found, [dtype], (sizes.get(size, 0),))
-    n_columns = sizes.get("n_columns", sizes.get("n_terms", 0) + ragged)  # token 0 is padding
+    lengths = _check_vectorizer_arrays(group, kind)
+    n_terms = lengths.get("n_terms")
+    n_columns = 0 if n_terms is None else n_terms + ragged  # token 0 is padding
+    n_columns = group.attributes.get("n_columns", n_columns)
     max_length = group.attributes["max_length"] if ragged else None
-    if not (type(n_columns) is int and 1 <= n_columns <= MAX_COLUMNS):
+    if type(n_columns) is not int or not 1 <= n_columns <= MAX_COLUMNS:
         raise ValueError(f"its rows have {n_columns!r} columns")
-    if ragged and not 0 <= group.attributes["max_length"] <= MAX_COLUMNS:
-        raise ValueError(f"its longest row has {max_length} tokens")
-    if "n_terms" in sizes and n_columns != sizes["n_terms"] + ragged:
-        raise ValueError(f"it has {sizes['n_terms']:,} terms and {n_columns:,} columns")
+    if n_terms is not None and n_columns != n_terms + ragged:
+        raise ValueError(f"it has {n_terms:,} terms and {n_columns:,} columns")
+    if max_length is not None and not 0 <= max_length <= MAX_COLUMNS:
+        raise ValueError(f"its longest row has {max_length:,} tokens")
+    if group.attributes["n_documents"] < 1:
+        raise ValueError(f"its n_documents are {group.attributes['n_documents']:,}")
     return Sizes(n_classes, n_columns, max_length, "scales" in group.members)
+
+
+def _check_vectorizer_arrays(group: StoredGroup, kind: Kind) -> dict[str, int]:
+    """Check that the arrays are those of the kind; their lengths by the names of these."""
+    optional = {name for name, array in kind.arrays.items() if array.is_optional}
+    present = {name for name in kind.arrays if name not in optional or name in group.members}
+    _check_names("vectorizer/", group, present)
+    lengths = {name: group.attributes[name] for name in {"n_columns"} & group.attributes.keys()}
+    for name in sorted(present):
+        dtype, size, _ = kind.arrays[name]
+        found, path = group.members[name], f"vectorizer/{name}"
+        if dtype == TEXTS:
+            lengths[size] = _check_texts(path, found, lengths.get(size))
+        else:
+            length = sum(found.shape[:1]) if isinstance(found, StoredArray) else 0
+            _check_array(path, found, [dtype], (lengths.setdefault(size, length),))
+    return lengths
 
 
 def _check_split(

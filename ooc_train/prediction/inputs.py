@@ -1,5 +1,6 @@
 """Rows in: blocks of the rows of a file, of a stream, or of what a program has in memory."""
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import (
     DenseNumbers,
     SourceRows,
@@ -29,12 +31,13 @@ BLOCK_BYTES = 2**20
 
 
 class NewRows(NamedTuple):
-    """All rows to predict, block by block, and the names of the columns that they carry.
+    """All rows to predict, and the names of the columns that they carry.
 
-    ``carried`` are the names that are known before the rows are read.
+    ``blocks`` gives the rows block by block; it raises ``BudgetError`` for a row that there is no
+    `Room` for.  ``carried`` are the names that are known before the rows are read.
     """
 
-    blocks: Iterator[SourceRows]
+    blocks: Callable[[Room], Iterator[SourceRows]]
     carried: tuple[str, ...] = ()
 
 
@@ -50,7 +53,12 @@ def files_read(source: str | Path | BinaryIO) -> list[Path]:
 
 
 def find_inputs(
-    run: Run, source: str | Path | BinaryIO, columns: Sequence[str], *, header: bool
+    run: Run,
+    source: str | Path | InputFile | BinaryIO,
+    columns: Sequence[str],
+    *,
+    header: bool,
+    max_row_bytes: int,
 ) -> NewRows:
     """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
@@ -61,20 +69,21 @@ def find_inputs(
     cannot; ``OptionError`` for options that do not fit the file.
     """
     gives = KINDS[run.features].source
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | Path | InputFile):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
-        return NewRows(_text_blocks(_lines_of(source)))
-    path, trained = Path(source), run.provenance["layout"]
+        return NewRows(functools.partial(_usable_lines, source, max_row_bytes))
+    trained = run.provenance["layout"]
+    file = source if isinstance(source, InputFile) else InputFile(Path(source))
     if columns:
         layout = LayoutOptions(tuple(columns), header=header)
     elif gives == "text":
-        layout = _text_layout(trained, path, header=header)
+        layout = _text_layout(trained, file, max_row_bytes, header=header)
     else:
-        layout = _number_layout(trained, path, header=header)
-    layout = replace(layout, needs_label=False, carry=gives == "text")
-    found = find_source(path, layout, gives=gives)
-    return NewRows(_usable_rows(found), found.carried)
+        layout = _number_layout(trained, file, header=header)
+    layout = replace(layout, needs_label=False, carry=gives == "text", max_row_bytes=max_row_bytes)
+    found = find_source(file, layout, gives=gives)
+    return NewRows(functools.partial(_usable_rows, found), found.carried)
 
 
 def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
@@ -86,29 +95,33 @@ def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
     return _GIVEN[gives](rows)
 
 
-def _text_layout(trained: dict[str, Any], path: Path, *, header: bool) -> LayoutOptions:
+def _text_layout(
+    trained: dict[str, Any], file: InputFile, max_row_bytes: int, *, header: bool
+) -> LayoutOptions:
     """The layout of a file of texts, read by its names or like the training data."""
-    if path.is_dir():
+    if file.path.is_dir():
         return LayoutOptions()
     columns = tuple(str(column) for column in trained["text"])
-    if FORMATS[format_of(InputFile(path))].named:
+    if FORMATS[format_of(file)].named:
         return LayoutOptions(columns)
     if header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
         return LayoutOptions(columns, header=True)
-    found = find_source(path, LayoutOptions(needs_label=False)).layout["columns"]
+    found = find_source(file, LayoutOptions(needs_label=False, max_row_bytes=max_row_bytes)).layout[
+        "columns"
+    ]
     if found == trained["columns"]:
         return LayoutOptions(columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
         return LayoutOptions()
     raise InputError(
-        f"{path}, line 1: found {found} columns, where the training data had {trained['columns']}; "
-        f"name the columns of the text with --text"
+        f"{file.path}, line 1: found {found} columns, where the training data had "
+        f"{trained['columns']}; name the columns of the text with --text"
     )
 
 
-def _number_layout(trained: dict[str, Any], path: Path, *, header: bool) -> LayoutOptions:
+def _number_layout(trained: dict[str, Any], file: InputFile, *, header: bool) -> LayoutOptions:
     """The layout of a file of numbers: that of the training data, if the formats have columns."""
-    formats = {format_of(InputFile(path)), trained["format"]}
+    formats = {format_of(file), trained["format"]}
     are_tables = all("text" in FORMATS[name].gives for name in formats)
     if len(formats) > 1 and not are_tables:
         return LayoutOptions(header=header)
@@ -116,9 +129,9 @@ def _number_layout(trained: dict[str, Any], path: Path, *, header: bool) -> Layo
     return LayoutOptions(columns, header=header or trained.get("header", False))
 
 
-def _usable_rows(source: Source) -> Iterator[SourceRows]:
+def _usable_rows(source: Source, room: Room) -> Iterator[SourceRows]:
     """The blocks of a source, all of whose rows must be usable."""
-    for piece, _ in source.read(BLOCK_BYTES):
+    for piece, _ in source.read(BLOCK_BYTES, room):
         if isinstance(piece, Reject):
             place = source.place(piece.line)
             raise InputError(f"{place}: {piece.reason}; mend the row or take it out")
@@ -126,15 +139,40 @@ def _usable_rows(source: Source) -> Iterator[SourceRows]:
             yield piece
 
 
-def _lines_of(stream: BinaryIO) -> Iterator[list[bytes]]:
-    """Some lines at a time, as soon as they are there."""
-    rest = b""
+def _usable_lines(stream: BinaryIO, max_row_bytes: int, room: Room) -> Iterator[SourceRows]:
+    """The blocks of the lines of a stream."""
+    for rows in _text_blocks(_lines_of(stream, max_row_bytes)):
+        room.check(rows, _line_of_input)
+        yield rows
+
+
+def _line_of_input(number: int) -> Place:
+    return Place(Path("standard input"), number)
+
+
+def _lines_of(stream: BinaryIO, max_row_bytes: int) -> Iterator[list[bytes]]:
+    """Some lines at a time, as soon as they are there.
+
+    Raises ``InputError`` for one that is longer than ``max_row_bytes``.
+    """
+    rest, first = b"", 1
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
         *lines, rest = (rest + piece).split(b"\n")
+        _check_lengths([*lines, rest], first, max_row_bytes)
+        first += len(lines)
         if lines:
             yield lines
     if rest:
         yield [rest]
+
+
+def _check_lengths(lines: Sequence[bytes], first: int, max_row_bytes: int) -> None:
+    for number, line in enumerate(lines, first):
+        if len(line) > max_row_bytes:
+            raise InputError(
+                f"{_line_of_input(number)}: {too_long('row', max_row_bytes)}; shorten it, or allow "
+                f"longer ones with --max-row-bytes"
+            )
 
 
 def _encoded(texts: Any) -> Iterator[list[bytes]]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ooc_train.atomic import OutputOptions
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.memory import parse_size
 from ooc_train.options import at_least, check, column_list, option
 from ooc_train.training.run.options import OpenOptions
 
@@ -28,6 +30,14 @@ class PredictOptions(OutputOptions, OpenOptions):
         group=_INPUT,
     )
     header: bool = option(False, "the first row names the columns", group=_INPUT)
+    max_row_bytes: int = option(
+        MAX_ROW_BYTES,
+        "the longest row, in bytes or a size such as 64MB; a longer one cannot be used",
+        metavar="SIZE",
+        limits=at_least(1),
+        parse=parse_size,
+        group=_INPUT,
+    )
     output_format: str | None = option(
         None,
         "the format of the output",

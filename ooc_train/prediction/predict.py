@@ -1,5 +1,6 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +10,20 @@ from typing import Any, BinaryIO, TextIO
 import numpy as np
 
 from ooc_train.atomic import check_outputs
+from ooc_train.conversion.sources.files.paths import streamed
+from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
-from ooc_train.memory import MemoryMonitor
+from ooc_train.memory import MemoryMonitor, measure, usable_bytes
 from ooc_train.prediction.inputs import files_read, find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
-from ooc_train.training.run.folder import files_of, open_run
+from ooc_train.training.run.folder import files_of
+from ooc_train.training.run.replacement import open_with
 
 UNKNOWN = "unknown_words"
+_ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     *,
     text: Sequence[str] = PredictOptions.text,
     header: bool = PredictOptions.header,
+    max_row_bytes: int = PredictOptions.max_row_bytes,
     top: int = PredictOptions.top,
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
@@ -78,8 +84,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     """Write the predictions for all rows of a file, or all lines of a binary stream.
 
     ``text`` names the columns of a file to read, by name or number from 1.  Without it, the columns
-    of the training data are read.  ``output`` is a path or a text stream.  It has one row for each
-    row of the input, in the same order.  The columns are:
+    of the training data are read.  A row has at most ``max_row_bytes``.  ``output`` is a path or a
+    text stream.  It has one row for each row of the input, in the same order.  The columns are:
 
     - those of the input that are not read; if one has a name of those below, ``input_`` precedes it
     - ``label`` and ``name`` of the most probable class
@@ -97,15 +103,17 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 
     Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
     the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
-    time.
+    time, or the longest row.
 
     Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
     InputError or FormatError if the run cannot be used, OptionError for options that are out of
-    range or do not fit the file, and OutputError if the output cannot be written.
+    range or do not fit the file, BudgetError for a row that there is not enough memory for, and
+    OutputError if the output cannot be written.
     """
     PredictOptions(  # which checks them
         text=text,
         header=header,
+        max_row_bytes=max_row_bytes,
         top=top,
         proba=proba,
         output_format=output_format,
@@ -120,16 +128,23 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
-        with open_run(run, trust_code=trust_code) as opened:
-            inputs = find_inputs(opened, source, text, header=header)
-            predictor = Predictor(opened)
+        # A pipe is opened once, also where the run is replaced meanwhile and opened again.
+        rows = streamed(Path(source)) if isinstance(source, str | Path) else source
+        find = functools.partial(
+            find_inputs, source=rows, columns=text, header=header, max_row_bytes=max_row_bytes
+        )
+        opened, (inputs, predictor) = open_with(
+            run, lambda it: (find(it), Predictor(it)), trust_code=trust_code
+        )
+        opened.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
         names = wanted.names(predictor)
         with open_writer(target, kind, inputs.carried, names, force=force) as writer:
-            n_rows, unknown_sum = _write(inputs.blocks, predictor, wanted, writer, progress)
+            blocks = inputs.blocks(_room(predictor))
+            n_rows, unknown_sum = _write(blocks, predictor, wanted, writer, progress)
         progress.finish()
         now = time.perf_counter()
         return {
@@ -140,6 +155,16 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
         }
+
+
+def _room(predictor: Predictor) -> Room:
+    """The memory for a long row: most of what this process may use and has not taken."""
+    left = int(_ROOM_SHARE * usable_bytes()) - (measure().anon_bytes or 0)
+    return Room(max(0, left), predictor.row_multiple, _advice)
+
+
+def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise
+    return "give the process more memory, or shorten the row"
 
 
 def _write(

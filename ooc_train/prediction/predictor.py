@@ -11,8 +11,9 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.kinds import KINDS
 from ooc_train.prediction.inputs import given_rows
-from ooc_train.training.run.folder import Run, open_run
+from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
+from ooc_train.training.run.replacement import open_with
 from ooc_train.training.steps.choice import network_for
 
 
@@ -48,6 +49,11 @@ class Predictor:
         self.knows_words = self._vectorizer.knows_words
         self._gives = KINDS[run.features].source
         self._network = network_for(run)
+
+    @property
+    def row_multiple(self) -> int:
+        """The peak memory of a long row while it is encoded, as a multiple of its size."""
+        return int(self._vectorizer.parameters.needs.row_multiple)
 
     def predict_proba(self, rows: Any) -> F32:
         """The probabilities of the classes, in the order of `classes_`.
@@ -100,5 +106,6 @@ def load(run: str | Path, *, trust_code: bool = OpenOptions.trust_code) -> Predi
     Raises InputError if there is no such folder or the code is not trusted, FormatError if it is
     not a complete, undamaged run, see `open_run`.
     """
-    with open_run(run, trust_code=trust_code) as opened:
-        return Predictor(opened)
+    opened, predictor = open_with(run, Predictor, trust_code=trust_code)
+    opened.close()
+    return predictor

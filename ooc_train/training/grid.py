@@ -275,4 +275,4 @@ def _write_table(path: Path, lines: Sequence[Mapping[str, Any]], *, force: bool)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {reason(error)}; free space") from error
     with output_file(path, "the table", force=force) as part:
-        part.write_text(text.getvalue(), "utf-8")
+        part.write_text(text.getvalue(), "utf-8", "backslashreplace")

@@ -65,7 +65,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     if there is none, it begins anew.  ``epochs`` may then be more than before; all other options
     must be the same.  A complete run continues unless it stopped early; then its report is
     returned.  In the main thread Ctrl-C and SIGTERM save a checkpoint before they raise
-    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced.
+    `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced when
+    the new one is complete, see `replacement`; until then ``resume`` continues the new one.
 
     ``memory_bytes`` bounds a window of rows and the prefetched batches, not TensorFlow or the
     model.  It changes neither the order of the rows nor the weights.
@@ -135,7 +136,12 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             if report and done:
                 progress.message(done)
                 progress.finish()
+                folder.take_place()  # unless it was killed just before
                 return report
+        if folder.replaces:
+            progress.message(
+                f"{folder.replaces} stays as it is until the new run, in {folder.path}, is complete"
+            )
         check_floor()
         session = Session(folder, progress, began=began)
         if resume:
@@ -150,6 +156,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "environment": environment(),
         }
         report = folder.complete(report)
+        folder.take_place()
         draw_page(folder.path, store, progress)
     progress.finish()
     return report

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import random
 import signal
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import pytest
 
 from benchmarks import __main__
 from benchmarks.faults import bench as bench_module
-from benchmarks.faults import campaign, injector
+from benchmarks.faults import campaign, disks, injector
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
-from benchmarks.faults.families import writes
+from benchmarks.faults.families import full_disks, mutations, power_cuts, writes
 from benchmarks.faults.families.table import FAMILIES
 from benchmarks.faults.injection import Injection, drawn
 from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
@@ -164,7 +165,8 @@ def test_the_nth_call_fails(tmp_path, library, fault, changed):
 
 
 WAYS = {
-    "promises": RIGHT,
+    "promises": REFUSED,
+    "syncs": REFUSED,
     "denies": WRONG,
     "in place": WRONG,
     "crashes": CRASH,
@@ -192,21 +194,25 @@ def faulty(tmp_path_factory):
         yield bench
 
 
+def learned(bench, way):
+    (case,) = (each for each in bench.ground.cases if each.name == way)
+    bench.learn(case)
+    return case
+
+
 @needs_compiler
 @pytest.mark.parametrize("way", WAYS)
 def test_the_campaign_finds(faulty, way):
-    (case,) = (each for each in faulty.ground.cases if each.name == way)
-    faulty.learn(case)
+    case = learned(faulty, way)
     fault = Fault(call="write", first=3, number=errno.ENOSPC)
     outcome = writes.outcome(faulty, case, "out", fault)
-    assert outcome.kind == (WAYS[way] if way != "promises" else REFUSED), outcome
-    assert outcome.is_promised == (way == "promises")
+    assert outcome.kind == WAYS[way], outcome
+    assert outcome.is_promised == (way in ("promises", "syncs"))
 
 
 @needs_compiler
 def test_half_a_write_is_no_error(faulty):
-    case = faulty.ground.cases[0]
-    faulty.learn(case)
+    case = learned(faulty, "promises")
     fault = Fault(call="write", first=1, effect=SHORT)
     assert writes.outcome(faulty, case, "out", fault) == Outcome(RIGHT)
     assert writes.outcome(faulty, case, "out", replace(fault, first=99)) is None  # it never came
@@ -214,14 +220,62 @@ def test_half_a_write_is_no_error(faulty):
 
 @needs_compiler
 def test_a_signal_comes_at_a_call(faulty):
-    case = faulty.ground.cases[0]
-    faulty.learn(case)
+    case = learned(faulty, "promises")
     faulty.reset(case)
     fault = Fault(call="any", first=4, effect=SIGNAL, number=signal.SIGKILL)
     seen = faulty.run(case, where=["out"], fault=fault, signal=signal.SIGKILL)
     assert seen.ended.status == -signal.SIGKILL
     assert seen.ended.reply.counts["any"] == 4
     assert judge(seen).kind == LEFTOVER
+
+
+needs_disks = pytest.mark.skipif(
+    not injector.compiler() or disks.missing(disks.EXT4) is not None,
+    reason=f"needs a disk of its own, and {disks.missing(disks.EXT4)}",
+)
+
+
+def the_one(groups, name):
+    (injection,) = (each for group in groups for each in group if each.name == name)
+    return injection
+
+
+@needs_disks
+@pytest.mark.parametrize(
+    ("way", "free_kb", "kind"),
+    [("promises", 0, REFUSED), ("promises", 64, RIGHT), ("denies", 0, WRONG)],
+)
+def test_a_disk_without_space_is_full(faulty, way, free_kb, kind):
+    learned(faulty, way)
+    name = f"{way}, out on ext4 with {free_kb} KB free"
+    assert the_one(full_disks.groups(faulty), name).run(faulty).kind == kind
+
+
+@needs_disks
+@pytest.mark.parametrize(
+    ("way", "when", "kind"),
+    [
+        ("syncs", "0 s after its end", RIGHT),
+        ("promises", "0 s after its end", WRONG),  # it said that it had copied
+        ("promises", "at call 3", REFUSED),
+    ],
+)
+def test_what_was_not_flushed_is_lost_when_the_power_is_cut(faulty, way, when, kind):
+    name = f"{way}, power cut on ext4 {when}"
+    assert the_one(power_cuts.groups(faulty), name).run(faulty).kind == kind
+
+
+@pytest.mark.parametrize("kind", mutations.MUTATIONS)
+def test_mutations_are_the_same_each_time(kind):
+    content = bytes(range(256)) * 40
+    changed = []
+    for name in ("one", "one", "other"):
+        changed.append(bytearray(content))
+        mutations.MUTATIONS[kind](changed[-1], random.Random(name))
+    assert changed[0] == changed[1] != content
+    assert changed[2] not in (changed[0], content)
+    for size in range(1, 5):
+        mutations.MUTATIONS[kind](bytearray(size), random.Random(0))  # is no error
 
 
 # ---- The judge.

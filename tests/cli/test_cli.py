@@ -98,6 +98,7 @@ def run_raising(error, *arguments):
         (InputError("data.csv, line 3: bad"), 1, "ooc-test: data.csv, line 3: bad\n"),
         (OptionError("--seed is bad"), 2, "ooc-test: --seed is bad\n"),
         (KeyboardInterrupt(), 130, "ooc-test: interrupted; nothing was left half written\n"),
+        (OSError(36, "too long", "é\x1b.csv"), 1, "ooc-test: é\\x1b.csv: File name too long\n"),
         (ZeroDivisionError("oops"), 1, "ooc-test: ZeroDivisionError: oops (run again with"),
     ],
 )

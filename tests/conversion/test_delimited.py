@@ -109,7 +109,7 @@ def test_a_nul_byte_is_found_wherever_it_is(n):
 @pytest.mark.parametrize("row", [b"1,a,b", b'"1","a","b"'])
 def test_bytes_behind_the_data_do_not_matter(row, behind):
     buffer = np.frombuffer(bytearray(row + 64 * behind), np.uint8)
-    parsed, rejects, consumed = Parser(",", 3, (1, 2)).parse(buffer[: len(row)], True)
+    parsed, rejects, consumed = Parser(",", 3, (1, 2)).parse(buffer[: len(row)], True, 99)
     assert not rejects
     assert (parsed.cells.row_bytes(0, 2), consumed) == (b"a, b", len(row))
 

@@ -16,7 +16,7 @@ import ooc_train
 from ooc_train.cli.convert import main as convert_main
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
-from ooc_train.conversion.sources.formats.svmlight import parse_lines
+from ooc_train.conversion.sources.formats.svmlight import tables
 from ooc_train.errors import InputError, OptionError
 from tests.corpora import train_order
 
@@ -165,18 +165,19 @@ def test_lines_equal_scikit_learn(lines, n_blank):
     for label, space, pairs, end in lines:
         entries = [f"{column}:{pairs[column]}" for column in sorted(pairs)]
         text += label + space + space.join(entries) + end + "\n"
-    table = parse_lines(text.encode(), 1)
-    assert not table.reasons
-    rows = table.columns
+    found = list(tables(text.encode(), 1))
+    assert not any(table.reasons for table in found)
+    lengths = [n for table in found for n in np.diff(table.columns.offsets)]
     expected, labels = load_svmlight_file(
         io.BytesIO(text.encode()), dtype=np.float32, n_features=70_001, zero_based=True
     )
-    assert rows.offsets.tolist() == expected.indptr.tolist()
-    assert rows.columns.tolist() == expected.indices.tolist()
-    assert np.array_equal(rows.values, expected.data)
-    spelled = [int(table.labels.distinct[number]) for number in table.labels.numbers]
+    assert lengths == np.diff(expected.indptr).tolist()
+    assert [c for table in found for c in table.columns.columns] == expected.indices.tolist()
+    assert [v for table in found for v in table.columns.values] == expected.data.tolist()
+    spelled = [int(t.labels.distinct[number]) for t in found for number in t.labels.numbers]
     assert spelled == labels.tolist()
-    assert table.lines.tolist() == list(range(n_blank + 1, n_blank + 1 + len(lines)))
+    numbers = [line for table in found for line in table.lines]
+    assert numbers == list(range(n_blank + 1, n_blank + 1 + len(lines)))
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from sklearn.metrics import accuracy_score, get_scorer, log_loss
 import ooc_train
 from ooc_train.cli import predict as command
 from ooc_train.conversion.kinds.terms import indexing
+from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
@@ -93,7 +94,8 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     with open_run(folder / "run") as run:
-        (texts,) = find_inputs(run, folder / "test.csv", (), header=False).blocks
+        found = find_inputs(run, folder / "test.csv", (), header=False, max_row_bytes=10**6)
+        (texts,) = found.blocks(Room(10**9, 1, str))
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
     assert np.array_equal(rows.indices, matrix.indices)
@@ -302,7 +304,8 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    (texts,) = find_inputs(run, folder / "test.csv", (), header=False).blocks
+    found = find_inputs(run, folder / "test.csv", (), header=False, max_row_bytes=10**6)
+    (texts,) = found.blocks(Room(10**9, 1, str))
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows
     expected = predict_rows(run.load_model(), rows)

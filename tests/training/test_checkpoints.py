@@ -28,8 +28,8 @@ from ooc_train.training.run.checkpoints import (
 from ooc_train.training.run.folder import is_complete
 from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.lock import locked
+from ooc_train.training.run.replacement import delete, remove_replaced
 from ooc_train.training.run.saver import Saver
-from ooc_train.training.run.writer import writing
 from tests.full_disk import limited_files
 
 ARRAYS = {
@@ -425,7 +425,8 @@ def test_a_lock_that_was_deleted_is_not_held_twice(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("n_deleted", range(8))
 def test_a_run_whose_deletion_was_broken_off_can_be_deleted_again(tmp_path, monkeypatch, n_deleted):
-    run = tmp_path / "run"
+    run = tmp_path / ".replaced.new"
+    (tmp_path / "replaced").mkdir()
     (run / "checkpoints").mkdir(parents=True)
     names = ["model.keras", "vectorizer.h5", "settings.json", "history.csv", "report.json"]
     for name in [*names, "checkpoints/lock", "checkpoints/step-000000001.safetensors"]:
@@ -434,21 +435,19 @@ def test_a_run_whose_deletion_was_broken_off_can_be_deleted_again(tmp_path, monk
     original = type(run).unlink
 
     def unlink(path, **how):
-        if path.is_file() and path.parent != tmp_path:
+        if path.is_file():
             if len(deleted) == n_deleted:
                 raise KeyboardInterrupt
             deleted.append(path)
         original(path, **how)
 
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
         patch.setattr(type(run), "unlink", unlink)
-        with contextlib.suppress(KeyboardInterrupt), writing(run, force=True, resume=False) as it:
-            it.clear()
+        delete(run)
     assert len(deleted) == min(n_deleted, 6)
     assert not is_complete(run) or n_deleted == 0
-    with writing(run, force=True, resume=False) as it:
-        it.clear()
-        assert files(run) == ["checkpoints"]
+    remove_replaced(tmp_path / "replaced")
+    assert files(tmp_path) == ["replaced"]
 
 
 # Signals

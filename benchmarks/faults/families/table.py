@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.families import full_disks, kills, power_cuts, writes
+from benchmarks.faults.families import full_disks, kills, mutations, power_cuts, writes
 from benchmarks.faults.injection import Injection
 
 
@@ -35,4 +35,5 @@ FAMILIES = {
     "kills": Family(kills, 2000, 16),
     "full_disks": Family(full_disks, 600, 8),
     "power_cuts": Family(power_cuts, 300, 4),
+    "mutations": Family(mutations, 4000, 24),
 }

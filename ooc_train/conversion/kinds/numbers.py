@@ -12,6 +12,11 @@ class NumberNeeds(NamedTuple):
     block_multiple: int = _BLOCK_MULTIPLE
     max_block_bytes: int = _MAX_BLOCK_BYTES
 
+    @property
+    def row_multiple(self) -> int:
+        """The same as of a block, for one that is one long row."""
+        return self.block_multiple
+
     def disk_bytes(self, n_bytes: int) -> int:
         """The size of temporary files and result for ``n_bytes`` of rows."""
         return 2 * n_bytes

@@ -8,6 +8,7 @@ from ooc_train.errors import InputError
 
 CLASSES_NAME = "classes.txt"
 """The name of the file with the names, beside the rows."""
+_MAX_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,16 @@ class ClassNames:
 
 
 def read_class_names(path: Path) -> ClassNames:
-    """Read the names in a file, one a line.  Raises ``InputError`` if it cannot be read."""
+    """Read the names in a file, one a line.
+
+    Raises ``InputError`` if it cannot be read, has a NUL character, or is larger than 8 MiB.
+    """
     try:
-        names = [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}, the classes' names, cannot be read: {error}") from error
-    return ClassNames(str(path), names)
+    if "\0" in text or len(text) > _MAX_BYTES:
+        what = "a NUL character" if "\0" in text else f"more than {_MAX_BYTES:,} bytes"
+        raise InputError(f"{path} has {what}; it is to hold the classes' names, one a line")
+    return ClassNames(str(path), [line.strip() for line in text.splitlines() if line.strip()])

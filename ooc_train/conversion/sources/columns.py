@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
 from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
 from ooc_train.dtypes import F32, I32, I64, U8
 from ooc_train.intrinsics import copy_bytes
@@ -148,7 +148,8 @@ class ColumnFile:
 
     ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
     they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
-    is known before they are read.  ``value_bytes`` is the size of a number while it is read.
+    is known before they are read.  ``value_bytes`` is the size of a number while it is read.  A row
+    of more than ``max_row_bytes`` is rejected.
 
     A subclass has to define `read`.  An instance follows from the path and the options alone, and
     holds no open file.
@@ -159,6 +160,7 @@ class ColumnFile:
     names: tuple[str, ...]
     n_rows: int | None = None
     value_bytes: int = 4
+    max_row_bytes: int = MAX_ROW_BYTES
 
     noun: ClassVar[str] = "column"
     """What columns are called in messages."""

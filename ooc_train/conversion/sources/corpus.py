@@ -9,12 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.rejects import Reject, RejectFile
+from ooc_train.conversion.sources.files.rejects import (
+    MAX_LABEL_BYTES,
+    Reject,
+    RejectFile,
+    too_long,
+)
+from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32
 from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES
+
+_SHOWN = 100
+_MAX_LABELS_BYTES = 2**23
+"""The size of the labels of all classes together: there are some copies of them in memory."""
 
 
 class Block(NamedTuple):
@@ -35,7 +45,8 @@ class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
     The classes are those of the train rows, unless ``classes`` gives their labels.
-    ``check_labels`` may refuse them at the end of the first reading, before the long work.
+    ``check_labels`` may refuse them at the end of the first reading, before the long work.  A row
+    that there is no ``room`` for is a ``BudgetError``.
     """
 
     def __init__(
@@ -45,15 +56,18 @@ class Corpus:
         block_bytes: int,
         classes: Sequence[str] | None = None,
         check_labels: Callable[[list[str]], object] = len,
+        room: Room | None = None,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
         self.n_rows = dict.fromkeys(sources, 0)
         self.block_bytes = block_bytes
+        self._room = room
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
         self.learns_classes = classes is None
         self._check_labels = check_labels
         self._read_once = False
+        self._n_label_bytes = 0
 
     @property
     def n_bytes(self) -> int:
@@ -62,7 +76,7 @@ class Corpus:
 
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
-        return [label.decode("utf-8", "replace") for label in self._classes]
+        return [label.decode() for label in self._classes]
 
     def blocks(self) -> Iterator[Block]:
         """All rows that can be used, block by block.
@@ -98,7 +112,7 @@ class Corpus:
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
         progress = 0
-        for piece, n_bytes in source.read(self.block_bytes):
+        for piece, n_bytes in source.read(self.block_bytes, self._room):
             progress += n_bytes
             if isinstance(piece, Reject):
                 self._reject(source, piece)
@@ -115,7 +129,7 @@ class Corpus:
         texts = [label.strip() for label in distinct]
         if split == "train" and self.learns_classes and not self._read_once:
             for text in texts:
-                if text and text not in self._classes:
+                if text not in self._classes and not _unfit_label(text):
                     self._add_class(source, text)
         labels = np.array([self._classes.get(text, -1) for text in texts], np.int32)[numbers]
         usable = labels >= 0
@@ -123,24 +137,54 @@ class Corpus:
             return rows, labels
         for row in np.flatnonzero(~usable).tolist():
             text = texts[numbers[row]]
-            label = text.decode("utf-8", "replace")
-            where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
-            reason = f"label {label!r} does not occur {where}" if label else "no label"
             raw = b",".join((text, rows.text_bytes(row)))
+            reason = _unfit_label(text) or self._unknown_label(text)
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
 
+    def _unknown_label(self, label: bytes) -> str:
+        where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
+        return f"label {label.decode()[:_SHOWN]!r} does not occur {where}"
+
     def _add_class(self, source: Source, label: bytes) -> None:
+        self._n_label_bytes += len(label)
+        too_much = ""
         if len(self._classes) == MAX_CLASSES:
+            too_much = f"{MAX_CLASSES:,} different labels"
+        elif self._n_label_bytes > _MAX_LABELS_BYTES:
+            too_much = f"{_MAX_LABELS_BYTES:,} bytes of different labels"
+        if too_much:
             raise InputError(
-                f"{source.path} has more than {MAX_CLASSES:,} different labels, the latest "
-                f"{label.decode('utf-8', 'replace')!r}; does --label name the right column?"
+                f"{source.path} has more than {too_much}, the latest "
+                f"{label.decode()[:_SHOWN]!r}; does --label name the right column?"
             )
         self._classes[label] = len(self._classes)
 
     def _reject(self, source: Source, reject: Reject) -> None:
         if not self._read_once:
             self.rejects.add(source.place(reject.line), reject)
+
+
+def _unfit_label(label: bytes) -> str:
+    r"""Why a label names no class; empty if it may.
+
+    Two labels are the same class where their bytes are the same.  So a label must be text that is
+    told apart from all others wherever it is written and read again.
+
+    >>> _unfit_label("Größe".encode()), _unfit_label(b"Gr\xf6\xdfe")
+    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8")
+    """
+    if not label:
+        return "no label"
+    if len(label) > MAX_LABEL_BYTES:
+        return too_long("label", MAX_LABEL_BYTES)
+    if b"\0" in label:
+        return "the label contains a NUL character"
+    try:
+        label.decode()
+    except UnicodeDecodeError:
+        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8"
+    return ""
 
 
 def changed_input() -> InputError:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ooc_train.conversion.resources import default_budget
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,9 @@ class LayoutOptions:
 
     ``labels`` is a file with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
-    along all other columns, see ``TextRows.carried``.  ``memory_bytes`` is the budget of the
-    process; what a file needs beside its blocks must be a part of it.
+    along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
+    rejected.  ``memory_bytes`` is the budget of the process; what a file needs beside its blocks
+    must be a part of it.
     """
 
     text: tuple[str, ...] = ()
@@ -32,6 +34,7 @@ class LayoutOptions:
     needs_label: bool = True
     carry: bool = False
     memory_bytes: int = field(default_factory=default_budget)
+    max_row_bytes: int = MAX_ROW_BYTES
 
     @property
     def has_header(self) -> bool:

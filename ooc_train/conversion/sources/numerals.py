@@ -14,11 +14,12 @@ from ooc_train.dtypes import F32, F64, I64, U8, Bools
 from ooc_train.jit import inner_kernel, kernel
 
 _NUMERAL = re.compile(
-    rb"\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.IGNORECASE
+    rb"\s*[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?|nan|inf|infinity)\s*", re.IGNORECASE
 )
 
 POWERS: F64 = np.array([float(10**k) for k in range(23)])
 """The powers of ten that are exact as float64, for `parse_number`."""
+_SHOWN_BYTES = 100
 _MOST_DIGITS = 18
 _LEAST, _MOST = 1e-37, 3e38  # well within float32
 _DOUBT = 1e-15
@@ -46,7 +47,7 @@ def parse_table(cells: Cells, n_columns: int) -> tuple[F32, dict[int, str]]:
         numerals = [cells.cell(row, column) for column in range(n_columns)]
         found = [number(numeral) for numeral in numerals]
         if None in found:
-            odd = numerals[found.index(None)].decode("utf-8", "replace")
+            odd = numerals[found.index(None)][:_SHOWN_BYTES].decode("utf-8", "replace")
             problems[row] = f"{odd!r} is not a number"
         else:
             with np.errstate(over="ignore"):

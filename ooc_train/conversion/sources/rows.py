@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.dtypes import F32, I32, I64, U8, AnyArray, Bools
 from ooc_train.errors import InputError
 from ooc_train.jit import kernel
@@ -32,6 +32,14 @@ class SourceRows(Protocol):
     @property
     def carried(self) -> Sequence[dict[str, Any]] | None:
         """Each row's other columns by their names, where these are asked for."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of all texts or numbers."""
+
+    @property
+    def sizes(self) -> I64:
+        """The bytes of each row: (n_rows,) int64."""
 
     def __len__(self) -> int: ...
 
@@ -65,6 +73,16 @@ class TextRows:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all texts."""
+        return len(self.text)
+
+    @property
+    def sizes(self) -> I64:
+        """The bytes of each text: (n_rows,) int64."""
+        return np.diff(self.text_offsets)
 
     def text_bytes(self, row: int) -> bytes:
         """The text of one row."""
@@ -145,6 +163,16 @@ class DenseNumbers:
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def size(self) -> int:
+        """The bytes of all numbers."""
+        return self.values.nbytes
+
+    @property
+    def sizes(self) -> I64:
+        """The bytes of each row: (n_rows,) int64."""
+        return np.full(len(self), self.values[:1].nbytes)
+
     def text_bytes(self, row: int) -> bytes:
         """The first numbers of one row."""
         return ",".join(f"{value:g}" for value in self.values[row, :_SHOWN].tolist()).encode()
@@ -176,6 +204,16 @@ class SparseNumbers:
 
     def __len__(self) -> int:
         return len(self.lines)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all entries."""
+        return self.columns.nbytes + self.values.nbytes
+
+    @property
+    def sizes(self) -> I64:
+        """The bytes of each row: (n_rows,) int64."""
+        return np.diff(self.offsets) * (self.columns.itemsize + self.values.itemsize)
 
     def text_bytes(self, row: int) -> bytes:
         """The first entries of one row."""
@@ -219,8 +257,7 @@ def without(
     """The rows that have no reason against them, and the others as rejects, by their positions."""
     raw = raw or rows.text_bytes
     rejects = [
-        Reject(int(rows.lines[row]), reason, raw(row)[:MAX_ROW_BYTES])
-        for row, reason in sorted(reasons.items())
+        Reject(int(rows.lines[row]), reason, raw(row)) for row, reason in sorted(reasons.items())
     ]
     if reasons:
         keep = np.ones(len(rows), np.bool_)

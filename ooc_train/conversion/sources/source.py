@@ -8,6 +8,7 @@ from typing import Any
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.room import Room
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Source(ABC):
         """The rows as the file gives them: see `ColumnFile.read`."""
         return self.file.read(self.chosen, block_bytes)
 
-    def read(self, block_bytes: int) -> Iterator[tuple[Any, int]]:
+    def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
         """Blocks of rows, and rejects where they occur, each with the progress in bytes.
 
-        Blocks, `SourceRows`, are of about ``block_bytes`` of source.
+        Blocks, `SourceRows`, are of about ``block_bytes`` of source, or a row that is longer.
+        Raises ``BudgetError`` for one that there is no ``room`` for.
 
-        Memory: five times ``block_bytes``, or the longest row (at most ``MAX_ROW_BYTES``).
+        Memory: five times ``block_bytes`` or the longest row, see ``ColumnFile.max_row_bytes``; for
+        JSON Lines ten times.
         """
         for piece, progress in self.tables(block_bytes):
             if isinstance(piece, Reject):
@@ -44,6 +47,8 @@ class Source(ABC):
             rows, rejects = self.rows_of(piece)
             for reject in rejects:
                 yield reject, 0
+            if room:
+                room.check(rows, self.place)
             yield rows, progress
 
     @property

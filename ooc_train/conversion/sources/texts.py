@@ -8,7 +8,7 @@ import numpy as np
 from ooc_train.conversion.sources.choice import choose_text
 from ooc_train.conversion.sources.cleaning import CLEANINGS
 from ooc_train.conversion.sources.columns import Cells, ColumnFile, Table
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import Reject, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import TextRows, without
 from ooc_train.conversion.sources.source import Source
@@ -37,8 +37,9 @@ class TextSource(Source):
         rows = TextRows(text, offsets, table.labels, table.lines, carried)
         reasons = dict(table.reasons)
         if not table.is_clean:
-            for row in np.flatnonzero(np.diff(offsets) > MAX_ROW_BYTES).tolist():
-                reasons[row] = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
+            longest = self.file.max_row_bytes
+            for row in np.flatnonzero(np.diff(offsets) > longest).tolist():
+                reasons[row] = too_long("row", longest)
             for row in np.searchsorted(offsets, np.flatnonzero(text == 0), "right").tolist():
                 reasons[row - 1] = "the row contains a NUL byte"
         rows, rejects = without(rows, reasons, table.raw)

@@ -87,6 +87,11 @@ class BucketOfRows(NamedTuple):
     first: int
     n_rows: int
 
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return _ITEM_BYTES * len(self.records)
+
     def read(self) -> Bucket:
         """The rows.  Memory: the bucket."""
         items = self.records.read()

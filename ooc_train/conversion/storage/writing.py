@@ -41,7 +41,8 @@ class SplitWriter:
     def write(self, split: str, rows: ShuffledSplit, arrays: SplitArrays) -> Written:
         """Write a split, bucket by bucket."""
         written = Written()
-        tasks = self._resources.in_order(functools.partial(_unpacked, arrays), rows.tasks())
+        unpack, plan = functools.partial(_unpacked, arrays), self._resources.plan
+        tasks = self._resources.in_order(unpack, rows.tasks(), _bucket_size, plan.bucket_bytes)
         pieces = self._noted(tasks, written)
         n_entries = arrays.n_entries(rows)
         if n_entries is None:
@@ -113,6 +114,10 @@ class SplitWriter:
                 target.append(np.zeros(1))
             for start in range(0, len(items), _COPY_ITEMS):
                 target.append(items[start : start + _COPY_ITEMS])
+
+
+def _bucket_size(bucket: BucketOfRows) -> int:
+    return bucket.n_bytes
 
 
 def _unpacked(arrays: SplitArrays, bucket: BucketOfRows) -> Piece:

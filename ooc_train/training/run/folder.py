@@ -15,6 +15,7 @@
 ==================  ============================================================================
 """
 
+import os
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,10 @@ MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
+LOCK = "lock"
+"""The file in the folder of the checkpoints that a training holds the lock of."""
+MARK = "replacement"
+"""The file that marks a run which is to take the place of another, see `replacement`."""
 SEALED = (MODEL, VECTORIZER, SETTINGS)
 """The files that predictions depend on."""
 _AT_ONCE = 2**17
@@ -64,6 +69,20 @@ def is_unfinished(folder: Path) -> bool:
         (folder / CHECKPOINTS).is_dir()
         and (folder / SETTINGS).is_file()
         and not (folder / REPORT).exists()
+    )
+
+
+def is_vacant(folder: Path) -> bool:
+    """Whether nothing is lost if a folder becomes a run: it holds at most an empty beginning."""
+    if not os.path.lexists(folder):
+        return True
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
+    inner = folder / CHECKPOINTS
+    return names <= {MARK} or (
+        names <= {CHECKPOINTS, MARK}
+        and inner.is_dir()
+        and not inner.is_symlink()
+        and {p.name for p in inner.iterdir()} <= {LOCK}
     )
 
 

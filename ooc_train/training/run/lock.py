@@ -17,6 +17,8 @@ def locked(path: Path, run: Path) -> Iterator[None]:
     The system releases it when the process ends, however it ends.  Raises OutputError if another
     training holds it.
     """
+    if path.is_symlink():
+        raise OutputError(f"{path} is a symbolic link, which no lock may be; remove it")
     with contextlib.ExitStack() as stack:
         while True:
             file = stack.enter_context(path.open("ab"))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ooc_train.atomic import reason
+from ooc_train.errors import FormatError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.training.run.checkpoints import Checkpoint
@@ -40,6 +41,11 @@ class Session:
         self.checkpoint, errors = checkpoints.newest()
         for error in errors:
             self.progress.message(f"{error}; an older checkpoint is used if there is one")
+        if not self.checkpoint and self.folder.is_complete:
+            raise FormatError(
+                f"{self.folder.path} is complete, and has no whole checkpoint to train more epochs "
+                "from; begin anew with --force, or in another folder"
+            )
         if not self.checkpoint:
             self.progress.message(f"{self.folder.path} has no checkpoint; the training begins anew")
             return

@@ -1,19 +1,18 @@
 """A run folder while it is written: locked, begun or resumed, and completed.
 
-It is written in place from the start, so that the training can be watched there.  The report comes
-last: a run without it is unfinished.
+It is written in place from the start, so that the training can be watched there; or beside the run
+that it replaces, see `replacement`.  The report comes last: a run without it is unfinished.
 """
 
 import contextlib
 import csv
 import io
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import reason, replacing, write_json
+from ooc_train.atomic import reason, replacing, target_of, write_json
 from ooc_train.errors import OutputError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import compression_of, header_of
@@ -22,22 +21,33 @@ from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import (
     CHECKPOINTS,
     HISTORY,
+    LOCK,
+    MARK,
     MODEL,
     REPORT,
     SETTINGS,
+    TENSORBOARD,
     VECTORIZER,
     is_complete,
     is_unfinished,
+    is_vacant,
     read_report,
 )
 from ooc_train.training.run.lock import locked
+from ooc_train.training.run.replacement import (
+    check_replaceable,
+    clear,
+    is_new_run,
+    new_run,
+    recover,
+    remove_replaced,
+    take_place,
+)
 from ooc_train.training.run.seal import digest_of, sealed
 from ooc_train.training.run.settings import read_settings
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
-
-_LOCK = "lock"  # in the folder of the checkpoints
 
 
 class RunWriter:
@@ -46,8 +56,10 @@ class RunWriter:
     Methods raise OSError if they cannot write.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run: Path | None = None) -> None:
+        """``run`` is the folder whose place the complete run takes, if that is another."""
         self.path = path
+        self._run = run or path
         self.checkpoints = CheckpointFolder(path / CHECKPOINTS)
         self.is_complete = is_complete(path)
         """Whether the folder held a complete run when it was opened."""
@@ -63,6 +75,11 @@ class RunWriter:
         path = self.path / SETTINGS
         return read_settings(path) if path.is_file() else None
 
+    @property
+    def replaces(self) -> Path | None:
+        """The folder whose place the run is still to take."""
+        return self._run if self.path != self._run else None
+
     def report(self) -> dict[str, Any]:
         """The report of the complete run.  Raises FormatError as `read_report`."""
         return read_report(self.path)
@@ -70,7 +87,7 @@ class RunWriter:
     def begin(self, settings: Mapping[str, Any], store: Store) -> None:
         """Delete an earlier run, and write the settings and the vectorizer of a new one."""
         self.has_begun = True
-        self.clear()
+        clear(self.path)
         self._write_inputs(settings, store)
 
     def go_on(self, settings: Mapping[str, Any], store: Store) -> None:
@@ -124,35 +141,38 @@ class RunWriter:
         yield path
         self._digests[name] = digest_of(path)
 
-    def clear(self) -> None:
-        """Delete everything but the lock.
-
-        The report goes first, since no run is complete without it, and the settings last, since
-        without them the rest would not be a run: if it is killed on the way, it can be repeated.
-        """
-        (self.path / REPORT).unlink(missing_ok=True)
-        items = [*self.checkpoints.path.iterdir(), *self.path.iterdir()]
-        for item in sorted(items, key=lambda item: item.name == SETTINGS):
-            if item.name not in (CHECKPOINTS, _LOCK):
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
+    def take_place(self) -> None:
+        """Let the complete run take the place of the one that it replaces, if there is one."""
+        if self.replaces:
+            take_place(self.path, self._run)
+            self.path = self._run
 
 
 @contextlib.contextmanager
 def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWriter]:
     """Lock and write the folder of a run during the block; make it if it does not exist.
 
+    With ``force`` a run that exists stays as it is, and the new one is written beside it.
+
     If the block fails before a first checkpoint, nothing of the new run is left.  Raises
     OutputError if another training has the folder; if it holds something else than a run; if it
     holds a run, unless ``force`` replaces it or ``resume`` continues it; and if writing fails.
     """
-    folder = Path(path)
-    _check_free(folder, force=force, resume=resume, is_locked=False)
+    run = folder = target_of(Path(path))
+    recover(run)
+    _check_free(run, force=force, resume=resume, is_locked=False)
     try:
-        made = not folder.exists()
-        (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
-        with locked(folder / CHECKPOINTS / _LOCK, folder):
-            _check_free(folder, force=force, resume=resume, is_locked=True)
-            writer = RunWriter(folder)
+        with contextlib.ExitStack() as stack:
+            made = not run.exists()
+            _lock(run, run, stack, force=force)
+            _check_free(run, force=force, resume=resume, is_locked=True)
+            remove_replaced(run)
+            folder = _folder_to_write(run, resume=resume)
+            if folder != run:
+                made = True
+                _lock(folder, run, stack)
+                (folder / MARK).touch()
+            writer = RunWriter(folder, run)
             try:
                 yield writer
             except BaseException:
@@ -165,33 +185,51 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
         raise OutputError(f"{folder} cannot be written: {reason(error)}; {advice}") from error
 
 
-def _check_free(folder: Path, *, force: bool, resume: bool, is_locked: bool) -> None:
+def _lock(folder: Path, run: Path, stack: contextlib.ExitStack, *, force: bool = False) -> None:
+    """Lock the folder of a run until ``stack`` is closed; make it if it does not exist.
+
+    A folder that ``force`` replaces may have symbolic links, through which nothing is written.
+    """
+    links = [folder / name for name in (CHECKPOINTS, TENSORBOARD) if (folder / name).is_symlink()]
+    if links and force:
+        return
+    if links:
+        raise OutputError(
+            f"{links[0]} is a symbolic link, and training would change what it leads to; put a "
+            "folder in its place, or begin anew with --force"
+        )
+    (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    stack.enter_context(locked(folder / CHECKPOINTS / LOCK, run))
+
+
+def _folder_to_write(run: Path, *, resume: bool) -> Path:
+    """The folder that a training writes: that of the run, or the one that is to replace it."""
+    new = new_run(run)
+    if resume:
+        return new if is_new_run(new) else run
+    if is_vacant(run) and not is_new_run(new):
+        return run
+    check_replaceable(run)
+    return new
+
+
+def _check_free(run: Path, *, force: bool, resume: bool, is_locked: bool) -> None:
     """Raise OutputError if a run may not be written to a folder.
 
     A folder that is not locked yet may belong to another training, which the lock will show.
     """
-    if _is_vacant(folder) or (is_unfinished(folder) and not is_locked):
+    has_new_run = is_new_run(new_run(run))
+    if (is_vacant(run) and not has_new_run) or (is_unfinished(run) and not is_locked):
         return
-    if not (is_complete(folder) or is_unfinished(folder)):
-        raise OutputError(f"{folder} exists and is not a run folder; choose another place")
+    if not (is_complete(run) or is_unfinished(run) or is_vacant(run)):
+        raise OutputError(f"{run} exists and is not a run folder; choose another place")
     if force or resume:
         return
-    if is_complete(folder):
-        raise OutputError(f"the run folder {folder} exists; use --force to replace it")
+    if is_complete(run):
+        raise OutputError(f"the run folder {run} exists; use --force to replace it")
     raise OutputError(
-        f"the run folder {folder} holds an unfinished run; continue it with --resume, or replace "
+        f"the run folder {run} holds an unfinished run; continue it with --resume, or replace "
         "it by --force"
-    )
-
-
-def _is_vacant(folder: Path) -> bool:
-    """Whether nothing is lost if a folder becomes a run: it holds at most an empty beginning."""
-    if not os.path.lexists(folder):
-        return True
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else {""}
-    inner = folder / CHECKPOINTS
-    return not names or (
-        names == {CHECKPOINTS} and inner.is_dir() and {p.name for p in inner.iterdir()} <= {_LOCK}
     )
 
 
@@ -199,10 +237,11 @@ def _tidy(writer: RunWriter, *, made: bool) -> None:
     """Leave nothing of a run that failed before its first checkpoint."""
     with contextlib.suppress(OSError):  # the failure itself is reported, and must not be hidden
         if writer.has_begun and not writer.checkpoints.files():
-            writer.clear()
-        if _is_vacant(writer.path):
+            clear(writer.path)
+        if is_vacant(writer.path):
             shutil.rmtree(writer.path / CHECKPOINTS)
             if made:
+                (writer.path / MARK).unlink(missing_ok=True)
                 writer.path.rmdir()
 
 

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ooc_train.atomic import check_outputs, output_file
 from ooc_train.errors import InputError
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library, draw
-from ooc_train.training.run.folder import files_of, open_run
+from ooc_train.training.run.folder import Run, files_of
+from ooc_train.training.run.replacement import open_with
 from ooc_train.training.scores.options import EvaluateOptions
 from ooc_train.training.scores.page import page_content
 from ooc_train.training.scores.split_scores import score_split
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
 
 
 def evaluate(  # noqa: PLR0913 - the one place where all options meet
@@ -68,16 +72,21 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     check_outputs(outputs, [*files_of(run), Path(path)], force=force)
     if page:
         check_library(page)
-    with open_run(run, trust_code=trust_code) as opened:
-        with open_store(path) as store:
+    with open_store(path) as store:
+
+        def load(opened: Run) -> "keras.Model":
             opened.check_matches(store)
-            size = opened.settings["batch_size"] if batch_size is None else batch_size
             if not len(store[split]):
                 raise InputError(f"split {split!r} of {path} has no rows; choose another split")
-            result = score_split(opened, store, split, batch_size=size, progress=progress)
-        if page:
-            progress.start("drawing", None, "")
-            with output_file(page, "the page", force=force) as part:
-                draw(page_content(opened, result), part, page)
+            return opened.load_model()
+
+        opened, model = open_with(run, load, trust_code=trust_code)
+        opened.close()
+        size = opened.settings["batch_size"] if batch_size is None else batch_size
+        result = score_split(opened, model, store, split, batch_size=size, progress=progress)
+    if page:
+        progress.start("drawing", None, "")
+        with output_file(page, "the page", force=force) as part:
+            draw(page_content(opened, result), part, page)
     progress.finish()
     return result

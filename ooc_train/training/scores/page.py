@@ -25,7 +25,12 @@ def draw_page(run: Path, store: Store, progress: Progress) -> None:
             if len(store.splits.get("validation", ())):
                 batch_size = opened.settings["batch_size"]
                 scores = score_split(
-                    opened, store, "validation", batch_size=batch_size, progress=progress
+                    opened,
+                    opened.load_model(),
+                    store,
+                    "validation",
+                    batch_size=batch_size,
+                    progress=progress,
                 )
             progress.start("drawing", None, "")
             write_page(page_content(opened, scores), page)

@@ -1,7 +1,7 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from ooc_train.reading.store import Store
 from ooc_train.training.run.folder import Run
 from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.scores.tally import Scoring
+
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
 
 
 def evaluation_batches(
@@ -39,14 +42,20 @@ def evaluation_batches(
 
 
 def score_split(
-    run: Run, store: Store, name: str, *, batch_size: int, progress: Progress
+    run: Run,
+    model: "keras.Model",
+    store: Store,
+    name: str,
+    *,
+    batch_size: int,
+    progress: Progress,
 ) -> dict[str, Any]:
     """The scores of a run's model on the split of that name, which has rows; see `evaluate`."""
     from ooc_train.training.steps.choice import evaluator_for  # noqa: PLC0415 - TensorFlow
 
     split = store[name]
     width = None if run.pads_as_needed else split.width
-    evaluator = evaluator_for(run.load_model(), split.layout, width)
+    evaluator = evaluator_for(model, split.layout, width)
     scoring = Scoring(split.n_classes)
     progress.start("evaluating", len(split), "rows")
     batches = evaluation_batches(split, batch_size, pads_as_needed=run.pads_as_needed)

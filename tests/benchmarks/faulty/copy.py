@@ -15,8 +15,14 @@ def main(arguments):
             done = 0
             while done < len(content):
                 done += file.write(content[done : done + 10])
+            if way == "syncs":
+                os.fsync(file.fileno())
         if way != "in place":
             part.replace(target)
+        if way == "syncs":
+            folder = os.open(target.parent, os.O_RDONLY)
+            os.fsync(folder)
+            os.close(folder)
     except OSError as error:
         if way == "denies":
             return 0

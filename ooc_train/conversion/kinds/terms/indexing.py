@@ -87,15 +87,15 @@ class TermVectorizer(Vectorizer):
             return blocks
         max_bytes = self.resources.plan.dictionary_bytes
         dictionary, first = Dictionary(max_bytes), list[Block]()
-        n_bytes = 0
-        while not dictionary.is_full and n_bytes < _SAMPLE_BYTES and len(first) < _SAMPLE_BLOCKS:
+        n_bytes, most = 0, min(_SAMPLE_BYTES, _SAMPLE_BLOCKS * self.resources.plan.block_bytes)
+        while not dictionary.is_full and n_bytes < most:
             block = next(blocks, None)
             if block is None:
                 break
             first.append(block)
             n_bytes += len(block.rows.text)
         list_words = functools.partial(_list_words, self.splitting, max_bytes)
-        for listed in self.resources.in_order(list_words, first):
+        for listed in self.resources.in_order(list_words, first, _block_size):
             dictionary.number(listed.as_tokens())
         self.words = dictionary.frozen(self.resources.folder)
         return itertools.chain(first, blocks)
@@ -132,6 +132,10 @@ class TermVectorizer(Vectorizer):
             yield Block(block.split, block.first_row, block, labels, 0)
 
 
+def _block_size(block: Block) -> int:
+    return int(block.rows.size)
+
+
 def _list_words(splitting: Splitting, max_bytes: int, block: Block) -> Listed:
     """The words of a block, each once."""
     dictionary = Dictionary(max_bytes)
@@ -146,7 +150,7 @@ def _index(splitting: Splitting, folder: Path, words: WordList, block: Block) ->
     lengths = np.diff(tokens.offsets)
     grams = unlisted_grams(tokens, numbers, ngrams)
     return Indexed(
-        write_tokens(folder, block.split, block.first_row, tokens, numbers),
+        write_tokens(folder, block.split, block.first_row, tokens, numbers, block.rows.size),
         SpillWriter(folder, "grams").write(
             block.first_row, *partition_records(*grams, block.first_row)
         ),

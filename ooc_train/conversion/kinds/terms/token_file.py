@@ -30,7 +30,10 @@ _HEADER_ITEMS = 3
 
 @dataclass(frozen=True)
 class TokenBlock:
-    """Consecutive rows of one split, numbered over all sources, and where their tokens are."""
+    """Consecutive rows of one split, numbered over all sources, and where their tokens are.
+
+    ``size`` is that of their text in bytes.
+    """
 
     split: str
     first_row: int
@@ -38,6 +41,7 @@ class TokenBlock:
     path: Path
     position: int
     n_items: int
+    size: int
 
     def __len__(self) -> int:
         return self.n_rows
@@ -66,13 +70,13 @@ class TokenBlock:
 
 
 def write_tokens(
-    folder: Path, split: str, first_row: int, tokens: Tokens, numbers: I32
+    folder: Path, split: str, first_row: int, tokens: Tokens, numbers: I32, size: int = 0
 ) -> TokenBlock:
-    """Write the tokens of a block of rows to a file in ``folder``."""
+    """Write the tokens of a block of rows, of text of ``size``, to a file in ``folder``."""
     items = _encoded(tokens, numbers)
     path = worker_file(folder, "tokens")
     n_rows = len(tokens.offsets) - 1
-    return TokenBlock(split, first_row, n_rows, path, append(path, items), len(items))
+    return TokenBlock(split, first_row, n_rows, path, append(path, items), len(items), size)
 
 
 def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[TokenBlock]]:

@@ -1,14 +1,18 @@
 """The bytes of a stream, some whole rows at a time."""
 
+import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
+from ooc_train.errors import InputError
 from ooc_train.intrinsics import PADDING
+
+_SAMPLE_BYTES = 2**16
 
 
 class Buffer:
@@ -16,14 +20,17 @@ class Buffer:
 
     ``data`` are those bytes, and ``is_last`` says that no more follow.  A reader drops the bytes
     that it is done with.  Where they hold no whole row, it lets the buffer grow or skips the line.
+    A buffer that has grown shrinks again when the long row is dropped.
 
-    Memory: ``n_bytes``, or twice the longest row, which is at most ``MAX_ROW_BYTES``.
+    Memory: ``n_bytes``, or twice the longest row, which is at most ``max_row_bytes``.
     """
 
-    def __init__(self, stream: BinaryIO, n_bytes: int) -> None:
+    def __init__(self, stream: BinaryIO, n_bytes: int, max_row_bytes: int = MAX_ROW_BYTES) -> None:
         self.is_last = False
         self._stream = stream
-        self._bytes = bytearray(max(n_bytes, len(BYTE_ORDER_MARK)) + PADDING)
+        self._max_row_bytes = max_row_bytes
+        self._usual_bytes = max(n_bytes, len(BYTE_ORDER_MARK))
+        self._bytes = bytearray(self._usual_bytes + PADDING)
         self._n_filled = 0
         self._at_start = True
 
@@ -58,22 +65,33 @@ class Buffer:
         return self._n_filled > 0
 
     def drop(self, n_bytes: int) -> None:
-        """Forget the first bytes."""
-        rest = self._bytes[n_bytes : self._n_filled]
+        """Forget the first bytes; if there are any, room for a long row is given back."""
+        if n_bytes == 0:
+            return
+        with memoryview(self._bytes) as view:
+            rest = bytes(view[n_bytes : self._n_filled])
+        if self.capacity > self._usual_bytes:
+            self._bytes = bytearray(max(self._usual_bytes, len(rest)) + PADDING)
         self._bytes[: len(rest)] = rest
         self._n_filled = len(rest)
 
     def grow(self) -> bool:
         """Make room for a longer row; ``False`` if it is too long to be one."""
-        if self.capacity > MAX_ROW_BYTES:
+        if self.capacity > self._max_row_bytes:
             return False
-        capacity = min(2 * self.capacity, MAX_ROW_BYTES + 1)
-        self._bytes = self._bytes[: self._n_filled] + bytearray(capacity + PADDING - self._n_filled)
+        grown = bytearray(min(2 * self.capacity, self._max_row_bytes + 1) + PADDING)
+        with memoryview(self._bytes) as view:
+            grown[: self._n_filled] = view[: self._n_filled]
+        self._bytes = grown
         return True
 
-    def last_newline(self) -> int:
-        """The place of the last newline, -1 if there is none."""
-        return self._bytes.rfind(b"\n", 0, self._n_filled)
+    def end_of_lines(self) -> int:
+        """Where whole lines end: within the usual size, or behind the first line if it is longer.
+
+        0 if there is no whole line.
+        """
+        last = self._bytes.rfind(b"\n", 0, min(self._usual_bytes, self._n_filled))
+        return (last if last >= 0 else self._bytes.find(b"\n", 0, self._n_filled)) + 1
 
     def skip_line(self) -> None:
         """Forget everything up to the next newline, and that too, reading on to find it."""
@@ -84,17 +102,51 @@ class Buffer:
                 return
 
 
-def line_blocks(stream: BinaryIO, block_bytes: int) -> Iterator[bytes]:
+def line_blocks(
+    stream: BinaryIO, block_bytes: int, max_row_bytes: int = MAX_ROW_BYTES
+) -> Iterator[bytes]:
     """Whole lines of about ``block_bytes``, each line with a newline behind it.
 
-    Of a line that is longer than ``MAX_ROW_BYTES``, so many bytes and one more are given.
+    A line that is longer is a block of its own.  Of one that is longer than ``max_row_bytes``, so
+    many bytes and one more are given, unless it fits into a block.
+
+    Memory: the block, and that of a `Buffer`, which has shrunk when a block is given.
     """
-    buffer = Buffer(stream, block_bytes)
+    buffer = Buffer(stream, block_bytes, max_row_bytes)
     while buffer.fill():
-        stop = buffer.last_newline() + 1
+        stop = buffer.end_of_lines()
         if stop:
-            yield buffer.data[:stop].tobytes()
+            block = buffer.data[:stop].tobytes()
             buffer.drop(stop)
+            yield block
         elif buffer.is_last or not buffer.grow():
-            yield buffer.data[: MAX_ROW_BYTES + 1].tobytes() + b"\n"
+            block = buffer.data[: max_row_bytes + 1].tobytes() + b"\n"
             buffer.skip_line()
+            yield block
+
+
+def first_lines(file: InputFile, max_row_bytes: int) -> tuple[io.BytesIO, bool]:
+    """The whole lines at the beginning of a file, and whether it has no more.
+
+    There is at least one of up to ``max_row_bytes`` that is not blank, if there is any in as many
+    bytes.  The last line may be truncated if it is longer.
+
+    Raises ``InputError`` where there are only blank lines in so many bytes, and more follow.
+    """
+    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
+    while True:
+        sample = file.sample(size)
+        is_all = len(sample) < size
+        whole = sample if is_all else sample[: sample.rfind(b"\n") + 1]
+        if is_all or any(_is_row(line, max_row_bytes) for line in io.BytesIO(whole)):
+            return io.BytesIO(whole), is_all
+        if size == most:
+            break
+        size = min(8 * size, most)
+    if not sample.strip():
+        raise InputError(f"{file.path} begins with {size:,} bytes of blank lines; take them out")
+    return io.BytesIO(sample), is_all
+
+
+def _is_row(line: bytes, max_row_bytes: int) -> bool:
+    return len(line.rstrip(b"\n")) <= max_row_bytes and not line.isspace()

@@ -1,6 +1,7 @@
 """A file of rows as a stream of bytes, plain or compressed, and errors that name the file."""
 
 import codecs
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,8 +41,8 @@ class InputFile:
         return (self.spooled or self.path).stat().st_size
 
     @property
-    def is_standard_input(self) -> bool:
-        """Whether the bytes are those of standard input."""
+    def is_pipe(self) -> bool:
+        """Whether the bytes came from a pipe, such as standard input, and not from a file."""
         return self.spooled is not None or self.pipe is not None
 
     @property
@@ -60,17 +61,25 @@ class InputFile:
         return self.n_bytes * (self.compression.ratio if self.compression else 1)
 
     def open_raw(self) -> BinaryIO:
-        """Open the file itself, unbuffered.  Raises ``InputError`` if that is not possible."""
+        """Open the file itself, unbuffered.  Raises ``InputError`` if that is not possible.
+
+        Pipes and devices are refused: a pipe cannot be read again, and a device may never end.
+        """
         if self.pipe:
             return self.pipe.open()
+        path = self.spooled or self.path
         try:
-            return (self.spooled or self.path).open("rb", buffering=0)
+            mode = path.stat().st_mode
+            if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+                return path.open("rb", buffering=0)
         except FileNotFoundError:
             raise InputError(f"{self.path} does not exist; check the path") from None
         except IsADirectoryError:
             raise InputError(f"{self.path} is a folder; name the files in it") from None
         except OSError as error:
             raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+        what = "a pipe" if stat.S_ISFIFO(mode) else "a device"
+        raise InputError(f"{self.path} is {what} and no file; copy what it gives to a file")
 
     @contextmanager
     def open(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:

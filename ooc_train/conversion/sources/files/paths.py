@@ -1,4 +1,4 @@
-"""The files that a user names: paths, patterns of names, and standard input."""
+"""The files that a user names: paths, patterns of names, pipes, and standard input."""
 
 import glob
 import sys
@@ -6,10 +6,12 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 from ooc_train.conversion.resources import check_disk
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
 
@@ -29,10 +31,27 @@ def matching(path: Path) -> list[Path]:
     return [Path(name) for name in found]
 
 
+def is_pipe(path: Path) -> bool:
+    """Whether a path names standard input, or a pipe."""
+    return path == STANDARD_INPUT or path.is_fifo()
+
+
+def streamed(path: Path) -> InputFile:
+    """A file that is read once, from its beginning to its end, where it is a pipe.
+
+    Pipes of formats that are read in any order, and of compressed files, are left for those that
+    read them to refuse.
+    """
+    file = InputFile(path)
+    if not path.is_fifo() or file.compression or FORMATS[format_of(file)].seeks:
+        return file
+    return InputFile(path, pipe=Pipe(path.open("rb", buffering=0), str(path), is_owned=True))
+
+
 class InputPaths:
     """Finds the files that paths name.
 
-    At most one path may stand for standard input.  It is read as it arrives where the conversion
+    A pipe, of which standard input may be one, is read as it arrives where the conversion
     ``reads_once``; otherwise it is first copied to a file in ``folder``, which belongs to
     ``stack``.
     """
@@ -59,23 +78,31 @@ class InputPaths:
         found = matching(path)
         if not found:
             raise InputError(f"no file matches {path}; check the pattern")
-        return [InputFile(name) for name in found]
+        return [self._pipe(name) if is_pipe(name) else InputFile(name) for name in found]
 
     def _standard_input(self) -> InputFile:
         if self._is_read:
             raise OptionError("standard input, -, can be read once only; give files for the others")
         self._is_read = True
         if self._reads_once:
-            return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer))
-        return InputFile(_NAME, self._spooled())
+            return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME)))
+        return InputFile(_NAME, self._spooled(sys.stdin.buffer, str(_NAME)))
 
-    def _spooled(self) -> Path:
+    def _pipe(self, path: Path) -> InputFile:
+        self._progress.start(f"waiting for {path}", None, "B")  # until something writes to it
+        file = streamed(path) if self._reads_once else InputFile(path)
+        if file.pipe:
+            return file
+        with path.open("rb", buffering=0) as stream:
+            return InputFile(path, self._spooled(stream, str(path)))
+
+    def _spooled(self, stream: BinaryIO, name: str) -> Path:
         folder = tempfile.TemporaryDirectory(prefix=".ooc-", dir=self._folder)
-        spooled = Path(self._stack.enter_context(folder)) / "stdin"
-        self._progress.start("reading standard input", None, "B")
+        spooled = Path(self._stack.enter_context(folder)) / "pipe"
+        self._progress.start(f"reading {name}", None, "B")
         n_bytes = 0
         with spooled.open("wb") as file:
-            while piece := sys.stdin.buffer.read(_PIECE_BYTES):
+            while piece := stream.read(_PIECE_BYTES):
                 if n_bytes // _CHECK_BYTES != (n_bytes + len(piece)) // _CHECK_BYTES:
                     check_disk(self._folder, n_bytes)  # at least as much again is needed
                 file.write(piece)

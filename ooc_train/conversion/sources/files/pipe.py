@@ -1,4 +1,4 @@
-"""Standard input that is read once, as it arrives; its beginning can be looked at before."""
+"""A pipe that is read once, as it arrives; its beginning can be looked at before."""
 
 import io
 from typing import Any, BinaryIO
@@ -9,11 +9,14 @@ from ooc_train.errors import InputError
 class Pipe(io.RawIOBase):
     """A stream to be read once, from its beginning to its end.
 
-    ``n_bytes`` counts what was read.  Memory: the beginning, as far as it was looked at.
+    ``name`` is that of errors; a stream that is ``is_owned`` is closed with the pipe.  ``n_bytes``
+    counts what was read.  Memory: the beginning, as far as it was looked at.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, name: str, *, is_owned: bool = False) -> None:
         self._stream = stream
+        self._name = name
+        self._is_owned = is_owned
         self._beginning = b""
         self._is_opened = False
         self.n_bytes = 0
@@ -31,11 +34,17 @@ class Pipe(io.RawIOBase):
         """The stream itself.  Raises ``InputError`` the second time."""
         if self._is_opened:
             raise InputError(
-                "standard input would have to be read a second time, since two of its words share "
+                f"{self._name} would have to be read a second time, since two of its words share "
                 "a hash; give its rows in a file"
             )
         self._is_opened = True
         return self  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Close the stream, too, if it is the pipe's own."""
+        super().close()
+        if self._is_owned:
+            self._stream.close()
 
     def readable(self) -> bool:
         """Streams that are read say so."""

@@ -10,8 +10,12 @@ from ooc_train.errors import InputError
 from ooc_train.work_folder import WorkFolder
 
 MAX_ROW_BYTES = 8 * 2**20
+"""The longest row, unless the user allows longer ones."""
+MAX_LABEL_BYTES = 1000
+"""The longest label.  What is longer names no class."""
 COLUMNS = ("file", "line", "reason", "row")
 _SHOWN = 3
+_SHOWN_BYTES = 10_000
 
 
 class Place(NamedTuple):
@@ -37,12 +41,22 @@ class UnfitError(Exception):
     """Why something is not a row: the reason of its reject."""
 
 
+def too_long(what: str, max_bytes: int) -> str:
+    """The reason of a reject that is too long.
+
+    >>> too_long("label", 1000)
+    'the label is longer than 1,000 bytes'
+    """
+    return f"the {what} is longer than {max_bytes:,} bytes"
+
+
 class RejectFile:
     """A CSV of rejected rows (file, line, reason, raw row), a context manager.
 
     It is begun with the first of them, and has its name when it is published, whole: by whoever
     raises an error that it explains, or at the end of the work.  Otherwise nothing is left.  A list
-    that exists is replaced with ``force`` only.
+    that exists is replaced with ``force`` only.  Of a row that is longer than 10,000 bytes these
+    are written, and how many more there are.
 
     `add` raises ``InputError`` when there are more than ``limit``.  The list then has all rows
     rejected so far, so that they can be mended in one go.
@@ -70,10 +84,13 @@ class RejectFile:
         """Write one rejected row."""
         if self._file is None:
             self._folder = WorkFolder(target_of(self.path).parent)
-            self._file = self._part.open("w", encoding="utf-8", newline="")
+            self._file = self._part.open(
+                "w", encoding="utf-8", errors="backslashreplace", newline=""
+            )
             csv.writer(self._file).writerow(COLUMNS)
-        raw = reject.raw.decode("utf-8", "replace").replace("\0", "\\0")
-        csv.writer(self._file).writerow((place.path, place.number, reject.reason, raw))
+        csv.writer(self._file).writerow(
+            (place.path, place.number, reject.reason, _shown(reject.raw))
+        )
         self.count += 1
         if len(self._examples) < _SHOWN:
             self._examples.append(f"{place}: {reject.reason}")
@@ -114,3 +131,10 @@ def _is_list(path: Path) -> bool:
         return False
     with path.open("rb") as file:
         return file.readline(100).rstrip() == ",".join(COLUMNS).encode()
+
+
+def _shown(raw: bytes) -> str:
+    """The text of a row, as far as it is written."""
+    text = raw[:_SHOWN_BYTES].decode("utf-8", "replace").replace("\0", "\\0")
+    n_more = len(raw) - _SHOWN_BYTES
+    return f"{text}... ({n_more:,} more bytes)" if n_more > 0 else text

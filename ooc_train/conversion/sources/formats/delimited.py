@@ -4,9 +4,6 @@ Headerless CSV is taken for the layout of Zhang et al. 2015 (arXiv 1509.01626), 
 DBPedia, Amazon and Yelp reviews are published: the class first, then one or more texts.
 """
 
-import csv
-import io
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +12,13 @@ from typing import Any
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
-from ooc_train.conversion.sources.formats.delimited_kernel import read_rows
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.formats.delimited_kernel import (
+    FirstRows,
+    Parser,
+    first_rows,
+    read_rows,
+)
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -24,6 +26,7 @@ from ooc_train.errors import InputError
 
 _SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
+_HINT = " (is the delimiter right? .tsv files are split at tabs, others at commas)"
 _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
 
 
@@ -35,7 +38,7 @@ class DelimitedFile(ColumnFile):
     n_fields: int
 
     numbered = True
-    hint = " (is the delimiter right? .tsv files are split at tabs, others at commas)"
+    hint = _HINT
 
     @property
     def n_columns(self) -> int:
@@ -50,7 +53,7 @@ class DelimitedFile(ColumnFile):
     @property
     def classes_path(self) -> Path | None:
         """``classes.txt`` beside data in the Zhang layout."""
-        if self.names or self.file.is_standard_input:
+        if self.names or self.file.is_pipe:
             return None
         beside = self.file.path.parent / CLASSES_NAME
         return beside if beside.is_file() else None
@@ -59,7 +62,8 @@ class DelimitedFile(ColumnFile):
         """Refuse a header where none is expected, since it would become a row or a class."""
         if self.names:
             return
-        sample = _sample_rows(self.file, self.delimiter)
+        found = _first_rows(self.file, self.delimiter, self.max_row_bytes)
+        sample = [_texts(fields) for fields in found.fields]
         if chosen.numbers:
             self._refuse_names(sample[0], chosen)
         if chosen.label >= 0:
@@ -109,10 +113,9 @@ class DelimitedFile(ColumnFile):
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
         is_header = bool(self.names)
+        parser = Parser(self.delimiter, self.n_columns, chosen.cells, self.max_row_bytes)
         for piece, progress in self.file.parsed(
-            lambda stream: read_rows(
-                stream, self.delimiter, self.n_columns, chosen.cells, block_bytes=block_bytes
-            )
+            lambda stream: read_rows(stream, parser, block_bytes)
         ):
             if isinstance(piece, Reject):
                 yield piece, progress
@@ -136,38 +139,78 @@ def open_tsv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
 
 
 def _open(file: InputFile, options: LayoutOptions, kind: str, delimiter: str) -> DelimitedFile:
-    sample = _sample_rows(file, delimiter)
-    if not sample:
-        raise InputError(f"{file.path} is empty; it must hold one row a line")
-    if options.has_header and len(sample) == 1:
-        raise InputError(f"{file.path} holds a header and no rows")
-    names = tuple(name.strip() for name in sample[0]) if options.has_header else ()
+    found = _first_rows(file, delimiter, options.max_row_bytes)
+    names: tuple[str, ...] = ()
+    if options.has_header:
+        _check_header(file, found)
+        names = tuple(name.strip() for name in _texts(found.fields[0]))
     return DelimitedFile(
-        file=file, format=kind, names=names, delimiter=delimiter, n_fields=len(sample[0])
+        file=file,
+        format=kind,
+        names=names,
+        max_row_bytes=options.max_row_bytes,
+        delimiter=delimiter,
+        n_fields=len(found.fields[0]),
     )
 
 
-def _sample_rows(file: InputFile, delimiter: str) -> list[list[str]]:
-    """The fields of the first rows: at least of one that is whole, if there is any."""
-    size = _SAMPLE_BYTES
+def _check_header(file: InputFile, found: FirstRows) -> None:
+    """Refuse a first row that cannot be read, behind which a row would be taken for the header."""
+    if found.rejects and found.rejects[0].line < found.lines[0]:
+        first = found.rejects[0]
+        raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}")
+    if len(found.lines) == 1 and not found.rejects and found.is_all:
+        raise InputError(f"{file.path} holds a header and no rows")
+
+
+def _texts(fields: Sequence[bytes]) -> list[str]:
+    return [field.decode("utf-8", "replace") for field in fields]
+
+
+def _first_rows(file: InputFile, delimiter: str, max_row_bytes: int) -> FirstRows:
+    """The fields of the first rows: at least of one, if there is any.
+
+    Raises ``InputError`` where no row is found in as many bytes as the longest row may have.
+    """
+    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
     while True:
         sample = file.sample(size)
-        rows = _split_rows(sample, delimiter)
-        if len(sample) < size:
-            return rows
-        if len(rows) > 1 or size >= MAX_ROW_BYTES:
-            return rows[:-1] or rows  # the last may be truncated
-        size *= 8
+        is_whole = len(sample) < size
+        try:
+            rows = first_rows(
+                sample,
+                delimiter,
+                is_whole=is_whole,
+                max_row_bytes=max_row_bytes,
+                n_rows=_SAMPLE_ROWS,
+            )
+        except UnfitError as error:
+            raise InputError(f"{file.path}: {error}{_HINT}") from error
+        if rows.fields or is_whole:
+            break
+        if size == most:
+            raise InputError(_no_row(file.path, sample, rows, max_row_bytes))
+        size = min(8 * size, most)
+    if not rows.fields and rows.rejects:
+        first = rows.rejects[0]
+        raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
+    if not rows.fields:
+        raise InputError(f"{file.path} is empty; it must hold one row a line")
+    return rows
 
 
-def _split_rows(sample: bytes, delimiter: str) -> list[list[str]]:
-    text = sample.decode("utf-8", "replace").replace("\0", "\ufffd")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    limit = csv.field_size_limit(len(text) + 1)
-    try:
-        return list(itertools.islice((row for row in reader if row), _SAMPLE_ROWS))
-    finally:
-        csv.field_size_limit(limit)
+def _no_row(path: Path, sample: bytes, rows: FirstRows, max_row_bytes: int) -> str:
+    """Why the beginning of a file has no row."""
+    if rows.rejects:
+        return f"{path}, line {rows.rejects[0].line}: {rows.rejects[0].reason}; no row can be used"
+    if not sample.strip():
+        return f"{path} begins with {len(sample):,} bytes of blank lines; take them out"
+    blank = len(sample) - len(sample.lstrip(b"\r\n"))
+    line = 1 + sample.count(b"\n", 0, blank)
+    return (
+        f"{path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
+        f"ones with --max-row-bytes"
+    )
 
 
 def _is_integer(text: str) -> bool:

@@ -7,8 +7,8 @@ bytes pass, and does not tell the bytes of a bad row; ``csv`` of the standard li
 in the tests.
 
 What cannot be a row is a `Reject`, and reading goes on: behind the whole record where it is
-complete (too few columns), behind its first line where the quoting is broken, so that one stray
-quote costs one line and not the rest of the file.
+complete (too few columns), behind its first line where the quoting is broken or the record is too
+long, so that one stray quote costs one line and not the rest of the file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,17 +18,22 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import (
+    MAX_ROW_BYTES,
+    Reject,
+    UnfitError,
+    too_long,
+)
 from ooc_train.dtypes import I64, U8
-from ooc_train.intrinsics import bytes_equal, move_bytes, ones, trailing_zeros
+from ooc_train.intrinsics import PADDING, bytes_equal, move_bytes, ones, trailing_zeros
 from ooc_train.jit import kernel
 
 _QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
-_WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN = 1, 2, 3, 4
+_WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN, _TOO_LONG = 1, 2, 3, 4, 5
 _MAX_REJECTS_A_CALL = 256
-_SHOWN_BYTES = 1000
 _CELL_BYTES = 16
-_TOO_LONG = f"the row is longer than {MAX_ROW_BYTES:,} bytes (does a quote never close?)"
+MAX_COLUMNS = 2**19
+"""More are no columns: each takes 16 bytes a row, and some 150 while they are chosen."""
 
 
 class Parsed(NamedTuple):
@@ -44,47 +49,58 @@ class Parsed(NamedTuple):
 
 
 def read_rows(
-    stream: BinaryIO, delimiter: str, n_columns: int, wanted: Sequence[int], block_bytes: int
+    stream: BinaryIO,
+    parser: "Parser",
+    block_bytes: int,
 ) -> Iterator[Parsed | Reject]:
     """Rows of about ``block_bytes`` together, and rejects where they occur.
 
-    Every row has ``n_columns``; of these, counted from 0, the ``wanted`` ones are given, in that
-    order.  The cells lie in a buffer that the next rows overwrite.
+    The cells lie in a buffer that the next rows overwrite.
 
-    Memory: twice ``block_bytes`` or the longest row (at most ``MAX_ROW_BYTES``).
+    Memory: twice ``block_bytes`` or the longest row.
     """
-    parser = Parser(delimiter, n_columns, wanted)
-    buffer = Buffer(stream, block_bytes)
+    buffer = Buffer(stream, block_bytes, parser.max_row_bytes)
     while buffer.fill():
-        parsed, rejects, consumed = parser.parse(buffer.data, buffer.is_last)
+        parsed, rejects, consumed = parser.parse(buffer.data, buffer.is_last, block_bytes)
         yield from rejects
         if len(parsed.lines):
             yield parsed
         if consumed or not buffer.is_full or buffer.grow():
             buffer.drop(consumed)
         else:
-            yield Reject(parser.line, _TOO_LONG, buffer.data[:_SHOWN_BYTES].tobytes())
-            parser.line += 1
+            yield parser.too_long(buffer.data)
             buffer.skip_line()
 
 
 class Parser:
-    """The kernel with its state between buffers: the line reached."""
+    """The kernel with its state between buffers: the line reached.
 
-    def __init__(self, delimiter: str, n_columns: int, wanted: Sequence[int]) -> None:
+    Every row has ``n_columns``; of these, counted from 0, the ``wanted`` ones are given, in that
+    order.  A row has at most ``max_row_bytes``.
+    """
+
+    def __init__(
+        self,
+        delimiter: str,
+        n_columns: int,
+        wanted: Sequence[int],
+        max_row_bytes: int = MAX_ROW_BYTES,
+    ) -> None:
         self.line = 1
+        self.max_row_bytes = max_row_bytes
         self._delimiter = ord(delimiter)
         self._n_wanted = len(wanted)
         self._places = np.full(n_columns, -1, np.int64)
-        self._places[list(wanted)] = np.arange(len(wanted))
+        self._places[np.array(wanted, np.int64)] = np.arange(len(wanted))
         self._bounds = np.empty((2, 0, len(wanted)), np.int64)
         self._lines = np.empty(0, np.int64)
 
-    def parse(self, data: U8, is_last: bool) -> tuple[Parsed, list[Reject], int]:
-        """The whole rows at the beginning of ``data``, the rejects, and the bytes consumed.
+    def parse(self, data: U8, is_last: bool, block_bytes: int) -> tuple[Parsed, list[Reject], int]:
+        """The whole rows that begin in the first ``block_bytes`` of ``data``.
 
-        The cells are valid until the next call.  Doubled quotes in the rows' fields are made single
-        where they lie.  Behind ``data`` there must be `PADDING` readable bytes.
+        Returns these rows, the rejects among them, and the bytes consumed.  The cells are valid
+        until the next call.  Doubled quotes in the rows' fields are made single where they lie.
+        Behind ``data`` there must be `PADDING` readable bytes.
         """
         # Cells take no more memory than the data, of which fewer rows are parsed then.
         capacity = len(data) // (_CELL_BYTES * self._n_wanted) + 1
@@ -94,26 +110,93 @@ class Parser:
         starts, stops, lines = *self._bounds, self._lines
         rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
         n_rows, n_rejected, consumed, self.line = _parse(
-            data, is_last, self.line, self._delimiter, self._places, starts, stops, lines, rejected
-        )
+            data, is_last, block_bytes, self.max_row_bytes, self.line, self._delimiter,
+            self._places, starts, stops, lines, rejected,
+        )  # fmt: skip
         rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
         cells = Cells(data, starts[:n_rows], stops[:n_rows])
         return Parsed(lines[:n_rows].copy(), cells), rejects, consumed
 
+    def too_long(self, data: U8) -> Reject:
+        """Reject the row at the beginning of ``data`` that has no end there, but for its line."""
+        first_line, _, _ = data[: self.max_row_bytes + 1].tobytes().partition(b"\n")
+        self.line += 1
+        return Reject(self.line - 1, self._reason(_TOO_LONG), first_line.rstrip(b"\r"))
+
     def _reject(self, data: U8, start: int, stop: int, line: int, code: int, found: int) -> Reject:
-        reason = {
+        return Reject(line, self._reason(code, found), data[start:stop].tobytes().rstrip(b"\r\n"))
+
+    def _reason(self, code: int, found: int = 0) -> str:
+        return {
             _WRONG_COLUMNS: f"found {found} columns, expected {len(self._places)}",
             _HAS_NUL: "the row contains a NUL byte",
             _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled)",
             _QUOTE_OPEN: "a quote is opened and never closed",
+            _TOO_LONG: f"{too_long('row', self.max_row_bytes)} (does a quote never close?)",
         }[code]
-        return Reject(line, reason, data[start:stop].tobytes().rstrip(b"\r\n"))
+
+
+class FirstRows(NamedTuple):
+    """The first rows of a file that can be used, as lists of fields, and the rejects among them.
+
+    All have as many columns as the first one.  ``lines`` are the rows' lines, from 1; there may be
+    more of them.  ``is_all`` says that the file has no more.
+    """
+
+    fields: list[list[bytes]]
+    lines: list[int]
+    rejects: list[Reject]
+    is_all: bool
+
+
+def first_rows(
+    sample: bytes, delimiter: str, *, is_whole: bool, max_row_bytes: int, n_rows: int
+) -> FirstRows:
+    """Up to ``n_rows`` rows at the beginning of a file, as they will be read.
+
+    ``is_whole`` says that the sample is all of the file.  Raises ``UnfitError`` for a row of more
+    than ``MAX_COLUMNS``.  Memory: the sample three times, and 16 bytes for each field.
+    """
+    data = np.frombuffer(bytearray(sample) + bytes(PADDING), np.uint8, len(sample))
+    n_columns = _n_columns(data, is_whole, delimiter, max_row_bytes)
+    if n_columns > MAX_COLUMNS:
+        raise UnfitError(f"found {n_columns:,} columns, more than {MAX_COLUMNS:,}")
+    n_columns = max(1, n_columns)  # without a row, so that all are rejected
+    parser = Parser(delimiter, n_columns, range(n_columns), max_row_bytes)
+    found = FirstRows([], [], [], is_all=False)
+    done = 0
+    while done < len(data) and len(found.fields) < n_rows:
+        (lines, cells), rejects, consumed = parser.parse(data[done:], is_whole, len(data))
+        if not consumed:
+            break
+        done += consumed
+        found.rejects.extend(rejects)
+        found.lines.extend(lines.tolist())
+        for row in range(min(len(lines), n_rows - len(found.fields))):
+            found.fields.append([cells.cell(row, column) for column in range(n_columns)])
+    return found._replace(is_all=is_whole and done == len(data))
+
+
+def _n_columns(data: U8, is_whole: bool, delimiter: str, max_row_bytes: int) -> int:
+    """How many columns the first row has that can be used; 0 if there is none.
+
+    Where no column is expected, the kernel rejects every row, and tells how many it has.
+    """
+    cells = np.empty((1, 0), np.int64)
+    rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
+    _, n, *_ = _parse(
+        data, is_whole, len(data), max_row_bytes, 1, ord(delimiter), cells[0], cells, cells,
+        np.empty(1, np.int64), rejected,
+    )  # fmt: skip
+    return next((found for *_, code, found in rejected[:n].tolist() if code == _WRONG_COLUMNS), 0)
 
 
 @kernel
 def _parse(  # noqa: C901, PLR0912, PLR0915
     data: U8,
     is_last: bool,
+    block_bytes: int,
+    max_row_bytes: int,
     line: int,
     delimiter: int,
     places: I64,
@@ -128,9 +211,10 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     speed.
     """
     n, n_columns = len(data), len(places)
+    n_begin = min(n, block_bytes)
     is_doubled = np.zeros(starts.shape[1], np.bool_)
     n_rows = n_rejected = i = 0
-    while i < n and n_rejected < len(rejected) and n_rows < len(lines):
+    while i < n_begin and n_rejected < len(rejected) and n_rows < len(lines):
         start, start_line, column, problem = i, line, 0, 0
         field_start = field_stop = i
         any_doubled = False
@@ -200,6 +284,10 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
                 i, line = start, start_line
                 break
             i = min(i, n)
+        # Without the newline behind it.
+        length = i - start - np.int64(complete and data[i - 1] == _NEWLINE)
+        if length > max_row_bytes:
+            problem = _TOO_LONG
         if problem >= _TEXT_AFTER_QUOTE:
             # The quoting is broken: where the record ends is not known, so give up this line alone.
             i = start
@@ -208,6 +296,8 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
             if i >= n and not is_last:
                 i, line = start, start_line
                 break
+            if i - start > max_row_bytes:
+                problem = _TOO_LONG
             i = min(i + 1, n)
             line = start_line
         line += 1

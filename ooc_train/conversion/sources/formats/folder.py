@@ -18,7 +18,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
+from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 
@@ -74,13 +74,13 @@ class TextFolder(ColumnFile):
     ) -> Iterator[tuple[Table | Reject, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress.
 
-        Memory: a block, or the longest file, of at most ``MAX_ROW_BYTES``.
+        Memory: a block, or the longest file.
         """
         cells: list[bytes] = []
         lines: list[int] = []
         n_bytes = 0
         for line, (label, path) in enumerate(self._paths(), 1):
-            text = _read_text(path)
+            text = _read_text(path, self.max_row_bytes)
             if isinstance(text, str):
                 yield Reject(line, text, b""), 0
                 continue
@@ -132,6 +132,7 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
         format="folder",
         names=("text", "label"),
         n_rows=sum(map(len, files)),
+        max_row_bytes=options.max_row_bytes,
         labels=labels,
         files=files,
         files_bytes=n_bytes,
@@ -173,14 +174,14 @@ def _text_files(folder: Path) -> tuple[list[str], int]:
     return sorted(names, key=os.fsencode), n_bytes
 
 
-def _read_text(path: str) -> bytes | str:
+def _read_text(path: str, max_row_bytes: int) -> bytes | str:
     """A file's bytes, or why they are no row."""
     try:
         found = os.stat(path)  # noqa: PTH116 - thousands of Paths are slow
         if not stat.S_ISREG(found.st_mode):
             return "not a file"
-        if found.st_size > MAX_ROW_BYTES:
-            return f"the file is longer than {MAX_ROW_BYTES:,} bytes"
+        if found.st_size > max_row_bytes:
+            return too_long("file", max_row_bytes)
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
             text: bytes = file.readall()
     except OSError as error:

@@ -15,15 +15,18 @@ import numpy as np
 import orjson
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
-from ooc_train.conversion.sources.files.buffer import line_blocks
+from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject, UnfitError
+from ooc_train.conversion.sources.files.rejects import Reject, UnfitError, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
-_SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
+_LONG_BYTES = 2**18
+MAX_VALUES = 500_000
+"""The most values of a long row: as objects of Python they take up to 25 times as much as text."""
+_QUOTE, _COMMA, _COLON = 34, 44, 58
 _SPELLED: dict[type, Callable[[Any], bytes]] = {int: b"%d".__mod__}
 """The bytes of values that are the same as a text and as a label."""
 
@@ -38,16 +41,21 @@ class JsonLinesFile(ColumnFile):
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
         text = [self.names[column] for column in chosen.columns]
         label = self.names[chosen.label] if chosen.label >= 0 else None
-        parser = _Parser(text, label, carries=chosen.carried is not None)
-        return self.file.parsed(lambda stream: map(parser.parse, line_blocks(stream, block_bytes)))
+        parser = _Parser(text, label, self.max_row_bytes, carries=chosen.carried is not None)
+        return self.file.parsed(
+            lambda stream: map(parser.parse, line_blocks(stream, block_bytes, self.max_row_bytes))
+        )
 
 
 class _Parser:
     """Makes tables of lines, and counts the lines."""
 
-    def __init__(self, text: Sequence[str], label: str | None, *, carries: bool) -> None:
+    def __init__(
+        self, text: Sequence[str], label: str | None, max_row_bytes: int, *, carries: bool
+    ) -> None:
         self._text = text
         self._label = label
+        self._max_row_bytes = max_row_bytes
         self._carries = carries
         self._line = 1
         names = [*text] if label is None else [*text, label]
@@ -65,13 +73,14 @@ class _Parser:
         lines: list[bytes] = []
         numbers: list[int] = []
         reasons: dict[int, str] = {}
+        plain = min(self._max_row_bytes, _LONG_BYTES)
         for number, line in enumerate(block.split(b"\n")[:-1], self._line):
-            if not line or line.isspace():
+            if not line or (line.isspace() and len(line) <= self._max_row_bytes):
                 continue
             # The usual values, written out: a call for each row would take a third as long again.
-            # A line that is too long is no JSON when it is truncated.
+            # Long lines are looked at before they are parsed.
             try:
-                for value in self._values(orjson.loads(line[:MAX_ROW_BYTES])):
+                for value in self._values(orjson.loads(line if len(line) <= plain else b"")):
                     kind = type(value)
                     cells.append(value.encode() if kind is str else _SPELLED[kind](value))
             except (ValueError, TypeError, KeyError):
@@ -96,7 +105,7 @@ class _Parser:
     def _any_cells(self, line: bytes, position: int, reasons: dict[int, str]) -> list[bytes]:
         """The cells of any line; if it is no row, they are empty and it is given a reason."""
         try:
-            row = _object(line)
+            row = _object(line, self._max_row_bytes)
             cells = [_text(row, name) for name in self._text]
             return cells if self._label is None else [*cells, _spelled_label(row, self._label)]
         except UnfitError as error:
@@ -106,28 +115,28 @@ class _Parser:
     def _others(self, line: bytes) -> dict[str, Any]:
         """The fields that are not text; none of a line that is no object."""
         try:
-            row = _object(line)
+            row = _object(line, self._max_row_bytes)
         except UnfitError:
             return {}
         return {name: value for name, value in row.items() if name not in self._text}
 
 
-def open_json_lines(file: InputFile, _: LayoutOptions) -> JsonLinesFile:
+def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     """Look into a file for the fields of its first rows, in the order in which they are met."""
-    sample, size = b"", _SAMPLE_BYTES
-    while b"\n" not in sample.strip() and len(sample) < size <= 8 * MAX_ROW_BYTES:
-        sample, size = file.sample(size), 8 * size
     names: dict[str, None] = {}
     problem = ""
-    for number, line in enumerate(sample.split(b"\n"), 1):
+    lines, _ = first_lines(file, options.max_row_bytes)
+    for number, line in enumerate((line.rstrip(b"\n") for line in lines), 1):
         if number > _SAMPLE_ROWS and names:
             break
         try:
-            names |= dict.fromkeys(_object(line) if line.strip() else ())
+            names |= dict.fromkeys(_object(line, options.max_row_bytes) if line.strip() else ())
         except UnfitError as error:
             problem = problem or f"line {number}: {error}"
     if names:
-        return JsonLinesFile(file=file, format="jsonl", names=tuple(names))
+        return JsonLinesFile(
+            file=file, format="jsonl", names=tuple(names), max_row_bytes=options.max_row_bytes
+        )
     if not problem:
         raise InputError(f"{file.path} is empty; it must hold one JSON object a line")
     raise InputError(
@@ -136,9 +145,11 @@ def open_json_lines(file: InputFile, _: LayoutOptions) -> JsonLinesFile:
     )
 
 
-def _object(line: bytes) -> dict[str, Any]:
-    if len(line) > MAX_ROW_BYTES:
-        raise UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
+def _object(line: bytes, max_row_bytes: int) -> dict[str, Any]:
+    if len(line) > max_row_bytes:
+        raise UnfitError(too_long("row", max_row_bytes))
+    if len(line) > _LONG_BYTES and _n_values(line) > MAX_VALUES:
+        raise UnfitError(f"the row has more than {MAX_VALUES:,} values")
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -146,6 +157,16 @@ def _object(line: bytes) -> dict[str, Any]:
     if type(found) is not dict:
         raise UnfitError(f"found {_KINDS.get(type(found), 'null')}, not an object")
     return found
+
+
+def _n_values(line: bytes) -> int:
+    """About how many values a line has: commas and colons outside of strings."""
+    if line.count(b",") + line.count(b":") <= MAX_VALUES:
+        return 0  # few even if none is in a string
+    unescaped = line.replace(rb"\\", b"").replace(rb"\"", b"")
+    points = np.frombuffer(unescaped, np.uint8)
+    inside = np.logical_xor.accumulate(points == _QUOTE)
+    return int(np.count_nonzero(~inside & ((points == _COMMA) | (points == _COLON))))
 
 
 def _parsed_leniently(line: bytes) -> Any:

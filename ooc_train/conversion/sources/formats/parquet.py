@@ -16,7 +16,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import Reject, too_long
 from ooc_train.conversion.sources.formats.arrow import as_binary, as_floats, is_text
 from ooc_train.conversion.sources.formats.parquet_pages import Footer
 from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
@@ -109,8 +109,8 @@ class ParquetFile(ColumnFile):
     ) -> Table | Reject:
         if not chosen.numbers and len(batches) == 1 and batches[0].num_rows == 1:
             texts = [_shown(batches[0].column(self.names[column])) for column in chosen.columns]
-            if sum(map(len, texts)) > MAX_ROW_BYTES:  # which is not copied
-                reason = f"the row is longer than {MAX_ROW_BYTES:,} bytes"
+            if sum(map(len, texts)) > self.max_row_bytes:  # which is not copied
+                reason = too_long("row", self.max_row_bytes)
                 return Reject(first_row, reason, bytes(texts[0][:_SHOWN_BYTES]))
         return self._table(batches, first_row, chosen, widths)
 
@@ -163,6 +163,7 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             n_rows=reader.n_rows,
             schema=reader.schema,
             footer=reader.footer,
+            max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,
         )
 

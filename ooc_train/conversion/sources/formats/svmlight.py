@@ -16,9 +16,9 @@ from typing import Any, cast
 import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
-from ooc_train.conversion.sources.files.buffer import line_blocks
+from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, UnfitError
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, UnfitError, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -27,8 +27,12 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.jit import inner_kernel
 
 MAX_COLUMN = 2**31 - 2
-_PAIR = re.compile(rb"(\d+):(\S+)")
-_NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 10, 32, 58, 35, 48, 57
+_PART = re.compile(rb"\S+")
+_MOST_DIGITS = 10
+_SHOWN_BYTES = 100
+_ROW_BYTES = 32
+_Q, _I, _D = 113, 105, 100
+_NUL, _NEWLINE, _SPACE, _COLON, _HASH, _ZERO, _NINE = 0, 10, 32, 58, 35, 48, 57
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +50,12 @@ class SvmlightFile(ColumnFile):
     ) -> Iterator[tuple[Table, int]]:
         """The rows in tables of about ``block_bytes``, each with the progress."""
         line = 1
-        for text, progress in self.file.parsed(lambda stream: line_blocks(stream, block_bytes)):
-            yield parse_lines(text, line), progress
+        for text, progress in self.file.parsed(
+            lambda stream: line_blocks(stream, block_bytes, self.max_row_bytes)
+        ):
+            for table in tables(text, line, self.max_row_bytes):
+                yield table, progress
+                progress = 0  # noqa: PLW2901 - the others of the same block
             line += text.count(b"\n")
 
 
@@ -58,32 +66,48 @@ def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
             f"{file.path} has the label first in every row; leave out --columns, --label and "
             f"--header"
         )
-    sample = file.sample(2**16)
-    lines = [line for line in sample.split(b"\n") if line.partition(b"#")[0].strip()]
-    if not lines:
+    lines, is_all = first_lines(file, options.max_row_bytes)
+    rows = [line for line in lines if line.partition(b"#")[0].strip()]
+    if not rows and is_all:
         raise InputError(f"{file.path} is empty; it must hold one row a line")
-    try:
-        _parse_line(lines[0])
-    except UnfitError as error:
-        if len(lines) == 1:
-            raise InputError(f"{file.path} is not svmlight: {error}") from error
-    return SvmlightFile(file=file, format="svmlight", names=())
+    if len(rows) == 1 and is_all:
+        (found,) = tables(rows[0].rstrip(b"\n") + b"\n", 1, options.max_row_bytes)
+        for reason in found.reasons.values():
+            raise InputError(f"{file.path} is not svmlight: {reason}")
+    return SvmlightFile(file=file, format="svmlight", names=(), max_row_bytes=options.max_row_bytes)
 
 
-def parse_lines(text: bytes, first_line: int) -> Table:
-    """The rows of whole lines; those that cannot be used have a reason."""
+def tables(text: bytes, first_line: int, max_row_bytes: int = MAX_ROW_BYTES) -> Iterator[Table]:
+    """The rows of whole lines; those that cannot be used have a reason.
+
+    Where rows are short, a table has only some of them, so that it takes no more than some
+    multiples of ``text``.
+    """
     data = np.frombuffer(bytearray(text), np.uint8)
-    n_lines = text.count(b"\n")
-    most = text.count(b":")
-    labels = np.empty((n_lines, 2), np.int64)
-    bounds = np.empty((n_lines, 2), np.int64)
-    lines = np.empty(n_lines, np.int64)
-    offsets = np.zeros(n_lines + 1, np.int64)
+    done, line = 0, first_line
+    while done < len(text):
+        found, done, line = _some_rows(text, data, done, line, max_row_bytes)
+        if len(found.lines):
+            yield found
+
+
+def _some_rows(
+    text: bytes, data: U8, start: int, line: int, max_row_bytes: int
+) -> tuple[Table, int, int]:
+    """Rows from the byte ``start`` on, and the byte and the line where the next ones begin."""
+    capacity = min(text.count(b"\n", start), (len(text) - start) // _ROW_BYTES + 1)
+    most = text.count(b":", start)
+    labels = np.empty((capacity, 2), np.int64)
+    bounds = np.empty((capacity, 2), np.int64)
+    lines = np.empty(capacity, np.int64)
+    offsets = np.zeros(capacity + 1, np.int64)
     columns, values = np.empty(most, np.int32), np.empty(most, np.float32)
-    is_plain = np.empty(n_lines, np.bool_)
-    n = _parse(data, POWERS, first_line, labels, bounds, lines, offsets, columns, values, is_plain)
-    bounds, lines, offsets = bounds[:n], lines[:n], offsets[: n + 1]
-    spelled = [text[i:j] for i, j in labels[:n].tolist()]
+    is_plain = np.empty(capacity, np.bool_)
+    n, stop, line = _parse(
+        data, start, POWERS, max_row_bytes, line, labels, bounds, lines, offsets, columns, values,
+        is_plain,
+    )  # fmt: skip
+    labels, bounds, lines, offsets = labels[:n], bounds[:n], lines[:n], offsets[: n + 1]
     more: dict[int, tuple[I32, F32]] = {}
     reasons: dict[int, str] = {}
 
@@ -92,18 +116,21 @@ def parse_lines(text: bytes, first_line: int) -> Table:
 
     for row in np.flatnonzero(~is_plain[:n]).tolist():
         try:
-            spelled[row], *more[row] = _parse_line(line_of(row))  # type: ignore[assignment]
+            with np.errstate(over="ignore"):
+                (first, last), *more[row] = _parse_line(line_of(row), max_row_bytes)  # type: ignore[assignment]
         except UnfitError as error:
             reasons[row] = str(error)
+        else:
+            labels[row] = bounds[row, 0] + first, bounds[row, 0] + last
     if more:
         offsets, columns, values = _with(offsets, columns, values, more)
-    found = Cells.of(spelled, 1).labels(0)
+    found = Cells(data, labels[:, :1], labels[:, 1:]).labels(0)
     found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
     for row in _rows_with(found, b","):
         label = found.distinct[found.numbers[row]].decode("utf-8", "replace")
         reasons[row] = f"{label!r} is more than one label"
     entries = SparseEntries(offsets, columns[: offsets[-1]], values[: offsets[-1]])
-    return Table(lines, found, entries, reasons=reasons, raw=line_of)
+    return Table(lines, found, entries, reasons=reasons, raw=line_of), stop, line
 
 
 def _rows_with(labels: SpelledLabels, part: bytes) -> list[int]:
@@ -129,31 +156,38 @@ def _with(
     return np.cumsum([0, *lengths]), np.concatenate(merged[0]), np.concatenate(merged[1])
 
 
-def _parse_line(line: bytes) -> tuple[bytes, I32, F32]:
-    """A row's label, columns and values."""
-    if len(line) > MAX_ROW_BYTES:
-        raise UnfitError(f"the row is longer than {MAX_ROW_BYTES:,} bytes")
-    label, *pairs = line.partition(b"#")[0].split()
-    if b":" in label:
+def _parse_line(line: bytes, max_row_bytes: int) -> tuple[tuple[int, int], I32, F32]:
+    """Where a row's label begins and ends in the line, and the row's columns and values."""
+    if len(line) > max_row_bytes:
+        raise UnfitError(too_long("row", max_row_bytes))
+    row = line.partition(b"#")[0]
+    if b"\0" in row:
+        raise UnfitError("the row contains a NUL byte")
+    parts = _PART.finditer(row)
+    label = next(parts)
+    if b":" in label[0]:
         raise UnfitError("no label")
-    if pairs and pairs[0].startswith(b"qid:"):
-        pairs = pairs[1:]
-    columns, values = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.float32)
-    for i, pair in enumerate(pairs):
-        match = _PAIR.fullmatch(pair)
-        value = number(match[2]) if match else None
-        shown = pair.decode("utf-8", "replace")
-        if match is None or value is None:
+    most = row.count(b":")
+    columns, values = np.empty(most, np.int32), np.empty(most, np.float32)
+    n = 0
+    for place, part in enumerate(parts):
+        if place == 0 and part[0].startswith(b"qid:"):
+            continue
+        digits, _, numeral = part[0].partition(b":")
+        value = number(numeral) if digits.isdigit() else None
+        digits = digits.lstrip(b"0") or b"0"
+        shown = part[0][:_SHOWN_BYTES].decode("utf-8", "replace")
+        if value is None:
             raise UnfitError(f"{shown!r} is not column:value")
-        if int(match[1]) > MAX_COLUMN:
+        if len(digits) > _MOST_DIGITS or int(digits) > MAX_COLUMN:
             raise UnfitError(f"{shown!r} has a column above {MAX_COLUMN:,}")
-        with np.errstate(over="ignore"):
-            columns[i], values[i] = int(match[1]), np.float64(value)
-        if not np.isfinite(values[i]):
+        columns[n], values[n] = int(digits), np.float64(value)
+        if not np.isfinite(values[n]):
             raise UnfitError(f"{shown!r} is not a finite number")
-        if i and columns[i] <= columns[i - 1]:
-            raise UnfitError(f"{shown!r} does not ascend, its column is after {columns[i - 1]}")
-    return label, columns, values
+        if n and columns[n] <= columns[n - 1]:
+            raise UnfitError(f"{shown!r} does not ascend, its column is after {columns[n - 1]}")
+        n += 1
+    return label.span(), columns[:n], values[:n]
 
 
 def _plain_label(label: bytes) -> bytes:
@@ -167,9 +201,11 @@ def _plain_label(label: bytes) -> bytes:
 
 
 @inner_kernel
-def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
+def _parse(  # noqa: C901, PLR0912, PLR0915 - one state machine, as in `delimited_kernel`
     data: U8,
+    i: int,
     powers: F64,
+    max_row_bytes: int,
     line: int,
     labels: I64,
     bounds: I64,
@@ -178,24 +214,30 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
     columns: I32,
     values: F32,
     is_plain: Bools,
-) -> int:
-    """The number of rows, one for each line that is not blank.  Those not plain have no entries.
+) -> tuple[int, int, int]:
+    """The rows from byte ``i`` on, one for each line that is not blank, as far as there is room.
 
-    The last byte of ``data`` is a newline, so that no loop runs beyond it.
+    Returns their number, and the byte and the line behind them.  Rows that are not plain have no
+    entries.  The last byte of ``data`` is a newline, so that no loop runs beyond it.
     """
-    row = i = end = 0
-    while i < len(data):
+    row = end = 0
+    while i < len(data) and row < len(lines):
         begin = i
-        while data[i] <= _SPACE and data[i] != _NEWLINE:
+        while _NUL < data[i] <= _SPACE and data[i] != _NEWLINE:
             i += 1
         # The label, up to a space: a colon in it belongs to an entry without a label before it.
         start = i
         while data[i] > _SPACE and data[i] != _HASH and data[i] != _COLON:
             i += 1
         label_stop, first, previous = i, end, -1
-        plain = data[i] <= _SPACE and label_stop > start
+        while _NUL < data[i] <= _SPACE and data[i] != _NEWLINE:
+            i += 1
+        if data[i] == _Q and data[i + 1] == _I and data[i + 2] == _D and data[i + 3] == _COLON:
+            while data[i] > _SPACE and data[i] != _HASH:
+                i += 1
+        plain = _NUL < data[label_stop] <= _SPACE and label_stop > start
         while plain and data[i] != _NEWLINE:  # an entry, or a space, a turn
-            if data[i] <= _SPACE:
+            if _NUL < data[i] <= _SPACE:
                 i += 1
                 continue
             if data[i] == _HASH:
@@ -219,9 +261,9 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
         is_blank = label_stop == start and (data[start] == _NEWLINE or data[start] == _HASH)
         while data[i] != _NEWLINE:  # behind a comment, or what is not plain
             i += 1
+        if i - begin > max_row_bytes:
+            plain = is_blank = False
         if not is_blank:
-            if i - begin > MAX_ROW_BYTES:
-                plain = False
             if not plain:
                 end = first  # forget its entries: the line is read again
             labels[row, 0], labels[row, 1] = start, label_stop
@@ -231,4 +273,4 @@ def _parse(  # noqa: C901, PLR0912 - one state machine, as in `delimited_kernel`
             offsets[row] = end
         i += 1
         line += 1
-    return row
+    return row, i, line
