@@ -85,18 +85,21 @@ def test_footer_and_pages_are_those_that_pyarrow_reads(tmp_path, way):
         ]
         for group in range(metadata.num_row_groups):
             for column in range(metadata.num_columns):
-                chunk, found = footer.chunk(group, column), metadata.row_group(group).column(column)
-                assert (chunk.n_stored, chunk.n_bytes, chunk.n_values) == (
+                stored, found = (
+                    footer.column(group, column),
+                    metadata.row_group(group).column(column),
+                )
+                assert (stored.n_stored, stored.n_bytes, stored.n_values) == (
                     found.total_compressed_size,
                     found.total_uncompressed_size,
                     found.num_values,
                 )
-                pages = list(parquet_pages.read_pages(file, chunk))
+                pages = list(parquet_pages.read_pages(file, stored))
                 assert sum(page.n_values for page in pages if not page.is_dictionary) == (
-                    chunk.n_values
+                    stored.n_values
                 )
                 assert any(page.is_dictionary for page in pages) == found.has_dictionary_page
-                assert 0 < sum(page.n_stored for page in pages) < chunk.n_stored
+                assert 0 < sum(page.n_stored for page in pages) < stored.n_stored
 
 
 @pytest.mark.parametrize("way", WAYS)

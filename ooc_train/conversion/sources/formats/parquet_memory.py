@@ -11,7 +11,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.formats.parquet_pages import Chunk, DamagedError, Page, read_pages
+from ooc_train.conversion.sources.formats.parquet_pages import (
+    Page,
+    ParquetError,
+    StoredColumn,
+    read_pages,
+)
 from ooc_train.dtypes import F64, I64
 
 ROWS_AT_ONCE = tuple(4096 >> k for k in range(13))
@@ -42,7 +47,7 @@ class Leaf(NamedTuple):
     is_nested: bool
 
 
-class Memory(NamedTuple):
+class RowsMemory(NamedTuple):
     """The memory that some rows of a column take, or of several, in bytes.
 
     ``held`` is taken whatever the number of rows, ``a_row`` by a row on average, and by consecutive
@@ -63,7 +68,7 @@ class GroupPlan(NamedTuple):
     dictionary tells.
     """
 
-    memory: Memory
+    memory: RowsMemory
     places: frozenset[str]
     unknown: frozenset[str]
 
@@ -96,28 +101,28 @@ def buffer_bytes(leaves: Sequence[Leaf]) -> int:
 
 
 def plan_group(
-    file: BinaryIO, n_file_bytes: int, n_rows: int, chunks: Mapping[Leaf, Chunk]
+    file: BinaryIO, n_file_bytes: int, n_rows: int, columns: Mapping[Leaf, StoredColumn]
 ) -> GroupPlan:
     """How to read some columns of a row group of ``n_rows``.
 
-    Memory: the sizes of a column's pages.  Raises ``DamagedError``.
+    Memory: the sizes of a column's pages.  Raises ``ParquetError``.
     """
-    n_buffer_bytes = buffer_bytes(list(chunks))
+    n_buffer_bytes = buffer_bytes(list(columns))
     held = a_row = 0.0
     most: F64 = np.zeros(len(ROWS_AT_ONCE))
     places: set[str] = set()
     unknown: set[str] = set()
-    for leaf, chunk in chunks.items():
-        if chunk.place < 0 or not 0 <= chunk.n_stored <= n_file_bytes - chunk.place:
-            raise DamagedError(f"the column {leaf.path!r} lies outside the file")
-        pages = _Pages(read_pages(file, chunk))
+    for leaf, column in columns.items():
+        if column.place < 0 or not 0 <= column.n_stored <= n_file_bytes - column.place:
+            raise ParquetError(f"the column {leaf.path!r} lies outside the file")
+        pages = _Pages(read_pages(file, column))
         memory = pages.memory(leaf, n_rows, n_buffer_bytes)
         held, a_row, most = held + memory.held, a_row + memory.a_row, most + memory.most
         if pages.has_indices and not leaf.value_bytes:
             (unknown if pages.begins_with_indices and not leaf.is_nested else places).add(leaf.path)
     # Arrow's builders grow to twice what they hold.
     held += 2 * _MOST_PAGES * most[-1]
-    return GroupPlan(Memory(int(held), int(a_row), most), frozenset(places), frozenset(unknown))
+    return GroupPlan(RowsMemory(int(held), int(a_row), most), frozenset(places), frozenset(unknown))
 
 
 class _Pages:
@@ -152,11 +157,11 @@ class _Pages:
         """Whether the first values are."""
         return bool(self._have_indices[:1].all())
 
-    def memory(self, leaf: Leaf, n_rows: int, n_buffer_bytes: int) -> Memory:
-        """The memory that the column takes.  Raises ``DamagedError`` for other than ``n_rows``."""
+    def memory(self, leaf: Leaf, n_rows: int, n_buffer_bytes: int) -> RowsMemory:
+        """The memory that the column takes.  Raises ``ParquetError`` for other than ``n_rows``."""
         n_values = self._counts.sum()
         if not leaf.is_nested and n_values != n_rows:
-            raise DamagedError(
+            raise ParquetError(
                 f"the column {leaf.path!r} has {n_values:,.0f} values for {n_rows:,} rows"
             )
         largest = self._sizes.max(initial=0)
@@ -179,7 +184,7 @@ class _Pages:
             most = a_row * np.array(ROWS_AT_ONCE)
         else:
             most = np.array([self._most_in_rows(taken, n) for n in ROWS_AT_ONCE])
-        return Memory(int(held), int(a_row), most)
+        return RowsMemory(int(held), int(a_row), most)
 
     def _most_in_rows(self, taken: F64, n_rows: int) -> float:
         """The size of the largest pages that have some consecutive rows among them."""
@@ -189,7 +194,7 @@ class _Pages:
         return _largest_run(taken, last)
 
     def _most_between_reads(self, taken: F64, n_buffer_bytes: int) -> float:
-        """What the pages take that are decoded without reading from the file between them."""
+        """The size of the largest pages that are decoded without reading from the file between."""
         ends = np.cumsum(self._stored)
         last = np.searchsorted(ends, ends + n_buffer_bytes, "left")
         return _largest_run(taken, last)

@@ -35,11 +35,11 @@ Reader = Callable[[], None]
 _NONE: Mapping[int, Reader] = {}
 
 
-class DamagedError(Exception):
+class ParquetError(Exception):
     """Why a file cannot be read."""
 
 
-class Chunk(NamedTuple):
+class StoredColumn(NamedTuple):
     """A column in a row group: where its pages are, and what the footer says of them."""
 
     place: int
@@ -51,17 +51,17 @@ class Chunk(NamedTuple):
 class Footer(NamedTuple):
     """The row groups of a file: their numbers of rows, and their columns.
 
-    ``chunks`` is (n_groups, n_columns, 4), the fields of `Chunk`.  ``memory_bytes`` is what pyarrow
-    takes for the footer.
+    ``columns`` is (n_groups, n_columns, 4), the fields of `StoredColumn`.  ``memory_bytes`` is what
+    pyarrow takes for the footer.
     """
 
     n_rows: list[int]
-    chunks: I64
+    columns: I64
     memory_bytes: int
 
-    def chunk(self, group: int, column: int) -> Chunk:
+    def column(self, group: int, column: int) -> StoredColumn:
         """A column in a row group."""
-        return Chunk(*self.chunks[group, column].tolist())
+        return StoredColumn(*self.columns[group, column].tolist())
 
 
 class Page(NamedTuple):
@@ -87,38 +87,38 @@ def footer_length(file: BinaryIO) -> int:
 
 
 def read_footer(file: BinaryIO, length: int) -> Footer:
-    """The footer of ``length`` bytes.  Memory: some times as much.  Raises ``DamagedError``."""
+    """The footer of ``length`` bytes.  Memory: some times as much.  Raises ``ParquetError``."""
     file.seek(-length - 2 * len(_TAIL), os.SEEK_END)
     reader = _Structs(file.read(length))
-    n_rows, chunks = array("q"), array("q")
+    n_rows, columns = array("q"), array("q")
 
-    def read_chunk() -> None:
+    def read_column() -> None:
         found = reader.struct()[3]
         pages, dictionary = found[9], found.get(11, 0)
         place = dictionary if 0 < dictionary < pages else pages
-        chunks.extend((place, found[7], found[6], found[5]))
+        columns.extend((place, found[7], found[6], found[5]))
 
     def read_group() -> None:
-        n_rows.append(reader.struct({1: read_chunk})[3])
+        n_rows.append(reader.struct({1: read_column})[3])
 
     try:
         n_in_schema = reader.struct({4: read_group}).get(2, 0)
         memory_bytes = length + _ITEM_BYTES * reader.n_items
         memory_bytes += (_SCHEMA_BYTES - _ITEM_BYTES) * n_in_schema
-        shape = (len(n_rows), -1, len(Chunk._fields)) if chunks else (len(n_rows), 0, 0)
-        all_chunks = np.array(chunks, np.int64).reshape(shape)
+        shape = (len(n_rows), -1, len(StoredColumn._fields)) if columns else (len(n_rows), 0, 0)
+        all_columns = np.array(columns, np.int64).reshape(shape)
     except (LookupError, TypeError, ValueError, OverflowError) as error:
-        raise DamagedError("the footer is damaged") from error
-    return Footer(n_rows.tolist(), all_chunks, memory_bytes)
+        raise ParquetError("the footer is damaged") from error
+    return Footer(n_rows.tolist(), all_columns, memory_bytes)
 
 
-def read_pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
+def read_pages(file: BinaryIO, column: StoredColumn) -> Iterator[Page]:
     """The pages of a column in a row group, until all its values are met.
 
-    Memory: a header.  Raises ``DamagedError``.
+    Memory: a header.  Raises ``ParquetError``.
     """
-    place, stop = chunk.place, chunk.place + chunk.n_stored + _SLACK_BYTES
-    n_values = chunk.n_values
+    place, stop = column.place, column.place + column.n_stored + _SLACK_BYTES
+    n_values = column.n_values
     for _ in range(_MOST_PAGES):
         if n_values <= 0:
             return
@@ -127,7 +127,7 @@ def read_pages(file: BinaryIO, chunk: Chunk) -> Iterator[Page]:
         place += header_bytes + page.n_stored
         n_values -= 0 if page.is_dictionary else page.n_values
         yield page
-    raise DamagedError(f"a column has more than {_MOST_PAGES:,} pages")
+    raise ParquetError(f"a column has more than {_MOST_PAGES:,} pages")
 
 
 def _read_header(file: BinaryIO, place: int, stop: int) -> tuple[dict[int, Any], int]:
@@ -139,7 +139,7 @@ def _read_header(file: BinaryIO, place: int, stop: int) -> tuple[dict[int, Any],
             return reader.struct(), reader.place
         except IndexError:  # it is longer, or the file ends
             continue
-    raise DamagedError("a page is truncated")
+    raise ParquetError("a page is truncated")
 
 
 def _page(header: dict[int, Any]) -> Page:
@@ -152,14 +152,14 @@ def _page(header: dict[int, Any]) -> Page:
     except (KeyError, TypeError):
         is_sound = False
     if not is_sound:
-        raise DamagedError("the header of a page is damaged")
+        raise ParquetError("the header of a page is damaged")
     return page
 
 
 class _Structs:
     """Structs one after another; ``n_items`` counts those that are items of lists.
 
-    Raises ``IndexError`` where the data end within one, and ``DamagedError`` for what is none.
+    Raises ``IndexError`` where the data end within one, and ``ParquetError`` for what is none.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -195,7 +195,7 @@ class _Structs:
         if kind in (_BYTE, _DOUBLE):
             return self._skip(1 if kind == _BYTE else 8)
         if depth == _MOST_DEPTH or kind not in (_LIST, _STRUCT):  # no footer has a set or a map
-            raise DamagedError("a struct of it is damaged")
+            raise ParquetError("a struct of it is damaged")
         return self.struct(_NONE, depth + 1) if kind == _STRUCT else self._list(depth + 1, read)
 
     def _list(self, depth: int, read: Reader | None) -> int:
@@ -224,7 +224,7 @@ class _Structs:
             number |= (byte & _SEVEN_BITS) << shift
             shift += 7
             if shift > _MOST_VARINT_BITS:
-                raise DamagedError("a number of it is damaged")
+                raise ParquetError("a number of it is damaged")
         self.place = place + 1
         return number
 

@@ -23,8 +23,8 @@ from ooc_train.conversion.sources.formats.parquet_memory import (
     plan_group,
 )
 from ooc_train.conversion.sources.formats.parquet_pages import (
-    DamagedError,
     Footer,
+    ParquetError,
     footer_length,
     read_footer,
 )
@@ -61,7 +61,7 @@ def open_reader(
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
             yield ParquetReader(file, raw, watched, memory_bytes, footer)
-        except (pyarrow.ArrowException, OSError, UnicodeError, DamagedError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeError, ParquetError) as error:
             if watched.error:
                 raise watched.error from None
             reason = str(error).strip().partition("\n")[0]
@@ -84,14 +84,14 @@ class ParquetReader:
         self._memory_bytes = memory_bytes
         length = footer_length(raw)
         if not length:
-            raise DamagedError("it has no footer; it may be truncated")
+            raise ParquetError("it has no footer; it may be truncated")
         self._check_footer(_FOOTER_MULTIPLE * length)
         self.footer = footer or read_footer(raw, length)
         self._check_footer(self.footer.memory_bytes)
         table = self._table()
         self._metadata, self.schema = table.metadata, table.schema_arrow
         self._check_rows()
-        n_columns = self.footer.chunks.shape[1]
+        n_columns = self.footer.columns.shape[1]
         self._numbers = _leaf_numbers(self.schema, n_columns)
 
     @property
@@ -103,7 +103,7 @@ class ParquetReader:
         """The size of some columns when they are decompressed, as the footer has it."""
         numbers = [leaf.number for leaf in self._leaves(columns)]
         return sum(
-            self.footer.chunk(group, number).n_bytes
+            self.footer.column(group, number).n_bytes
             for group in range(len(self.footer.n_rows))
             for number in numbers
         )
@@ -140,7 +140,7 @@ class ParquetReader:
                     n_left -= sum(batch.num_rows for batch in block)
                     yield block
             if n_left:
-                raise DamagedError(f"row group {group + 1} has not as many rows as it declares")
+                raise ParquetError(f"row group {group + 1} has not as many rows as it declares")
 
     def _planned(
         self,
@@ -188,11 +188,11 @@ class ParquetReader:
         return leaves_of(self._metadata.schema, [k for c in columns for k in self._numbers[c]])
 
     def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
-        chunks = {leaf: self.footer.chunk(group, leaf.number) for leaf in leaves}
+        columns = {leaf: self.footer.column(group, leaf.number) for leaf in leaves}
         try:
-            return plan_group(self._raw, self._n_bytes, self.footer.n_rows[group], chunks)
-        except DamagedError as error:
-            raise DamagedError(f"row group {group + 1}: {error}") from None
+            return plan_group(self._raw, self._n_bytes, self.footer.n_rows[group], columns)
+        except ParquetError as error:
+            raise ParquetError(f"row group {group + 1}: {error}") from None
 
     def _watch(self, group: int, plan: GroupPlan) -> None:
         """Let the rows of a group take a half of the memory that its pages leave.
@@ -223,7 +223,7 @@ class ParquetReader:
 
     def _check_rows(self) -> None:
         if min(self.footer.n_rows, default=0) < 0 or self.n_rows != self._metadata.num_rows:
-            raise DamagedError("its row groups have not as many rows as it declares")
+            raise ParquetError("its row groups have not as many rows as it declares")
         if not self.n_rows:
             raise InputError(f"{self._path} is empty; it holds no rows")
 
@@ -274,7 +274,7 @@ def _leaf_numbers(schema: Any, n_leaves: int) -> list[range]:
     """The stored columns that each column is made of."""
     stops = list(itertools.accumulate(map(_n_leaves, schema.types), initial=0))
     if stops[-1] != n_leaves:
-        raise DamagedError("its columns are not those of its schema")
+        raise ParquetError("its columns are not those of its schema")
     return [range(*pair) for pair in itertools.pairwise(stops)]
 
 
