@@ -40,7 +40,7 @@ class OptionError(OocTrainError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A training has stopped because of a signal; the message says how to resume it."""
+    """A signal has asked to stop; the message says what became of the work."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

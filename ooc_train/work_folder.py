@@ -1,5 +1,6 @@
 """Folders of temporary files, which disappear with their process or are removed by the next one."""
 
+import atexit
 import contextlib
 import os
 import shutil
@@ -10,6 +11,7 @@ from ooc_train.locks import lock
 
 _PREFIX = ".ooc-job-"
 _LOCK = "lock"  # held as long as the folder's process lives
+_made: dict[Path, int] = {}  # the folders that are in use, and the processes that made them
 
 
 class WorkFolder:
@@ -36,15 +38,27 @@ class WorkFolder:
                 break
             os.close(self._lock)
 
+        _made[self.path] = os.getpid()
+
     def __enter__(self) -> Path:
         return self.path
 
     def __exit__(self, *error: object) -> None:
         for found in error:
-            if isinstance(found, OSError) and str(found.filename).startswith(f"{self.path}/"):
+            if isinstance(found, OSError) and Path(found.filename or "").is_relative_to(self.path):
                 found.filename = str(self._parent)  # which the user knows
-        shutil.rmtree(self.path, ignore_errors=True)
+        if _made[self.path] == os.getpid():  # a forked process must not delete its parent's
+            shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+        del _made[self.path]
+
+
+@atexit.register
+def _delete_own() -> None:
+    """Delete the folders of this process that a signal has kept from being deleted."""
+    for folder, process in _made.items():
+        if process == os.getpid():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_abandoned(parent: Path) -> None:

@@ -19,8 +19,8 @@ PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
     "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "kernel_cache", "kinds",
-    "locks", "memory", "options", "permutation", "progress", "subprocesses", "threads", "version",
-    "visible", "work_folder",
+    "locks", "memory", "options", "permutation", "progress", "signals", "subprocesses", "threads",
+    "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,

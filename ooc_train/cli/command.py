@@ -18,6 +18,7 @@ from ooc_train.cli.streams import show, tell
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
+from ooc_train.signals import ended_by_signals
 from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -82,7 +83,7 @@ class Command:
             namespace = self.parser().parse_args(arguments)
             debug = getattr(namespace, "debug", False)
             prepare()
-            with self._warnings_told():
+            with self._warnings_told(), ended_by_signals():
                 self._work(work, Given.of(namespace, self.declared))
             streams.check_shown()
         except BrokenPipeError:  # whoever read the output has enough

@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from ooc_train.atomic import check_outputs
+from ooc_train.atomic import check_outputs, target_of
 from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, files_read, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disk, check_temp_dir, default_budget, disk_errors
+from ooc_train.conversion.resources import check_disks, check_temp_dir, default_budget, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
@@ -116,7 +116,7 @@ def plan_conversion(
             features = figures.features
         parameters = parameters or _parameters(options, features, fitted)
         text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
-        check_disk(temp_dir, parameters.needs.disk_bytes(text_bytes))
+        check_disks(temp_dir, target_of(output), parameters.needs, text_bytes)
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,

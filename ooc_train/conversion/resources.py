@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from ooc_train.atomic import reason
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OocTrainError, OptionError, OutputError
+from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
 
@@ -33,6 +34,11 @@ _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
+}
 
 
 class Needs(Protocol):
@@ -50,8 +56,11 @@ class Needs(Protocol):
     def max_block_bytes(self) -> int:
         """The largest size of a block; larger ones would not be faster."""
 
-    def disk_bytes(self, n_bytes: int, /) -> int:
-        """The estimated size, rather too high, of temporary files and result for ``n_bytes``."""
+    def temporary_bytes(self, n_bytes: int, /) -> int:
+        """The estimated size, rather too high, of temporary files for ``n_bytes`` of rows."""
+
+    def output_bytes(self, n_bytes: int, /) -> int:
+        """The estimated size, rather too high, of the result for ``n_bytes`` of rows."""
 
 
 class TextNeeds(NamedTuple):
@@ -84,10 +93,14 @@ class TextNeeds(NamedTuple):
         a_token = _TOKEN_BYTES + term_bytes * self.terms_a_token
         return _BLOCK_MULTIPLE + -(-a_token // self.least_bytes)
 
-    def disk_bytes(self, n_text_bytes: int) -> int:
-        """The estimated size, rather too high, of temporary files and result."""
+    def temporary_bytes(self, n_text_bytes: int) -> int:
+        """The estimated size, rather too high, of temporary files."""
         n_numbers_bytes = _NUMBER_BYTES * n_text_bytes // self.usual_bytes
-        return n_numbers_bytes + _RECORD_BYTES * self.n_terms(n_text_bytes) + n_text_bytes
+        return n_numbers_bytes + _RECORD_BYTES * self.n_terms(n_text_bytes)
+
+    def output_bytes(self, n_text_bytes: int) -> int:
+        """The estimated size, rather too high, of the result."""
+        return n_text_bytes
 
     def n_terms(self, n_text_bytes: int) -> int:
         """The estimated number of terms, rather too high."""
@@ -234,13 +247,28 @@ def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise ``BudgetError`` if a folder's disk has less than ``needed_bytes`` free."""
+    """Raise ``BudgetError`` if the disk of the temporary files has less than they need."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise BudgetError(
             f"{folder} has {free / 1e9:.1f} GB free, and the conversion takes about "
             f"{needed_bytes / 1e9:.1f} GB of temporary files; free some space, or give a folder on "
             f"another disk with --temp-dir"
+        )
+
+
+def check_disks(temp_dir: Path, output: Path, needs: Needs, n_bytes: int) -> None:
+    """Raise ``BudgetError`` if a disk is too small to convert ``n_bytes`` of rows."""
+    temporary_bytes, output_bytes = needs.temporary_bytes(n_bytes), needs.output_bytes(n_bytes)
+    if temp_dir.stat().st_dev == output.parent.stat().st_dev:
+        check_disk(temp_dir, temporary_bytes + output_bytes)
+        return
+    check_disk(temp_dir, temporary_bytes)
+    free = shutil.disk_usage(output.parent).free
+    if free < output_bytes:
+        raise BudgetError(
+            f"{output.parent} has {free / 1e9:.1f} GB free, and {output.name} takes about "
+            f"{output_bytes / 1e9:.1f} GB; free some space, or write it to another disk"
         )
 
 
@@ -269,18 +297,21 @@ class DiskWatch:
 
 @contextlib.contextmanager
 def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
-    """Raise ``OutputError``, which says what to do, for the system's errors in writing."""
+    """Raise ``OutputError``, which says where and what to do, for the system's errors."""
     try:
         yield
-    except OocTrainError:
-        raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OutputError(
-                f"the disk is full: {output} was not written; free some space, or put temporary "
-                f"files, now in {temp_dir}, on another disk with --temp-dir"
-            ) from error
-        raise OutputError(f"{output} could not be written: {error}") from error
+        place = Path(error.filename or output)
+        what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
+        what += f" at {place}" if place != output else ""
+        if error.errno not in _FULL:
+            raise OutputError(f"{what}; look into that, and run the command again") from error
+        if place != temp_dir:
+            raise OutputError(f"{what}; free some space there, or choose another place") from error
+        raise OutputError(
+            f"{what}, where the temporary files are; free some space there, or give a folder on "
+            "another disk with --temp-dir"
+        ) from error
 
 
 def check_temp_dir(folder: Path) -> None:

@@ -59,7 +59,7 @@ class Handle:
         return self._hdf5
 
     def _opened_by_hdf5(self) -> h5py.File:
-        with contextlib.suppress(FileNotFoundError):
+        with damage_errors(self.path), contextlib.suppress(FileNotFoundError):
             file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file

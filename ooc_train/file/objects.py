@@ -32,7 +32,7 @@ import numpy as np
 
 from ooc_train.dtypes import AnyArray
 
-MAX_TEXT_BYTES = 2**22
+MAX_TEXT_BYTES = 2**21
 """The longest text of an attribute; it is read into memory."""
 _MAX_OBJECTS = 256
 _MAX_DEPTH = 6
@@ -288,6 +288,8 @@ class _Header:
                 raise ValueError(f"an array of {n_rows_bytes:,} bytes is stored in {n_bytes:,}")
             if n_bytes == 0:
                 return StoredArray(shape, dtype, -1)
+            if position == _NOWHERE:
+                raise ValueError(f"an array of {n_bytes:,} bytes is not stored")
             self._content.check_place(position, n_bytes)
             return StoredArray(shape, dtype, position)
         if layout[:2] != b"\x03\x02":

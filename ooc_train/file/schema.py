@@ -89,7 +89,7 @@ slower to read and cannot be mapped.
 
 Nothing else is in a file: no other objects, no attributes at datasets, no links but hard ones, no
 named types, no external or virtual storage.  Attributes are single numbers or texts of at most
-4 MiB, the texts of the classes take at most 16 MiB, and a chunk at most 64 MiB.  `structure` checks
+2 MiB, the texts of the classes take at most 16 MiB, and a chunk at most 64 MiB.  `structure` checks
 all of this.
 
 All datasets are little-endian.  They are contiguous, except that with a ``compression`` those of

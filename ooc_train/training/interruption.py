@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training: the first asks it to stop, the second ends it at once."""
+"""Ctrl-C and its kin in a training: the first asks it to stop, the second ends it at once."""
 
 import contextlib
 import signal
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from ooc_train.signals import STOPPING
 
 
 class StopRequest:
@@ -32,7 +32,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
     with contextlib.ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in STOPPING:
                 before = signal.getsignal(number)
                 if before not in (signal.SIG_IGN, None):
                     signal.signal(number, note)

@@ -247,6 +247,15 @@ def edited(place, value):
     return edit
 
 
+def short_chunks(file):
+    """Chunks of fewer rows than the format has, which HDF5 can read."""
+    import hdf5plugin
+
+    tokens = file["train/tokens"][...]
+    del file["train/tokens"]
+    file.create_dataset("train/tokens", data=tokens, chunks=(16,), **hdf5plugin.LZ4())
+
+
 def without_scales(file):
     del file["vectorizer/scales"]
 
@@ -284,9 +293,9 @@ BOMBS = [
         "checksums",
         "ngram",
         promised("checksums/train/labels", (2**36,), "<u8"),
-        "lie beyond its end",
+        "is not stored",
     ),
-    ("class names", "ngram", promised("classes/names/bytes", (2**34,), "u1"), "lie beyond its end"),
+    ("class names", "ngram", promised("classes/names/bytes", (2**34,), "u1"), "is not stored"),
     (
         "compressed names",
         "ngram",
@@ -299,7 +308,7 @@ BOMBS = [
         promised("train/values", (2**40,), "<f4", chunks=(2**29,), shuffle=True),
         "has the shape",
     ),
-    ("dense rows", "int8", promised("train/features", (90, 2**30), "i1"), "lie beyond its end"),
+    ("dense rows", "int8", promised("train/features", (90, 2**30), "i1"), "is not stored"),
 ]
 
 ROWS = [
@@ -313,6 +322,7 @@ ROWS = [
     ("columns above", "zstd", change("train/indices", edited(-1, 65_535)), "a column too high"),
     ("padding", "sequence", change("train/tokens", edited(4, 0)), "the token of no term"),
     ("tokens above", "lz4", change("train/tokens", edited(4, 65_535)), "the token of no term"),
+    ("short chunks", "lz4", short_chunks, "chunks of another kind"),
     ("columns of 64 bits", "sparse", change("train/indices", np.int64), "the type int64"),
     ("values of 64 bits", "sparse", change("train/values", np.float64), "the type float64"),
     ("no column", "sparse", say("n_columns", 0, "vectorizer"), "0 columns"),
@@ -325,6 +335,7 @@ ROWS = [
 
 TEXTS = [
     ("offsets of texts", "ngram", change("classes/names/offsets", edited(1, 2**62)), "ascend"),
+    ("texts that begin late", "ngram", change("classes/names/offsets", edited(0, 1)), "ascend"),
     ("offsets of terms", "ngram", change("vectorizer/terms/offsets", edited(1, -9)), "ascend"),
     ("broken UTF-8", "ngram", change("classes/names/bytes", edited(0, 255)), "not UTF-8"),
 ]
@@ -417,6 +428,21 @@ def test_files_that_promise_much(crafted, kind, craft, message):
         open_store(path)
 
 
+def test_arrays_that_are_longer_than_the_file(wholes, tmp_path):
+    """Their shapes agree with each other and with what HDF5 says of their places."""
+    content = (wholes / "ngram.h5").read_bytes()
+    with open_store(wholes / "ngram.h5") as store:
+        arrays = arrays_of(store.handle.root)
+    for name in ("train/indices", "train/values"):
+        array, n_rows = arrays[name], 2**40
+        places = [(array.position, n * array.dtype.itemsize) for n in (*array.shape, n_rows)]
+        content = content.replace(*(struct.pack("<QQ", *place) for place in places))
+        content = content.replace(*(struct.pack("<QQ", n, n) for n in (*array.shape, n_rows)))
+    (tmp_path / "crafted.h5").write_bytes(content)
+    with pytest.raises(FormatError, match="bytes at .* lie beyond its end"):
+        open_store(tmp_path / "crafted.h5")
+
+
 # ---- Damage that nobody seals, and trees of chunks.
 
 
@@ -437,6 +463,22 @@ def test_a_flipped_bit_in_any_array_is_found_by_who_uses_it(wholes, tmp_path, ki
         with pytest.raises(FormatError, match="damaged"):
             uses(damaged)
         assert name
+
+
+def test_scales_are_compared_when_a_file_is_opened(wholes, tmp_path):
+    content = bytearray((wholes / "int8.h5").read_bytes())
+    with open_store(wholes / "int8.h5") as store:
+        content[arrays_of(store.handle.root)["vectorizer/scales"].position] ^= 1
+    (tmp_path / "crafted.h5").write_bytes(content)
+    with pytest.raises(FormatError, match="the checksum differs in array 'vectorizer/scales'"):
+        open_store(tmp_path / "crafted.h5")
+
+
+def test_hashes_that_descend_between_two_pieces(crafted, monkeypatch):
+    monkeypatch.setattr("ooc_train.file.group._PIECE_BYTES", 64)
+    path = crafted("ngram", change("vectorizer/kept_hashes", lambda hashes: np.roll(hashes, 8)))
+    with open_store(path) as store, pytest.raises(FormatError, match="do not ascend"):
+        load_vectorizer(store.handle)
 
 
 def node_of(path):

@@ -17,6 +17,10 @@ class NumberNeeds(NamedTuple):
         """The same as of a block, for one that is one long row."""
         return self.block_multiple
 
-    def disk_bytes(self, n_bytes: int) -> int:
-        """The size of temporary files and result for ``n_bytes`` of rows."""
-        return 2 * n_bytes
+    def temporary_bytes(self, n_bytes: int) -> int:
+        """The size of temporary files for ``n_bytes`` of rows."""
+        return n_bytes
+
+    def output_bytes(self, n_bytes: int) -> int:
+        """The size of the result for ``n_bytes`` of rows."""
+        return n_bytes

@@ -2,18 +2,19 @@
 
 import glob
 import sys
-import tempfile
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from ooc_train.atomic import errors_at
 from ooc_train.conversion.resources import check_disk
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
+from ooc_train.work_folder import WorkFolder
 
 STANDARD_INPUT = Path("-")
 STANDARD_INPUT_FILE = Path("/dev/stdin")
@@ -97,15 +98,16 @@ class InputPaths:
             return InputFile(path, self._spooled(stream, str(path)))
 
     def _spooled(self, stream: BinaryIO, name: str) -> Path:
-        folder = tempfile.TemporaryDirectory(prefix=".ooc-", dir=self._folder)
-        spooled = Path(self._stack.enter_context(folder)) / "pipe"
+        spooled = self._stack.enter_context(WorkFolder(self._folder)) / "pipe"
         self._progress.start(f"reading {name}", None, "B")
         n_bytes = 0
         with spooled.open("wb") as file:
             while piece := stream.read(_PIECE_BYTES):
                 if n_bytes // _CHECK_BYTES != (n_bytes + len(piece)) // _CHECK_BYTES:
                     check_disk(self._folder, n_bytes)  # at least as much again is needed
-                file.write(piece)
+                with errors_at(spooled):
+                    file.write(piece)
+                    file.flush()
                 n_bytes += len(piece)
                 self._progress.advance(len(piece))
         return spooled

@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from ooc_train.atomic import flush, publish, target_of
+from ooc_train.atomic import errors_at, flush, publish, target_of
 from ooc_train.errors import InputError
 from ooc_train.work_folder import WorkFolder
 
@@ -88,9 +88,10 @@ class RejectFile:
                 "w", encoding="utf-8", errors="backslashreplace", newline=""
             )
             csv.writer(self._file).writerow(COLUMNS)
-        csv.writer(self._file).writerow(
-            (place.path, place.number, reject.reason, _shown(reject.raw))
-        )
+        with errors_at(self.path):
+            csv.writer(self._file).writerow(
+                (place.path, place.number, reject.reason, _shown(reject.raw))
+            )
         self.count += 1
         if len(self._examples) < _SHOWN:
             self._examples.append(f"{place}: {reject.reason}")
@@ -106,7 +107,8 @@ class RejectFile:
     def close(self) -> None:
         """Write what is left, to find a full disk before anything is published."""
         if self._file and not self._file.closed:
-            self._file.close()
+            with errors_at(self.path):
+                self._file.close()
             flush(self._part)
 
     def publish(self) -> None:
