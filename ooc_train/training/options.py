@@ -25,6 +25,7 @@ from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_func
 from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 
 MOST_EPOCHS = 1000
+MOST_LAYERS = 100
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
@@ -164,7 +165,7 @@ class TrainingOptions:
         None,
         "layers of mlp, the output layer included, as in Google's guide",
         fallback=MODELS["mlp"].options["layers"],
-        limits=at_least(1),
+        limits=from_to(1, MOST_LAYERS),
         group=_MODEL,
     )
     units: int | None = option(

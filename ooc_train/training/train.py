@@ -125,13 +125,14 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
+        # Of a complete run all files are checked before anything in them is believed.
+        report = folder.report() if resume and folder.is_complete else None
         before = folder.settings() if resume else None
         if before and chosen.epochs is None:
             chosen = replace(chosen, epochs=before["epochs"])
         plan = TrainingPlan.of(store, chosen, memory_bytes=memory_bytes)
         if before:
             check_settings(before, plan.settings, folder.path)
-            report = folder.report() if folder.is_complete else None
             done = _nothing_to_do(folder.path, before, report, plan)
             if report and done:
                 progress.message(done)

@@ -23,7 +23,7 @@ from ooc_train.training.run.json_files import AGAIN
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _MAX_CONFIG_BYTES = 2**24
-_MAX_DEPTH, _MAX_OBJECTS = 64, 2**16
+_MAX_DEPTH, _MAX_OBJECTS = 64, 2**14
 _DAMAGE = (
     AttributeError, EOFError, KeyError, MemoryError, NotImplementedError, OSError, RecursionError,
     RuntimeError, TypeError, ValueError, struct.error, zipfile.BadZipFile, zlib.error,

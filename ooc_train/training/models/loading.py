@@ -47,7 +47,7 @@ def rebuilt_model(
         model.load_weights(path)
     except Exception as error:
         raise FormatError(
-            f"{path} holds no weights of the model in its settings ({in_words(error)}); {AGAIN}"
+            f"{path} holds other weights than the model in its settings has; {AGAIN}"
         ) from error
     if not all(np.isfinite(weight).all() for weight in model.get_weights()):
         raise FormatError(f"{path} has weights that are not finite; {AGAIN}")

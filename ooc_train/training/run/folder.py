@@ -143,12 +143,13 @@ class Run:
         if is_function(name):
             return users_model(self.model_path, name)
         spec = spec_of(name)
-        given = {name: self.settings.get(name) for name in spec.options}
-        if self.report["embeddings"] is not None:
-            dimension = self.report["embeddings"]["dimension"]
-            given |= {"embeddings": None, "embedding_dimension": dimension}
-        options = {name: value for name, value in given.items() if value is not None}
-        return rebuilt_model(self.model_path, spec, self.shape, options)
+        # Pretrained word vectors are among the weights; the report has their dimension.
+        options = {name: self.settings.get(name) for name in spec.options if name != "embeddings"}
+        embeddings = self.report.get("embeddings")
+        if spec.embedding_layer and embeddings is not None:
+            options["embedding_dimension"] = embeddings["dimension"]
+        given = {name: value for name, value in options.items() if value is not None}
+        return rebuilt_model(self.model_path, spec, self.shape, given)
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
@@ -165,10 +166,13 @@ def read_report(folder: Path) -> dict[str, Any]:
 
     Raises FormatError for a file that is damaged or of another run.
     """
-    report = check_seal(folder / REPORT, SEALED)
-    check_types(folder / REPORT, report, {"epochs": (list,), "embeddings": (dict, NoneType)})
-    if report["embeddings"] is not None:
-        check_types(folder / REPORT, report["embeddings"], {"dimension": (int,)})
+    path = folder / REPORT
+    report = check_seal(path, SEALED)
+    check_types(path, report, {"epochs": (list,), "embeddings": (dict, NoneType)})
+    if report.get("embeddings") is not None:
+        check_types(path, report["embeddings"], {"dimension": (int,)})
+        if report["embeddings"]["dimension"] < 1:
+            raise FormatError(f"{path} is damaged: its word vectors have no numbers; {AGAIN}")
     return report
 
 
