@@ -211,6 +211,14 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless they exist, and flush their names to the disk."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        flush(each.parent)
+
+
 @contextlib.contextmanager
 def _errors_of(part: Path, path: Path) -> Iterator[None]:
     """Name ``path`` in the errors of its unfinished file, which the user does not know."""

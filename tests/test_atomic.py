@@ -149,6 +149,15 @@ def test_the_error_of_the_folder_is_raised(tmp_path, monkeypatch, force):
     assert names(tmp_path) == (["o"] if force else [])
 
 
+def test_the_names_of_new_folders_are_flushed(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(atomic, "flush", flushed.append)
+    (tmp_path / "a").mkdir()
+    atomic.make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+    assert flushed == [tmp_path / "a" / "b", tmp_path / "a"]
+
+
 class TestCheckOutputs:
     def refused(self, match: str, outputs: dict[str, Path], *inputs: Path, force: bool = True):
         with pytest.raises(OutputError, match=match):

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ class Ground:
     package: str = PACKAGE
     complete: dict[str, dict[str, str | None]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    learning: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def prepare(cls, folder: Path, cases: Sequence[Case]) -> "Ground":
@@ -71,8 +73,11 @@ class Bench:
 
     def learn(self, case: Case) -> None:
         """Find out what a case makes when nothing goes wrong, once for all benches."""
-        if case.name in self.ground.complete:
-            return
+        with self.ground.learning:
+            if case.name not in self.ground.complete:
+                self._learn(case)
+
+    def _learn(self, case: Case) -> None:
         self.empty()
         self._give(case)
         ended = self._complete(case)
@@ -109,8 +114,9 @@ class Bench:
             (self.places[OUT] / name).unlink(missing_ok=True)
 
     def run(self, case: Case, *more: str, where: Sequence[str] = (), **how: Any) -> Seen:
-        """Run a case that was learned, with ``more`` words, in the places as they are.
+        """Run a case with ``more`` words in the places as they are.
 
+        Of a case that was not learned, no output is known to be complete.
         Calls on what is below ``where`` count, or go wrong; ``how`` are fields of a request.
         """
         before = self._contents()
@@ -130,10 +136,10 @@ class Bench:
         return replace(seen, after=self._contents(), complete=complete)
 
     def _complete_outputs(self, case: Case) -> frozenset[str]:
-        made = self.ground.complete[case.name]
+        made = self.ground.complete.get(case.name, {})
         paths = {name: self.places[OUT] / name for name in case.outputs}
         return frozenset(
-            name for name, path in paths.items() if path.exists() and essence(path) == made[name]
+            name for name, path in paths.items() if name in made and essence(path) == made[name]
         )
 
     def _contents(self) -> Mapping[str, Mapping[str, str]]:

@@ -27,7 +27,7 @@ class Tally:
     missing: str | None = None
     counts: Counter[str] = field(default_factory=Counter)
     n_void: int = 0
-    """Injections that never came, since the command had ended; they count nowhere else."""
+    """Injections that came too late, or changed nothing; they count nowhere else."""
     failures: list[tuple[str, Outcome]] = field(default_factory=list)
     """The names of injections that broke a promise, and how."""
     seconds: float = 0.0

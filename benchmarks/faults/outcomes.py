@@ -23,7 +23,7 @@ _UNCLEAN = re.compile(r"Traceback|Exception ignored|run again with --debug|Fatal
 _CHECKPOINTS = "checkpoints"
 _OF_RUN = re.compile(
     r"model\.keras|vectorizer\.h5|settings\.json|history\.csv|report\.(json|html)"
-    r"|checkpoints|lock|step-\d+\.safetensors"
+    r"|checkpoints|lock|replacement|step-\d+\.safetensors"
 )
 """The names in a run's folder."""
 
@@ -89,7 +89,7 @@ def wrong_outputs(seen: Seen) -> list[str]:
         found += [
             f"{place}/{name} was {'changed' if name in after else 'deleted'}"
             for name, content in before.items()
-            if after.get(name) != content and not _is_output(place, name, seen.case)
+            if after.get(name) != content and not _is_output(place, name, seen)
         ]
     return found
 
@@ -123,8 +123,9 @@ def _is_unfinished(output: str, after: Contents) -> bool:
     return after.get(output) == FOLDER and f"{output}/report.json" not in after
 
 
-def _is_output(place: str, name: str, case: Case) -> bool:
-    return place == OUT and name.partition("/")[0] in case.outputs
+def _is_output(place: str, name: str, seen: Seen) -> bool:
+    outputs = (*seen.case.outputs, new_run(seen.case, seen.after[OUT]))
+    return place == OUT and name.partition("/")[0] in outputs
 
 
 # ---- The process.
@@ -152,10 +153,19 @@ def leftovers(seen: Seen) -> list[str]:
         for place, after in seen.after.items()
         for name in after
         if name not in seen.before[place]
-        and (not _is_output(place, name, seen.case) or _is_odd_in_run(name))
+        and (not _is_output(place, name, seen) or _is_odd_in_run(name))
     ]
     outermost = [name for name in names if name.rpartition("/")[0] not in names]
     return [f"{name} is left" for name in outermost]
+
+
+def new_run(case: Case, after: Contents) -> str | None:
+    """The name of a run that can be resumed, and is to take the place of the one there is."""
+    for output in case.outputs:
+        new = f".{output}.new"
+        if any(name.startswith(f"{new}/{_CHECKPOINTS}/step-") for name in after):
+            return new
+    return None
 
 
 def _is_odd_in_run(name: str) -> bool:

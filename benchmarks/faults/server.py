@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -25,7 +26,8 @@ class Request:
 
     Its calls on what is below ``folders`` go wrong by ``fault``.  It gets the signal ``signal``
     ``after`` so many seconds, or else by ``fault``, and SIGKILL after ``limit`` seconds.  If it is
-    ``fresh``, it starts in a new interpreter.
+    ``fresh``, it starts in a new interpreter, with other ``variables`` of the environment, by the
+    command ``prefix``.
     """
 
     words: list[str]
@@ -37,6 +39,8 @@ class Request:
     after: float | None = None
     limit: float = 60.0
     fresh: bool = False
+    variables: dict[str, str] = field(default_factory=dict)
+    prefix: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, line: str) -> "Request":
@@ -125,7 +129,9 @@ def carry_out(request: Request, begin: int, package: str) -> int:
     name, *arguments = request.words
     if request.fresh:
         os.close(begin)
-        os.execv(sys.executable, [sys.executable, "-m", f"{package}.{name}", *arguments])
+        line = [*request.prefix, sys.executable, "-m", f"{package}.{name}", *arguments]
+        path = shutil.which(line[0]) or line[0]
+        os.execve(path, line, {**os.environ, "PYTHONPATH": str(Path.cwd()), **request.variables})
     sys.argv = [f"ooc-{name}", *arguments]
     command = _module(name, package)
     os.close(begin)

@@ -107,9 +107,7 @@ def _failures_tables(tallies: Mapping[str, Tally]) -> list[str]:
 def _note(name: str, tally: Tally) -> str:
     if tally.missing:
         return f"{name}: left out, since {tally.missing}."
-    void = (
-        f"; {tally.n_void:,} more never came, since the command had ended" if tally.n_void else ""
-    )
+    void = f"; {tally.n_void:,} more came too late or changed nothing" if tally.n_void else ""
     return f"{name}: {tally.n_injections:,} faults in {tally.seconds:,.0f} s{void}."
 
 

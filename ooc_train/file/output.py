@@ -7,7 +7,6 @@ of the rows that are handed over: what changes on its way to the disk differs fr
 """
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -170,16 +169,8 @@ class OutputFile:
             check_written(self._path, self._read_back)
 
     def _abandon(self) -> None:
-        """Close the file, whose remaining bytes HDF5 now writes to memory, where that cannot fail.
-
-        After an error HDF5 would try again whenever an object is closed, and at last crash.
-        """
+        """Close the file, of which nothing counts any more."""
         with contextlib.suppress(OSError, RuntimeError, ValueError):
-            # Linux alone has files in memory; elsewhere the null device takes what is written.
-            has_memory_files = hasattr(os, "memfd_create")
-            nowhere = os.memfd_create("x") if has_memory_files else os.open(os.devnull, os.O_RDWR)
-            os.dup2(nowhere, self.hdf5.id.get_vfd_handle())
-            os.close(nowhere)
             self.hdf5.close()
 
     def errors(self) -> contextlib.AbstractContextManager[None]:

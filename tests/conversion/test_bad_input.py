@@ -490,3 +490,18 @@ def test_a_damaged_vectorizer_is_not_converted_with(tmp_path):
         file["vectorizer/kept_df"][2] ^= np.uint32(1)
     with pytest.raises(FormatError, match="damaged: the checksum differs in array 'vectorizer/ke"):
         ooc_train.convert(source, tmp_path / "o.h5", vectorizer=tmp_path / "first.h5")
+
+
+def test_of_two_conversions_to_one_new_name_the_first_to_end_wins(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(30))
+    other = write_rows(tmp_path / "other.csv", random_rows(40))
+
+    class Other(Silent):
+        def start(self, phase, total, unit):
+            if phase == "writing":
+                ooc_train.convert(other, tmp_path / "o.h5", features="ngram")
+
+    with pytest.raises(OutputError, match="was made by another program meanwhile"):
+        ooc_train.convert(source, tmp_path / "o.h5", features="ngram", progress=Other())
+    assert ooc_train.inspect(tmp_path / "o.h5")["splits"]["train"]["rows"] == 36
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.h5", "other.csv", "train.csv"]

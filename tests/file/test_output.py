@@ -1,6 +1,5 @@
 """Nothing gets its name that is not what was written: what is lost on the way is found."""
 
-import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 
@@ -144,14 +143,3 @@ def test_rows_beyond_the_end_are_not_written(tmp_path):
         output.appender(schema.create_dataset(output.hdf5, "a", (2,), "f4")) as rows,
     ):
         rows.append(np.zeros(3))
-
-
-def test_what_is_abandoned_writes_no_more(tmp_path):
-    """HDF5's remaining bytes go nowhere, whatever has become of the disk."""
-    path = tmp_path / "o.h5"
-    with contextlib.suppress(KeyboardInterrupt), OutputFile(path) as output:
-        output.group("vectorizer").attribute("parameters", "{}")
-        before = path.read_bytes()
-        raise KeyboardInterrupt
-    assert path.read_bytes() == before
-    assert not output.hdf5

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.outcomes import LEFTOVER, WRONG, Outcome, Seen, leftovers
+from benchmarks.faults.cases import OUT
+from benchmarks.faults.outcomes import LEFTOVER, WRONG, Outcome, Seen, leftovers, new_run
 
 _MESSAGE_CHARACTERS = 300
 
@@ -11,14 +12,17 @@ _MESSAGE_CHARACTERS = 300
 def with_next_command(bench: Bench, seen: Seen, outcome: Outcome) -> Outcome:
     """An outcome or, if it was a refusal as promised, what is wrong with the next command.
 
-    That is the same command again in the same places; a new training is resumed.
+    That is the same command again in the same places; a training that has begun is resumed.
     """
     case = seen.case
     if not outcome.is_promised or not seen.ended.status:
         return outcome
     if not (case.is_training or case.is_forced):
         bench.remove_outputs(case)  # or the next one would not replace them
-    more = ["--resume"] if case.is_training and not case.is_forced else []
+    more = []
+    if case.is_training and (not case.is_forced or new_run(case, seen.after[OUT])):
+        case = replace(case, words=tuple(word for word in case.words if word != "--force"))
+        more = ["--resume"]
     following = bench.run(case, *more)
     ended = following.ended
     if ended.status or set(case.outputs) - following.complete:

@@ -28,7 +28,6 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     kinds = [kind for kind in _KINDS if not disks.missing(kind)]
     on_disks = [kind for kind in kinds if kind != disks.MEMORY]
     for case in bench.ground.cases:
-        bench.learn(case)
         for place in (OUT, TEMP):
             if any(f"{{{place}}}" in word for word in case.words):
                 for kind in on_disks if _has_temporary_files(case, place) else kinds:
@@ -44,6 +43,7 @@ def _has_temporary_files(case: Case, place: str) -> bool:
 def _injection(case: Case, place: str, kind: str, free_kb: int) -> Injection:
     def outcome(bench: Bench) -> Outcome:
         folder = bench.places[place]
+        bench.learn(case)
         bench.empty()
         with disks.new(kind, folder.with_name("image"), folder):
             bench.reset(case)

@@ -24,13 +24,9 @@ def missing(_bench: Bench) -> str | None:
     return None
 
 
-def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
+def groups(_bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each file and kind of mutation."""
-    for case in CASES:
-        if any(case.name == name for name in _CONVERTED.values()):
-            bench.learn(case)
     for reader in READERS:
-        bench.learn(reader.case)
         for name in MUTATIONS:
             yield [_injection(reader, name, number) for number in range(_N_EACH)]
 
@@ -42,11 +38,13 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
 class Reader:
     """A case that reads a changed copy of a file in ``{temp}``; of a run, one of its ``files``.
 
-    If ``is_source``, these are rows, of which a changed one may become another.
+    ``made_by`` is the case that makes the file.  If ``is_source``, it has rows, of which a changed
+    one may become another.
     """
 
     case: Case
     file: str
+    made_by: Case | None = None
     is_source: bool = False
 
 
@@ -58,6 +56,11 @@ _CONVERTED = {
 _RUN_FILES = ("model.keras", "vectorizer.h5", "settings.json", "report.json")
 
 
+def _case(name: str) -> Case:
+    (case,) = (each for each in CASES if each.name == name)
+    return case
+
+
 def _reading(kind: str, *more: str) -> Reader:
     case = Case(
         name=f"{'verify' if more else 'rows of'} {kind}",
@@ -65,7 +68,7 @@ def _reading(kind: str, *more: str) -> Reader:
         outputs=("digest",),
         given=(f"{MADE}/{_CONVERTED[kind]}/o.h5",),
     )
-    return Reader(case, "o.h5")
+    return Reader(case, "o.h5", made_by=_case(_CONVERTED[kind]))
 
 
 def _source(file: str, *more: str) -> Reader:
@@ -168,6 +171,9 @@ def _injection(reader: Reader, mutation: str, number: int) -> Injection:
     name = f"{reader.case}, {mutation} {number} of {reader.file}"
 
     def outcome(bench: Bench) -> Outcome | None:
+        if reader.made_by:
+            bench.learn(reader.made_by)
+        bench.learn(reader.case)
         bench.reset(reader.case)
         path = bench.places[TEMP] / reader.file
         before = path.read_bytes()

@@ -39,9 +39,10 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
         n_calls = bench.run(case, where=[OUT]).ended.reply.counts["any"]
         for kind in _KINDS:
             if not disks.missing(kind):
-                yield [_at_end(case, kind, 0.0), _at_end(case, kind, _LATER_SECONDS)]
+                yield [_at_end(case, kind, 0.0)]
                 calls = draw.sample(range(1, n_calls + 1), min(_N_MOMENTS, n_calls))
                 yield [_at_call(case, kind, first) for first in sorted(calls)]
+                yield [_at_end(case, kind, _LATER_SECONDS)]
 
 
 def _at_end(case: Case, kind: str, later: float) -> Injection:

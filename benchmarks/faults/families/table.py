@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.families import full_disks, kills, mutations, power_cuts, writes
+from benchmarks.faults.families import (
+    determinism,
+    dirty_rows,
+    environments,
+    full_disks,
+    kills,
+    mutations,
+    power_cuts,
+    writes,
+)
 from benchmarks.faults.injection import Injection
 
 
@@ -17,7 +26,7 @@ class Module(Protocol):
     def missing(self, bench: Bench, /) -> str | None:
         """What this machine lacks for the family, in words; `None` if nothing."""
 
-    def groups(self, bench: Bench) -> Iterable[Sequence[Injection]]:
+    def groups(self, bench: Bench, /) -> Iterable[Sequence[Injection]]:
         """Its injections, in groups; a campaign takes as many of each."""
 
 
@@ -31,9 +40,12 @@ class Family:
 
 
 FAMILIES = {
-    "writes": Family(writes, 4000, 24),
-    "kills": Family(kills, 2000, 16),
-    "full_disks": Family(full_disks, 600, 8),
-    "power_cuts": Family(power_cuts, 300, 4),
-    "mutations": Family(mutations, 4000, 24),
+    "writes": Family(writes, 4000, 16),
+    "kills": Family(kills, 2000, 12),
+    "full_disks": Family(full_disks, 600, 4),
+    "power_cuts": Family(power_cuts, 300, 2),
+    "mutations": Family(mutations, 4000, 16),
+    "dirty_rows": Family(dirty_rows, 4000, 16),
+    "environments": Family(environments, 500, 3),
+    "determinism": Family(determinism, 300, 3),
 }

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import reason, replacing, target_of, write_json
+from ooc_train.atomic import make_folder, reason, replacing, target_of, write_json
 from ooc_train.errors import OutputError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import compression_of, header_of
@@ -198,7 +198,7 @@ def _lock(folder: Path, run: Path, stack: contextlib.ExitStack, *, force: bool =
             f"{links[0]} is a symbolic link, and training would change what it leads to; put a "
             "folder in its place, or begin anew with --force"
         )
-    (folder / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    make_folder(folder / CHECKPOINTS)
     stack.enter_context(locked(folder / CHECKPOINTS / LOCK, run))
 
 
