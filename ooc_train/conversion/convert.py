@@ -11,7 +11,7 @@ from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import MemoryPlan, Resources, disk_errors
+from ooc_train.conversion.resources import Largest, MemoryPlan, Resources, disk_errors
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.storage.job import JobFolder
@@ -95,12 +95,15 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
 
 def _divided(plan: ConversionPlan) -> MemoryPlan:
     """The plan for the memory that the program itself, with all kernels loaded, leaves."""
+    sources = [source for files in plan.sources.values() for source in files]
+    largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
     return MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=plan.workers,
+        largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
         max_row_bytes=plan.max_row_bytes,
     )
 

@@ -68,6 +68,8 @@ def find_inputs(
     columns = tuple(options.text or options.columns)
     layout = LayoutOptions(columns, options.label, options.header, format=options.format)
     layout = archive.preset.layout if archive else layout
+    if options.memory_bytes:
+        layout = replace(layout, memory_bytes=options.memory_bytes)
     layout = replace(layout, max_row_bytes=options.max_row_bytes)
     labels = {
         "train": options.labels,

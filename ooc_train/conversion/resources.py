@@ -107,6 +107,21 @@ class TextNeeds(NamedTuple):
         return n_text_bytes * self.terms_a_token // self.usual_bytes
 
 
+class Largest(NamedTuple):
+    """The source that takes the most memory: its path, and what it takes.
+
+    ``held_bytes`` are taken beside blocks while it is read; ``row_bytes`` is the size of each of
+    its rows, 0 where they differ.
+    """
+
+    path: Path
+    held_bytes: int
+    row_bytes: int
+
+
+_SMALL = Largest(Path(), 0, 0)
+
+
 def _small(item: object) -> int:  # noqa: ARG001 - of all items
     """The size of what takes little memory."""
     return 0
@@ -146,6 +161,7 @@ class MemoryPlan:
         needs: Needs,
         workers: int | None = None,
         max_row_bytes: int = MAX_ROW_BYTES,
+        largest: Largest = _SMALL,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, which are taken already.
 
@@ -155,26 +171,30 @@ class MemoryPlan:
         Raises ``BudgetError`` with the smallest budget that would do.
         """
         multiple = needs.block_multiple
-        least = baseline_bytes + 4 * _MIN_BLOCK_BYTES * multiple
+        least_block = max(_MIN_BLOCK_BYTES, largest.row_bytes)
+        reading = largest.held_bytes + 4 * least_block * multiple
+        least = baseline_bytes + reading
         if max_row_bytes > MAX_ROW_BYTES:  # the others are small beside any budget
             least = max(least, baseline_bytes + _READ_MULTIPLE * max_row_bytes)
         if budget_bytes < least:
+            takes = f"the program itself takes {baseline_bytes / 1e6:.0f} MB"
+            if max(largest.held_bytes, largest.row_bytes) > _MIN_BLOCK_BYTES:
+                takes += f", and rows of {largest.path} {reading / 1e6:,.0f} MB"
             raise BudgetError(
-                f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since the program "
-                f"itself takes {baseline_bytes / 1e6:.0f} MB; give --memory {least / 1e6:.0f}MB or "
-                f"more"
+                f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since {takes}; give "
+                f"--memory {least / 1e6:.0f}MB or more"
             )
         # A fifth stays free for memory that the allocator holds back.
-        free = (budget_bytes - baseline_bytes) * 4 // 5
+        free = (budget_bytes - baseline_bytes - largest.held_bytes) * 4 // 5
         dictionary_bytes = min(free // 8, _MAX_DICTIONARY_BYTES)
         free -= dictionary_bytes
-        affordable = free // (2 * _MIN_BLOCK_BYTES * multiple)
+        affordable = free // (2 * least_block * multiple)
         n_workers = max(1, min(workers or n_processors(), affordable))
         # One more block is parsed, and one more waits, while all workers are busy.
         block_bytes = free // (n_workers + 2) // multiple
         return cls(
             n_workers=n_workers,
-            block_bytes=max(_MIN_BLOCK_BYTES, min(block_bytes, needs.max_block_bytes)),
+            block_bytes=max(least_block, min(block_bytes, needs.max_block_bytes)),
             table_bytes=free // (2 * n_workers),
             # A bucket is in memory twice while it is read, and as many are under way as blocks.
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),

@@ -14,6 +14,7 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import (
     DenseNumbers,
@@ -23,6 +24,7 @@ from ooc_train.conversion.sources.rows import (
     TextRows,
 )
 from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError
 from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.training.run.folder import Run
@@ -83,6 +85,8 @@ def find_inputs(
         layout = _number_layout(trained, file, header=header)
     layout = replace(layout, needs_label=False, carry=gives == "text", max_row_bytes=max_row_bytes)
     found = find_source(file, layout, gives=gives)
+    if isinstance(found, DenseSource):  # before a row is read, however wide it is
+        load_vectorizer(run.vectorizer_file).check_columns(found.n_columns)  # type: ignore[attr-defined]
     return NewRows(functools.partial(_usable_rows, found), found.carried)
 
 

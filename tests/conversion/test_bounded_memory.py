@@ -117,3 +117,20 @@ def test_memory_stays_within_the_budget_whatever_the_source(tmp_path, monkeypatc
     write_source(path, kind)
     FEATURES[kind] = SOURCES[kind]
     assert peak_anon_bytes(f"{NO_PANDAS}\n{RUN}", path, tmp_path / "o.h5", kind) < BUDGET
+
+
+def words(n_rows):
+    return b"".join(b"%d,some words of text number %d\n" % (i % 2, i % 99) for i in range(n_rows))
+
+
+HOSTILE = {
+    "rows of two letters": lambda: b"0,a\n1,b\n" * 2_000_000,
+    "a stray quote": lambda: b"".join((words(400), b'1,"stray\n', words(2_000_000))),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_memory_stays_within_the_budget_whatever_the_rows(tmp_path, kind):
+    (tmp_path / "rows.csv").write_bytes(HOSTILE[kind]())
+    output = tmp_path / "o.h5"
+    assert peak_anon_bytes(RUN, tmp_path / "rows.csv", output, "sequence") < BUDGET

@@ -117,4 +117,4 @@ def test_it_is_known_by_its_name_and_its_faults_are_told(tmp_path):
     with pytest.raises(InputError, match="more than 0 rows .*bars, line 42: found 2 fields"):
         ooc_train.convert(path, tmp_path / "o.h5", max_rejects=0)
     with pytest.raises(InputError, match="there is no column 'body'; the columns are 'label', 't"):
-        ooc_train.convert(path, tmp_path / "o.h5", text=["body"])
+        ooc_train.convert(path, tmp_path / "o.h5", text=["body"], force=True)

@@ -133,6 +133,12 @@ def test_what_cannot_be_predicted(dense, tmp_path):
         ooc_train.predict(dense / "run", tmp_path / "nan.npy", output)
     with pytest.raises(InputError, match="the rows have 11 columns, and the model takes 12; name"):
         ooc_train.predict(dense / "run", tmp_path / "few.npy", output)
+    with (tmp_path / "wide.npy").open("wb") as file:  # of which no row is read
+        header = {"descr": "<f4", "fortran_order": False, "shape": (2, 10**10)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + 8 * 10**10)
+    with pytest.raises(InputError, match="the rows have 10,000,000,000 columns, and the model ta"):
+        ooc_train.predict(dense / "run", tmp_path / "wide.npy", output)
     with pytest.raises(OptionError, match="the model takes dense features; give a file with --inp"):
         ooc_train.predict(dense / "run", io.BytesIO(b"text"), output)
     with pytest.raises(InputError, match="give an array of finite numbers, .n_rows, n_columns"):

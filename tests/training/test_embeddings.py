@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from ooc_train.errors import InputError
+from ooc_train.errors import BudgetError, InputError
+from ooc_train.training.models import embeddings
 from ooc_train.training.models.embeddings import read_embeddings
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.train import train
@@ -81,6 +82,7 @@ BAD = [
     ("the 1 -inf 3\n", "line 1: found a number that is not finite"),
     ("the 1 1e99 3\n", "line 1: found a number that is not finite"),
     ("the\nfilm\n", "line 1: found no numbers after a word"),
+    (f"5 {'9' * 5000}\n", "has none of the 4 terms"),
     (b"the 1 2 3\n" + b"x" * 2_000_000, "line 2: found more than a megabyte"),
     ("a 1 2 3\nb 1 2 3\n", "has none of the 4 terms; is it of their language"),
     ("", "has none of the 4 terms"),
@@ -96,6 +98,14 @@ BAD = [
 def test_bad_files(tmp_path, content, message):
     with pytest.raises(InputError, match=rf"vectors\.txt.*{message}"):
         read(tmp_path, content)
+
+
+def test_vectors_that_would_take_all_memory(tmp_path, monkeypatch):
+    with pytest.raises(BudgetError, match="has vectors of 999,999,999 numbers; those of 4 terms"):
+        read(tmp_path, "5 999999999\nthe 1 2\n")
+    monkeypatch.setattr(embeddings, "usable_bytes", lambda: 400)
+    with pytest.raises(BudgetError, match="vectors of 3 numbers; those of 4 terms may take 0 MB"):
+        read(tmp_path, GLOVE)
 
 
 def test_no_file(tmp_path):

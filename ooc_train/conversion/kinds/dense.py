@@ -108,16 +108,20 @@ class DenseVectorizer(Vectorizer):
 
         Raises ``InputError`` for rows of another number of columns.
         """
-        if rows.values.shape[1:] != (self.n_columns,):
-            raise InputError(
-                f"the rows have {rows.values.shape[-1]:,} columns, and the model takes "
-                f"{self.n_columns:,}; name them with --columns"
-            )
+        self.check_columns(rows.values.shape[1])
         stored, n_clipped = self.stored(rows.values)
         values = stored.astype(np.float32, copy=False)
         if self._scales is not None:
             values *= self._scales
         return Encoded(DenseRows(values), n_clipped=n_clipped)
+
+    def check_columns(self, n_columns: int) -> None:
+        """Raise ``InputError`` for rows of another number of columns."""
+        if n_columns != self.n_columns:
+            raise InputError(
+                f"the rows have {n_columns:,} columns, and the model takes "
+                f"{self.n_columns:,}; name them with --columns"
+            )
 
     def stored(self, values: F32) -> tuple[AnyArray, int]:
         """Numbers in their stored type, and how many of them were clipped.

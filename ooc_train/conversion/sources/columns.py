@@ -148,7 +148,8 @@ class ColumnFile:
 
     ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
     they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
-    is known before they are read.  A row of more than ``max_row_bytes`` is rejected.
+    is known before they are read.  ``value_bytes`` is the size of a number while it is read.  A row
+    of more than ``max_row_bytes`` is rejected.
 
     A subclass has to define `read`.  An instance follows from the path and the options alone, and
     holds no open file.
@@ -158,6 +159,7 @@ class ColumnFile:
     format: str
     names: tuple[str, ...]
     n_rows: int | None = None
+    value_bytes: int = 4
     max_row_bytes: int = MAX_ROW_BYTES
 
     noun: ClassVar[str] = "column"
@@ -204,6 +206,10 @@ class ColumnFile:
     def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
         """The number of numbers in each of some columns."""
         return (1,) * len(columns)
+
+    def held_bytes(self, chosen: Chosen) -> int:  # noqa: ARG002 - few formats hold much
+        """The memory that is taken beside blocks while columns are read as they are chosen."""
+        return 0
 
     def content_bytes(self, columns: Sequence[int]) -> int:  # noqa: ARG002 - some formats know
         """The size of some columns when they are decompressed, an estimate."""

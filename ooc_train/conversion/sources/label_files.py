@@ -14,16 +14,16 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.npy import ArrayStream, open_npy
+from ooc_train.conversion.sources.files.rejects import MAX_LABEL_BYTES
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
 Take = Callable[[int], SpelledLabels]
 """A function that gives the labels of the next so many rows."""
 
-_MOST_LABEL_BYTES = 1000
 _MOST_DISTINCT_BYTES = 2**24
 _PIECE_BYTES = 2**22
-_MOST_LINE_BYTES = 2 * _MOST_LABEL_BYTES  # with white space and quotes
+_MOST_LINE_BYTES = 2 * MAX_LABEL_BYTES  # with white space and quotes
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def taking(labels: ArrayStream, where: str, n_rows: int) -> Take:
     if labels.row_bytes > _PIECE_BYTES:
         raise InputError(
             f"{where} has labels of {labels.row_bytes:,} bytes; a label has at most "
-            f"{_MOST_LABEL_BYTES:,} bytes"
+            f"{MAX_LABEL_BYTES:,} bytes"
         )
     n_at_once = _PIECE_BYTES // labels.row_bytes
     n_taken = 0

@@ -1,8 +1,9 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ooc_train.conversion.resources import default_budget
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 
 
@@ -19,7 +20,8 @@ class LayoutOptions:
     ``labels`` is a file with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
     along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
-    rejected.
+    rejected.  ``memory_bytes`` is the budget of the process; what a file needs beside its blocks
+    must be a part of it.
     """
 
     text: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class LayoutOptions:
     labels: Path | None = None
     needs_label: bool = True
     carry: bool = False
+    memory_bytes: int = field(default_factory=default_budget)
     max_row_bytes: int = MAX_ROW_BYTES
 
     @property

@@ -35,6 +35,11 @@ class DenseSource(Source):
     limit: float = math.inf
     labels: Path | None = None
 
+    @property
+    def row_bytes(self) -> int:
+        """The size of each row."""
+        return self.n_columns * max(_VALUE_BYTES, self.file.value_bytes)
+
     def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
         """The rows as the file gives them, with the labels of the other file if there is one."""
         pieces = super().tables(block_bytes)

@@ -67,6 +67,16 @@ class Source(ABC):
         return self.file.n_rows
 
     @property
+    def held_bytes(self) -> int:
+        """The memory that is taken beside blocks while the rows are read."""
+        return self.file.held_bytes(self.chosen)
+
+    @property
+    def row_bytes(self) -> int:
+        """The size of each row, where all have the same."""
+        return 0
+
+    @property
     def layout(self) -> dict[str, Any]:
         """The layout as the provenance of a converted file has it.
 

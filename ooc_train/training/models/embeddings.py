@@ -18,7 +18,8 @@ from typing import IO, Any
 import numpy as np
 
 from ooc_train.dtypes import F32
-from ooc_train.errors import InputError
+from ooc_train.errors import BudgetError, InputError
+from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress, Silent
 
 LONGEST_LINE_BYTES = 2**20
@@ -29,6 +30,8 @@ _SIZE = 0.05 / math.sqrt(3)
 _NUMBER = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _OF_NUMBERS = b"0123456789.+-eE "
 _GZIP = b"\x1f\x8b"
+_COUNTS = re.compile(rb"\d{1,18} \d{1,9}")
+_RESULT_MULTIPLE = 4  # of the result's size, in memory
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,9 @@ def read_embeddings(
 
     Raises InputError, with the line, for a line with more or fewer numbers than the others, and for
     text that is not a finite number; also for a file with none of the terms, or with the same
-    numbers for all.  Lines of other words are not parsed, which would take a hundred times as long:
-    there only characters that no number has are detected.
+    numbers for all; and BudgetError for vectors that would take more than half of the memory that
+    the process may use.  Lines of other words are not parsed, which would take a hundred times as
+    long: there only characters that no number has are detected.
     """
     progress = progress or Silent()
     try:
@@ -110,10 +114,11 @@ class _Reader:
         for number, line in self._lines(file):
             n_spaces = line.count(b" ")
             if not dimension:
-                header = number == 1 and n_spaces == 1 and line.replace(b" ", b"").isdigit()
+                header = number == 1 and _COUNTS.fullmatch(line)
                 dimension = int(line.split()[1]) if header else n_spaces
                 if not dimension:
                     raise self._bad(number, "no numbers after a word")
+                self._check_size(dimension)
                 if header:
                     continue
             word = self._word(line, number, n_spaces, dimension)
@@ -124,6 +129,15 @@ class _Reader:
             elif numbers.translate(None, _OF_NUMBERS):
                 self._vector(numbers, number)  # raises the error that says what is wrong
         return found
+
+    def _check_size(self, dimension: int) -> None:
+        needed = _RESULT_MULTIPLE * 4 * dimension * (len(self._wanted) + 1)
+        if needed > usable_bytes() // 2:
+            raise BudgetError(
+                f"{self._path} has vectors of {dimension:,} numbers; those of "
+                f"{len(self._wanted):,} terms may take {needed / 1e6:,.0f} MB of memory, more than "
+                f"a half of what there is; give shorter vectors, or convert with a smaller --top-k"
+            )
 
     def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         """The lines without white space at their ends, and their numbers, counted from 1."""

@@ -88,7 +88,7 @@ class TermVectorizer(Vectorizer):
         max_bytes = self.resources.plan.dictionary_bytes
         dictionary, first = Dictionary(max_bytes), list[Block]()
         n_bytes, most = 0, min(_SAMPLE_BYTES, _SAMPLE_BLOCKS * self.resources.plan.block_bytes)
-        while not dictionary.is_full and n_bytes < most:
+        while not dictionary.is_full and n_bytes < most and len(first) < _SAMPLE_BLOCKS:
             block = next(blocks, None)
             if block is None:
                 break

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO, NamedTuple
 from ooc_train.errors import OptionError
 
 _BUFFER_BYTES = 2**18
-_ZSTD_BYTES = 2**14  # may decompress to some thousand times as much
+_ZSTD_BYTES = 2**17
+_ZSTD_MAGIC, _ZSTD_SKIPPABLE = 0xFD2FB528, 0x184D2A50
+_ZSTD_REPEATED = 1  # a block of one byte, repeated
 
 
 class DecompressionError(Exception):
@@ -46,7 +48,11 @@ def _open_zstd(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 class _ZstdStream(io.RawIOBase):
-    """Frames of Zstandard.  The stream of zstandard itself takes a truncated frame for whole."""
+    """Frames of Zstandard, RFC 8878, decompressed block by block.
+
+    The stream of zstandard itself takes a truncated frame for whole, and of so little as 16 KiB it
+    may make half a gigabyte at once.  A block becomes at most 128 KiB.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         try:
@@ -58,38 +64,73 @@ class _ZstdStream(io.RawIOBase):
             ) from None
         self._error = zstandard.ZstdError
         self._frames = zstandard.ZstdDecompressor()
-        self._frame: Any = None
         self._file = file
         self._compressed = b""
+        self._blocks = self._decompressed()
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, target: Any) -> int:
-        while not self._ready and self._fill():
-            pass
+        while not self._ready and (block := next(self._blocks, None)) is not None:
+            self._ready = memoryview(block)
         n = min(len(target), len(self._ready))
         target[:n] = self._ready[:n]
         self._ready = self._ready[n:]
         return n
 
-    def _fill(self) -> bool:
-        """Decompress some more bytes; ``False`` at the end of the file."""
-        compressed = self._compressed or self._file.read(_ZSTD_BYTES)
-        if not compressed:
-            if self._frame is not None:
+    def _decompressed(self) -> Iterator[bytes]:
+        """The contents of the blocks of all frames."""
+        while self._compressed or self._fill():
+            magic = int.from_bytes(self._take(4), "little")
+            if magic & ~15 == _ZSTD_SKIPPABLE:
+                self._skip(int.from_bytes(self._take(4), "little"))
+                continue
+            if magic != _ZSTD_MAGIC:
+                raise DecompressionError("what is not Zstandard follows")
+            frame = self._frames.decompressobj()
+            try:
+                for part in self._parts():
+                    yield frame.decompress(part)
+            except self._error as error:
+                raise DecompressionError(str(error)) from error
+            if not frame.eof:
+                raise DecompressionError("a frame does not end with its last block")
+
+    def _parts(self) -> Iterator[bytes]:
+        """A frame whose magic number is read: its header, its blocks, and its checksum."""
+        descriptor = self._take(1)
+        flags = descriptor[0]
+        is_single = flags >> 5 & 1
+        n_content = (is_single, 2, 4, 8)[flags >> 6]
+        n_more = (1 - is_single) + (0, 1, 2, 4)[flags & 3] + n_content
+        yield _ZSTD_MAGIC.to_bytes(4, "little") + descriptor + self._take(n_more)
+        is_last = 0
+        while not is_last:
+            header = self._take(3)
+            fields = int.from_bytes(header, "little")
+            is_last, kind, size = fields & 1, fields >> 1 & 3, fields >> 3
+            yield header + self._take(1 if kind == _ZSTD_REPEATED else size)
+        if flags >> 2 & 1:
+            yield self._take(4)  # the checksum
+
+    def _take(self, n_bytes: int) -> bytes:
+        while len(self._compressed) < n_bytes:
+            if not self._fill():
                 raise EOFError("the file ends within a compressed frame")
-            return False
-        self._frame = self._frame or self._frames.decompressobj()
-        try:
-            self._ready = memoryview(self._frame.decompress(compressed))
-        except self._error as error:
-            raise DecompressionError(str(error)) from error
-        self._compressed = b""
-        if self._frame.eof:
-            self._compressed, self._frame = self._frame.unused_data, None
-        return True
+        taken, self._compressed = self._compressed[:n_bytes], self._compressed[n_bytes:]
+        return taken
+
+    def _skip(self, n_bytes: int) -> None:
+        while n_bytes:
+            n_bytes -= len(self._take(min(n_bytes, _ZSTD_BYTES)))
+
+    def _fill(self) -> bool:
+        """Read some more bytes; ``False`` at the end of the file."""
+        more = self._file.read(_ZSTD_BYTES)
+        self._compressed += more
+        return bool(more)
 
 
 COMPRESSIONS = {

@@ -24,6 +24,7 @@ from ooc_train.errors import InputError
 _KINDS = "fiubUS"
 _MEMBER = ".npy"
 _PIECE_BYTES = 2**20  # while it is read, a piece takes some times as much, a directory 30 times
+_SHORT_COLUMN_BYTES = 2**13  # are read in the time of a seek
 _LENGTH_BYTES = {1: 2, 2: 4}  # the size of the header's length, by the version
 _MOST_HEADER_BYTES = 10_000  # as numpy.load has it
 _MOST_DIMENSIONS = 64  # as NumPy has it
@@ -98,13 +99,27 @@ class ArrayStream:
                 f"{self.n_bytes / 1e6:,.0f} MB would have to be in memory; save it with "
                 f"numpy.save, or in C's order, see numpy.ascontiguousarray"
             )
-        columns = np.empty((math.prod(self.shape[1:]), n_rows), self.dtype)
-        for number, column in enumerate(columns):
-            if self._seeks:
-                first = number * self.shape[0] + self._row
-                self._stream.seek(self._first_byte + first * self.dtype.itemsize)
-            self._read_into(column)
+        n_columns, n_in_all = math.prod(self.shape[1:]), self.shape[0]
+        columns = np.empty((n_columns, n_rows), self.dtype)
+        column_bytes = n_in_all * self.dtype.itemsize
+        if n_rows == n_in_all:
+            self._read_into(columns)
+        elif column_bytes > _SHORT_COLUMN_BYTES:
+            for number, column in enumerate(columns):
+                self._seek(number * n_in_all + self._row)
+                self._read_into(column)
+        else:  # reading many whole columns is faster than finding the rows in each
+            piece = np.empty((_PIECE_BYTES // column_bytes, n_in_all), self.dtype)
+            for first in range(0, n_columns, len(piece)):
+                some = piece[: n_columns - first]
+                self._seek(first * n_in_all)
+                self._read_into(some)
+                columns[first : first + len(some)] = some[:, self._row : self._row + n_rows]
         return columns.T.reshape(n_rows, *self.shape[1:])
+
+    def _seek(self, number: int) -> None:
+        """Go to the item with a number."""
+        self._stream.seek(self._first_byte + number * self.dtype.itemsize)
 
     def _read_into(self, array: AnyArray) -> None:
         left = array.reshape(-1).view(np.uint8).data

@@ -28,11 +28,10 @@ _VALUE_BYTES = 4
 class ArrayFile(ColumnFile):
     """A file with an array of features, (n_rows, ``width``), and perhaps one of labels.
 
-    ``names`` are those of the two arrays; ``value_bytes`` is the size of a feature.
+    ``names`` are those of the two arrays.
     """
 
     width: int
-    value_bytes: int
 
     unit = "row"
 

@@ -6,30 +6,38 @@ A row's place is its number in the file.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import Reject, too_long
+from ooc_train.conversion.sources.formats.arrow import as_binary, as_floats, is_text
+from ooc_train.conversion.sources.formats.parquet_pages import Footer
+from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
-from ooc_train.dtypes import F32, I64, U8, AnyArray
-from ooc_train.errors import InputError, OptionError
+from ooc_train.dtypes import F32, I64, U8
+from ooc_train.errors import InputError
 
-_READ_BYTES = 2**20
-_MOST_ROWS = 4096
+_SHOWN_BYTES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetFile(ColumnFile):
-    """One file of columns, whose types its ``schema`` has."""
+    """One file of columns, whose types its ``schema`` has.
+
+    ``memory_bytes`` is the budget of the process, of which reading may take a part.
+    """
 
     schema: Any
+    footer: Footer = field(compare=False, repr=False)
+    memory_bytes: int
 
     unit = "row"
 
@@ -48,6 +56,10 @@ class ParquetFile(ColumnFile):
                     f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
                     f"strings or numbers are expected; name others with --text and --label"
                 )
+        counts = Counter(self.names)
+        for name in (self.names[column] for column in chosen.cells):
+            if counts[name] > 1:
+                raise InputError(f"{self.file.path} has two columns {name!r}; rename one of them")
 
     def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
         """The number of numbers in each of some columns, by its type or else by its first row."""
@@ -59,126 +71,124 @@ class ParquetFile(ColumnFile):
             if types.is_fixed_size_list(kind):
                 widths.append(kind.list_size)
             elif _is_list(kind):
-                with _opened(self.file) as table:
-                    first = next(table.iter_batches(1, columns=[self.names[column]])).column(0)
-                    widths.append(len(first.flatten()))
+                with self._opened() as reader:
+                    widths.append(len(reader.first_row(column).flatten()))
             else:
                 widths.append(1)
         return tuple(widths)
 
     def content_bytes(self, columns: Sequence[int]) -> int:
-        """The size of some columns when they are decompressed."""
-        with _opened(self.file) as table:
-            return _uncompressed_bytes(table.metadata, [self.names[k] for k in columns])
+        """The size of some columns when they are decompressed, as the file declares it."""
+        with self._opened() as reader:
+            return reader.declared_bytes(columns)
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
+    def held_bytes(self, chosen: Chosen) -> int:
+        """The memory that is taken beside blocks while the file is read."""
+        with self._opened() as reader:
+            return reader.held_bytes(chosen.cells)
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
         """The rows in tables of about ``block_bytes``, each with the progress.
 
-        Memory: some pages of each column, and a block, or 4,096 rows if these are repetitive.
+        Memory: a block, and `held_bytes`.
         """
         widths = self.widths(chosen.columns) if chosen.numbers else ()
-        carried = [self.names[column] for column in (chosen.carried or {}).values()]
-        names = list(dict.fromkeys([*(self.names[column] for column in chosen.used), *carried]))
-        with _opened(self.file) as table:
-            for batch, first_row, progress in _batches(self.file, table, names, block_bytes):
-                yield self._table(batch, first_row, chosen, widths), progress
+        n_rows, row, done = self.n_rows or 0, 1, 0
+        with self._opened() as reader:
+            for batches in reader.blocks(chosen.cells, block_bytes):
+                next_row = row + sum(batch.num_rows for batch in batches)
+                progress = self.n_bytes * (next_row - 1) // n_rows - done
+                yield self._piece(batches, row, chosen, widths), progress
+                row, done = next_row, done + progress
 
-    def _table(self, batch: Any, first_row: int, chosen: Chosen, widths: Sequence[int]) -> Table:
+    def _opened(self) -> AbstractContextManager[ParquetReader]:
+        return open_reader(self.file, self.memory_bytes, self.footer)
+
+    def _piece(
+        self, batches: Sequence[Any], first_row: int, chosen: Chosen, widths: Sequence[int]
+    ) -> Table | Reject:
+        if not chosen.numbers and len(batches) == 1 and batches[0].num_rows == 1:
+            texts = [_shown(batches[0].column(self.names[column])) for column in chosen.columns]
+            if sum(map(len, texts)) > self.max_row_bytes:  # which is not copied
+                reason = too_long("row", self.max_row_bytes)
+                return Reject(first_row, reason, bytes(texts[0][:_SHOWN_BYTES]))
+        return self._table(batches, first_row, chosen, widths)
+
+    def _table(
+        self, batches: Sequence[Any], first_row: int, chosen: Chosen, widths: Sequence[int]
+    ) -> Table:
+        n_rows = sum(batch.num_rows for batch in batches)
         reasons: dict[int, str] = {}
-        labels = SpelledLabels.none(batch.num_rows)
+        labels = SpelledLabels.none(n_rows)
         if chosen.label >= 0:
-            labels = _labels(batch.column(self.names[chosen.label]), reasons)
+            labels = _labels(_column(batches, self.names[chosen.label]), reasons)
         names = [self.names[column] for column in chosen.columns]
         columns: Cells | Iterator[F32]
         if chosen.numbers:
             columns = (  # one at a time, which may still add reasons
-                _numbers(batch.column(name), name, width, reasons)
+                _numbers(_column(batches, name), name, width, reasons)
                 for name, width in zip(names, widths, strict=True)
             )
         else:
-            columns = _cells([_as_binary(batch.column(name)) for name in names])
+            columns = _cells([as_binary(_column(batches, name)) for name in names])
         carried = list(chosen.carried or ())
         return Table(
-            np.arange(first_row, first_row + batch.num_rows),
+            np.arange(first_row, first_row + n_rows),
             labels,
             columns,
             reasons=reasons,
-            carried=batch.select(carried).to_pylist() if carried else None,
+            carried=self._carried(batches, first_row, carried) if carried else None,
         )
 
+    def _carried(
+        self, batches: Sequence[Any], first_row: int, names: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Other columns of each row, by their names."""
+        try:
+            return [row for batch in batches for row in batch.select(names).to_pylist()]
+        except (ValueError, ArithmeticError) as error:  # a time beyond Python's, invalid UTF-8
+            raise InputError(
+                f"{self.place(first_row)} or one of the next: a column that is carried along "
+                f"cannot be read ({error!s:.100}); take it out"
+            ) from error
 
-def open_parquet(file: InputFile, _: LayoutOptions) -> ParquetFile:
+
+def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
     """Look into a file for its columns."""
-    with _opened(file) as table:
-        schema = table.schema_arrow
+    with open_reader(file, options.memory_bytes) as reader:
         return ParquetFile(
             file=file,
             format="parquet",
-            names=tuple(schema.names),
-            n_rows=table.metadata.num_rows,
-            schema=schema,
+            names=tuple(reader.schema.names),
+            n_rows=reader.n_rows,
+            schema=reader.schema,
+            footer=reader.footer,
+            max_row_bytes=options.max_row_bytes,
+            memory_bytes=options.memory_bytes,
         )
 
 
-@contextmanager
-def _opened(file: InputFile) -> Iterator[Any]:
-    """A ``pyarrow.parquet.ParquetFile`` that reads its columns piece by piece.
+def _column(batches: Sequence[Any], name: str) -> Any:
+    """A column of some batches, one behind another."""
+    columns = [batch.column(name) for batch in batches]
+    if len(columns) == 1:
+        return columns[0]
+    import pyarrow  # noqa: PLC0415 - an extra
 
-    Raises ``InputError`` for what is not Parquet, or damaged, also while it is read.
-    """
-    try:
-        import pyarrow  # noqa: PLC0415 - an extra
-        import pyarrow.parquet  # noqa: PLC0415
-    except ImportError:
-        raise OptionError(
-            f"{file.path} is a Parquet file, which needs the package pyarrow; "
-            f"pip install 'ooc-train[parquet]'"
-        ) from None
-    if file.compression:
-        raise InputError(f"{file.path}: Parquet is compressed within; decompress the file first")
-    with file.open_raw() as raw:
-        try:
-            with pyarrow.parquet.ParquetFile(
-                raw, buffer_size=_READ_BYTES, pre_buffer=False, page_checksum_verification=True
-            ) as table:
-                if not table.metadata.num_rows:
-                    raise InputError(f"{file.path} is empty; it holds no rows")
-                yield table
-        except (pyarrow.ArrowException, OSError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise InputError(f"{file.path} cannot be read as Parquet: {reason}") from error
+    if pyarrow.types.is_dictionary(columns[0].type):
+        columns = [column.dictionary_decode() for column in columns]
+    return pyarrow.concat_arrays(columns)
 
 
-def _batches(
-    file: InputFile, table: Any, columns: Sequence[str], block_bytes: int
-) -> Iterator[tuple[Any, int, int]]:
-    """Record batches of about ``block_bytes``, with the number of their first row and progress.
+def _shown(column: Any) -> Any:
+    """The bytes of a text, not copied; of a number none."""
+    import pyarrow  # noqa: PLC0415 - an extra
 
-    Rows are numbered from 1; the progress is the share of the file's bytes that its rows are.
-    """
-    n_rows, n_bytes, row, done = table.metadata.num_rows, file.n_bytes, 1, 0
-    for group in range(table.num_row_groups):
-        found = table.metadata.row_group(group)
-        if not found.num_rows:
-            continue
-        a_row = max(1, _uncompressed_bytes(table.metadata, columns, group) // found.num_rows)
-        size = max(1, min(block_bytes // a_row, _MOST_ROWS))
-        for batch in table.iter_batches(size, [group], columns, use_threads=False):
-            progress = n_bytes * (row - 1 + batch.num_rows) // n_rows - done
-            yield batch, row, progress
-            row, done = row + batch.num_rows, done + progress
-
-
-def _uncompressed_bytes(metadata: Any, columns: Sequence[str], group: int | None = None) -> int:
-    """The size of some columns, in one row group or in all, before their compression."""
-    wanted = set(columns)
-    groups = range(metadata.num_row_groups) if group is None else [group]
-    chunks = (metadata.row_group(i).column(k) for i in groups for k in range(metadata.num_columns))
-    return sum(
-        chunk.total_uncompressed_size
-        for chunk in chunks
-        if chunk.path_in_schema in wanted or chunk.path_in_schema.partition(".")[0] in wanted
-    )
+    value = column[0]
+    if pyarrow.types.is_dictionary(column.type):
+        value = value.value
+    is_text = isinstance(value, pyarrow.BinaryScalar | pyarrow.StringScalar)
+    return memoryview(value.as_buffer() or b"") if is_text else b""
 
 
 def _is_plain(kind: Any) -> bool:
@@ -187,8 +197,7 @@ def _is_plain(kind: Any) -> bool:
 
     if types.is_dictionary(kind):
         kind = kind.value_type
-    text = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    return _is_numeric(kind) or any(test(kind) for test in text)
+    return _is_numeric(kind) or is_text(kind)
 
 
 def _is_numeric(kind: Any) -> bool:
@@ -208,22 +217,6 @@ def _is_list(kind: Any) -> bool:
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _as_binary(column: Any) -> tuple[U8, I64]:
-    """The bytes of a column of strings or numbers, null being empty, and where each row's lie."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    if pyarrow.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if column.type not in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.large_string()):
-        column = column.cast(pyarrow.large_string())
-    column = column.cast(pyarrow.large_binary())
-    _, offset_buffer, data = column.buffers()
-    offsets = np.frombuffer(offset_buffer, np.int64, len(column) + 1, 8 * column.offset)
-    start, stop = int(offsets[0]), int(offsets[-1])
-    text = np.frombuffer(data, np.uint8, stop - start, start) if data else np.empty(0, np.uint8)
-    return text, offsets - start
-
-
 def _cells(columns: Sequence[tuple[U8, I64]]) -> Cells:
     """The cells of columns, copied behind one another."""
     bounds = np.empty((2, len(columns[0][1]) - 1, len(columns)), np.int64)
@@ -234,29 +227,14 @@ def _cells(columns: Sequence[tuple[U8, I64]]) -> Cells:
     return Cells(np.concatenate([data for data, _ in columns]), *bounds)
 
 
-def _as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
-    """A column of numbers, (n_rows,) of a floating ``dtype``, null being NaN."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    # Through its buffers: pyarrow's own way to NumPy imports pandas where it is installed.
-    column = column.cast(pyarrow.from_numpy_dtype(dtype), safe=False)
-    valid, data = column.buffers()
-    stop = column.offset + len(column)
-    values = np.frombuffer(data, dtype, stop)[column.offset :].copy()
-    if valid:
-        bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=stop, bitorder="little")
-        values[bits[column.offset :] == 0] = np.nan
-    return values
-
-
 def _labels(column: Any, reasons: dict[int, str]) -> SpelledLabels:
     """The labels in a column; rows with something else are given a reason."""
     import pyarrow  # noqa: PLC0415 - an extra
 
     if not pyarrow.types.is_floating(column.type):
-        return _cells([_as_binary(column)]).labels(0)
+        return _cells([as_binary(column)]).labels(0)
     labels = []  # whole numbers among which some are missing
-    for row, value in enumerate(_as_floats(column).tolist()):
+    for row, value in enumerate(as_floats(column).tolist()):
         if not (value.is_integer() or math.isnan(value)):
             reasons[row] = f"the label {value:g} is not a string or whole number"
         labels.append(b"%d" % value if value.is_integer() else b"")
@@ -268,10 +246,10 @@ def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> F32
     from pyarrow import types  # noqa: PLC0415 - an extra
 
     if not _is_list(column.type):
-        return _as_floats(column, np.float32).reshape(-1, 1)
+        return as_floats(column, np.float32).reshape(-1, 1)
     if types.is_fixed_size_list(column.type):
         flat = column.values.slice(column.offset * width, len(column) * width)
-        values = _as_floats(flat, np.float32).reshape(-1, width)
+        values = as_floats(flat, np.float32).reshape(-1, width)
         if column.null_count:
             for row, value in enumerate(column.is_null().to_pylist()):
                 if value:
@@ -283,6 +261,6 @@ def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> F32
     for row in np.flatnonzero(~fits).tolist():
         reasons.setdefault(row, f"column {name!r} has {lengths[row]} numbers, not {width}")
     values = np.zeros((len(column), width), np.float32)
-    flat = _as_floats(column.flatten(), np.float32)
+    flat = as_floats(column.flatten(), np.float32)
     values[fits] = flat[np.repeat(fits, lengths)].reshape(-1, width)
     return values
