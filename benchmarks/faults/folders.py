@@ -19,7 +19,10 @@ from benchmarks.measure.weights import weights
 Contents = Mapping[str, str]
 """The names of files and folders below a folder, with the digest of a file's bytes."""
 
-_MEASURED = re.compile(r"seconds|per_second|share|rss|anon|memory|sessions|digests|workers|processors")
+_MEASURED = re.compile(
+    r"seconds|per_second|share|rss|anon|memory|sessions|digests|workers|processors"
+)
+"""Keys of reports and settings that are not the same each time."""
 FOLDER = "a folder"
 
 
