@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from benchmarks.faults.cases import IN, MADE, OUT, TEMP, Case, words_of, write_i
 from benchmarks.faults.folders import contents, essence
 from benchmarks.faults.outcomes import Seen
 from benchmarks.faults.processes import HEAVY, LIGHT, PACKAGE, Ended, Processes
+from benchmarks.measure import machine
 from ooc_train.errors import OutputError
 
 LIMIT_SECONDS = 60.0
@@ -148,8 +150,10 @@ class Bench:
     def _run(self, case: Case, *more: str, **how: Any) -> Ended:
         words = words_of(case, self.places, *more)
         ended = self._server(case).run(words, **{"limit": LIMIT_SECONDS} | how)
-        errors = ended.errors.replace(f"{self._folder}/", "").replace(f"{self.ground.folder}/", "")
-        return replace(ended, errors=errors)  # without this machine's paths
+        errors = ended.errors
+        for folder in (self._folder, self.ground.folder, machine.ROOT, sys.prefix):
+            errors = errors.replace(f"{folder}/", "")  # results show no paths of this machine
+        return replace(ended, errors=errors)
 
     def _server(self, case: Case) -> Processes:
         """The processes for a case, which start with the first that needs them."""

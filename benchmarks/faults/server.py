@@ -26,7 +26,7 @@ class Request:
 
     Its calls on what is below ``folders`` go wrong by ``fault``.  It gets the signal ``signal``
     ``after`` so many seconds, or else by ``fault``, and SIGKILL after ``limit`` seconds.  If it is
-    ``fresh``, it starts in a new interpreter, with other ``variables`` of the environment, by the
+    ``fresh``, it starts in a new interpreter, as its script does, with other ``variables`` of the environment, by the
     command ``prefix``.
     """
 
@@ -129,7 +129,8 @@ def carry_out(request: Request, begin: int, package: str) -> int:
     name, *arguments = request.words
     if request.fresh:
         os.close(begin)
-        line = [*request.prefix, sys.executable, "-m", f"{package}.{name}", *arguments]
+        start = f"import sys; from {package}.entry import {name}; sys.exit({name}())"
+        line = [*request.prefix, sys.executable, "-c", start, *arguments]
         path = shutil.which(line[0]) or line[0]
         os.execve(path, line, {**os.environ, "PYTHONPATH": str(Path.cwd()), **request.variables})
     sys.argv = [f"ooc-{name}", *arguments]
