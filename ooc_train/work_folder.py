@@ -3,8 +3,8 @@
 import atexit
 import contextlib
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from ooc_train.locks import lock
@@ -26,19 +26,23 @@ class WorkFolder:
         self._parent = parent
         remove_abandoned(parent)
         while True:
-            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).absolute()
+            self.path = parent.absolute() / f"{_PREFIX}{secrets.token_hex(8)}"
+            _made[self.path] = os.getpid()  # before it is there: a signal may come at any time
             try:
+                self.path.mkdir(0o700)
                 self._lock = _open_lock(self.path)
-            except FileNotFoundError:  # another process took the new folder for abandoned
-                continue
+            except FileNotFoundError:
+                if not parent.is_dir():
+                    raise
+                continue  # another process took the new folder for abandoned
             except BaseException:
-                self.path.rmdir()
+                with contextlib.suppress(OSError):  # works without a free descriptor
+                    (self.path / _LOCK).unlink(missing_ok=True)
+                    self.path.rmdir()
                 raise
             if _is_locked(self._lock) and self.path.exists():
                 break
             os.close(self._lock)
-
-        _made[self.path] = os.getpid()
 
     def __enter__(self) -> Path:
         return self.path

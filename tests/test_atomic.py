@@ -109,19 +109,38 @@ def test_the_next_one_removes_what_a_killed_one_left_and_nothing_of_the_living(t
 def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
     tmp_path, monkeypatch
 ):
+    mkdir = Path.mkdir
     lost: list[Path] = []
 
-    def deleting(prefix: str, **_: object) -> str:
-        made = tmp_path / f"{prefix}{len(lost)}"
-        if not lost:
-            lost.append(made)  # as if it had been made and deleted
-        else:
-            made.mkdir()
-        return str(made)
+    def deleted_once(path: Path, *arguments: int) -> None:
+        if lost:
+            mkdir(path, *arguments)
+        lost.append(path)  # the first as if it had been made and deleted
 
-    monkeypatch.setattr("ooc_train.work_folder.tempfile.mkdtemp", deleting)
+    monkeypatch.setattr(Path, "mkdir", deleted_once)
     with WorkFolder(tmp_path) as folder:
-        assert folder.name == ".ooc-job-1"
+        assert [folder] == lost[1:]
+
+
+def test_a_parent_that_does_not_exist(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        WorkFolder(tmp_path / "none")
+
+
+@pytest.mark.parametrize("step", ["mkdir", "open"])
+def test_a_signal_while_a_folder_is_made_leaves_nothing(tmp_path, monkeypatch, step):
+    where = Path if step == "mkdir" else os
+    done = getattr(where, step)
+
+    def interrupted(*arguments: object) -> None:
+        monkeypatch.undo()
+        done(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, step, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        WorkFolder(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_locked_is_not_left(tmp_path, monkeypatch):

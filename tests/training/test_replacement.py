@@ -1,6 +1,7 @@
 """A run that is replaced stays usable until the new one is complete, whenever that is killed."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -253,6 +254,30 @@ def test_what_cannot_take_its_place_stays_and_says_so(made, run, monkeypatch):
     with pytest.raises(OutputError, match="complete in .*new, but cannot take the place of .*busy"):
         take_place(new, run)
     assert (whole(run), whole(new)) == (3, 5)
+
+
+def test_an_interruption_after_the_exchange_undoes_nothing(made, run, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ooc_train.training.train.draw_page", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(made / "data.h5", run, force=True, **NEW)
+    assert whole(run) == NEW["units"]
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
+
+
+def test_a_new_run_that_cannot_be_locked_leaves_nothing(made, run, monkeypatch):
+    def locked(path, _run):
+        if path.parents[1] != run:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr("ooc_train.training.run.writer.locked", locked)
+    with pytest.raises(OutputError, match="No space left"):
+        train(made / "data.h5", run, force=True, **NEW)
+    assert whole(run) == OLD["units"]
+    assert [path.name for path in run.parent.iterdir()] == ["run"]
 
 
 def test_a_complete_run_without_a_checkpoint_is_not_begun_anew(made, run):

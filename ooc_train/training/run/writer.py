@@ -64,7 +64,7 @@ class RunWriter:
         self.is_complete = is_complete(path)
         """Whether the folder held a complete run when it was opened."""
         self.has_begun = False
-        """Whether a new run has begun here, in place of an earlier one."""
+        """Whether a new run has begun here, and is not complete yet."""
         self._digests: dict[str, str] = {}
 
     def settings(self) -> dict[str, Any] | None:
@@ -126,6 +126,7 @@ class RunWriter:
 
         Only the last checkpoint is kept.
         """
+        self.has_begun = False  # whatever happens from here on, it is not undone
         self.checkpoints.keep(1)
         content = sealed(report, self._digests, REPORT)
         write_json(self.path / REPORT, content)
@@ -170,8 +171,7 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
             folder = _folder_to_write(run, resume=resume)
             if folder != run:
                 made = True
-                _lock(folder, run, stack)
-                (folder / MARK).touch()
+                _lock(folder, run, stack, mark=True)
             writer = RunWriter(folder, run)
             try:
                 yield writer
@@ -185,10 +185,19 @@ def writing(path: str | Path, *, force: bool, resume: bool) -> Iterator[RunWrite
         raise OutputError(f"{folder} cannot be written: {reason(error)}; {advice}") from error
 
 
-def _lock(folder: Path, run: Path, stack: contextlib.ExitStack, *, force: bool = False) -> None:
+def _lock(
+    folder: Path,
+    run: Path,
+    stack: contextlib.ExitStack,
+    *,
+    force: bool = False,
+    mark: bool = False,
+) -> None:
     """Lock the folder of a run until ``stack`` is closed; make it if it does not exist.
 
-    A folder that ``force`` replaces may have symbolic links, through which nothing is written.
+    With ``mark`` it is marked as a run that is to replace another.  If that fails, no new folder is
+    left.  A folder that ``force`` replaces may have symbolic links, through which nothing is
+    written.
     """
     links = [folder / name for name in (CHECKPOINTS, TENSORBOARD) if (folder / name).is_symlink()]
     if links and force:
@@ -198,8 +207,18 @@ def _lock(folder: Path, run: Path, stack: contextlib.ExitStack, *, force: bool =
             f"{links[0]} is a symbolic link, and training would change what it leads to; put a "
             "folder in its place, or begin anew with --force"
         )
-    make_folder(folder / CHECKPOINTS)
-    stack.enter_context(locked(folder / CHECKPOINTS / LOCK, run))
+    exists = folder.exists()
+    try:
+        make_folder(folder / CHECKPOINTS)
+        stack.enter_context(locked(folder / CHECKPOINTS / LOCK, run))
+        if mark:
+            (folder / MARK).touch()
+    except OutputError:  # another training has it
+        raise
+    except BaseException:
+        if not exists and is_vacant(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _folder_to_write(run: Path, *, resume: bool) -> Path:
