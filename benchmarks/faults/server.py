@@ -26,8 +26,8 @@ class Request:
 
     Its calls on what is below ``folders`` go wrong by ``fault``.  It gets the signal ``signal``
     ``after`` so many seconds, or else by ``fault``, and SIGKILL after ``limit`` seconds.  If it is
-    ``fresh``, it starts in a new interpreter, as its script does, with other ``variables`` of the environment, by the
-    command ``prefix``.
+    ``fresh``, it starts in a new interpreter, as its script does, with other ``variables`` of the
+    environment, by the command ``prefix``.
     """
 
     words: list[str]
