@@ -27,6 +27,7 @@ _UNITS = {
     "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+_MAX_DEFAULT_BUDGET = 4 * 10**9
 
 
 def keep_freed_memory() -> None:
@@ -64,6 +65,11 @@ def usable_bytes() -> int:
     """The bytes that this process may use: the machine's, or its cgroup's limit if smaller."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([total, *_cgroup_limits()])
+
+
+def default_budget() -> int:
+    """A quarter of the memory that this process may use, at most 4 GB."""
+    return min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET)
 
 
 def _cgroup_limits() -> list[int]:

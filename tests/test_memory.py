@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ooc_train import memory
 from ooc_train.conversion.kinds.ngram.vectorizer import NgramParameters
 from ooc_train.conversion.kinds.sequence.vectorizer import SequenceParameters
-from ooc_train.conversion.resources import MemoryPlan, default_budget
+from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.errors import BudgetError, OptionError
+from ooc_train.memory import default_budget
 
 APPETITE = 50_000_000
 

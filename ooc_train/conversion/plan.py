@@ -13,7 +13,7 @@ from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.inputs import Inputs, files_read, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disks, check_temp_dir, default_budget, disk_errors
+from ooc_train.conversion.resources import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
@@ -23,6 +23,7 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
+from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store

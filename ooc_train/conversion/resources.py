@@ -17,13 +17,11 @@ from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError, OutputError
-from ooc_train.memory import usable_bytes
 from ooc_train.progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-MAX_DEFAULT_BUDGET = 4 * 10**9
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
 # for each token (hash, bounds, number twice), and 16 for each term (hash and record).  Terms of a
@@ -131,11 +129,6 @@ def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
     """How to get ``needed_bytes`` where a budget leaves ``free_bytes`` for a row."""
     budget = budget_bytes + (needed_bytes - free_bytes) * _BUDGET_SHARE
     return f"give --memory {budget / 1e6 + 1:.0f}MB, or leave rows so long out with --max-row-bytes"
-
-
-def default_budget() -> int:
-    """A quarter of the memory that this process may use, at most 4 GB."""
-    return min(usable_bytes() // 4, MAX_DEFAULT_BUDGET)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,16 @@ FEATURES = {
 
 def peak_anon_bytes(program, corpus, output, features):
     report = output.with_suffix(".json")
-    arguments = [str(corpus), "-o", str(output), "--memory", "256MB", "--report", str(report)]
+    arguments = [
+        str(corpus),
+        "-o",
+        str(output),
+        "--memory",
+        "256MB",
+        "--report",
+        str(report),
+        "--force",
+    ]
     arguments += FEATURES[features]
     subprocess.run([sys.executable, "-c", program, *arguments, "--quiet"], check=True)
     output.unlink()

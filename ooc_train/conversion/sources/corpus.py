@@ -106,7 +106,6 @@ class Corpus:
     def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
         message = f"{_names(files)}: no row can be used for the {split} split"
         if self.rejects.count:
-            self.rejects.publish()
             message += f"; {self.rejects.path} says why"
         return InputError(message)
 

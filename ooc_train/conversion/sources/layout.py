@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ooc_train.conversion.resources import default_budget
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.memory import default_budget
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,10 @@ def too_long(what: str, max_bytes: int) -> str:
 class RejectFile:
     """A CSV of rejected rows (file, line, reason, raw row), a context manager.
 
-    It is begun with the first of them, and has its name when it is published, whole: by whoever
-    raises an error that it explains, or at the end of the work.  Otherwise nothing is left.  A list
-    that exists is replaced with ``force`` only.  Of a row that is longer than 10,000 bytes these
-    are written, and how many more there are.
+    It is begun with the first of them, and has its name when it is published, whole: at the end of
+    the work, or if the context ends with an ``InputError``, which it may explain.  Otherwise
+    nothing is left.  A list that exists is replaced with ``force`` only.  Of a row that is longer
+    than 10,000 bytes these are written, and how many more there are.
 
     `add` raises ``InputError`` when there are more than ``limit``.  The list then has all rows
     rejected so far, so that they can be mended in one go.
@@ -74,11 +74,20 @@ class RejectFile:
     def __enter__(self) -> "RejectFile":
         return self
 
-    def __exit__(self, *error: object) -> None:
-        with contextlib.suppress(OSError):  # nothing is published, so nothing is lost
-            self.close()
-        if self._folder:
-            self._folder.__exit__(*error)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            if self.count and isinstance(error, InputError):
+                self.publish()
+                if str(self.path) not in str(error):
+                    n_rows = f"{self.count:,} other rows could not be used"
+                    raise InputError(f"{error}; {n_rows}, and {self.path} says why") from error
+        finally:
+            with contextlib.suppress(OSError):  # nothing is published, so nothing is lost
+                self.close()
+            if self._folder:
+                self._folder.__exit__(kind, error, trace)
 
     def add(self, place: Place, reject: Reject) -> None:
         """Write one rejected row."""
@@ -96,7 +105,6 @@ class RejectFile:
         if len(self._examples) < _SHOWN:
             self._examples.append(f"{place}: {reject.reason}")
         if self.count > self._limit:
-            self.publish()
             raise InputError(
                 f"more than {self._limit} rows cannot be used, such as "
                 f"{'; '.join(self._examples)}; "
