@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.studies.order import mean_entropy
-from ooc_train.reading.sampler import WINDOW_BYTES, WINDOW_SLICES, Order, n_steps, slice_rows_for
+from ooc_train.reading.sampler import (
+    WINDOW_BYTES,
+    WINDOW_SLICES,
+    Order,
+    finer,
+    n_steps,
+    slice_rows_for,
+)
 
 orders = st.builds(
     Order,
@@ -54,6 +61,7 @@ def test_starting_late_reads_only_what_is_needed(order, position):
         first = next(order.windows(position))
         held = sum(stop - start for start, stop in first.slices)
         assert 0 <= held - len(first.rows) < order.slice_rows * order.window_slices
+        assert order.window_start(position) == position - (held - len(first.rows))
 
 
 @given(orders)
@@ -129,3 +137,27 @@ def test_windows_fit_in_their_bytes(row_bytes):
 def test_slices_have_hundreds_of_rows_of_usual_size_and_one_of_giant_size():
     assert slice_rows_for(500) == 512
     assert slice_rows_for(10**9) == 1
+
+
+def test_windows_of_rows_in_source_order_are_mixed_from_1024_places():
+    assert finer(512) == (32, 1024)
+
+
+def test_batches_by_length_hold_every_row_once_and_the_short_one_is_of_any_length():
+    lengths = 2 ** np.arange(11)  # so far apart that chance does not change their order
+    firsts = set()
+    for step in range(30):
+        batches = Order(11, seed=0, epoch=0).batches_by_length(lengths, 4, step)
+        assert [len(batch) for batch in batches] == [4, 4, 3]
+        assert sorted(np.concatenate(batches)) == list(range(11))
+        firsts.add(int(batches[-1].min()))
+    assert firsts == {0, 4, 8}
+
+
+def test_rows_of_near_length_do_not_always_meet_the_same():
+    met = {
+        tuple(sorted(batch))
+        for epoch in range(3)
+        for batch in Order(40, 0, epoch).batches_by_length(np.arange(1000, 1040), 10, 0)
+    }
+    assert len(met) == 12
