@@ -117,10 +117,9 @@ def publish(part: Path, target: Path, *, force: bool) -> None:
 
     ``part`` lies in a folder of this process's own beside ``target``, which is no symbolic link.
     """
-    if force:
-        _take_mode(part, target)
     flush(part)
     if force:
+        _take_mode(part, target)  # now, since it may forbid to open the file
         _check_place(target, "the output")  # again: it may have been made meanwhile
         part.replace(target)
     else:
@@ -134,8 +133,11 @@ def publish(part: Path, target: Path, *, force: bool) -> None:
 
 
 def target_of(path: Path) -> Path:
-    """The file that a path names: a symbolic link stays, and what it leads to is replaced."""
-    return path.resolve() if path.is_symlink() else path
+    """The file or folder that a path names: a link stays, and what it leads to is replaced.
+
+    It has a name, also where the path is ``.`` or ends with ``..``.
+    """
+    return path.resolve() if path.is_symlink() or path.name in ("", "..") else path
 
 
 @contextlib.contextmanager

@@ -80,7 +80,9 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _open_lock(folder: Path) -> int:
-    return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    """Open the lock; a symbolic link, which others may make in a shared folder, is an error."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    return os.open(folder / _LOCK, flags, 0o600)
 
 
 def _is_locked(descriptor: int) -> bool:

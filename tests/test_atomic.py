@@ -91,6 +91,26 @@ def test_the_mode_and_the_link_of_a_replaced_file_stay(tmp_path):
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("mode", [0o444, 0o000])
+def test_a_file_that_may_not_be_written_to_is_replaced(tmp_path, monkeypatch, mode):
+    opened = os.open
+
+    def checked(path: Path, flags: int, *arguments: int) -> int:  # root may do everything
+        if path.is_file() and not path.stat().st_mode & stat.S_IWUSR:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, flags, *arguments)
+
+    publish(tmp_path / "o", "old")
+    (tmp_path / "o").chmod(mode)
+    monkeypatch.setattr(os, "open", checked)
+    with WorkFolder(tmp_path) as folder:
+        (folder / "o").write_text("new")
+        atomic.publish(folder / "o", tmp_path / "o", force=True)
+    assert stat.S_IMODE((tmp_path / "o").stat().st_mode) == mode
+    (tmp_path / "o").chmod(0o600)
+    assert (tmp_path / "o").read_text() == "new"
+
+
 def test_a_new_file_has_the_usual_mode(tmp_path):
     publish(tmp_path / "o", "new")
     (tmp_path / "usual").touch()
@@ -104,6 +124,14 @@ def test_the_next_one_removes_what_a_killed_one_left_and_nothing_of_the_living(t
         publish(tmp_path / "o", "new")
         assert names(tmp_path) == [living.name, "o"]
     assert names(tmp_path) == ["o"]
+
+
+def test_nothing_is_made_behind_a_symbolic_link_in_a_shared_folder(tmp_path):
+    trap = tmp_path / ".ooc-job-trap"
+    trap.mkdir()
+    (trap / "lock").symlink_to(tmp_path / "elsewhere")
+    publish(tmp_path / "o", "new")
+    assert names(tmp_path) == [trap.name, "o"]
 
 
 def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(

@@ -259,13 +259,18 @@ def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
     return item, future.result()
 
 
+def _size(n_bytes: int) -> str:
+    """A number of bytes in words, in GB if it is one at least."""
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
+
+
 def check_disk(folder: Path, needed_bytes: int) -> None:
     """Raise ``BudgetError`` if the disk of the temporary files has less than they need."""
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise BudgetError(
-            f"{folder} has {free / 1e9:.1f} GB free, and the conversion takes about "
-            f"{needed_bytes / 1e9:.1f} GB of temporary files; free some space, or give a folder on "
+            f"{folder} has {_size(free)} free, and the conversion takes about "
+            f"{_size(needed_bytes)} of temporary files; free some space, or give a folder on "
             f"another disk with --temp-dir"
         )
 
@@ -280,8 +285,8 @@ def check_disks(temp_dir: Path, output: Path, needs: Needs, n_bytes: int) -> Non
     free = shutil.disk_usage(output.parent).free
     if free < output_bytes:
         raise BudgetError(
-            f"{output.parent} has {free / 1e9:.1f} GB free, and {output.name} takes about "
-            f"{output_bytes / 1e9:.1f} GB; free some space, or write it to another disk"
+            f"{output.parent} has {_size(free)} free, and {output.name} takes about "
+            f"{_size(output_bytes)}; free some space, or write it to another disk"
         )
 
 

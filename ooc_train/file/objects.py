@@ -54,6 +54,8 @@ _ATTRIBUTE, _CONTINUATION, _TABLE = 12, 16, 17
 _OF_GROUPS = {_NIL, _CONTINUATION, _ATTRIBUTE, _TABLE}
 _OF_ARRAYS = {_NIL, _CONTINUATION, _SPACE, _TYPE, _FILL, _LAYOUT, _FILTERS}
 
+_UNUSUAL = {2: "links of another kind", 7: "rows in another file", _ATTRIBUTE: "attributes"}
+"""What an object has that files of this package do not have, by the type of its message."""
 _NO_FILL = re.compile(rb"\x02[\x01-\x03][\x00-\x02]\x01\x00{4}")
 """The message about values of rows that are not stored, where there are none."""
 _TEXT = bytes.fromhex("1901010010000000100000000100000000000800")
@@ -214,7 +216,7 @@ def _root_position(content: FileBytes) -> int:
     base, _, end, driver, _, header, cached = struct.unpack_from("<7Q", start, 24)
     usual = start[:20] == _SUPERBLOCK and start[20:24] == bytes(4)
     if not usual or (base, driver, cached) != (0, _NOWHERE, 1):
-        raise ValueError("its superblock is of another kind")
+        raise ValueError("its superblock is of another kind, as if another program had written it")
     if content.size < end:
         raise ValueError(f"it is truncated: {content.size:,} of its {end:,} bytes are left")
     if content.size > end:
@@ -247,7 +249,8 @@ class _Header:
         usual = _OF_GROUPS if _TABLE in self.messages else _OF_ARRAYS
         unknown = self.messages.keys() - (allowed or usual)
         if unknown:
-            raise ValueError(f"an object has messages of the types {sorted(unknown)}")
+            what = _UNUSUAL.get(min(unknown), f"messages of the types {sorted(unknown)}")
+            raise ValueError(f"an object has {what}")
 
     def _block(self, block: bytes) -> Iterator[tuple[int, bytes]]:
         at = 0

@@ -1,5 +1,6 @@
 """Panels of bars side by side in one picture, drawn by matplotlib: the overview of a file."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ class TermPanel(Panel):
 def draw_panels(panels: Sequence[Panel], path: Path, suffix: str) -> None:
     """Draw a picture with all panels to ``path``, in the format of a ``suffix`` of `FORMATS`.
 
-    Memory: matplotlib's some 60 MB.  Raises ImportError without matplotlib.
+    Memory: matplotlib's some 60 MB, and the picture.  Raises ImportError without matplotlib, and
+    OSError if writing fails.
     """
     import matplotlib as mpl  # noqa: PLC0415 - in an extra, and slow to load
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -113,7 +115,9 @@ def draw_panels(panels: Sequence[Panel], path: Path, suffix: str) -> None:
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
             axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(path, format=suffix.removeprefix("."), dpi=150)
+        picture = io.BytesIO()  # matplotlib hides errors of writing a PDF behind others
+        figure.savefig(picture, format=suffix.removeprefix("."), dpi=150)
+    path.write_bytes(picture.getbuffer())
 
 
 def _draw_bars(axes: "Axes", names: Sequence[str], counts: Mapping[str, I64]) -> None:

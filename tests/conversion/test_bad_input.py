@@ -292,7 +292,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=4000))
-    with pytest.raises(BudgetError, match="has 0.0 GB free, and the conversion takes about .* GB"):
+    with pytest.raises(BudgetError, match="has 0.0 MB free, and the conversion takes about .* MB"):
         convert(tmp_path, GOOD)
     assert not (tmp_path / "o.h5").exists()
 
@@ -301,7 +301,7 @@ def test_a_disk_that_is_too_small_for_what_a_compressed_source_holds(tmp_path, m
     source = tmp_path / "train.csv.gz"
     source.write_bytes(gzip.compress(GOOD.encode() * 500))  # far more than four times
     monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
-    with pytest.raises(BudgetError, match="has 0.0 GB free, and the conversion takes about .* GB"):
+    with pytest.raises(BudgetError, match="has 0.2 MB free, and the conversion takes about .* MB"):
         ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv.gz"]
 

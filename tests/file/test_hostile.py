@@ -261,7 +261,7 @@ def without_scales(file):
 
 
 OUTSIDE = [
-    ("external storage", "ngram", external, "neither contiguous|messages of the types"),
+    ("external storage", "ngram", external, "an object has rows in another file"),
     ("a virtual array", "ngram", virtual, "an array|messages of the types"),
     ("an external link", "ngram", link("classes/names", h5py.ExternalLink("/o.h5", "x")), "."),
     ("a soft link", "ngram", link("classes/names", h5py.SoftLink("/classes/labels")), "no link of"),
@@ -275,7 +275,7 @@ OUTSIDE = [
     ("big-endian", "ngram", change("train/indptr", lambda a: a.astype(">i8")), "of a type"),
     ("an unknown object", "ngram", put("train/more", np.zeros(3)), "train/more is an object that"),
     ("an unknown split", "ngram", put("dev/labels", np.zeros(3)), "dev is an object that"),
-    ("an attribute of an array", "ngram", say("a", 1, "train/labels"), "messages of the types"),
+    ("an attribute of an array", "ngram", say("a", 1, "train/labels"), "object has attributes"),
     ("a list as attribute", "ngram", say("a", [1, 2]), "neither a number nor a text"),
     ("an array that may grow", "ngram", put("train/labels", [0], maxshape=(None,)), "may grow"),
 ]

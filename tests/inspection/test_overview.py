@@ -67,6 +67,17 @@ def test_sequences_are_drawn_with_what_they_have(tmp_path):
     assert "<!-- lengths of train rows -->" in text
 
 
+def test_a_full_disk_is_said_for_a_pdf_too(ngrams, tmp_path):
+    pytest.importorskip("matplotlib")
+    full = pytest.importorskip("tests.full_disk")
+    with (
+        full.limited_files(1000),
+        pytest.raises(OutputError, match=r"o\.pdf, the plot, could not be written: File too large"),
+    ):
+        overview.draw_overview(ngrams, tmp_path / "o.pdf")
+    assert not (tmp_path / "o.pdf").exists()
+
+
 def test_what_cannot_be_drawn_is_said(ngrams, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"overview\.gif is no picture; its name must end in"):
         overview.draw_overview(ngrams, tmp_path / "overview.gif")

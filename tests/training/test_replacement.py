@@ -248,6 +248,17 @@ def test_a_mount_point(made, run, monkeypatch):
     assert names(run.parent) == ["run"]
 
 
+@pytest.mark.parametrize(("place", "name"), [(".", "."), ("checkpoints", "..")])
+def test_a_run_that_is_the_current_folder(made, run, monkeypatch, place, name):
+    monkeypatch.chdir(run / place)
+    opened, _ = open_with(name, lambda opened: opened.settings)
+    opened.close()
+    with pytest.raises(OutputError, match="run is the current folder, or has it, and would be del"):
+        train(made / "data.h5", name, force=True, **NEW)
+    assert whole(run) == 3
+    assert names(run.parent) == ["run"]
+
+
 def test_what_cannot_take_its_place_stays_and_says_so(made, run, monkeypatch):
     def busy(*_):
         raise OSError(16, "Device or resource busy")

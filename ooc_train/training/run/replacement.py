@@ -62,6 +62,10 @@ def check_replaceable(run: Path) -> None:
         raise OutputError(
             f"{run} is a mount point, whose place no new run can take; choose a folder in it"
         )
+    if _has_current_folder(run):
+        raise OutputError(
+            f"{run} is the current folder, or has it, and would be deleted; go to another folder"
+        )
     new = new_run(run)
     if os.path.lexists(new) and not (is_new_run(new) or _is_run(new)):
         raise OutputError(f"{new}, where the new run would be written, is no run; move it away")
@@ -170,6 +174,13 @@ def _is_at(path: Path, place: int | None) -> bool:
     try:
         return place is None or os.path.samestat(path.stat(), os.fstat(place))
     except FileNotFoundError:
+        return False
+
+
+def _has_current_folder(run: Path) -> bool:
+    try:
+        return Path.cwd().is_relative_to(run.resolve())
+    except FileNotFoundError:  # the current folder has been deleted
         return False
 
 
