@@ -133,7 +133,7 @@ def publish(part: Path, target: Path, *, force: bool) -> None:
 
 
 def target_of(path: Path) -> Path:
-    """What a path names: a symbolic link stays, and the file or folder it leads to is replaced.
+    """The file or folder that a path names: a link stays, and what it leads to is replaced.
 
     It has a name, also where the path is ``.`` or ends with ``..``.
     """

@@ -80,7 +80,7 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _open_lock(folder: Path) -> int:
-    """Open the lock, which is no symbolic link: others may have made one in a shared folder."""
+    """Open the lock; a symbolic link, which others may make in a shared folder, is an error."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     return os.open(folder / _LOCK, flags, 0o600)
 

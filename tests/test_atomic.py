@@ -13,7 +13,7 @@ import pytest
 from ooc_train import atomic
 from ooc_train.atomic import as_json, check_outputs, publishing
 from ooc_train.errors import OutputError
-from ooc_train.work_folder import WorkFolder
+from ooc_train.work_folder import WorkFolder, _delete_own, _made
 
 KILLED = """
 import os, signal, sys
@@ -148,6 +148,26 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
     monkeypatch.setattr(Path, "mkdir", deleted_once)
     with WorkFolder(tmp_path) as folder:
         assert [folder] == lost[1:]
+
+
+def test_a_folder_whose_lock_another_process_holds_is_not_used(tmp_path, monkeypatch):
+    answers = [False, True]
+    monkeypatch.setattr("ooc_train.work_folder.lock", lambda _: answers.pop(0))
+    before = set(_made)
+    with WorkFolder(tmp_path) as folder:
+        (other,) = set(_made) - before - {folder}
+        assert folder.is_dir()
+        assert folder != other
+    del _made[other]
+
+
+@pytest.mark.parametrize("is_own", [True, False])
+def test_at_its_end_a_process_deletes_its_own_folders(tmp_path, is_own):
+    folder = WorkFolder(tmp_path).path
+    _made[folder] = os.getpid() if is_own else os.getppid()
+    _delete_own()
+    assert folder.exists() != is_own
+    del _made[folder]
 
 
 def test_a_parent_that_does_not_exist(tmp_path):

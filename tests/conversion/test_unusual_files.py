@@ -143,12 +143,16 @@ PIECES = {
 COMPRESSED = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 
 
-def rows_expected(name, data):
-    """The lines that are not blank."""
+def rows_expected(name, data, max_row_bytes):
+    """The lines that are not blank, or that are too long to be looked at."""
     lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if name == "a.svm":
-        lines = [line.partition(b"#")[0] for line in lines]
-    return [number for number, line in enumerate(lines, 1) if line.strip()]
+        lines = [line if len(line) > max_row_bytes else line.partition(b"#")[0] for line in lines]
+    return [
+        number
+        for number, line in enumerate(lines, 1)
+        if line.strip() or (name == "a.svm" and len(line) > max_row_bytes)
+    ]
 
 
 @pytest.mark.parametrize("name", PIECES)
@@ -175,8 +179,17 @@ def test_every_row_of_a_dirty_file_is_kept_or_rejected(tmp_path_factory, name, s
         numbers = sorted([*kept, *(line for line, _ in rejects)])
         assert len(set(numbers)) == len(numbers)
         if name in ("a.jsonl", "a.svm"):  # a row is a line
-            assert numbers == rows_expected(name, content)
+            assert numbers == rows_expected(name, content, layout.max_row_bytes)
     assert lines[8] == lines[50] == lines[2**20]
+
+
+@pytest.mark.parametrize("block_bytes", [8, 2**20])
+def test_a_row_that_is_too_long_is_that_whatever_its_label(tmp_path, block_bytes):
+    path = tmp_path / "a.svm"
+    path.write_bytes(b"," + b"9" * 400 + b"\n1 1:1\n")
+    source = find_source(path, LayoutOptions(max_row_bytes=20), gives="sparse")
+    pieces = [piece for piece, _ in source.read(block_bytes)]
+    assert [p.reason for p in pieces if hasattr(p, "reason")] == ["the row is longer than 20 bytes"]
 
 
 def test_what_hangs_or_takes_quadratic_time_elsewhere(tmp_path):

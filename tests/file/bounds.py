@@ -1,10 +1,10 @@
 """Kernels over whatever the checks let pass: ``python -m tests.file.bounds FOLDER``.
 
 With NUMBA_BOUNDSCHECK=1 a kernel that reads or writes beyond an array raises IndexError.  FOLDER
-has the files ``ngram.h5`` and ``sequence.h5``, which are changed: converting here would compile
-many more kernels, which index by nothing that a file says.
+has the files ``ngram.h5`` and ``sequence.h5``, which are changed.
 """
 
+import contextlib
 import sys
 from pathlib import Path
 from unittest import mock
@@ -15,7 +15,7 @@ import numpy as np
 import ooc_train
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
-from ooc_train.errors import OocTrainError
+from ooc_train.errors import InputError, OocTrainError
 from ooc_train.jit import kernel
 from tests.files import reseal, write_file
 
@@ -81,6 +81,40 @@ def encode_with_any_terms(folder):
                 assert len(found.rows) == len(TEXTS)
 
 
+PIECES = [
+    b'"', b'""', b",", b"\n", b"\r\n", b"\r", b"\0", b"\xff", b"\xc3", b"\xf0\x9f", "ß".encode(),
+    b"\\", b"1", b"-", b".", b"e9", b"9" * 30, b":", b" ", b"#", b"{", b"}", b"word ", b"w" * 300,
+]  # fmt: skip
+CLEAN = {
+    "csv": b'%d,"alpha beta %d"\n',
+    "jsonl": b'{"label": %d, "text": "alpha beta %d"}\n',
+    "svm": b"%d 1:%d 3:2\n",
+}
+
+
+def convert_any_rows(folder):
+    """Converting rows of text and numbers, between which there is anything else."""
+    for kind in ("csv ngram", "csv sequence", "csv dense", "jsonl ngram", "svm sparse"):
+        suffix, features = kind.split()
+        for seed in range(3):
+            random = np.random.default_rng(seed)
+            lines = [CLEAN[suffix] % (k % 2, k) for k in range(40)]
+            for place in sorted(random.integers(40, size=60), reverse=True):
+                pieces = random.choice(len(PIECES), random.integers(1, 12))
+                lines.insert(place, b"".join(PIECES[k] for k in pieces) + b"\n" * (seed % 2))
+            path = folder / f"{features}-{seed}.{suffix}"
+            path.write_bytes(b"".join(lines))
+            options = {"text": ["text"], "label": "label"} if suffix == "jsonl" else {}
+            with contextlib.suppress(InputError):  # too few rows are left
+                ooc_train.convert(
+                    path,
+                    path.with_suffix(f".{suffix}.h5"),
+                    features=features,
+                    max_rejects=1000,
+                    **options,
+                )
+
+
 def main():
     try:
         beyond(np.zeros(3))
@@ -90,6 +124,7 @@ def main():
         sys.exit("bounds are not checked: set NUMBA_BOUNDSCHECK=1")
     folder = Path(sys.argv[1])
     encode_with_any_terms(folder)
+    convert_any_rows(folder)
     with mock.patch("ooc_train.training.train.draw_page"):  # takes seconds
         train_on_any_rows(folder)
 

@@ -75,7 +75,7 @@ def test_a_full_disk_is_said_for_a_pdf_too(ngrams, tmp_path):
         pytest.raises(OutputError, match=r"o\.pdf, the plot, could not be written: File too large"),
     ):
         overview.draw_overview(ngrams, tmp_path / "o.pdf")
-    assert [path.name for path in tmp_path.glob("*o.pdf*")] == []
+    assert not (tmp_path / "o.pdf").exists()
 
 
 def test_what_cannot_be_drawn_is_said(ngrams, tmp_path, monkeypatch):

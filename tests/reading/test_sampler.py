@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.studies.order import mean_entropy
+from ooc_train.reading import sampler
 from ooc_train.reading.sampler import (
     WINDOW_BYTES,
     WINDOW_SLICES,
@@ -161,3 +162,8 @@ def test_rows_of_near_length_do_not_always_meet_the_same():
         for batch in Order(40, 0, epoch).batches_by_length(np.arange(1000, 1040), 10, 0)
     }
     assert len(met) == 12
+
+
+def test_no_two_kinds_of_draws_share_a_number():
+    kinds = (sampler._SLICES, sampler._CUT, sampler._ROWS, sampler._BATCHES)
+    assert len(set(kinds)) == len(kinds)

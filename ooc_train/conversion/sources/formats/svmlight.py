@@ -128,7 +128,7 @@ def _some_rows(
     found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
     for row in _rows_with(found, b","):
         label = found.distinct[found.numbers[row]].decode("utf-8", "replace")
-        reasons[row] = f"{label!r} is more than one label"
+        reasons.setdefault(row, f"{label!r} is more than one label")
     entries = SparseEntries(offsets, columns[: offsets[-1]], values[: offsets[-1]])
     return Table(lines, found, entries, reasons=reasons, raw=line_of), stop, line
 
