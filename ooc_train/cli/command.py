@@ -41,6 +41,9 @@ class SharedOptions:
         return {"the report": self.report}
 
 
+_MANY = 0.01  # a share of the rows
+
+
 class Command:
     """One command: its name, its options, and how it ends.
 
@@ -140,6 +143,16 @@ def say(shared: SharedOptions, *lines: str) -> None:
     """Print lines of the summary, unless ``--quiet``."""
     if not shared.quiet:
         show(*lines)
+
+
+def remark_replaced(n_replaced: int, n_rows: int) -> Iterator[str]:
+    """A line about rows with invalid text, if there are any."""
+    if n_replaced:
+        many = n_replaced > _MANY * n_rows
+        yield (
+            f"{n_replaced:,} rows had invalid UTF-8, read as U+FFFD"
+            f"{'; if the text is in another encoding, name it: --encoding cp1252' if many else ''}"
+        )
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions, megabytes, say
+from ooc_train.cli.command import Command, SharedOptions, megabytes, remark_replaced, say
 from ooc_train.cli.options import Given
 from ooc_train.cli.startup import prepare_for_conversion
 from ooc_train.conversion.options import ConvertOptions, Paths
@@ -113,11 +113,12 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _remarks(report: dict[str, Any]) -> Iterator[str]:
-    """Remarks about unusual rows, a line each."""
+    """Remarks about unusual files and rows, a line each."""
+    yield from report["notes"]
     if report["rejected_rows"]:
         yield f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}"
-    if report["replaced_rows"]:
-        yield f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD"
+    n_rows = report["rows"] + report["validation_rows"] + report["test_rows"]
+    yield from remark_replaced(report["replaced_rows"], n_rows)
     if report.get("clipped_values"):
         clipped = f"{report['clipped_values']:,}"
         yield f"{clipped} values were beyond those of the training rows, and were clipped"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions
+from ooc_train.cli.command import Command, SharedOptions, remark_replaced
 from ooc_train.cli.options import Given
-from ooc_train.cli.streams import rows_in, rows_out
+from ooc_train.cli.streams import rows_in, rows_out, tell
 from ooc_train.options import REQUIRED, option
 from ooc_train.prediction.options import PredictOptions
 
@@ -63,7 +63,7 @@ def _work(given: Given) -> dict[str, Any]:
     from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(PredictFiles), given.made(SharedOptions)
-    return predict(
+    report = predict(
         files.run,
         files.input or rows_in(),
         files.output or rows_out(),
@@ -71,6 +71,10 @@ def _work(given: Given) -> dict[str, Any]:
         more_outputs=shared.outputs,
         **given.keywords(PredictOptions),
     )
+    remarks = [*report["notes"], *remark_replaced(report["replaced_rows"], report["rows"])]
+    if not shared.quiet:
+        tell(*remarks)  # where rows are written to standard output, that has rows alone
+    return report
 
 
 if __name__ == "__main__":

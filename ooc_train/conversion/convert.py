@@ -14,6 +14,7 @@ from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources, disk_errors
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.source import remarks_of
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.file.output import OutputFile
@@ -40,8 +41,8 @@ def convert(
     fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
-    ``replaced_rows``, ``classes``, ``features``, ``n_features``, ``seconds``, ``phase_seconds``,
-    peak memory in bytes, and more.
+    ``replaced_rows``, ``notes`` about the files, ``classes``, ``features``, ``n_features``,
+    ``seconds``, ``phase_seconds``, peak memory in bytes, and more.
 
     Raises ``InputError`` for data that cannot be used, naming file and line; ``OutputError`` if the
     output exists or cannot be written; ``BudgetError`` for too small a memory budget; and
@@ -87,6 +88,7 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
         "test_rows": split_rows.get("test", 0),
         "rejected_rows": rejects.count,
         "rejects": str(rejects.path) if rejects.count else None,
+        "notes": remarks_of(source for files in plan.sources.values() for source in files),
         "features": plan.features.kind,
         **({"auto": asdict(plan.figures)} if plan.figures else {}),
         **figures,

@@ -66,11 +66,11 @@ def find_inputs(
         "test": [archive.path("test")] if archive else [Path(path) for path in options.test],
     }
     columns = tuple(options.text or options.columns)
-    layout = LayoutOptions(columns, options.label, options.header, format=options.format)
-    layout = archive.preset.layout if archive else layout
+    layout = options.layout(text=columns, label=options.label)
+    if archive:
+        layout = replace(archive.preset.layout, max_row_bytes=options.max_row_bytes)
     if options.memory_bytes:
         layout = replace(layout, memory_bytes=options.memory_bytes)
-    layout = replace(layout, max_row_bytes=options.max_row_bytes)
     labels = {
         "train": options.labels,
         "validation": options.validation_labels,

@@ -7,8 +7,7 @@ from numbers import Integral
 from typing import Any
 
 from ooc_train.atomic import OutputOptions
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
-from ooc_train.conversion.sources.formats.table import file_formats
+from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import FILTERS, NONE, check_installed
@@ -65,7 +64,7 @@ def parse_frequency(text: str) -> int | float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(OutputOptions):
+class ConvertOptions(FormatOptions, OutputOptions):
     """The options of `convert`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
@@ -74,13 +73,6 @@ class ConvertOptions(OutputOptions):
     Raises OptionError if one is out of range, or if two contradict each other.
     """
 
-    format: str | None = option(
-        None,
-        "the format of the files, where their names do not tell it",
-        fallback="by their names, or csv",
-        choices=tuple(file_formats()),
-        group=_ROWS,
-    )
     test: Paths = option((), "files of test rows", group=_ROWS)
     validation: Paths = option(
         (), "files of validation rows, instead of drawing them from the training rows", group=_ROWS
@@ -110,14 +102,6 @@ class ConvertOptions(OutputOptions):
     max_rejects: int = option(
         100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
     )
-    max_row_bytes: int = option(
-        MAX_ROW_BYTES,
-        "the longest row, in bytes or a size such as 64MB; a longer one cannot be used",
-        metavar="SIZE",
-        limits=at_least(1),
-        parse=parse_size,
-        group=_ROWS,
-    )
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas",
@@ -134,11 +118,6 @@ class ConvertOptions(OutputOptions):
         fallback="all but the class",
         metavar="COLS",
         parse=column_list,
-        group=_LAYOUT,
-    )
-    header: bool = option(
-        False,
-        "the first row names the columns (implied if --text or --label are names)",
         group=_LAYOUT,
     )
     labels: Paths = option(
@@ -295,7 +274,9 @@ class ConvertOptions(OutputOptions):
 
     def _check_preset(self) -> None:
         given = [
-            name for name in ("test", "text", "label", "header", "format") if getattr(self, name)
+            name
+            for name in ("test", "text", "label", "header", "format", *self.dialect)
+            if getattr(self, name)
         ]
         if self.preset is not None and given:
             raise OptionError(

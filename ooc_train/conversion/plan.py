@@ -197,6 +197,7 @@ def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
         "text": list(options.text),
         "columns": list(options.columns),
         "label": options.label,
+        **options.dialect,
     }
     return {
         "layout": inputs.sources["train"][0].layout

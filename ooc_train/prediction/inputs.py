@@ -15,6 +15,7 @@ from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import DenseSource
+from ooc_train.conversion.sources.options import DIALECT
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import (
     DenseNumbers,
@@ -23,10 +24,11 @@ from ooc_train.conversion.sources.rows import (
     SpelledLabels,
     TextRows,
 )
-from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.sources.source import Source, remarks_of
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError
 from ooc_train.kinds import KINDS, MadeOf
+from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
@@ -36,11 +38,13 @@ class NewRows(NamedTuple):
     """All rows to predict, and the names of the columns that they carry.
 
     ``blocks`` gives the rows block by block; it raises ``BudgetError`` for a row that there is no
-    `Room` for.  ``carried`` are the names that are known before the rows are read.
+    `Room` for.  ``carried`` are the names that are known before the rows are read; ``notes`` say
+    what was found out about the file.
     """
 
     blocks: Callable[[Room], Iterator[SourceRows]]
     carried: tuple[str, ...] = ()
+    notes: Sequence[str] = ()
 
 
 def files_read(source: str | Path | BinaryIO) -> list[Path]:
@@ -55,17 +59,11 @@ def files_read(source: str | Path | BinaryIO) -> list[Path]:
 
 
 def find_inputs(
-    run: Run,
-    source: str | Path | InputFile | BinaryIO,
-    columns: Sequence[str],
-    *,
-    header: bool,
-    max_row_bytes: int,
+    run: Run, source: str | Path | InputFile | BinaryIO, options: PredictOptions
 ) -> NewRows:
     """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
-    ``columns`` are those to read from a file, by default those of the training data.  Memory: a
-    block of a megabyte, or the longest row.
+    Memory: a block of a megabyte, or the longest row.
 
     Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
     cannot; ``OptionError`` for options that do not fit the file.
@@ -74,20 +72,21 @@ def find_inputs(
     if not isinstance(source, str | Path | InputFile):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
-        return NewRows(functools.partial(_usable_lines, source, max_row_bytes))
+        return NewRows(functools.partial(_usable_lines, source, options.max_row_bytes))
     trained = run.provenance["layout"]
     file = source if isinstance(source, InputFile) else InputFile(Path(source))
-    if columns:
-        layout = LayoutOptions(tuple(columns), header=header)
+    given = {name: trained[name] for name in DIALECT if name in trained}
+    layout = options.layout(needs_label=False, carry=gives == "text", **(given | options.dialect))
+    if options.text:
+        layout = replace(layout, text=tuple(options.text))
     elif gives == "text":
-        layout = _text_layout(trained, file, max_row_bytes, header=header)
+        layout = _text_layout(trained, file, layout)
     else:
-        layout = _number_layout(trained, file, header=header)
-    layout = replace(layout, needs_label=False, carry=gives == "text", max_row_bytes=max_row_bytes)
+        layout = _number_layout(trained, file, layout)
     found = find_source(file, layout, gives=gives)
     if isinstance(found, DenseSource):  # before a row is read, however wide it is
         load_vectorizer(run.vectorizer_file).check_columns(found.n_columns)  # type: ignore[attr-defined]
-    return NewRows(functools.partial(_usable_rows, found), found.carried)
+    return NewRows(functools.partial(_usable_rows, found), found.carried, remarks_of([found]))
 
 
 def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
@@ -99,38 +98,36 @@ def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
     return _GIVEN[gives](rows)
 
 
-def _text_layout(
-    trained: dict[str, Any], file: InputFile, max_row_bytes: int, *, header: bool
-) -> LayoutOptions:
+def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions) -> LayoutOptions:
     """The layout of a file of texts, read by its names or like the training data."""
     if file.path.is_dir():
-        return LayoutOptions()
+        return layout
     columns = tuple(str(column) for column in trained["text"])
-    if FORMATS[format_of(file)].named:
-        return LayoutOptions(columns)
-    if header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
-        return LayoutOptions(columns, header=True)
-    found = find_source(file, LayoutOptions(needs_label=False, max_row_bytes=max_row_bytes)).layout[
-        "columns"
-    ]
+    if FORMATS[layout.format or format_of(file)].named:
+        return replace(layout, text=columns)
+    if layout.header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
+        return replace(layout, text=columns, header=True)
+    found = find_source(file, replace(layout, carry=False)).layout["columns"]
     if found == trained["columns"]:
-        return LayoutOptions(columns, cleaning=trained.get("cleaning"))
+        return replace(layout, text=columns, cleaning=trained.get("cleaning"))
     if found == len(columns):  # the texts alone, without the class
-        return LayoutOptions()
+        return layout
     raise InputError(
         f"{file.path}, line 1: found {found} columns, where the training data had "
         f"{trained['columns']}; name the columns of the text with --text"
     )
 
 
-def _number_layout(trained: dict[str, Any], file: InputFile, *, header: bool) -> LayoutOptions:
+def _number_layout(
+    trained: dict[str, Any], file: InputFile, layout: LayoutOptions
+) -> LayoutOptions:
     """The layout of a file of numbers: that of the training data, if the formats have columns."""
-    formats = {format_of(file), trained["format"]}
+    formats = {layout.format or format_of(file), trained["format"]}
     are_tables = all("text" in FORMATS[name].gives for name in formats)
     if len(formats) > 1 and not are_tables:
-        return LayoutOptions(header=header)
+        return layout
     columns = tuple(str(column) for column in trained.get("columns", ()))
-    return LayoutOptions(columns, header=header or trained.get("header", False))
+    return replace(layout, text=columns, header=layout.header or trained.get("header", False))
 
 
 def _usable_rows(source: Source, room: Room) -> Iterator[SourceRows]:

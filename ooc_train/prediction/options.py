@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ooc_train.atomic import OutputOptions
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
-from ooc_train.memory import parse_size
+from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.options import at_least, check, column_list, option
 from ooc_train.training.run.options import OpenOptions
 
@@ -16,7 +15,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(OutputOptions, OpenOptions):
+class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(
@@ -27,15 +26,6 @@ class PredictOptions(OutputOptions, OpenOptions):
         spelled=("--text", "--columns"),
         metavar="COLS",
         parse=column_list,
-        group=_INPUT,
-    )
-    header: bool = option(False, "the first row names the columns", group=_INPUT)
-    max_row_bytes: int = option(
-        MAX_ROW_BYTES,
-        "the longest row, in bytes or a size such as 64MB; a longer one cannot be used",
-        metavar="SIZE",
-        limits=at_least(1),
-        parse=parse_size,
         group=_INPUT,
     )
     output_format: str | None = option(

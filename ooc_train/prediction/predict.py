@@ -46,7 +46,7 @@ class Wanted:
     def columns(self, predictor: Predictor, predicted: Predicted) -> dict[str, Any]:
         """The predicted columns by their names."""
         labels, names = predictor.class_labels, predictor.class_names
-        probabilities, unknown_shares = predicted
+        probabilities, unknown_shares = predicted.probabilities, predicted.unknown_shares
         best = probabilities.argmax(axis=1).tolist()
         columns: dict[str, Any] = {
             "label": [labels[i] for i in best],
@@ -71,7 +71,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     output: str | Path | TextIO,
     *,
     text: Sequence[str] = PredictOptions.text,
+    format: str | None = PredictOptions.format,  # noqa: A002 - as the option is called
+    encoding: str | None = PredictOptions.encoding,
     header: bool = PredictOptions.header,
+    delimiter: str | None = PredictOptions.delimiter,
+    quoting: str | None = PredictOptions.quoting,
+    escape: str | None = PredictOptions.escape,
     max_row_bytes: int = PredictOptions.max_row_bytes,
     top: int = PredictOptions.top,
     proba: bool | None = PredictOptions.proba,
@@ -84,8 +89,10 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     """Write the predictions for all rows of a file, or all lines of a binary stream.
 
     ``text`` names the columns of a file to read, by name or number from 1.  Without it, the columns
-    of the training data are read.  A row has at most ``max_row_bytes``.  ``output`` is a path or a
-    text stream.  It has one row for each row of the input, in the same order.  The columns are:
+    of the training data are read.  ``format``, ``encoding``, ``header``, ``delimiter``,
+    ``quoting``, ``escape`` and ``max_row_bytes`` say how files are read, as in `convert`; where
+    they are not given, what was given for the training data holds.  ``output`` is a path or a text
+    stream.  It has one row for each row of the input, in the same order.  The columns are:
 
     - those of the input that are not read; if one has a name of those below, ``input_`` precedes it
     - ``label`` and ``name`` of the most probable class
@@ -101,18 +108,23 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     files that the caller will write, by what they are: they, too, may be no inputs.  With
     ``trust_code`` a run is used whose model is a function of its author's, see `open_run`.
 
-    Returns a report: ``rows``, ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of
-    the shares) and peak memory in bytes.  Memory: that of `Predictor`, and a megabyte of text at a
-    time, or the longest row.
+    Returns a report: ``rows``, ``replaced_rows`` with invalid text, ``notes`` about the file,
+    ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of the shares) and peak memory in
+    bytes.  Memory: that of `Predictor`, and a megabyte of text at a time, or the longest row.
 
     Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
     InputError or FormatError if the run cannot be used, OptionError for options that are out of
     range or do not fit the file, BudgetError for a row that there is not enough memory for, and
     OutputError if the output cannot be written.
     """
-    PredictOptions(  # which checks them
+    options = PredictOptions(  # which checks them
         text=text,
+        format=format,
+        encoding=encoding,
         header=header,
+        delimiter=delimiter,
+        quoting=quoting,
+        escape=escape,
         max_row_bytes=max_row_bytes,
         top=top,
         proba=proba,
@@ -130,9 +142,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     with MemoryMonitor() as memory:
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
         rows = streamed(Path(source)) if isinstance(source, str | Path) else source
-        find = functools.partial(
-            find_inputs, source=rows, columns=text, header=header, max_row_bytes=max_row_bytes
-        )
+        find = functools.partial(find_inputs, source=rows, options=options)
         opened, (inputs, predictor) = open_with(
             run, lambda it: (find(it), Predictor(it)), trust_code=trust_code
         )
@@ -144,11 +154,13 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         names = wanted.names(predictor)
         with open_writer(target, kind, inputs.carried, names, force=force) as writer:
             blocks = inputs.blocks(_room(predictor))
-            n_rows, unknown_sum = _write(blocks, predictor, wanted, writer, progress)
+            n_rows, n_replaced, unknown_sum = _write(blocks, predictor, wanted, writer, progress)
         progress.finish()
         now = time.perf_counter()
         return {
             "rows": n_rows,
+            "replaced_rows": n_replaced,
+            "notes": inputs.notes,
             "seconds": now - began,
             "rows_per_second": n_rows / (now - predicting),
             "unknown_words": unknown_sum / n_rows if predictor.knows_words and n_rows else None,
@@ -173,14 +185,19 @@ def _write(
     wanted: Wanted,
     writer: Writer,
     progress: Progress,
-) -> tuple[int, float]:
-    """Predict and write all rows; their number, and the sum of their shares of unknown words."""
-    n_rows, unknown_sum = 0, 0.0
+) -> tuple[int, int, float]:
+    """Predict and write all rows.
+
+    Returns their number, that of rows with invalid text, and the sum of the shares of unknown
+    words.
+    """
+    n_rows, n_replaced, unknown_sum = 0, 0, 0.0
     for block in blocks:
         predicted = predictor.of_block(block)
         writer.write(block.carried, wanted.columns(predictor, predicted))
         if predicted.unknown_shares is not None:
             unknown_sum += float(predicted.unknown_shares.sum())
         n_rows += len(block)
+        n_replaced += predicted.n_replaced
         progress.advance(len(block))
-    return n_rows, unknown_sum
+    return n_rows, n_replaced, unknown_sum

@@ -22,11 +22,13 @@ class Predicted(NamedTuple):
 
     ``probabilities`` (n_rows, n_classes) float32 are those of the classes.  ``unknown_shares``
     (n_rows,) float32 are the shares of the rows' words that the vectorizer does not know, 0 for a
-    row without a word; ``None`` for features that are not made of words.
+    row without a word; ``None`` for features that are not made of words.  ``n_replaced`` rows had
+    broken UTF-8.
     """
 
     probabilities: F32
     unknown_shares: F32 | None
+    n_replaced: int = 0
 
 
 class Predictor:
@@ -87,7 +89,7 @@ class Predictor:
         probabilities = np.empty((0, len(self.classes_)), np.float32)
         if len(block):
             probabilities = self._network(found.rows)
-        return Predicted(probabilities, found.unknown_shares)
+        return Predicted(probabilities, found.unknown_shares, found.n_replaced)
 
     def __sklearn_tags__(self) -> Any:
         """The tags that scikit-learn asks for; it is installed where it asks."""

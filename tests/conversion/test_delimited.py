@@ -15,7 +15,7 @@ from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
-from ooc_train.conversion.sources.formats.delimited_kernel import Parser
+from ooc_train.conversion.sources.formats.delimited_kernel import Dialect, Parser
 
 ZHANG = Chosen((1, 2), 0)
 FIELDS = st.text(alphabet='ab",\n\r é日', max_size=12)
@@ -41,7 +41,7 @@ def parse(data, chosen=ZHANG, *, n_fields=3, delimiter=",", names=(), block_byte
         file=InMemory(Path("rows.csv"), data=data),
         format="csv",
         names=names,
-        delimiter=delimiter,
+        dialect=Dialect(delimiter),
         n_fields=n_fields,
     )
     rows, rejects = [], []
@@ -109,7 +109,7 @@ def test_a_nul_byte_is_found_wherever_it_is(n):
 @pytest.mark.parametrize("row", [b"1,a,b", b'"1","a","b"'])
 def test_bytes_behind_the_data_do_not_matter(row, behind):
     buffer = np.frombuffer(bytearray(row + 64 * behind), np.uint8)
-    parsed, rejects, consumed = Parser(",", 3, (1, 2)).parse(buffer[: len(row)], True, 99)
+    parsed, rejects, consumed = Parser(Dialect(","), 3, (1, 2)).parse(buffer[: len(row)], True, 99)
     assert not rejects
     assert (parsed.cells.row_bytes(0, 2), consumed) == (b"a, b", len(row))
 

@@ -100,7 +100,7 @@ def test_a_long_row_in_the_list_of_rejects_is_truncated(tmp_path):
     [
         ("a.csv", [b"1," + b"x" * 300], r"a.csv, line 1: the row is longer than 200 bytes"),
         ("a.csv", [b"", b"1,\0", b"2,\0"], "a.csv, line 2: the row contains a NUL byte; no row"),
-        ("a.csv", [b"," * 2**19], "a.csv: found 524,289 columns, more than 524,288 .is the deli"),
+        ("a.csv", [b"," * 2**19], "a.csv: found 524,289 columns, more than 524,288 .--delimiter"),
         ("a.jsonl", [b'{"text": "' + b"x" * 300], "a.jsonl, line 1: the row is longer than 200"),
         ("a.jsonl", [b""] * 2000, "a.jsonl begins with 1,001 bytes of blank lines; take them out"),
         ("a.csv", [b""] * 2000, "a.csv begins with 1,001 bytes of blank lines; take them out"),
@@ -279,10 +279,9 @@ def test_a_long_row_takes_more_than_a_block_where_terms_are_looked_up():
 
 
 def test_the_first_rows_are_those_that_are_read():
-    sample = b'\n1,a\n2,"b\n3"\n\0,c\nx\n4,d\n5,"e'
-    found = delimited_kernel.first_rows(
-        sample, ",", is_whole=False, max_row_bytes=sys.maxsize, n_rows=2
-    )
+    text = b'\n1,a\n2,"b\n3"\n\0,c\nx\n4,d\n5,"e'
+    sample = delimited_kernel.Sample(text, sys.maxsize, is_whole=False)
+    found = sample.rows(delimited_kernel.Dialect(","), 2)
     assert found.fields == [[b"1", b"a"], [b"2", b"b\n3"]]
     assert found.lines[:2] == [2, 3]
     assert not found.is_all

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer, line_blocks
-from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.kinds import KINDS

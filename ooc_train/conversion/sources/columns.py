@@ -149,7 +149,8 @@ class ColumnFile:
     ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
     they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
     is known before they are read.  ``value_bytes`` is the size of a number while it is read.  A row
-    of more than ``max_row_bytes`` is rejected.
+    of more than ``max_row_bytes`` is rejected.  ``remarks`` say what was found out about the file,
+    where it is not what a reader expects.
 
     A subclass has to define `read`.  An instance follows from the path and the options alone, and
     holds no open file.
@@ -161,6 +162,7 @@ class ColumnFile:
     n_rows: int | None = None
     value_bytes: int = 4
     max_row_bytes: int = MAX_ROW_BYTES
+    remarks: tuple[str, ...] = ()
 
     noun: ClassVar[str] = "column"
     """What columns are called in messages."""

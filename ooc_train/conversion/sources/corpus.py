@@ -106,7 +106,7 @@ class Corpus:
     def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
         message = f"{_names(files)}: no row can be used for the {split} split"
         if self.rejects.count:
-            message += f"; {self.rejects.path} says why"
+            message += f", such as {self.rejects.examples}; {self.rejects.path} has all of them"
         return InputError(message)
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
@@ -171,7 +171,7 @@ def _unfit_label(label: bytes) -> str:
     told apart from all others wherever it is written and read again.
 
     >>> _unfit_label("Größe".encode()), _unfit_label(b"Gr\xf6\xdfe")
-    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8")
+    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8 (see --encoding)")
     """
     if not label:
         return "no label"
@@ -182,7 +182,7 @@ def _unfit_label(label: bytes) -> str:
     try:
         label.decode()
     except UnicodeDecodeError:
-        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8"
+        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8 (see --encoding)"
     return ""
 
 

@@ -1,9 +1,11 @@
 """Looking into a file or a folder: what its rows are made of, and where that is in them."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats.foreign import refuse_foreign
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import find_dense, find_sparse
@@ -30,9 +32,13 @@ def find_source(
     not fit it.
     """
     file = path if isinstance(path, InputFile) else InputFile(path)
+    file = replace(file, encoding=options.encoding)
     if gives != "dense" and options.labels:
         raise OptionError(f"{file.path} has its labels in it; leave out --labels")
-    opened = FORMATS[_format(file, options, gives)].open(file, options)
+    kind = FORMATS[_format(file, options, gives)]
+    if not (kind.seeks or kind.of_folders):
+        refuse_foreign(file)
+    opened = kind.open(file, options)
     if gives == "text":
         return find_text(opened, options)
     if gives == "dense":

@@ -37,7 +37,7 @@ def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
         with open_npy(file) as labels:
             yield taking(labels, str(path), n_rows)
         return
-    with file.open() as (stream, _), io.BufferedReader(stream) as buffered:  # type: ignore[type-var]
+    with file.open_text() as (stream, _), io.BufferedReader(stream) as buffered:  # type: ignore[type-var]
         lines = file.readable(_lines(cast(BinaryIO, buffered)))
         n_taken = 0
 

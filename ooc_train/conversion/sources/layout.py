@@ -17,6 +17,9 @@ class LayoutOptions:
     done to the texts, see ``cleaning.CLEANINGS``.  ``folders`` are the subfolders that are classes,
     where the source is a folder; if there are none, all are.
 
+    ``encoding``, ``delimiter``, ``quoting`` and ``escape`` are as in ``options.FormatOptions``;
+    where they are not given, they are found.
+
     ``labels`` is a file with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
     along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
@@ -30,6 +33,10 @@ class LayoutOptions:
     cleaning: str | None = None
     folders: tuple[str, ...] = ()
     format: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    quoting: str | None = None
+    escape: str | None = None
     labels: Path | None = None
     needs_label: bool = True
     carry: bool = False
@@ -37,7 +44,11 @@ class LayoutOptions:
     max_row_bytes: int = MAX_ROW_BYTES
 
     @property
+    def names(self) -> list[str]:
+        """The names among the columns that are asked for."""
+        return [column for column in (*self.text, self.label or "1") if not column.isdigit()]
+
+    @property
     def has_header(self) -> bool:
         """Whether the first row names the columns: said so, or implied by a name."""
-        named = [column for column in (*self.text, self.label or "1") if not column.isdigit()]
-        return self.header or bool(named)
+        return self.header or bool(self.names)

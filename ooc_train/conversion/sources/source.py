@@ -1,7 +1,7 @@
 """A source: the rows of a file or a folder, made of the columns that were chosen."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,3 +98,15 @@ class Source(ABC):
     def place(self, line: int) -> Place:
         """The place of the row that has ``line`` among ``SourceRows.lines``."""
         return self.file.place(line)
+
+
+def remarks_of(sources: Iterable[Source]) -> list[str]:
+    """What was found out about the files, a sentence each, with the first that it is true of."""
+    by_remark: dict[str, list[Path]] = {}
+    for source in sources:
+        for remark in source.file.remarks:
+            by_remark.setdefault(remark, []).append(source.path)
+    return [
+        f"{first}{f' and {len(more):,} more files' if more else ''}: {remark}"
+        for remark, (first, *more) in by_remark.items()
+    ]

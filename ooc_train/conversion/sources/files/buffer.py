@@ -1,12 +1,13 @@
 """The bytes of a stream, some whole rows at a time."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
 from ooc_train.errors import InputError
@@ -125,8 +126,12 @@ def line_blocks(
             yield block
 
 
-def first_lines(file: InputFile, max_row_bytes: int) -> tuple[io.BytesIO, bool]:
+def first_lines(
+    file: InputFile, max_row_bytes: int, lines_of: Callable[[bytes], bytes] = bytes
+) -> tuple[io.BytesIO, bool]:
     """The whole lines at the beginning of a file, and whether it has no more.
+
+    ``lines_of`` makes lines of the text, where it is spelled otherwise.
 
     There is at least one of up to ``max_row_bytes`` that is not blank, if there is any in as many
     bytes.  The last line may be truncated if it is longer.
@@ -135,7 +140,7 @@ def first_lines(file: InputFile, max_row_bytes: int) -> tuple[io.BytesIO, bool]:
     """
     size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
     while True:
-        sample = file.sample(size)
+        sample = lines_of(file.sample(size))
         is_all = len(sample) < size
         whole = sample if is_all else sample[: sample.rfind(b"\n") + 1]
         if is_all or any(_is_row(line, max_row_bytes) for line in io.BytesIO(whole)):

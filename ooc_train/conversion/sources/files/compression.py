@@ -1,10 +1,13 @@
-"""Compressions of files: a stream of what is in a file, for each suffix."""
+"""Compressions of files, known by their first bytes: a stream of what is in a file."""
 
 import bz2
 import io
+import lzma
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from ooc_train.errors import OptionError
 
@@ -19,8 +22,12 @@ class DecompressionError(Exception):
 
 
 class Compression(NamedTuple):
-    """A function that opens a compressed file, and how many times as large text usually is."""
+    """A compression: the first bytes of its files, and a function that opens one.
 
+    ``ratio`` is how many times as large text usually is.
+    """
+
+    magic: bytes
     open: Callable[[BinaryIO], AbstractContextManager[BinaryIO]]
     ratio: int
 
@@ -133,9 +140,52 @@ class _ZstdStream(io.RawIOBase):
         return bool(more)
 
 
+@contextmanager
+def _open_xz(file: BinaryIO) -> Iterator[BinaryIO]:
+    try:
+        with lzma.LZMAFile(file) as stream:
+            yield io.BufferedReader(stream, _BUFFER_BYTES)
+    except lzma.LZMAError as error:
+        raise DecompressionError(str(error)) from error
+
+
+@contextmanager
+def _open_zip(file: BinaryIO) -> Iterator[BinaryIO]:
+    """The one file in an archive."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            inside = [info for info in archive.infolist() if not info.is_dir()]
+            if len(inside) != 1:
+                raise DecompressionError(
+                    f"the archive holds {len(inside)} files, where one is read; unpack it"
+                )
+            with archive.open(inside[0]) as stream:
+                yield cast(BinaryIO, stream)
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise DecompressionError(str(error)) from error
+
+
 COMPRESSIONS = {
-    ".gz": Compression(_open_gzip, 4),  # text seldom shrinks more
-    ".bz2": Compression(_open_bzip2, 5),
-    ".zst": Compression(_open_zstd, 5),
+    ".gz": Compression(b"\x1f\x8b", _open_gzip, 4),  # text seldom shrinks more
+    ".bz2": Compression(b"BZh", _open_bzip2, 5),
+    ".zst": Compression(_ZSTD_MAGIC.to_bytes(4, "little"), _open_zstd, 5),
+    ".xz": Compression(b"\xfd7zXZ\0", _open_xz, 6),
+    ".zip": Compression(b"PK\3\4", _open_zip, 4),
 }
 """By the last suffix of a file's name."""
+_ZIP_NAME = 30  # where the name of the first file in a .zip archive is
+_OTHER_ZIPS = (b".npy", b"[Content_Types].xml", b"mimetype", b"META-INF")
+
+
+def compression_of(beginning: bytes) -> Compression | None:
+    """The compression of a file with these first bytes.
+
+    Formats that are .zip archives inside, such as .npz and .xlsx, are none.
+    """
+    for compression in COMPRESSIONS.values():
+        if beginning.startswith(compression.magic):
+            is_zip = compression.open is _open_zip
+            name = beginning[_ZIP_NAME : _ZIP_NAME + int.from_bytes(beginning[26:28], "little")]
+            other = name.endswith(_OTHER_ZIPS[:1]) or name.startswith(_OTHER_ZIPS[1:])
+            return None if is_zip and other else compression
+    return None

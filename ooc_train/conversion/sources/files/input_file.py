@@ -1,6 +1,6 @@
 """A file of rows as a stream of bytes, plain or compressed, and errors that name the file."""
 
-import codecs
+import functools
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,13 +12,17 @@ from ooc_train.conversion.sources.files.compression import (
     COMPRESSIONS,
     Compression,
     DecompressionError,
+    compression_of,
 )
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spelling, spelling_of
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.errors import InputError
 
 Piece = TypeVar("Piece")
 
-BYTE_ORDER_MARK = codecs.BOM_UTF8
+_BEGINNING_BYTES = 512
+_SAMPLE_BYTES = 2**16
+_LONG_SAMPLE_BYTES = 2**23
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,13 @@ class InputFile:
 
     ``path`` is the name that errors give, and whose suffixes tell the format.  The bytes are in
     ``spooled`` or come from ``pipe`` where one of these is given, else in the file of that name.
+    ``encoding`` is that of its text, where it is known.
     """
 
     path: Path
     spooled: Path | None = None
     pipe: Pipe | None = None
+    encoding: str | None = None
 
     @property
     def n_bytes(self) -> int:
@@ -50,10 +56,34 @@ class InputFile:
         """The last two suffixes of the name, in small letters, the last first."""
         return [suffix.lower() for suffix in reversed(self.path.suffixes[-2:])]
 
-    @property
+    @functools.cached_property
+    def beginning(self) -> bytes:
+        """The first bytes of the file itself; none of what cannot be read."""
+        if self.pipe:
+            return self.pipe.beginning(_BEGINNING_BYTES)
+        try:
+            with self.open_raw() as file:
+                return file.read(_BEGINNING_BYTES)
+        except (InputError, OSError):  # which those say that read it
+            return b""
+
+    @functools.cached_property
     def compression(self) -> Compression | None:
-        """The compression that the name tells, if any."""
+        """The compression that the first bytes tell, or else the name."""
+        return compression_of(self.beginning) or self.named_compression
+
+    @property
+    def named_compression(self) -> Compression | None:
+        """The compression that the name tells."""
         return next((COMPRESSIONS[s] for s in self.suffixes[:1] if s in COMPRESSIONS), None)
+
+    @functools.cached_property
+    def spelling(self) -> Spelling:
+        """How its text is encoded and its lines end, by a sample."""
+        found = spelling_of(self._start(_SAMPLE_BYTES), self.encoding)
+        if found.ends_with_return:  # unless a longer first line has a return in it
+            found = spelling_of(self._start(_LONG_SAMPLE_BYTES), self.encoding)
+        return found
 
     @property
     def text_bytes(self) -> int:
@@ -94,13 +124,20 @@ class InputFile:
                 except DecompressionError as error:
                     raise InputError(f"{self.path} cannot be decompressed: {error}") from error
 
+    @contextmanager
+    def open_text(self) -> Iterator[tuple[BinaryIO, BinaryIO]]:
+        """A stream of the text in the file as UTF-8, its lines ended by newlines, and the file."""
+        spelling = self.spelling
+        with self.open() as (stream, file):
+            yield spelling.stream(stream), file
+
     def parsed(self, parse: Callable[[BinaryIO], Iterator[Piece]]) -> Iterator[tuple[Piece, int]]:
-        """The pieces that ``parse`` makes of what is in the file, each with the progress in bytes.
+        """The pieces that ``parse`` makes of the text, each with the progress in bytes.
 
         Raises ``InputError`` for a file or a compression that cannot be read to its end.
         """
         position = 0
-        with self.open() as (stream, file):
+        with self.open_text() as (stream, file):
             for piece in self.readable(parse(stream)):
                 progress = file.tell() - position
                 position += progress
@@ -114,15 +151,20 @@ class InputFile:
             raise InputError(f"{self.path} cannot be read to its end: {error}") from error
 
     def sample(self, n_bytes: int) -> bytes:
-        """The first bytes of what is in the file, without a byte-order mark, or all there are."""
+        """The first bytes of the text, without a byte-order mark, or all there are."""
         wanted = n_bytes + len(BYTE_ORDER_MARK)
+        text = self.spelling.text(self._start(self.spelling.most_bytes(wanted)))
+        return text.removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+
+    def _start(self, n_bytes: int) -> bytes:
+        """The first bytes of what is in the file."""
         if self.pipe:
-            return self.pipe.beginning(wanted).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+            return self.pipe.beginning(n_bytes)
         with self.open() as (stream, _):
             try:
-                parts = [stream.read(wanted)]
-                while parts[-1] and sum(map(len, parts)) < wanted:
-                    parts.append(stream.read(wanted - sum(map(len, parts))))
+                parts = [stream.read(n_bytes)]
+                while parts[-1] and sum(map(len, parts)) < n_bytes:
+                    parts.append(stream.read(n_bytes - sum(map(len, parts))))
             except (EOFError, OSError) as error:
                 raise InputError(f"{self.path} cannot be decompressed: {error}") from error
-        return b"".join(parts).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+        return b"".join(parts)

@@ -44,7 +44,7 @@ def streamed(path: Path) -> InputFile:
     read them to refuse.
     """
     file = InputFile(path)
-    if not path.is_fifo() or file.compression or FORMATS[format_of(file)].seeks:
+    if not path.is_fifo() or file.named_compression or FORMATS[format_of(file)].seeks:
         return file
     return InputFile(path, pipe=Pipe(path.open("rb", buffering=0), str(path), is_owned=True))
 

@@ -106,11 +106,15 @@ class RejectFile:
             self._examples.append(f"{place}: {reject.reason}")
         if self.count > self._limit:
             raise InputError(
-                f"more than {self._limit} rows cannot be used, such as "
-                f"{'; '.join(self._examples)}; "
-                f"all so far are in {self.path}: mend them, or allow more with --max-rejects, and "
+                f"more than {self._limit} rows cannot be used, such as {self.examples}; all "
+                f"so far are in {self.path}: mend them, or allow more with --max-rejects, and "
                 "give --force to replace that list"
             )
+
+    @property
+    def examples(self) -> str:
+        """The first rejected rows and their reasons."""
+        return "; ".join(self._examples)
 
     def close(self) -> None:
         """Write what is left, to find a full disk before anything is published."""

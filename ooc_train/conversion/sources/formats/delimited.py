@@ -1,24 +1,30 @@
-"""CSV and TSV files.
+"""CSV and TSV files, in the dialect that is given or found.
 
 Headerless CSV is taken for the layout of Zhang et al. 2015 (arXiv 1509.01626), in which AG News,
 DBPedia, Amazon and Yelp reviews are published: the class first, then one or more texts.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
-from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
+    Dialect,
     FirstRows,
+    Parsed,
     Parser,
-    first_rows,
+    Sample,
     read_rows,
 )
+from ooc_train.conversion.sources.formats.dialects import TAB, find_dialect, remarks
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -26,16 +32,21 @@ from ooc_train.errors import InputError
 
 _SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
-_HINT = " (is the delimiter right? .tsv files are split at tabs, others at commas)"
+_HINT = " (--delimiter and --quoting say how fields are told apart)"
+_SEPARATOR_LINE = re.compile(rb"sep=([ -~\t])\r?\n")  # as Excel writes and reads it
 _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class DelimitedFile(ColumnFile):
-    """One file of rows whose fields a ``delimiter`` separates, ``n_fields`` in each."""
+    """One file of rows of ``n_fields`` fields in some ``dialect``.
 
-    delimiter: str
+    ``first_line`` is 2 where the first one names the delimiter.
+    """
+
+    dialect: Dialect
     n_fields: int
+    first_line: int = 1
 
     numbered = True
     hint = _HINT
@@ -48,7 +59,7 @@ class DelimitedFile(ColumnFile):
     @property
     def where(self) -> str:
         """The first line, which names the columns or would."""
-        return f"{self.file.path}, line 1"
+        return f"{self.file.path}, line {self.first_line}"
 
     @property
     def classes_path(self) -> Path | None:
@@ -62,8 +73,8 @@ class DelimitedFile(ColumnFile):
         """Refuse a header where none is expected, since it would become a row or a class."""
         if self.names:
             return
-        found = _first_rows(self.file, self.delimiter, self.max_row_bytes)
-        sample = [_texts(fields) for fields in found.fields]
+        found = _look(self.file, self.max_row_bytes, lambda _: self.dialect)
+        sample = [_texts(fields) for fields in found.rows.fields]
         if chosen.numbers:
             self._refuse_names(sample[0], chosen)
         if chosen.label >= 0:
@@ -113,10 +124,16 @@ class DelimitedFile(ColumnFile):
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
         is_header = bool(self.names)
-        parser = Parser(self.delimiter, self.n_columns, chosen.cells, self.max_row_bytes)
-        for piece, progress in self.file.parsed(
-            lambda stream: read_rows(stream, parser, block_bytes)
-        ):
+        parser = Parser(
+            self.dialect, self.n_columns, chosen.cells, self.max_row_bytes, self.first_line
+        )
+
+        def rows(stream: BinaryIO) -> Iterator[Parsed | Reject]:
+            if self.first_line > 1:
+                stream.readline()
+            return read_rows(stream, parser, block_bytes)
+
+        for piece, progress in self.file.parsed(rows):
             if isinstance(piece, Reject):
                 yield piece, progress
                 continue
@@ -125,32 +142,45 @@ class DelimitedFile(ColumnFile):
             labels = SpelledLabels.none(len(lines))
             if chosen.label >= 0:
                 labels = cells.labels(len(chosen.columns))
-            yield Table(lines, labels, cells, is_clean=True), progress
+            reasons = dict.fromkeys(self._headers_in(cells, chosen), "the header again")
+            yield Table(lines, labels, cells, reasons, is_clean=True), progress
+
+    def _headers_in(self, cells: Cells, chosen: Chosen) -> Iterator[int]:
+        """The rows that repeat the header, as files that are joined have them."""
+        if self.names:
+            names = [self.names[k].encode() for k in chosen.cells]
+            lengths = np.array([len(name) for name in names])
+            same = ((cells.stops - cells.starts) == lengths).all(axis=1)
+            for row in np.flatnonzero(same).tolist():
+                if all(cells.cell(row, k) == name for k, name in enumerate(names)):
+                    yield row
 
 
 def open_csv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
-    """Look into a file whose fields are separated by commas."""
+    """Look into a file whose fields are separated, as a rule by commas."""
     return _open(file, options, "csv", ",")
 
 
 def open_tsv(file: InputFile, options: LayoutOptions) -> DelimitedFile:
-    """Look into a file whose fields are separated by tabs."""
-    return _open(file, options, "tsv", "\t")
+    """Look into a file whose fields are separated, as a rule by tabs."""
+    return _open(file, options, "tsv", TAB)
 
 
-def _open(file: InputFile, options: LayoutOptions, kind: str, delimiter: str) -> DelimitedFile:
-    found = _first_rows(file, delimiter, options.max_row_bytes)
+def _open(file: InputFile, options: LayoutOptions, kind: str, usual: str) -> DelimitedFile:
+    found = _look(file, options.max_row_bytes, lambda sample: find_dialect(sample, options, usual))
     names: tuple[str, ...] = ()
     if options.has_header:
-        _check_header(file, found)
-        names = tuple(name.strip() for name in _texts(found.fields[0]))
+        _check_header(file, found.rows)
+        names = tuple(name.strip() for name in _texts(found.rows.fields[0]))
     return DelimitedFile(
         file=file,
         format=kind,
         names=names,
         max_row_bytes=options.max_row_bytes,
-        delimiter=delimiter,
-        n_fields=len(found.fields[0]),
+        remarks=remarks(found.dialect, options, usual),
+        dialect=found.dialect,
+        n_fields=found.rows.n_columns,
+        first_line=found.first_line,
     )
 
 
@@ -167,36 +197,43 @@ def _texts(fields: Sequence[bytes]) -> list[str]:
     return [field.decode("utf-8", "replace") for field in fields]
 
 
-def _first_rows(file: InputFile, delimiter: str, max_row_bytes: int) -> FirstRows:
-    """The fields of the first rows: at least of one, if there is any.
+class _Beginning(NamedTuple):
+    """The first rows of a file, their dialect, and the line on which they begin."""
+
+    dialect: Dialect
+    first_line: int
+    rows: FirstRows
+
+
+def _look(file: InputFile, max_row_bytes: int, find: Callable[[Sample], Dialect]) -> _Beginning:
+    """The first rows of a file: at least one, if there is any, in the dialect of a sample.
 
     Raises ``InputError`` where no row is found in as many bytes as the longest row may have.
     """
     size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
     while True:
-        sample = file.sample(size)
-        is_whole = len(sample) < size
+        text = file.sample(size)
+        is_whole = len(text) < size
+        separator = _SEPARATOR_LINE.match(text)
+        text = text[separator.end() :] if separator else text
+        first_line = 2 if separator else 1
+        sample = Sample(text, max_row_bytes, is_whole=is_whole, first_line=first_line)
+        dialect = find(sample)
         try:
-            rows = first_rows(
-                sample,
-                delimiter,
-                is_whole=is_whole,
-                max_row_bytes=max_row_bytes,
-                n_rows=_SAMPLE_ROWS,
-            )
+            rows = sample.rows(dialect, _SAMPLE_ROWS)
         except UnfitError as error:
             raise InputError(f"{file.path}: {error}{_HINT}") from error
         if rows.fields or is_whole:
             break
         if size == most:
-            raise InputError(_no_row(file.path, sample, rows, max_row_bytes))
+            raise InputError(_no_row(file.path, text, rows, max_row_bytes))
         size = min(8 * size, most)
     if not rows.fields and rows.rejects:
         first = rows.rejects[0]
         raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
     if not rows.fields:
         raise InputError(f"{file.path} is empty; it must hold one row a line")
-    return rows
+    return _Beginning(dialect, first_line, rows)
 
 
 def _no_row(path: Path, sample: bytes, rows: FirstRows, max_row_bytes: int) -> str:

@@ -2,15 +2,18 @@
 
 One state machine in a compiled kernel does RFC 4180: fields separated by one byte, quoted where
 they begin with ``"``, a quote inside a quoted field doubled, rows ended by LF or CRLF, blank lines
-skipped.  A library's parser would be shorter, but it counts records instead of lines, lets NUL
-bytes pass, and does not tell the bytes of a bad row; ``csv`` of the standard library is the oracle
-in the tests.
+skipped.  A `Dialect` says what is otherwise.  A byte-order mark at the beginning of a row, as files
+that are joined have it, is passed over.  A library's parser would be shorter, but it counts records
+instead of lines, lets NUL bytes pass, and does not tell the bytes of a bad row; ``csv`` of the
+standard library is the oracle in the tests.
 
 What cannot be a row is a `Reject`, and reading goes on: behind the whole record where it is
 complete (too few columns), behind its first line where the quoting is broken or the record is too
 long, so that one stray quote costs one line and not the rest of the file.
 """
 
+import codecs
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
@@ -28,12 +31,35 @@ from ooc_train.dtypes import I64, U8
 from ooc_train.intrinsics import PADDING, bytes_equal, move_bytes, ones, trailing_zeros
 from ooc_train.jit import kernel
 
-_QUOTE, _NEWLINE, _RETURN, _NUL = 34, 10, 13, 0
+_QUOTE, _NEWLINE, _RETURN, _NUL, _SPACE = 34, 10, 13, 0, 32
+_MARK = tuple(codecs.BOM_UTF8)
+_NONE = -1  # no byte
 _WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN, _TOO_LONG = 1, 2, 3, 4, 5
+_NOTHING, _PLAIN, _QUOTED = 0, 1, 2  # what a field has escapes as
 _MAX_REJECTS_A_CALL = 256
 _CELL_BYTES = 16
 MAX_COLUMNS = 2**19
 """More are no columns: each takes 16 bytes a row, and some 150 while they are chosen."""
+
+
+class Dialect(NamedTuple):
+    """How the fields of rows are told apart.
+
+    ``delimiter`` separates them.  With ``quotes``, a field that begins with ``"`` goes on to the
+    next one that is not doubled; else quotes are characters like others.  The character behind an
+    ``escape`` stands for itself.  With ``spaces``, spaces around a quoted field are passed over.
+    """
+
+    delimiter: str
+    quotes: bool = True
+    escape: str | None = None
+    spaces: bool = False
+
+    @property
+    def codes(self) -> tuple[int, int, int, bool]:
+        """The arguments of the kernel."""
+        quote = _QUOTE if self.quotes else _NONE
+        return ord(self.delimiter), quote, ord(self.escape) if self.escape else _NONE, self.spaces
 
 
 class Parsed(NamedTuple):
@@ -73,7 +99,7 @@ def read_rows(
 
 
 class Parser:
-    """The kernel with its state between buffers: the line reached.
+    """The kernel with its state between buffers: the line reached, at first ``first_line``.
 
     Every row has ``n_columns``; of these, counted from 0, the ``wanted`` ones are given, in that
     order.  A row has at most ``max_row_bytes``.
@@ -81,14 +107,15 @@ class Parser:
 
     def __init__(
         self,
-        delimiter: str,
+        dialect: Dialect,
         n_columns: int,
         wanted: Sequence[int],
         max_row_bytes: int = MAX_ROW_BYTES,
+        first_line: int = 1,
     ) -> None:
-        self.line = 1
+        self.line = first_line
         self.max_row_bytes = max_row_bytes
-        self._delimiter = ord(delimiter)
+        self._codes = dialect.codes
         self._n_wanted = len(wanted)
         self._places = np.full(n_columns, -1, np.int64)
         self._places[np.array(wanted, np.int64)] = np.arange(len(wanted))
@@ -110,8 +137,8 @@ class Parser:
         starts, stops, lines = *self._bounds, self._lines
         rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
         n_rows, n_rejected, consumed, self.line = _parse(
-            data, is_last, block_bytes, self.max_row_bytes, self.line, self._delimiter,
-            self._places, starts, stops, lines, rejected,
+            data, is_last, block_bytes, self.max_row_bytes, self.line, *self._codes, self._places,
+            starts, stops, lines, rejected,
         )  # fmt: skip
         rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
         cells = Cells(data, starts[:n_rows], stops[:n_rows])
@@ -130,7 +157,8 @@ class Parser:
         return {
             _WRONG_COLUMNS: f"found {found} columns, expected {len(self._places)}",
             _HAS_NUL: "the row contains a NUL byte",
-            _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled)",
+            _TEXT_AFTER_QUOTE: "text follows a closing quote (a quote inside a field is doubled, "
+            "unless --escape or --quoting says otherwise)",
             _QUOTE_OPEN: "a quote is opened and never closed",
             _TOO_LONG: f"{too_long('row', self.max_row_bytes)} (does a quote never close?)",
         }[code]
@@ -139,56 +167,82 @@ class Parser:
 class FirstRows(NamedTuple):
     """The first rows of a file that can be used, as lists of fields, and the rejects among them.
 
-    All have as many columns as the first one.  ``lines`` are the rows' lines, from 1; there may be
-    more of them.  ``is_all`` says that the file has no more.
+    All have ``n_columns``.  ``lines`` are the rows' lines, from 1; there may be more of them.
+    ``is_all`` says that the file has no more.
     """
 
+    n_columns: int
     fields: list[list[bytes]]
     lines: list[int]
     rejects: list[Reject]
     is_all: bool
 
 
-def first_rows(
-    sample: bytes, delimiter: str, *, is_whole: bool, max_row_bytes: int, n_rows: int
-) -> FirstRows:
-    """Up to ``n_rows`` rows at the beginning of a file, as they will be read.
+class Sample:
+    """The beginning of a file, or all of it if it ``is_whole``, to be read in any dialect.
 
-    ``is_whole`` says that the sample is all of the file.  Raises ``UnfitError`` for a row of more
-    than ``MAX_COLUMNS``.  Memory: the sample three times, and 16 bytes for each field.
+    ``first_line`` is the number of the first line of ``text``.  Memory: three times the text, and
+    16 bytes for each field.
     """
-    data = np.frombuffer(bytearray(sample) + bytes(PADDING), np.uint8, len(sample))
-    n_columns = _n_columns(data, is_whole, delimiter, max_row_bytes)
-    if n_columns > MAX_COLUMNS:
-        raise UnfitError(f"found {n_columns:,} columns, more than {MAX_COLUMNS:,}")
-    n_columns = max(1, n_columns)  # without a row, so that all are rejected
-    parser = Parser(delimiter, n_columns, range(n_columns), max_row_bytes)
-    found = FirstRows([], [], [], is_all=False)
-    done = 0
-    while done < len(data) and len(found.fields) < n_rows:
-        (lines, cells), rejects, consumed = parser.parse(data[done:], is_whole, len(data))
-        if not consumed:
-            break
-        done += consumed
-        found.rejects.extend(rejects)
-        found.lines.extend(lines.tolist())
-        for row in range(min(len(lines), n_rows - len(found.fields))):
-            found.fields.append([cells.cell(row, column) for column in range(n_columns)])
-    return found._replace(is_all=is_whole and done == len(data))
+
+    def __init__(
+        self, text: bytes, max_row_bytes: int, *, is_whole: bool, first_line: int = 1
+    ) -> None:
+        self.text = text
+        self.is_whole = is_whole
+        self.first_line = first_line
+        self._max_row_bytes = max_row_bytes
+
+    @property
+    def _data(self) -> U8:
+        return np.frombuffer(bytearray(self.text) + bytes(PADDING), np.uint8, len(self.text))
+
+    def widths(self, dialect: Dialect) -> list[int]:
+        """The number of columns of each of the first rows; 0 of those that are broken.
+
+        Where no column is expected, the kernel rejects every row, and tells how many it has.
+        """
+        cells = np.empty((1, 0), np.int64)
+        rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
+        data = self._data
+        _, n, *_ = _parse(
+            data, self.is_whole, len(data), self._max_row_bytes, 1, *dialect.codes, cells[0],
+            cells, cells, np.empty(1, np.int64), rejected,
+        )  # fmt: skip
+        return [found if code == _WRONG_COLUMNS else 0 for *_, code, found in rejected[:n].tolist()]
+
+    def rows(self, dialect: Dialect, n_rows: int) -> FirstRows:
+        """Up to ``n_rows`` of the first rows, as they will be read.
+
+        They have as many columns as most of the sample's rows.  Raises ``UnfitError`` for more than
+        ``MAX_COLUMNS``.
+        """
+        n_columns = most_frequent([width for width in self.widths(dialect) if width])
+        if n_columns > MAX_COLUMNS:
+            raise UnfitError(f"found {n_columns:,} columns, more than {MAX_COLUMNS:,}")
+        n_columns = max(1, n_columns)  # without a row, so that all are rejected
+        parser = Parser(dialect, n_columns, range(n_columns), self._max_row_bytes, self.first_line)
+        found = FirstRows(n_columns, [], [], [], is_all=False)
+        data, done = self._data, 0
+        while done < len(data) and len(found.fields) < n_rows:
+            (lines, cells), rejects, consumed = parser.parse(data[done:], self.is_whole, len(data))
+            if not consumed:
+                break
+            done += consumed
+            found.rejects.extend(rejects)
+            found.lines.extend(lines.tolist())
+            for row in range(min(len(lines), n_rows - len(found.fields))):
+                found.fields.append([cells.cell(row, column) for column in range(n_columns)])
+        return found._replace(is_all=self.is_whole and done == len(data))
 
 
-def _n_columns(data: U8, is_whole: bool, delimiter: str, max_row_bytes: int) -> int:
-    """How many columns the first row has that can be used; 0 if there is none.
+def most_frequent(numbers: Sequence[int]) -> int:
+    """The most frequent number, of several the first; 0 if there is none.
 
-    Where no column is expected, the kernel rejects every row, and tells how many it has.
+    >>> most_frequent([3, 2, 2, 3]), most_frequent([])
+    (3, 0)
     """
-    cells = np.empty((1, 0), np.int64)
-    rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
-    _, n, *_ = _parse(
-        data, is_whole, len(data), max_row_bytes, 1, ord(delimiter), cells[0], cells, cells,
-        np.empty(1, np.int64), rejected,
-    )  # fmt: skip
-    return next((found for *_, code, found in rejected[:n].tolist() if code == _WRONG_COLUMNS), 0)
+    return Counter(numbers).most_common(1)[0][0] if numbers else 0
 
 
 @kernel
@@ -199,6 +253,9 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     max_row_bytes: int,
     line: int,
     delimiter: int,
+    quote: int,
+    escape: int,
+    spaces: bool,
     places: I64,
     starts: I64,
     stops: I64,
@@ -212,36 +269,54 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     """
     n, n_columns = len(data), len(places)
     n_begin = min(n, block_bytes)
-    is_doubled = np.zeros(starts.shape[1], np.bool_)
+    escapes = np.zeros(starts.shape[1], np.uint8)
     n_rows = n_rejected = i = 0
     while i < n_begin and n_rejected < len(rejected) and n_rows < len(lines):
         start, start_line, column, problem = i, line, 0, 0
+        if (
+            data[i] == _MARK[0]
+            and i + 2 < n
+            and data[i + 1] == _MARK[1]
+            and data[i + 2] == _MARK[2]
+        ):
+            i += 3
         field_start = field_stop = i
-        any_doubled = False
+        any_escapes = False
         complete = False
         while not complete:  # one field a turn
-            has_double = False
-            if i < n and data[i] == _QUOTE:
+            escaped = _NOTHING
+            if spaces:
+                k = i
+                while k < n and data[k] == _SPACE:
+                    k += 1
+                if k < n and data[k] == quote:
+                    i = k
+            if i < n and data[i] == quote:
                 # A quoted field: 64 bytes at a time up to the quote that closes it.
                 i += 1
                 field_start = i
                 while i < n:
-                    quotes = bytes_equal(data, i, np.uint8(_QUOTE))
-                    before = ~quotes & (quotes - np.uint64(1))  # all bits below the first quote's
+                    marks = bytes_equal(data, i, np.uint8(_QUOTE))
+                    if escape >= 0:
+                        marks |= bytes_equal(data, i, np.uint8(escape))
+                    before = ~marks & (marks - np.uint64(1))  # all bits below the first mark's
                     line += ones(bytes_equal(data, i, np.uint8(_NEWLINE)) & before)
                     if bytes_equal(data, i, np.uint8(_NUL)) & before:
                         problem = _HAS_NUL
-                    i += trailing_zeros(quotes)
-                    if quotes != 0:
-                        if i + 1 >= n or data[i + 1] != _QUOTE:
+                    i += trailing_zeros(marks)
+                    if marks != 0:
+                        if data[i] == _QUOTE and (i + 1 >= n or data[i + 1] != _QUOTE):
                             break  # the closing quote, or one of which the next byte is not here
-                        has_double = True
+                        line += i + 1 < n and data[i + 1] == _NEWLINE
+                        escaped = _QUOTED
                         i += 2
                 if i >= n:
                     problem = _QUOTE_OPEN
                     break
                 field_stop = i
                 i += 1
+                while spaces and i < n and data[i] == _SPACE:
+                    i += 1
                 # A CR belongs to the end of the row if an LF follows it, or nothing at all.
                 if i + 1 < n and data[i] == _RETURN and data[i + 1] == _NEWLINE:
                     i += 1
@@ -260,12 +335,18 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
                 while i < n:
                     ends = bytes_equal(data, i, np.uint8(_NEWLINE))
                     ends |= bytes_equal(data, i, np.uint8(delimiter))
+                    if escape >= 0:
+                        ends |= bytes_equal(data, i, np.uint8(escape))
                     nuls = bytes_equal(data, i, np.uint8(_NUL)) & ~ends & (ends - np.uint64(1))
                     if nuls != 0 and i + trailing_zeros(nuls) < n:
                         problem = _HAS_NUL  # and not in the padding behind the data
                     i += trailing_zeros(ends)
                     if ends != 0:
-                        break
+                        if i >= n or data[i] != escape:
+                            break
+                        line += i + 1 < n and data[i + 1] == _NEWLINE
+                        escaped = _PLAIN
+                        i += 2
                 i = min(i, n)  # the field may have ended in the padding
                 field_stop = i
                 if (i >= n or data[i] == _NEWLINE) and i > field_start:
@@ -273,8 +354,8 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
             if column < n_columns and places[column] >= 0:
                 place = places[column]
                 starts[n_rows, place], stops[n_rows, place] = field_start, field_stop
-                is_doubled[place] = has_double
-                any_doubled |= has_double
+                escapes[place] = escaped
+                any_escapes |= escaped != _NOTHING
             column += 1
             complete = i >= n or data[i] == _NEWLINE
             i += 1  # behind the delimiter or the newline
@@ -311,12 +392,16 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
             rejected[n_rejected, 4] = column
             n_rejected += 1
             continue
-        if any_doubled:
+        if any_escapes:
             # Only now: a row that is rejected, or read again, must stay as it was.
-            for place in range(len(is_doubled)):
-                if is_doubled[place]:
+            for place in range(len(escapes)):
+                if escapes[place] != _NOTHING:
                     stops[n_rows, place] = _unescape(
-                        data, starts[n_rows, place], stops[n_rows, place]
+                        data,
+                        starts[n_rows, place],
+                        stops[n_rows, place],
+                        escape if escape >= 0 else _QUOTE,
+                        escapes[place] == _QUOTED,
                     )
         lines[n_rows] = start_line
         n_rows += 1
@@ -324,17 +409,19 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
 
 
 @kernel
-def _unescape(data: U8, start: int, stop: int) -> int:
-    """Make doubled quotes single, in place; the new stop."""
+def _unescape(data: U8, start: int, stop: int, escape: int, is_quoted: bool) -> int:
+    """Take out escapes, and the first of doubled quotes, in place; the new stop."""
     end = start
     i = start
-    while i < stop:  # up to each pair of quotes, and the first of it
-        quotes = bytes_equal(data, i, np.uint8(_QUOTE))
-        i += trailing_zeros(quotes)
-        if quotes != 0 and i < stop:
-            move_bytes(data, start, end, i + 1 - start)
-            end += i + 1 - start
+    while i < stop:  # up to each character that another stands before, and the first of them
+        marks = bytes_equal(data, i, np.uint8(escape))
+        if is_quoted:
+            marks |= bytes_equal(data, i, np.uint8(_QUOTE))
+        i += trailing_zeros(marks)
+        if marks != 0 and i < stop:
+            move_bytes(data, start, end, i - start)
+            end += i - start
+            start = i + 1
             i += 2
-            start = i
     move_bytes(data, start, end, stop - start)
     return end + stop - start

@@ -1,4 +1,4 @@
-"""JSON Lines: an object a line, whose fields are the columns.
+"""JSON Lines: an object a line, whose fields are the columns; or one array of such objects.
 
 A text is a string, or a number; where it is null or missing it is empty, as an empty column of a
 CSV file is.  Labels are strings, whole numbers or booleans, as they are spelled; a row without one
@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import orjson
@@ -17,12 +17,14 @@ import orjson
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Place, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.formats.json_array import ArrayLines, array_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
 _SAMPLE_ROWS = 50
+_BEGINNING_BYTES = 512
 _LONG_BYTES = 2**18
 MAX_VALUES = 500_000
 """The most values of a long row: as objects of Python they take up to 25 times as much as text."""
@@ -35,6 +37,8 @@ _SPELLED: dict[type, Callable[[Any], bytes]] = {int: b"%d".__mod__}
 class JsonLinesFile(ColumnFile):
     """One file of objects; ``names`` are the fields of the first ones."""
 
+    is_array: bool = False
+
     noun = "field"
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
@@ -42,9 +46,16 @@ class JsonLinesFile(ColumnFile):
         text = [self.names[column] for column in chosen.columns]
         label = self.names[chosen.label] if chosen.label >= 0 else None
         parser = _Parser(text, label, self.max_row_bytes, carries=chosen.carried is not None)
-        return self.file.parsed(
-            lambda stream: map(parser.parse, line_blocks(stream, block_bytes, self.max_row_bytes))
-        )
+
+        def tables(stream: BinaryIO) -> Iterator[Table]:
+            lines = cast(BinaryIO, ArrayLines(stream)) if self.is_array else stream
+            return map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
+
+        return self.file.parsed(tables)
+
+    def place(self, line: int) -> Place:
+        """The place of a row: its line, or its number in an array."""
+        return Place(self.file.path, line, "object" if self.is_array else "line")
 
 
 class _Parser:
@@ -125,23 +136,36 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     """Look into a file for the fields of its first rows, in the order in which they are met."""
     names: dict[str, None] = {}
     problem = ""
-    lines, _ = first_lines(file, options.max_row_bytes)
+    is_array = file.sample(_BEGINNING_BYTES).lstrip().startswith(b"[")
+    lines, is_all = first_lines(file, options.max_row_bytes, array_lines if is_array else bytes)
+    rows: list[dict[str, Any]] = []
     for number, line in enumerate((line.rstrip(b"\n") for line in lines), 1):
         if number > _SAMPLE_ROWS and names:
             break
         try:
-            names |= dict.fromkeys(_object(line, options.max_row_bytes) if line.strip() else ())
+            if line.strip():
+                rows.append(_object(line, options.max_row_bytes))
+                names |= dict.fromkeys(rows[-1])
         except UnfitError as error:
             problem = problem or f"line {number}: {error}"
+    if is_all and len(rows) == 1 and all(type(v) in (dict, list) for v in rows[0].values()):
+        raise InputError(
+            f"{file.path} is one object, with a column in each field; write an object for each "
+            f"row, as pandas does with orient='records', lines=True"
+        )
     if names:
         return JsonLinesFile(
-            file=file, format="jsonl", names=tuple(names), max_row_bytes=options.max_row_bytes
+            file=file,
+            format="jsonl",
+            names=tuple(names),
+            max_row_bytes=options.max_row_bytes,
+            is_array=is_array,
         )
     if not problem:
         raise InputError(f"{file.path} is empty; it must hold one JSON object a line")
     raise InputError(
-        f"{file.path}, {problem}; one JSON object a line is expected (jq -c '.[]' makes them of an "
-        f"array)"
+        f"{file.path}, {problem}; one JSON object a line is expected, or an array of objects (jq "
+        f"-c . puts each on a line)"
     )
 
 

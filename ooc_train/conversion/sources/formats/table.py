@@ -5,7 +5,8 @@ imported when a file of the format is opened, so that this table costs nothing t
 """
 
 import importlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,9 +19,11 @@ from ooc_train.kinds import MadeOf
 class Format:
     """One format of files.
 
-    ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
-    made into, the usual first.  ``opener`` is the function that opens a file, as
-    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``.
+    ``suffixes`` are those of the files' names, in small letters.  ``signature`` matches the first
+    bytes; those of a format that ``seeks`` are no text, and decide whatever the name.  ``gives`` is
+    what the rows can be made into, the usual first.  ``opener`` is the function that opens a file,
+    as ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a
+    ``ColumnFile``.
     ``named``: the columns always have names.  ``seeks``: files are not read from their beginning to
     their end.  ``of_folders``: it is the layout of a folder, not the format of a file.
     """
@@ -28,6 +31,7 @@ class Format:
     suffixes: tuple[str, ...]
     gives: tuple[MadeOf, ...]
     opener: str
+    signature: bytes | None = None
     named: bool = False
     seeks: bool = False
     of_folders: bool = False
@@ -39,25 +43,42 @@ class Format:
         return cast(Callable[..., Any], getattr(importlib.import_module(module), name))
 
 
+_BEGINNING_BYTES = 512
 _HERE = "ooc_train.conversion.sources.formats"
 
 FORMATS = {
     "csv": Format((".csv",), ("text", "dense"), f"{_HERE}.delimited:open_csv"),
     "tsv": Format((".tsv", ".tab"), ("text", "dense"), f"{_HERE}.delimited:open_tsv"),
     "jsonl": Format(
-        (".jsonl", ".ndjson", ".json"), ("text",), f"{_HERE}.json_lines:open_json_lines", named=True
+        (".jsonl", ".ndjson", ".json"),
+        ("text",),
+        f"{_HERE}.json_lines:open_json_lines",
+        rb"\s*[\[{]",
+        named=True,
     ),
     "parquet": Format(
         (".parquet", ".pq"),
         ("text", "dense"),
         f"{_HERE}.parquet:open_parquet",
+        b"PAR1",
         named=True,
         seeks=True,
     ),
-    "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", seeks=True),
-    "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file", seeks=True),
+    "npy": Format(
+        (".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", rb"\x93NUMPY", seeks=True
+    ),
+    "npz": Format(
+        (".npz",),
+        ("dense",),
+        f"{_HERE}.arrays:open_npz_file",
+        rb"PK\x03\x04.{26}[^\0]*\.npy",
+        seeks=True,
+    ),
     "svmlight": Format(
         (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
+    ),
+    "fasttext": Format(
+        (), ("text",), f"{_HERE}.fasttext:open_fasttext", rb"__label__\S", named=True
     ),
     "folder": Format((), ("text",), f"{_HERE}.folder:open_folder", of_folders=True),
 }
@@ -68,7 +89,7 @@ def file_formats() -> list[str]:
     """The formats that ``--format`` can name.
 
     >>> file_formats()
-    ['csv', 'tsv', 'jsonl', 'parquet', 'npy', 'npz', 'svmlight']
+    ['csv', 'tsv', 'jsonl', 'parquet', 'npy', 'npz', 'svmlight', 'fasttext']
     """
     return [name for name, kind in FORMATS.items() if not kind.of_folders]
 
@@ -77,20 +98,33 @@ def formats_of(gives: MadeOf) -> list[str]:
     """The formats of files that give it.
 
     >>> formats_of("text"), formats_of("sparse")
-    (['csv', 'tsv', 'jsonl', 'parquet'], ['svmlight'])
+    (['csv', 'tsv', 'jsonl', 'parquet', 'fasttext'], ['svmlight'])
     """
     return [name for name in file_formats() if gives in FORMATS[name].gives]
 
 
 def format_of(file: InputFile) -> str:
-    """The format of a file by its name; CSV if that says nothing.
+    """The format of a file by its name or its first bytes; CSV if these say nothing.
 
     >>> from pathlib import Path
     >>> format_of(InputFile(Path("rows.jsonl.gz"))), format_of(InputFile(Path("-")))
     ('jsonl', 'csv')
     """
+    binary = _by_signature(file.beginning, [name for name, kind in FORMATS.items() if kind.seeks])
+    if binary:
+        return binary
     for suffix in file.suffixes:
         for name, kind in FORMATS.items():
             if suffix in kind.suffixes:
                 return name
-    return "csv"
+    if not file.beginning:
+        return "csv"
+    return _by_signature(file.sample(_BEGINNING_BYTES), FORMATS) or "csv"
+
+
+def _by_signature(beginning: bytes, names: Iterable[str]) -> str | None:
+    for name in names:
+        signature = FORMATS[name].signature
+        if signature and re.match(signature, beginning, re.DOTALL):
+            return name
+    return None

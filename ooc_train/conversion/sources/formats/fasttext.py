@@ -1,0 +1,70 @@
+"""Lines of fastText: ``__label__`` with the class, and the text behind it.
+
+A line with several labels is rejected: a row has one class.  The columns are called ``label`` and
+``text``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.files.buffer import line_blocks
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.rejects import too_long
+from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.rows import SpelledLabels
+from ooc_train.errors import OptionError
+
+_MARK = b"__label__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FastTextFile(ColumnFile):
+    """One file of labelled lines."""
+
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress."""
+        line = 1
+        for block, progress in self.file.parsed(
+            lambda stream: line_blocks(stream, block_bytes, self.max_row_bytes)
+        ):
+            yield self._table(block, line, has_label=chosen.label >= 0), progress
+            line += block.count(b"\n")
+
+    def _table(self, block: bytes, first_line: int, *, has_label: bool) -> Table:
+        cells: list[bytes] = []
+        lines: list[bytes] = []
+        numbers: list[int] = []
+        reasons: dict[int, str] = {}
+        for number, line in enumerate(block.split(b"\n")[:-1], first_line):
+            row = line.strip()
+            if not row:
+                continue
+            label, _, text = row.partition(b" ")
+            text = text.lstrip()
+            if len(line) > self.max_row_bytes:
+                reasons[len(lines)] = too_long("row", self.max_row_bytes)
+            elif not label.startswith(_MARK):
+                if has_label:
+                    reasons[len(lines)] = "the line does not begin with __label__ and a class"
+                label, text = _MARK, row
+            elif text.startswith(_MARK):
+                reasons[len(lines)] = "the line has more than one label"
+            cells += (text, label.removeprefix(_MARK)) if has_label else (text,)
+            lines.append(line)
+            numbers.append(number)
+        found = Cells.of(cells, 1 + has_label)
+        labels = found.labels(1) if has_label else SpelledLabels.none(len(lines))
+        return Table(np.array(numbers, np.int64), labels, found, reasons, lines.__getitem__)
+
+
+def open_fasttext(file: InputFile, options: LayoutOptions) -> FastTextFile:
+    """Look whether the options fit, which there are none of."""
+    if options.header:
+        raise OptionError(f"{file.path} has lines of fastText and no header; leave out --header")
+    names = ("text", "label")
+    return FastTextFile(
+        file=file, format="fasttext", names=names, max_row_bytes=options.max_row_bytes
+    )

@@ -1,0 +1,32 @@
+"""Files that hold no rows that can be read: what they are, and what to do with them."""
+
+import re
+
+from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.errors import InputError
+
+_SIGNATURES = {
+    rb"\x89HDF\r\n\x1a\n": ("an HDF5 file", "give it to ooc-train if ooc-convert has made it"),
+    rb"SQLite format 3\0": ("an SQLite database", "write its rows as CSV"),
+    rb"PK\x03\x04.{26}(\[Content_Types\]|mimetype|META-INF)": (
+        "a workbook or document", "save its sheet as CSV"
+    ),
+    rb"\xd0\xcf\x11\xe0": ("an old workbook or document", "save its sheet as CSV"),
+    rb".{257}ustar": ("a tar archive", "unpack it, and give the files in it"),
+    rb"7z\xbc\xaf|Rar!": ("an archive", "unpack it, and give the files in it"),
+    rb"%PDF-": ("a PDF document", "give the text in it"),
+    rb"\x80[\2-\5][\x95c}(\]]": (
+        "a pickle of Python, which may run code", "write its rows as Parquet or CSV"
+    ),
+    rb"(?i)\s*<(!doctype html|html)": ("a web page", "download the file behind it"),
+    rb"version https://git-lfs": ("a pointer of Git LFS", "fetch the file with git lfs pull"),
+}  # fmt: skip
+_BEGINNING_BYTES = 512
+
+
+def refuse_foreign(file: InputFile) -> None:
+    """Raise ``InputError`` for a file that is known to be no rows of text."""
+    beginning = file.sample(_BEGINNING_BYTES)
+    for signature, (what, advice) in _SIGNATURES.items():
+        if re.match(signature, beginning, re.DOTALL):
+            raise InputError(f"{file.path} is {what}; {advice}")
