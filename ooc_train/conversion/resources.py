@@ -1,6 +1,7 @@
 """The resources of a conversion: its memory by purpose, and its workers."""
 
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -124,7 +125,7 @@ def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
 class MemoryPlan:
     """A memory budget by purpose.  No result of a conversion depends on it.
 
-    ``room`` is for a long row, which is converted alone.
+    ``room`` is for a long row, which is converted alone; ``tie_bytes`` for terms that tie.
     """
 
     n_workers: int
@@ -133,6 +134,7 @@ class MemoryPlan:
     bucket_bytes: int
     dictionary_bytes: int
     room: Room | None = None
+    tie_bytes: int = sys.maxsize
 
     @classmethod
     def divide(
@@ -182,6 +184,7 @@ class MemoryPlan:
             bucket_bytes=min(free // (4 * (n_workers + 2)), 2**26),
             dictionary_bytes=dictionary_bytes,
             room=Room(free, needs.row_multiple, functools.partial(_advice, budget_bytes, free)),
+            tie_bytes=free,
         )
 
 

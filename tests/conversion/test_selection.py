@@ -1,5 +1,7 @@
 """Scores and the best terms: scikit-learn's functions are the oracle."""
 
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -7,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 
+import ooc_train
 from ooc_train.conversion.kinds.ngram.selection import (
     SCORES,
     BestTerms,
@@ -15,6 +18,9 @@ from ooc_train.conversion.kinds.ngram.selection import (
     round_scores,
     select_terms,
 )
+from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.errors import BudgetError
+from tests.corpora import write_rows
 
 
 def sums_of(values, labels, n_classes):
@@ -76,7 +82,7 @@ def test_rounding_forgets_the_eleventh_digit(score, steps):
 def test_the_best_are_those_of_select_k_best(scores, k, n_parts):
     """Parts in any number give the same; of equals, the last in code-point order are taken."""
     terms = [f"t{i:03}".encode() for i in range(len(scores))]
-    best = BestTerms(k)
+    best = BestTerms(k, sys.maxsize)
     for part in np.array_split(np.arange(len(scores)), n_parts):
         best.add(Scored(part.astype(np.uint64), part.astype(np.uint32), np.float64(scores)[part]))
     candidates = best.candidates()
@@ -89,8 +95,25 @@ def test_the_best_are_those_of_select_k_best(scores, k, n_parts):
 def test_pruning_keeps_all_that_may_yet_be_needed():
     rng = np.random.default_rng(0)
     scores = rng.integers(0, 50_000, 400_000).astype(float)
-    best = BestTerms(10)
+    best = BestTerms(10, sys.maxsize)
     for part in np.array_split(np.arange(len(scores)), 7):
         best.add(Scored(part.astype(np.uint64), part.astype(np.uint32), scores[part]))
     cut = np.sort(scores)[-10]
     assert sorted(best.candidates().hashes.tolist()) == np.flatnonzero(scores >= cut).tolist()
+
+
+def test_ties_take_no_more_memory_than_is_left():
+    tied = Scored(np.arange(30_000, dtype=np.uint64), np.ones(30_000, np.uint32), np.ones(30_000))
+    with pytest.raises(BudgetError, match="at least 29,990 terms tie with the last of the 10 to k"):
+        BestTerms(10, 2_000_000).add(tied)
+
+
+@pytest.mark.parametrize("features", ["ngram", "sequence"])
+def test_ties_that_take_too_much_memory_are_refused(tmp_path, monkeypatch, features):
+    plan = MemoryPlan(1, 2**18, 2**18, 2**18, 2**14, tie_bytes=10_000)
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
+    text = " ".join(f"word{i}" for i in range(60))
+    source = write_rows(tmp_path / "train.csv", [(str(i % 2), text, "") for i in range(8)])
+    with pytest.raises(BudgetError, match="terms tie with the last .* give more with --memory, or"):
+        ooc_train.convert(source, tmp_path / "o.h5", features=features, top_k=20)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]

@@ -28,7 +28,8 @@ Sums = tuple[F64, F64]
 class TermScoring:
     """The parameters that all scoring tasks share.
 
-    ``inverse_norms`` (n_rows,) float64; ``n_words`` counts the listed tokens.
+    ``inverse_norms`` (n_rows,) float64; ``n_words`` counts the listed tokens;
+    ``tie_bytes`` see `BestTerms`.
     """
 
     score: str
@@ -37,6 +38,7 @@ class TermScoring:
     inverse_norms: DiskArray
     table_bytes: int
     n_words: int
+    tie_bytes: int
 
     @property
     def terms_at_once(self) -> int:
@@ -66,8 +68,11 @@ def best_terms(
     blocks: Sequence[TokenBlock],
     resources: Resources,
 ) -> Scored:
-    """The best ``top_k`` kept terms and all that tie with the last of them."""
-    best = BestTerms(scoring.top_k)
+    """The best ``top_k`` kept terms and all that tie with the last of them.
+
+    Raises ``BudgetError`` if these take too much memory.
+    """
+    best = BestTerms(scoring.top_k, scoring.tie_bytes)
 
     def tasks() -> Iterator[tuple[KeptPartition, Partition, float]]:
         """Each partition with the least score of a term that can be among the best still."""
@@ -105,7 +110,7 @@ def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, 
 
 def score_words(scoring: TermScoring, words: KeptWords, blocks: Sequence[TokenBlock]) -> Scored:
     """The best of the listed tokens."""
-    best = BestTerms(scoring.top_k)
+    best = BestTerms(scoring.top_k, scoring.tie_bytes)
     for start in range(0, len(words.numbers), scoring.terms_at_once):
         numbers, hashes, df = words.take(slice(start, start + scoring.terms_at_once))
         slots = np.zeros(scoring.n_words, np.int32)

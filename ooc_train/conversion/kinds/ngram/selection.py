@@ -10,10 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.kinds.terms.candidates import check_ties
 from ooc_train.dtypes import F64, I64, U32, U64
 
 SCORE_DIGITS = 10
 _LEAST_PRUNED = 10_000
+_TERM_BYTES = 80  # four times its hash, frequency and score
 
 
 class Scored(NamedTuple):
@@ -120,22 +122,24 @@ class BestTerms:
     """The ``k`` best terms seen so far and all that tie with the last of them.
 
     Terms with scores below ``least`` cannot be among them any more.  Memory: some multiples of
-    ``k`` and of the number of ties.
+    ``k``, and ``tie_bytes`` for ties.
     """
 
-    def __init__(self, k: int) -> None:
+    def __init__(self, k: int, tie_bytes: int) -> None:
         self._k = k
+        self._tie_bytes = tie_bytes
         self._parts: list[Scored] = []
         self._n = 0
         self.least = -np.inf
 
     def add(self, terms: Scored) -> None:
-        """Consider more terms."""
+        """Consider more terms.  Raises ``BudgetError`` if ties take too much memory."""
         self._parts.append(terms)
         self._n += len(terms.scores)
         if self._n > 2 * self._k + _LEAST_PRUNED:
             best = self.candidates()
             self._parts, self._n = [best], len(best.scores)
+            check_ties(self._n, self._k, _TERM_BYTES, self._tie_bytes)
             worst = best.scores.min()
             self.least = worst - 1e-9 * abs(worst)  # a bound, and scores before they are rounded
 

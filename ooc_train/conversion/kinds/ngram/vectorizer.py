@@ -30,7 +30,12 @@ from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
-from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
+from ooc_train.conversion.kinds.terms.candidates import (
+    CANDIDATE_BYTES,
+    Candidates,
+    LearnedTerms,
+    check_ties,
+)
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import ConvertOptions
@@ -156,9 +161,12 @@ class NgramVectorizer(TermVectorizer):
             inverse_norms,
             self.resources.plan.table_bytes,
             len(self.words),
+            self.resources.plan.tie_bytes,
         )
         scored = best_terms(scoring, self._kept, grams, self.token_blocks, self.resources)
         grams.remove()
+        n_candidates, top_k = len(scored.hashes), self.parameters.top_k
+        check_ties(n_candidates, top_k, CANDIDATE_BYTES, self.resources.plan.tie_bytes)
         hashes = DiskArray.of(folder / "candidate-hashes", scored.hashes)
         df = DiskArray.of(folder / "candidate-df", scored.df)
         self._scored = scored

@@ -19,7 +19,25 @@ from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find, index_table
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U64, Bools
+from ooc_train.errors import BudgetError
 from ooc_train.jit import kernel
+
+CANDIDATE_BYTES = 450
+"""The memory of a candidate while its string is learned, rather too high."""
+
+
+def check_ties(n_terms: int, k: int, term_bytes: int, free_bytes: int) -> None:
+    """Raise ``BudgetError`` if the terms that tie with the last of ``k`` take more than is free.
+
+    All of them are candidates, and nothing else bounds their number.
+    """
+    n_tied = n_terms - k
+    if n_tied * term_bytes > free_bytes:
+        raise BudgetError(
+            f"at least {n_tied:,} terms tie with the last of the {k:,} to keep and take "
+            f"{n_tied * term_bytes / 1e6:,.0f} MB of memory, and {free_bytes / 1e6:,.0f} MB are "
+            "left for them; give more with --memory, or another --top-k"
+        )
 
 
 @dataclass(frozen=True)
