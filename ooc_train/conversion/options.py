@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
@@ -23,6 +22,7 @@ from ooc_train.options import (
     listed_flags,
     option,
 )
+from ooc_train.outputs import OutputOptions
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1

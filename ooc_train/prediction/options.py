@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.options import at_least, check, column_list, option
+from ooc_train.outputs import OutputOptions
 from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")

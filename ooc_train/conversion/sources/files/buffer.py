@@ -10,10 +10,7 @@ from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
-from ooc_train.errors import InputError
 from ooc_train.intrinsics import PADDING
-
-_SAMPLE_BYTES = 2**16
 
 
 class Buffer:
@@ -138,19 +135,14 @@ def first_lines(
 
     Raises ``InputError`` where there are only blank lines in so many bytes, and more follow.
     """
-    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
-    while True:
-        sample = lines_of(file.sample(size))
-        is_all = len(sample) < size
+    for text, is_all in file.beginnings(max_row_bytes):
+        sample = lines_of(text)
         whole = sample if is_all else sample[: sample.rfind(b"\n") + 1]
         if is_all or any(_is_row(line, max_row_bytes) for line in io.BytesIO(whole)):
             return io.BytesIO(whole), is_all
-        if size == most:
-            break
-        size = min(8 * size, most)
     if not sample.strip():
-        raise InputError(f"{file.path} begins with {size:,} bytes of blank lines; take them out")
-    return io.BytesIO(sample), is_all
+        raise file.begins_blank(len(sample))
+    return io.BytesIO(sample), False
 
 
 def _is_row(line: bytes, max_row_bytes: int) -> bool:

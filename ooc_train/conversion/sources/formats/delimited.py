@@ -15,7 +15,7 @@ import numpy as np
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
     Dialect,
     FirstRows,
@@ -30,7 +30,6 @@ from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
-_SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
 _HINT = " (--delimiter and --quoting say how fields are told apart)"
 _SEPARATOR_LINE = re.compile(rb"sep=([ -~\t])\r?\n")  # as Excel writes and reads it
@@ -210,42 +209,29 @@ def _look(file: InputFile, max_row_bytes: int, find: Callable[[Sample], Dialect]
 
     Raises ``InputError`` where no row is found in as many bytes as the longest row may have.
     """
-    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
-    while True:
-        text = file.sample(size)
-        is_whole = len(text) < size
+    for text, is_whole in file.beginnings(max_row_bytes):
         separator = _SEPARATOR_LINE.match(text)
-        text = text[separator.end() :] if separator else text
+        rest = text[separator.end() :] if separator else text
         first_line = 2 if separator else 1
-        sample = Sample(text, max_row_bytes, is_whole=is_whole, first_line=first_line)
+        sample = Sample(rest, max_row_bytes, is_whole=is_whole, first_line=first_line)
         dialect = find(sample)
         try:
             rows = sample.rows(dialect, _SAMPLE_ROWS)
         except UnfitError as error:
             raise InputError(f"{file.path}: {error}{_HINT}") from error
-        if rows.fields or is_whole:
-            break
-        if size == most:
-            raise InputError(_no_row(file.path, text, rows, max_row_bytes))
-        size = min(8 * size, most)
-    if not rows.fields and rows.rejects:
+        if rows.fields:
+            return _Beginning(dialect, first_line, rows)
+    if rows.rejects:
         first = rows.rejects[0]
         raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
-    if not rows.fields:
+    if is_whole:
         raise InputError(f"{file.path} is empty; it must hold one row a line")
-    return _Beginning(dialect, first_line, rows)
-
-
-def _no_row(path: Path, sample: bytes, rows: FirstRows, max_row_bytes: int) -> str:
-    """Why the beginning of a file has no row."""
-    if rows.rejects:
-        return f"{path}, line {rows.rejects[0].line}: {rows.rejects[0].reason}; no row can be used"
-    if not sample.strip():
-        return f"{path} begins with {len(sample):,} bytes of blank lines; take them out"
-    blank = len(sample) - len(sample.lstrip(b"\r\n"))
-    line = 1 + sample.count(b"\n", 0, blank)
-    return (
-        f"{path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
+    if not rest.strip():
+        raise file.begins_blank(len(rest))
+    blank = len(rest) - len(rest.lstrip(b"\r\n"))
+    line = first_line + rest.count(b"\n", 0, blank)
+    raise InputError(
+        f"{file.path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
         f"ones with --max-row-bytes"
     )
 
