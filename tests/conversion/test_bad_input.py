@@ -91,8 +91,8 @@ def test_a_label_unseen_in_training_is_rejected_with_its_line(tmp_path):
 
 
 def test_too_many_rejects_stop_the_conversion(tmp_path):
-    content = GOOD + '"1","x"\n' * 101
-    message = r"more than 100 rows cannot be used, such as .*line 41: found 2.*--max-rejects"
+    content = 3 * GOOD + '"1","x"\n' * 101
+    message = r"more than 100 rows cannot be used, such as .*line 121: found 2.*--max-rejects"
     with pytest.raises(InputError, match=message):
         convert(tmp_path, content)
     assert len(rejected(tmp_path)) == 101
@@ -104,7 +104,10 @@ def test_too_many_rejects_stop_the_conversion(tmp_path):
 
 def test_no_usable_test_row_is_an_error(tmp_path):
     test = write_rows(tmp_path / "test.csv", [("7", "x", "y")])
-    message = "test.csv: no row can be used for the test split; .*o.h5.rejected.csv says why"
+    message = (
+        "test.csv: no row can be used for the test split, such as .*test.csv, line 1: label '7' does "
+        "not occur in the train rows; .*o.h5.rejected.csv has all of them"
+    )
     with pytest.raises(InputError, match=message):
         convert(tmp_path, GOOD, test=[test])
     assert rejected(tmp_path)[0]["reason"] == "label '7' does not occur in the train rows"

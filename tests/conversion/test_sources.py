@@ -221,8 +221,9 @@ def test_broken_utf8_in_json_lines_is_counted(tmp_path):
     ("content", "options", "error", "message"),
     [
         ("", {}, InputError, "rows.jsonl is empty; it must hold one JSON object a line"),
-        ("[\n{}\n]", {}, InputError, r"line 1: not JSON: .* makes them of an array"),
-        ('[{"a": 1}]', {}, InputError, "line 1: found an array, not an object; one JSON object"),
+        ("[\n{}\n]", {}, InputError, "rows.jsonl is empty; it must hold one JSON object a line"),
+        ("{\n}\n", {}, InputError, r"line 1: not JSON: .* puts each on a line"),
+        ("7", {}, InputError, "line 1: found a number, not an object; one JSON object"),
         ('{"a": 1}', {}, OptionError, "name the field of the labels with --label; there are 'a'"),
         ('{"label": 1}', {}, OptionError, "name the field of the text with --text; there are"),
         ('{"label": 1, "t": ""}', {"text": ("u",)}, InputError,

@@ -92,7 +92,7 @@ class FormatOptions:
     )
     escape: str | None = option(
         None,
-        r"the character of CSV behind which another stands for itself, such as \\ in \\\"",
+        "the character of CSV behind which another stands for itself, such as a backslash",
         fallback="a backslash, where the quotes of most rows need it",
         limits=_CHARACTER,
         metavar="C",
@@ -110,10 +110,10 @@ class FormatOptions:
 
     @property
     def dialect(self) -> dict[str, str]:
-        """What is given of `DIALECT`, by the options' names."""
+        """The values of `DIALECT` that are given, by the options' names."""
         return {name: value for name in DIALECT if (value := getattr(self, name)) is not None}
 
     def layout(self, **more: Any) -> LayoutOptions:
-        """These options with ``more`` about the columns."""
+        """A layout with these options, and ``more`` about the columns."""
         given = {"format": self.format, "header": self.header, **self.dialect}
         return LayoutOptions(**{**given, "max_row_bytes": self.max_row_bytes, **more})

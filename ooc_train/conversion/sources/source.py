@@ -101,7 +101,7 @@ class Source(ABC):
 
 
 def remarks_of(sources: Iterable[Source]) -> list[str]:
-    """What was found out about the files, a sentence each, with the first that it is true of."""
+    """The remarks on all files, each with the first file that it is true of."""
     by_remark: dict[str, list[Path]] = {}
     for source in sources:
         for remark in source.file.remarks:

@@ -94,8 +94,12 @@ def spelling_of(sample: bytes, encoding: str | None = None) -> Spelling:
     if encoding is None:
         marked = (name for mark, name in _MARKS.items() if sample.startswith(mark))
         encoding = next(marked, None) or _utf16_by_zeros(sample)
-    elif codecs.lookup(encoding).name in ("utf-8", "ascii"):
-        encoding = None
+    else:
+        encoding = codecs.lookup(encoding).name
+        if encoding in ("utf-8", "ascii"):
+            encoding = None
+        elif encoding in _MARKS.values() and not sample.startswith(tuple(_MARKS)):
+            encoding += "-le"  # as most write it
     text = Spelling(encoding).text(sample)
     first, found, _ = text.partition(b"\r")
     is_quoted = first.count(b'"') % 2  # a return inside a field
@@ -113,7 +117,7 @@ def _utf16_by_zeros(sample: bytes) -> str | None:
 
 
 def _keep_invalid(error: UnicodeError) -> tuple[str, int]:
-    """What no character is becomes a byte that no UTF-8 has, so that it is counted as such."""
+    """Replace what is no character by a byte that is no UTF-8, so that it is counted as such."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return "\udcff", error.end

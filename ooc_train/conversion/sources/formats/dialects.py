@@ -39,7 +39,7 @@ def find_dialect(sample: Sample, options: LayoutOptions, usual: str) -> Dialect:
 
 
 def remarks(dialect: Dialect, options: LayoutOptions, usual: str) -> tuple[str, ...]:
-    """What is told of a dialect, since it is neither given nor that of every file."""
+    """Remarks on a dialect that is neither given nor the usual one."""
     found = []
     if dialect.delimiter != usual and not options.delimiter:
         found.append(f"fields are separated by {DELIMITERS[dialect.delimiter]}")

@@ -42,8 +42,7 @@ class FastTextFile(ColumnFile):
             row = line.strip()
             if not row:
                 continue
-            label, _, text = row.partition(b" ")
-            text = text.lstrip()
+            label, text = (*row.split(None, 1), b"")[:2]
             if len(line) > self.max_row_bytes:
                 reasons[len(lines)] = too_long("row", self.max_row_bytes)
             elif not label.startswith(_MARK):
