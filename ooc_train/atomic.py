@@ -5,6 +5,7 @@ same time.  `replacing` makes a file inside a folder whose lock this process hol
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -193,12 +194,19 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def reason(error: OSError) -> str:
-    """The system's own words for an error, without the paragraph that HDF5 adds.
+    """The system's own words for an error, in one line, with the remedy if that is always the same.
+
+    They come without the paragraph that HDF5 adds.
 
     >>> reason(OSError(28, "Unable to extend file properly, errno = 28, error message = ..."))
     'No space left on device'
+    >>> reason(OSError(24, "..."))
+    'Too many open files (allow more with ulimit -n)'
     """
-    return os.strerror(error.errno) if error.errno else str(error)
+    if not error.errno:
+        return str(error)
+    remedy = " (allow more with ulimit -n)" if error.errno == errno.EMFILE else ""
+    return os.strerror(error.errno) + remedy
 
 
 def flush(path: Path) -> None:

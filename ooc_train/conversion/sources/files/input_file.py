@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
+from ooc_train.atomic import reason
 from ooc_train.conversion.sources.files.compression import (
     COMPRESSIONS,
     Compression,
@@ -77,7 +78,7 @@ class InputFile:
         except IsADirectoryError:
             raise InputError(f"{self.path} is a folder; name the files in it") from None
         except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise InputError(f"{self.path} cannot be read: {reason(error)}") from None
         what = "a pipe" if stat.S_ISFIFO(mode) else "a device"
         raise InputError(f"{self.path} is {what} and no file; copy what it gives to a file")
 
