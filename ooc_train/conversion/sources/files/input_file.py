@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from ooc_train.atomic import reason
 from ooc_train.conversion.sources.files.compression import (
     COMPRESSIONS,
     Compression,
     DecompressionError,
 )
 from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
+from ooc_train.system_errors import reason
 
 Piece = TypeVar("Piece")
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
+_SAMPLE_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -127,3 +129,23 @@ class InputFile:
             except (EOFError, OSError) as error:
                 raise InputError(f"{self.path} cannot be decompressed: {error}") from error
         return b"".join(parts).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+
+    def beginnings(self, max_row_bytes: int) -> Iterator[tuple[bytes, bool]]:
+        """Ever longer samples to look for a row in, each with whether it is all there is.
+
+        The last one that is not is longer than ``max_row_bytes`` and than 8 MiB.
+        """
+        size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
+        while True:
+            sample = self.sample(size)
+            is_all = len(sample) < size
+            yield sample, is_all
+            if is_all or size == most:
+                return
+            size = min(8 * size, most)
+
+    def begins_blank(self, n_bytes: int) -> InputError:
+        """The error for a file of whose beginning so many bytes are blank lines."""
+        return InputError(
+            f"{self.path} begins with {n_bytes:,} bytes of blank lines; take them out"
+        )

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.atomic import reason
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
+from ooc_train.system_errors import reason
 
 _SUFFIX = ".txt"
 
