@@ -16,6 +16,7 @@ from ooc_train.conversion.sources.files.compression import (
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
+from ooc_train.system_errors import reason
 
 Piece = TypeVar("Piece")
 
@@ -79,7 +80,7 @@ class InputFile:
         except IsADirectoryError:
             raise InputError(f"{self.path} is a folder; name the files in it") from None
         except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise InputError(f"{self.path} cannot be read: {reason(error)}") from None
         what = "a pipe" if stat.S_ISFIFO(mode) else "a device"
         raise InputError(f"{self.path} is {what} and no file; copy what it gives to a file")
 
