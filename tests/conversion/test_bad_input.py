@@ -105,8 +105,8 @@ def test_too_many_rejects_stop_the_conversion(tmp_path):
 def test_no_usable_test_row_is_an_error(tmp_path):
     test = write_rows(tmp_path / "test.csv", [("7", "x", "y")])
     message = (
-        "test.csv: no row can be used for the test split, such as .*test.csv, line 1: label '7' does "
-        "not occur in the train rows; .*o.h5.rejected.csv has all of them"
+        "test.csv: no row can be used for the test split, such as .*test.csv, line 1: label "
+        "'7' does not occur in the train rows; .*o.h5.rejected.csv has all of them"
     )
     with pytest.raises(InputError, match=message):
         convert(tmp_path, GOOD, test=[test])

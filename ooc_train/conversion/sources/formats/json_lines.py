@@ -148,7 +148,12 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
                 names |= dict.fromkeys(rows[-1])
         except UnfitError as error:
             problem = problem or f"line {number}: {error}"
-    if is_all and len(rows) == 1 and names and all(type(v) in (dict, list) for v in rows[0].values()):
+    if (
+        is_all
+        and len(rows) == 1
+        and names
+        and all(type(v) in (dict, list) for v in rows[0].values())
+    ):
         raise InputError(
             f"{file.path} is one object, with a column in each field; write an object for each "
             f"row, as pandas does with orient='records', lines=True"
