@@ -140,7 +140,7 @@ def _check_array(
         raise ValueError(f"the array {path} has the shape {found.shape}, not {shape}")
     if found.chunk is None:
         return
-    if compression == NONE or not found.shape[0]:
+    if compression == NONE:
         raise ValueError(f"the array {path} is in chunks")
     chunk = (min(block_length(shape, found.dtype), shape[0]), *shape[1:])
     numbers = [number for number, _ in found.filters]

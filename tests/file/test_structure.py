@@ -19,6 +19,7 @@ FILES = {
 }
 DTYPES = ("<u1", "<u2", "<u4", "<u8", "<i1", "<i2", "<i4", "<i8", "<f2", "<f4", "<f8")
 MORE = StoredArray((1,), np.dtype("u1"), 2048)
+SUMS = StoredArray((1,), np.dtype("<u8"), 2048)
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +32,8 @@ def roots(tmp_path_factory):
         if name != "sparse":
             found[f"{name} zstd"] = root_of(repack(path, folder / "packed.h5", "zstd"))
     scales = StoredArray((7,), np.dtype("<f4"), 2048)
-    sums = StoredArray((1,), np.dtype("<u8"), 2048)
     root = put(found["dense"], "vectorizer/scales", scales)
-    root = put(root, "checksums/vectorizer/scales", sums)
+    root = put(root, "checksums/vectorizer/scales", SUMS)
     for split in ("train", "test"):
         root = change(root, f"{split}/features", dtype=np.dtype("i1"))
     return found | {"int8": root}
@@ -86,6 +86,9 @@ def test_whole_files_pass(roots, kind):
     n_classes = array_at(roots[kind], "classes/labels/offsets").shape[0] - 1
     n_columns = {"dense": 7, "int8": 7, "sequence": 61}.get(kind.removesuffix(" zstd"), 60)
     max_length = vectorizer.attributes.get("max_length")
+    for missing in ("train", "train/none", "train/labels/none"):
+        with pytest.raises(KeyError, match=f"the array {missing} is missing"):
+            array_at(roots[kind], missing)
     assert dataclasses.astuple(sizes) == (n_classes, n_columns, max_length, kind == "int8")
 
 
@@ -93,7 +96,10 @@ def test_each_object_is_needed_and_no_other(roots, kind):
     root, optional = roots[kind], {"test", "validation"}
     for path, found in objects_of(root).items():
         if isinstance(found, StoredGroup):
-            assert is_refused(put(root, f"{path}/more".lstrip("/"), MORE)), path
+            more = f"{path}/more".lstrip("/")
+            with_sums = put(root, f"checksums/{more}", SUMS)
+            assert is_refused(put(root, more, MORE)), path
+            assert is_refused(put(with_sums, more, MORE)), path
         if path != "/":
             other = MORE if isinstance(found, StoredGroup) else StoredGroup({}, {})
             assert is_refused(put(root, path, None)), path
@@ -105,9 +111,10 @@ def test_each_object_is_needed_and_no_other(roots, kind):
 def test_classes_and_a_vectorizer_alone_need_no_checksums(roots, kind):
     root = roots[kind]
     assert is_refused(put(root, "checksums", None))
-    for name in ("train", "validation", "test", "checksums"):
-        root = put(root, name, None)
-    assert not is_refused(root)
+    for name in ("train", "validation", "test"):
+        root = put(put(root, name, None), f"checksums/{name}", None)
+    assert not is_refused(root)  # they may have them
+    assert not is_refused(put(root, "checksums", None))
 
 
 def test_each_type_is_given(roots, kind):
@@ -201,6 +208,8 @@ def test_classes_have_bounds(roots, kind):
     for path, n in most.items():
         assert not is_refused(change(root, path, shape=(n,)))
         assert is_refused(change(root, path, shape=(n + 1,)))
+    with pytest.raises(ValueError, match=r"labels/offsets has the shape \(0,\), not \(1,\)"):
+        check_structure(change(root, "classes/labels/offsets", shape=(0,)))
     for n, refused in ((0, True), (1, False), (MAX_CLASSES, False), (MAX_CLASSES + 1, True)):
         edited = root
         for path in ("classes/labels/offsets", "classes/names/offsets"):
