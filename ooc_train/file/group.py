@@ -121,3 +121,15 @@ class FileGroup:
 
     def _damaged(self, what: str) -> FormatError:
         return FormatError(f"{self._handle.path} is damaged: {what}; {AGAIN}")
+
+
+def read_classes(handle: Handle) -> tuple[list[str], list[str]]:
+    """The labels of a file's classes, each another, and their names.
+
+    Raises FormatError where they are damaged.
+    """
+    group = FileGroup(handle, "classes")
+    labels, names = group.strings("labels"), group.strings("names")
+    if len({*labels}) < len(labels):
+        raise FormatError(f"{handle.path} is damaged: two classes have the same label; {AGAIN}")
+    return labels, names

@@ -337,6 +337,7 @@ TEXTS = [
     ("offsets of texts", "ngram", change("classes/names/offsets", edited(1, 2**62)), "ascend"),
     ("texts that begin late", "ngram", change("classes/names/offsets", edited(0, 1)), "ascend"),
     ("offsets of terms", "ngram", change("vectorizer/terms/offsets", edited(1, -9)), "ascend"),
+    ("one label", "ngram", change("classes/labels/bytes", np.ones_like), "have the same label"),
     ("broken UTF-8", "ngram", change("classes/names/bytes", edited(0, 255)), "not UTF-8"),
 ]
 

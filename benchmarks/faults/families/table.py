@@ -6,13 +6,16 @@ from typing import Protocol
 
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.families import (
+    crafted,
     determinism,
     dirty_rows,
     environments,
     full_disks,
+    fuzz,
     kills,
     mutations,
     power_cuts,
+    run_folders,
     writes,
 )
 from benchmarks.faults.injection import Injection
@@ -45,7 +48,10 @@ FAMILIES = {
     "full_disks": Family(full_disks, 600, 4),
     "power_cuts": Family(power_cuts, 300, 2),
     "mutations": Family(mutations, 4000, 16),
+    "crafted": Family(crafted, 500, 16),
+    "run_folders": Family(run_folders, 200, 12),
     "dirty_rows": Family(dirty_rows, 4000, 16),
+    "fuzz": Family(fuzz, 20, 1),
     "environments": Family(environments, 500, 3),
     "determinism": Family(determinism, 300, 3),
 }
