@@ -161,7 +161,7 @@ def _check_texts(path: str, found: StoredGroup | StoredArray, n_texts: int | Non
     if n_texts is None:
         n_texts = max(sum(sizes.get("offsets", (0,))) - 1, 0)
     _check_array(f"{path}/offsets", found.members["offsets"], ["<i8"], (n_texts + 1,))
-    _check_array(f"{path}/bytes", found.members["bytes"], ["u1"], sizes.get("bytes", ()))
+    _check_array(f"{path}/bytes", found.members["bytes"], ["u1"], (sum(sizes.get("bytes", ())),))
     return n_texts
 
 

@@ -19,7 +19,7 @@ import ooc_train
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import checksums
-from ooc_train.file.objects import chunks_near
+from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.structure import arrays_of
 from ooc_train.inspection.describe import inspect
 from ooc_train.inspection.overview import panels_of
@@ -337,6 +337,7 @@ TEXTS = [
     ("offsets of texts", "ngram", change("classes/names/offsets", edited(1, 2**62)), "ascend"),
     ("texts that begin late", "ngram", change("classes/names/offsets", edited(0, 1)), "ascend"),
     ("offsets of terms", "ngram", change("vectorizer/terms/offsets", edited(1, -9)), "ascend"),
+    ("one byte", "ngram", change("classes/names/bytes", lambda a: a[0]), "has the shape"),
     ("one label", "ngram", change("classes/labels/bytes", np.ones_like), "have the same label"),
     ("broken UTF-8", "ngram", change("classes/names/bytes", edited(0, 255)), "not UTF-8"),
 ]
