@@ -10,6 +10,7 @@ from benchmarks.faults.families import (
     determinism,
     dirty_rows,
     environments,
+    extremes,
     full_disks,
     fuzz,
     kills,
@@ -54,5 +55,6 @@ FAMILIES = {
     "dirty_rows": Family(dirty_rows, 4000, 16),
     "fuzz": Family(fuzz, 20, 1),
     "environments": Family(environments, 500, 3),
+    "extremes": Family(extremes, 200, 3),
     "determinism": Family(determinism, 300, 3),
 }

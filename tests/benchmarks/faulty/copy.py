@@ -18,6 +18,8 @@ def _content(way, source, target):
 
 def main(arguments):
     way, source, target = arguments[0], *map(Path, arguments[1:3])
+    if way == "eats":
+        bytes(range(200)) * 500_000
     part, content = target.with_name(".part"), _content(way, source, target)
     try:
         with (target if way == "in place" else part).open("wb", buffering=0) as file:
