@@ -14,6 +14,8 @@ from benchmarks.faults.outside import Watch
 
 MEMORY = 2 * 10**9
 """Bytes that a command may allocate, the stacks of its threads and TensorFlow's arenas included."""
+_LIMIT_SECONDS = 300.0
+"""Trainings of many seconds on a busy machine are no hangs."""
 _NOISES = (0x55, 0xAA)
 _SECRET = b"secret " * 1000
 
@@ -70,7 +72,7 @@ def _outside(bench: Bench) -> Path:
 def _one(bench: Bench, case: Case, outside: Path, noise: int, *, is_exact: bool) -> Outcome:
     before = contents(outside)
     with Watch(outside) as watch:
-        seen = bench.run(case, memory=MEMORY, noise=noise)
+        seen = bench.run(case, memory=MEMORY, noise=noise, limit=_LIMIT_SECONDS)
         is_opened = watch.has_seen_any()
     if is_opened or contents(outside) != before:
         return Outcome(WRONG, f"status {seen.ended.status}; a file outside was opened or changed")

@@ -370,6 +370,7 @@ VECTORIZERS = [
     ("a seed below 0", "sequence", parameter(hash_seed=-1), "the hash seed is -1"),
     ("another dtype", "int8", parameter(dtype="float32"), "integers, and no other"),
     ("no scale", "int8", change("vectorizer/scales", edited(0, np.nan)), "is not a number above 0"),
+    ("a large scale", "int8", change("vectorizer/scales", edited(0, 3e38)), "or too large"),
 ]
 
 WORDS = [
