@@ -8,7 +8,7 @@ machine instructions that Python does not have are written out here.
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import numpy as np
 
 with atheris.instrument_imports(include=["ooc_train.conversion.sources"]):
     from benchmarks.faults import parsing
-    from ooc_train.conversion.sources.formats import delimited_kernel
+    from ooc_train.conversion.sources.formats import delimited_kernel, svmlight
 
 from benchmarks.faults.families.dirty_rows import FORMATS
 
@@ -33,6 +33,7 @@ def main(arguments: Sequence[str]) -> None:
     delimited_kernel.__dict__.update(
         bytes_equal=_bytes_equal, move_bytes=_move_bytes, ones=_ones, trailing_zeros=_trailing_zeros
     )
+    svmlight.__dict__["_parse"] = _of_wide_bytes(svmlight.__dict__["_parse"])
     corpus = folder / "corpus"
     corpus.mkdir()
     _write_examples(name, corpus, random.Random(int(seed)))
@@ -67,6 +68,11 @@ def _write_examples(name: str, folder: Path, draw: random.Random) -> None:
 
 
 # ---- Instructions, as Python.
+
+
+def _of_wide_bytes(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that computes with bytes as Numba does: the sum of a byte and an integer is wide."""
+    return lambda data, *rest: kernel(data.astype(np.int64), *rest)
 
 
 def _bytes_equal(array: Any, index: int, byte: Any) -> Any:
