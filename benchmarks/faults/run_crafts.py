@@ -234,14 +234,15 @@ def _false_array(array: np.ndarray[Any, Any], draw: random.Random) -> Any:
             return array
 
 
+LINK = "a link"
 DAMAGES: Mapping[str, RunEdit] = {
     "changed": _changed, "missing": _missing, "of another run": _of_another_run,
     "of another name": _of_another_name, "a folder": _folder, "a pipe": _pipe,
 }  # fmt: skip
 """Edits after which a run is not sealed again: its predictions have to be what they were."""
 CRAFTS: Mapping[str, RunEdit] = {
-    "changed and sealed": _changed, "of another run and sealed": _of_another_run,
-    "a link": _link, "settings": _json("settings.json"), "report": _json("report.json"),
+    LINK: _link, "changed and sealed": _changed, "of another run and sealed": _of_another_run,
+    "settings": _json("settings.json"), "report": _json("report.json"),
     "code": _code, "config": _config, "weights": _weights, "archive": _archive,
     "checkpoint": _checkpoint,
 }  # fmt: skip

@@ -16,7 +16,7 @@ from benchmarks.faults.bench import Bench
 from benchmarks.faults.cases import OUT, TEMP
 from benchmarks.faults.injection import Injection
 from benchmarks.faults.outcomes import Outcome
-from benchmarks.faults.run_crafts import CRAFTS, DAMAGES, RunCraft
+from benchmarks.faults.run_crafts import CRAFTS, DAMAGES, LINK, RunCraft
 from benchmarks.faults.runs import Kind, Use, seal_run
 
 
@@ -74,6 +74,7 @@ def _injection(target: _Target, edit: str, number: int) -> Injection:
                     seal_run(run)
             return True
 
-        return hostile.outcome(bench, use.case, make, None if edit in DAMAGES else use.check)
+        check = None if edit in DAMAGES else use.check
+        return hostile.outcome(bench, use.case, make, check, may_open=edit == LINK)
 
     return Injection(name, outcome)
