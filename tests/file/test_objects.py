@@ -193,6 +193,7 @@ def test_bytes_of_a_file():
     for content, wanted in (
         (b"", False),
         (b"\x89HDF\r\n\x1a", False),
+        (b"\x88HDF\r\n\x1a\n", False),
         (b"\x89HDF\r\n\x1a\n", True),
     ):
         with held(content) as file:
