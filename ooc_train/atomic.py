@@ -5,6 +5,7 @@ same time.  `replacing` makes a file inside a folder whose lock this process hol
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -24,6 +25,11 @@ REMEDY = "give --force to overwrite it, or another name"
 REMEDY_ON_RESUME = "give another name"  # together with --force, --resume would begin anew
 _STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
 """Names of what a process has open, which may be a file at the moment."""
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +114,7 @@ def output_file(path: Path, what: str, *, force: bool) -> Iterator[Path]:
         with publishing(path, force=force) as part:
             yield part
     except OSError as error:
-        message = f"{path}, {what}, could not be written: {reason(error)}"
-        raise OutputError(message) from error
+        raise unwritten(f"{path}, {what},", error, path.absolute().parent) from error
 
 
 def publish(part: Path, target: Path, *, force: bool) -> None:
@@ -199,6 +204,24 @@ def reason(error: OSError) -> str:
     'No space left on device'
     """
     return os.strerror(error.errno) if error.errno else str(error)
+
+
+def unwritten(
+    what: str, error: OSError, place: Path, remedy: str = "choose another place"
+) -> OutputError:
+    """The error that says why and where the system did not write ``what``, and what to do.
+
+    ``remedy`` is what helps where ``place`` has no space, beside making some.
+    """
+    if error.errno in _FULL:
+        return OutputError(
+            f"{what} was not written: {_FULL[error.errno]} at {place}; free some space there, or "
+            f"{remedy}"
+        )
+    return OutputError(
+        f"{what} was not written: {reason(error)} at {place}; look into that, and run the command "
+        "again"
+    )
 
 
 def flush(path: Path) -> None:

@@ -1,7 +1,6 @@
 """The resources of a conversion: memory by purpose, workers, and temporary files."""
 
 import contextlib
-import errno
 import functools
 import os
 import shutil
@@ -13,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from ooc_train.atomic import reason
+from ooc_train.atomic import unwritten
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OptionError, OutputError
+from ooc_train.errors import BudgetError, OptionError
 from ooc_train.progress import Progress
 
 Item = TypeVar("Item")
@@ -33,11 +32,6 @@ _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
-_FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
-}
 
 
 class Needs(Protocol):
@@ -322,17 +316,11 @@ def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = Path(error.filename or output)
-        what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
-        what += f" at {place}" if place != output else ""
-        if error.errno not in _FULL:
-            raise OutputError(f"{what}; look into that, and run the command again") from error
-        if place != temp_dir:
-            raise OutputError(f"{what}; free some space there, or choose another place") from error
-        raise OutputError(
-            f"{what}, where the temporary files are; free some space there, or give a folder on "
-            "another disk with --temp-dir"
-        ) from error
+        place = Path(error.filename or output.absolute().parent)
+        remedy = "choose another place"
+        if error.filename and place == temp_dir:
+            remedy = "give a folder for temporary files on another disk with --temp-dir"
+        raise unwritten(str(output), error, place, remedy) from error
 
 
 def check_temp_dir(folder: Path) -> None:
