@@ -13,6 +13,7 @@ import pytest
 from ooc_train import atomic
 from ooc_train.atomic import as_json, check_outputs, publishing
 from ooc_train.errors import OutputError
+from ooc_train.locks import lock
 from ooc_train.work_folder import WorkFolder, _delete_own, _made
 
 KILLED = """
@@ -148,6 +149,19 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
     monkeypatch.setattr(Path, "mkdir", deleted_once)
     with WorkFolder(tmp_path) as folder:
         assert [folder] == lost[1:]
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """There a folder can be made, and none is taken for abandoned."""
+
+    def none(_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("ooc_train.locks._lock", none)
+    with pytest.raises(OSError, match="No locks available"):
+        lock(0)
+    with WorkFolder(tmp_path) as living, WorkFolder(tmp_path):
+        assert living.is_dir()
 
 
 def test_a_folder_whose_lock_another_process_holds_is_not_used(tmp_path, monkeypatch):
