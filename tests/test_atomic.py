@@ -151,6 +151,22 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
         assert [folder] == lost[1:]
 
 
+def test_a_work_folder_is_its_owner_s_and_unknown_to_the_user(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised, WorkFolder(tmp_path) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "absent").read_bytes()
+    assert raised.value.filename == str(tmp_path)
+
+
+def test_a_work_folder_that_cannot_be_made(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(PermissionError):
+        WorkFolder(tmp_path)
+
+
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     """There a folder can be made, and none is taken for abandoned."""
 
