@@ -152,8 +152,9 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
 
 
 def test_a_work_folder_is_its_owner_s_and_unknown_to_the_user(tmp_path):
-    with pytest.raises(FileNotFoundError) as raised, WorkFolder(tmp_path) as folder:
+    with WorkFolder(tmp_path) as folder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with pytest.raises(FileNotFoundError) as raised, WorkFolder(tmp_path) as folder:
         (folder / "absent").read_bytes()
     assert raised.value.filename == str(tmp_path)
 
