@@ -7,8 +7,8 @@ import re
 import sys
 from typing import BinaryIO, TextIO, cast
 
-from ooc_train.atomic import reason
 from ooc_train.errors import InputError, OutputError
+from ooc_train.system_errors import reason
 from ooc_train.visible import visible
 
 _FIELD = re.compile(r"[^\n\t]+")

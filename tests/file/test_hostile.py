@@ -19,7 +19,7 @@ import ooc_train
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import checksums
-from ooc_train.file.objects import chunks_near
+from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.structure import arrays_of
 from ooc_train.inspection.describe import inspect
 from ooc_train.inspection.overview import panels_of
@@ -308,6 +308,7 @@ BOMBS = [
         promised("train/values", (2**40,), "<f4", chunks=(2**29,), shuffle=True),
         "has the shape",
     ),
+    ("one number as names", "ngram", put("classes/names/bytes", np.uint8(1)), "the shape"),
     ("dense rows", "int8", promised("train/features", (90, 2**30), "i1"), "is not stored"),
 ]
 
