@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -65,4 +66,5 @@ def main() -> None:
     from ooc_train.report.document import page  # noqa: PLC0415 - imports matplotlib
 
     text = page(json.load(sys.stdin.buffer))
-    sys.stdout.buffer.write(text.encode("utf-8"))
+    with os.fdopen(1, "wb") as pipe:  # to the process that has started this one
+        pipe.write(text.encode("utf-8"))
