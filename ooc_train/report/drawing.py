@@ -47,7 +47,7 @@ def draw(content: dict[str, Any], part: Path, path: Path) -> None:
     check_library(path)
     try:
         done = subprocess.run(
-            python_command("ooc_train.report.drawing"),
+            python_command("ooc_train.report.drawing", []),
             input=json.dumps(content).encode(),
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
