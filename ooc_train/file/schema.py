@@ -104,7 +104,6 @@ version that it does not know; it never guesses.
 """
 
 import functools
-import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -245,13 +244,6 @@ def string_arrays(strings: Sequence[str]) -> dict[str, AnyArray]:
     offsets = np.zeros(len(encoded) + 1, np.int64)
     np.cumsum([len(item) for item in encoded], out=offsets[1:])
     return {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
-
-
-def read_strings(parent: h5py.Group, name: str) -> list[str]:
-    """The strings of a string list, in order.  Memory: all of them."""
-    blob = parent[name]["bytes"][...].tobytes()
-    offsets = parent[name]["offsets"][...].tolist()
-    return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
 
 
 def write_header(
