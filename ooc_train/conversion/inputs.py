@@ -42,7 +42,10 @@ def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path
     if archive:
         rows = [archive.path("train"), archive.path("test")]
         yield archive.names_path
-    for path in (path for path in rows if isinstance(path, Path)):
+    for given in rows:
+        path = given.behind if isinstance(given, InputFile) else given
+        if path is None:
+            continue
         for found in [STANDARD_INPUT_FILE] if path == STANDARD_INPUT else matching(path):
             if found.is_dir():
                 yield from texts_in(found)

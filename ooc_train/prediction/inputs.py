@@ -70,6 +70,8 @@ class Trained(NamedTuple):
 
 def files_read(source: Any) -> list[Path]:
     """All files that rows are read from: the file, those of a folder, or that behind a stream."""
+    if isinstance(source, InputFile):
+        return [source.behind] if source.behind else []
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         return list(texts_in(path)) if path.is_dir() else [path]

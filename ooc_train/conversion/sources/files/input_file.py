@@ -32,7 +32,7 @@ class InputFile:
     ``spooled`` or come from ``pipe`` where one of these is given, else in the file of that name.
 
     What a program holds in place of a file has its ``format``, and its rows come from a pipe or are
-    an ``array``.
+    an ``array``; ``behind`` is the file that they are taken from, if there is one.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class InputFile:
     pipe: Pipe | None = None
     array: Any = field(default=None, compare=False, repr=False)
     format: str | None = None
+    behind: Path | None = None
 
     @property
     def n_bytes(self) -> int:

@@ -1,7 +1,7 @@
 """A pipe that is read once, as it arrives; its beginning can be looked at before."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO, Protocol
 
 from ooc_train.errors import InputError
@@ -35,7 +35,9 @@ class Pieces:
         return bytes(found)
 
     def close(self) -> None:
-        """Make no more pieces."""
+        """Make no more pieces, and end what makes them."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
         self._pieces = iter(())
 
 
