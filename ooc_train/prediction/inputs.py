@@ -49,7 +49,7 @@ class NewRows(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a run tells of the rows that it was trained with: their features, and their layout.
+    """The rows that a run was trained with: their features, and their layout.
 
     ``check_columns`` raises ``InputError`` for another number of columns of numbers.
     """
@@ -60,7 +60,7 @@ class Trained(NamedTuple):
 
     @classmethod
     def of(cls, run: Run) -> "Trained":
-        """What an open run tells."""
+        """The same of an open run."""
 
         def check_columns(n_columns: int) -> None:
             load_vectorizer(run.vectorizer_file).check_columns(n_columns)  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def files_read(source: Any) -> list[Path]:
 
 
 def opened(source: Any) -> InputFile | BinaryIO:
-    """What `predict` is given: a file, a binary stream of texts, or what a program has.
+    """The input of `predict`: a file, a binary stream of texts, or what a program has.
 
     Raises ``InputError`` for anything else.
     """

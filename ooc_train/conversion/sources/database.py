@@ -58,7 +58,7 @@ class QueryOptions:
 
     @property
     def report(self) -> dict[str, str]:
-        """What a report says of the query: its database, without a password."""
+        """The database, without a password, for a report."""
         return {} if self.database is None else {"database": Database.at(self.database).shown}
 
     def rows(self, memory_bytes: int, temp_dir: Path) -> InputFile | None:
@@ -82,7 +82,7 @@ class Query(NamedTuple):
     temp_dir: Path
 
 
-class Batches(NamedTuple):
+class Opened(NamedTuple):
     """Record batches, and the schema that they have."""
 
     schema: Any
@@ -196,7 +196,7 @@ def _require(package: str, extra: str) -> Any:
 
 
 @contextmanager
-def _duckdb(database: Database, query: Query) -> Iterator[Batches]:
+def _duckdb(database: Database, query: Query) -> Iterator[Opened]:
     """One thread, so that the same query gives the same order."""
     duckdb = _require("duckdb", "duckdb")
     path = database.existing()
@@ -215,11 +215,11 @@ def _duckdb(database: Database, query: Query) -> Iterator[Batches]:
         # Its older releases call it otherwise.
         read = getattr(relation, "to_arrow_reader", None) or relation.fetch_record_batch
         reader = stack.enter_context(closing(read(_DUCKDB_ROWS)))
-        yield Batches(reader.schema, reader)
+        yield Opened(reader.schema, reader)
 
 
 @contextmanager
-def _postgresql(database: Database, query: Query) -> Iterator[Batches]:
+def _postgresql(database: Database, query: Query) -> Iterator[Opened]:
     driver = _require("adbc_driver_postgresql.dbapi", "postgresql")
     name = _require("adbc_driver_postgresql", "postgresql").StatementOptions.BATCH_SIZE_HINT_BYTES
     with (
@@ -229,11 +229,11 @@ def _postgresql(database: Database, query: Query) -> Iterator[Batches]:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute(query.sql)
         with closing(cursor.fetch_record_batch()) as reader:
-            yield Batches(reader.schema, reader)
+            yield Opened(reader.schema, reader)
 
 
 @contextmanager
-def _sqlite(database: Database, query: Query) -> Iterator[Batches]:
+def _sqlite(database: Database, query: Query) -> Iterator[Opened]:
     path = database.existing()
     uri = f"file:{quote(str(path))}?mode=ro"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
@@ -244,7 +244,7 @@ def _sqlite(database: Database, query: Query) -> Iterator[Batches]:
         first = list(itertools.islice(pieces, 1))
         columns = list(zip(*first[0], strict=True)) if first else [() for _ in names]
         found = SqliteColumns(names, [_kind(values) for values in columns])
-        yield Batches(found.schema, map(found.batch, itertools.chain(first, pieces)))
+        yield Opened(found.schema, map(found.batch, itertools.chain(first, pieces)))
 
 
 def _some_rows(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
@@ -262,7 +262,7 @@ def _some_rows(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _kind(values: Sequence[Any]) -> type:
-    """What a column holds by its first rows: texts, numbers, or whole numbers.
+    """The values of a column by its first rows: texts, numbers, or whole numbers.
 
     >>> _kind([None, 1, 2.5]), _kind([None, 1]), _kind([1, b"a"]), _kind([None])
     (<class 'float'>, <class 'int'>, <class 'bytes'>, <class 'bytes'>)
@@ -316,7 +316,7 @@ def _text(value: float | None) -> bytes | None:
     return None if value is None else str(value).encode()
 
 
-_KINDS: dict[str, Callable[[Database, Query], AbstractContextManager[Batches]]] = {
+_KINDS: dict[str, Callable[[Database, Query], AbstractContextManager[Opened]]] = {
     "duckdb": _duckdb,
     "postgresql": _postgresql,
     "sqlite": _sqlite,

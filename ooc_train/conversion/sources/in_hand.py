@@ -1,4 +1,4 @@
-"""What a program has in hand, in place of files: tables, rows, arrays, and labels.
+"""Tables, rows, arrays and labels that a program has in hand, in place of files.
 
 Tables become a stream of Arrow's format, and rows one of JSON Lines, as they are read: from there
 on they are pipes, which a conversion copies to a file only where it has to read them twice.
@@ -261,5 +261,5 @@ def _a(given: Any) -> str:
 
 
 def _name(given: Any) -> str:
-    """What messages and the report call it."""
+    """The name that messages and the report give it."""
     return f"the {type(given).__name__}"

@@ -93,7 +93,7 @@ class InputPaths:
         return InputFile(_NAME, self._spooled(sys.stdin.buffer, str(_NAME)))
 
     def _held(self, file: InputFile) -> InputFile:
-        """What a program holds, in a file if it is a pipe that has to be read twice."""
+        """Rows that a program holds, in a file if they are a pipe that has to be read twice."""
         if file.pipe is None or self._reads_once:
             return file
         with file.pipe.open() as stream:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO, Protocol
 from ooc_train.errors import InputError
 
 
-class Readable(Protocol):
+class ByteStream(Protocol):
     """A stream of bytes."""
 
     def read(self, n_bytes: int, /) -> bytes:
@@ -48,7 +48,7 @@ class Pipe(io.RawIOBase):
     counts what was read.  Memory: the beginning, as far as it was looked at.
     """
 
-    def __init__(self, stream: Readable, name: str, *, is_owned: bool = False) -> None:
+    def __init__(self, stream: ByteStream, name: str, *, is_owned: bool = False) -> None:
         self._stream = stream
         self._name = name
         self._is_owned = is_owned
