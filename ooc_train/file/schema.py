@@ -268,7 +268,7 @@ def write_header(
 
 
 def header_of(file: h5py.File) -> dict[str, Any]:
-    """The arguments with which `write_header` wrote a file's."""
+    """The arguments with which `write_header` wrote the header of a file."""
     return {
         "features": file.attrs["features"],
         "producer": file.attrs["producer"],

@@ -259,6 +259,34 @@ def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
                 array.read(0, len(array))
 
 
+def test_damage_is_found_by_whoever_reads_its_block(tmp_path):
+    """However often, and by nobody else."""
+    rows = rows_of((300_000,), "u1")
+    path = write(tmp_path / "a.h5", rows, "none")
+    start, stop = 2 * 65_536, 3 * 65_536  # of the block
+    with opened(path) as array, path.open("r+b") as file:
+        file.seek(array._offset + start + 9)
+        file.write(bytes([rows[start + 9] ^ 1]))
+    with opened(path) as array:
+        for first, last in [
+            (0, start),
+            (9, 70_000),
+            (stop, 300_000),
+            (250_000, 250_001),
+            (1, start),
+        ]:
+            np.testing.assert_array_equal(array.read(first, last), rows[first:last])
+        for first, last in [
+            (0, 300_000),
+            (9, start + 1),
+            (stop - 1, stop),
+            (stop - 9, 250_000),
+        ] * 2:
+            with pytest.raises(DamageError, match="the checksum differs") as caught:
+                array.read(first, last)
+            assert (caught.value.start, caught.value.stop) == (start, stop)
+
+
 def in_child(split, connection):
     """What a process of its own reads; and its handle may be closed without harm to others."""
     rows, labels = next(iter(split.batches(50, seed=0)))
