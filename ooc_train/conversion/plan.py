@@ -63,8 +63,7 @@ class ConversionPlan:
         What comes from standard input has its size when all is read; what a program holds has none.
         """
         return {
-            split: [_described(source.file.file) for source in files]
-            for split, files in self.sources.items()
+            split: [_described(source) for source in files] for split, files in self.sources.items()
         }
 
     @property
@@ -142,9 +141,9 @@ def plan_conversion(
     )
 
 
-def _described(file: InputFile) -> dict[str, Any]:
-    name = file.path.absolute().name
-    return {"name": name} if file.is_held else {"name": name, "bytes": file.n_bytes}
+def _described(source: Source) -> dict[str, Any]:
+    name = source.path.absolute().name
+    return {"name": name} if source.file.file.is_held else {"name": name, "bytes": source.n_bytes}
 
 
 def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store | None:
