@@ -282,6 +282,16 @@ def test_a_file_whose_batches_are_too_large_is_refused(tmp_path):
 # Predictions.
 
 
+class Named:
+    """A path that is neither text nor one of pathlib's."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __fspath__(self):
+        return str(self._path)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
@@ -306,7 +316,7 @@ def test_a_predictor_takes_what_convert_takes(run, tmp_path):
     assert np.array_equal(predictor.predict_proba(shuffled), probabilities)
     assert np.array_equal(predictor.predict_proba(table()["text"].fill_null("")), probabilities)
     assert np.array_equal(predictor.predict_proba(frame()["text"].fillna("")), probabilities)
-    report = ooc_train.predict(run, frame(), tmp_path / "found.csv")
+    report = ooc_train.predict(Named(run), frame(), Named(tmp_path / "found.csv"))
     assert report["rows"] == 90
     assert pd.read_csv(tmp_path / "found.csv").columns[:2].tolist() == ["stars", "n"]
 
