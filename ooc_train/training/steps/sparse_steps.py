@@ -19,6 +19,7 @@ from ooc_train.training.models.backend import keras
 from ooc_train.training.steps import adam_kernels
 from ooc_train.training.steps import sparse_kernels as kernels
 from ooc_train.training.steps.adam_kernels import WEIGHT
+from ooc_train.training.steps.networks import logits_of, probabilities_of
 from ooc_train.training.steps.trainer import State, StepOptions, Trainer
 
 BETA_1, BETA_2 = 0.9, 0.999
@@ -103,7 +104,7 @@ class SparseTrainer(Trainer):
         super().__init__(model)
         self._adam = Adam(options)
         self._options = options
-        self._dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        self._dense = _dense_layers(model)
         self._sizes = np.array([layer.units for layer in self._dense])
         self._rates = _dropout_rates(model)
         first, *rest = [variable.numpy() for variable in self._variables()]
@@ -208,6 +209,26 @@ class SparseTrainer(Trainer):
         return [first.kernel, first.bias, *others]
 
 
+class SparseEvaluator:
+    """Loss and probabilities by a multi-layer perceptron over sparse rows, without TensorFlow.
+
+    It is some ten times as fast as `keras_steps.Evaluator`, and has the weights that the model had
+    when it was made.  Memory: one copy of them.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        dense = _dense_layers(model)
+        self._logits = logits_of([(layer.kernel.numpy(), layer.bias.numpy()) for layer in dense])
+        self._class_weights = _class_weights(StepOptions(), dense[-1].units)
+
+    def __call__(self, batch: Batch) -> tuple[float, F32]:
+        """The mean loss, and the classes' probabilities: ``(n_rows, n_classes) float32``."""
+        logits = self._logits(batch.rows)
+        targets = kernels.Targets(batch.labels, self._class_weights, np.float32(0))
+        loss, _ = kernels.output_gradient(logits, targets, np.empty_like(logits))
+        return loss, probabilities_of(logits)
+
+
 @kernel
 def _step(
     prepared: Prepared,
@@ -234,6 +255,10 @@ def _step(
     adam_kernels.update(rest, rest_gradient, move)
     adam_kernels.count(drifts, ratios, move)
     return loss, n_correct
+
+
+def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def _class_weights(options: StepOptions, n_outputs: int) -> F32:
