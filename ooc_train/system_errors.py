@@ -1,6 +1,7 @@
 """Errors of the system in words, with the path that they are about."""
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,16 @@ def errors_at(path: Path) -> Iterator[None]:
 
 
 def reason(error: OSError) -> str:
-    """The system's own words for an error, without the paragraph that HDF5 adds.
+    """The system's own words for an error, in one line, with the remedy if there is but one.
+
+    They come without the paragraph that HDF5 adds.
 
     >>> reason(OSError(28, "Unable to extend file properly, errno = 28, error message = ..."))
     'No space left on device'
+    >>> reason(OSError(24, "..."))
+    'Too many open files (allow more with ulimit -n)'
     """
-    return os.strerror(error.errno) if error.errno else str(error)
+    if not error.errno:
+        return str(error)
+    remedy = " (allow more with ulimit -n)" if error.errno == errno.EMFILE else ""
+    return os.strerror(error.errno) + remedy

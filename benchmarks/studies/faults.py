@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import study
-from benchmarks.faults import campaign
+from benchmarks.faults import campaign, disks
 from benchmarks.faults.bench import Ground
 from benchmarks.faults.campaign import Tally
 from benchmarks.faults.cases import CASES
@@ -29,7 +29,7 @@ from benchmarks.report.targets import Target
 from benchmarks.study import Findings
 from ooc_train.errors import OptionError
 
-_WORK_BYTES = 500 * 10**6
+_WORK_BYTES = 2 * 10**9  # the largest inputs, on each core
 _MOST_SHOWN = 12
 _TABLE = ("family", "injections", "right", "refused", *FAILURES)
 _FAILURES_TABLE = ("failures", "how many", "the first of them", "what it led to")
@@ -109,7 +109,8 @@ def _note(name: str, tally: Tally) -> str:
         return f"{name}: left out, since {tally.missing}."
     void = f"; {tally.n_void:,} more came at no time that matters, or changed nothing"
     n = f"{tally.n_injections:,}"
-    return f"{name}: {n} faults in {tally.seconds:,.0f} s{void if tally.n_void else ''}."
+    lacking = "; ".join(["", *(f"without {kind}" for kind in disks.lacking(FAMILIES[name].disks))])
+    return f"{name}: {n} faults in {tally.seconds:,.0f} s{void if tally.n_void else ''}{lacking}."
 
 
 def _record(tally: Tally) -> dict[str, object]:

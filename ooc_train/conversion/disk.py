@@ -72,7 +72,8 @@ def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = Path(error.filename or output)
+        is_elsewhere = error.filename and error.errno != errno.EMFILE  # any file would be one more
+        place = Path(error.filename) if is_elsewhere else output
         what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
         what += f" at {place}" if place != output else ""
         if error.errno not in _FULL:

@@ -290,6 +290,16 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
 
 
+def test_a_lack_of_open_files_names_the_remedy_and_no_other_file(tmp_path, monkeypatch):
+    def none_left(*_):
+        raise OSError(errno.EMFILE, "Too many open files", "kernels/some.kernel")
+
+    monkeypatch.setattr(job.os, "write", none_left)
+    says = r"o.h5 was not written: Too many open files \(allow more with ulimit -n\); look into"
+    with pytest.raises(OutputError, match=says):
+        convert(tmp_path, GOOD)
+
+
 def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=4000))
     with pytest.raises(BudgetError, match="has 0.0 MB free, and the conversion takes about .* MB"):
