@@ -1,7 +1,7 @@
 """Early stopping: when training ends, and which weights are kept."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,14 +36,14 @@ class BestWeights:
         """When the weights were these, in epochs from the beginning; 0 before the first offer."""
         self._weights: list[AnyArray] = []
 
-    def offer(self, value: float, epoch: float, model: "keras.Model") -> None:
-        """Take the model's weights if their value, see `monitored`, is the best so far.
+    def offer(self, value: float, epoch: float, weights: Callable[[], list[AnyArray]]) -> None:
+        """Take the weights if their value, see `monitored`, is the best so far.
 
-        The weights are not copied; the model's arrays must not be written to later.
+        They are not copied; nothing may write to these arrays later.
         """
         if value < self.value:
             self.value, self.epoch = value, epoch
-            self._weights = model.get_weights()
+            self._weights = weights()
 
     def give_to(self, model: "keras.Model") -> None:
         """Give ``model`` these weights."""
@@ -85,7 +85,7 @@ class EarlyStopping:
     def after_epoch(self, value: float, model: "keras.Model") -> None:
         """Note the value after one more epoch, and the weights if it is the best; see `offer`."""
         self._n_epochs += 1
-        self.best.offer(value, self._n_epochs, model)
+        self.best.offer(value, self._n_epochs, model.get_weights)
 
     @property
     def is_over(self) -> bool:

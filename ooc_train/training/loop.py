@@ -311,11 +311,10 @@ class Loop:
         def after_batch(loss: float, batch: Batch, rows: I64) -> None:
             self._check_validated(loss, batch, rows, f"at epoch {epoch:g}")
 
-        self._trainer.sync()
         with self._averaged():
-            figures = self._validator.score(after_batch, inner.slices())
-            value = monitored(figures, self._options.monitor)
-            self._inside.offer(value, epoch, self._trainer.model)
+            weights = self._trainer.weights()
+            figures = self._validator.score(after_batch, inner.slices(), weights)
+        self._inside.offer(monitored(figures, self._options.monitor), epoch, lambda: weights)
         done.append({"epoch": epoch, "step": n_steps, "rows": inner.n_rows, **figures})
         seconds = time.perf_counter() - began
         self.validation_seconds += seconds

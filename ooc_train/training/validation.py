@@ -1,8 +1,8 @@
 """`Validator`: scores the weights that a model has in training, on validation rows."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from ooc_train.dtypes import I64
+from ooc_train.dtypes import I64, AnyArray
 from ooc_train.reading.rows import Batch
 from ooc_train.reading.splits import Split
 from ooc_train.training.options import VAL_LOSS, VAL_TOP_5
@@ -28,14 +28,16 @@ class Validator:
         self,
         after_batch: Callable[[float, Batch, I64], None],
         slices: Iterable[tuple[int, int]] | None = None,
+        weights: Sequence[AnyArray] | None = None,
     ) -> Figures:
         """The figures of the model's current weights on all rows, or on those of ``slices``.
 
+        ``weights`` are those of `Trainer.weights`, where the model may have older ones.
         ``after_batch`` is called with the mean loss of each batch, the batch, and the numbers of
         its rows; what it raises ends the scoring.
         """
         totals, tally = Totals(), ClassTally(self._split.n_classes)
-        evaluate = self._evaluators()
+        evaluate = self._evaluators(weights)
         batches = evaluation_batches(
             self._split, self._batch_size, pads_as_needed=self._pads_as_needed, slices=slices
         )

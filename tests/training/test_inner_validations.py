@@ -205,8 +205,8 @@ def test_a_point_that_only_its_sample_is_good_at_is_not_kept(folder, noise, ends
     """All later points are the best of the sample, and none of them of all rows."""
     losses = iter(range(100, 0, -1))
 
-    def falling(self, after_batch, slices=None):
-        figures = original(self, after_batch, slices)
+    def falling(self, after_batch, slices=None, weights=None):
+        figures = original(self, after_batch, slices, weights)
         return figures | {"val_loss": next(losses) / 1e4} if slices else figures
 
     original = Validator.score
@@ -248,7 +248,7 @@ def test_kernels_validate_as_tensorflow_does(folder, n_classes):
         assert plan.optimizer == "deferred-adam"
         model = plan.spec.model(plan.shape)
         batch = next(iter(store["train"].batches(64)))
-        loss, probabilities = evaluators_for(plan, model)()(batch)
+        loss, probabilities = evaluators_for(plan, model)(None)(batch)
         expected = evaluator_for(model, plan.layout, plan.validation_width)(batch)
     assert loss == pytest.approx(expected[0], abs=1e-6)
     np.testing.assert_allclose(probabilities, expected[1], atol=1e-6)

@@ -4,10 +4,10 @@ Everything is imported when it is chosen: Keras loads in seconds, and kernels ta
 models do not need.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ooc_train.dtypes import F32
+from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
 from ooc_train.kinds import KINDS, Layout
 from ooc_train.reading.rows import Batch
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ooc_train.training.plan import TrainingPlan
     from ooc_train.training.steps.keras_steps import Evaluator
 
-Evaluators = Callable[[], Callable[[Batch], tuple[float, F32]]]
-"""Gives the evaluator of a model's current weights: a function of a batch to its mean loss and the
-probabilities of the classes, ``(n_rows, n_classes) float32``."""
+Evaluators = Callable[[Sequence[AnyArray] | None], Callable[[Batch], tuple[float, F32]]]
+"""Gives the evaluator of weights, or of those that the model has: a function of a batch to its mean
+loss and the probabilities of the classes, ``(n_rows, n_classes) float32``."""
 
 
 def trainer_for(plan: "TrainingPlan", model: "keras.Model") -> Trainer:
@@ -56,9 +56,9 @@ def evaluators_for(plan: "TrainingPlan", model: "keras.Model") -> Evaluators:
     if plan.optimizer == DEFERRED_ADAM:
         from ooc_train.training.steps.sparse_steps import SparseEvaluator  # noqa: PLC0415
 
-        return lambda: SparseEvaluator(model)
+        return lambda weights: SparseEvaluator(weights or model.get_weights())
     evaluator = evaluator_for(model, plan.layout, plan.validation_width)
-    return lambda: evaluator
+    return lambda _: evaluator  # it computes with the model itself
 
 
 def network_for(run: Run) -> Network:
