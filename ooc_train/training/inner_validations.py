@@ -14,16 +14,16 @@ from ooc_train.training.options import AUTO
 
 MOST_POINTS = 9
 """Most points inside an epoch that ``auto`` chooses: with the end, one each tenth."""
-LEAST_ROWS = 1024
+LEAST_ROWS = 768
 """Rows of the smallest sample that still tells two points apart."""
 SLICE_ROWS = 64
 """Consecutive rows of a sample: few, since a file may be sorted; several, for fast reading."""
 _SHARE = 0.025
 """Share of an epoch's time that its points may take.  With the best of them scored on all rows at
-the end of the training, that is less than 3 %."""
-_ROW_COST = 0.5
+the end of the training, that is some 3 %."""
+_ROW_COST = 0.65
 """Time of scoring a row, as a multiple of that of training on it."""
-_POINT_ROWS = 960
+_POINT_ROWS = 768
 """Rows that take as long to score as the rest of a point's work: copying the weights."""
 
 
@@ -47,7 +47,7 @@ class InnerValidations:
         >>> counts = {"n_steps": 800, "n_train_rows": 100_000, "n_validation_rows": 10_000}
         >>> inner = InnerValidations.of("auto", **counts)
         >>> inner.n_points, inner.n_rows
-        (2, 1536)
+        (2, 1152)
         >>> InnerValidations.of(0.1, **counts).n_points
         9
         """

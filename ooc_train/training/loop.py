@@ -34,7 +34,7 @@ from ooc_train.training.validation import UNVALIDATED, Validator
 SHOW_SECONDS = 0.5
 
 
-class Kept(NamedTuple):
+class KeptWeights(NamedTuple):
     """The weights that a training keeps: those of an epoch's end, or of a point inside one."""
 
     epoch: float
@@ -138,7 +138,7 @@ class Loop:
             raise ValueError(f"its weights are those after {self._trainer.n_steps:,} steps")
         self._standing = standing
 
-    def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> Kept:
+    def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> KeptWeights:
         """Train, give the model the weights that are kept, and return when they were its own.
 
         ``after_epoch`` is called after each epoch with the figures of all epochs done.  Raises
@@ -161,21 +161,21 @@ class Loop:
         self._callbacks.end()
         return kept
 
-    def _keep_best(self) -> Kept:
+    def _keep_best(self) -> KeptWeights:
         """Give the model the weights that are kept."""
         if not self._validation_split:
             if self._average:
                 self._average.exchange()
-            return Kept(self._standing.epoch, UNVALIDATED)
+            return KeptWeights(self._standing.epoch, UNVALIDATED)
         model, end = self._trainer.model, self._stopping.best
         if self._inside.epoch:
             self._inside.give_to(model)
             figures = self._validate(f"at epoch {self._inside.epoch:g}")
             if monitored(figures, self._options.monitor) < end.value:
-                return Kept(self._inside.epoch, figures)
+                return KeptWeights(self._inside.epoch, figures)
         end.give_to(model)
         figures = self.history[self._stopping.best_epoch - 1]
-        return Kept(end.epoch, {name: figures[name] for name in figures if name in MONITORS})
+        return KeptWeights(end.epoch, {name: figures[name] for name in figures if name in MONITORS})
 
     @property
     def _is_over(self) -> bool:

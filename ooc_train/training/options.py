@@ -111,7 +111,7 @@ class TrainingOptions:
         AUTO,
         "share of an epoch, such as 0.1, after which the weights are scored on a sample of the "
         "validation rows, beside the end of each epoch, which has all of them; 1 is the end alone, "
-        "and auto down to a tenth, as far as it takes less than 3 % of the time",
+        "and auto down to a tenth, as far as it takes some 3 % of the time",
         metavar="SHARE",
         parse=_share,
         group=_STOPPING,
