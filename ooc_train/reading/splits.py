@@ -362,9 +362,7 @@ class DenseSplit(Split):
     def __init__(self, file: Handle, name: str) -> None:
         super().__init__(file, name)
         self._features = self._open("features")
-        self._scales = (
-            FileGroup(file, "vectorizer").read("scales") if file.header.has_scales else None
-        )
+        self._scales = FileGroup(file, "vectorizer").scales() if file.header.has_scales else None
 
     @property
     def row_bytes(self) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.group import FileGroup
+from ooc_train.file.group import FileGroup, read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
 from ooc_train.file.schema import SPLIT_NAMES
@@ -126,8 +126,7 @@ class Store:
             attributes = self._handle.root.attributes
             self.producer: str = attributes["producer"]
             self.provenance = json_object(attributes["provenance"])
-            self.class_labels = self.group("classes").strings("labels")
-            self.class_names = self.group("classes").strings("names")
+            self.class_labels, self.class_names = read_classes(self._handle)
             names = [name for name in SPLIT_NAMES if name in self._handle.root.members]
             self.splits = {name: open_split(self._handle, name) for name in names}
         if "train" not in self.splits:

@@ -69,8 +69,8 @@ class InnerValidations:
         number = math.ceil(step / self.every_steps)
         return 1 <= number <= self.n_points and number * self.every_steps < step + 1
 
-    def slices(self) -> Iterator[tuple[int, int]]:
-        """The sample: slices ``(start, stop)`` of validation rows, evenly spaced in their file."""
+    def sample(self) -> Iterator[tuple[int, int]]:
+        """Slices ``(start, stop)`` of validation rows, evenly spaced in their file."""
         if self.n_rows == self.n_validation_rows:
             yield 0, self.n_rows
             return

@@ -313,7 +313,7 @@ class Loop:
 
         with self._averaged():
             weights = self._trainer.weights()
-            figures = self._validator.score(after_batch, inner.slices(), weights)
+            figures = self._validator.score(after_batch, inner.sample(), weights)
         self._inside.offer(monitored(figures, self._options.monitor), epoch, lambda: weights)
         done.append({"epoch": epoch, "step": n_steps, "rows": inner.n_rows, **figures})
         seconds = time.perf_counter() - began

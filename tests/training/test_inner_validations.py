@@ -66,7 +66,7 @@ def test_points_are_spread_over_the_epoch_and_rows_over_the_split(every, n_steps
     gaps = np.diff([0, *points])
     assert not points or abs(gaps - inner.every_steps).max() <= 1
     if points:
-        slices = list(inner.slices())
+        slices = list(inner.sample())
         assert sum(stop - start for start, stop in slices) == inner.n_rows
         bounds = [bound for each in slices for bound in each]
         assert bounds == sorted(bounds)
@@ -78,7 +78,7 @@ def test_points_are_spread_over_the_epoch_and_rows_over_the_split(every, n_steps
 
 @given(n_train_rows=st.integers(1, 10**9), n_validation_rows=st.integers(0, 10**8))
 def test_what_auto_chooses_costs_little(n_train_rows, n_validation_rows):
-    """Less than 3 % of an epoch's rows, where a row costs two thirds of what it does in training."""
+    """Less than 3 % of an epoch's rows, where scoring costs two thirds of training."""
     inner = InnerValidations.of(
         "auto",
         n_steps=-(-n_train_rows // 128),
