@@ -158,8 +158,8 @@ class ConvertOptions(OutputOptions):
     )
     features: str = option(
         AUTO,
-        "what rows become: text becomes tf-idf n-grams or sequences of word ids; dense and sparse "
-        "rows of numbers stay as they are",
+        "what rows become: text becomes tf-idf n-grams, or with sequence the ids of its words; "
+        "dense and sparse rows of numbers stay as they are",
         choices=(AUTO, *KINDS),
         group=_FEATURES,
     )
