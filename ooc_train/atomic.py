@@ -1,86 +1,22 @@
 """Files that appear whole or not at all, even if the machine crashes in between.
 
-Two ways lead there.  `publishing` makes a file for the user, at a path that others may use at the
-same time.  `replacing` makes a file inside a folder whose lock this process holds.
+`publishing` makes a file for the user, at a path that others may use at the same time.
+`replacing` makes a file in a folder whose lock this process holds.
 """
 
 import contextlib
-import json
 import os
-import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ooc_train.errors import OutputError
-from ooc_train.options import option
+from ooc_train.outputs import REMEDY, check_place
+from ooc_train.system_errors import errors_at, reason
 from ooc_train.work_folder import WorkFolder
 
 PART = ".part."
 """The beginning of an unfinished file's name."""
-REMEDY = "give --force to overwrite it, or another name"
-REMEDY_ON_RESUME = "give another name"  # together with --force, --resume would begin anew
-_STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
-"""Names of what a process has open, which may be a file at the moment."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class OutputOptions:
-    """The options of every call that writes files."""
-
-    force: bool = option(
-        False,
-        "replace outputs that exist; each stays as it is until its successor is complete",
-        group="output",
-    )
-    more_outputs: Mapping[str, Path | None] | None = option(
-        None,
-        "files that the caller will write, by what they are: they, too, may be no inputs",
-        group="output",
-        on_command_line=False,
-    )
-
-
-def check_outputs(
-    outputs: Mapping[str, Path | None],
-    inputs: Iterable[Path] = (),
-    *,
-    folders: Iterable[Path] = (),
-    force: bool,
-    remedy: str = REMEDY,
-) -> None:
-    """Raise OutputError unless all ``outputs`` can be written and nothing is destroyed by that.
-
-    ``outputs`` are the files to write by what they are, in words, such as ``"the report"``; those
-    that are ``None`` are not written.  No output may be one of the ``inputs`` or another output,
-    whatever their names, nor a folder, a device or a pipe.  Only with ``force`` may an output
-    exist.  ``folders`` are replaced as a whole: no output and no input may lie in one.
-
-    ``inputs`` are looked at only where an output could be one of them, because it exists.
-    """
-    written = {what: path for what, path in outputs.items() if path is not None}
-    for what, path in written.items():
-        _check_place(path, what)
-    found: list[Path] = []
-    if folders or any(path.exists() for path in written.values()):
-        found = list(inputs)
-    for folder in folders:
-        for what, path in [*written.items(), *(("the input", path) for path in found)]:
-            if _is_inside(path, folder):
-                raise OutputError(
-                    f"{path}, {what}, lies in {folder}, which is written as a whole; give a path "
-                    "outside"
-                )
-    taken = {_identity(path): f"the input {path}" for path in found}
-    for what, path in written.items():
-        identity = _identity(path)
-        if identity in taken:
-            raise OutputError(f"{path}, {what}, is also {taken[identity]}; give another name")
-        if path.exists() and not force:
-            raise OutputError(f"{path} exists; {remedy}")
-        taken[identity] = what
 
 
 @contextlib.contextmanager
@@ -120,7 +56,7 @@ def publish(part: Path, target: Path, *, force: bool) -> None:
     flush(part)
     if force:
         _take_mode(part, target)  # now, since it may forbid to open the file
-        _check_place(target, "the output")  # again: it may have been made meanwhile
+        check_place(target, "the output")  # again: it may have been made meanwhile
         part.replace(target)
     else:
         _name_new(part, target)
@@ -141,16 +77,6 @@ def target_of(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def errors_at(path: Path) -> Iterator[None]:
-    """Name ``path`` in errors of the system that name no file, as those of an open one do."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = error.filename or str(path)
-        raise
-
-
-@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path in the same folder, to write a file to that becomes ``path`` when the block ends.
 
@@ -168,37 +94,10 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def write_json(path: Path, content: object) -> None:
-    """Write ``content`` as indented JSON.  Raises OSError."""
-    with replacing(path) as part:
-        part.write_text(as_json(content), "utf-8")
-
-
-def as_json(content: object) -> str:
-    """``content`` as indented JSON, a line at the end."""
-    return json_text(content, indent=2) + "\n"
-
-
-def json_text(content: object, **layout: Any) -> str:
-    """``content`` as JSON that can be written in UTF-8, even if names of files have other bytes."""
-    text = json.dumps(content, ensure_ascii=False, **layout)
-    # Such a byte is half a surrogate pair, for which Python's escape is that of JSON.
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
 def remove_unfinished(folder: Path) -> None:
     """Delete the unfinished files that a killed process has left in a folder."""
     for part in folder.glob(f"{PART}*"):
         part.unlink(missing_ok=True)
-
-
-def reason(error: OSError) -> str:
-    """The system's own words for an error, without the paragraph that HDF5 adds.
-
-    >>> reason(OSError(28, "Unable to extend file properly, errno = 28, error message = ..."))
-    'No space left on device'
-    """
-    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def flush(path: Path) -> None:
@@ -230,50 +129,6 @@ def _errors_of(part: Path, path: Path) -> Iterator[None]:
         if error.filename == str(part):
             error.filename = str(path)
         raise
-
-
-def _check_place(path: Path, what: str) -> None:
-    """Raise OutputError if no file can be made at ``path``."""
-    begin = f"{path}, {what}, cannot be written"
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            path.stat()
-        if path.is_dir():
-            raise OutputError(f"{path}, {what}, is a folder; name the file to write")
-        if _STREAM.fullmatch(_spelled(path)) or (path.exists() and not path.is_file()):
-            raise OutputError(
-                f"{begin}, since it is a device or a pipe, which a file would replace; name a file"
-            )
-        folder = Path(os.path.realpath(path)).parent
-        if not folder.is_dir():
-            raise OutputError(f"{begin}, since the folder {folder} does not exist; make it first")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise OutputError(f"{begin}, since the folder {folder} cannot be written to")
-    except OSError as error:
-        raise OutputError(f"{begin}: {reason(error)}; give another name") from error
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    """Whether ``path`` is ``folder`` or in it, by its name or by what it leads to."""
-    ways: tuple[Callable[[Path], str], ...] = (_spelled, os.path.realpath)
-    return any(Path(way(path)).is_relative_to(way(folder)) for way in ways)
-
-
-def _spelled(path: Path) -> str:
-    """An absolute path without dots, whose symbolic links are not followed."""
-    return os.path.normpath(path.absolute())
-
-
-def _identity(path: Path) -> tuple[object, ...]:
-    """A key that two paths share if and only if they name the same file, existing or not."""
-    with contextlib.suppress(OSError):
-        found = path.stat()
-        return found.st_dev, found.st_ino
-    real = Path(os.path.realpath(path))
-    with contextlib.suppress(OSError):
-        folder = real.parent.stat()
-        return folder.st_dev, folder.st_ino, real.name
-    return (real,)
 
 
 def _take_mode(part: Path, target: Path) -> None:

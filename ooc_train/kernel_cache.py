@@ -13,6 +13,7 @@ The folders are tried in this order; new kernels go to the first that can be wri
 """
 
 import contextlib
+import errno
 import functools
 import os
 import pickle
@@ -185,8 +186,8 @@ def _is_writable(folder: Path) -> bool:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in (errno.EMFILE, errno.ENFILE)  # which is not the folder's fault
     return True
 
 

@@ -1,6 +1,8 @@
 """Locks of open files, which the system releases when their process ends, however it ends."""
 
 import errno
+import os
+from pathlib import Path
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -32,3 +34,11 @@ def lock(descriptor: int) -> bool:
             return False
         raise
     return True
+
+
+def is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file or folder is still the one that has this path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 from ooc_train.errors import Interrupted
@@ -15,28 +15,37 @@ STOPPING = [
 
 
 @contextlib.contextmanager
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call ``handler`` in the block for each signal that asks to end.
+
+    Signals that were ignored stay so.  Only the main thread receives signals: in any other, this
+    does nothing.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in STOPPING}
+    heard = {number: old for number, old in before.items() if old not in (signal.SIG_IGN, None)}
+    try:
+        for number in heard:
+            signal.signal(number, handler)
+        yield
+    finally:
+        for number, old in heard.items():
+            signal.signal(number, old)
+
+
+@contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
     """Raise `Interrupted` in the block for the first signal that asks to end.
 
     Those that follow are ignored until the block ends, so that cleaning up is not cut short.
-    Signals that were ignored stay so.  Only the main thread receives signals: in any other, this
-    does nothing.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in STOPPING}
-    heard = [number for number in STOPPING if before[number] not in (signal.SIG_IGN, None)]
 
     def end(number: int, _frame: FrameType | None) -> None:
-        for each in heard:
-            signal.signal(each, signal.SIG_IGN)
+        for each in STOPPING:
+            if signal.getsignal(each) is end:
+                signal.signal(each, signal.SIG_IGN)
         raise Interrupted("interrupted; nothing was left half written", number)
 
-    try:
-        for number in heard:
-            signal.signal(number, end)
+    with handled_by(end):
         yield
-    finally:
-        for number in heard:
-            signal.signal(number, before[number])

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ooc_train import atomic
-from ooc_train.atomic import as_json, check_outputs, publishing
+from ooc_train.atomic import publishing
 from ooc_train.errors import OutputError
-from ooc_train.work_folder import WorkFolder, _delete_own, _made
+from ooc_train.json_text import as_json
+from ooc_train.work_folder import WorkFolder
 
 KILLED = """
 import os, signal, sys
@@ -126,81 +127,6 @@ def test_the_next_one_removes_what_a_killed_one_left_and_nothing_of_the_living(t
     assert names(tmp_path) == ["o"]
 
 
-def test_nothing_is_made_behind_a_symbolic_link_in_a_shared_folder(tmp_path):
-    trap = tmp_path / ".ooc-job-trap"
-    trap.mkdir()
-    (trap / "lock").symlink_to(tmp_path / "elsewhere")
-    publish(tmp_path / "o", "new")
-    assert names(tmp_path) == [trap.name, "o"]
-
-
-def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
-    tmp_path, monkeypatch
-):
-    mkdir = Path.mkdir
-    lost: list[Path] = []
-
-    def deleted_once(path: Path, *arguments: int) -> None:
-        if lost:
-            mkdir(path, *arguments)
-        lost.append(path)  # the first as if it had been made and deleted
-
-    monkeypatch.setattr(Path, "mkdir", deleted_once)
-    with WorkFolder(tmp_path) as folder:
-        assert [folder] == lost[1:]
-
-
-def test_a_folder_whose_lock_another_process_holds_is_not_used(tmp_path, monkeypatch):
-    answers = [False, True]
-    monkeypatch.setattr("ooc_train.work_folder.lock", lambda _: answers.pop(0))
-    before = set(_made)
-    with WorkFolder(tmp_path) as folder:
-        (other,) = set(_made) - before - {folder}
-        assert folder.is_dir()
-        assert folder != other
-    del _made[other]
-
-
-@pytest.mark.parametrize("is_own", [True, False])
-def test_at_its_end_a_process_deletes_its_own_folders(tmp_path, is_own):
-    folder = WorkFolder(tmp_path).path
-    _made[folder] = os.getpid() if is_own else os.getppid()
-    _delete_own()
-    assert folder.exists() != is_own
-    del _made[folder]
-
-
-def test_a_parent_that_does_not_exist(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        WorkFolder(tmp_path / "none")
-
-
-@pytest.mark.parametrize("step", ["mkdir", "open"])
-def test_a_signal_while_a_folder_is_made_leaves_nothing(tmp_path, monkeypatch, step):
-    where = Path if step == "mkdir" else os
-    done = getattr(where, step)
-
-    def interrupted(*arguments: object) -> None:
-        monkeypatch.undo()
-        done(*arguments)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(where, step, interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        WorkFolder(tmp_path)
-    assert names(tmp_path) == []
-
-
-def test_a_folder_that_cannot_be_locked_is_not_left(tmp_path, monkeypatch):
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("ooc_train.work_folder.os.open", full)
-    with pytest.raises(OSError, match="No space"):
-        WorkFolder(tmp_path)
-    assert names(tmp_path) == []
-
-
 @pytest.mark.parametrize("force", [True, False])
 def test_the_error_of_the_folder_is_raised(tmp_path, monkeypatch, force):
     flush = atomic.flush
@@ -223,70 +149,6 @@ def test_the_names_of_new_folders_are_flushed(tmp_path, monkeypatch):
     atomic.make_folder(tmp_path / "a" / "b" / "c")
     assert (tmp_path / "a" / "b" / "c").is_dir()
     assert flushed == [tmp_path / "a" / "b", tmp_path / "a"]
-
-
-class TestCheckOutputs:
-    def refused(self, match: str, outputs: dict[str, Path], *inputs: Path, force: bool = True):
-        with pytest.raises(OutputError, match=match):
-            check_outputs(outputs, inputs, force=force)
-
-    def test_new_files_pass(self, tmp_path):
-        check_outputs({"one": tmp_path / "a", "two": tmp_path / "b", "three": None}, force=False)
-
-    def test_an_existing_file_needs_force(self, tmp_path):
-        (tmp_path / "a").touch()
-        self.refused("exists; give --force", {"one": tmp_path / "a"}, force=False)
-        check_outputs({"one": tmp_path / "a"}, force=True)
-
-    @pytest.mark.parametrize("spelled", ["a", "./a", "link", "hard", "sub/../a"])
-    def test_no_output_is_an_input(self, tmp_path, monkeypatch, spelled):
-        monkeypatch.chdir(tmp_path)
-        Path("a").touch()
-        Path("sub").mkdir()
-        Path("link").symlink_to("a")
-        os.link("a", "hard")
-        self.refused("also the input", {"the report": Path(spelled)}, tmp_path / "a")
-
-    def test_no_output_is_another_output(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        Path("link").symlink_to(tmp_path)
-        Path("dangling").symlink_to("a")
-        for name in ("a", "link/a", "dangling"):
-            self.refused(
-                "the page, is also the report",
-                {"the report": Path(name), "the page": tmp_path / "a"},
-            )
-
-    def test_devices_and_pipes_are_never_replaced(self, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout"), Path("/dev/fd/1")):
-            self.refused("device or a pipe", {"one": path})
-
-    def test_folders(self, tmp_path):
-        self.refused("one, is a folder; name the file", {"one": tmp_path})
-        self.refused("does not exist", {"one": tmp_path / "none" / "a"})
-
-    def test_names_that_no_file_can_have(self, tmp_path):
-        (tmp_path / "loop").symlink_to("loop")
-        (tmp_path / "file").touch()
-        self.refused("one, cannot be written: Too many levels", {"one": tmp_path / "loop"})
-        self.refused("one, cannot be written: File name too long", {"one": tmp_path / ("a" * 256)})
-        self.refused("one, cannot be written: Not a directory", {"one": tmp_path / "file" / "a"})
-
-    @pytest.mark.parametrize("spelled", ["run/a", "run", "elsewhere", "run/link"])
-    def test_nothing_lies_in_a_folder_that_is_written_as_a_whole(
-        self, tmp_path, monkeypatch, spelled
-    ):
-        monkeypatch.chdir(tmp_path)
-        Path("run").mkdir()
-        Path("run/link").symlink_to("../target")
-        Path("elsewhere").symlink_to("run/target")
-        path = Path(spelled)
-        if spelled != "run":
-            with pytest.raises(OutputError, match="the report, lies in"):
-                check_outputs({"the report": path}, folders=[tmp_path / "run"], force=True)
-        with pytest.raises(OutputError, match="the input, lies in"):
-            check_outputs({}, [path], folders=[tmp_path / "run"], force=True)
 
 
 def test_json_keeps_a_name_that_is_no_utf8():

@@ -1,5 +1,6 @@
 """Compiled kernels on disk: where they are kept, whom they are taken from, and what damage does."""
 
+import errno
 import importlib.util
 import os
 import sys
@@ -160,6 +161,16 @@ def test_a_full_disk_only_costs_the_time_to_compile(places):
     with limited_files(100), pytest.warns(RuntimeWarning, match="kept in .*: File too large"):
         assert not is_loaded(places)
     assert list(places["chosen"].rglob("*.*")) == []
+
+
+def test_a_lack_of_open_files_is_no_fault_of_a_folder(places, monkeypatch, recwarn):
+    def none_left(**_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", none_left)
+    assert not is_loaded(places)
+    assert kept(places["chosen"])
+    assert not recwarn.list
 
 
 def test_checks_of_bounds_have_kernels_of_their_own(places, monkeypatch):

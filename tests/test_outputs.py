@@ -10,6 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.errors import OutputError
+from ooc_train.outputs import check_outputs
 from tests.files import write_toy
 
 OUTPUTS = {
@@ -177,3 +178,67 @@ def test_with_force_the_old_file_stays_until_the_new_one_is_complete(here, capsy
     assert stat.S_IMODE(Path("r.json").stat().st_mode) == 0o600
     assert Path("link").is_symlink()
     assert not list(here.glob(".*"))
+
+
+class TestCheckOutputs:
+    def refused(self, match: str, outputs: dict[str, Path], *inputs: Path, force: bool = True):
+        with pytest.raises(OutputError, match=match):
+            check_outputs(outputs, inputs, force=force)
+
+    def test_new_files_pass(self, tmp_path):
+        check_outputs({"one": tmp_path / "a", "two": tmp_path / "b", "three": None}, force=False)
+
+    def test_an_existing_file_needs_force(self, tmp_path):
+        (tmp_path / "a").touch()
+        self.refused("exists; give --force", {"one": tmp_path / "a"}, force=False)
+        check_outputs({"one": tmp_path / "a"}, force=True)
+
+    @pytest.mark.parametrize("spelled", ["a", "./a", "link", "hard", "sub/../a"])
+    def test_no_output_is_an_input(self, tmp_path, monkeypatch, spelled):
+        monkeypatch.chdir(tmp_path)
+        Path("a").touch()
+        Path("sub").mkdir()
+        Path("link").symlink_to("a")
+        os.link("a", "hard")
+        self.refused("also the input", {"the report": Path(spelled)}, tmp_path / "a")
+
+    def test_no_output_is_another_output(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        Path("link").symlink_to(tmp_path)
+        Path("dangling").symlink_to("a")
+        for name in ("a", "link/a", "dangling"):
+            self.refused(
+                "the page, is also the report",
+                {"the report": Path(name), "the page": tmp_path / "a"},
+            )
+
+    def test_devices_and_pipes_are_never_replaced(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for path in (tmp_path / "pipe", Path("/dev/null"), Path("/dev/stdout"), Path("/dev/fd/1")):
+            self.refused("device or a pipe", {"one": path})
+
+    def test_folders(self, tmp_path):
+        self.refused("one, is a folder; name the file", {"one": tmp_path})
+        self.refused("does not exist", {"one": tmp_path / "none" / "a"})
+
+    def test_names_that_no_file_can_have(self, tmp_path):
+        (tmp_path / "loop").symlink_to("loop")
+        (tmp_path / "file").touch()
+        self.refused("one, cannot be written: Too many levels", {"one": tmp_path / "loop"})
+        self.refused("one, cannot be written: File name too long", {"one": tmp_path / ("a" * 256)})
+        self.refused("one, cannot be written: Not a directory", {"one": tmp_path / "file" / "a"})
+
+    @pytest.mark.parametrize("spelled", ["run/a", "run", "elsewhere", "run/link"])
+    def test_nothing_lies_in_a_folder_that_is_written_as_a_whole(
+        self, tmp_path, monkeypatch, spelled
+    ):
+        monkeypatch.chdir(tmp_path)
+        Path("run").mkdir()
+        Path("run/link").symlink_to("../target")
+        Path("elsewhere").symlink_to("run/target")
+        path = Path(spelled)
+        if spelled != "run":
+            with pytest.raises(OutputError, match="the report, lies in"):
+                check_outputs({"the report": path}, folders=[tmp_path / "run"], force=True)
+        with pytest.raises(OutputError, match="the input, lies in"):
+            check_outputs({}, [path], folders=[tmp_path / "run"], force=True)

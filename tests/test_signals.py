@@ -42,6 +42,15 @@ with WorkFolder(Path(sys.argv[1])) as folder:
 """
 
 
+@pytest.fixture(autouse=True)
+def _none_is_ignored():
+    """Whoever runs the tests may ignore signals, as nohup does."""
+    before = {each: signal.signal(each, signal.default_int_handler) for each in STOPPING}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
+
+
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_ends_a_command_that_leaves_nothing(tmp_path, monkeypatch, capsys, number):
     """And those that follow do not disturb its cleaning up."""

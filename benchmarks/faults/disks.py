@@ -1,12 +1,13 @@
 """Small real file systems: images of disks, mounted by loop devices, and disks in memory."""
 
 import contextlib
+import filecmp
 import functools
 import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ooc_train.errors import OutputError
@@ -16,6 +17,8 @@ _MAKE = {EXT4: ("mkfs.ext4", "-q", "-m", "0", "-b", "1024"), XFS: ("mkfs.xfs", "
 """The commands that make a file system on an image."""
 IMAGE_BYTES = {EXT4: 24 * 2**20, XFS: 320 * 2**20}
 """The sizes of images: of XFS the least that it takes; holes take no space."""
+_MOUNT_OPTIONS = {EXT4: "loop", XFS: "loop,nouuid"}  # or a copy would be taken for its original
+_N_COPIES = 20
 
 
 @functools.cache
@@ -36,6 +39,11 @@ def missing(kind: str) -> str | None:
             return str(error)
 
 
+def lacking(kinds: Iterable[str]) -> list[str]:
+    """The kinds of file systems that cannot be had on this machine, in words, with the reason."""
+    return [f"{kind}, since {reason}" for kind in kinds if (reason := missing(kind))]
+
+
 @contextlib.contextmanager
 def new(kind: str, image: Path, folder: Path) -> Iterator[None]:
     """A new file system, mounted at a folder during the block; its image stays, if it has one.
@@ -51,17 +59,29 @@ def new(kind: str, image: Path, folder: Path) -> Iterator[None]:
     with image.open("wb") as file:
         file.truncate(IMAGE_BYTES[kind])
     _call(*_MAKE[kind], str(image))
-    with mounted(image, folder):
+    with mounted(kind, image, folder):
         with contextlib.suppress(FileNotFoundError):
             (folder / "lost+found").rmdir()
         yield
 
 
 @contextlib.contextmanager
-def mounted(image: Path, folder: Path) -> Iterator[None]:
-    """The file system on an image, mounted at a folder during the block."""
-    with _mounted(["-o", "loop", str(image), str(folder)], folder):
+def mounted(kind: str, image: Path, folder: Path) -> Iterator[None]:
+    """The file system of a kind on an image, mounted at a folder during the block."""
+    with _mounted(["-o", _MOUNT_OPTIONS[kind], str(image), str(folder)], folder):
         yield
+
+
+def copy(image: Path, target: Path) -> None:
+    """Copy an image as it is at one moment, while it is mounted; holes stay.
+
+    Raises OutputError if it changes all the time.
+    """
+    for _ in range(_N_COPIES):
+        _call("cp", "--sparse=always", str(image), str(target))
+        if filecmp.cmp(image, target, shallow=False):  # nothing was written meanwhile
+            return
+    raise OutputError(f"{image.name} changes while it is copied, {_N_COPIES} times")
 
 
 def flush(folder: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks import study
-from benchmarks.faults import campaign
+from benchmarks.faults import campaign, disks
 from benchmarks.faults.bench import Ground
 from benchmarks.faults.campaign import Tally
 from benchmarks.faults.cases import CASES
@@ -109,7 +109,8 @@ def _note(name: str, tally: Tally) -> str:
         return f"{name}: left out, since {tally.missing}."
     void = f"; {tally.n_void:,} more came at no time that matters, or changed nothing"
     n = f"{tally.n_injections:,}"
-    return f"{name}: {n} faults in {tally.seconds:,.0f} s{void if tally.n_void else ''}."
+    lacking = "; ".join(["", *(f"without {kind}" for kind in disks.lacking(FAMILIES[name].disks))])
+    return f"{name}: {n} faults in {tally.seconds:,.0f} s{void if tally.n_void else ''}{lacking}."
 
 
 def _record(tally: Tally) -> dict[str, object]:

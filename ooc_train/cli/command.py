@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ooc_train.atomic import OutputOptions, as_json, check_outputs, output_file, reason
+from ooc_train.atomic import output_file
 from ooc_train.cli import streams
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
 from ooc_train.cli.streams import show, tell
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
+from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
+from ooc_train.outputs import OutputOptions, check_outputs
 from ooc_train.signals import ended_by_signals
+from ooc_train.system_errors import reason
 from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

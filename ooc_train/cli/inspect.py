@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import OutputOptions, check_outputs
 from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
 from ooc_train.errors import FormatError
 from ooc_train.options import REQUIRED, option
+from ooc_train.outputs import OutputOptions, check_outputs
 
 _DESCRIPTION = """\
 Show what is in a converted file: splits, rows and classes with their counts, features,

@@ -6,8 +6,8 @@ import os
 import sys
 from typing import BinaryIO, TextIO, cast
 
-from ooc_train.atomic import reason
 from ooc_train.errors import InputError, OutputError
+from ooc_train.system_errors import reason
 from ooc_train.visible import visible
 
 _unshown: list[OSError] = []  # why lines of this command could not be printed

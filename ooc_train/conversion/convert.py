@@ -8,11 +8,12 @@ from typing import Any
 
 from ooc_train.atomic import publishing
 from ooc_train.conversion.auto import Figures, MeasuredCorpus
+from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import Largest, MemoryPlan, Resources, disk_errors
+from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.storage.job import JobFolder

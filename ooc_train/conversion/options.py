@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import file_formats
 from ooc_train.conversion.sources.presets import PRESETS
@@ -24,6 +23,7 @@ from ooc_train.options import (
     listed_flags,
     option,
 )
+from ooc_train.outputs import OutputOptions
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.disk import DiskWatch
 from ooc_train.conversion.report import ConversionReport
-from ooc_train.conversion.resources import DiskWatch, Resources
+from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.job import Column, JobFolder
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule

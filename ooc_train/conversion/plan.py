@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from ooc_train.atomic import check_outputs, target_of
+from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import CHOSEN
+from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.inputs import Inputs, files_read, find_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
-from ooc_train.conversion.resources import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
@@ -23,6 +23,7 @@ from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectori
 from ooc_train.errors import OptionError
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
+from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -108,7 +109,9 @@ def plan_conversion(
         kind = replace(options, features=features)
         inputs = find_inputs(train, kind, paths, limit=parameters.limit)
         text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
-        check_disks(temp_dir, target_of(output), parameters.needs, text_bytes)
+        needs = parameters.needs
+        sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
+        check_disks(temp_dir, target_of(output), *sizes)
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,

@@ -1,10 +1,6 @@
-"""The resources of a conversion: memory by purpose, workers, and temporary files."""
+"""The resources of a conversion: its memory by purpose, and its workers."""
 
-import contextlib
-import errno
 import functools
-import os
-import shutil
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from ooc_train.atomic import reason
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError, OptionError, OutputError
+from ooc_train.errors import BudgetError
 from ooc_train.progress import Progress
 
 Item = TypeVar("Item")
@@ -32,12 +27,6 @@ _RECORD_BYTES, _NUMBER_BYTES = 8, 4
 _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
-_MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
-_FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
-}
 
 
 class Needs(Protocol):
@@ -260,100 +249,3 @@ class Resources:
 def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
     item, future = waiting.popleft()
     return item, future.result()
-
-
-def _size(n_bytes: int) -> str:
-    """A number of bytes in words, in GB if it is one at least."""
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:.1f} MB"
-
-
-def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise ``BudgetError`` if the disk of the temporary files has less than they need."""
-    free = shutil.disk_usage(folder).free
-    if free < needed_bytes:
-        raise BudgetError(
-            f"{folder} has {_size(free)} free, and the conversion takes about "
-            f"{_size(needed_bytes)} of temporary files; free some space, or give a folder on "
-            f"another disk with --temp-dir"
-        )
-
-
-def check_disks(temp_dir: Path, output: Path, needs: Needs, n_bytes: int) -> None:
-    """Raise ``BudgetError`` if a disk is too small to convert ``n_bytes`` of rows."""
-    temporary_bytes, output_bytes = needs.temporary_bytes(n_bytes), needs.output_bytes(n_bytes)
-    if temp_dir.stat().st_dev == output.parent.stat().st_dev:
-        check_disk(temp_dir, temporary_bytes + output_bytes)
-        return
-    check_disk(temp_dir, temporary_bytes)
-    free = shutil.disk_usage(output.parent).free
-    if free < output_bytes:
-        raise BudgetError(
-            f"{output.parent} has {_size(free)} free, and {output.name} takes about "
-            f"{_size(output_bytes)}; free some space, or write it to another disk"
-        )
-
-
-class DiskWatch:
-    """Checks the free disk again while ``n_bytes`` of sources are read.
-
-    The size of a compressed source's content is a guess until some of it is read.
-    """
-
-    def __init__(self, folder: Path, n_bytes: int) -> None:
-        self._folder = folder
-        self._n_bytes = n_bytes
-        self._n_read = self._n_spilled = self._n_text_bytes = 0
-
-    def check(self, n_bytes: int, *, n_spilled: int, n_text_bytes: int) -> None:
-        """Add the results of ``n_bytes`` of sources.  Raises ``BudgetError`` for a small disk."""
-        self._n_read += n_bytes
-        self._n_spilled += n_spilled
-        self._n_text_bytes += n_text_bytes
-        if self._n_read:
-            # As much as the text again for the rows that are shuffled and written.
-            n_bytes = max(self._n_bytes, self._n_read)  # a pipe does not say how many will come
-            in_all = (self._n_spilled + self._n_text_bytes) * n_bytes // self._n_read
-            check_disk(self._folder, in_all - self._n_spilled)
-
-
-@contextlib.contextmanager
-def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
-    """Raise ``OutputError``, which says where and what to do, for the system's errors."""
-    try:
-        yield
-    except OSError as error:
-        place = Path(error.filename or output)
-        what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
-        what += f" at {place}" if place != output else ""
-        if error.errno not in _FULL:
-            raise OutputError(f"{what}; look into that, and run the command again") from error
-        if place != temp_dir:
-            raise OutputError(f"{what}; free some space there, or choose another place") from error
-        raise OutputError(
-            f"{what}, where the temporary files are; free some space there, or give a folder on "
-            "another disk with --temp-dir"
-        ) from error
-
-
-def check_temp_dir(folder: Path) -> None:
-    """Raise ``OptionError`` for a folder that cannot be written to, or that lies in memory."""
-    if not folder.is_dir():
-        raise OptionError(f"{folder} is not a folder; give one that exists with --temp-dir")
-    if not os.access(folder, os.W_OK):
-        raise OptionError(f"{folder} cannot be written to; give another folder with --temp-dir")
-    if _file_system(folder) in _MEMORY_FILE_SYSTEMS:
-        raise OptionError(
-            f"{folder} lies in memory, which temporary files are meant to spare; give a folder on "
-            f"a disk with --temp-dir"
-        )
-
-
-def _file_system(folder: Path) -> str:
-    """The kind of file system that a folder lies on; empty where that is not known."""
-    try:
-        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return ""
-    resolved = folder.resolve()
-    above = [mount for mount in mounts if resolved.is_relative_to(mount[0].replace("\\040", " "))]
-    return max(above, key=lambda mount: len(mount[0]), default=["", ""])[1]

@@ -42,7 +42,7 @@ from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
 from ooc_train.file.output import OutputGroup
-from ooc_train.file.schema import read_json
+from ooc_train.json_text import json_object
 from ooc_train.kinds import KINDS
 from ooc_train.options import check_as
 from ooc_train.reading.rows import DenseRows, Rows, SequenceRows, SparseRows
@@ -238,7 +238,7 @@ def load_vectorizer(file: Handle) -> Vectorizer:
     kind = vectorizer_class(file.header.features)
     group = FileGroup(file, "vectorizer")
     with damage_errors(file.path):
-        found = read_json(group.attributes["parameters"])
+        found = json_object(group.attributes["parameters"])
     known = {field.name for field in fields(kind.Parameters)}
     if set(found) != known:
         unknown = ", ".join(sorted(set(found) ^ known))

@@ -15,9 +15,10 @@ import numpy as np
 
 from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, checksums
+from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
 from ooc_train.file.handle import Handle
-from ooc_train.file.objects import StoredArray, chunks_near
+from ooc_train.file.objects import StoredArray
 from ooc_train.file.structure import array_at
 
 _CHECK_BYTES = 2**20

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import (
@@ -30,6 +29,7 @@ from ooc_train.file.filters import (
     can_import,
     check_installed,
 )
+from ooc_train.system_errors import errors_at
 
 _SHUFFLED_BYTES = 4  # numbers of so many bytes and more are shuffled
 _LZ4_SIZES = struct.Struct(">QI")  # bytes of a chunk, and of each of the pieces that it consists of

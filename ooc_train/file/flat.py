@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import xxhash
 
-from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
+from ooc_train.system_errors import errors_at
 
 _PIECE_BYTES = 2**18  # which stay in the processor's cache
 

@@ -25,12 +25,10 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
-
-from ooc_train.dtypes import AnyArray
 
 MAX_TEXT_BYTES = 2**21
 """The longest text of an attribute; it is read into memory."""
@@ -38,13 +36,13 @@ _MAX_OBJECTS = 256
 _MAX_DEPTH = 6
 _MAX_HEADER_BYTES = _MAX_HEAP_BYTES = 2**13
 _MAX_DIMENSIONS = 2
-_MAX_TREE_LEVEL = 16
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Versions, sizes of addresses and lengths, and of the nodes of trees: what HDF5 has by default.
 _SUPERBLOCK = _SIGNATURE + bytes([0, 0, 0, 0, 0, 8, 8, 0, 4, 0, 16, 0])
 _NOWHERE = 2**64 - 1
-_NODE = struct.Struct("<4sBBHQQ")
+NODE = struct.Struct("<4sBBHQQ")
+"""The head of a node of a tree."""
 _TABLE_ENTRY = struct.Struct("<QQI4x16s")
 _HEAP_OBJECT = struct.Struct("<HH4xQ")
 
@@ -93,14 +91,6 @@ class StoredGroup:
 
     attributes: Mapping[str, Any]
     members: "Mapping[str, StoredGroup | StoredArray]"
-
-
-class Chunk(NamedTuple):
-    """Where compressed rows lie in the file, the first of which is number ``first_row``."""
-
-    first_row: int
-    position: int
-    n_bytes: int
 
 
 class FileBytes:
@@ -175,40 +165,6 @@ def read_objects(content: FileBytes) -> StoredGroup:
     if not isinstance(found, StoredGroup):
         raise ValueError("its root is no group")
     return found
-
-
-def chunks_near(content: FileBytes, stored: StoredArray, row: int) -> list[Chunk]:
-    """Some chunks of a compressed array, among them the one that begins with ``row``, if it exists.
-
-    The chunks of one node of the tree, at most 64.  Memory: that node.
-    """
-    position, above = stored.position, _MAX_TREE_LEVEL
-    while position >= 0:
-        level, entries = _chunk_node(content, position, len(stored.shape))
-        if level >= above:
-            raise ValueError("the tree of chunks is damaged")
-        position, above = -1, level
-        if level == 0:
-            return [
-                Chunk(int(first[0]), int(place), int(n_bytes))
-                for n_bytes, mask, first, place in entries
-                if not mask and not first[1:].any() and int(place) + int(n_bytes) <= content.size
-            ]
-        number = int(np.searchsorted(entries["first"][:, 0], row, "right")) - 1
-        if number >= 0:
-            position = int(entries["place"][number])
-    return []
-
-
-def _chunk_node(content: FileBytes, position: int, n_dimensions: int) -> tuple[int, AnyArray]:
-    """The level of a node of a tree of chunks, and its entries."""
-    mark, kind, level, n_entries, *_ = _NODE.unpack(content.read(position, _NODE.size))
-    if mark != b"TREE" or kind != 1 or n_entries > 64:
-        raise ValueError(f"there is no tree of chunks at {position:,}")
-    first_rows = ("first", "<u8", (n_dimensions + 1,))
-    entry = np.dtype([("n_bytes", "<u4"), ("mask", "<u4"), first_rows, ("place", "<u8")])
-    entries = content.read(position + _NODE.size, n_entries * entry.itemsize)
-    return level, np.frombuffer(entries, entry)
 
 
 def _root_position(content: FileBytes) -> int:
@@ -332,11 +288,11 @@ class _Tree:
 
     def _entries(self, tree: int, names: bytes) -> Iterator[tuple[str, int, int, bytes]]:
         """The members of a group: name, position, and a copy of what their headers say."""
-        mark, kind, level, n_nodes, *beside = _NODE.unpack(self._content.read(tree, _NODE.size))
+        mark, kind, level, n_nodes, *beside = NODE.unpack(self._content.read(tree, NODE.size))
         if mark != b"TREE" or kind or level or n_nodes > 32 or beside != [_NOWHERE, _NOWHERE]:
             raise ValueError(f"there is no group of a few members at {tree:,}")
         keys = struct.unpack(
-            f"<{2 * n_nodes + 1}Q", self._content.read(tree + _NODE.size, 16 * n_nodes + 8)
+            f"<{2 * n_nodes + 1}Q", self._content.read(tree + NODE.size, 16 * n_nodes + 8)
         )
         before = _name(names, keys[0])
         for node, key in zip(keys[1::2], keys[2::2], strict=True):

@@ -114,13 +114,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.atomic import json_text
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 from ooc_train.file.checksums import block_length
 from ooc_train.file.compression import compress_chunks
 from ooc_train.file.filters import NONE
 from ooc_train.file.objects import MAX_TEXT_BYTES
+from ooc_train.json_text import json_text
 
 FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2
@@ -252,24 +252,6 @@ def read_strings(parent: h5py.Group, name: str) -> list[str]:
     blob = parent[name]["bytes"][...].tobytes()
     offsets = parent[name]["offsets"][...].tolist()
     return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
-
-
-def read_some_strings(parent: h5py.Group, name: str, numbers: Sequence[int]) -> list[str]:
-    """The strings with these numbers of a string list.  Memory: these alone."""
-    blob, offsets = parent[name]["bytes"], parent[name]["offsets"]
-    bounds = [offsets[number : number + 2].tolist() for number in numbers]
-    return [blob[start:stop].tobytes().decode("utf-8") for start, stop in bounds]
-
-
-def read_json(text: str) -> dict[str, Any]:
-    """The object that an attribute of JSON text holds.  Raises ValueError if it is none."""
-    try:
-        found = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("a JSON text is nested too deeply") from error
-    if not isinstance(found, dict):
-        raise ValueError("a JSON text is no object")
-    return found
 
 
 def write_header(

@@ -5,7 +5,8 @@ from typing import Any
 
 from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import damage_errors
-from ooc_train.file.schema import FORMAT_VERSION, read_json
+from ooc_train.file.schema import FORMAT_VERSION
+from ooc_train.json_text import json_object
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import open as open_store
 
@@ -21,7 +22,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
     with open_store(path) as store:
         vectorizer = store.group("vectorizer")
         with damage_errors(store.path):
-            parameters = read_json(vectorizer.attributes["parameters"])
+            parameters = json_object(vectorizer.attributes["parameters"])
         return {
             "path": str(path),
             "bytes": Path(path).stat().st_size,

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ooc_train.atomic import OutputOptions, check_outputs, output_file
+from ooc_train.atomic import output_file
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
+from ooc_train.outputs import OutputOptions, check_outputs
 from ooc_train.reading.splits import LABELS_AT_ONCE, RaggedSplit, Split
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store

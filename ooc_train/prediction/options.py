@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.memory import parse_size
 from ooc_train.options import at_least, check, column_list, option
+from ooc_train.outputs import OutputOptions
 from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
-from ooc_train.atomic import check_outputs
 from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.memory import MemoryMonitor, measure, usable_bytes
+from ooc_train.outputs import check_outputs
 from ooc_train.prediction.inputs import files_read, find_inputs
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer

@@ -15,7 +15,8 @@ from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
-from ooc_train.file.schema import SPLIT_NAMES, read_json
+from ooc_train.file.schema import SPLIT_NAMES
+from ooc_train.json_text import json_object
 from ooc_train.kinds import Layout
 from ooc_train.reading.splits import Split, open_split
 
@@ -121,7 +122,7 @@ class Store:
         with damage_errors(self.path):
             attributes = self._handle.root.attributes
             self.producer: str = attributes["producer"]
-            self.provenance = read_json(attributes["provenance"])
+            self.provenance = json_object(attributes["provenance"])
             self.class_labels = self.group("classes").strings("labels")
             self.class_names = self.group("classes").strings("names")
             names = [name for name in SPLIT_NAMES if name in self._handle.root.members]

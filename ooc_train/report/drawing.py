@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import reason, replacing
+from ooc_train.atomic import replacing
 from ooc_train.errors import OutputError
 from ooc_train.subprocesses import python_command
+from ooc_train.system_errors import reason
 
 TIMEOUT_SECONDS = 600
 

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs, output_file, reason
+from ooc_train.atomic import output_file
 from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made
+from ooc_train.outputs import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.subprocesses import python_command
+from ooc_train.system_errors import reason
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
 from ooc_train.training.options import RunOptions, TrainingOptions

@@ -2,11 +2,10 @@
 
 import contextlib
 import signal
-import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from ooc_train.signals import STOPPING
+from ooc_train.signals import handled_by
 
 
 class StopRequest:
@@ -19,8 +18,7 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Note signals during the block, so that training can look for them between steps.
 
-    Ignored signals stay ignored.  Only the main thread receives signals: in any other, the request
-    stays empty.
+    In other threads than the main one, and for ignored signals, the request stays empty.
     """
     request = StopRequest()
 
@@ -30,11 +28,5 @@ def stop_requests() -> Iterator[StopRequest]:
             signal.raise_signal(number)
         request.signal_number = number
 
-    with contextlib.ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread():
-            for number in STOPPING:
-                before = signal.getsignal(number)
-                if before not in (signal.SIG_IGN, None):
-                    signal.signal(number, note)
-                    stack.callback(signal.signal, number, before)
+    with handled_by(note):
         yield request

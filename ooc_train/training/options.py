@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.memory import parse_size
@@ -21,6 +20,7 @@ from ooc_train.options import (
     from_to,
     option,
 )
+from ooc_train.outputs import OutputOptions
 from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_function
 from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 

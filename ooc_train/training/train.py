@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ooc_train.atomic import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
+from ooc_train.outputs import REMEDY, REMEDY_ON_RESUME, check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -26,7 +26,7 @@ from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import DELETE_IT, check_settings
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
-from ooc_train.training.run.writer import writing
+from ooc_train.training.run.writer import RunWriter, writing
 from ooc_train.training.scores.page import draw_page
 from ooc_train.version import __version__
 
@@ -125,20 +125,11 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
-        # Of a complete run all files are checked before anything in them is believed.
-        report = folder.report() if resume and folder.is_complete else None
-        before = folder.settings() if resume else None
-        if before and chosen.epochs is None:
-            chosen = replace(chosen, epochs=before["epochs"])
-        plan = TrainingPlan.of(store, chosen, memory_bytes=memory_bytes)
-        if before:
-            check_settings(before, plan.settings, folder.path)
-            done = _nothing_to_do(folder.path, before, report, plan)
-            if report and done:
-                progress.message(done)
-                progress.finish()
-                folder.take_place()  # unless it was killed just before
-                return report
+        plan, done = _planned(store, folder, chosen, here, progress)
+        if done:
+            progress.finish()
+            folder.take_place()  # unless it was killed just before
+            return done
         if folder.replaces:
             progress.message(
                 f"{folder.replaces} stays as it is until the new run, in {folder.path}, is complete"
@@ -163,12 +154,28 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     return report
 
 
+def _planned(
+    store: Store, folder: RunWriter, chosen: TrainingOptions, here: RunOptions, progress: Progress
+) -> tuple[TrainingPlan, dict[str, Any] | None]:
+    """The plan; and the report of a resumed run that is complete, if there is no more to train."""
+    # Of a complete run all files are checked before anything in them is believed.
+    report = folder.report() if here.resume and folder.is_complete else None
+    before = folder.settings() if here.resume else None
+    if before and chosen.epochs is None:
+        chosen = replace(chosen, epochs=before["epochs"])
+    plan = TrainingPlan.of(store, chosen, memory_bytes=here.memory_bytes)
+    if before:
+        check_settings(before, plan.settings, folder.path)
+    reason = _nothing_to_do(folder.path, before, report, plan) if before and report else None
+    if reason:
+        progress.message(reason)
+    return plan, report if reason else None
+
+
 def _nothing_to_do(
-    run: Path, before: Mapping[str, Any], report: Mapping[str, Any] | None, plan: TrainingPlan
+    run: Path, before: Mapping[str, Any], report: Mapping[str, Any], plan: TrainingPlan
 ) -> str | None:
     """The reason why a complete run does not continue; ``None`` if there is more to train."""
-    if not report:
-        return None
     n_epochs = len(report["epochs"])
     if n_epochs < before["epochs"]:
         return f"the run {run} is complete: it stopped early, after epoch {n_epochs}"

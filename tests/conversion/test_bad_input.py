@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import ooc_train
-from ooc_train.conversion import resources
+from ooc_train.conversion import disk
 from ooc_train.conversion.sources.files import rejects
 from ooc_train.conversion.storage import job
 from ooc_train.conversion.storage.placement import Placement
@@ -290,8 +290,18 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train.csv"]
 
 
+def test_a_lack_of_open_files_names_the_remedy_and_no_other_file(tmp_path, monkeypatch):
+    def none_left(*_):
+        raise OSError(errno.EMFILE, "Too many open files", "kernels/some.kernel")
+
+    monkeypatch.setattr(job.os, "write", none_left)
+    says = r"o.h5 was not written: Too many open files \(allow more with ulimit -n\); look into"
+    with pytest.raises(OutputError, match=says):
+        convert(tmp_path, GOOD)
+
+
 def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=4000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=4000))
     with pytest.raises(BudgetError, match="has 0.0 MB free, and the conversion takes about .* MB"):
         convert(tmp_path, GOOD)
     assert not (tmp_path / "o.h5").exists()
@@ -300,7 +310,7 @@ def test_too_small_a_disk_is_refused_before_the_work(tmp_path, monkeypatch):
 def test_a_disk_that_is_too_small_for_what_a_compressed_source_holds(tmp_path, monkeypatch):
     source = tmp_path / "train.csv.gz"
     source.write_bytes(gzip.compress(GOOD.encode() * 500))  # far more than four times
-    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
     with pytest.raises(BudgetError, match="has 0.2 MB free, and the conversion takes about .* MB"):
         ooc_train.convert(source, tmp_path / "o.h5", features="ngram")
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv.gz"]
@@ -309,11 +319,11 @@ def test_a_disk_that_is_too_small_for_what_a_compressed_source_holds(tmp_path, m
 def test_what_is_foreseen_while_reading_is_what_the_share_that_is_read_says(tmp_path, monkeypatch):
     """After a tenth 5,000 - 300 bytes are to come, after a fifth 5,000 - 600."""
     free = [4399, 4700]
-    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop()))
-    disk = resources.DiskWatch(tmp_path, 1000)
-    disk.check(100, n_spilled=300, n_text_bytes=200)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=free.pop()))
+    watch = disk.DiskWatch(tmp_path, 1000)
+    watch.check(100, n_spilled=300, n_text_bytes=200)
     with pytest.raises(BudgetError, match="free some space"):
-        disk.check(100, n_spilled=300, n_text_bytes=200)
+        watch.check(100, n_spilled=300, n_text_bytes=200)
 
 
 def test_an_interrupt_leaves_nothing_behind(tmp_path):

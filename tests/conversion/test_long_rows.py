@@ -107,9 +107,8 @@ def test_a_long_row_in_the_list_of_rejects_is_truncated(tmp_path):
     ],
 )
 def test_files_whose_beginning_has_no_row(tmp_path, monkeypatch, name, lines, message):
-    for module in ("formats.delimited", "files.buffer"):
-        monkeypatch.setattr(f"ooc_train.conversion.sources.{module}.MAX_ROW_BYTES", 1000)
-        monkeypatch.setattr(f"ooc_train.conversion.sources.{module}._SAMPLE_BYTES", 64)
+    monkeypatch.setattr("ooc_train.conversion.sources.files.input_file.MAX_ROW_BYTES", 1000)
+    monkeypatch.setattr("ooc_train.conversion.sources.files.input_file._SAMPLE_BYTES", 64)
     path = tmp_path / name
     path.write_bytes(b"\n".join([*lines, b""]) + b"x" * 5000 * (len(lines) == 1))
     longest = MAX_ROW_BYTES if b"," * 99 in lines[0] else 200

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ooc_train
-from ooc_train.conversion import resources
+from ooc_train.conversion import disk
 from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.files import compression, paths
@@ -454,8 +454,8 @@ def test_a_disk_too_small_for_standard_input(tmp_path, monkeypatch, features, ro
     monkeypatch.setattr(paths, "_CHECK_BYTES", 1000)
     monkeypatch.setattr(paths, "_PIECE_BYTES", 100)
     monkeypatch.setattr(sys, "stdin", Stdin(row * 1000))
-    free = resources.shutil.disk_usage(tmp_path)._replace(free=2000)
-    monkeypatch.setattr(resources.shutil, "disk_usage", lambda _: free)
+    free = disk.shutil.disk_usage(tmp_path)._replace(free=2000)
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: free)
     with pytest.raises(BudgetError, match="free some space, or give a folder on another disk"):
         ooc_train.convert("-", tmp_path / "o.h5", features=features)
     if features == "dense":  # it is copied

@@ -19,7 +19,7 @@ import ooc_train
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import checksums
-from ooc_train.file.objects import chunks_near
+from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.structure import arrays_of
 from ooc_train.inspection.describe import inspect
 from ooc_train.inspection.overview import panels_of

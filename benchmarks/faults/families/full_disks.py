@@ -14,18 +14,18 @@ from benchmarks.faults.injection import Injection
 from benchmarks.faults.outcomes import Outcome, judge
 
 _FREE_KB = (0, 4, 8, 16, 32, 48, 64, 80, 100, 130, 160, 200, 260, 320, 400, 520, 640, 800, 1200)
-_KINDS = (disks.EXT4, disks.XFS, disks.MEMORY)
+DISKS = (disks.EXT4, disks.XFS, disks.MEMORY)
 
 
 def missing(_bench: Bench) -> str | None:
     """What this machine lacks for these faults."""
-    reasons = [disks.missing(kind) for kind in _KINDS]
+    reasons = [disks.missing(kind) for kind in DISKS]
     return None if None in reasons else reasons[0]
 
 
 def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
     """All injections, a group for each case, place and kind of file system."""
-    kinds = [kind for kind in _KINDS if not disks.missing(kind)]
+    kinds = [kind for kind in DISKS if not disks.missing(kind)]
     on_disks = [kind for kind in kinds if kind != disks.MEMORY]
     for case in bench.ground.cases:
         for place in (OUT, TEMP):

@@ -6,7 +6,6 @@ to be complete if the command had said so, or else complete, absent or as it was
 """
 
 import random
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -19,14 +18,14 @@ from benchmarks.faults.injection import Injection
 from benchmarks.faults.injector import COUNT, SIGNAL, Fault
 from benchmarks.faults.outcomes import Outcome, judge_killed
 
-_KINDS = (disks.EXT4, disks.XFS)
+DISKS = (disks.EXT4, disks.XFS)
 _LATER_SECONDS = 7.0  # ext4 writes what it has every 5 seconds
 _N_MOMENTS = 20
 
 
 def missing(_bench: Bench) -> str | None:
     """What this machine lacks for these faults."""
-    reasons = [disks.missing(kind) for kind in _KINDS]
+    reasons = [disks.missing(kind) for kind in DISKS]
     return None if None in reasons else reasons[0]
 
 
@@ -37,7 +36,7 @@ def groups(bench: Bench) -> Iterator[Sequence[Injection]]:
         bench.learn(case)
         bench.reset(case)
         n_calls = bench.run(case, where=[OUT]).ended.reply.counts["any"]
-        for kind in _KINDS:
+        for kind in DISKS:
             if not disks.missing(kind):
                 yield [_at_end(case, kind, 0.0)]
                 calls = draw.sample(range(1, n_calls + 1), min(_N_MOMENTS, n_calls))
@@ -70,9 +69,9 @@ def _outcome(bench: Bench, case: Case, kind: str, fault: Fault, later: float) ->
         how = {} if fault is COUNT else {"signal": signal.SIGKILL}
         seen = bench.run(case, where=[OUT], fault=fault, **how)
         time.sleep(later)
-        shutil.copyfile(image, copy)
+        disks.copy(image, copy)
     if fault is not COUNT and not seen.ended.reply.n_done:
         return None
-    with disks.mounted(copy, folder):
+    with disks.mounted(kind, copy, folder):
         seen = bench.seen_again(seen)
         return with_next_command(bench, seen, judge_killed(seen))

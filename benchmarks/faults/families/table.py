@@ -32,18 +32,19 @@ class Module(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """A family, and the injections of a campaign and of a quick one."""
+    """A family, the injections of a campaign and of a quick one, and the disks that it is for."""
 
     module: Module
     n_default: int
     n_quick: int
+    disks: Sequence[str] = ()
 
 
 FAMILIES = {
     "writes": Family(writes, 4000, 16),
     "kills": Family(kills, 2000, 12),
-    "full_disks": Family(full_disks, 600, 4),
-    "power_cuts": Family(power_cuts, 300, 2),
+    "full_disks": Family(full_disks, 600, 4, disks=full_disks.DISKS),
+    "power_cuts": Family(power_cuts, 300, 2, disks=power_cuts.DISKS),
     "mutations": Family(mutations, 4000, 16),
     "dirty_rows": Family(dirty_rows, 4000, 16),
     "environments": Family(environments, 500, 3),

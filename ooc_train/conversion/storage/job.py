@@ -17,8 +17,8 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.atomic import errors_at
 from ooc_train.dtypes import AnyArray
+from ooc_train.system_errors import errors_at
 from ooc_train.work_folder import WorkFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -23,9 +23,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xxhash
 
-from ooc_train.atomic import reason, remove_unfinished, replacing
+from ooc_train.atomic import remove_unfinished, replacing
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import FormatError
+from ooc_train.system_errors import reason
 
 Arrays = Mapping[str, AnyArray]
 

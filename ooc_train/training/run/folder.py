@@ -27,7 +27,7 @@ import h5py
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import Handle, damage_errors, open_file
-from ooc_train.file.schema import read_json as parse_json
+from ooc_train.json_text import json_object
 from ooc_train.reading.store import Store
 from ooc_train.training.models.loading import rebuilt_model, users_model
 from ooc_train.training.models.table import DataShape, is_function, spec_of
@@ -229,7 +229,7 @@ def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> R
                 settings,
                 report,
                 features=header.features,
-                provenance=parse_json(file.root.attributes["provenance"]),
+                provenance=json_object(file.root.attributes["provenance"]),
                 class_labels=classes.strings("labels"),
                 class_names=classes.strings("names"),
             )

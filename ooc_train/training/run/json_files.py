@@ -1,12 +1,13 @@
 """Files of JSON in a run, of any origin: read within bounds, and of the types that are expected."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ooc_train.atomic import reason
+from ooc_train.atomic import replacing
 from ooc_train.errors import FormatError
+from ooc_train.json_text import as_json, json_object
+from ooc_train.system_errors import reason
 
 AGAIN = "restore it from a copy, or train again"
 """The remedy for every damaged file of a run."""
@@ -21,14 +22,17 @@ def read_json(path: Path) -> dict[str, Any]:
             text = file.read(MAX_BYTES + 1)
         if len(text) > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError(f"it holds a {type(content).__name__} where an object is expected")
+        return json_object(text)
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {reason(error)}; {AGAIN}") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FormatError(f"{path} is damaged: {error}; {AGAIN}") from error
-    return content
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as indented JSON.  Raises OSError."""
+    with replacing(path) as part:
+        part.write_text(as_json(content), "utf-8")
 
 
 def check_types(

@@ -1,13 +1,11 @@
 """The lock of a run folder: one training at a time holds it, until its process ends."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from ooc_train.errors import OutputError
-from ooc_train.locks import lock
+from ooc_train.locks import is_at, lock
 
 
 @contextlib.contextmanager
@@ -28,13 +26,8 @@ def locked(path: Path, run: Path) -> Iterator[None]:
                         f"another training is writing to {run}; wait for its end, or choose "
                         "another place"
                     )
-            if _is_at(path, file):  # not deleted meanwhile by the training that held the lock
+            if is_at(
+                path, file.fileno()
+            ):  # not deleted meanwhile by the training that held the lock
                 break
         yield
-
-
-def _is_at(path: Path, file: IO[bytes]) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
-    except FileNotFoundError:
-        return False

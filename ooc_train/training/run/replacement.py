@@ -24,8 +24,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ooc_train.atomic import flush, reason, target_of
+from ooc_train.atomic import flush, target_of
 from ooc_train.errors import OutputError
+from ooc_train.locks import is_at
+from ooc_train.system_errors import reason
 from ooc_train.training.run.folder import (
     CHECKPOINTS,
     LOCK,
@@ -151,10 +153,10 @@ def open_with(
                 run = stack.enter_context(open_run(path, trust_code=trust_code))
                 loaded = load(run)
             except Exception:
-                if _is_at(path, place):
+                if place is None or is_at(path, place):
                     raise
                 continue
-            if _is_at(path, place):
+            if place is None or is_at(path, place):
                 stack.pop_all()  # the caller closes the run
                 return run, loaded
 
@@ -167,14 +169,6 @@ def _opened(path: Path, stack: contextlib.ExitStack) -> int | None:
         return None
     stack.callback(os.close, descriptor)
     return descriptor
-
-
-def _is_at(path: Path, place: int | None) -> bool:
-    """Whether the folder that was opened is still at ``path``, as far as that can be known."""
-    try:
-        return place is None or os.path.samestat(path.stat(), os.fstat(place))
-    except FileNotFoundError:
-        return False
 
 
 def _has_current_folder(run: Path) -> bool:

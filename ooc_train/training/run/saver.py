@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from ooc_train.atomic import reason
+from ooc_train.system_errors import reason
 from ooc_train.threads import ThreadPool
 from ooc_train.training.run.checkpoints import Arrays, CheckpointFolder
 from ooc_train.training.run.interval import Interval

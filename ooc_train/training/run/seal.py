@@ -13,8 +13,8 @@ from typing import Any
 
 import xxhash
 
-from ooc_train.atomic import reason
 from ooc_train.errors import FormatError
+from ooc_train.system_errors import reason
 from ooc_train.training.run.json_files import AGAIN, read_json
 
 DIGESTS = "digests"

@@ -4,10 +4,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import reason
 from ooc_train.errors import FormatError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
+from ooc_train.system_errors import reason
 from ooc_train.training.run.checkpoints import Checkpoint
 from ooc_train.training.run.resuming import changed_versions, check_checkpoint
 from ooc_train.training.run.writer import RunWriter

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import make_folder, reason, replacing, target_of, write_json
+from ooc_train.atomic import make_folder, replacing, target_of
 from ooc_train.errors import OutputError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import compression_of, header_of
 from ooc_train.reading.store import Store
+from ooc_train.system_errors import reason
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import (
     CHECKPOINTS,
@@ -33,6 +34,7 @@ from ooc_train.training.run.folder import (
     is_vacant,
     read_report,
 )
+from ooc_train.training.run.json_files import write_json
 from ooc_train.training.run.lock import locked
 from ooc_train.training.run.replacement import (
     check_replaceable,

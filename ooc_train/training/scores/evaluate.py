@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ooc_train.atomic import check_outputs, output_file
+from ooc_train.atomic import output_file
 from ooc_train.errors import InputError
+from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library, draw

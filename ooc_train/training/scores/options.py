@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ooc_train.atomic import OutputOptions
 from ooc_train.options import at_least, check, option
+from ooc_train.outputs import OutputOptions
 from ooc_train.training.run.options import OpenOptions
 
 SPLITS = ("train", "validation", "test")

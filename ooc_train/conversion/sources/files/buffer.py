@@ -9,10 +9,7 @@ import numpy as np
 from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
-from ooc_train.errors import InputError
 from ooc_train.intrinsics import PADDING
-
-_SAMPLE_BYTES = 2**16
 
 
 class Buffer:
@@ -133,19 +130,13 @@ def first_lines(file: InputFile, max_row_bytes: int) -> tuple[io.BytesIO, bool]:
 
     Raises ``InputError`` where there are only blank lines in so many bytes, and more follow.
     """
-    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
-    while True:
-        sample = file.sample(size)
-        is_all = len(sample) < size
+    for sample, is_all in file.beginnings(max_row_bytes):
         whole = sample if is_all else sample[: sample.rfind(b"\n") + 1]
         if is_all or any(_is_row(line, max_row_bytes) for line in io.BytesIO(whole)):
             return io.BytesIO(whole), is_all
-        if size == most:
-            break
-        size = min(8 * size, most)
     if not sample.strip():
-        raise InputError(f"{file.path} begins with {size:,} bytes of blank lines; take them out")
-    return io.BytesIO(sample), is_all
+        raise file.begins_blank(len(sample))
+    return io.BytesIO(sample), False
 
 
 def _is_row(line: bytes, max_row_bytes: int) -> bool:

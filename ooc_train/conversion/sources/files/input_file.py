@@ -14,11 +14,14 @@ from ooc_train.conversion.sources.files.compression import (
     DecompressionError,
 )
 from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
+from ooc_train.system_errors import reason
 
 Piece = TypeVar("Piece")
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
+_SAMPLE_BYTES = 2**16
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ class InputFile:
         except IsADirectoryError:
             raise InputError(f"{self.path} is a folder; name the files in it") from None
         except OSError as error:
-            raise InputError(f"{self.path} cannot be read: {error.strerror}") from None
+            raise InputError(f"{self.path} cannot be read: {reason(error)}") from None
         what = "a pipe" if stat.S_ISFIFO(mode) else "a device"
         raise InputError(f"{self.path} is {what} and no file; copy what it gives to a file")
 
@@ -126,3 +129,23 @@ class InputFile:
             except (EOFError, OSError) as error:
                 raise InputError(f"{self.path} cannot be decompressed: {error}") from error
         return b"".join(parts).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+
+    def beginnings(self, max_row_bytes: int) -> Iterator[tuple[bytes, bool]]:
+        """Ever longer samples to look for a row in, each with whether it is all there is.
+
+        The last one that is not is longer than ``max_row_bytes`` and than 8 MiB.
+        """
+        size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
+        while True:
+            sample = self.sample(size)
+            is_all = len(sample) < size
+            yield sample, is_all
+            if is_all or size == most:
+                return
+            size = min(8 * size, most)
+
+    def begins_blank(self, n_bytes: int) -> InputError:
+        """The error for a file of whose beginning so many bytes are blank lines."""
+        return InputError(
+            f"{self.path} begins with {n_bytes:,} bytes of blank lines; take them out"
+        )

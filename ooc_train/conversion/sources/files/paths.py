@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from ooc_train.atomic import errors_at
-from ooc_train.conversion.resources import check_disk
+from ooc_train.conversion.disk import check_disk
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Progress
+from ooc_train.system_errors import errors_at
 from ooc_train.work_folder import WorkFolder
 
 STANDARD_INPUT = Path("-")

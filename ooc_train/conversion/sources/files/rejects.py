@@ -5,8 +5,9 @@ import csv
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from ooc_train.atomic import errors_at, flush, publish, target_of
+from ooc_train.atomic import flush, publish, target_of
 from ooc_train.errors import InputError
+from ooc_train.system_errors import errors_at
 from ooc_train.work_folder import WorkFolder
 
 MAX_ROW_BYTES = 8 * 2**20

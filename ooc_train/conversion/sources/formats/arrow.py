@@ -1,13 +1,18 @@
-"""Arrow's columns as arrays of NumPy, and their sizes; pyarrow is imported when it is needed."""
+"""Arrow's columns as arrays of NumPy, their types and sizes; pyarrow is imported when needed."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ooc_train.dtypes import I64, U8, AnyArray
+from ooc_train.dtypes import I64, U8, AnyArray, Bools
 
+_VIEWS = ("string_view", "binary_view")
+_TEXTS = ("string", "large_string", "binary", "large_binary", *_VIEWS)
+"""The types of text, as pyarrow calls them; its first versions have no views."""
 _PLACE_BYTES = 8  # of a text, or a list, in its column
+_MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
 
 
 def as_binary(column: Any) -> tuple[U8, I64]:
@@ -16,7 +21,7 @@ def as_binary(column: Any) -> tuple[U8, I64]:
 
     if pyarrow.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    if column.type not in (pyarrow.binary(), pyarrow.large_binary(), pyarrow.large_string()):
+    if str(column.type) not in ("binary", "large_binary", "large_string", "binary_view"):
         column = column.cast(pyarrow.large_string())
     column = column.cast(pyarrow.large_binary())
     _, offset_buffer, data = column.buffers()
@@ -36,13 +41,25 @@ def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     stop = column.offset + len(column)
     values = np.frombuffer(data, dtype, stop)[column.offset :].copy()
     if valid:
-        bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=stop, bitorder="little")
-        values[bits[column.offset :] == 0] = np.nan
+        values[~_are_valid(valid, column.offset, stop)] = np.nan
     return values
+
+
+def _are_valid(valid: Any, start: int, stop: int) -> Bools:
+    """Which rows are not null, by the bits of a column; without any, all."""
+    if valid is None:
+        return np.ones(stop - start, np.bool_)
+    bits = np.unpackbits(np.frombuffer(valid, np.uint8), count=stop, bitorder="little")
+    return bits[start:].astype(np.bool_)
 
 
 def text_lengths(column: Any) -> I64:
     """The sizes of a column's texts, (n_rows,)."""
+    if str(column.type) in _VIEWS:  # which begin with the length, of null with any
+        valid, views, *_ = column.buffers()
+        stop = column.offset + len(column)
+        lengths = np.frombuffer(views, np.int32, 4 * stop)[4 * column.offset :: 4]
+        return np.where(_are_valid(valid, column.offset, stop), lengths, np.int64(0))
     return np.diff(as_binary(column)[1])
 
 
@@ -70,12 +87,72 @@ def n_bytes(column: Any) -> int:
             raise ArrowInvalid("a value lies outside its dictionary")
         if is_text(column.type.value_type):
             return int(text_lengths(column.dictionary)[rows].sum()) + _PLACE_BYTES * len(column)
+    if str(column.type) in _VIEWS:  # whose bytes a part has in common with all others
+        return int(text_lengths(column).sum()) + _PLACE_BYTES * len(column)
     return int(column.nbytes)
 
 
 def is_text(kind: Any) -> bool:
     """Whether a type is of strings, or of bytes."""
+    return str(kind) in _TEXTS
+
+
+def is_decimal(kind: Any) -> bool:
+    """Whether a type is of decimal numbers."""
     from pyarrow import types  # noqa: PLC0415 - an extra
 
-    texts = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
-    return any(test(kind) for test in texts)
+    return bool(types.is_decimal(kind))
+
+
+def is_plain(kind: Any) -> bool:
+    """Whether a type is of strings or numbers."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    return is_numeric(kind) or is_text(kind) or types.is_null(kind)
+
+
+def is_numeric(kind: Any) -> bool:
+    """Whether a type is of numbers, or of true and false."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    return any(test(kind) for test in tests)
+
+
+def item_of(kind: Any) -> Any:
+    """The type of a list's items; the type itself where it is none of lists."""
+    return kind.value_type if is_list(kind) else kind
+
+
+def is_list(kind: Any) -> bool:
+    """Whether a type is of lists."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def gathered(batches: Iterable[Any], block_bytes: int) -> Iterator[list[Any]]:
+    """Batches that make a block together."""
+    block: list[Any] = []
+    n_block_bytes = 0
+    for whole in batches:
+        for batch, n_batch_bytes in _halved(whole, int(_MOST_OF_A_BLOCK * block_bytes)):
+            if block and n_block_bytes + n_batch_bytes > block_bytes:
+                yield block
+                block, n_block_bytes = [], 0
+            block.append(batch)
+            n_block_bytes += n_batch_bytes
+    if block:
+        yield block
+
+
+def _halved(batch: Any, most_bytes: int) -> Iterator[tuple[Any, int]]:
+    """Parts of at most so many bytes, or of one row, with their sizes."""
+    n_rows, n_batch_bytes = batch.num_rows, sum(map(n_bytes, batch.columns))
+    if n_batch_bytes <= most_bytes or n_rows == 1:
+        yield batch, n_batch_bytes
+        return
+    for part in (batch.slice(0, n_rows // 2), batch.slice(n_rows // 2)):
+        yield from _halved(part, most_bytes)

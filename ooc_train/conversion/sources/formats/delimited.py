@@ -12,7 +12,7 @@ from typing import Any
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
     FirstRows,
     Parser,
@@ -24,7 +24,6 @@ from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
-_SAMPLE_BYTES = 2**16
 _SAMPLE_ROWS = 50
 _HINT = " (is the delimiter right? .tsv files are split at tabs, others at commas)"
 _HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
@@ -172,10 +171,7 @@ def _first_rows(file: InputFile, delimiter: str, max_row_bytes: int) -> FirstRow
 
     Raises ``InputError`` where no row is found in as many bytes as the longest row may have.
     """
-    size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
-    while True:
-        sample = file.sample(size)
-        is_whole = len(sample) < size
+    for sample, is_whole in file.beginnings(max_row_bytes):
         try:
             rows = first_rows(
                 sample,
@@ -186,29 +182,19 @@ def _first_rows(file: InputFile, delimiter: str, max_row_bytes: int) -> FirstRow
             )
         except UnfitError as error:
             raise InputError(f"{file.path}: {error}{_HINT}") from error
-        if rows.fields or is_whole:
-            break
-        if size == most:
-            raise InputError(_no_row(file.path, sample, rows, max_row_bytes))
-        size = min(8 * size, most)
-    if not rows.fields and rows.rejects:
+        if rows.fields:
+            return rows
+    if rows.rejects:
         first = rows.rejects[0]
         raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
-    if not rows.fields:
+    if is_whole:
         raise InputError(f"{file.path} is empty; it must hold one row a line")
-    return rows
-
-
-def _no_row(path: Path, sample: bytes, rows: FirstRows, max_row_bytes: int) -> str:
-    """Why the beginning of a file has no row."""
-    if rows.rejects:
-        return f"{path}, line {rows.rejects[0].line}: {rows.rejects[0].reason}; no row can be used"
     if not sample.strip():
-        return f"{path} begins with {len(sample):,} bytes of blank lines; take them out"
+        raise file.begins_blank(len(sample))
     blank = len(sample) - len(sample.lstrip(b"\r\n"))
     line = 1 + sample.count(b"\n", 0, blank)
-    return (
-        f"{path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
+    raise InputError(
+        f"{file.path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
         f"ones with --max-row-bytes"
     )
 

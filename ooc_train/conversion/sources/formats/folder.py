@@ -21,6 +21,7 @@ from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, Input
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
+from ooc_train.system_errors import reason
 
 _SUFFIX = ".txt"
 
@@ -157,7 +158,7 @@ def _class_folders(path: Path) -> list[str]:
         with os.scandir(path) as entries:
             return [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        raise InputError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def _text_files(folder: Path) -> tuple[list[str], int]:
@@ -170,7 +171,7 @@ def _text_files(folder: Path) -> tuple[list[str], int]:
                     names.append(entry.name)
                     n_bytes += entry.stat(follow_symlinks=False).st_size
     except OSError as error:
-        raise InputError(f"{folder} cannot be read: {error.strerror}") from error
+        raise InputError(f"{folder} cannot be read: {reason(error)}") from error
     return sorted(names, key=os.fsencode), n_bytes
 
 
@@ -185,5 +186,5 @@ def _read_text(path: str, max_row_bytes: int) -> bytes | str:
         with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as above
             text: bytes = file.readall()
     except OSError as error:
-        return f"the file cannot be read: {error.strerror}"
+        return f"the file cannot be read: {reason(error)}"
     return "the file contains a NUL byte" if b"\0" in text else text

@@ -1,81 +1,33 @@
-"""Parquet files through pyarrow.
+"""Parquet files through pyarrow.  A row's place is its number in the file."""
 
-Columns of text may hold numbers, too; null is an empty text.  Columns of numbers may hold lists,
-as long in every row.  Labels are strings, whole numbers or booleans; a row without one is rejected.
-A row's place is its number in the file.
-"""
-
-import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Chosen, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject, too_long
-from ooc_train.conversion.sources.formats.arrow import as_binary, as_floats, is_text
+from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.formats.parquet_pages import Footer
 from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.conversion.sources.rows import SpelledLabels
-from ooc_train.dtypes import F32, I64, U8
-from ooc_train.errors import InputError
-
-_SHOWN_BYTES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParquetFile(ColumnFile):
-    """One file of columns, whose types its ``schema`` has.
+class ParquetFile(ArrowFile):
+    """One file of columns.
 
     ``memory_bytes`` is the budget of the process, of which reading may take a part.
     """
 
-    schema: Any
     footer: Footer = field(compare=False, repr=False)
     memory_bytes: int
 
-    unit = "row"
-
-    def check(self, chosen: Chosen) -> None:
-        """Refuse columns of other types than text and numbers can be made of."""
-        for column in chosen.used:
-            is_feature = chosen.numbers and column != chosen.label
-            kind = self.schema.field(column).type
-            if is_feature and not _is_numeric(_item(kind)):
-                raise InputError(
-                    f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
-                    f"numbers are expected; name those of the features with --columns"
-                )
-            if not (is_feature or _is_plain(kind)):
-                raise InputError(
-                    f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
-                    f"strings or numbers are expected; name others with --text and --label"
-                )
-        counts = Counter(self.names)
-        for name in (self.names[column] for column in chosen.cells):
-            if counts[name] > 1:
-                raise InputError(f"{self.file.path} has two columns {name!r}; rename one of them")
-
-    def widths(self, columns: Sequence[int]) -> tuple[int, ...]:
-        """The number of numbers in each of some columns, by its type or else by its first row."""
-        from pyarrow import types  # noqa: PLC0415 - an extra
-
-        widths = []
-        for column in columns:
-            kind = self.schema.field(column).type
-            if types.is_fixed_size_list(kind):
-                widths.append(kind.list_size)
-            elif _is_list(kind):
-                with self._opened() as reader:
-                    widths.append(len(reader.first_row(column).flatten()))
-            else:
-                widths.append(1)
-        return tuple(widths)
+    def first_row(self, column: int) -> Any:
+        """The first row of a column of lists."""
+        with self._opened() as reader:
+            return reader.first_row(column)
 
     def content_bytes(self, columns: Sequence[int]) -> int:
         """The size of some columns when they are decompressed, as the file declares it."""
@@ -98,59 +50,11 @@ class ParquetFile(ColumnFile):
             for batches in reader.blocks(chosen.cells, block_bytes):
                 next_row = row + sum(batch.num_rows for batch in batches)
                 progress = self.n_bytes * (next_row - 1) // n_rows - done
-                yield self._piece(batches, row, chosen, widths), progress
+                yield self.piece(batches, row, chosen, widths), progress
                 row, done = next_row, done + progress
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
         return open_reader(self.file, self.memory_bytes, self.footer)
-
-    def _piece(
-        self, batches: Sequence[Any], first_row: int, chosen: Chosen, widths: Sequence[int]
-    ) -> Table | Reject:
-        if not chosen.numbers and len(batches) == 1 and batches[0].num_rows == 1:
-            texts = [_shown(batches[0].column(self.names[column])) for column in chosen.columns]
-            if sum(map(len, texts)) > self.max_row_bytes:  # which is not copied
-                reason = too_long("row", self.max_row_bytes)
-                return Reject(first_row, reason, bytes(texts[0][:_SHOWN_BYTES]))
-        return self._table(batches, first_row, chosen, widths)
-
-    def _table(
-        self, batches: Sequence[Any], first_row: int, chosen: Chosen, widths: Sequence[int]
-    ) -> Table:
-        n_rows = sum(batch.num_rows for batch in batches)
-        reasons: dict[int, str] = {}
-        labels = SpelledLabels.none(n_rows)
-        if chosen.label >= 0:
-            labels = _labels(_column(batches, self.names[chosen.label]), reasons)
-        names = [self.names[column] for column in chosen.columns]
-        columns: Cells | Iterator[F32]
-        if chosen.numbers:
-            columns = (  # one at a time, which may still add reasons
-                _numbers(_column(batches, name), name, width, reasons)
-                for name, width in zip(names, widths, strict=True)
-            )
-        else:
-            columns = _cells([as_binary(_column(batches, name)) for name in names])
-        carried = list(chosen.carried or ())
-        return Table(
-            np.arange(first_row, first_row + n_rows),
-            labels,
-            columns,
-            reasons=reasons,
-            carried=self._carried(batches, first_row, carried) if carried else None,
-        )
-
-    def _carried(
-        self, batches: Sequence[Any], first_row: int, names: Sequence[str]
-    ) -> list[dict[str, Any]]:
-        """Other columns of each row, by their names."""
-        try:
-            return [row for batch in batches for row in batch.select(names).to_pylist()]
-        except (ValueError, ArithmeticError) as error:  # a time beyond Python's, invalid UTF-8
-            raise InputError(
-                f"{self.place(first_row)} or one of the next: a column that is carried along "
-                f"cannot be read ({error!s:.100}); take it out"
-            ) from error
 
 
 def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
@@ -166,101 +70,3 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,
         )
-
-
-def _column(batches: Sequence[Any], name: str) -> Any:
-    """A column of some batches, one behind another."""
-    columns = [batch.column(name) for batch in batches]
-    if len(columns) == 1:
-        return columns[0]
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    if pyarrow.types.is_dictionary(columns[0].type):
-        columns = [column.dictionary_decode() for column in columns]
-    return pyarrow.concat_arrays(columns)
-
-
-def _shown(column: Any) -> Any:
-    """The bytes of a text, not copied; of a number none."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    value = column[0]
-    if pyarrow.types.is_dictionary(column.type):
-        value = value.value
-    is_text = isinstance(value, pyarrow.BinaryScalar | pyarrow.StringScalar)
-    return memoryview(value.as_buffer() or b"") if is_text else b""
-
-
-def _is_plain(kind: Any) -> bool:
-    """Whether a type is of strings or numbers."""
-    from pyarrow import types  # noqa: PLC0415 - an extra
-
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    return _is_numeric(kind) or is_text(kind)
-
-
-def _is_numeric(kind: Any) -> bool:
-    from pyarrow import types  # noqa: PLC0415 - an extra
-
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
-
-
-def _item(kind: Any) -> Any:
-    """The type of a list's items; the type itself where it is none of lists."""
-    return kind.value_type if _is_list(kind) else kind
-
-
-def _is_list(kind: Any) -> bool:
-    from pyarrow import types  # noqa: PLC0415 - an extra
-
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def _cells(columns: Sequence[tuple[U8, I64]]) -> Cells:
-    """The cells of columns, copied behind one another."""
-    bounds = np.empty((2, len(columns[0][1]) - 1, len(columns)), np.int64)
-    n_bytes = 0
-    for k, (data, offsets) in enumerate(columns):
-        bounds[0, :, k], bounds[1, :, k] = offsets[:-1] + n_bytes, offsets[1:] + n_bytes
-        n_bytes += len(data)
-    return Cells(np.concatenate([data for data, _ in columns]), *bounds)
-
-
-def _labels(column: Any, reasons: dict[int, str]) -> SpelledLabels:
-    """The labels in a column; rows with something else are given a reason."""
-    import pyarrow  # noqa: PLC0415 - an extra
-
-    if not pyarrow.types.is_floating(column.type):
-        return _cells([as_binary(column)]).labels(0)
-    labels = []  # whole numbers among which some are missing
-    for row, value in enumerate(as_floats(column).tolist()):
-        if not (value.is_integer() or math.isnan(value)):
-            reasons[row] = f"the label {value:g} is not a string or whole number"
-        labels.append(b"%d" % value if value.is_integer() else b"")
-    return Cells.of(labels, 1).labels(0)
-
-
-def _numbers(column: Any, name: str, width: int, reasons: dict[int, str]) -> F32:
-    """A column's numbers, (n_rows, width); rows that have another number are given a reason."""
-    from pyarrow import types  # noqa: PLC0415 - an extra
-
-    if not _is_list(column.type):
-        return as_floats(column, np.float32).reshape(-1, 1)
-    if types.is_fixed_size_list(column.type):
-        flat = column.values.slice(column.offset * width, len(column) * width)
-        values = as_floats(flat, np.float32).reshape(-1, width)
-        if column.null_count:
-            for row, value in enumerate(column.is_null().to_pylist()):
-                if value:
-                    reasons.setdefault(row, f"column {name!r} is null")
-        return values
-    offsets = np.array(column.offsets.to_pylist(), np.int64)
-    lengths = offsets[1:] - offsets[:-1]
-    fits = lengths == width
-    for row in np.flatnonzero(~fits).tolist():
-        reasons.setdefault(row, f"column {name!r} has {lengths[row]} numbers, not {width}")
-    values = np.zeros((len(column), width), np.float32)
-    flat = as_floats(column.flatten(), np.float32)
-    values[fits] = flat[np.repeat(fits, lengths)].reshape(-1, width)
-    return values

@@ -9,12 +9,12 @@ import io
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.formats.arrow import n_bytes, text_lengths
+from ooc_train.conversion.sources.formats.arrow import gathered, text_lengths
 from ooc_train.conversion.sources.formats.parquet_memory import (
     GroupPlan,
     Leaf,
@@ -31,7 +31,6 @@ from ooc_train.conversion.sources.formats.parquet_pages import (
 from ooc_train.errors import BudgetError, InputError, OptionError
 
 _FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
-_MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
 _FOOTER_SHARE = 4  # a quarter of the memory
 _FOOTER_MULTIPLE = 16  # of its size, in memory
 
@@ -136,7 +135,7 @@ class ParquetReader:
             self._watch(group, plan)
             if n_left:
                 batches = self._planned(group, plan, leaves, names, block_bytes)
-                for block in _gathered(batches, block_bytes):
+                for block in gathered(batches, block_bytes):
                     n_left -= sum(batch.num_rows for batch in block)
                     yield block
             if n_left:
@@ -285,28 +284,3 @@ def _n_leaves(kind: Any) -> int:
         kind = kind.storage_type
     parts = [kind.field(i).type for i in range(kind.num_fields)]
     return sum(map(_n_leaves, parts)) if parts else 1
-
-
-def _gathered(batches: Iterable[Any], block_bytes: int) -> Iterator[list[Any]]:
-    """Batches that make a block together."""
-    block: list[Any] = []
-    n_bytes = 0
-    for whole in batches:
-        for batch, n_batch_bytes in _halved(whole, int(_MOST_OF_A_BLOCK * block_bytes)):
-            if block and n_bytes + n_batch_bytes > block_bytes:
-                yield block
-                block, n_bytes = [], 0
-            block.append(batch)
-            n_bytes += n_batch_bytes
-    if block:
-        yield block
-
-
-def _halved(batch: Any, most_bytes: int) -> Iterator[tuple[Any, int]]:
-    """Parts of at most so many bytes, or of one row, with their sizes."""
-    n_rows, n_batch_bytes = batch.num_rows, sum(map(n_bytes, batch.columns))
-    if n_batch_bytes <= most_bytes or n_rows == 1:
-        yield batch, n_batch_bytes
-        return
-    for part in (batch.slice(0, n_rows // 2), batch.slice(n_rows // 2)):
-        yield from _halved(part, most_bytes)
