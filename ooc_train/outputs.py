@@ -12,7 +12,6 @@ from ooc_train.options import option
 from ooc_train.system_errors import reason
 
 REMEDY = "give --force to overwrite it, or another name"
-REMEDY_ON_RESUME = "give another name"  # together with --force, --resume would begin anew
 _STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
 """Names of what a process has open, which may be a file at the moment."""
 
@@ -40,14 +39,15 @@ def check_outputs(
     *,
     folders: Iterable[Path] = (),
     force: bool,
-    remedy: str = REMEDY,
+    resume: bool = False,
 ) -> None:
     """Raise OutputError unless all ``outputs`` can be written and nothing is destroyed by that.
 
     ``outputs`` are the files to write by what they are, in words, such as ``"the report"``; those
     that are ``None`` are not written.  No output may be one of the ``inputs`` or another output,
     whatever their names, nor a folder, a device or a pipe.  Only with ``force`` may an output
-    exist.  ``folders`` are replaced as a whole: no output and no input may lie in one.
+    exist; a call that is to ``resume`` is not advised to give it, since both together begin anew.
+    ``folders`` are replaced as a whole: no output and no input may lie in one.
 
     ``inputs`` are looked at only where an output could be one of them, because it exists.
     """
@@ -70,7 +70,7 @@ def check_outputs(
         if identity in taken:
             raise OutputError(f"{path}, {what}, is also {taken[identity]}; give another name")
         if path.exists() and not force:
-            raise OutputError(f"{path} exists; {remedy}")
+            raise OutputError(f"{path} exists; {'give another name' if resume else REMEDY}")
         taken[identity] = what
 
 

@@ -12,6 +12,7 @@ STOPPING = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 """Ctrl-C, the end of a job, and the end of a terminal."""
+INTERRUPTED = "interrupted; nothing was left half written"
 
 
 @contextlib.contextmanager
@@ -45,7 +46,7 @@ def ended_by_signals() -> Iterator[None]:
         for each in STOPPING:
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_IGN)
-        raise Interrupted("interrupted; nothing was left half written", number)
+        raise Interrupted(INTERRUPTED, number)
 
     with handled_by(end):
         yield

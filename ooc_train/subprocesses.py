@@ -23,7 +23,7 @@ sys.exit(importlib.import_module(module).main())
 """
 
 
-def python_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
+def python_command(module: str, arguments: Sequence[str]) -> list[str]:
     """The command that runs ``main`` of a module of this package in a Python of its own.
 
     The module finds ``arguments`` in ``sys.argv[1:]``; its ``main`` returns the exit status.

@@ -12,7 +12,7 @@ TOO_FEW = (
 
 
 class ThreadPool(ThreadPoolExecutor):
-    """A pool that does with as many threads as it gets.  Raises BudgetError if it gets none."""
+    """A pool that works with the threads that it gets.  Raises BudgetError if it gets none."""
 
     def _adjust_thread_count(self) -> None:
         try:

@@ -14,7 +14,7 @@ from sklearn.feature_selection import chi2, f_classif
 from ooc_train.conversion.kinds.ngram.selection import round_scores
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
-from ooc_train.file import schema
+from tests.files import read_strings
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho "
@@ -95,14 +95,14 @@ def read_split(path, split):
             (group["values"][:], group["indices"][:].astype(np.int64), group["indptr"][:]),
             shape=(len(group["labels"]), n_columns),
         )
-        labels = np.array(schema.read_strings(file, "classes/labels"))
+        labels = np.array(read_strings(file, "classes/labels"))
         return matrix, labels[group["labels"][:]].tolist()
 
 
 def read_terms(path):
     """The terms of the columns."""
     with h5py.File(path) as file:
-        return schema.read_strings(file["vectorizer"], "terms")
+        return read_strings(file["vectorizer"], "terms")
 
 
 class Oracle:

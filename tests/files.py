@@ -1,5 +1,6 @@
 """Small files in the package's format, made without the conversion half: the tests' data."""
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,6 +218,12 @@ def write_strings(parent: h5py.Group, name: str, strings: list[str]) -> None:
     group = parent.create_group(name)
     for part, array in schema.string_arrays(strings).items():
         write_array(group, part, array)
+
+
+def read_strings(parent: h5py.Group, name: str) -> list[str]:
+    """The strings of a string list, in order."""
+    blob, offsets = parent[name]["bytes"][...].tobytes(), parent[name]["offsets"][...].tolist()
+    return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
 
 
 def write_head(file: h5py.File, features: str, n_classes: int) -> None:

@@ -9,7 +9,7 @@ from collections import Counter
 
 import h5py
 
-from ooc_train.file import schema
+from tests.files import read_strings
 
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 SPACES = str.maketrans(dict.fromkeys(FILTERS, " "))
@@ -43,6 +43,6 @@ def read_sequences(path, split):
     with h5py.File(path) as file:
         group = file[split]
         tokens, bounds = group["tokens"][:].tolist(), group["indptr"][:].tolist()
-        labels = schema.read_strings(file, "classes/labels")
+        labels = read_strings(file, "classes/labels")
         rows = [tokens[i:j] for i, j in itertools.pairwise(bounds)]
         return rows, [labels[i] for i in group["labels"][:].tolist()]

@@ -92,9 +92,17 @@ def flush(folder: Path) -> None:
 def fill(folder: Path, free_bytes: int) -> None:
     """Let so many bytes be free on the disk that is mounted at a folder, by a file in it."""
     flush(folder)  # or blocks that are only reserved would count as free
-    excess = shutil.disk_usage(folder).free - free_bytes
-    with (folder / "filler").open("wb") as file, contextlib.suppress(OSError):
-        os.posix_fallocate(file.fileno(), 0, max(1, excess))
+    left, done = max(1, shutil.disk_usage(folder).free - free_bytes), 0
+    piece = left
+    with (folder / "filler").open("wb") as file:
+        while piece and left:
+            try:
+                os.posix_fallocate(file.fileno(), done, piece)
+            except OSError:  # the file system needs some space itself to allocate so much
+                piece //= 2
+            else:
+                done, left = done + piece, left - piece
+                piece = min(piece, left)
 
 
 @contextlib.contextmanager

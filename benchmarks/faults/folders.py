@@ -20,7 +20,7 @@ Contents = Mapping[str, str]
 """The names of files and folders below a folder, with the digest of a file's bytes."""
 
 _MEASURED = re.compile(
-    r"seconds|per_second|share|rss|anon|memory|sessions|digests|workers|processors"
+    r"seconds|per_second|share|spill|rss|anon|memory|sessions|digests|workers|processors"
 )
 """Keys of reports and settings that are not the same each time."""
 FOLDER = "a folder"

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import signal
 import sys
 import time
 import warnings
@@ -20,11 +21,11 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import option
 from ooc_train.outputs import OutputOptions, check_outputs
-from ooc_train.signals import ended_by_signals
+from ooc_train.signals import INTERRUPTED, ended_by_signals
 from ooc_train.system_errors import reason
 from ooc_train.version import __version__
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE = 1, 2
 _SHARED = "all commands"
 
 
@@ -127,10 +128,9 @@ class _CommandLine(argparse.ArgumentParser):
 
 def _outcome(error: BaseException) -> tuple[int, str]:
     """The exit status and the message after an error."""
-    if isinstance(error, Interrupted):
-        return 128 + error.signal_number, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return EXIT_INTERRUPTED, "interrupted; nothing was left half written"
+        number = error.signal_number if isinstance(error, Interrupted) else signal.SIGINT
+        return 128 + number, str(error) or INTERRUPTED
     if isinstance(error, OocTrainError):
         return EXIT_USAGE if isinstance(error, OptionError) else EXIT_FAILED, str(error)
     if isinstance(error, OSError) and error.filename is not None:

@@ -1,37 +1,14 @@
 """Where the commands begin: before other imports, so that Ctrl-C during these is one line, too."""
 
+import functools
 import importlib
 import sys
 
 _INTERRUPTED = 130
 
 
-def convert() -> int:
-    """Run ``ooc-convert``; the exit status."""
-    return _run("convert")
-
-
-def train() -> int:
-    """Run ``ooc-train``; the exit status."""
-    return _run("train")
-
-
-def evaluate() -> int:
-    """Run ``ooc-evaluate``; the exit status."""
-    return _run("evaluate")
-
-
-def predict() -> int:
-    """Run ``ooc-predict``; the exit status."""
-    return _run("predict")
-
-
-def inspect() -> int:
-    """Run ``ooc-inspect``; the exit status."""
-    return _run("inspect")
-
-
 def _run(name: str) -> int:
+    """Run ``ooc-`` with a name; the exit status."""
     try:
         status: int = importlib.import_module(f"ooc_train.cli.{name}").main()
     except KeyboardInterrupt:
@@ -43,3 +20,10 @@ def _run(name: str) -> int:
     # While Python ends, it would answer Ctrl-C with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return status
+
+
+convert = functools.partial(_run, "convert")
+train = functools.partial(_run, "train")
+evaluate = functools.partial(_run, "evaluate")
+predict = functools.partial(_run, "predict")
+inspect = functools.partial(_run, "inspect")

@@ -24,7 +24,7 @@ def prepare() -> None:
     # NumPy's linear algebra would interrupt the process if it got fewer threads than processors.
     if not can_start(n_processors()):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # It tells of a home folder that cannot be written to, and needs none.
+    # It warns of a home folder that cannot be written to, though it needs none.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # At its end Python would search all objects for garbage: with TensorFlow, for 1.2 seconds.
     atexit.register(gc.freeze)

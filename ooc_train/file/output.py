@@ -169,7 +169,7 @@ class OutputFile:
             check_written(self._path, self._read_back)
 
     def _abandon(self) -> None:
-        """Close the file, of which nothing counts any more."""
+        """Close a file that is given up."""
         with contextlib.suppress(OSError, RuntimeError, ValueError):
             self.hdf5.close()
 

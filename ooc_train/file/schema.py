@@ -104,7 +104,6 @@ version that it does not know; it never guesses.
 """
 
 import functools
-import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -247,13 +246,6 @@ def string_arrays(strings: Sequence[str]) -> dict[str, AnyArray]:
     return {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "offsets": offsets}
 
 
-def read_strings(parent: h5py.Group, name: str) -> list[str]:
-    """The strings of a string list, in order.  Memory: all of them."""
-    blob = parent[name]["bytes"][...].tobytes()
-    offsets = parent[name]["offsets"][...].tolist()
-    return [blob[i:j].decode("utf-8") for i, j in itertools.pairwise(offsets)]
-
-
 def write_header(
     file: h5py.File, *, features: str, producer: str, provenance: object, shuffled: bool = True
 ) -> None:
@@ -276,7 +268,7 @@ def write_header(
 
 
 def header_of(file: h5py.File) -> dict[str, Any]:
-    """The arguments with which `write_header` wrote a file's."""
+    """The arguments with which `write_header` wrote the header of a file."""
     return {
         "features": file.attrs["features"],
         "producer": file.attrs["producer"],

@@ -52,6 +52,9 @@ def check_structure(root: StoredGroup) -> Sizes:
     The root's ``format`` and ``features`` must have been checked.  A file without a split, of
     classes and a vectorizer alone, need not have checksums.
     """
+    for path, found in objects_of(root).items():
+        if isinstance(found, StoredGroup) and None in found.attributes.values():
+            raise ValueError(f"an attribute of {path} is neither a number nor a text")
     _check_attributes("", root, _ROOT)
     kind = KINDS[root.attributes["features"]]
     compression = root.attributes["compression"]
@@ -100,9 +103,6 @@ def _below(group: StoredGroup, above: str) -> Iterator[tuple[str, StoredGroup | 
 
 
 def _check_attributes(where: str, group: StoredGroup, needed: Mapping[str, type]) -> None:
-    for name, value in group.attributes.items():
-        if value is None:
-            raise ValueError(f"the attribute {where}{name} is neither a number nor a text")
     for name, wanted in needed.items():
         value = group.attributes.get(name)
         if type(value) is not wanted:
@@ -140,7 +140,7 @@ def _check_array(
         raise ValueError(f"the array {path} has the shape {found.shape}, not {shape}")
     if found.chunk is None:
         return
-    if compression == NONE or not found.shape[0]:
+    if compression == NONE:
         raise ValueError(f"the array {path} is in chunks")
     chunk = (min(block_length(shape, found.dtype), shape[0]), *shape[1:])
     numbers = [number for number, _ in found.filters]
@@ -155,18 +155,16 @@ def _check_texts(path: str, found: StoredGroup | StoredArray, n_texts: int | Non
     """Check the arrays of a string list; the number of its texts."""
     if not isinstance(found, StoredGroup):
         raise ValueError(f"{path} is no string list")
-    _check_attributes(path, found, {})
     _check_names(f"{path}/", found, {"bytes", "offsets"})
-    sizes = {name: array.shape[:1] for name, array in arrays_of(found).items()}
+    sizes = {name: sum(array.shape[:1]) for name, array in arrays_of(found).items()}
     if n_texts is None:
-        n_texts = max(sum(sizes.get("offsets", (0,))) - 1, 0)
+        n_texts = max(sizes.get("offsets", 0) - 1, 0)
     _check_array(f"{path}/offsets", found.members["offsets"], ["<i8"], (n_texts + 1,))
-    _check_array(f"{path}/bytes", found.members["bytes"], ["u1"], sizes.get("bytes", ()))
+    _check_array(f"{path}/bytes", found.members["bytes"], ["u1"], (sizes.get("bytes", 0),))
     return n_texts
 
 
 def _check_classes(group: StoredGroup) -> int:
-    _check_attributes("classes/", group, {})
     _check_names("classes/", group, {"labels", "names"})
     n_classes = _check_texts("classes/labels", group.members["labels"])
     _check_texts("classes/names", group.members["names"], n_classes)
@@ -219,7 +217,6 @@ def _check_split(
     name: str, group: StoredGroup, layout: Layout, sizes: Sizes, compression: str
 ) -> None:
     """Check the arrays of a split, whose sizes its labels and its first entries tell."""
-    _check_attributes(f"{name}/", group, {})
     lengths = {array: sum(stored.shape[:1]) for array, stored in arrays_of(group).items()}
     n_rows = lengths.get("labels", 0)
     indices = index_dtype(sizes.n_columns)

@@ -18,7 +18,7 @@ from typing import Any
 from ooc_train.atomic import output_file
 from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made
-from ooc_train.outputs import REMEDY, REMEDY_ON_RESUME, check_outputs
+from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.subprocesses import python_command
 from ooc_train.system_errors import reason
@@ -99,7 +99,7 @@ def train_grid(
         [table, *reads],
         folders=[folder / trial.name for trial in trials],
         force=here.force,
-        remedy=REMEDY_ON_RESUME if here.resume else REMEDY,
+        resume=here.resume,
     )
     command = [str(path), *_words(here), *_words(shared), *more_arguments]
     lines = []

@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin in a training: the first asks it to stop, the second ends it at once."""
+"""Signals that ask a training to end: the first stops it, the second ends it at once."""
 
 import contextlib
 import signal

@@ -75,14 +75,8 @@ class Standing:
         Raises TypeError or ValueError if no standing gives these.
         """
         standing = cls(**{**facts, "totals": Totals(**facts["totals"])})
-        totals = asdict(standing.totals)
-        numbers = [
-            *totals.values(),
-            *(v for name, v in asdict(standing).items() if name in _NUMBERS),
-        ]
-        if any(
-            type(number) not in (int, float) or not 0 <= number < math.inf for number in numbers
-        ):
+        numbers = [*facts["totals"].values(), *(getattr(standing, name) for name in _NUMBERS)]
+        if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers):
             raise ValueError("its sums are no numbers from 0 on")
         if len(standing.history) != standing.epoch:
             raise ValueError(f"it has {len(standing.history)} of {standing.epoch} epochs")

@@ -12,7 +12,7 @@ from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made
-from ooc_train.outputs import REMEDY, REMEDY_ON_RESUME, check_outputs
+from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -118,7 +118,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         files_read(path, chosen),
         folders=[Path(run)],
         force=force,
-        remedy=REMEDY_ON_RESUME if resume else REMEDY,
+        resume=resume,
     )
     with (
         MemoryMonitor() as monitor,

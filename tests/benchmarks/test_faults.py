@@ -16,7 +16,15 @@ from benchmarks.faults import bench as bench_module
 from benchmarks.faults import campaign, disks, injector
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
-from benchmarks.faults.families import full_disks, kills, mutations, power_cuts, writes
+from benchmarks.faults.extreme_inputs import EXTREMES
+from benchmarks.faults.families import (
+    extremes,
+    full_disks,
+    kills,
+    mutations,
+    power_cuts,
+    writes,
+)
 from benchmarks.faults.families.table import FAMILIES
 from benchmarks.faults.injection import Injection, drawn
 from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
@@ -54,7 +62,7 @@ def test_each_family_puts_its_faults_in(tiny):
     assert [*record] == [*FAMILIES]
     for name in record:
         if record[name]["missing"]:
-            assert name in ("full_disks", "power_cuts")
+            assert name in ("full_disks", "power_cuts", "extremes")
             continue
         n_quick = FAMILIES[name].n_quick
         assert record[name]["injections"] + record[name]["void"] == n_quick
@@ -169,6 +177,7 @@ def test_the_nth_call_fails(tmp_path, library, fault, changed):
 WAYS = {
     "promises": REFUSED,
     "syncs": REFUSED,
+    "eats": REFUSED,
     "denies": WRONG,
     "in place": WRONG,
     "crashes": CRASH,
@@ -209,7 +218,7 @@ def test_the_campaign_finds(faulty, way):
     fault = Fault(call="write", first=3, number=errno.ENOSPC)
     outcome = writes.outcome(faulty, case, "out", fault)
     assert outcome.kind == WAYS[way], outcome
-    assert outcome.is_promised == (way in ("promises", "syncs"))
+    assert outcome.is_promised == (WAYS[way] == REFUSED)
 
 
 @needs_compiler
@@ -231,10 +240,14 @@ def test_a_signal_comes_at_a_call(faulty):
     assert judge(seen).kind == LEFTOVER
 
 
-needs_disks = pytest.mark.skipif(
-    not injector.compiler() or disks.missing(disks.EXT4) is not None,
-    reason=f"needs a disk of its own, and {disks.missing(disks.EXT4)}",
-)
+def needs_disk(kind):
+    return pytest.mark.skipif(
+        not injector.compiler() or disks.missing(kind) is not None,
+        reason=f"needs a compiler and a disk of its own: {disks.missing(kind)}",
+    )
+
+
+DISKS = [pytest.param(kind, marks=needs_disk(kind)) for kind in (disks.EXT4, disks.XFS)]
 
 
 def the_one(groups, name):
@@ -242,18 +255,18 @@ def the_one(groups, name):
     return injection
 
 
-@needs_disks
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize(
     ("way", "free_kb", "kind"),
-    [("promises", 0, REFUSED), ("promises", 64, RIGHT), ("denies", 0, WRONG)],
+    [("promises", 0, REFUSED), ("promises", 1200, RIGHT), ("denies", 0, WRONG)],
 )
-def test_a_disk_without_space_is_full(faulty, way, free_kb, kind):
+def test_a_disk_without_space_is_full(faulty, disk, way, free_kb, kind):
     learned(faulty, way)
-    name = f"{way}, out on ext4 with {free_kb} KB free"
+    name = f"{way}, out on {disk} with {free_kb} KB free"
     assert the_one(full_disks.groups(faulty), name).run(faulty).kind == kind
 
 
-@needs_disks
+@pytest.mark.parametrize("disk", DISKS)
 @pytest.mark.parametrize(
     ("way", "when", "kind"),
     [
@@ -262,9 +275,29 @@ def test_a_disk_without_space_is_full(faulty, way, free_kb, kind):
         ("promises", "at call 3", REFUSED),
     ],
 )
-def test_what_was_not_flushed_is_lost_when_the_power_is_cut(faulty, way, when, kind):
-    name = f"{way}, power cut on ext4 {when}"
+def test_what_was_not_flushed_is_lost_when_the_power_is_cut(faulty, disk, way, when, kind):
+    name = f"{way}, power cut on {disk} {when}"
     assert the_one(power_cuts.groups(faulty), name).run(faulty).kind == kind
+
+
+def test_a_file_system_that_cannot_be_made_is_named(monkeypatch):
+    monkeypatch.setattr(disks, "missing", {"ext4": None, "xfs": "there is no mkfs.xfs"}.get)
+    assert disks.lacking(["ext4", "xfs"]) == ["xfs, since there is no mkfs.xfs"]
+
+
+@pytest.mark.skipif(extremes.missing(None) is not None, reason=f"{extremes.missing(None)}")
+@needs_compiler
+@pytest.mark.parametrize(("way", "kind"), [("promises", RIGHT), ("eats", CRASH)])
+def test_what_takes_too_much_memory_is_killed(faulty, monkeypatch, way, kind):
+    monkeypatch.setattr(extremes, "CAP_BYTES", 80 * 10**6)
+    case = learned(faulty, way)
+    path = faulty.places["in"] / "a"
+    assert extremes.in_little_memory(faulty, case, path).kind == kind
+
+
+def test_extremes_have_names_of_their_own():
+    names = [injection.name for group in extremes.groups(None) for injection in group]
+    assert len({*names}) == len(names) > len(EXTREMES)
 
 
 @pytest.mark.parametrize("kind", mutations.MUTATIONS)

@@ -59,7 +59,7 @@ def convert(source, output, **options):
 def names_of(path):
     from h5py import File
 
-    from ooc_train.file.schema import read_strings
+    from tests.files import read_strings
 
     with File(path) as file:
         return read_strings(file, "classes/names")

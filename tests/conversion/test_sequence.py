@@ -18,10 +18,9 @@ from ooc_train.conversion.text.folding import N_CODE_POINTS, fold
 from ooc_train.conversion.text.tokens import tokenize as find_tokens
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
-from ooc_train.file import schema
 from ooc_train.progress import Silent
 from tests.corpora import PLANS, random_rows, read_terms, text_of, train_order, write_rows
-from tests.files import reseal
+from tests.files import read_strings, reseal
 from tests.sequence_oracle import SPACES, SequenceOracle, read_sequences, tokenize
 
 # What Python's lower-casing and this tokenizer find hard, beside any character of any plane.
@@ -337,7 +336,7 @@ def test_the_strings_of_the_file_are_utf8(tmp_path):
     )
     assert report["replaced_rows"] == 3
     with h5py.File(tmp_path / "o.h5") as file:
-        assert schema.read_strings(file["vectorizer"], "terms") == [
+        assert read_strings(file["vectorizer"], "terms") == [
             "ok",
             "caf\ufffd",
             "\ufffd",

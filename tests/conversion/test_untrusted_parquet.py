@@ -176,7 +176,11 @@ def test_files_that_are_written_by_hand_are_files(tmp_path):
 @pytest.mark.parametrize(
     ("column", "options", "message"),
     [
-        (text_pages(crafted.page(A_PAGE, 2, n_bytes=2**30)), {}, "allow more with --memory"),
+        (
+            text_pages(crafted.page(A_PAGE, 2, n_bytes=2**30)),
+            {},
+            "allow more memory, for ooc-convert",
+        ),
         (text_pages(crafted.page(A_PAGE, 2, n_bytes=-1)), {}, "1: the header of a page is damage"),
         (text_pages(crafted.page(A_PAGE, 2**31 - 1)), {}, "has 2,147,483,647 values for 2 rows"),
         (text_pages(crafted.page(A_PAGE, 1)), {}, "row group 1: "),

@@ -308,6 +308,7 @@ BOMBS = [
         promised("train/values", (2**40,), "<f4", chunks=(2**29,), shuffle=True),
         "has the shape",
     ),
+    ("one number as names", "ngram", put("classes/names/bytes", np.uint8(1)), "the shape"),
     ("dense rows", "int8", promised("train/features", (90, 2**30), "i1"), "is not stored"),
 ]
 

@@ -26,7 +26,6 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.handle import Handle
-from ooc_train.file.schema import read_strings
 from ooc_train.prediction.inputs import find_inputs
 from ooc_train.training.models.backend import keras
 from ooc_train.training.run.folder import open_run
@@ -34,6 +33,7 @@ from ooc_train.training.steps.choice import network_for
 from ooc_train.training.steps.feeds import predict_rows
 from ooc_train.training.steps.networks import dense_layers
 from tests.corpora import assert_same, random_rows, read_split, write_rows
+from tests.files import read_strings
 from tests.sequence_oracle import tokenize
 
 TEST_ROWS = random_rows(120, seed=1)

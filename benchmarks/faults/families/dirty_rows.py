@@ -4,8 +4,6 @@ A file has clean rows and dirty ones, whose number is known.  The rows of the ou
 rejected ones have to be as many, and the list of rejected rows as long as the report says.
 """
 
-import csv
-import io
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -15,12 +13,11 @@ from pathlib import Path
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.cases import OUT, TEMP, Case
 from benchmarks.faults.injection import Injection
-from benchmarks.faults.outcomes import LOST_ROWS, RIGHT, Outcome, judge
+from benchmarks.faults.outcomes import RIGHT, Outcome, judge
+from benchmarks.faults.rows import REJECTS, REPORT, lost
 
 _N_EACH = 1000
 _N_CLEAN = 60
-_REJECTS = "o.h5.rejected.csv"
-_REPORT = "report.json"
 
 
 def missing(_bench: Bench) -> str | None:
@@ -50,8 +47,8 @@ class Format:
         return Case(
             name=f"convert dirty {self.name}",
             words=("convert", f"{{temp}}/dirty.{self.name}", "-o", "{out}/o.h5", "--report",
-                   f"{{out}}/{_REPORT}", "--max-rejects", "100000", "--quiet", *self.options),
-            outputs=("o.h5", _REJECTS, _REPORT),
+                   f"{{out}}/{REPORT}", "--max-rejects", "100000", "--quiet", *self.options),
+            outputs=("o.h5", REJECTS, REPORT),
         )  # fmt: skip
 
     def write(self, path: Path, draw: random.Random) -> int:
@@ -160,22 +157,8 @@ def _injection(form: Format, number: int) -> Injection:
         n_rows = form.write(bench.places[TEMP] / f"dirty.{form.name}", random.Random(name))
         seen = bench.run(case)
         made = frozenset(output for output in case.outputs if output in seen.after[OUT])
-        expected = tuple(made | {"o.h5", _REPORT})
+        expected = tuple(made | {"o.h5", REPORT})
         found = judge(replace(seen, case=replace(case, outputs=expected), complete=made))
-        return _lost(bench.places[OUT], n_rows) or found if found.kind == RIGHT else found
+        return lost(bench.places[OUT], n_rows) or found if found.kind == RIGHT else found
 
     return Injection(name, outcome)
-
-
-def _lost(folder: Path, n_rows: int) -> Outcome | None:
-    """Rows that are nowhere, or in two places."""
-    report = json.loads((folder / _REPORT).read_text("utf-8"))
-    n_kept, n_rejected = report["rows"] + report["validation_rows"], report["rejected_rows"]
-    if n_kept + n_rejected != n_rows:
-        return Outcome(LOST_ROWS, f"{n_kept} kept and {n_rejected} rejected of {n_rows} rows")
-    rejects = folder / _REJECTS
-    text = rejects.read_text("utf-8", "surrogateescape") if rejects.exists() else "header\n"
-    n_listed = len(list(csv.reader(io.StringIO(text, newline="")))) - 1
-    if n_listed != n_rejected:
-        return Outcome(LOST_ROWS, f"{n_listed} listed of {n_rejected} rejected rows")
-    return None

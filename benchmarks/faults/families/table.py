@@ -9,6 +9,7 @@ from benchmarks.faults.families import (
     determinism,
     dirty_rows,
     environments,
+    extremes,
     full_disks,
     kills,
     mutations,
@@ -48,5 +49,6 @@ FAMILIES = {
     "mutations": Family(mutations, 4000, 16),
     "dirty_rows": Family(dirty_rows, 4000, 16),
     "environments": Family(environments, 500, 3),
+    "extremes": Family(extremes, 200, 3),
     "determinism": Family(determinism, 300, 3),
 }

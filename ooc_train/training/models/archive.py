@@ -57,7 +57,7 @@ class ModelArchive:
 
     @contextlib.contextmanager
     def weights(self) -> Iterator[h5py.File]:
-        """The file of weights, in which every array is what it seems to be."""
+        """The file of weights, after a check that it holds all arrays itself, uncompressed."""
         with h5py.File(io.BytesIO(self._archive.read(_WEIGHTS)), "r") as file:
             for number, (name, found) in enumerate(_objects(file)):
                 if number >= _MAX_OBJECTS:

@@ -42,14 +42,12 @@ _TYPES = {
     "I64": "int64", "I32": "int32", "I16": "int16", "I8": "int8",
     "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool",
 }  # fmt: skip
-"""Their names in safetensors, and in NumPy."""
+"""The types of arrays: their names in safetensors, and in NumPy."""
 _FROM_PACKAGES = {"BF16": "ml_dtypes"}
 """Packages whose import makes NumPy know a type; TensorFlow comes with them."""
 _TYPE_NAMES = {numpy_name: name for name, numpy_name in _TYPES.items()}
-
-
 _FALSE = (AttributeError, KeyError, RecursionError, TypeError, ValueError, struct.error)
-"""What a header causes that no `write_checkpoint` has made."""
+"""What a header raises that `write_checkpoint` has not made."""
 
 
 class DamagedError(FormatError):

@@ -38,7 +38,7 @@ def write_json(path: Path, content: object) -> None:
 def check_types(
     path: Path, content: Mapping[str, Any], expected: Mapping[str, tuple[type, ...]]
 ) -> None:
-    """Raise FormatError unless the values of these names are of these types, and nothing else."""
+    """Raise FormatError unless the values of these names are of exactly these types."""
     for name, types in expected.items():
         if type(content.get(name)) not in types:
             raise FormatError(f"{path} is damaged: {name} is {content.get(name)!r:.50}; {AGAIN}")

@@ -26,8 +26,6 @@ def locked(path: Path, run: Path) -> Iterator[None]:
                         f"another training is writing to {run}; wait for its end, or choose "
                         "another place"
                     )
-            if is_at(
-                path, file.fileno()
-            ):  # not deleted meanwhile by the training that held the lock
+            if is_at(path, file.fileno()):  # else the training that held the lock has deleted it
                 break
         yield

@@ -1,4 +1,4 @@
-"""The option of whatever opens a run."""
+"""The option of every call that opens a run."""
 
 from dataclasses import dataclass
 

@@ -128,7 +128,7 @@ def delete(folder: Path) -> None:
 
 
 def recover(run: Path) -> None:
-    """Give a complete run its place, if its training was killed when that was vacant."""
+    """Give a complete new run its place, if its training was killed before it could."""
     run = target_of(run)
     new = new_run(run)
     if not os.path.lexists(run) and is_new_run(new) and is_complete(new):
@@ -162,7 +162,7 @@ def open_with(
 
 
 def _opened(path: Path, stack: contextlib.ExitStack) -> int | None:
-    """A descriptor of a folder, if it can be opened: until it is closed, no other is the same."""
+    """A descriptor of a folder, if it can be opened; no new folder is the same while it is open."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 def main(arguments):
     way, source, target = arguments[0], *map(Path, arguments[1:3])
+    if way == "eats":
+        bytes(range(200)) * 500_000
     part, content = target.with_name(".part"), source.read_bytes()
     try:
         with (target if way == "in place" else part).open("wb", buffering=0) as file:

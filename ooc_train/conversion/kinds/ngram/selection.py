@@ -139,7 +139,7 @@ class BestTerms:
         if self._n > 2 * self._k + _LEAST_PRUNED:
             best = self.candidates()
             self._parts, self._n = [best], len(best.scores)
-            check_ties(self._n, self._k, _TERM_BYTES, self._tie_bytes)
+            check_ties(self._n, self._k, self._tie_bytes, term_bytes=_TERM_BYTES)
             worst = best.scores.min()
             self.least = worst - 1e-9 * abs(worst)  # a bound, and scores before they are rounded
 

@@ -30,12 +30,7 @@ from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
-from ooc_train.conversion.kinds.terms.candidates import (
-    CANDIDATE_BYTES,
-    Candidates,
-    LearnedTerms,
-    check_ties,
-)
+from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms, check_ties
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import ConvertOptions
@@ -165,8 +160,7 @@ class NgramVectorizer(TermVectorizer):
         )
         scored = best_terms(scoring, self._kept, grams, self.token_blocks, self.resources)
         grams.remove()
-        n_candidates, top_k = len(scored.hashes), self.parameters.top_k
-        check_ties(n_candidates, top_k, CANDIDATE_BYTES, self.resources.plan.tie_bytes)
+        check_ties(len(scored.hashes), scoring.top_k, scoring.tie_bytes)
         hashes = DiskArray.of(folder / "candidate-hashes", scored.hashes)
         df = DiskArray.of(folder / "candidate-df", scored.df)
         self._scored = scored

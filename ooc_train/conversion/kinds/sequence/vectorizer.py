@@ -24,12 +24,7 @@ import numpy as np
 
 from ooc_train.conversion.kinds.sequence.counting import WordCounting, most_frequent_words
 from ooc_train.conversion.kinds.sequence.matching import FoundWords, encode_words
-from ooc_train.conversion.kinds.terms.candidates import (
-    CANDIDATE_BYTES,
-    Candidates,
-    LearnedTerms,
-    check_ties,
-)
+from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms, check_ties
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import SequenceReport
@@ -150,7 +145,7 @@ class SequenceVectorizer(TermVectorizer):
             )
         self._counted = found.candidates()
         n_candidates, k = len(self._counted.hashes), self.parameters.top_k - 1
-        check_ties(n_candidates, k, CANDIDATE_BYTES, self.resources.plan.tie_bytes)
+        check_ties(n_candidates, k, self.resources.plan.tie_bytes)
         hashes = DiskArray.of(folder / "candidate-hashes", self._counted.hashes)
         self._candidates = Candidates(hashes, (1, 1), self.words)
         self._first_rows = DiskArray.of(folder / "first-rows", self._counted.first_rows)

@@ -22,14 +22,16 @@ from ooc_train.dtypes import I32, I64, U64, Bools
 from ooc_train.errors import BudgetError
 from ooc_train.jit import kernel
 
-CANDIDATE_BYTES = 450
-"""The memory of a candidate while its string is learned, rather too high."""
+_CANDIDATE_BYTES = 450  # while its string is learned, rather too high
 
 
-def check_ties(n_terms: int, k: int, term_bytes: int, free_bytes: int) -> None:
+def check_ties(
+    n_terms: int, k: int, free_bytes: int, *, term_bytes: int = _CANDIDATE_BYTES
+) -> None:
     """Raise ``BudgetError`` if the terms that tie with the last of ``k`` take more than is free.
 
-    All of them are candidates, and nothing else bounds their number.
+    All of them are candidates, and nothing else bounds their number.  By default ``term_bytes``
+    are those of a candidate while its string is learned.
     """
     n_tied = n_terms - k
     if n_tied * term_bytes > free_bytes:

@@ -120,20 +120,16 @@ class InputFile:
         """The first bytes of what is in the file, without a byte-order mark, or all there are."""
         wanted = n_bytes + len(BYTE_ORDER_MARK)
         if self.pipe:
-            return self.pipe.beginning(wanted).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
-        with self.open() as (stream, _):
-            try:
-                parts = [stream.read(wanted)]
-                while parts[-1] and sum(map(len, parts)) < wanted:
-                    parts.append(stream.read(wanted - sum(map(len, parts))))
-            except (EOFError, OSError) as error:
-                raise InputError(f"{self.path} cannot be decompressed: {error}") from error
-        return b"".join(parts).removeprefix(BYTE_ORDER_MARK)[:n_bytes]
+            found = self.pipe.beginning(wanted)
+        else:
+            with self.open() as (stream, _):
+                found = b"".join(self.readable(_first_bytes(stream, wanted)))
+        return found.removeprefix(BYTE_ORDER_MARK)[:n_bytes]
 
     def beginnings(self, max_row_bytes: int) -> Iterator[tuple[bytes, bool]]:
-        """Ever longer samples to look for a row in, each with whether it is all there is.
+        """Ever longer samples, to look for a row in, and whether each is the whole content.
 
-        The last one that is not is longer than ``max_row_bytes`` and than 8 MiB.
+        The last is the whole content, or longer than ``max_row_bytes`` and than 8 MiB.
         """
         size, most = _SAMPLE_BYTES, max(max_row_bytes, MAX_ROW_BYTES) + 1
         while True:
@@ -145,7 +141,14 @@ class InputFile:
             size = min(8 * size, most)
 
     def begins_blank(self, n_bytes: int) -> InputError:
-        """The error for a file of whose beginning so many bytes are blank lines."""
+        """The error for a file that begins with ``n_bytes`` of blank lines."""
         return InputError(
             f"{self.path} begins with {n_bytes:,} bytes of blank lines; take them out"
         )
+
+
+def _first_bytes(stream: BinaryIO, n_bytes: int) -> Iterator[bytes]:
+    """Pieces of the first bytes; a stream may give fewer at once than it has."""
+    while n_bytes and (piece := stream.read(n_bytes)):
+        yield piece
+        n_bytes -= len(piece)

@@ -33,6 +33,7 @@ from ooc_train.errors import BudgetError, InputError, OptionError
 _FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
 _FOOTER_SHARE = 4  # a quarter of the memory
 _FOOTER_MULTIPLE = 16  # of its size, in memory
+_ALLOW_MORE = "allow more memory, for ooc-convert with --memory"  # ooc-predict has no such option
 
 
 @contextmanager
@@ -202,13 +203,13 @@ class ParquetReader:
         if held > self._memory_bytes // 2:
             raise BudgetError(
                 f"{where}: the pages that are read at once take {held / 1e6:,.0f} MB of memory, "
-                f"and {self._memory_bytes / 2e6:,.0f} MB are allowed, a half of the budget; allow "
-                f"more with --memory, or write the file with smaller pages or fewer columns"
+                f"and {self._memory_bytes / 2e6:,.0f} MB are allowed, a half of the budget; "
+                f"{_ALLOW_MORE}, or write the file with smaller pages or fewer columns"
             )
         self._watched.limit(
             held + (self._memory_bytes - held) // 2,
             f"{where}: one of its rows takes more memory than the budget of "
-            f"{self._memory_bytes / 1e6:,.0f} MB leaves; allow more with --memory, or take it out",
+            f"{self._memory_bytes / 1e6:,.0f} MB leaves; {_ALLOW_MORE}, or take it out",
         )
 
     def _check_footer(self, n_bytes: int) -> None:
@@ -217,7 +218,7 @@ class ParquetReader:
             raise BudgetError(
                 f"{self._path}: the footer, which describes all columns of all row groups, takes "
                 f"{n_bytes / 1e6:,.0f} MB of memory, and {allowed / 1e6:,.0f} MB are allowed, a "
-                f"quarter of the budget; allow more with --memory, or write larger row groups"
+                f"quarter of the budget; {_ALLOW_MORE}, or write larger row groups"
             )
 
     def _check_rows(self) -> None:

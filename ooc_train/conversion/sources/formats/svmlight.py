@@ -143,17 +143,13 @@ def _with(
     offsets: I64, columns: I32, values: F32, more: dict[int, tuple[I32, F32]]
 ) -> tuple[I64, I32, F32]:
     """The rows with the entries of some that had none before."""
+    rows, (new_columns, new_values) = list(more), zip(*more.values(), strict=True)
     lengths = np.diff(offsets)
-    bounds = [0, *(int(offsets[row]) for row in more), int(offsets[-1])]
-    merged: list[list[Any]] = [[], []]
-    for k, (row, entries) in enumerate([*more.items(), (-1, None)]):
-        for parts, old, i in ((merged[0], columns, 0), (merged[1], values, 1)):
-            parts.append(old[bounds[k] : bounds[k + 1]])
-            if entries is not None:
-                parts.append(entries[i])
-        if entries is not None:
-            lengths[row] = len(entries[0])
-    return np.cumsum([0, *lengths]), np.concatenate(merged[0]), np.concatenate(merged[1])
+    lengths[rows] = [len(entries) for entries in new_columns]
+    places = np.repeat(offsets[rows], lengths[rows])
+    columns = np.insert(columns, places, np.concatenate(new_columns))
+    values = np.insert(values, places, np.concatenate(new_values))
+    return np.cumsum([0, *lengths]), columns, values
 
 
 def _parse_line(line: bytes, max_row_bytes: int) -> tuple[tuple[int, int], I32, F32]:
