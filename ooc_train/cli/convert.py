@@ -108,7 +108,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _advice(figures: dict[str, Any]) -> str:
-    """What the guide advises, and why n-grams were made all the same."""
+    """The guide's advice, and why n-grams were made all the same."""
     ngram, sequence = (_seconds(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (

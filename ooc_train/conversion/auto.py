@@ -1,4 +1,4 @@
-"""What Google's text-classification guide advises for some rows, and what an epoch would cost.
+"""The advice of Google's text-classification guide for some rows, and the cost of an epoch.
 
 Its "Step 2.5: Choose a Model": below 1,500 rows for each word of a median row n-grams do better,
 above it sequences.  That is advice only: of eleven data sets sequences were better on one, by 0.8
@@ -29,7 +29,7 @@ _SPACES_BELOW = 0x3001  # no code point above is white space (tested)
 
 @dataclass(frozen=True)
 class Figures:
-    """What the guide goes by, and what it advises.
+    """The figures that the guide goes by, and its advice.
 
     ``ratio`` is rows by median words, at least one word.  ``epoch_seconds`` are estimates by kind
     of features, for two cores; nothing is decided by them.
