@@ -213,9 +213,9 @@ def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
-        ({"top_k": "many"}, "--top-k must be a whole number, not 'many'"),
-        ({"top_k": 1.5}, "--top-k must be a whole number, not 1.5"),
-        ({"top_k": True}, "--top-k must be a whole number, not True"),
+        ({"top_k": "many"}, "--top-k must be at least 1, or auto, not 'many'"),
+        ({"top_k": 1.5}, "--top-k must be a whole number or text, not 1.5"),
+        ({"top_k": True}, "--top-k must be a whole number or text, not True"),
         ({"memory_bytes": "512MB"}, "--memory must be a whole number, not '512MB'"),
         ({"test": "test.csv"}, "--test must be a list, not 'test.csv'"),
         ({"text": "title"}, "--text must be a list, not 'title'"),
@@ -257,7 +257,7 @@ def test_parameters_of_the_features_are_options_of_one_kind_or_more():
     assert set().union(*of_kinds.values()) == set(known)
     for kind, names in of_kinds.items():
         parameters = vectorizer_class(kind).Parameters()
-        for name in names - {"zero_based"}:
+        for name in names - {"zero_based", "top_k"}:  # auto is resolved for each kind
             assert getattr(parameters, name) == fallback(ConvertOptions, name)
 
 

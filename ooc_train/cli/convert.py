@@ -30,7 +30,7 @@ Rows of numbers stay as they are.  Dense rows come from .npy files with --labels
 from svmlight files (.svm, .svmlight, .libsvm).
 
 Text becomes n-grams or sequences.  N-grams are the tf-idf values of words and pairs of
-words, the best 20,000 by ANOVA F, equal to scikit-learn's to rounding.  Sequences are the
+words, the best 20,000 or more by ANOVA F, equal to scikit-learn's to rounding.  Sequences are the
 ids of the 19,999 most frequent words, equal to those of Keras' Tokenizer.  Without
 --features text becomes n-grams: they are as accurate on nearly all data, at a hundredth of
 the time.  What the rule of Google's text-classification guide advises is printed."""
