@@ -8,6 +8,7 @@ from typing import Any
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import file_formats
+from ooc_train.conversion.sources.in_hand import inputs_of, labels_of
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
 from ooc_train.file.filters import FILTERS, NONE, check_installed
@@ -92,9 +93,12 @@ class ConvertOptions(OutputOptions):
         choices=tuple(file_formats()),
         group=_ROWS,
     )
-    test: Paths = option((), "files of test rows", group=_ROWS)
+    test: Paths = option((), "files of test rows", given=inputs_of, group=_ROWS)
     validation: Paths = option(
-        (), "files of validation rows, instead of drawing them from the training rows", group=_ROWS
+        (),
+        "files of validation rows, instead of drawing them from the training rows",
+        given=inputs_of,
+        group=_ROWS,
     )
     validation_fraction: float | None = option(
         None,
@@ -155,11 +159,14 @@ class ConvertOptions(OutputOptions):
     labels: Paths = option(
         (),
         "the classes of the training rows, where these are arrays: .npy, or one a line",
+        given=labels_of,
         group=_LAYOUT,
     )
-    test_labels: Paths = option((), "the classes of the test rows, as for --labels", group=_LAYOUT)
+    test_labels: Paths = option(
+        (), "the classes of the test rows, as for --labels", given=labels_of, group=_LAYOUT
+    )
     validation_labels: Paths = option(
-        (), "the classes of the validation rows, as for --labels", group=_LAYOUT
+        (), "the classes of the validation rows, as for --labels", given=labels_of, group=_LAYOUT
     )
     classes: str | os.PathLike[str] | None = option(
         None,

@@ -41,9 +41,9 @@ def find_source(
 
 
 def _format(file: InputFile, options: LayoutOptions, gives: MadeOf) -> str:
-    if gives == "text" and file.path.is_dir():
+    if gives == "text" and not file.is_held and file.path.is_dir():
         return "folder"
-    name = options.format or format_of(file)
+    name = file.format or options.format or format_of(file)
     first = FORMATS[name].gives[0]
     if gives in FORMATS[name].gives:
         return name

@@ -1,8 +1,8 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from ooc_train.conversion.sources.files.input_file import Input
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.memory import default_budget
 
@@ -17,7 +17,7 @@ class LayoutOptions:
     done to the texts, see ``cleaning.CLEANINGS``.  ``folders`` are the subfolders that are classes,
     where the source is a folder; if there are none, all are.
 
-    ``labels`` is a file with the labels of the rows, where they lie apart.  Without
+    ``labels`` is a file, or an array, with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
     along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
     rejected.  ``memory_bytes`` is the budget of the process; what a file needs beside its blocks
@@ -30,7 +30,7 @@ class LayoutOptions:
     cleaning: str | None = None
     folders: tuple[str, ...] = ()
     format: str | None = None
-    labels: Path | None = None
+    labels: Input | None = None
     needs_label: bool = True
     carry: bool = False
     memory_bytes: int = field(default_factory=default_budget)

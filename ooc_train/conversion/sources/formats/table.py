@@ -54,6 +54,12 @@ FORMATS = {
         named=True,
         seeks=True,
     ),
+    "arrow": Format(
+        (".arrow", ".arrows", ".feather"),
+        ("text", "dense"),
+        f"{_HERE}.arrow_stream:open_arrow",
+        named=True,
+    ),
     "npy": Format((".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", seeks=True),
     "npz": Format((".npz",), ("dense",), f"{_HERE}.arrays:open_npz_file", seeks=True),
     "svmlight": Format(
@@ -68,7 +74,7 @@ def file_formats() -> list[str]:
     """The formats that ``--format`` can name.
 
     >>> file_formats()
-    ['csv', 'tsv', 'jsonl', 'parquet', 'npy', 'npz', 'svmlight']
+    ['csv', 'tsv', 'jsonl', 'parquet', 'arrow', 'npy', 'npz', 'svmlight']
     """
     return [name for name, kind in FORMATS.items() if not kind.of_folders]
 
@@ -77,18 +83,20 @@ def formats_of(gives: MadeOf) -> list[str]:
     """The formats of files that give it.
 
     >>> formats_of("text"), formats_of("sparse")
-    (['csv', 'tsv', 'jsonl', 'parquet'], ['svmlight'])
+    (['csv', 'tsv', 'jsonl', 'parquet', 'arrow'], ['svmlight'])
     """
     return [name for name in file_formats() if gives in FORMATS[name].gives]
 
 
 def format_of(file: InputFile) -> str:
-    """The format of a file by its name; CSV if that says nothing.
+    """The format of a file by its name, or that of what a program holds; CSV if nothing says it.
 
     >>> from pathlib import Path
     >>> format_of(InputFile(Path("rows.jsonl.gz"))), format_of(InputFile(Path("-")))
     ('jsonl', 'csv')
     """
+    if file.format:
+        return file.format
     for suffix in file.suffixes:
         for name, kind in FORMATS.items():
             if suffix in kind.suffixes:
