@@ -75,7 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--variants",
         nargs="+",
-        default=[OURS, "ooc-train --batch-size 32"],
+        default=["ooc-train --batch-size 128", "ooc-train --batch-size 32"],
         metavar="COMMAND",
         help="ways to train, each in quotes; the others are compared with the first",
     )
