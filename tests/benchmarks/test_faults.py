@@ -194,6 +194,7 @@ WAYS = {
 
 HOSTILE_WAYS = {
     "promises": RIGHT,
+    "declines": REFUSED,
     "peeks": WRONG,
     "varies": WRONG,
     "swells": TRACEBACK,
