@@ -1,6 +1,7 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
 import functools
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,9 +64,9 @@ class Wanted:
 
 
 def predict(  # noqa: PLR0913 - the one place where all options meet
-    run: str | Path,
+    run: str | os.PathLike[str],
     source: Any,
-    output: str | Path | TextIO,
+    output: str | os.PathLike[str] | TextIO,
     *,
     text: Sequence[str] = PredictOptions.text,
     header: bool = PredictOptions.header,
@@ -120,7 +121,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     )
     began = time.perf_counter()
     progress = progress or Silent()
-    target = Path(output) if isinstance(output, str | Path) else output
+    target = Path(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}
     check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)

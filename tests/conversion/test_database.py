@@ -20,7 +20,7 @@ import pytest
 import ooc_train
 from ooc_train.cli.convert import main as convert_command
 from ooc_train.cli.predict import main as predict_command
-from ooc_train.conversion.sources.database import Database, QueryOptions
+from ooc_train.conversion.sources.database import Database, Query, QueryOptions, _postgresql
 from ooc_train.errors import InputError, OptionError
 from tests.corpora import random_rows
 
@@ -319,3 +319,5 @@ def test_postgresql_is_only_read_and_long_rows_come_one_by_one(server):
     found, sizes = rows_of(server, query)
     assert found["id"].to_pylist() == [*range(1, 9)]
     assert max(sizes) < 3 * 10**6
+    with _postgresql(Database.at(server), Query(query, 10**8, Path())) as found:
+        assert max(batch.nbytes for batch in found.batches) < 3 * 10**6

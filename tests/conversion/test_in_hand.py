@@ -10,7 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.sources.files.paths import InputPaths
-from ooc_train.conversion.sources.formats.arrow import n_bytes, serialized
+from ooc_train.conversion.sources.formats.arrow import n_bytes, serialized, text_lengths
 from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.errors import BudgetError, InputError, OptionError
 from tests.corpora import random_rows
@@ -133,9 +133,12 @@ def test_a_stream_is_kept_only_where_it_is_read_twice(tmp_path, monkeypatch, exp
     options = {"label": "stars", "temp_dir": tmp_path / "temporary"}
     converted(iter(dicts()), tmp_path / "o.h5", **options)
     converted(table().to_reader(), tmp_path / "o.h5", test=frame(), **options)
+    converted(iter(dicts()), tmp_path / "o.h5", **{**options, "features": "auto"})
     assert kept == []
     for given in (iter(dicts()), table().to_reader()):
-        values = converted(given, tmp_path / "o.h5", **{**options, "features": "auto"})[0]
+        path = tmp_path / "again.h5"
+        made = {"features": "auto", "vectorizer": tmp_path / "o.h5", "force": True}
+        values = converted(given, path, **options, **made)[0]
         assert np.array_equal(values, expected)
     assert kept == ["the list_iterator", "the RecordBatchReader"]
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -199,6 +202,23 @@ def test_what_is_not_understood_is_refused_by_its_name(tmp_path, what):
     assert not (tmp_path / "o.h5").exists()
 
 
+def test_rows_are_told_by_their_numbers(tmp_path):
+    for given in (dicts(), table()):
+        name = f"the {type(given).__name__}"
+        with pytest.raises(InputError, match=f"such as {name}, row 5: no label;"):
+            converted(given, tmp_path / "o.h5", label="stars", max_rejects=0)
+
+
+def test_a_null_among_lists_may_hide_numbers(tmp_path):
+    numbers = pa.array(NUMBERS[:20].ravel())
+    lists = pa.ListArray.from_arrays(pa.array([*range(0, 61, 3)], pa.int32()), numbers,
+                                     mask=pa.array([k == 1 for k in range(20)]))  # fmt: skip
+    given = pa.table({"vector": lists, "label": SIDES[:20]})
+    values, _, _, rejected = converted(given, tmp_path / "o.h5", features="dense")
+    assert np.array_equal(values, np.delete(NUMBERS[:20], 1, axis=0))
+    assert len(rejected) == 1
+
+
 def test_an_open_file_is_refused(tmp_path):
     path = write_json_lines(tmp_path / "rows.jsonl")
     with (
@@ -238,6 +258,8 @@ def test_huge_batches_are_cut_and_views_counted_by_their_texts():
     texts = pa.array([f"{k} " + "x" * 5000 for k in range(2000)], pa.string_view())
     batch = pa.record_batch({"text": texts})
     assert n_bytes(texts.slice(10, 3)) == 3 * (5003 + 8)
+    few = pa.array(["a", None, "ccc", "a text that is not in its view"], pa.string_view())
+    assert text_lengths(few.slice(1)).tolist() == [0, 3, 30]
     pieces = list(serialized(batch.schema, [batch]))
     assert max(map(len, pieces)) < 2**21
     back = pa.ipc.open_stream(b"".join(pieces)).read_all()
@@ -282,6 +304,16 @@ def test_a_file_whose_batches_are_too_large_is_refused(tmp_path):
 # Predictions.
 
 
+class Named:
+    """A path that is neither text nor one of pathlib's."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __fspath__(self):
+        return str(self._path)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
@@ -306,7 +338,7 @@ def test_a_predictor_takes_what_convert_takes(run, tmp_path):
     assert np.array_equal(predictor.predict_proba(shuffled), probabilities)
     assert np.array_equal(predictor.predict_proba(table()["text"].fill_null("")), probabilities)
     assert np.array_equal(predictor.predict_proba(frame()["text"].fillna("")), probabilities)
-    report = ooc_train.predict(run, frame(), tmp_path / "found.csv")
+    report = ooc_train.predict(Named(run), frame(), Named(tmp_path / "found.csv"))
     assert report["rows"] == 90
     assert pd.read_csv(tmp_path / "found.csv").columns[:2].tolist() == ["stars", "n"]
 
