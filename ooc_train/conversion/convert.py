@@ -13,9 +13,8 @@ from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
-from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.corpus import Corpus, FileRows
 from ooc_train.conversion.sources.files.rejects import RejectFile
-from ooc_train.conversion.sources.source import remarks_of
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.file.output import OutputFile
@@ -42,7 +41,8 @@ def convert(
     fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
-    ``replaced_rows``, ``notes`` about the files, ``classes``, ``features``, ``n_features``,
+    ``replaced_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``, which are ``kept``
+    or ``rejected``), ``notes`` about the files, ``classes``, ``features``, ``n_features``,
     ``seconds``, ``phase_seconds``, peak memory in bytes, and more.
 
     Raises ``InputError`` for data that cannot be used, naming file and line; ``OutputError`` if the
@@ -62,10 +62,11 @@ def convert(
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
             with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+                found, files, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
                 rejects.publish()
         return {
             **_rows(plan, found, rejects),
+            "files": [file.report for file in files],
             "output_bytes": plan.output.stat().st_size,
             "compression": plan.compression,
             "saved_bytes": saved_bytes,
@@ -89,11 +90,23 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
         "test_rows": split_rows.get("test", 0),
         "rejected_rows": rejects.count,
         "rejects": str(rejects.path) if rejects.count else None,
-        "notes": remarks_of(source for files in plan.sources.values() for source in files),
+        "notes": _notes(plan, found),
         "features": plan.features.kind,
         **({"auto": asdict(plan.figures)} if plan.figures else {}),
         **figures,
     }
+
+
+def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
+    """What was found out about the files, and what was decided, where one may expect otherwise."""
+    notes = list(plan.notes)
+    if found.kept_rows:
+        n_rows = found.split_rows.get("validation", 0)
+        notes.append(
+            f"{found.kept_rows:,} rows that were drawn for validation stay in training, since "
+            f"their classes have no other row there; {n_rows:,} validation rows are left"
+        )
+    return notes
 
 
 def _divided(plan: ConversionPlan) -> MemoryPlan:
@@ -113,10 +126,10 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
 
 def _write(
     plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
-) -> tuple[ConversionReport, int]:
+) -> tuple[ConversionReport, list[FileRows], int]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
-    Returns the report, and how many bytes compression saves.
+    Returns the report, the figures of each source file, and how many bytes compression saves.
     """
     corpus = Corpus(
         plan.sources,
@@ -142,7 +155,7 @@ def _write(
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()
-    return found, saved_bytes
+    return found, corpus.files, saved_bytes
 
 
 def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:

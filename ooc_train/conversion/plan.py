@@ -19,10 +19,11 @@ from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
-from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.sources.source import Source, remarks_of, repeated_files
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
+from ooc_train.file.provenance import column_names
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
@@ -37,7 +38,7 @@ class ConversionPlan:
 
     ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
     the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
-    divided.
+    divided, and ``notes`` what was found out about the files.
     """
 
     output: Path
@@ -52,6 +53,7 @@ class ConversionPlan:
     workers: int | None
     max_row_bytes: int
     provenance: Mapping[str, Any]
+    notes: Sequence[str] = ()
     figures: Figures | None = None
     fitted: Store | None = None
     names: ClassNames | None = None
@@ -110,14 +112,22 @@ def plan_conversion(
         reads_once = n_pipes == 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         limit = parameters.limit if parameters else math.inf
-        inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
+        inputs = find_inputs(
+            train,
+            replace(options, features=features),
+            paths,
+            limit=limit,
+            learned=column_names(fitted.provenance["layout"]) if fitted else None,
+        )
+        everything = [source for files in inputs.sources.values() for source in files]
+        notes = [*remarks_of(everything), *repeated_files(inputs.sources)]
         figures = None
         if features == AUTO:
             with RejectFile(rejects, options.max_rejects, force=options.force) as file:
                 figures = measure_rows(inputs.sources["train"], file, progress)
             features = figures.features
         parameters = parameters or _parameters(options, features, fitted)
-        text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
+        text_bytes = sum(source.text_bytes for source in everything)
         needs = parameters.needs
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
         check_disks(temp_dir, target_of(output), *sizes)
@@ -135,6 +145,7 @@ def plan_conversion(
         options.workers,
         options.max_row_bytes,
         _provenance(inputs, options),
+        notes,
         figures,
         fitted,
         inputs.class_names,

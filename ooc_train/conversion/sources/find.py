@@ -46,6 +46,11 @@ def find_source(
     return find_sparse(opened)
 
 
+def is_table(file: InputFile, options: LayoutOptions) -> bool:
+    """Whether a file has columns, whose names or numbers say what they are."""
+    return "text" in FORMATS[options.format or format_of(file)].gives and not file.path.is_dir()
+
+
 def _format(file: InputFile, options: LayoutOptions, gives: MadeOf) -> str:
     if gives == "text" and file.path.is_dir():
         return "folder"
