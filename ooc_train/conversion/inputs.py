@@ -134,8 +134,8 @@ class _Finder:
         if self._names:
             return layout.named(self._names)
         if self._is_first and self._learned and not layout.text:
-            label = layout.label or (None if layout.labels else self._learned.label)
-            return layout.named(self._learned._replace(label=label))
+            is_given = layout.label is not None or layout.labels is not None
+            return layout.named(self._learned._replace(label=None) if is_given else self._learned)
         return layout
 
 

@@ -164,7 +164,7 @@ class Run:
 
     def _other_columns(self, store: Store) -> str | None:
         """The difference between the names of dense columns, in words, if there is one."""
-        own, other = (column_names(it.provenance["layout"]) for it in (self, store))
+        own, other = (column_names(it.provenance.get("layout", {})) for it in (self, store))
         if self.features != "dense" or not own or not other:
             return None
         if not len(own.columns) == len(other.columns) == self.settings["n_columns"]:
