@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ooc_train.errors import OutputError
 from ooc_train.outputs import REMEDY, check_place
-from ooc_train.system_errors import errors_at, reason
+from ooc_train.system_errors import errors_at, unwritten
 from ooc_train.work_folder import WorkFolder
 
 PART = ".part."
@@ -44,8 +44,7 @@ def output_file(path: Path, what: str, *, force: bool) -> Iterator[Path]:
         with publishing(path, force=force) as part:
             yield part
     except OSError as error:
-        message = f"{path}, {what}, could not be written: {reason(error)}"
-        raise OutputError(message) from error
+        raise unwritten(f"{path}, {what},", error, path.absolute().parent) from error
 
 
 def publish(part: Path, target: Path, *, force: bool) -> None:

@@ -6,6 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from ooc_train.errors import OutputError
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
+}
+
 
 @contextlib.contextmanager
 def errors_at(path: Path) -> Iterator[None]:
@@ -31,3 +39,21 @@ def reason(error: OSError) -> str:
         return str(error)
     remedy = " (allow more with ulimit -n)" if error.errno == errno.EMFILE else ""
     return os.strerror(error.errno) + remedy
+
+
+def unwritten(
+    what: str, error: OSError, place: Path, remedy: str = "choose another place"
+) -> OutputError:
+    """The error that says why and where the system did not write ``what``, and what to do.
+
+    ``remedy`` is what helps where ``place`` has no space, beside making some.
+    """
+    if error.errno in _FULL:
+        return OutputError(
+            f"{what} was not written: {_FULL[error.errno]} at {place}; free some space there, or "
+            f"{remedy}"
+        )
+    where = "" if error.errno == errno.EMFILE else f" at {place}"  # any file would be one more
+    return OutputError(
+        f"{what} was not written: {reason(error)}{where}; look into that, and run the command again"
+    )

@@ -12,8 +12,11 @@ settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
 
-# A shell's background processes ignore Ctrl-C, and so would the tests' trainings, which get one.
+# A shell's background processes ignore Ctrl-C, and those of nohup the end of a terminal.  The tests
+# and their child processes are sent such signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="module", autouse=True)

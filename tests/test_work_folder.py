@@ -2,10 +2,12 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
+from ooc_train.locks import lock
 from ooc_train.work_folder import WorkFolder, _delete_own, _made
 
 
@@ -36,6 +38,36 @@ def test_a_folder_that_is_taken_for_abandoned_before_it_is_locked_is_made_again(
     monkeypatch.setattr(Path, "mkdir", deleted_once)
     with WorkFolder(tmp_path) as folder:
         assert [folder] == lost[1:]
+
+
+def test_a_work_folder_is_its_owner_s_and_unknown_to_the_user(tmp_path):
+    with WorkFolder(tmp_path) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with pytest.raises(FileNotFoundError) as raised, WorkFolder(tmp_path) as folder:
+        (folder / "absent").read_bytes()
+    assert raised.value.filename == str(tmp_path)
+
+
+def test_a_work_folder_that_cannot_be_made(tmp_path, monkeypatch):
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with pytest.raises(PermissionError):
+        WorkFolder(tmp_path)
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    """There a folder can be made, and none is taken for abandoned."""
+
+    def none(_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("ooc_train.locks._lock", none)
+    with pytest.raises(OSError, match="No locks available"):
+        lock(0)
+    with WorkFolder(tmp_path) as living, WorkFolder(tmp_path):
+        assert living.is_dir()
 
 
 def test_a_folder_whose_lock_another_process_holds_is_not_used(tmp_path, monkeypatch):

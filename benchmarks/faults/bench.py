@@ -96,7 +96,8 @@ class Bench:
         """Delete what is in the places, but for the input."""
         for place in (OUT, TEMP):
             for item in self.places[place].iterdir():
-                shutil.rmtree(item) if item.is_dir() else item.unlink()
+                is_folder = item.is_dir() and not item.is_symlink()
+                shutil.rmtree(item) if is_folder else item.unlink()
 
     def reset(self, case: Case) -> None:
         """Empty the places, but for older outputs that the case replaces, and what it is given."""
@@ -106,9 +107,11 @@ class Bench:
             shutil.copytree(self.ground.old_outputs(case), self.places[OUT], dirs_exist_ok=True)
 
     def _give(self, case: Case) -> None:
-        for name in case.given:
-            source, target = self.ground.folder / name, self.places[TEMP] / Path(name).name
-            shutil.copytree(source, target) if source.is_dir() else shutil.copyfile(source, target)
+        for place, names in ((TEMP, case.given), (OUT, case.begun)):
+            for name in names:
+                source, target = self.ground.folder / name, self.places[place] / Path(name).name
+                is_folder = source.is_dir()
+                shutil.copytree(source, target) if is_folder else shutil.copyfile(source, target)
 
     def remove_outputs(self, case: Case) -> None:
         """Delete the outputs of a case, which are files."""

@@ -36,6 +36,8 @@ class Case:
     is_forced: bool = False
     given: tuple[str, ...] = ()
     """Files and folders, below that of the campaign, of which it has copies in ``{temp}``."""
+    begun: tuple[str, ...] = ()
+    """The same, in ``{out}``: outputs that it goes on with."""
 
     @property
     def command(self) -> str:
@@ -129,6 +131,17 @@ CASES = (
     ),
 )  # fmt: skip
 """What is broken, in the order of the results."""
+CONVERTED = {
+    "ngram": "convert ngram", "sequence": "convert sequence", "lz4": "convert sequence lz4",
+    "int8": "convert dense --force", "sparse": "convert sparse",
+}  # fmt: skip
+"""Kinds of converted files, and the cases that make them."""
+
+
+def case_of(name: str) -> Case:
+    """The case with a name."""
+    (case,) = (each for each in CASES if each.name == name)
+    return case
 
 
 def words_of(case: Case, places: Mapping[str, Path], *more: str) -> list[str]:

@@ -27,11 +27,18 @@ FOLDER = "a folder"
 
 
 def contents(folder: Path) -> Contents:
-    """What is in a folder and in those below it."""
+    """What is in a folder and in those below it; of a link, where it leads."""
     return {
-        path.relative_to(folder).as_posix(): FOLDER if path.is_dir() else _digest(path.read_bytes())
-        for path in sorted(folder.rglob("*"))
+        path.relative_to(folder).as_posix(): _content(path) for path in sorted(folder.rglob("*"))
     }
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"a link to {path.readlink()}"
+    if path.is_file():
+        return _digest(path.read_bytes())
+    return FOLDER if path.is_dir() else "a pipe or a device"
 
 
 def essence(path: Path) -> str | None:

@@ -15,6 +15,7 @@ import h5py
 import ooc_train
 from ooc_train.cli import inspect
 from ooc_train.errors import OocTrainError
+from ooc_train.visible import visible
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             found = _rows(source)
         except OocTrainError as error:
-            print(f"read_rows: {error}", file=sys.stderr)
+            print(f"read_rows: {visible(str(error))}", file=sys.stderr)
             return 1
     Path(target).write_text(found)
     return 0

@@ -5,9 +5,11 @@ of JSON, see `benchmarks.faults.processes`, whose other end this is.
 """
 
 import contextlib
+import ctypes
 import importlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -19,13 +21,18 @@ from typing import Any, TextIO
 
 from benchmarks.faults.injector import COUNT, VARIABLE, Fault, State
 
+_MALLOC_NOISE = -6
+"""``M_PERTURB`` of the C library."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """A command to run: ``words`` are its name (``"convert"``) and its arguments.
 
     Its calls on what is below ``folders`` go wrong by ``fault``.  It gets the signal ``signal``
-    ``after`` so many seconds, or else by ``fault``, and SIGKILL after ``limit`` seconds.  If it is
+    ``after`` so many seconds, or else by ``fault``, and SIGKILL after ``limit`` seconds.  It may
+    allocate ``memory`` bytes more than the server has; memory that it allocates is filled with the
+    byte ``noise``, so that what it takes from there by mistake differs.  If it is
     ``fresh``, it starts in a new interpreter, as its script does, with other ``variables`` of the
     environment, by the command ``prefix``.
     """
@@ -38,6 +45,8 @@ class Request:
     signal: int | None = None
     after: float | None = None
     limit: float = 60.0
+    memory: int | None = None
+    noise: int | None = None
     fresh: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     prefix: list[str] = field(default_factory=list)
@@ -134,10 +143,21 @@ def carry_out(request: Request, begin: int, package: str) -> int:
         path = shutil.which(line[0]) or line[0]
         os.execve(path, line, {**os.environ, "PYTHONPATH": str(Path.cwd()), **request.variables})
     sys.argv = [f"ooc-{name}", *arguments]
+    _limit(request)
     command = _module(name, package)
     os.close(begin)
     status: int = command.main(arguments)
     return status
+
+
+def _limit(request: Request) -> None:
+    """Give this process the memory of a request, and no more."""
+    if request.noise is not None:
+        ctypes.CDLL(None).mallopt(_MALLOC_NOISE, request.noise)
+    if request.memory is not None:
+        n_pages = int(Path("/proc/self/statm").read_text().split()[0])
+        most = n_pages * resource.getpagesize() + request.memory
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def _module(command: str, package: str) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 from typing import BinaryIO, TextIO, cast
 
@@ -10,6 +11,7 @@ from ooc_train.errors import InputError, OutputError
 from ooc_train.system_errors import reason
 from ooc_train.visible import visible
 
+_FIELD = re.compile(r"[^\n\t]+")
 _unshown: list[OSError] = []  # why lines of this command could not be printed
 
 
@@ -73,10 +75,19 @@ def rows_out() -> TextIO:
 
 
 class StandardOutput:
-    """Standard output, whose errors name it."""
+    """Standard output, whose errors name it.
+
+    A terminal is shown an escape for each character that would act on it, but for ends of lines
+    and tabs; a pipe and a file receive the text as it is.
+    """
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
 
     def write(self, text: str) -> int:
         """Write text.  Raises OutputError, or BrokenPipeError if nobody reads it."""
+        if self._is_terminal:
+            text = _FIELD.sub(lambda found: visible(found[0]), text)
         try:
             return sys.stdout.write(text)
         except OSError as error:

@@ -1,21 +1,15 @@
 """The disks of a conversion: whether they have the space, and what their errors mean."""
 
 import contextlib
-import errno
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from ooc_train.errors import BudgetError, OptionError, OutputError
-from ooc_train.system_errors import reason
+from ooc_train.errors import BudgetError, OptionError
+from ooc_train.system_errors import unwritten
 
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
-_FULL = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "a file grew beyond what the system allows (ulimit -f)",
-}
 
 
 def check_disk(folder: Path, needed_bytes: int) -> None:
@@ -72,18 +66,11 @@ def disk_errors(output: Path, temp_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        is_elsewhere = error.filename and error.errno != errno.EMFILE  # any file would be one more
-        place = Path(error.filename) if is_elsewhere else output
-        what = f"{output} was not written: {_FULL.get(error.errno or 0, reason(error))}"
-        what += f" at {place}" if place != output else ""
-        if error.errno not in _FULL:
-            raise OutputError(f"{what}; look into that, and run the command again") from error
-        if place != temp_dir:
-            raise OutputError(f"{what}; free some space there, or choose another place") from error
-        raise OutputError(
-            f"{what}, where the temporary files are; free some space there, or give a folder on "
-            "another disk with --temp-dir"
-        ) from error
+        place = Path(error.filename or output.absolute().parent)
+        remedy = "choose another place"
+        if error.filename and place == temp_dir:
+            remedy = "give a folder for temporary files on another disk with --temp-dir"
+        raise unwritten(str(output), error, place, remedy) from error
 
 
 def check_temp_dir(folder: Path) -> None:

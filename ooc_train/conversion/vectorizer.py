@@ -125,15 +125,16 @@ class Vectorizer(ABC):
     reads_once: ClassVar[bool] = False
     parameters: Any
     report: ConversionReport
-    fitted_path: Path | None = None
+    fitted_in: tuple[Path, str] | None = None
+    """The file that it was loaded from, and its fingerprint."""
 
     def __init__(self, parameters: Any) -> None:
         self.parameters = parameters
         self.report = ConversionReport()
 
     def __reduce__(self) -> tuple[Any, ...] | str:
-        if self.fitted_path:  # another process opens the file once, whatever the number of tasks
-            return _reopened, (self.fitted_path,)
+        if self.fitted_in:  # another process opens the file once, whatever the number of tasks
+            return _reopened, self.fitted_in
         return super().__reduce__()
 
     @property
@@ -147,7 +148,7 @@ class Vectorizer(ABC):
     @property
     def is_fitted(self) -> bool:
         """Whether there is nothing to learn."""
-        return self.fitted_path is not None
+        return self.fitted_in is not None
 
     @classmethod
     @abstractmethod
@@ -255,12 +256,12 @@ def load_vectorizer(file: Handle) -> Vectorizer:
             vectorizer = kind.load(kind.Parameters(**values), group)
     except OptionError as error:
         raise FormatError(f"{file.path} is damaged: its parameters: {error}; {AGAIN}") from error
-    vectorizer.fitted_path = file.path.absolute()
+    vectorizer.fitted_in = file.path.absolute(), file.header.fingerprint
     return vectorizer
 
 
 @functools.lru_cache(maxsize=4)
-def _reopened(path: Path) -> Vectorizer:
+def _reopened(path: Path, fingerprint: str) -> Vectorizer:
     # Its checksums were compared by the process that has it open.
-    with contextlib.closing(open_file(path, verify=False)) as file:
+    with contextlib.closing(open_file(path, verify=False, fingerprint=fingerprint)) as file:
         return load_vectorizer(file)

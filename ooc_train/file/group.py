@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ooc_train.dtypes import AnyArray
+from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
 from ooc_train.file.arrays import Array, DamageError, check_array, open_array
 from ooc_train.file.handle import Handle
@@ -18,6 +18,7 @@ from ooc_train.file.header import AGAIN
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.structure import array_at, arrays_of
 
+_LARGEST_INTEGER = np.float32(127)
 _PIECE_BYTES = 2**20
 
 
@@ -60,6 +61,15 @@ class FileGroup:
         """A whole array, as a new one."""
         array = self.array(name)
         return self._rows(array, 0, len(array))
+
+    def scales(self) -> F32:
+        """The scale of each column of integers, by which all of them stay numbers."""
+        found: F32 = self.read("scales")
+        with np.errstate(over="ignore"):
+            is_number = (found > 0) & np.isfinite(found * _LARGEST_INTEGER)
+        if not is_number.all():
+            raise self._damaged("a scale of a column is not a number above 0, or too large")
+        return found
 
     def pieces(self, name: str) -> Iterator[AnyArray]:
         """An array piece by piece, none of them empty.  Memory: a megabyte."""
@@ -121,3 +131,15 @@ class FileGroup:
 
     def _damaged(self, what: str) -> FormatError:
         return FormatError(f"{self._handle.path} is damaged: {what}; {AGAIN}")
+
+
+def read_classes(handle: Handle) -> tuple[list[str], list[str]]:
+    """The labels of a file's classes, each another, and their names.
+
+    Raises FormatError where they are damaged.
+    """
+    group = FileGroup(handle, "classes")
+    labels, names = group.strings("labels"), group.strings("names")
+    if len({*labels}) < len(labels):
+        raise FormatError(f"{handle.path} is damaged: two classes have the same label; {AGAIN}")
+    return labels, names

@@ -25,6 +25,7 @@ from ooc_train.file.structure import array_at, objects_of
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
+_REPLACED = "was replaced while it was read; start again with it"
 
 
 class Handle:
@@ -64,7 +65,7 @@ class Handle:
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file
             file.close()
-        raise InputError(f"{self.path} was replaced while it was read; start again with it")
+        raise InputError(f"{self.path} {_REPLACED}")
 
     @functools.cached_property
     def root(self) -> StoredGroup:
@@ -135,11 +136,12 @@ class Handle:
             os.close(self.descriptor)
 
 
-def open_file(path: Path, *, verify: bool) -> Handle:
+def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Handle:
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
 
-    Raises InputError if there is no such file or it may not be read, FormatError if it is not a
-    complete, undamaged file of this package in a version that this one reads.
+    Raises InputError if there is no such file, it may not be read, or its fingerprint is not the
+    one that is given; FormatError if it is not a complete, undamaged file of this package in a
+    version that this one reads.
     """
     handle = _opened(path, verify=verify)
     try:
@@ -147,7 +149,9 @@ def open_file(path: Path, *, verify: bool) -> Handle:
             check_header(path, root_attributes(handle.content))
             if verify and handle.summary() != handle.header.fingerprint:
                 raise ValueError("its header or checksums are not what was written")
-            handle.header  # noqa: B018 - raises where the structure is another
+            found = handle.header.fingerprint  # raises where the structure is another
+        if fingerprint not in (None, found):
+            raise InputError(f"{path} {_REPLACED}")
     except BaseException:
         handle.close()
         raise

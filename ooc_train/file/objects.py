@@ -193,7 +193,7 @@ class _Header:
             raise ValueError(f"there is no object header at {position:,}")
         blocks, n_left = [(position + 16, n_bytes)], _MAX_HEADER_BYTES
         for start, size in blocks:  # continuations are added on the way
-            n_left -= size + 1
+            n_left -= size
             if n_left < 0:
                 raise ValueError(f"the object header at {position:,} is too long")
             for kind, message in self._block(content.read(start, size)):

@@ -17,7 +17,7 @@ Root
 
 ``classes/labels``, ``classes/names``
     String lists (below) of equal length, with one entry for each class: the label as the source
-    spells it, and the name shown to people.  A row's label is an index into both.
+    spells it, each another, and the name shown to people.  A row's label is an index into both.
 
 ``train``, ``validation``, ``test``
     One group for each split.  ``train`` always exists.  Sparse rows, n-grams among them, have:

@@ -65,7 +65,8 @@ class Split(ABC):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Absolute: another process may be in another folder.
-        return _reopen, (self._file.path.absolute(), self._file.verify, self.name)
+        file = self._file
+        return _reopen, (file.path.absolute(), file.verify, file.header.fingerprint, self.name)
 
     @property
     def features(self) -> str:
@@ -361,9 +362,7 @@ class DenseSplit(Split):
     def __init__(self, file: Handle, name: str) -> None:
         super().__init__(file, name)
         self._features = self._open("features")
-        self._scales = (
-            FileGroup(file, "vectorizer").read("scales") if file.header.has_scales else None
-        )
+        self._scales = FileGroup(file, "vectorizer").scales() if file.header.has_scales else None
 
     @property
     def row_bytes(self) -> float:
@@ -421,5 +420,5 @@ def open_split(file: Handle, name: str) -> Split:
     return SPLITS[file.header.layout](file, name)
 
 
-def _reopen(path: Path, verify: bool, name: str) -> Split:
-    return open_split(open_file(path, verify=verify), name)
+def _reopen(path: Path, verify: bool, fingerprint: str, name: str) -> Split:
+    return open_split(open_file(path, verify=verify, fingerprint=fingerprint), name)

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.group import FileGroup
+from ooc_train.file.group import FileGroup, read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
 from ooc_train.file.schema import SPLIT_NAMES
@@ -28,7 +28,8 @@ def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - a
     ``verify``, rows are compared with their checksums when they are read for the first time.
 
     The result and its splits can be pickled, and used in forked processes and in threads; any
-    number of processes may have the file open.
+    number of processes may have the file open.  Another process refuses a file that is not the one
+    that was open here.
 
     Raises InputError if there is no such file or it may not be read, FormatError if it is not a
     complete, undamaged file of this package in a version that this one reads.
@@ -43,16 +44,18 @@ class Store:
     one more than the highest token.  ``max_length`` is the length that sequences are padded or
     truncated to, ``None`` for all other kinds.  ``is_shuffled`` says whether the train rows lie in
     random order, and ``fingerprint`` is 32 hexadecimal digits that two files share only if their
-    content is the same.
+    content is the same; where one is given, a file with another is refused.
 
     Memory: the classes' names, HDF5's cache of the file's index, and with ``verify`` 9 bytes for
     each 64 KiB of the file.
     """
 
-    def __init__(self, path: str | Path, *, verify: bool = True) -> None:
+    def __init__(
+        self, path: str | Path, *, verify: bool = True, fingerprint: str | None = None
+    ) -> None:
         self.path = Path(path)
         self.verify = verify
-        self._handle = open_file(self.path, verify=verify)
+        self._handle = open_file(self.path, verify=verify, fingerprint=fingerprint)
         header = self._handle.header
         self.features, self.n_columns = header.features, header.n_columns
         self.max_length, self.is_shuffled = header.max_length, header.is_shuffled
@@ -65,7 +68,7 @@ class Store:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Absolute: another process may be in another folder.
-        return _reopen, (self.path.absolute(), self.verify)
+        return _reopen, (self.path.absolute(), self.verify, self.fingerprint)
 
     @property
     def handle(self) -> Handle:
@@ -123,13 +126,12 @@ class Store:
             attributes = self._handle.root.attributes
             self.producer: str = attributes["producer"]
             self.provenance = json_object(attributes["provenance"])
-            self.class_labels = self.group("classes").strings("labels")
-            self.class_names = self.group("classes").strings("names")
+            self.class_labels, self.class_names = read_classes(self._handle)
             names = [name for name in SPLIT_NAMES if name in self._handle.root.members]
             self.splits = {name: open_split(self._handle, name) for name in names}
         if "train" not in self.splits:
             raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
 
 
-def _reopen(path: Path, verify: bool) -> Store:
-    return Store(path, verify=verify)
+def _reopen(path: Path, verify: bool, fingerprint: str) -> Store:
+    return Store(path, verify=verify, fingerprint=fingerprint)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from ooc_train.atomic import replacing
 from ooc_train.errors import OutputError
 from ooc_train.subprocesses import python_command
-from ooc_train.system_errors import reason
+from ooc_train.system_errors import unwritten
 
 TIMEOUT_SECONDS = 600
 
@@ -34,19 +35,19 @@ def write_page(content: dict[str, Any], path: Path) -> None:
         with replacing(path) as part:
             draw(content, part, path)
     except OSError as error:
-        raise OutputError(f"{path} could not be written: {reason(error)}") from error
+        raise unwritten(str(path), error, path.absolute().parent) from error
 
 
 def draw(content: dict[str, Any], part: Path, path: Path) -> None:
     """Draw the page of ``content``, see `document.page`, to ``part``, which is to become ``path``.
 
     The other process takes some two seconds and 150 MB.  Raises OutputError if matplotlib is not
-    installed or anything else goes wrong.
+    installed or anything else goes wrong there, and OSError if the page cannot be written.
     """
     check_library(path)
     try:
         done = subprocess.run(
-            python_command("ooc_train.report.drawing", [str(part.absolute())]),
+            python_command("ooc_train.report.drawing", []),
             input=json.dumps(content).encode(),
             capture_output=True,
             timeout=TIMEOUT_SECONDS,
@@ -57,11 +58,13 @@ def draw(content: dict[str, Any], part: Path, path: Path) -> None:
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
         raise OutputError(f"{path} could not be drawn: {said[-1]}")
+    part.write_bytes(done.stdout)  # here, where a full disk is an error of the system's
 
 
 def main() -> None:
-    """Draw the page of the JSON content on standard input to the path on the command line."""
+    """Write the page of the JSON content on standard input to standard output."""
     from ooc_train.report.document import page  # noqa: PLC0415 - imports matplotlib
 
     text = page(json.load(sys.stdin.buffer))
-    Path(sys.argv[1]).write_text(text, "utf-8")
+    with os.fdopen(1, "wb") as pipe:  # to the process that has started this one
+        pipe.write(text.encode("utf-8"))

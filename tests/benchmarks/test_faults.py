@@ -10,10 +10,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks import __main__
 from benchmarks.faults import bench as bench_module
-from benchmarks.faults import campaign, disks, injector
+from benchmarks.faults import campaign, crafts, disks, hostile, injector, parsing
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
 from benchmarks.faults.extreme_inputs import EXTREMES
@@ -25,6 +27,7 @@ from benchmarks.faults.families import (
     power_cuts,
     writes,
 )
+from benchmarks.faults.families.dirty_rows import FORMATS
 from benchmarks.faults.families.table import FAMILIES
 from benchmarks.faults.injection import Injection, drawn
 from benchmarks.faults.injector import SHORT, SIGNAL, Fault, State
@@ -43,7 +46,9 @@ from benchmarks.faults.outcomes import (
 from benchmarks.faults.processes import Ended
 from benchmarks.faults.server import Reply
 from benchmarks.studies import faults
+from ooc_train.inspection.verify import verify
 from tests.benchmarks.runs import check_what_is_written, linux
+from tests.files import write_toy
 
 TINY = ["faults", "--quick", "--cases", "predict csv"]
 needs_compiler = pytest.mark.skipif(
@@ -62,7 +67,7 @@ def test_each_family_puts_its_faults_in(tiny):
     assert [*record] == [*FAMILIES]
     for name in record:
         if record[name]["missing"]:
-            assert name in ("full_disks", "power_cuts", "extremes")
+            assert name in ("full_disks", "power_cuts", "extremes", "fuzz")
             continue
         n_quick = FAMILIES[name].n_quick
         assert record[name]["injections"] + record[name]["void"] == n_quick
@@ -187,12 +192,21 @@ WAYS = {
 }
 
 
+HOSTILE_WAYS = {
+    "promises": RIGHT,
+    "peeks": WRONG,
+    "varies": WRONG,
+    "swells": TRACEBACK,
+}
+
+
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """A bench whose command is the test's own, in each of its ways."""
     folder = tmp_path_factory.mktemp("faulty")
     cases = [
-        Case(name=way, words=("copy", way, "{in}/a", "{out}/b"), outputs=("b",)) for way in WAYS
+        Case(name=way, words=("copy", way, "{in}/a", "{out}/b"), outputs=("b",))
+        for way in {**WAYS, **HOSTILE_WAYS}
     ]
     ground = Ground(folder, cases, injector.build(folder), package="tests.benchmarks.faulty")
     ground.inputs.mkdir()
@@ -238,6 +252,28 @@ def test_a_signal_comes_at_a_call(faulty):
     assert seen.ended.status == -signal.SIGKILL
     assert seen.ended.reply.counts["any"] == 4
     assert judge(seen).kind == LEFTOVER
+
+
+@needs_compiler
+@pytest.mark.parametrize("way", HOSTILE_WAYS)
+def test_the_campaign_finds_what_hostile_files_lead_to(faulty, way):
+    (case,) = (each for each in faulty.ground.cases if each.name == way)
+    found = hostile.outcome(faulty, case, lambda places, outside: True, lambda places: None)
+    assert found.kind == HOSTILE_WAYS[way], found
+
+
+@needs_compiler
+def test_outputs_that_are_not_consistent_are_wrong(faulty):
+    case = learned(faulty, "promises")
+    for check, words in (
+        (lambda places: "too few rows", "too few rows"),
+        (lambda places: places["no"], "cannot be read: 'no'"),
+    ):
+        found = hostile.outcome(faulty, case, lambda places, outside: True, check)
+        assert found.kind == WRONG
+        assert words in found.words
+    assert hostile.outcome(faulty, case, lambda places, outside: False, None) is None
+    assert hostile.outcome(faulty, case, lambda places, outside: True, None) == Outcome(RIGHT)
 
 
 def needs_disk(kind):
@@ -311,6 +347,56 @@ def test_mutations_are_the_same_each_time(kind):
     assert changed[2] not in (changed[0], content)
     for size in range(1, 5):
         mutations.MUTATIONS[kind](bytearray(size), random.Random(0))  # is no error
+
+
+# ---- Hostile files.
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    return write_toy(tmp_path_factory.mktemp("toy") / "o.h5", train=50, validation=9)
+
+
+@pytest.mark.parametrize("edit", crafts.EDITS)
+def test_a_crafted_file_is_the_same_each_time(converted, tmp_path, edit):
+    names, n_bytes = ("1", "1 again", "2", "3", "4", "5"), {}
+    for name in names:
+        path = tmp_path / "o.h5"
+        path.write_bytes(converted.read_bytes())
+        is_made = crafts.craft(path, edit, random.Random(name[0]), tmp_path / "secret")
+        n_bytes[name] = is_made and path.stat().st_size
+    assert n_bytes["1"] == n_bytes["1 again"]
+    assert any(n_bytes.values())
+
+
+def test_a_crafted_file_has_true_checksums(converted, tmp_path):
+    path = tmp_path / "o.h5"
+    path.write_bytes(converted.read_bytes())
+    assert crafts.craft(path, "number", random.Random(2), tmp_path)
+    assert not verify(path)["damaged"]
+
+
+@pytest.mark.parametrize("name", parsing.PARSERS)
+@settings(max_examples=25)
+@given(st.data())
+def test_rows_are_read_as_the_fuzzer_expects(tmp_path_factory, name, data):
+    (form,) = (each for each in FORMATS if each.name == name)
+    rows = [form.dirty(data.draw(st.randoms())) for _ in range(3)]
+    some = st.one_of(st.binary(max_size=30), st.sampled_from([*rows, form.clean(1, "red")]))
+    content = data.draw(st.binary(max_size=1)) + b"\n".join(data.draw(st.lists(some, max_size=4)))
+    assert parsing.problem(name, content, tmp_path_factory.getbasetemp() / "rows") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "rows"),
+    [
+        ("csv", b'1,a\n"2","b""\n"\n\n3\n', [(b"1", b"a"), (b"2", b'b"\n'), (None, None)]),
+        ("jsonl", b'{"label": true, "text": 1.0}\n[]', [(b"true", b"1.0"), (None, None)]),
+        ("svm", b"+1 2:0.5 # x\n1 2:1 1:1\n", [(b"1", [(2, 0.5)]), (None, None)]),
+    ],
+)
+def test_what_python_itself_reads(name, content, rows):
+    assert parsing.PARSERS[name].expected(content) == rows
 
 
 # ---- The judge.

@@ -1,6 +1,7 @@
 """Commands whose standard streams are closed, full or broken, or whose locale lacks letters."""
 
 import errno
+import io
 import os
 import subprocess
 import sys
@@ -128,6 +129,17 @@ def test_rows_that_cannot_be_written_are_an_error_at_once(monkeypatch):
     monkeypatch.setattr(sys, "stdout", Refusing(errno.EPIPE))
     with pytest.raises(BrokenPipeError):
         rows_out().write("1,2\n")
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "seen"), [(True, r"\x1b[31mred\r"), (False, "\x1b[31mred\r")]
+)
+def test_only_a_terminal_is_shown_escapes_in_rows(monkeypatch, is_terminal, seen):
+    stream = io.StringIO(newline="")
+    stream.isatty = lambda: is_terminal
+    monkeypatch.setattr(sys, "stdout", stream)
+    rows_out().write("label\tname\n1\t\x1b[31mred\r\n")
+    assert stream.getvalue() == f"label\tname\n1\t{seen}\n"
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,7 @@ VALUES = st.one_of(
     st.none(),
     st.text(alphabet='ab"\\\n\ud800\u00e9\u65e5\U0001f600 ', max_size=6),
     st.integers(-(10**9), 10**9),
+    st.integers(-(10**25), 10**25),
     st.floats(),
     st.booleans(),
     st.lists(st.integers(), max_size=2),

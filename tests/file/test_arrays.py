@@ -16,8 +16,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import ooc_train
 from ooc_train.cli.convert import main as convert_main
+from ooc_train.conversion import vectorizer
 from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import compression, schema
 from ooc_train.file.arrays import (
@@ -259,6 +262,34 @@ def test_a_file_that_is_cut_short_while_it_is_read(tmp_path):
                 array.read(0, len(array))
 
 
+def test_damage_is_found_by_whoever_reads_its_block(tmp_path):
+    """However often, and by nobody else."""
+    rows = rows_of((300_000,), "u1")
+    path = write(tmp_path / "a.h5", rows, "none")
+    start, stop = 2 * 65_536, 3 * 65_536  # of the block
+    with opened(path) as array, path.open("r+b") as file:
+        file.seek(array._offset + start + 9)
+        file.write(bytes([rows[start + 9] ^ 1]))
+    with opened(path) as array:
+        for first, last in [
+            (0, start),
+            (9, 70_000),
+            (stop, 300_000),
+            (250_000, 250_001),
+            (1, start),
+        ]:
+            np.testing.assert_array_equal(array.read(first, last), rows[first:last])
+        for first, last in [
+            (0, 300_000),
+            (9, start + 1),
+            (stop - 1, stop),
+            (stop - 9, 250_000),
+        ] * 2:
+            with pytest.raises(DamageError, match="the checksum differs") as caught:
+                array.read(first, last)
+            assert (caught.value.start, caught.value.stop) == (start, stop)
+
+
 def in_child(split, connection):
     """What a process of its own reads; and its handle may be closed without harm to others."""
     rows, labels = next(iter(split.batches(50, seed=0)))
@@ -300,6 +331,26 @@ def test_pickling(tmp_path, monkeypatch):
         assert (split.where, split._file.verify) == (f"{path}: split 'train'", False)
         np.testing.assert_array_equal(split.read_labels(0, 500), store["train"].read_labels(0, 500))
         split._file.close()
+
+
+def test_another_file_is_not_taken_for_the_one_that_was_pickled(tmp_path):
+    def convert(rows, name):
+        source = write_rows(tmp_path / "train.csv", rows)
+        ooc_train.convert(source, tmp_path / name, features="ngram", force=True)
+        return tmp_path / name
+
+    path = convert(random_rows(40), "a.h5")
+    with open_store(path) as store:
+        pickled = [
+            pickle.dumps(each) for each in (store, store["train"], load_vectorizer(store.handle))
+        ]
+    for each in pickled:
+        getattr(pickle.loads(each), "close", lambda: None)()
+    convert(random_rows(41), "b.h5").replace(path)
+    vectorizer._reopened.cache_clear()  # as another process
+    for each in pickled:
+        with pytest.raises(InputError, match=r"a\.h5 was replaced while it was read; start again"):
+            pickle.loads(each)
 
 
 @pytest.mark.parametrize("layout", ["none", "lz4", "zstd"])

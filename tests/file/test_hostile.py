@@ -338,6 +338,8 @@ TEXTS = [
     ("offsets of texts", "ngram", change("classes/names/offsets", edited(1, 2**62)), "ascend"),
     ("texts that begin late", "ngram", change("classes/names/offsets", edited(0, 1)), "ascend"),
     ("offsets of terms", "ngram", change("vectorizer/terms/offsets", edited(1, -9)), "ascend"),
+    ("one byte", "ngram", change("classes/names/bytes", lambda a: a[0]), "has the shape"),
+    ("one label", "ngram", change("classes/labels/bytes", np.ones_like), "have the same label"),
     ("broken UTF-8", "ngram", change("classes/names/bytes", edited(0, 255)), "not UTF-8"),
 ]
 
@@ -368,6 +370,7 @@ VECTORIZERS = [
     ("a seed below 0", "sequence", parameter(hash_seed=-1), "the hash seed is -1"),
     ("another dtype", "int8", parameter(dtype="float32"), "integers, and no other"),
     ("no scale", "int8", change("vectorizer/scales", edited(0, np.nan)), "is not a number above 0"),
+    ("a large scale", "int8", change("vectorizer/scales", edited(0, 3e38)), "or too large"),
 ]
 
 WORDS = [

@@ -193,6 +193,7 @@ def test_bytes_of_a_file():
     for content, wanted in (
         (b"", False),
         (b"\x89HDF\r\n\x1a", False),
+        (b"\x88HDF\r\n\x1a\n", False),
         (b"\x89HDF\r\n\x1a\n", True),
     ):
         with held(content) as file:
@@ -380,9 +381,7 @@ def chunked(*chunk, position=NOWHERE, rank=None, item=8):
 
 
 FILTER = message(11, pipeline((2, b"", (8,))))
-LONG = message(
-    0, bytes(objects._MAX_HEADER_BYTES - 1 - 8 - sum(map(len, (SPACE, TYPE, FILL, flat()))))
-)
+LONG = message(0, bytes(objects._MAX_HEADER_BYTES - 8 - sum(map(len, (SPACE, TYPE, FILL, flat())))))
 ARRAY, EMPTY = (StoredArray((n,), np.dtype("<i8"), place) for n, place in ((2, 0), (0, -1)))
 
 

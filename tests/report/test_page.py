@@ -202,3 +202,14 @@ def test_without_the_library_one_sentence_says_so(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=message):
         write_page(content(), tmp_path / "report.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_said_with_its_folder(tmp_path, monkeypatch):
+    drawn = subprocess.CompletedProcess([], 0, bytes(5000), b"")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: drawn)
+    with (
+        pytest.importorskip("tests.full_disk").limited_files(1000),
+        pytest.raises(OutputError, match=rf"report\.html was not written: .* at {tmp_path}; free"),
+    ):
+        write_page(content(), tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())

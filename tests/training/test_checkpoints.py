@@ -132,6 +132,7 @@ def header_of(**entries):
         header_of(a={"dtype": "F32", "shape": [2**62, 4], "data_offsets": [0, 0]}),
         header_of(a={"dtype": "F32", "shape": [2], "data_offsets": [0, 2**63]}),
         header_of(a={"dtype": "F32", "shape": [-3], "data_offsets": [-8, 0]}),
+        header_of(a={"dtype": "F32", "shape": [-1], "data_offsets": [0, 0]}),
         header_of(a={"dtype": "O", "shape": [1], "data_offsets": [0, 0]}),
         header_of(a={"dtype": "BF16", "shape": [1], "data_offsets": [0, 0]}),
     ],
@@ -200,6 +201,13 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path):
     assert [str(error) for error in errors] == [f"{newest} is damaged: its checksum is another"]
     folder.remove_after(1)
     assert files(tmp_path) == ["step-000000001.safetensors"]
+
+
+def test_one_that_cannot_be_read_is_damaged(tmp_path):
+    path = tmp_path / "step-000000001.safetensors"
+    path.mkdir()
+    _, (error,) = CheckpointFolder(tmp_path).newest()
+    assert str(error) == f"{path} cannot be read: Is a directory"
 
 
 def test_another_layout_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """Checkpoints that are whole, and not of this run, or hold a state that no training has."""
 
+import os
 import shutil
 
 import numpy as np
@@ -107,6 +108,15 @@ def test_a_state_that_no_training_has(trained, run, name):
     assert before_files == {
         file.name: file.read_bytes() for file in run.iterdir() if file.is_file()
     }
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_no_checkpoint(trained, run):
+    path = newest(run)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FormatError, match="has no whole checkpoint"):
+        go_on(trained, run)
 
 
 def test_the_same_checkpoint_written_again_is_taken(trained, run):

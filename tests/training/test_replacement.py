@@ -21,7 +21,12 @@ from ooc_train.progress import Silent
 from ooc_train.training.run import replacement
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import open_run
-from ooc_train.training.run.replacement import open_with, take_place
+from ooc_train.training.run.replacement import (
+    check_replaceable,
+    open_with,
+    remove_replaced,
+    take_place,
+)
 from ooc_train.training.steps.networks import dense_layers
 from ooc_train.training.train import train
 from tests.files import Toy, write_toy
@@ -180,6 +185,27 @@ def test_readers_always_see_one_whole_run(made, run, monkeypatch, exchanges):
     assert whole(run) == 3
 
 
+def test_names_are_exchanged_at_once_where_the_system_can(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "ab":
+        Path(name).mkdir()
+        Path(name, name).touch()
+    if not replacement._exchange(Path("a"), Path("b")):
+        pytest.skip("this system cannot")
+    assert (names(Path("a")), names(Path("b"))) == (["b"], ["a"])
+    with pytest.raises(FileNotFoundError, match="'absent'"):
+        replacement._exchange(Path("a"), Path("absent"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_what_is_opened_stays_open_and_nothing_else(run):
+    before = names(Path("/proc/self/fd"))
+    opened, _ = open_with(run, lambda opened: None)
+    assert opened.vectorizer_file.is_open
+    opened.close()
+    assert names(Path("/proc/self/fd")) == before
+
+
 def test_a_file_of_another_run_is_read_again(made, run):
     """The run is replaced between two files."""
     loads = []
@@ -240,6 +266,16 @@ def test_a_folder_of_the_user_s_in_the_way(made, run):
     assert names(run.with_name(".run.new")) == ["precious"]
 
 
+def test_an_old_run_that_was_not_deleted_is_in_nobody_s_way(made, run):
+    """Nor is the mark that a killed training has left."""
+    shutil.copytree(made / "old", run.with_name(".run.new"))
+    (run / "replacement").touch()
+    check_replaceable(run)
+    remove_replaced(run)
+    assert names(run.parent) == ["run"]
+    assert not (run / "replacement").exists()
+
+
 def test_a_mount_point(made, run, monkeypatch):
     monkeypatch.setattr(os.path, "ismount", lambda path: path == run)
     with pytest.raises(OutputError, match="is a mount point"):
@@ -257,6 +293,42 @@ def test_a_run_that_is_the_current_folder(made, run, monkeypatch, place, name):
         train(made / "data.h5", name, force=True, **NEW)
     assert whole(run) == 3
     assert names(run.parent) == ["run"]
+
+
+def test_a_current_folder_that_was_deleted(run, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    check_replaceable(run)
+
+
+def test_an_old_run_that_cannot_be_deleted_is_left_for_the_next_training(made, run, monkeypatch):
+    def failing(*_):
+        raise OSError(errno.EACCES, "refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(replacement, "delete", failing)
+        take_place(prepared(made, run), run)
+    assert whole(run) == 5
+    assert names(run.parent) == [".run.new", "run"]
+
+
+def test_without_an_exchange_the_old_run_comes_back_if_the_new_one_cannot_move(
+    made, run, monkeypatch
+):
+    new, rename = prepared(made, run), Path.rename
+
+    def renamed(path, target):
+        if path == new:
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        return rename(path, target)
+
+    monkeypatch.setattr(replacement, "_exchange", lambda *_: False)
+    monkeypatch.setattr(Path, "rename", renamed)
+    with pytest.raises(OutputError, match="cannot take the place of .*: Permission denied; rename"):
+        take_place(new, run)
+    assert (whole(run), whole(new)) == (3, 5)
+    assert names(run.parent) == [".run.new", "run"]
 
 
 def test_what_cannot_take_its_place_stays_and_says_so(made, run, monkeypatch):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from benchmarks.faults.bench import Bench
-from benchmarks.faults.cases import CASES, IN, MADE, OUT, TEMP, Case
+from benchmarks.faults.cases import CONVERTED, IN, MADE, OUT, TEMP, Case, case_of
 from benchmarks.faults.injection import Injection
 from benchmarks.faults.outcomes import Outcome, judge
 
@@ -48,17 +48,7 @@ class Reader:
     is_source: bool = False
 
 
-_CONVERTED = {
-    "ngram": "convert ngram", "sequence": "convert sequence", "lz4": "convert sequence lz4",
-    "int8": "convert dense --force", "sparse": "convert sparse",
-}  # fmt: skip
-"""Kinds of converted files, and the cases that make them."""
 _RUN_FILES = ("model.keras", "vectorizer.h5", "settings.json", "report.json")
-
-
-def _case(name: str) -> Case:
-    (case,) = (each for each in CASES if each.name == name)
-    return case
 
 
 def _reading(kind: str, *more: str) -> Reader:
@@ -66,9 +56,9 @@ def _reading(kind: str, *more: str) -> Reader:
         name=f"{'verify' if more else 'rows of'} {kind}",
         words=("benchmarks.faults.read_rows", "{temp}/o.h5", "{out}/digest", *more),
         outputs=("digest",),
-        given=(f"{MADE}/{_CONVERTED[kind]}/o.h5",),
+        given=(f"{MADE}/{CONVERTED[kind]}/o.h5",),
     )
-    return Reader(case, "o.h5", made_by=_case(_CONVERTED[kind]))
+    return Reader(case, "o.h5", made_by=case_of(CONVERTED[kind]))
 
 
 def _source(file: str, *more: str) -> Reader:
@@ -96,8 +86,8 @@ _PREDICT = Case(
 )
 _NAMED = ("--text", "text", "--label", "label", "--features", "sequence")
 READERS = (
-    *(_reading(kind) for kind in _CONVERTED),
-    *(_reading(kind, "--verify") for kind in _CONVERTED),
+    *(_reading(kind) for kind in CONVERTED),
+    *(_reading(kind, "--verify") for kind in CONVERTED),
     Reader(_FROZEN, "ngram.h5"),
     *(Reader(_PREDICT, f"run/{name}") for name in _RUN_FILES),
     _source("train.csv"),

@@ -6,14 +6,17 @@ from typing import Protocol
 
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.families import (
+    crafted,
     determinism,
     dirty_rows,
     environments,
     extremes,
     full_disks,
+    fuzz,
     kills,
     mutations,
     power_cuts,
+    run_folders,
     writes,
 )
 from benchmarks.faults.injection import Injection
@@ -47,7 +50,10 @@ FAMILIES = {
     "full_disks": Family(full_disks, 600, 4, disks=full_disks.DISKS),
     "power_cuts": Family(power_cuts, 300, 2, disks=power_cuts.DISKS),
     "mutations": Family(mutations, 4000, 16),
+    "crafted": Family(crafted, 500, 16),
+    "run_folders": Family(run_folders, 200, 12),
     "dirty_rows": Family(dirty_rows, 4000, 16),
+    "fuzz": Family(fuzz, 20, 1),
     "environments": Family(environments, 500, 3),
     "extremes": Family(extremes, 200, 3),
     "determinism": Family(determinism, 300, 3),

@@ -83,9 +83,7 @@ class DenseVectorizer(Vectorizer):
         if ("scales" in group) != (parameters.dtype == "int8"):
             raise ValueError("integers, and no other rows, have scales")
         if "scales" in group:
-            vectorizer._scales = scales = group.read("scales")
-            if not (np.isfinite(scales) & (scales > 0)).all():
-                raise ValueError("a scale of a column is not a number above 0")
+            vectorizer._scales = group.scales()
         return vectorizer
 
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: ARG002

@@ -142,6 +142,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     arrays than the file has, and FormatError if another release wrote it.  Memory: the file's size.
     """
     try:
+        if not path.is_file():
+            raise OSError("it is no file")  # a pipe would let wait for ever
         content = path.read_bytes()
     except OSError as error:
         raise DamagedError(f"{path} cannot be read: {reason(error)}") from error

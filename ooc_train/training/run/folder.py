@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.group import FileGroup
+from ooc_train.file.group import read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.provenance import column_names
 from ooc_train.json_text import json_object
@@ -228,7 +228,7 @@ def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> R
     path = folder / VECTORIZER
     with ExitStack() as stack:
         file = stack.enter_context(closing(open_file(path, verify=False)))  # its digest was right
-        header, classes = file.header, FileGroup(file, "classes")
+        header = file.header
         for name in ("features", "n_columns", "max_length", "n_classes"):
             found, expected = getattr(header, name), settings[name]
             if found != expected:
@@ -237,6 +237,7 @@ def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> R
                     f"as {SETTINGS} says; {AGAIN}"
                 )
         with damage_errors(path):
+            labels, names = read_classes(file)
             run = Run(
                 folder,
                 file,
@@ -244,8 +245,8 @@ def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> R
                 report,
                 features=header.features,
                 provenance=json_object(file.root.attributes["provenance"]),
-                class_labels=classes.strings("labels"),
-                class_names=classes.strings("names"),
+                class_labels=labels,
+                class_names=names,
             )
         stack.pop_all()  # the run closes the file
         return run

@@ -7,11 +7,20 @@ import time
 from pathlib import Path
 
 
+def _content(way, source, target):
+    secret = target.parents[1] / "outside/secret"
+    if way == "peeks" and secret.exists():
+        secret.read_bytes()
+    if way == "swells":
+        bytearray(3 * 10**9)
+    return os.urandom(9) if way == "varies" else source.read_bytes()
+
+
 def main(arguments):
     way, source, target = arguments[0], *map(Path, arguments[1:3])
     if way == "eats":
         bytes(range(200)) * 500_000
-    part, content = target.with_name(".part"), source.read_bytes()
+    part, content = target.with_name(".part"), _content(way, source, target)
     try:
         with (target if way == "in place" else part).open("wb", buffering=0) as file:
             done = 0

@@ -28,6 +28,7 @@ _BEGINNING_BYTES = 512
 _LONG_BYTES = 2**18
 MAX_VALUES = 500_000
 """The most values of a long row: as objects of Python they take up to 25 times as much as text."""
+_MOST_INTEGER = 2.0**63
 _QUOTE, _COMMA, _COLON = 34, 44, 58
 _SPELLED: dict[type, Callable[[Any], bytes]] = {int: b"%d".__mod__}
 """The bytes of values that are the same as a text and as a label."""
@@ -181,11 +182,18 @@ def _object(line: bytes, max_row_bytes: int) -> dict[str, Any]:
         raise UnfitError(f"the row has more than {MAX_VALUES:,} values")
     try:
         found = orjson.loads(line)
+        if type(found) is dict and any(map(_is_inexact, found.values())):
+            found = _parsed_leniently(line)
     except orjson.JSONDecodeError:
         found = _parsed_leniently(line)
     if type(found) is not dict:
         raise UnfitError(f"found {_KINDS.get(type(found), 'null')}, not an object")
     return found
+
+
+def _is_inexact(value: Any) -> bool:
+    """Whether a number may be what orjson makes of a whole one of more than 64 bits."""
+    return type(value) is float and abs(value) >= _MOST_INTEGER
 
 
 def _n_values(line: bytes) -> int:

@@ -1,0 +1,3 @@
+"""A module that made-up runs name, so that whoever imports it is found out."""
+
+raise SystemExit(99)
