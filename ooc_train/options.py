@@ -79,7 +79,8 @@ class Option:
 
     ``choices`` are all allowed values, and ``limits`` bound a number.  ``parse`` makes a value from
     the text on a command line, where the annotation does not say how; it raises OptionError or
-    ValueError.
+    ValueError.  ``given`` makes the value from what a program gives, where that may be more than
+    the annotation says.
 
     ``group`` is the heading in ``--help``, and ``metavar`` the word for the value there.
     ``spelled`` are the flags, where they do not follow from the name.  A ``positional`` option has
@@ -94,6 +95,7 @@ class Option:
     group: str
     metavar: str | None = None
     parse: Callable[[str], Any] | None = None
+    given: Callable[[Any], Any] | None = None
     choices: Sequence[str] = ()
     limits: Limits | None = None
     fallback: Any = None
@@ -177,6 +179,21 @@ class Option:
         parsers = {os.PathLike: Path, Path: Path, int: int, float: float, str: str}
         return next(parse for kind, parse in parsers.items() if kind in kinds)
 
+    def settled(self, value: Any) -> Any:
+        """The value that a program gives, as it is used.
+
+        One path or name stands for a list of one, and text for what it is on a command line.
+        """
+        if value is None:
+            return None
+        if self.given:
+            return self.given(value)
+        if self.types == (Sequence,) and isinstance(value, str | os.PathLike):
+            return (value,)
+        if self.parse and isinstance(value, str) and str not in self.types:
+            return self.parsed(value)
+        return value
+
     def check(self, value: Any) -> None:
         """Raise OptionError unless ``value`` is of the right type, a choice, and within limits."""
         if value is None and self.default is None:
@@ -226,9 +243,14 @@ def fallback(declared: type, name: str) -> Any:
 
 
 def check(options: Any) -> None:
-    """Raise OptionError unless each option of this instance has a value that it may have."""
+    """Raise OptionError unless each option of this instance has a value that it may have.
+
+    Values that stand for others are replaced by them, see `Option.settled`.
+    """
     for declared in declarations(type(options)):
-        declared.check(getattr(options, declared.name))
+        value = declared.settled(getattr(options, declared.name))
+        object.__setattr__(options, declared.name, value)  # of a frozen instance that is made
+        declared.check(value)
 
 
 def check_as(declared: type, values: Any) -> None:
@@ -247,15 +269,21 @@ def made(
 ) -> Declared:
     """An instance with these keywords, which were given to ``call``.
 
-    Raises TypeError for a keyword that is no option, with the closest one that is, of these
-    options or those of ``others``.
+    A keyword may also be what the command line calls the option.  Raises TypeError for a keyword
+    that is no option, with the closest one that is, of these options or those of ``others``.
     """
     own, *further = ([each.name for each in declarations(one)] for one in (declared, *others))
     known = [*own, *itertools.chain(*further)]
-    for name in keywords:
+    spelled = {text: each.name for each in declarations(declared) for text in each.spelled}
+    values: dict[str, Any] = {}
+    for keyword, value in keywords.items():
+        name = keyword if keyword in own else spelled.get(flag(keyword), keyword)
         if name not in own:
-            raise TypeError(f"{call}() has no option {name!r}{_suggestion(name, known)}")
-    return declared(**keywords)
+            raise TypeError(f"{call}() has no option {keyword!r}{_suggestion(keyword, known)}")
+        if name in values:
+            raise TypeError(f"{call}() was given {name!r} twice, once as {keyword!r}")
+        values[name] = value
+    return declared(**values)
 
 
 def saved(options: Any) -> dict[str, Any]:

@@ -184,8 +184,8 @@ def test_a_keyword_with_another_default_is_found():
 
 
 def test_commands_and_library_have_the_same_options():
-    """Files and folders are arguments in the library; nothing else is only the command's."""
-    only = {"output", "train", "data", "run", "input", "grid"}
+    """Files, folders and rows are arguments in the library; nothing else is the command's alone."""
+    only = {"output", "train", "data", "run", "input", "grid", "sql", "database"}
     for call, declared in CALLS.items():
         names = {one.name for one in on_command_line(*COMMANDS[f"ooc-{call}"].declared)}
         shared = {one.name for one in declarations(SharedOptions)}
@@ -195,7 +195,12 @@ def test_commands_and_library_have_the_same_options():
 @pytest.mark.parametrize(
     ("call", "keywords", "message"),
     [
-        ("convert", {"memory": 1}, r"convert\(\) has no option 'memory'; did you mean 'memory_b"),
+        ("convert", {"memry": 1}, r"convert\(\) has no option 'memry'; did you mean 'memory_b"),
+        (
+            "convert",
+            {"memory": 1, "memory_bytes": 1},
+            "was given 'memory_bytes' twice",
+        ),
         ("convert", {"feature": "ngram"}, "no option 'feature'; did you mean 'features'?"),
         ("train", {"batchsize": 1}, r"train\(\) has no option 'batchsize'; did you mean 'batch_s"),
         ("train", {"checkpoint": 1}, "no option 'checkpoint'; did you mean 'checkpoint_every'?"),
@@ -216,9 +221,7 @@ def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
         ({"top_k": "many"}, "--top-k must be a whole number, not 'many'"),
         ({"top_k": 1.5}, "--top-k must be a whole number, not 1.5"),
         ({"top_k": True}, "--top-k must be a whole number, not True"),
-        ({"memory_bytes": "512MB"}, "--memory must be a whole number, not '512MB'"),
-        ({"test": "test.csv"}, "--test must be a list, not 'test.csv'"),
-        ({"text": "title"}, "--text must be a list, not 'title'"),
+        ({"memory_bytes": "512 parrots"}, "--memory: '512 parrots' is not a size"),
         ({"header": "yes"}, "--header must be True or False, not 'yes'"),
         ({"classes": 3}, "--classes must be a path, not 3"),
         ({"min_df": "1%"}, "--min-df must be a number, not '1%'"),
@@ -230,6 +233,17 @@ def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
 def test_values_of_a_wrong_type(keywords, message):
     with pytest.raises(OptionError, match=re.escape(message)):
         ConvertOptions(**keywords)
+
+
+def test_one_path_or_name_stands_for_a_list_and_text_for_what_it_is_on_the_command_line():
+    given = ConvertOptions(
+        test="a.csv", validation=Path("b.csv"), text="a, b", max_row_bytes="64MB", ngrams="1,3"
+    )
+    assert (given.test, given.validation) == ([Path("a.csv")], [Path("b.csv")])
+    assert (given.text, given.max_row_bytes, given.ngrams) == (("a, b",), 64 * 10**6, (1, 3))
+    assert ConvertOptions(features="dense", labels=Path("y.npy")).labels == [Path("y.npy")]
+    assert made(ConvertOptions, {"memory": "1.5GB"}, call="convert").memory_bytes == 15 * 10**8
+    assert PredictOptions(text="title").text == ("title",)
 
 
 def test_numbers_of_numpy_are_numbers():

@@ -11,6 +11,7 @@ from benchmarks.faults.cases import OUT, Case
 from benchmarks.faults.folders import contents, essence
 from benchmarks.faults.outcomes import RIGHT, WRONG, Outcome, judge
 from benchmarks.faults.outside import Watch
+from ooc_train.cli.command import EXIT_FAILED, EXIT_USAGE
 
 MEMORY = 2 * 10**9
 """Bytes that a command may allocate, the stacks of its threads and TensorFlow's arenas included."""
@@ -79,8 +80,11 @@ def _one(
     with Watch(outside) as watch:
         seen = bench.run(case, memory=MEMORY, noise=noise, limit=_LIMIT_SECONDS)
         is_opened = watch.has_seen_any() and not may_open
+    reply = seen.ended.reply
     if is_opened or contents(outside) != before:
-        return Outcome(WRONG, f"status {seen.ended.status}; a file outside was opened or changed")
+        return Outcome(WRONG, f"status {reply.status}; a file outside was opened or changed")
+    if seen.ended.status == EXIT_USAGE:  # what a run or a file says does not fit the options
+        seen = replace(seen, ended=replace(seen.ended, reply=replace(reply, status=EXIT_FAILED)))
     if is_exact:
         return judge(seen)
     made = [name for name in case.outputs if name in seen.after[OUT]]

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
-from ooc_train.conversion.sources.files.input_file import BYTE_ORDER_MARK, InputFile
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
+from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
 from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.formats.svmlight import MAX_COLUMN, SvmlightFile
 
@@ -103,8 +105,8 @@ def _row(table: Table, row: int) -> Row:
 
 def _delimited(delimiter: str) -> Callable[[bytes], list[Row] | None]:
     def expected(content: bytes) -> list[Row] | None:
-        if b"\0" in content or re.search(rb"\r(?!\n)", content):
-            return None  # Python keeps the first, and ends lines at the other
+        if b"\0" in content or BYTE_ORDER_MARK in content or re.search(rb"\r(?!\n)", content):
+            return None  # Python keeps the first two, and ends lines at the other
         file = io.StringIO(content.decode("latin-1"), newline="")
         try:
             rows = [row for row in csv.reader(file, delimiter=delimiter, strict=True) if row]
@@ -190,12 +192,12 @@ def _number(numeral: bytes) -> float | None:
 
 PARSERS = {
     "csv": Parser(
-        lambda file, longest: DelimitedFile(file=file, format="csv", names=(), delimiter=",",
+        lambda file, longest: DelimitedFile(file=file, format="csv", names=(), dialect=Dialect(","),
                                             n_fields=2, max_row_bytes=longest),
         _delimited(","),
     ),
     "tsv": Parser(
-        lambda file, longest: DelimitedFile(file=file, format="tsv", names=(), delimiter="\t",
+        lambda file, longest: DelimitedFile(file=file, format="tsv", names=(), dialect=Dialect("\t"),
                                             n_fields=2, max_row_bytes=longest),
         _delimited("\t"),
     ),

@@ -11,7 +11,10 @@ from ooc_train.cli.command import Command, SharedOptions, megabytes, remark_repl
 from ooc_train.cli.options import Given
 from ooc_train.cli.startup import prepare_for_conversion
 from ooc_train.conversion.options import ConvertOptions, Paths
+from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
+from ooc_train.memory import default_budget
 from ooc_train.options import REQUIRED, option
 
 _DESCRIPTION = """\
@@ -40,6 +43,8 @@ _EXAMPLE = """\
   ooc-convert aclImdb --preset imdb -o imdb.h5
   ooc-convert 'part*.jsonl.zst' --text title,body --label stars -o reviews.h5
   ooc-convert train.npy --labels train_labels.npy --dtype float16 -o embeddings.h5
+  ooc-convert --sql "SELECT stars, text FROM reviews" --database sqlite:///reviews.db \\
+      --label stars -o reviews.h5
   unzip -p reviews.zip | ooc-convert - --format jsonl --label stars -o reviews.h5"""
 
 _EMPTY = {
@@ -55,8 +60,9 @@ class ConvertFiles:
     """The rows to convert, and the file to write."""
 
     train: Paths = option(
-        REQUIRED,
-        "files or folders of the training rows, patterns, or - for standard input",
+        (),
+        "files or folders of the training rows, patterns, or - for standard input; a query of a "
+        "database may take their place, see --sql",
         positional=True,
     )
     output: Path = option(
@@ -64,7 +70,9 @@ class ConvertFiles:
     )
 
 
-COMMAND = Command("ooc-convert", _DESCRIPTION, _EXAMPLE, [ConvertFiles, ConvertOptions])
+COMMAND = Command(
+    "ooc-convert", _DESCRIPTION, _EXAMPLE, [ConvertFiles, QueryOptions, ConvertOptions]
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,15 +85,24 @@ def _work(given: Given) -> dict[str, Any]:
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(ConvertFiles), given.made(SharedOptions)
+    query, options = given.made(QueryOptions), given.made(ConvertOptions)
+    temp_dir = Path(options.temp_dir or files.output.parent)
+    rows = query.rows(options.memory_bytes or default_budget(), temp_dir)
+    if (rows is None) == (not files.train):
+        raise OptionError(
+            "name the files of the training rows, or give --sql and --database"
+            if rows is None
+            else f"the training rows are those of the query; leave out {files.train[0]}"
+        )
     report = convert(
-        files.train,
+        rows or files.train,
         files.output,
         progress=progress_of(quiet=shared.quiet),
         more_outputs=shared.outputs,
         **given.keywords(ConvertOptions),
     )
     say(shared, *_summary(report))
-    return report
+    return report | query.report
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def _keywords(option: Option) -> dict[str, Any]:
         either_way = argparse.BooleanOptionalAction
         return keywords | {"action": either_way if option.default is None else switch}
     if option.takes_many:
-        keywords["nargs"] = "+"
+        keywords["nargs"] = "*" if option.positional and not option.is_required else "+"
     if option.placeholder:
         keywords["metavar"] = option.placeholder
     return keywords

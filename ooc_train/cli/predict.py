@@ -10,6 +10,9 @@ from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions, remark_replaced
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import rows_in, rows_out, tell
+from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.errors import OptionError
+from ooc_train.memory import default_budget
 from ooc_train.options import REQUIRED, option
 from ooc_train.prediction.options import PredictOptions
 
@@ -51,7 +54,9 @@ class PredictFiles:
     )
 
 
-COMMAND = Command("ooc-predict", _DESCRIPTION, _EXAMPLE, [PredictFiles, PredictOptions])
+COMMAND = Command(
+    "ooc-predict", _DESCRIPTION, _EXAMPLE, [PredictFiles, QueryOptions, PredictOptions]
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,9 +68,13 @@ def _work(given: Given) -> dict[str, Any]:
     from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(PredictFiles), given.made(SharedOptions)
+    query = given.made(QueryOptions)
+    rows = query.rows(default_budget(), files.output.parent if files.output else Path())
+    if rows and files.input:
+        raise OptionError("the rows are those of the query; leave out --input")
     report = predict(
         files.run,
-        files.input or rows_in(),
+        rows or files.input or rows_in(),
         files.output or rows_out(),
         progress=progress_of(quiet=shared.quiet),
         more_outputs=shared.outputs,
@@ -74,7 +83,7 @@ def _work(given: Given) -> dict[str, Any]:
     remarks = [*report["notes"], *remark_replaced(report["replaced_rows"], report["rows"])]
     if not shared.quiet:
         tell(*remarks)  # where rows are written to standard output, that has rows alone
-    return report
+    return report | query.report
 
 
 if __name__ == "__main__":

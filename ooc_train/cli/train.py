@@ -22,8 +22,9 @@ For your own model, name a function, --model package.module:function, in an inst
 module or one in the current folder: it takes an ooc_train.training.DataShape and returns
 a Keras model.
 
-With a validation split, training stops after 2 epochs in which the loss on it, or the
-figure of --monitor, has not improved, and the weights of the best epoch are kept.
+With a validation split, training stops after 2 epochs at whose ends the loss on it, or
+the figure of --monitor, has not improved, and the best weights are kept: those of an
+epoch's end, or, where epochs are long, of a point inside one (--validate-every).
 Without one, give --epochs; the last weights are kept.  For sepcnn, the moving average of
 the weights is validated and kept.
 
@@ -88,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(given: Given) -> dict[str, Any]:
     if given.made(GridOptions).grid:
         return _train_grid(given)
-    from ooc_train.training.train import train  # noqa: PLC0415 - --help stays instant
+    from ooc_train.training.standing import kept_figures  # noqa: PLC0415 - --help stays instant
+    from ooc_train.training.train import train  # noqa: PLC0415
 
     files, shared = given.made(TrainFiles), given.made(SharedOptions)
     report = train(
@@ -99,12 +101,12 @@ def _work(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
-    best = report["epochs"][report["best_epoch"] - 1]
+    best = kept_figures(report)
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
     kind = "validation" if scored == "val_accuracy" else "training"
     say(
         shared,
-        f"{files.output}: {kind} accuracy {best[scored]:.4f} after epoch {report['best_epoch']} "
+        f"{files.output}: {kind} accuracy {best[scored]:.4f} after epoch {best['epoch']:g} "
         f"of {len(report['epochs'])} ({report['seconds']:.1f} s, "
         f"{megabytes(report['peak_anon_bytes'])} of memory)",
     )

@@ -8,15 +8,17 @@ from typing import Any
 
 from ooc_train.atomic import publishing
 from ooc_train.conversion.disk import disk_errors
-from ooc_train.conversion.options import ConvertOptions, Paths
+from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
 from ooc_train.conversion.sources.corpus import Corpus, FileRows
 from ooc_train.conversion.sources.files.rejects import RejectFile
+from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
+from ooc_train.errors import OptionError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
@@ -27,7 +29,7 @@ from ooc_train.version import __version__
 
 
 def convert(
-    train: Paths | str | os.PathLike[str],
+    train: Any,
     output: str | os.PathLike[str],
     *,
     progress: Progress | None = None,
@@ -37,8 +39,14 @@ def convert(
 
     ``train`` is the path or paths of the training rows: CSV, TSV, JSON Lines or Parquet files,
     plain or compressed, patterns of their names, ``-`` for standard input, or folders of text files
-    by class; ``output`` the file to write, which appears when it is complete; ``options`` are the
-    fields of ``ConvertOptions``, such as ``test=["test.csv"]``.
+    by class.  Or it is what a program has: a table of pandas, Polars, pyarrow, DuckDB or Hugging
+    Face, a cursor of ADBC, or whatever else is a stream of Arrow; an iterable of such tables, of
+    dicts, or of pairs of a text and its label; or an array ``(n_rows, n_columns)`` of numbers, with
+    ``labels=``.  A stream is copied to a file in ``temp_dir`` only if it has to be read twice.
+
+    ``output`` is the file to write, which appears when it is complete; ``options`` are the
+    fields of ``ConvertOptions``, such as ``test=["test.csv"]``; ``test`` and ``validation`` are
+    whatever ``train`` may be.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
     ``replaced_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``, which are ``kept``
@@ -52,10 +60,11 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
-    train = [train] if isinstance(train, str | os.PathLike) else train
-    paths, stopwatch = [Path(path) for path in train], Stopwatch(progress or Silent())
+    inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
+    if not inputs:
+        raise OptionError("there are no training rows; give at least one file of them")
     with ExitStack() as stack, MemoryMonitor() as memory:
-        plan = plan_conversion(paths, Path(output), chosen, stopwatch, stack)
+        plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             stopwatch.start("compiling", None, "")
             convert_few_rows(plan.features, plan.temp_dir)
@@ -98,7 +107,7 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
 
 
 def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
-    """What was found out about the files, and what was decided, where one may expect otherwise."""
+    """Notes on the files, and on what was decided, where one may expect otherwise."""
     notes = list(plan.notes)
     if found.kept_rows:
         n_rows = found.split_rows.get("validation", 0)

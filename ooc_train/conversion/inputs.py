@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
-from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import (
     STANDARD_INPUT,
     STANDARD_INPUT_FILE,
@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.files.paths import (
 )
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
+from ooc_train.conversion.sources.in_hand import held_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
@@ -32,29 +33,38 @@ class Inputs(NamedTuple):
     class_names: ClassNames | None
 
 
-def files_read(train: Sequence[Path], options: ConvertOptions) -> Iterator[Path]:
+def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
     """All files that a conversion reads, and a few that it would read if they existed.
 
     None of them is opened.  Raises ``InputError`` where an archive lacks what its preset reads.
     """
     archive = _archive(train, options)
-    rows = [*train, *map(Path, (*options.test, *options.validation))]
+    rows: list[Input] = [*train, *given_inputs(options.test), *given_inputs(options.validation)]
     if archive:
         rows = [archive.path("train"), archive.path("test")]
         yield archive.names_path
-    for path in rows:
+    for given in rows:
+        path = given.behind if isinstance(given, InputFile) else given
+        if path is None:
+            continue
         for found in [STANDARD_INPUT_FILE] if path == STANDARD_INPUT else matching(path):
             if found.is_dir():
                 yield from texts_in(found)
             else:
                 yield from (found, found.with_name(CLASSES_NAME))
-    labels = (*options.labels, *options.test_labels, *options.validation_labels)
-    others = (path for path in (options.classes, options.vectorizer) if path is not None)
-    yield from map(Path, (*labels, *others))
+    others = [path for path in (options.classes, options.vectorizer) if path is not None]
+    for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
+        if not isinstance(label_file, InputFile):
+            yield Path(label_file)
+
+
+def given_inputs(given: Paths) -> list[Input]:
+    """Paths, or what a program has in their place, as the options have them."""
+    return [one if isinstance(one, InputFile) else Path(one) for one in given]
 
 
 def find_inputs(
-    train: Sequence[Path],
+    train: Sequence[Input],
     options: ConvertOptions,
     paths: InputPaths,
     *,
@@ -68,10 +78,10 @@ def find_inputs(
     Rows of numbers must be smaller than ``limit`` in size.
     """
     archive = _archive(train, options)
-    named = {
+    named: dict[str, Sequence[Input]] = {
         "train": [archive.path("train")] if archive else train,
-        "validation": [Path(path) for path in options.validation],
-        "test": [archive.path("test")] if archive else [Path(path) for path in options.test],
+        "validation": given_inputs(options.validation),
+        "test": [archive.path("test")] if archive else given_inputs(options.test),
     }
     columns = tuple(options.text or options.columns)
     layout = options.layout(text=columns, label=options.label)
@@ -110,17 +120,19 @@ class _Finder:
         self._names: ColumnNames | None = None
         self._is_first = True
 
-    def all(self, files: Sequence[InputFile], labels: Paths) -> list[Source]:
+    def all(self, files: Sequence[InputFile], labels: Sequence[Any]) -> list[Source]:
         """The sources of some files, with their files of labels if there are any."""
+        if len(files) == 1 and files[0].array is not None and len(labels) == len(files[0].array):
+            labels = [held_labels(labels)]  # as strings, which name no files here
         if labels and len(labels) != len(files):
             raise OptionError(
                 f"there are {len(files)} files of rows and {len(labels)} of labels; give one for "
                 f"each"
             )
-        beside = map(Path, labels) if labels else [None] * len(files)
-        return [self._source(file, path) for file, path in zip(files, beside, strict=True)]
+        beside = given_inputs(labels) if labels else [None] * len(files)
+        return [self._source(file, one) for file, one in zip(files, beside, strict=True)]
 
-    def _source(self, file: InputFile, labels: Path | None) -> Source:
+    def _source(self, file: InputFile, labels: Input | None) -> Source:
         layout = replace(self._layout, labels=labels)
         if is_table(file, layout):
             layout = self._named(layout)
@@ -139,12 +151,13 @@ class _Finder:
         return layout
 
 
-def _archive(train: Sequence[Path], options: ConvertOptions) -> Archive | None:
+def _archive(train: Sequence[Input], options: ConvertOptions) -> Archive | None:
     if options.preset is None:
         return None
-    if len(train) != 1:
+    if len(train) != 1 or isinstance(train[0], InputFile):
+        what = train[0].path if isinstance(train[0], InputFile) else f"{len(train)} paths"
         raise OptionError(
-            f"--preset {options.preset} takes the one folder of its archive, not {len(train)} paths"
+            f"--preset {options.preset} takes the one folder of its archive, not {what}"
         )
     return Archive(options.preset, train[0])
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from ooc_train.conversion.sources.in_hand import inputs_of, labels_of
 from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.conversion.sources.presets import PRESETS
 from ooc_train.errors import OptionError
@@ -73,9 +74,12 @@ class ConvertOptions(FormatOptions, OutputOptions):
     Raises OptionError if one is out of range, or if two contradict each other.
     """
 
-    test: Paths = option((), "files of test rows", group=_ROWS)
+    test: Paths = option((), "files of test rows", given=inputs_of, group=_ROWS)
     validation: Paths = option(
-        (), "files of validation rows, instead of drawing them from the training rows", group=_ROWS
+        (),
+        "files of validation rows, instead of drawing them from the training rows",
+        given=inputs_of,
+        group=_ROWS,
     )
     validation_fraction: float | None = option(
         None,
@@ -127,11 +131,14 @@ class ConvertOptions(FormatOptions, OutputOptions):
     labels: Paths = option(
         (),
         "the classes of the training rows, where these are arrays: .npy, or one a line",
+        given=labels_of,
         group=_LAYOUT,
     )
-    test_labels: Paths = option((), "the classes of the test rows, as for --labels", group=_LAYOUT)
+    test_labels: Paths = option(
+        (), "the classes of the test rows, as for --labels", given=labels_of, group=_LAYOUT
+    )
     validation_labels: Paths = option(
-        (), "the classes of the validation rows, as for --labels", group=_LAYOUT
+        (), "the classes of the validation rows, as for --labels", given=labels_of, group=_LAYOUT
     )
     classes: str | os.PathLike[str] | None = option(
         None,

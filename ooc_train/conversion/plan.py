@@ -11,11 +11,11 @@ from typing import Any, cast
 from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import Figures, measure_rows
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
-from ooc_train.conversion.inputs import Inputs, files_read, find_inputs
+from ooc_train.conversion.inputs import Inputs, files_read, find_inputs, given_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
-from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
@@ -62,11 +62,10 @@ class ConversionPlan:
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
         """The names and sizes of the sources by split, without a path or a time of this machine.
 
-        What comes from standard input has its size when all is read.
+        What comes from standard input has its size when all is read; what a program holds has none.
         """
         return {
-            split: [{"name": s.path.absolute().name, "bytes": s.n_bytes} for s in files]
-            for split, files in self.sources.items()
+            split: [_described(source) for source in files] for split, files in self.sources.items()
         }
 
     @property
@@ -82,7 +81,7 @@ class ConversionPlan:
 
 
 def plan_conversion(
-    train: Sequence[Path],
+    train: Sequence[Input],
     output: Path,
     options: ConvertOptions,
     progress: Progress,
@@ -108,8 +107,9 @@ def plan_conversion(
     parameters = _parameters(options, features, fitted) if features != AUTO else None
     with disk_errors(output, temp_dir):
         # Of several pipes, none may wait for another to be read.
-        n_pipes = sum(map(is_pipe, map(Path, (*train, *options.test, *options.validation))))
-        reads_once = n_pipes == 1 and _reads_once(options, features, fitted)
+        others = given_inputs([*options.test, *options.validation])
+        n_pipes = sum(map(is_pipe, (*train, *others)))
+        reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         limit = parameters.limit if parameters else math.inf
         inputs = find_inputs(
@@ -152,6 +152,11 @@ def plan_conversion(
     )
 
 
+def _described(source: Source) -> dict[str, Any]:
+    name = source.path.absolute().name
+    return {"name": name} if source.file.file.is_held else {"name": name, "bytes": source.n_bytes}
+
+
 def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store | None:
     """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
     if path is None:
@@ -161,7 +166,7 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     return store
 
 
-def _kind(options: ConvertOptions, fitted: Store | None, path: Path) -> str:
+def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> str:
     """The kind of features, or `AUTO` where the rows have to be read to choose one."""
     if fitted and options.features not in (AUTO, fitted.features):
         raise OptionError(
@@ -170,7 +175,8 @@ def _kind(options: ConvertOptions, fitted: Store | None, path: Path) -> str:
         )
     if options.features != AUTO or fitted:
         return fitted.features if fitted else options.features
-    usual = FORMATS[options.format or format_of(InputFile(path))].gives[0]
+    file = first if isinstance(first, InputFile) else InputFile(first)
+    usual = FORMATS[file.format or options.format or format_of(file)].gives[0]
     if usual == "text":
         return "dense" if options.columns or options.labels or options.dtype else AUTO
     return usual

@@ -1,18 +1,21 @@
 """Rows in: blocks of the rows of a file, of a stream, or of what a program has in memory."""
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
+from ooc_train.conversion.sources.in_hand import not_taken, rows_of, table_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.sources.options import DIALECT
@@ -29,10 +32,12 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError
 from ooc_train.file.provenance import column_names
 from ooc_train.kinds import KINDS, MadeOf
+from ooc_train.memory import measure, usable_bytes
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
+_ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
 class NewRows(NamedTuple):
@@ -49,36 +54,85 @@ class NewRows(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def files_read(source: str | Path | BinaryIO) -> list[Path]:
+class Trained(NamedTuple):
+    """The rows that a run was trained with: their features, and their layout.
+
+    ``check_columns`` raises ``InputError`` for another number of columns of numbers.
+    """
+
+    features: str
+    layout: dict[str, Any]
+    check_columns: Callable[[int], None]
+
+    @classmethod
+    def of(cls, run: Run) -> "Trained":
+        """The same of an open run."""
+
+        def check_columns(n_columns: int) -> None:
+            load_vectorizer(run.vectorizer_file).check_columns(n_columns)  # type: ignore[attr-defined]
+
+        return cls(run.features, run.provenance["layout"], check_columns)
+
+
+def files_read(source: Any) -> list[Path]:
     """All files that rows are read from: the file, those of a folder, or that behind a stream."""
-    if isinstance(source, str | Path):
+    if isinstance(source, InputFile):
+        return [source.behind] if source.behind else []
+    if isinstance(source, str | os.PathLike):
         path = Path(source)
         return list(texts_in(path)) if path.is_dir() else [path]
     try:
         return [Path(f"/dev/fd/{source.fileno()}")]
-    except OSError:  # a stream in memory
+    except (OSError, AttributeError):  # what a program has in memory
         return []
 
 
+def opened(source: Any) -> InputFile | BinaryIO:
+    """The input of `predict`: a file, a binary stream of texts, or what a program has.
+
+    Raises ``InputError`` for anything else.
+    """
+    if isinstance(source, str | os.PathLike):
+        return streamed(Path(source))
+    if hasattr(source, "read1"):
+        return cast(BinaryIO, source)
+    found, _ = rows_of(source)
+    if found is None:
+        raise not_taken(source)
+    return found
+
+
+def room_for(row_multiple: int) -> Room:
+    """The memory for a long row: most of what this process may use and has not taken."""
+    left = int(_ROOM_SHARE * usable_bytes()) - (measure().anon_bytes or 0)
+    return Room(max(0, left), row_multiple, _advice)
+
+
+def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise
+    return "give the process more memory, or shorten the row"
+
+
 def find_inputs(
-    run: Run, source: str | Path | InputFile | BinaryIO, options: PredictOptions
+    run: Trained, source: InputFile | BinaryIO, options: PredictOptions, *, carry: bool = True
 ) -> NewRows:
     """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
-    Memory: a block of a megabyte, or the longest row.
+    With ``carry``, rows of text bring along the columns that are not read.  Memory: a block of a
+    megabyte, or the longest row.
 
     Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
     cannot; ``OptionError`` for options that do not fit the file.
     """
     gives = KINDS[run.features].source
-    if not isinstance(source, str | Path | InputFile):
+    if not isinstance(source, InputFile):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
         return NewRows(functools.partial(_usable_lines, source, options.max_row_bytes))
-    trained = run.provenance["layout"]
-    file = source if isinstance(source, InputFile) else InputFile(Path(source))
+    trained, file = run.layout, source
     given = {name: trained[name] for name in DIALECT if name in trained}
-    layout = options.layout(needs_label=False, carry=gives == "text", **(given | options.dialect))
+    layout = options.layout(
+        needs_label=False, carry=carry and gives == "text", **(given | options.dialect)
+    )
     if options.text:
         layout = replace(layout, text=tuple(options.text))
     elif gives == "text":
@@ -87,18 +141,28 @@ def find_inputs(
         layout = _number_layout(trained, file, layout)
     found = find_source(file, layout, gives=gives)
     if isinstance(found, DenseSource):  # before a row is read, however wide it is
-        load_vectorizer(run.vectorizer_file).check_columns(found.n_columns)  # type: ignore[attr-defined]
+        run.check_columns(found.n_columns)
     blocks = functools.partial(_usable_rows, found)
     return NewRows(blocks, str(found.path), found.carried, remarks_of([found]))
 
 
-def given_rows(rows: Any, gives: MadeOf) -> Iterable[SourceRows]:
-    """Blocks of the rows that a program has: texts, an array, or a matrix of SciPy in CSR format.
+def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[SourceRows]:
+    """Blocks of the rows that a program has, as a run takes them.
+
+    These are texts, an array, or a matrix of SciPy in CSR format; or what `rows_of` takes, whose
+    columns are found by the names of the training data.
 
     Memory: a megabyte of the texts at a time; an array of other numbers than float32 once more.
     Raises ``InputError`` for anything else.
     """
-    return _GIVEN[gives](rows)
+    gives: MadeOf = KINDS[run.features].source
+    found = table_of(rows) if gives == "dense" else None
+    if gives == "text":
+        found, rows = rows_of(rows)
+    if found is None:
+        return _GIVEN[gives](rows)
+    inputs = find_inputs(run, found, PredictOptions(), carry=False)
+    return inputs.blocks(room())
 
 
 def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions) -> LayoutOptions:
@@ -192,7 +256,8 @@ def _encoded(texts: Any) -> Iterator[list[bytes]]:
         raise InputError("one text is given where a list of texts is expected; write [text]")
     block: list[bytes] = []
     n_bytes = 0
-    for number, text in enumerate(texts):
+    for number, given in enumerate(texts):
+        text = given if isinstance(given, str) or not hasattr(given, "as_py") else given.as_py()
         if not isinstance(text, str):
             raise InputError(
                 f"text {number} is {text!r:.50}, a {type(text).__name__} and not a string; give a "
@@ -217,7 +282,13 @@ def _text_blocks(pieces: Iterable[list[bytes]]) -> Iterator[TextRows]:
 
 def _of_array(rows: Any) -> DenseNumbers:
     """The rows of an array of any numbers: ``(n_rows, n_columns)``."""
-    values = np.ascontiguousarray(rows, np.float32)
+    try:
+        values = np.ascontiguousarray(rows, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"rows of numbers cannot be read from a {type(rows).__name__}: {error!s:.100}; give an "
+            f"array (n_rows, n_columns), or a table with the columns of the training data"
+        ) from error
     if values.ndim != 2 or not np.isfinite(values).all():
         raise InputError(
             f"the rows have the shape {values.shape}, or hold NaN or infinity; give an array of "
@@ -228,6 +299,11 @@ def _of_array(rows: Any) -> DenseNumbers:
 
 def _of_csr(rows: Any) -> SparseNumbers:
     """The rows of a matrix in SciPy's CSR format, whose columns are those of the training data."""
+    if not hasattr(rows, "indptr"):
+        raise InputError(
+            f"sparse rows cannot be read from a {type(rows).__name__}; give a matrix of SciPy in "
+            f"CSR format"
+        )
     n_rows = len(rows.indptr) - 1
     return SparseNumbers(
         np.asarray(rows.indptr, np.int64),

@@ -1,20 +1,19 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
 import functools
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, TextIO
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.paths import streamed
-from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
-from ooc_train.memory import MemoryMonitor, measure, usable_bytes
+from ooc_train.memory import MemoryMonitor
 from ooc_train.outputs import check_outputs
-from ooc_train.prediction.inputs import files_read, find_inputs
+from ooc_train.prediction.inputs import Trained, files_read, find_inputs, opened, room_for
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
@@ -23,7 +22,6 @@ from ooc_train.training.run.folder import files_of
 from ooc_train.training.run.replacement import open_with
 
 UNKNOWN = "unknown_words"
-_ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
 @dataclass(frozen=True)
@@ -66,9 +64,9 @@ class Wanted:
 
 
 def predict(  # noqa: PLR0913 - the one place where all options meet
-    run: str | Path,
-    source: str | Path | BinaryIO,
-    output: str | Path | TextIO,
+    run: str | os.PathLike[str],
+    source: Any,
+    output: str | os.PathLike[str] | TextIO,
     *,
     text: Sequence[str] = PredictOptions.text,
     format: str | None = PredictOptions.format,  # noqa: A002 - as the option is called
@@ -88,11 +86,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
 ) -> dict[str, Any]:
     """Write the predictions for all rows of a file, or all lines of a binary stream.
 
-    ``text`` names the columns of a file to read, by name or number from 1.  Without it, the columns
-    of the training data are read.  ``format``, ``encoding``, ``header``, ``delimiter``,
-    ``quoting``, ``escape`` and ``max_row_bytes`` say how files are read, as in `convert`; where
-    they are not given, what was given for the training data holds.  ``output`` is a path or a text
-    stream.  It has one row for each row of the input, in the same order.  The columns are:
+    Or for those of a table, dicts or pairs, as ``convert`` takes them.  ``text`` names the columns
+    to read, by name or number from 1.  Without it, the columns of the training data are read.
+    ``format``, ``encoding``, ``header``, ``delimiter``, ``quoting``, ``escape`` and
+    ``max_row_bytes`` say how files are read, as in `convert`; where they are not given, what was
+    given for the training data holds.  ``output`` is a path or a text stream.  It has one row for
+    each row of the input, in the same order.  The columns are:
 
     - those of the input that are not read; if one has a name of those below, ``input_`` precedes it
     - ``label`` and ``name`` of the most probable class
@@ -135,26 +134,26 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     )
     began = time.perf_counter()
     progress = progress or Silent()
-    target = Path(output) if isinstance(output, str | Path) else output
+    target = Path(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}
     check_outputs(outputs, [*files_of(run), *files_read(source)], force=force)
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
-        rows = streamed(Path(source)) if isinstance(source, str | Path) else source
+        rows = opened(source)
         find = functools.partial(find_inputs, source=rows, options=options)
-        opened, (inputs, predictor) = open_with(
-            run, lambda it: (find(it), Predictor(it)), trust_code=trust_code
+        complete, (inputs, predictor) = open_with(
+            run, lambda it: (find(Trained.of(it)), Predictor(it)), trust_code=trust_code
         )
-        opened.close()
+        complete.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
         names = wanted.names(predictor)
         with open_writer(target, kind, inputs.carried, names, force=force) as writer:
-            blocks = inputs.blocks(_room(predictor))
+            blocks = inputs.blocks(room_for(predictor.row_multiple))
             n_rows, n_replaced, unknown_sum = _write(blocks, predictor, wanted, writer, progress)
         progress.finish()
         now = time.perf_counter()
@@ -169,16 +168,6 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
         }
-
-
-def _room(predictor: Predictor) -> Room:
-    """The memory for a long row: most of what this process may use and has not taken."""
-    left = int(_ROOM_SHARE * usable_bytes()) - (measure().anon_bytes or 0)
-    return Room(max(0, left), predictor.row_multiple, _advice)
-
-
-def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise
-    return "give the process more memory, or shorten the row"
 
 
 def _write(

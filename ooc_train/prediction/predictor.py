@@ -9,8 +9,7 @@ import numpy as np
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.dtypes import F32, Strings
-from ooc_train.kinds import KINDS
-from ooc_train.prediction.inputs import given_rows
+from ooc_train.prediction.inputs import Trained, given_rows, room_for
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
 from ooc_train.training.run.replacement import open_with
@@ -49,7 +48,7 @@ class Predictor:
         self.classes_ = np.array(run.class_labels)
         self._vectorizer = load_vectorizer(run.vectorizer_file)
         self.knows_words = self._vectorizer.knows_words
-        self._gives = KINDS[run.features].source
+        self._trained = Trained(run.features, run.provenance["layout"], self._check_columns)
         self._network = network_for(run)
 
     @property
@@ -64,12 +63,15 @@ class Predictor:
 
         ``rows`` are texts, in a list, an array or a column of a table.  For a model of dense
         features they are an array ``(n_rows, n_columns)``, for one of sparse features a matrix of
-        SciPy in CSR format; both have the columns of the training data.  Memory: a megabyte of the
-        texts at a time, and the result.
+        SciPy in CSR format; both have the columns of the training data.  For models of text or of
+        dense features they may also be a table, for those of text dicts or pairs, as for
+        ``convert``: the columns are found by their names in the training data.  Memory: a megabyte
+        of the texts at a time, and the result.
 
         Raises InputError for anything else.
         """
-        parts = [self.of_block(block).probabilities for block in given_rows(rows, self._gives)]
+        blocks = given_rows(self._trained, rows, lambda: room_for(self.row_multiple))
+        parts = [self.of_block(block).probabilities for block in blocks]
         return np.concatenate([np.empty((0, len(self.classes_)), np.float32), *parts])
 
     def predict(self, rows: Any) -> Strings:
@@ -82,6 +84,9 @@ class Predictor:
     def score(self, rows: Any, labels: Sequence[str]) -> float:
         """The accuracy: the share of rows for which `predict` gives the label."""
         return float(np.mean(self.predict(rows) == np.asarray(labels).astype(str)))
+
+    def _check_columns(self, n_columns: int) -> None:
+        self._vectorizer.check_columns(n_columns)  # type: ignore[attr-defined]
 
     def of_block(self, block: SourceRows) -> Predicted:
         """The predictions for a block of a source."""

@@ -73,7 +73,7 @@ def _tiles(evaluation: Mapping[str, Any] | None, training: Mapping[str, Any] | N
         epochs = training["epochs"]
         rates = [epoch["rows_per_second"] for epoch in epochs]
         figures_of["train rows"] = f"{training['rows']:,}"
-        figures_of["epoch kept"] = f"{training['best_epoch']} of {len(epochs)}"
+        figures_of["epoch kept"] = f"{_kept(training):g} of {len(epochs)}"
         figures_of["rows/s"] = f"{np.median(rates):,.0f}" if rates else "–"
         figures_of["time"] = _duration(training["seconds"])
         if training.get("peak_rss_bytes"):
@@ -85,10 +85,17 @@ def _tiles(evaluation: Mapping[str, Any] | None, training: Mapping[str, Any] | N
     return f'<ul class="tiles">{"".join(items)}</ul>'
 
 
+def _kept(training: Mapping[str, Any]) -> float:
+    """When the weights that were kept were the model's, in epochs from the beginning."""
+    epoch: float = training.get("best", {}).get("epoch", training["best_epoch"])
+    return epoch
+
+
 def _training_sections(training: Mapping[str, Any]) -> Iterator[str]:
     epochs = training["epochs"]
     for figure in ("loss", "accuracy"):
-        drawn = figures.curves(epochs, figure, training["best_epoch"])
+        inside = training.get("validations", ())
+        drawn = figures.curves(epochs, figure, _kept(training), inside)
         yield _figure(f"{figure.capitalize()} by epoch", drawn)
     if any("learning_rate" in epoch for epoch in epochs):
         yield _figure("Learning rate", figures.learning_rate(epochs))

@@ -60,10 +60,16 @@ _CURVES = {
 }
 
 
-def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None) -> str:
+def curves(
+    epochs: Sequence[dict[str, Any]],
+    figure: str,
+    best_epoch: float | None,
+    inside: Sequence[dict[str, Any]] = (),
+) -> str:
     """The ``"loss"`` or ``"accuracy"`` of train and validation rows after each epoch.
 
-    The figure of accuracies also has the validation rows' other scores between 0 and 1.
+    The figure of accuracies also has the validation rows' other scores between 0 and 1.  Points
+    ``inside`` epochs, of a sample of the validation rows, are dots without a line.
     """
     with _drawing() as (axes, svg):
         numbers = range(1, len(epochs) + 1)
@@ -71,6 +77,11 @@ def curves(epochs: Sequence[dict[str, Any]], figure: str, best_epoch: int | None
             values = [epoch[name] for epoch in epochs if epoch.get(name) is not None]
             if values:
                 axes.plot(numbers, values, f"o{style}", ms=3, color=colour, label=label)
+        if inside:
+            times = [point["epoch"] for point in inside]
+            values = [point[f"val_{figure}"] for point in inside]
+            label = f"{inside[0]['rows']:,} validation rows"
+            axes.plot(times, values, ".", ms=2.5, color=_TWO, alpha=0.6, label=label)
         if best_epoch:
             axes.axvline(best_epoch, color=_FAINT, ls=":", label="kept")
         axes.set(xlabel="epoch")

@@ -1,7 +1,7 @@
 """Early stopping: when training ends, and which weights are kept."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def monitored(figures: Mapping[str, Any], name: str) -> float:
-    """The monitored figure of an epoch; negated unless it is the loss, so that lower is better.
+    """The monitored figure of a validation; negated unless it is the loss, so lower is better.
 
     >>> monitored({"val_loss": 0.5, "val_accuracy": 0.75}, "val_accuracy")
     -0.75
@@ -24,8 +24,47 @@ def monitored(figures: Mapping[str, Any], name: str) -> float:
     return value if name == VAL_LOSS else -value
 
 
+class BestWeights:
+    """The best of the values that it was offered, and the weights that had it.
+
+    Memory: one copy of the weights, once there was an offer.
+    """
+
+    def __init__(self) -> None:
+        self.value = math.inf
+        self.epoch: float = 0
+        """When the weights were these, in epochs from the beginning; 0 before the first offer."""
+        self._weights: list[AnyArray] = []
+
+    def offer(self, value: float, epoch: float, weights: Callable[[], list[AnyArray]]) -> None:
+        """Take the weights if their value, see `monitored`, is the best so far.
+
+        They are not copied; nothing may write to these arrays later.
+        """
+        if value < self.value:
+            self.value, self.epoch = value, epoch
+            self._weights = weights()
+
+    def give_to(self, model: "keras.Model") -> None:
+        """Give ``model`` these weights."""
+        model.set_weights(self._weights)
+
+    def state(self) -> State:
+        """The best value, its epoch, and the weights."""
+        weights = {f"weights/{i}": weight for i, weight in enumerate(self._weights)}
+        return weights | {"best_value": np.array(self.value), "best_epoch": np.array(self.epoch)}
+
+    def restore(self, state: Mapping[str, AnyArray]) -> None:
+        """Continue from a `state`.  Raises ValueError for one that cannot be."""
+        self.value, self.epoch = float(state["best_value"]), state["best_epoch"].item()
+        n_weights = sum(name.startswith("weights/") for name in state)
+        if not 0 <= self.epoch < math.inf or (n_weights > 0) != (self.epoch > 0):
+            raise ValueError(f"its best epoch is {self.epoch:g}, with {n_weights} arrays")
+        self._weights = [state[f"weights/{i}"] for i in range(n_weights)]
+
+
 class EarlyStopping:
-    """The best value of the monitored figure so far, and the weights that had it.
+    """The best end of an epoch so far, and whether training is over.
 
     Stops as Keras's callback does with this ``patience`` and ``restore_best_weights``, but the
     first ``n_exempt`` epochs do not count as epochs without improvement.  Memory: one copy of the
@@ -33,22 +72,20 @@ class EarlyStopping:
     """
 
     def __init__(self, n_exempt: int = 0, *, patience: int = PATIENCE) -> None:
-        self.best_value = math.inf
-        self.best_epoch = 0
+        self.best = BestWeights()
         self._patience = patience
         self._n_exempt = n_exempt
         self._n_epochs = 0
-        self._weights: list[AnyArray] = []
+
+    @property
+    def best_epoch(self) -> int:
+        """The number of the best epoch, from 1; 0 before the first."""
+        return int(self.best.epoch)
 
     def after_epoch(self, value: float, model: "keras.Model") -> None:
-        """Note the value after one more epoch, see `monitored`, and the weights if it is the best.
-
-        The weights are not copied; the model's arrays must not be written to later.
-        """
+        """Note the value after one more epoch, and the weights if it is the best; see `offer`."""
         self._n_epochs += 1
-        if value < self.best_value:
-            self.best_value, self.best_epoch = value, self._n_epochs
-            self._weights = model.get_weights()
+        self.best.offer(value, self._n_epochs, model.get_weights)
 
     @property
     def is_over(self) -> bool:
@@ -57,24 +94,15 @@ class EarlyStopping:
 
     def restore_best(self, model: "keras.Model") -> None:
         """Give ``model`` the weights of the best epoch."""
-        model.set_weights(self._weights)
+        self.best.give_to(model)
 
     def state(self) -> State:
         """The best value, epoch and weights, and the number of epochs."""
-        weights = {f"weights/{i}": weight for i, weight in enumerate(self._weights)}
-        return weights | {
-            "best_value": np.array(self.best_value),
-            "best_epoch": np.array(self.best_epoch),
-            "n_epochs": np.array(self._n_epochs),
-        }
+        return self.best.state() | {"n_epochs": np.array(self._n_epochs)}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Continue from a `state`.  Raises ValueError for one that cannot be."""
-        self.best_value = float(state["best_value"])
-        self.best_epoch, self._n_epochs = int(state["best_epoch"]), int(state["n_epochs"])
-        n_weights = sum(name.startswith("weights/") for name in state)
-        if not 0 <= self.best_epoch <= self._n_epochs or (n_weights > 0) != (self.best_epoch > 0):
-            raise ValueError(
-                f"its best epoch is {self.best_epoch} of {self._n_epochs}, with {n_weights} arrays"
-            )
-        self._weights = [state[f"weights/{i}"] for i in range(n_weights)]
+        self.best.restore(state)
+        self._n_epochs = int(state["n_epochs"])
+        if self.best_epoch > self._n_epochs:
+            raise ValueError(f"its best epoch is {self.best_epoch} of {self._n_epochs}")

@@ -28,6 +28,7 @@ from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import files_read
 from ooc_train.training.run.folder import REPORT
 from ooc_train.training.run.json_files import read_json
+from ooc_train.training.standing import kept_figures
 
 TABLE = "grid.csv"
 DONE = "done"
@@ -76,7 +77,8 @@ def train_grid(
     trained again.
 
     Returns ``trials``, the best first by the monitored figure, each a dictionary of ``trial`` (its
-    name), its values, the figures of its best epoch, ``best_epoch``, ``seconds`` and ``status``:
+    name), its values, the figures of its best epoch, ``best_epoch`` (1.3 for weights of a point
+    inside the second), ``seconds`` and ``status``:
     ``"done"``, or ``"failed (N)"`` with the exit status of a trial that failed, which does not end
     the others.  ``grid.csv`` in ``folder`` has the same as a table.
 
@@ -252,10 +254,10 @@ def _line(trial: Trial, folder: Path, status: int) -> dict[str, Any]:
     if status:
         return line | {"status": f"failed ({status})"}
     report = read_json(folder / trial.name / REPORT)
-    best = report["epochs"][report["best_epoch"] - 1]
+    best = kept_figures(report)
     line |= {name: best[name] for name in FIGURES if best.get(name) is not None}
     return line | {
-        "best_epoch": report["best_epoch"],
+        "best_epoch": best["epoch"],
         "seconds": round(report["seconds"], 1),
         "status": DONE,
     }

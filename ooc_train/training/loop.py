@@ -4,10 +4,9 @@ import contextlib
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from types import NoneType
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
@@ -18,79 +17,42 @@ from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import n_steps
 from ooc_train.reading.store import Store
 from ooc_train.training.callbacks import Callbacks
-from ooc_train.training.early_stopping import EarlyStopping, monitored
+from ooc_train.training.early_stopping import BestWeights, EarlyStopping, monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
-from ooc_train.training.options import VAL_LOSS, VAL_TOP_5
+from ooc_train.training.options import MONITORS
 from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.run.checkpoints import Arrays, Checkpoint
 from ooc_train.training.run.saver import Saver
-from ooc_train.training.scores.split_scores import evaluation_batches
-from ooc_train.training.scores.tally import ClassTally
-from ooc_train.training.steps.choice import evaluator_for
+from ooc_train.training.standing import Figures, Standing
+from ooc_train.training.steps.choice import evaluators_for
 from ooc_train.training.steps.divergence import divergence
 from ooc_train.training.steps.moving_average import EVERY_STEPS, MovingAverage
 from ooc_train.training.steps.prefetch import Prefetch
-from ooc_train.training.steps.trainer import Prepared, Totals, Trainer
+from ooc_train.training.steps.trainer import Prepared, Trainer
+from ooc_train.training.validation import UNVALIDATED, Validator
 
 SHOW_SECONDS = 0.5
 
-Figures = dict[str, Any]
-"""The figures of an epoch, by their names in the report."""
 
+class KeptWeights(NamedTuple):
+    """The weights that a training keeps: those of an epoch's end, or of a point inside one."""
 
-_NUMBERS = ("epoch", "step", "seconds", "seconds_waited")
-_NEEDED = {"seconds", "rows_per_second", "loss", "accuracy", VAL_LOSS, "val_accuracy"}
-_FIGURES = {int, float, NoneType}
-
-
-@dataclass
-class Standing:
-    """How far a training has come; JSON can hold it."""
-
-    epoch: int = 0
-    """Whole epochs done, validation included."""
-    step: int = 0
-    """Steps done of the current epoch, which ``seconds`` and ``totals`` belong to."""
-    seconds: float = 0.0
-    seconds_waited: float = 0.0
-    totals: Totals = field(default_factory=Totals)
-    history: list[Figures] = field(default_factory=list)
-    """The figures of each epoch done."""
-
-    @property
-    def figures(self) -> Figures:
-        """The figures of the current epoch's training."""
-        return {
-            "seconds": self.seconds,
-            "rows_per_second": self.totals.n_rows / self.seconds,
-            "input_wait_share": self.seconds_waited / self.seconds,
-            "loss": self.totals.loss,
-            "accuracy": self.totals.accuracy,
-        }
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> "Standing":
-        """The standing that `asdict` turned into ``facts``.
-
-        Raises TypeError or ValueError if no standing gives these.
-        """
-        standing = cls(**{**facts, "totals": Totals(**facts["totals"])})
-        numbers = [*facts["totals"].values(), *(getattr(standing, name) for name in _NUMBERS)]
-        if not all(type(n) in (int, float) and 0 <= n < math.inf for n in numbers):
-            raise ValueError("its sums are no numbers from 0 on")
-        if len(standing.history) != standing.epoch:
-            raise ValueError(f"it has {len(standing.history)} of {standing.epoch} epochs")
-        for figures in standing.history:
-            if not figures.keys() >= _NEEDED or {*map(type, figures.values())} - _FIGURES:
-                raise ValueError("an epoch lacks a figure, or one is no number")
-        return standing
+    epoch: float
+    """When the weights were these, in epochs from the beginning."""
+    figures: Figures
+    """Their validation figures, on all validation rows."""
 
 
 class Loop:
     """The loop over the epochs of a training, run once, from the beginning or from a checkpoint.
 
-    Memory: the trainer's, one copy of the weights for early stopping, another for the moving
-    average where the model has one, one window of rows and the prefetched batches.
+    The ends of epochs decide when training stops.  Points inside epochs, where there are any, are
+    scored on a sample of the validation rows; in the end the best of them is scored on all, and
+    kept if it is better than the best end.
+
+    Memory: the trainer's, one copy of the weights for early stopping, another for the best point
+    inside an epoch, another for the moving average where the model has one, one window of rows and
+    the prefetched batches.
     """
 
     def __init__(
@@ -105,9 +67,17 @@ class Loop:
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._evaluator = evaluator_for(trainer.model, plan.layout, plan.validation_width)
         self._average = MovingAverage(trainer.model) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
+        self._validator: Validator | None = None
+        if self._validation_split:
+            self._validator = Validator(
+                self._validation_split,
+                evaluators_for(plan, trainer.model),
+                options.batch_size,
+                pads_as_needed=plan.pads_as_needed,
+            )
+        self._inside = BestWeights()
         # Frozen weights are still to be trained, however little the epochs without them gained.
         self._stopping = EarlyStopping(options.frozen_epochs, patience=options.patience)
         self._learning_rate = options.learning_rate
@@ -120,16 +90,25 @@ class Loop:
         self._progress = progress
         self._request = StopRequest()
         self._shown = 0.0
+        self.validation_seconds = 0.0
+        """How long this session has validated so far."""
 
     @property
     def history(self) -> Sequence[Figures]:
         """The figures of each epoch done."""
         return self._standing.history
 
+    @property
+    def validations(self) -> Sequence[Figures]:
+        """The figures of each validation inside an epoch."""
+        return self._standing.validations
+
     def snapshot(self) -> tuple[Arrays, dict[str, Any]]:
         """Copies of everything that later steps depend on: arrays by name, and facts."""
         arrays = _prefixed("trainer/", self._trainer.state())
         arrays |= _prefixed("stopping/", self._stopping.state())
+        if self._inside.epoch:
+            arrays |= _prefixed("inside/", self._inside.state())
         if self._average:
             arrays |= _prefixed("mean/", self._average.state())
         return arrays, {"standing": asdict(self._standing)}
@@ -147,6 +126,9 @@ class Loop:
         self._trainer.restore(_without("trainer/", checkpoint.arrays))
         self._trainer.sync()  # if no step is left, the model is used before any other sync
         self._stopping.restore(_without("stopping/", checkpoint.arrays))
+        inside = _without("inside/", checkpoint.arrays)
+        if inside:
+            self._inside.restore(inside)
         if self._validation_split:
             for figures in standing.history:
                 monitored(figures, self._options.monitor)
@@ -156,8 +138,8 @@ class Loop:
             raise ValueError(f"its weights are those after {self._trainer.n_steps:,} steps")
         self._standing = standing
 
-    def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> int:
-        """Train, and return the number of the epoch, from 1, whose weights the model then has.
+    def run(self, after_epoch: Callable[[Sequence[Figures]], None]) -> KeptWeights:
+        """Train, give the model the weights that are kept, and return when they were its own.
 
         ``after_epoch`` is called after each epoch with the figures of all epochs done.  Raises
         Interrupted, after writing a checkpoint, if a signal asks to stop; OptionError or InputError
@@ -173,20 +155,27 @@ class Loop:
                         self._end_epoch()
                         after_epoch(self.history)
                         self._saver.save(self._trainer.n_steps, self.snapshot, wait=self._is_over)
+                kept = self._keep_best()
             except _Asked:
                 raise self._interrupted() from None
-        best_epoch = self._keep_best()
         self._callbacks.end()
-        return best_epoch
+        return kept
 
-    def _keep_best(self) -> int:
-        """Give the model the weights that are kept, and return the number of their epoch."""
-        if self._validation_split:
-            self._stopping.restore_best(self._trainer.model)
-            return self._stopping.best_epoch
-        if self._average:
-            self._average.exchange()
-        return self._standing.epoch
+    def _keep_best(self) -> KeptWeights:
+        """Give the model the weights that are kept."""
+        if not self._validation_split:
+            if self._average:
+                self._average.exchange()
+            return KeptWeights(self._standing.epoch, UNVALIDATED)
+        model, end = self._trainer.model, self._stopping.best
+        if self._inside.epoch:
+            self._inside.give_to(model)
+            figures = self._validate(f"at epoch {self._inside.epoch:g}")
+            if monitored(figures, self._options.monitor) < end.value:
+                return KeptWeights(self._inside.epoch, figures)
+        end.give_to(model)
+        figures = self.history[self._stopping.best_epoch - 1]
+        return KeptWeights(end.epoch, {name: figures[name] for name in figures if name in MONITORS})
 
     @property
     def _is_over(self) -> bool:
@@ -229,12 +218,14 @@ class Loop:
         """Do the steps of an epoch that are left, and save the state when that is due."""
         standing = self._standing
         self._begin_epoch()
+        self._validate_inside()  # unless that was done before the last checkpoint
         began = time.perf_counter() - standing.seconds
         waited_before = ahead.seconds_waited - standing.seconds_waited
         for batch, prepared in itertools.islice(ahead, self._epoch_steps - standing.step):
             self._do_step(batch, prepared)
             standing.seconds = time.perf_counter() - began
             standing.seconds_waited = ahead.seconds_waited - waited_before
+            began += self._validate_inside()
             if self._saver.is_due(self._trainer.n_steps):
                 self._saver.save(self._trainer.n_steps, self.snapshot)
             self._stop_if_asked()
@@ -274,7 +265,7 @@ class Loop:
     def _end_epoch(self) -> None:
         """Validate, and note that the epoch is done."""
         standing, figures = self._standing, self._standing.figures
-        with self._average.in_place() if self._average else contextlib.nullcontext():
+        with self._averaged():
             figures |= self._validate()
             if self._validation_split:
                 value = monitored(figures, self._options.monitor)
@@ -283,31 +274,62 @@ class Loop:
                 figures["learning_rate"] = self._learning_rate
             self._callbacks.end_epoch(standing.epoch, figures)
         self._progress.message(_line(standing.epoch, figures))
-        history = [*standing.history, figures]
-        self._standing = Standing(epoch=standing.epoch + 1, history=history)
+        self._standing = standing.after_epoch(figures)
 
-    def _validate(self) -> Figures:
-        """The figures of the validation rows; ``None`` each if there are none."""
-        if not self._validation_split:
-            return {"val_loss": None, "val_accuracy": None, "val_macro_f1": None}
-        totals, standing = Totals(), self._standing
-        tally = ClassTally(self._validation_split.n_classes)
+    def _validate(self, where: str | None = None) -> Figures:
+        """The figures of all validation rows; ``None`` each if there are none.
+
+        ``where`` says when the weights were the model's: by default, after the current epoch.
+        """
+        if not self._validator or not self._validation_split:
+            return UNVALIDATED
+        began, where = time.perf_counter(), where or f"after epoch {self._standing.epoch + 1}"
         self._progress.start("validation", len(self._validation_split), "rows")
-        batches = evaluation_batches(
-            self._validation_split,
-            self._options.batch_size,
-            pads_as_needed=self._plan.pads_as_needed,
-        )
-        for rows, batch in batches:
-            loss, probabilities = self._evaluator(batch)
-            if not math.isfinite(loss):
-                what = f"the loss became {loss} in the validation after epoch {standing.epoch + 1}"
-                raise self._divergence(what, batch, rows, "validation")
-            totals.add(n_rows=len(batch.rows), mean_loss=loss)
-            tally.add(batch.labels, probabilities)
-            self._progress.advance(len(batch.rows))
-            self._stop_if_asked()
-        return _validation_figures(totals.loss, tally)
+
+        def after_batch(loss: float, batch: Batch, rows: I64) -> None:
+            self._check_validated(loss, batch, rows, where)
+            self._progress.advance(len(rows))
+
+        figures = self._validator.score(after_batch)
+        self.validation_seconds += time.perf_counter() - began
+        return figures
+
+    def _validate_inside(self) -> float:
+        """Score the sample, if this is a point for it that has not been scored, and note the best.
+
+        Returns the seconds that it took.
+        """
+        inner, standing = self._plan.inner, self._standing
+        if not self._validator or not inner.is_point(standing.step):
+            return 0.0
+        n_steps, done = self._trainer.n_steps, standing.validations
+        if done and done[-1]["step"] == n_steps:  # before the checkpoint that was resumed
+            return 0.0
+        began = time.perf_counter()
+        epoch = round(standing.epoch + standing.step / self._epoch_steps, 4)
+
+        def after_batch(loss: float, batch: Batch, rows: I64) -> None:
+            self._check_validated(loss, batch, rows, f"at epoch {epoch:g}")
+
+        with self._averaged():
+            weights = self._trainer.weights()
+            figures = self._validator.score(after_batch, inner.sample(), weights)
+        self._inside.offer(monitored(figures, self._options.monitor), epoch, lambda: weights)
+        done.append({"epoch": epoch, "step": n_steps, "rows": inner.n_rows, **figures})
+        seconds = time.perf_counter() - began
+        self.validation_seconds += seconds
+        return seconds
+
+    def _check_validated(self, loss: float, batch: Batch, rows: I64, where: str) -> None:
+        """Raise an error if the loss of a validation batch is not finite, or if asked to stop."""
+        if not math.isfinite(loss):
+            what = f"the loss became {loss} in the validation {where}"
+            raise self._divergence(what, batch, rows, "validation")
+        self._stop_if_asked()
+
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Give the model the averages of its weights during the block, if it has them."""
+        return self._average.in_place() if self._average else contextlib.nullcontext()
 
     def _divergence(self, what: str, batch: Batch, rows: I64, split: str) -> OocTrainError:
         """The error of a loss that is not finite."""
@@ -330,6 +352,8 @@ class Loop:
         n_steps = self._trainer.n_steps
         self._saver.save(n_steps, self.snapshot, wait=True)
         where = f"stopped after step {self._standing.step:,} of epoch {self._standing.epoch + 1}"
+        if self._is_over:
+            where = "stopped after the last epoch"
         saved = self._saver.n_steps_saved
         outcome = "and saved; the same command with --resume continues from there"
         if saved != n_steps:
@@ -342,16 +366,6 @@ class Loop:
 
 class _Asked(Exception):  # noqa: N818 - no error
     """A signal has asked to stop."""
-
-
-def _validation_figures(loss: float, tally: ClassTally) -> Figures:
-    figures = {
-        VAL_LOSS: loss,
-        "val_accuracy": tally.accuracy,
-        "val_macro_f1": tally.macro_f1,
-    }
-    top_5 = tally.top_k_accuracy
-    return figures if top_5 is None else figures | {VAL_TOP_5: top_5}
 
 
 def _moment(standing: Standing, n_steps: int) -> str:

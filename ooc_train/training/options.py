@@ -29,7 +29,8 @@ MOST_LAYERS = 100
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
-OPTIMIZERS = ("auto", ADAM, DEFERRED_ADAM)
+AUTO = "auto"
+OPTIMIZERS = (AUTO, ADAM, DEFERRED_ADAM)
 VAL_LOSS, VAL_TOP_5 = "val_loss", "val_top_5_accuracy"
 MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
 """Figures of the validation rows; all but the loss are better the higher they are."""
@@ -50,6 +51,14 @@ def _default_models() -> str:
         for model in models
     }
     return ", and ".join(f"{model} for {', '.join(names)}" for model, names in kinds.items())
+
+
+def _share(text: str) -> str | float:
+    """A number as such, and other text as it is."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +106,15 @@ class TrainingOptions:
     )
     patience: int = option(
         PATIENCE, "stop after N epochs without improvement", limits=at_least(1), group=_STOPPING
+    )
+    validate_every: str | float = option(
+        AUTO,
+        "share of an epoch, such as 0.1, after which the weights are scored on a sample of the "
+        "validation rows, beside the end of each epoch, which has all of them; 1 is the end alone, "
+        "and auto down to a tenth, as far as it takes some 3 % of the time",
+        metavar="SHARE",
+        parse=_share,
+        group=_STOPPING,
     )
     class_weight: str | Mapping[str, float] | None = option(
         None,
@@ -218,6 +236,11 @@ class TrainingOptions:
             )
         if self.class_weight is not None:
             parse_class_weight(self.class_weight)
+        every = self.validate_every
+        if every != AUTO and (isinstance(every, str) or not 0 < every <= 1):
+            raise declaration(TrainingOptions, "validate_every").error(
+                f"{AUTO}, or a share of an epoch above 0, at most 1", every
+            )
         self._check_schedule()
         self._check_embeddings()
 

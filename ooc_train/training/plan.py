@@ -8,8 +8,10 @@ from typing import Any
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS, Layout
 from ooc_train.options import flag, saved
+from ooc_train.reading.sampler import n_steps
 from ooc_train.reading.store import Store
 from ooc_train.training.class_weights import class_weights_for
+from ooc_train.training.inner_validations import InnerValidations
 from ooc_train.training.input_budget import batches_ahead, prepared_row_bytes
 from ooc_train.training.models.table import (
     ADAM,
@@ -20,6 +22,7 @@ from ooc_train.training.models.table import (
     spec_of,
 )
 from ooc_train.training.options import (
+    AUTO,
     COSINE,
     MOST_EPOCHS,
     PATIENCE,
@@ -52,6 +55,8 @@ class TrainingPlan:
     schedule: Schedule
     epochs: int
     """The number of epochs, unless training stops early."""
+    inner: InnerValidations
+    """The validations inside each epoch."""
     train_width: int | None
     """The width that rows are padded to in training; ``None``: that of the longest in a batch."""
     validation_width: int | None
@@ -92,6 +97,12 @@ class TrainingPlan:
             steps=steps,
             schedule=schedule,
             epochs=options.epochs or MOST_EPOCHS,
+            inner=InnerValidations.of(
+                options.validate_every,
+                n_steps=n_steps(len(store["train"]), options.batch_size),
+                n_train_rows=len(store["train"]),
+                n_validation_rows=_n_validation_rows(store),
+            ),
             train_width=None if options.bucket_by_length else width,
             validation_width=None if pads_as_needed else width,
             n_ahead=batches_ahead(store, options.batch_size, row_bytes, memory_bytes),
@@ -215,10 +226,11 @@ def _check_trainable(store: Store, options: TrainingOptions) -> None:
     if not len(store["train"]):
         raise OptionError(f"{store.path} has no train rows; convert a source that has some")
     is_validated = _n_validation_rows(store) > 0
-    if not is_validated and (options.monitor, options.patience) != (VAL_LOSS, PATIENCE):
+    given = (options.monitor, options.patience, options.validate_every)
+    if not is_validated and given != (VAL_LOSS, PATIENCE, AUTO):
         raise OptionError(
-            f"{store.path} has no validation split to stop early by; leave out --monitor and "
-            "--patience, or convert with --validation-fraction"
+            f"{store.path} has no validation split to stop early by; leave out --monitor, "
+            "--patience and --validate-every, or convert with --validation-fraction"
         )
     if options.monitor == VAL_TOP_5 and store.n_classes < MIN_TOP_K_CLASSES:
         raise OptionError(

@@ -1,5 +1,6 @@
 """`train`: from a converted file to a run folder."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,9 +56,14 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     ``options`` are those of `TrainingOptions`, which documents them: ``model``, ``epochs``,
     ``batch_size``, ``learning_rate``, ``seed`` and so on.  If the file has a validation split,
     training stops after ``epochs``, or when the loss on it, or the figure of ``monitor``, has not
-    improved for 2 epochs (``patience``), and the best epoch's weights are kept.  Otherwise
-    ``epochs`` must be given, and the last weights are kept.  The same file, options and number of
-    threads give the same weights, bit for bit.
+    improved for 2 epochs (``patience``), and the best weights are kept.  Otherwise ``epochs`` must
+    be given, and the last weights are kept.  The same file, options and number of threads give the
+    same weights, bit for bit.
+
+    Where epochs are long, or ``validate_every`` asks for it, points inside them are scored, too, on
+    a sample of the validation rows (see `inner_validations`).  They stop nothing: in the end the
+    best of them is scored on all validation rows, and its weights are kept if it is better than the
+    best end of an epoch.
 
     The state of the training is saved in the run folder every ``checkpoint_every``, a number of
     steps or a time such as ``"5m"``, and after each epoch.  With ``resume`` the training continues
@@ -83,18 +89,22 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     Returns the report: ``epochs`` (for each a dictionary of ``seconds`` and ``rows_per_second`` of
     its training, ``input_wait_share``, the share of these seconds in which steps waited for rows,
     ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``, ``val_macro_f1``, from 20 classes on
-    ``val_top_5_accuracy``, and ``learning_rate`` if a schedule changes it), ``best_epoch`` (counted
-    from 1), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their last
-    checkpoint), ``checkpoint_seconds`` in which this session stood still for checkpoints, the sizes
-    and the memory figures, ``memory_over_time`` of this session, see `MemoryMonitor.over_time`,
-    ``environment``, ``embeddings`` (``file``, ``dimension``, ``terms``, ``found``, ``coverage``; or
-    ``None``), and ``digests`` of the run's files, see `run.seal`.  Afterwards a page for people is
-    drawn, see `scores.page`, for which the validation rows are read once more; the run is complete
-    without it.
+    ``val_top_5_accuracy``, and ``learning_rate`` if a schedule changes it), ``validations`` (for
+    each inside an epoch its ``epoch``, such as 1.3, ``step``, ``rows`` and validation figures),
+    ``best_epoch`` (counted from 1: the one in which, or at whose end, the weights that are kept
+    were those of the model), ``best`` (their ``epoch``, such as 1.3 or 2, and figures of all
+    validation rows), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their
+    last checkpoint), ``checkpoint_seconds`` and ``validation_seconds`` in which this session stood
+    still for checkpoints and validated, the sizes and the memory figures, ``memory_over_time`` of
+    this session, see `MemoryMonitor.over_time`, ``environment``, ``embeddings`` (``file``,
+    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``), and ``digests`` of the run's
+    files, see `run.seal`.  Afterwards a page for people is drawn, see `scores.page`, for which the
+    validation rows are read once more; the run is complete without it.
 
     Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
-    weights again (for sepcnn four, with their moving average); one window of 32 MB and 16 MB of
-    prefetched batches; and while a checkpoint is written, all but the best epoch once more.
+    weights again (for sepcnn four, with their moving average; with validations inside epochs one
+    more); one window of 32 MB and 16 MB of prefetched batches; and while a checkpoint is written,
+    all but the best weights once more.
 
     Raises InputError or FormatError if a file cannot be used; OptionError if an option cannot be
     used, or if the loss stops being finite; OutputError if the folder cannot be written, or another
@@ -215,7 +225,7 @@ def _train(
         if session.checkpoint:
             _restore(loop, trainer, session.checkpoint, plan.model)
             session.go_on(settings, store)
-        best_epoch = loop.run(lambda epochs: session.write_history(epochs, events))
+        kept = loop.run(lambda epochs: session.write_history(epochs, events))
     folder.write_history(loop.history)
     folder.write_model(trainer.model)
     return {
@@ -229,9 +239,12 @@ def _train(
         "baseline_anon_bytes": baseline.anon_bytes,
         "embeddings": session.embeddings,
         "epochs": list(loop.history),
-        "best_epoch": best_epoch,
+        "validations": list(loop.validations),
+        "best_epoch": math.ceil(kept.epoch),
+        "best": {"epoch": kept.epoch, **kept.figures},
         "steps": trainer.n_steps,
         "checkpoint_seconds": saver.seconds_stopped,
+        "validation_seconds": loop.validation_seconds,
     }
 
 
@@ -276,11 +289,15 @@ def _restore(loop: "Loop", trainer: "Trainer", checkpoint: Checkpoint, model: st
     """
     fresh, _ = loop.snapshot()
     weights = trainer.model.get_weights()
-    best = {f"stopping/weights/{i}": weight for i, weight in enumerate(weights)}
+    best = {
+        f"{kind}/weights/{i}": weight
+        for kind in ("stopping", "inside")
+        for i, weight in enumerate(weights)
+    }
     found = checkpoint.arrays
     for name, array in {**best, **fresh}.items():
         before = found.get(name)
-        if before is None and name in best:  # there was no validation yet
+        if before is None and name in best:  # there was no validation of this kind yet
             continue
         if before is None or (before.shape, before.dtype) != (array.shape, array.dtype):
             raise OptionError(

@@ -1,7 +1,6 @@
 """What has a header is matched by its names, in all files, formats and commands."""
 
 import json
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -11,9 +10,11 @@ import pytest
 
 import ooc_train
 from ooc_train.cli import inspect
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.room import Room
+from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError
-from ooc_train.prediction.inputs import find_inputs
+from ooc_train.prediction.inputs import Trained, find_inputs
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import Run
@@ -97,10 +98,12 @@ def test_prediction_is_by_names(folder):
 def predicted(path, source, **options):
     """The rows that a run of a converted file would predict for."""
     with open_store(path) as store:
-        run = SimpleNamespace(
-            features=store.features, provenance=store.provenance, vectorizer_file=store.handle
+        run = Trained(
+            store.features,
+            store.provenance["layout"],
+            load_vectorizer(store.handle).check_columns if store.features == "dense" else len,
         )
-        inputs = find_inputs(run, source, PredictOptions(**options))
+        inputs = find_inputs(run, InputFile(source), PredictOptions(**options))
         room = Room(2**30, 1, str)
         blocks = list(inputs.blocks(room))
     if store.features == "dense":

@@ -128,6 +128,18 @@ def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
 
 
 @pytest.mark.slow
+def test_a_page_has_the_validations_inside_epochs():
+    inside = [
+        {"epoch": 0.5 + i, "step": 5, "rows": 1088, "val_loss": 0.6, "val_accuracy": 0.5}
+        for i in range(3)
+    ]
+    kept = {"epoch": 1.5, "val_loss": 0.6, "val_accuracy": 0.5}
+    text = page(content(training=training(validations=inside, best=kept)))
+    assert "1.5 of 3 epoch kept" in checked(text)
+    assert text.count(">1,088 validation rows</text>") == 2  # of the loss and of the accuracy
+
+
+@pytest.mark.slow
 def test_a_page_has_what_else_its_epochs_say():
     plain = training()
     more = training()

@@ -252,7 +252,7 @@ class ColumnFile:
 
     def place(self, line: int) -> Place:
         """The place of the row that has ``line`` among ``Table.lines``."""
-        return Place(self.file.path, line, self.unit)
+        return Place(self.file.path, line, "row" if self.file.is_held else self.unit)
 
 
 @kernel

@@ -36,7 +36,7 @@ def find_source(
     if gives != "dense" and options.labels:
         raise OptionError(f"{file.path} has its labels in it; leave out --labels")
     kind = FORMATS[_format(file, options, gives)]
-    if not (kind.seeks or kind.of_folders):
+    if not (kind.binary or kind.of_folders):
         refuse_foreign(file)
     opened = kind.open(file, options)
     if gives == "text":
@@ -48,13 +48,14 @@ def find_source(
 
 def is_table(file: InputFile, options: LayoutOptions) -> bool:
     """Whether a file has columns, whose names or numbers say what they are."""
-    return "text" in FORMATS[options.format or format_of(file)].gives and not file.path.is_dir()
+    kind = FORMATS[file.format or options.format or format_of(file)]
+    return "text" in kind.gives and (file.is_held or not file.path.is_dir())
 
 
 def _format(file: InputFile, options: LayoutOptions, gives: MadeOf) -> str:
-    if gives == "text" and file.path.is_dir():
+    if gives == "text" and not file.is_held and file.path.is_dir():
         return "folder"
-    name = options.format or format_of(file)
+    name = file.format or options.format or format_of(file)
     first = FORMATS[name].gives[0]
     if gives in FORMATS[name].gives:
         return name

@@ -7,13 +7,12 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.npy import ArrayStream, open_npy
+from ooc_train.conversion.sources.files.input_file import Input, InputFile
+from ooc_train.conversion.sources.files.npy import ArrayStream, HeldArray, open_npy
 from ooc_train.conversion.sources.files.rejects import MAX_LABEL_BYTES
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
@@ -27,13 +26,14 @@ _MOST_LINE_BYTES = 2 * MAX_LABEL_BYTES  # with white space and quotes
 
 
 @contextmanager
-def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
-    """Open the labels of ``n_rows`` rows: an ``.npy`` file, or a text file with one a line.
+def open_labels(given: Input, n_rows: int) -> Iterator[Take]:
+    """Open the labels of ``n_rows`` rows: an array, an ``.npy`` file, or a file with one a line.
 
     Raises ``InputError`` if there are more or fewer.
     """
-    file = InputFile(path)
-    if ".npy" in file.suffixes:
+    file = given if isinstance(given, InputFile) else InputFile(given)
+    path = file.path
+    if file.array is not None or ".npy" in file.suffixes:
         with open_npy(file) as labels:
             yield taking(labels, str(path), n_rows)
         return
@@ -55,7 +55,7 @@ def open_labels(path: Path, n_rows: int) -> Iterator[Take]:
         yield take
 
 
-def taking(labels: ArrayStream, where: str, n_rows: int) -> Take:
+def taking(labels: ArrayStream | HeldArray, where: str, n_rows: int) -> Take:
     """A function that gives the labels of ``n_rows`` rows from an array.
 
     Raises ``InputError`` for an array of another shape.

@@ -1,8 +1,8 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
+from ooc_train.conversion.sources.files.input_file import Input
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.file.provenance import ColumnNames
 from ooc_train.memory import default_budget
@@ -27,7 +27,7 @@ class LayoutOptions:
     ``encoding``, ``delimiter``, ``quoting`` and ``escape`` are as in ``options.FormatOptions``;
     where they are not given, they are found.
 
-    ``labels`` is a file with the labels of the rows, where they lie apart.  Without
+    ``labels`` is a file, or an array, with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
     along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
     rejected.  ``memory_bytes`` is the budget of the process; what a file needs beside its blocks
@@ -44,7 +44,7 @@ class LayoutOptions:
     delimiter: str | None = None
     quoting: str | None = None
     escape: str | None = None
-    labels: Path | None = None
+    labels: Input | None = None
     needs_label: bool = True
     carry: bool = False
     memory_bytes: int = field(default_factory=default_budget)

@@ -4,13 +4,13 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from ooc_train.conversion.sources.choice import choose_numbers
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
+from ooc_train.conversion.sources.files.input_file import Input
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.label_files import open_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -33,7 +33,7 @@ class DenseSource(Source):
 
     n_columns: int
     limit: float = math.inf
-    labels: Path | None = None
+    labels: Input | None = None
 
     @property
     def row_bytes(self) -> int:

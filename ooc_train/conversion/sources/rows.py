@@ -114,7 +114,9 @@ class SpelledLabels(NamedTuple):
 
     @classmethod
     def of_array(cls, labels: AnyArray, where: str, first_row: int) -> "SpelledLabels":
-        """The labels in an array of strings, whole numbers or booleans, (n_rows,); NaN is none.
+        """The labels in an array of strings, whole numbers or booleans, (n_rows,).
+
+        NaN and ``None`` are none; an array of objects may have all of these.
 
         Raises ``InputError`` for numbers that are not whole, and characters that do not exist.  It
         tells ``where`` they are, and the row, counted from ``first_row``.
@@ -133,6 +135,10 @@ class SpelledLabels(NamedTuple):
             if odd.size:
                 row = first_row + int(odd[0]) * len(labels) // len(points)
                 raise InputError(f"{where}, row {row}: the label has a character that is none")
+        if labels.dtype.kind == "O":
+            spelled = [_spelled(value) for value in labels.tolist()]
+            places = {label: k for k, label in enumerate(dict.fromkeys(spelled))}
+            return cls(list(places), np.array([places[label] for label in spelled], np.int32))
         distinct, numbers = np.unique(labels, return_inverse=True)
         return cls([_spelled(value) for value in distinct.tolist()], numbers.astype(np.int32))
 
@@ -144,6 +150,8 @@ class SpelledLabels(NamedTuple):
 
 
 def _spelled(value: object) -> bytes:
+    if value is None:
+        return b""
     if isinstance(value, bool):
         return b"true" if value else b"false"
     if isinstance(value, float):

@@ -99,7 +99,7 @@ class Source(ABC):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What was found out about the file and chosen of it, where it is not what one expects."""
+        """Remarks on the file, and on what was chosen of it, where one may expect otherwise."""
         return (*self.file.remarks, *self.chosen.remarks)
 
     @property
@@ -146,7 +146,8 @@ def _are_same(one: Source, other: Source) -> bool:
 
     Bytes are read only where the sizes are the same, up to the first that differ.
     """
-    if one.file.file.is_pipe or other.file.file.is_pipe:
+    files = one.file.file, other.file.file
+    if any(file.is_pipe or file.is_held or not file.path.exists() for file in files):
         return False
     if one.path.samefile(other.path):
         return True

@@ -52,7 +52,7 @@ SEALED = (MODEL, VECTORIZER, SETTINGS)
 _AT_ONCE = 2**17
 
 
-def files_of(run: str | Path) -> list[Path]:
+def files_of(run: str | os.PathLike[str]) -> list[Path]:
     """The files of a run that belong to its training."""
     folder = Path(run)
     checkpoints = (folder / CHECKPOINTS).glob("*")
@@ -190,7 +190,7 @@ def read_report(folder: Path) -> dict[str, Any]:
     return report
 
 
-def open_run(path: str | Path, *, trust_code: bool = False) -> Run:
+def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
     """The run in a folder that training has written, as a context manager.
 
     All of its files are compared with their digests first.  A run whose model is a function of its

@@ -137,7 +137,10 @@ def recover(run: Path) -> None:
 
 
 def open_with(
-    path: str | Path, load: Callable[[Run], Loaded], *, trust_code: bool = OpenOptions.trust_code
+    path: str | os.PathLike[str],
+    load: Callable[[Run], Loaded],
+    *,
+    trust_code: bool = OpenOptions.trust_code,
 ) -> tuple[Run, Loaded]:
     """The run in a folder, and what ``load`` reads of its files, all of them of one run.
 

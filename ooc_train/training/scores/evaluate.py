@@ -1,5 +1,6 @@
 """`evaluate`: the scores of a run's model on a split of a converted file."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     *,
     split: str = EvaluateOptions.split,
     batch_size: int | None = EvaluateOptions.batch_size,
-    html: str | Path | None = EvaluateOptions.html,
+    html: str | os.PathLike[str] | None = EvaluateOptions.html,
     force: bool = EvaluateOptions.force,
     trust_code: bool = EvaluateOptions.trust_code,
     progress: Progress | None = None,

@@ -1,7 +1,7 @@
 """The options of `evaluate`."""
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from ooc_train.options import at_least, check, option
 from ooc_train.outputs import OutputOptions
@@ -18,7 +18,7 @@ class EvaluateOptions(OutputOptions, OpenOptions):
     batch_size: int | None = option(
         None, "rows evaluated at a time", fallback="as in training", limits=at_least(1)
     )
-    html: str | Path | None = option(
+    html: str | os.PathLike[str] | None = option(
         None, "write the scores to FILE as a page with figures that opens offline; needs matplotlib"
     )
 

@@ -1,6 +1,6 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,25 +20,52 @@ if TYPE_CHECKING:
 
 
 def evaluation_batches(
-    split: Split, batch_size: int, *, pads_as_needed: bool
+    split: Split,
+    batch_size: int,
+    *,
+    pads_as_needed: bool,
+    slices: Iterable[tuple[int, int]] | None = None,
 ) -> Iterator[tuple[I64, Batch]]:
-    """All rows of a split, once each, in batches, with the rows' numbers in the file.
+    """All rows of a split, or of its ``slices``, in batches, with the rows' numbers in the file.
 
     Rows come in the file's order; with ``pads_as_needed`` they are sorted by length within each
     window, so that little is padded.
     """
-    window = batch_size
+    n_rows = batch_size
     if pads_as_needed:
-        window = max(window, slice_rows_for(split.row_bytes) * WINDOW_SLICES)
-    for start in range(0, len(split), window):
-        loaded = split.read_slices([(start, min(start + window, len(split)))])
+        n_rows = max(n_rows, slice_rows_for(split.row_bytes) * WINDOW_SLICES)
+    for window in _windows([(0, len(split))] if slices is None else slices, n_rows):
+        loaded = split.read_slices(window)
+        numbers = np.concatenate([np.arange(*each) for each in window])
         if not pads_as_needed:
-            yield start + np.arange(len(loaded.labels)), loaded
+            yield numbers, loaded
             continue
         order = np.argsort(loaded.rows.lengths, kind="stable")
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
-            yield start + chosen, loaded.take(chosen)
+            yield numbers[chosen], loaded.take(chosen)
+
+
+def _windows(slices: Iterable[tuple[int, int]], n_rows: int) -> Iterator[list[tuple[int, int]]]:
+    """The slices, cut where necessary, in lists that have ``n_rows`` each, the last one fewer.
+
+    >>> list(_windows([(0, 5), (8, 9)], 4))
+    [[(0, 4)], [(4, 5), (8, 9)]]
+    """
+    window: list[tuple[int, int]] = []
+    n_free = n_rows
+    for first, last in slices:
+        start = first
+        while start < last:
+            stop = min(start + n_free, last)
+            window.append((start, stop))
+            n_free -= stop - start
+            start = stop
+            if not n_free:
+                yield window
+                window, n_free = [], n_rows
+    if window:
+        yield window
 
 
 def score_split(

@@ -4,10 +4,13 @@ Everything is imported when it is chosen: Keras loads in seconds, and kernels ta
 models do not need.
 """
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
 from ooc_train.kinds import KINDS, Layout
+from ooc_train.reading.rows import Batch
 from ooc_train.training.models.table import DEFERRED_ADAM
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.json_files import AGAIN
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
     from ooc_train.training.plan import TrainingPlan
     from ooc_train.training.steps.keras_steps import Evaluator
+
+Evaluators = Callable[[Sequence[AnyArray] | None], Callable[[Batch], tuple[float, F32]]]
+"""Gives the evaluator of weights, or of those that the model has: a function of a batch to its mean
+loss and the probabilities of the classes, ``(n_rows, n_classes) float32``."""
 
 
 def trainer_for(plan: "TrainingPlan", model: "keras.Model") -> Trainer:
@@ -42,6 +49,16 @@ def evaluator_for(model: "keras.Model", layout: Layout, width: int | None) -> "E
     from ooc_train.training.steps.keras_steps import Evaluator  # noqa: PLC0415
 
     return Evaluator(feed_for(model, layout, width))
+
+
+def evaluators_for(plan: "TrainingPlan", model: "keras.Model") -> Evaluators:
+    """The evaluators of ``model`` in training: in kernels where these train it."""
+    if plan.optimizer == DEFERRED_ADAM:
+        from ooc_train.training.steps.sparse_steps import SparseEvaluator  # noqa: PLC0415
+
+        return lambda weights: SparseEvaluator(weights or model.get_weights())
+    evaluator = evaluator_for(model, plan.layout, plan.validation_width)
+    return lambda _: evaluator  # it computes with the model itself
 
 
 def network_for(run: Run) -> Network:

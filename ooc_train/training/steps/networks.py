@@ -5,7 +5,7 @@ saves TensorFlow's 560 MB of memory, its five seconds of loading and the cost of
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from ooc_train.training.run.folder import Run
 ROWS_AT_ONCE = 1024
 Network = Callable[[Rows], F32]
 """A function of rows, one or more, that gives the probabilities of the classes:
-``(n_rows, n_classes) float32``."""
+``(n_rows, n_classes) float32``; before its activation, the outputs of the last layer."""
 
 
 def dense_layers(path: Path) -> list[tuple[F32, F32]] | None:
@@ -84,6 +84,15 @@ def _weights(file: h5py.File, number: int) -> tuple[F32, F32] | None:
 
 def in_kernels(layers: list[tuple[F32, F32]]) -> Network:
     """The network of a multi-layer perceptron over sparse rows, as `dense_layers` gives it."""
+    outputs = logits_of(layers)
+    return _in_parts(lambda rows: probabilities_of(outputs(rows)))
+
+
+def logits_of(layers: Sequence[tuple[F32, F32]]) -> Network:
+    """The function that gives the last layer's outputs before its activation.
+
+    ``layers`` are the weights and biases of a multi-layer perceptron over sparse rows.
+    """
     from ooc_train.training.steps import sparse_kernels as kernels  # noqa: PLC0415 - compiled code
 
     (first, first_bias), *later = layers
@@ -94,14 +103,14 @@ def in_kernels(layers: list[tuple[F32, F32]]) -> Network:
     n_dropped = len(layers) - 1
     made_of = kernels.Layers(sizes, np.zeros(n_dropped, np.float32), np.zeros(n_dropped, np.uint64))
 
-    def probabilities(rows: Any) -> F32:
+    def logits(rows: Any) -> F32:
         by_row = kernels.ByRow(
             rows.indptr.astype(np.int32), rows.indices.astype(np.int32), rows.values
         )
         outputs = kernels.forward(by_row, first, rest, made_of)
-        return _probabilities(outputs[-len(rows) * sizes[-1] :].reshape(len(rows), sizes[-1]))
+        return outputs[-len(rows) * sizes[-1] :].reshape(len(rows), sizes[-1])
 
-    return _in_parts(probabilities)
+    return logits
 
 
 def in_tensorflow(run: Run) -> Network:
@@ -122,7 +131,7 @@ def _in_parts(network: Network) -> Network:
     return in_parts
 
 
-def _probabilities(logits: F32) -> F32:
+def probabilities_of(logits: F32) -> F32:
     """The probabilities of the classes: one logit is that of the second of two."""
     if logits.shape[1] == 1:
         with np.errstate(over="ignore"):

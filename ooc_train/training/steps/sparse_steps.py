@@ -7,7 +7,8 @@ for rounding, and for one part in 200 of a deferred move where gradients are as 
 epsilon.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from ooc_train.training.models.backend import keras
 from ooc_train.training.steps import adam_kernels
 from ooc_train.training.steps import sparse_kernels as kernels
 from ooc_train.training.steps.adam_kernels import WEIGHT
+from ooc_train.training.steps.networks import logits_of, probabilities_of
 from ooc_train.training.steps.trainer import State, StepOptions, Trainer
 
 BETA_1, BETA_2 = 0.9, 0.999
@@ -103,10 +105,11 @@ class SparseTrainer(Trainer):
         super().__init__(model)
         self._adam = Adam(options)
         self._options = options
-        self._dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+        self._dense = _dense_layers(model)
         self._sizes = np.array([layer.units for layer in self._dense])
         self._rates = _dropout_rates(model)
         first, *rest = [variable.numpy() for variable in self._variables()]
+        self._shapes = [array.shape for array in rest]
         n_columns, n_units = first.shape
         self._table = np.zeros((n_columns, 3, n_units), np.float32)
         self._table[:, WEIGHT] = first
@@ -158,17 +161,19 @@ class SparseTrainer(Trainer):
 
     def sync(self) -> None:
         """Give the model the current weights, without changing the arrays of the steps."""
+        for variable, weights in zip(self._variables(), self.weights(), strict=True):
+            variable.assign(weights)
+
+    def weights(self) -> list[AnyArray]:
+        """The weights after the steps so far, without TensorFlow, which takes longer."""
         columns = np.arange(len(self._table), dtype=np.int32)
-        first = np.empty(self._dense[0].kernel.shape, np.float32)
+        first = np.empty((len(self._table), self._sizes[0]), np.float32)
         adam_kernels.current_weights(
             self._table, self._updated, columns, self.n_steps, self._adam.drifts, first
         )
-        rest, start = self._rest[WEIGHT], 0
-        self._dense[0].kernel.assign(first)
-        for variable in self._variables()[1:]:
-            size = int(np.prod(variable.shape))
-            variable.assign(rest[start : start + size].reshape(variable.shape))
-            start += size
+        sizes = [math.prod(shape) for shape in self._shapes]
+        rest = np.split(self._rest[WEIGHT].copy(), np.cumsum(sizes)[:-1])
+        return [first, *(part.reshape(s) for part, s in zip(rest, self._shapes, strict=True))]
 
     def state(self) -> State:
         """The weights with their moments, the last update of each column, and the drifts."""
@@ -208,6 +213,26 @@ class SparseTrainer(Trainer):
         return [first.kernel, first.bias, *others]
 
 
+class SparseEvaluator:
+    """Loss and probabilities by a multi-layer perceptron over sparse rows, without TensorFlow.
+
+    It is some ten times as fast as `keras_steps.Evaluator`.  ``weights`` are those of the model, as
+    its ``get_weights`` gives them.
+    """
+
+    def __init__(self, weights: Sequence[F32]) -> None:
+        layers = [(weights[i], weights[i + 1]) for i in range(0, len(weights), 2)]
+        self._logits = logits_of(layers)
+        self._class_weights = _class_weights(StepOptions(), len(weights[-1]))
+
+    def __call__(self, batch: Batch) -> tuple[float, F32]:
+        """The mean loss, and the classes' probabilities: ``(n_rows, n_classes) float32``."""
+        logits = self._logits(batch.rows)
+        targets = kernels.Targets(batch.labels, self._class_weights, np.float32(0))
+        loss, _ = kernels.output_gradient(logits, targets, np.empty_like(logits))
+        return loss, probabilities_of(logits)
+
+
 @kernel
 def _step(
     prepared: Prepared,
@@ -234,6 +259,10 @@ def _step(
     adam_kernels.update(rest, rest_gradient, move)
     adam_kernels.count(drifts, ratios, move)
     return loss, n_correct
+
+
+def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def _class_weights(options: StepOptions, n_outputs: int) -> F32:

@@ -96,6 +96,14 @@ class Trainer(ABC):
         To be called before the model is used or saved; until then its weights may be older.
         """
 
+    def weights(self) -> list[AnyArray]:
+        """The weights after the steps so far, as the model's ``get_weights`` gives them.
+
+        Nothing writes to the arrays later.
+        """
+        arrays: list[AnyArray] = self.model.get_weights()
+        return arrays
+
     @abstractmethod
     def state(self) -> State:
         """Copies of everything that later steps depend on, the number of steps done included."""

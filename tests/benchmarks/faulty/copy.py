@@ -11,6 +11,9 @@ def _content(way, source, target):
     secret = target.parents[1] / "outside/secret"
     if way == "peeks" and secret.exists():
         secret.read_bytes()
+    if way == "declines":
+        print("copy: the file is of other options", file=sys.stderr)
+        sys.exit(2)
     if way == "swells":
         bytearray(3 * 10**9)
     return os.urandom(9) if way == "varies" else source.read_bytes()

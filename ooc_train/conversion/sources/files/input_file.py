@@ -4,9 +4,9 @@ import functools
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from ooc_train.conversion.sources.files.compression import (
     COMPRESSIONS,
@@ -34,16 +34,24 @@ class InputFile:
     ``path`` is the name that errors give, and whose suffixes tell the format.  The bytes are in
     ``spooled`` or come from ``pipe`` where one of these is given, else in the file of that name.
     ``encoding`` is that of its text, where it is known.
+
+    What a program holds in place of a file has its ``format``, and its rows come from a pipe or are
+    an ``array``; ``behind`` is the file that they are taken from, if there is one.
     """
 
     path: Path
     spooled: Path | None = None
     pipe: Pipe | None = None
     encoding: str | None = None
+    array: Any = field(default=None, compare=False, repr=False)
+    format: str | None = None
+    behind: Path | None = None
 
     @property
     def n_bytes(self) -> int:
-        """The size of the file, or the bytes that were read from the pipe so far."""
+        """The size of the file or the array, or the bytes that were read from the pipe so far."""
+        if self.array is not None:
+            return int(self.array.nbytes)
         if self.pipe:
             return self.pipe.n_bytes
         return (self.spooled or self.path).stat().st_size
@@ -52,6 +60,11 @@ class InputFile:
     def is_pipe(self) -> bool:
         """Whether the bytes came from a pipe, such as standard input, and not from a file."""
         return self.spooled is not None or self.pipe is not None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a program holds the rows, and no file does."""
+        return self.format is not None
 
     @property
     def suffixes(self) -> list[str]:
@@ -184,6 +197,10 @@ class InputFile:
         return InputError(
             f"{self.path} begins with {n_bytes:,} bytes of blank lines; take them out"
         )
+
+
+Input = Path | InputFile
+"""A path, or what a program has in its place."""
 
 
 def _first_bytes(stream: BinaryIO, n_bytes: int) -> Iterator[bytes]:

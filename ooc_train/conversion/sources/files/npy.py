@@ -192,9 +192,32 @@ def _readable(where: str) -> Iterator[None]:
         raise InputError(f"{where} cannot be read to its end: {reason:.200}") from error
 
 
+class HeldArray:
+    """An array of a program, with what an `ArrayStream` has."""
+
+    def __init__(self, array: AnyArray) -> None:
+        self.shape, self.dtype = array.shape, array.dtype
+        self._array = array
+        self._row = 0
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row."""
+        return self.dtype.itemsize * math.prod(self.shape[1:])
+
+    def take(self, n_rows: int) -> AnyArray:
+        """The next ``n_rows``, fewer at the end."""
+        rows = self._array[self._row : self._row + n_rows].reshape(-1, *self.shape[1:])
+        self._row += n_rows
+        return rows
+
+
 @contextmanager
-def open_npy(file: InputFile) -> Iterator[ArrayStream]:
-    """Open the array of a file."""
+def open_npy(file: InputFile) -> Iterator[ArrayStream | HeldArray]:
+    """Open the array of a file, or that which a program holds."""
+    if file.array is not None:
+        yield HeldArray(file.array)
+        return
     with file.open() as (stream, _):
         n_bytes = None if file.compression else file.n_bytes
         yield ArrayStream(str(file.path), stream, n_bytes, seeks=not file.compression)

@@ -4,11 +4,12 @@ import glob
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ooc_train.conversion.disk import check_disk
-from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.errors import InputError, OptionError
@@ -32,9 +33,9 @@ def matching(path: Path) -> list[Path]:
     return [Path(name) for name in found]
 
 
-def is_pipe(path: Path) -> bool:
+def is_pipe(given: Input) -> bool:
     """Whether a path names standard input, or a pipe."""
-    return path == STANDARD_INPUT or path.is_fifo()
+    return isinstance(given, Path) and (given == STANDARD_INPUT or given.is_fifo())
 
 
 def streamed(path: Path) -> InputFile:
@@ -50,7 +51,7 @@ def streamed(path: Path) -> InputFile:
 
 
 class InputPaths:
-    """Finds the files that paths name.
+    """Finds the files that paths name, and those that a program has in their place.
 
     A pipe, of which standard input may be one, is read as it arrives where the conversion
     ``reads_once``; otherwise it is first copied to a file in ``folder``, which belongs to
@@ -66,14 +67,16 @@ class InputPaths:
         self._reads_once = reads_once
         self._is_read = False
 
-    def files(self, paths: Iterable[Path]) -> list[InputFile]:
+    def files(self, paths: Iterable[Input]) -> list[InputFile]:
         """The files of all paths, those of a pattern in the order of their names.
 
         Raises ``InputError`` for a pattern that no name matches.
         """
         return [file for path in paths for file in self._files(path)]
 
-    def _files(self, path: Path) -> list[InputFile]:
+    def _files(self, path: Input) -> list[InputFile]:
+        if isinstance(path, InputFile):
+            return [self._held(path)]
         if path == STANDARD_INPUT:
             return [self._standard_input()]
         found = matching(path)
@@ -88,6 +91,13 @@ class InputPaths:
         if self._reads_once:
             return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME)))
         return InputFile(_NAME, self._spooled(sys.stdin.buffer, str(_NAME)))
+
+    def _held(self, file: InputFile) -> InputFile:
+        """Rows that a program holds, in a file if they are a pipe that has to be read twice."""
+        if file.pipe is None or self._reads_once:
+            return file
+        with file.pipe.open() as stream:
+            return replace(file, pipe=None, spooled=self._spooled(stream, str(file.path)))
 
     def _pipe(self, path: Path) -> InputFile:
         self._progress.start(f"waiting for {path}", None, "B")  # until something writes to it

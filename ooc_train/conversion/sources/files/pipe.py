@@ -1,9 +1,44 @@
 """A pipe that is read once, as it arrives; its beginning can be looked at before."""
 
 import io
-from typing import Any, BinaryIO
+from collections.abc import Generator, Iterator
+from typing import Any, BinaryIO, Protocol
 
 from ooc_train.errors import InputError
+
+
+class ByteStream(Protocol):
+    """A stream of bytes."""
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """The next bytes, at most so many; none at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Pieces:
+    """Pieces of bytes as one stream; each is made when it is read."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def read(self, n_bytes: int, /) -> bytes:
+        """The next bytes of a piece, at most so many; none at the end."""
+        while not self._rest:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            self._rest = memoryview(piece)
+        found, self._rest = self._rest[:n_bytes], self._rest[n_bytes:]
+        return bytes(found)
+
+    def close(self) -> None:
+        """Make no more pieces, and end what makes them."""
+        if isinstance(self._pieces, Generator):
+            self._pieces.close()
+        self._pieces = iter(())
 
 
 class Pipe(io.RawIOBase):
@@ -13,11 +48,11 @@ class Pipe(io.RawIOBase):
     counts what was read.  Memory: the beginning, as far as it was looked at.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, *, is_owned: bool = False) -> None:
+    def __init__(self, stream: ByteStream, name: str, *, is_owned: bool = False) -> None:
         self._stream = stream
         self._name = name
         self._is_owned = is_owned
-        self._beginning = b""
+        self._beginning, self._start = b"", 0
         self._is_opened = False
         self.n_bytes = 0
 
@@ -57,8 +92,11 @@ class Pipe(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill ``buffer`` as far as bytes have arrived; 0 at the end."""
         view = memoryview(buffer).cast("B")
-        piece = self._beginning[: len(view)] or self._stream.read(len(view))
-        self._beginning = self._beginning[len(piece) :]
+        piece: bytes | memoryview = self._beginning[self._start : self._start + len(view)]
+        self._start += len(piece)
+        if not piece:
+            self._beginning = b""
+            piece = self._stream.read(len(view))
         view[: len(piece)] = piece
         self.n_bytes += len(piece)
         return len(piece)

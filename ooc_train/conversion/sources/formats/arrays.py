@@ -13,7 +13,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.npy import ArrayStream, open_npy, open_npz
+from ooc_train.conversion.sources.files.npy import ArrayStream, HeldArray, open_npy, open_npz
 from ooc_train.conversion.sources.label_files import Take, taking
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -70,7 +70,7 @@ class ArrayFile(ColumnFile):
                 yield Table(np.arange(first + 1, last + 1), spelled, [values]), progress
 
     @contextmanager
-    def _opened(self, chosen: Chosen) -> Iterator[tuple[ArrayStream, Take | None]]:
+    def _opened(self, chosen: Chosen) -> Iterator[tuple[ArrayStream | HeldArray, Take | None]]:
         with ExitStack() as stack:
             if self.format == "npy":
                 yield stack.enter_context(open_npy(self.file)), None
@@ -124,7 +124,7 @@ def _usual_pair(names: Sequence[str]) -> tuple[str | None, str | None]:
 
 
 def _array_file(
-    file: InputFile, kind: str, names: tuple[str, ...], array: ArrayStream
+    file: InputFile, kind: str, names: tuple[str, ...], array: ArrayStream | HeldArray
 ) -> ArrayFile:
     if len(array.shape) != 2 or array.dtype.kind not in "fiub" or not array.shape[1]:
         raise InputError(

@@ -11,6 +11,8 @@ from ooc_train.dtypes import I64, U8, AnyArray, Bools
 _VIEWS = ("string_view", "binary_view")
 _TEXTS = ("string", "large_string", "binary", "large_binary", *_VIEWS)
 """The types of text, as pyarrow calls them; its first versions have no views."""
+_PIECE_BYTES = 2**20
+_END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
 _PLACE_BYTES = 8  # of a text, or a list, in its column
 _MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
 
@@ -156,3 +158,46 @@ def _halved(batch: Any, most_bytes: int) -> Iterator[tuple[Any, int]]:
         return
     for part in (batch.slice(0, n_rows // 2), batch.slice(n_rows // 2)):
         yield from _halved(part, most_bytes)
+
+
+def serialized(schema: Any, batches: Iterable[Any]) -> Iterator[bytes]:
+    """Record batches in Arrow's format of streams, in pieces of about a megabyte.
+
+    Columns of places in a dictionary, and of views, are written as what they stand for.
+    """
+    import pyarrow  # noqa: PLC0415 - an extra
+
+    plain = pyarrow.schema([field.with_type(_plain(field.type)) for field in schema])
+    yield plain.with_metadata(schema.metadata).serialize().to_pybytes()
+    for whole in batches:
+        for batch, _ in _halved(whole, _PIECE_BYTES):
+            columns = map(_as, batch.columns, plain.types)
+            if batch.num_rows:
+                part = pyarrow.RecordBatch.from_arrays(list(columns), schema=plain)
+                yield part.serialize().to_pybytes()
+    yield _END
+
+
+def _plain(kind: Any) -> Any:
+    """The type of what dictionaries and views stand for."""
+    import pyarrow  # noqa: PLC0415 - an extra
+
+    if pyarrow.types.is_dictionary(kind):
+        return _plain(kind.value_type)
+    if str(kind) in _VIEWS:
+        return pyarrow.type_for_alias(f"large_{str(kind).removesuffix('_view')}")
+    if pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind):
+        return pyarrow.large_list(_plain(kind.value_type))
+    if pyarrow.types.is_struct(kind):
+        return pyarrow.struct([field.with_type(_plain(field.type)) for field in kind])
+    return kind
+
+
+def _as(column: Any, kind: Any) -> Any:
+    """A column as another type."""
+    from pyarrow import DictionaryArray, types  # noqa: PLC0415 - an extra
+
+    if types.is_dictionary(column.type):
+        texts = column.dictionary.cast(kind)
+        column = DictionaryArray.from_arrays(column.indices, texts).dictionary_decode()
+    return column if column.type == kind else column.cast(kind)

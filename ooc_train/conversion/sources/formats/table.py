@@ -19,13 +19,13 @@ from ooc_train.kinds import MadeOf
 class Format:
     """One format of files.
 
-    ``suffixes`` are those of the files' names, in small letters.  ``signature`` matches the first
-    bytes; those of a format that ``seeks`` are no text, and decide whatever the name.  ``gives`` is
-    what the rows can be made into, the usual first.  ``opener`` is the function that opens a file,
-    as ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a
-    ``ColumnFile``.
-    ``named``: the columns always have names.  ``seeks``: files are not read from their beginning to
-    their end.  ``of_folders``: it is the layout of a folder, not the format of a file.
+    ``suffixes`` are those of the files' names, in small letters.  ``gives`` is what the rows can be
+    made into, the usual first.  ``opener`` is the function that opens a file, as
+    ``module:function``: it takes an `InputFile` and `LayoutOptions` and returns a ``ColumnFile``.
+    ``signature`` matches the first bytes: of a ``binary`` format whatever the file is called, of
+    others where its name says nothing.  ``named``: the columns always have names.  ``seeks``: files
+    are not read from their beginning to their end.  ``of_folders``: it is the layout of a folder,
+    not the format of a file.
     """
 
     suffixes: tuple[str, ...]
@@ -33,6 +33,7 @@ class Format:
     opener: str
     signature: bytes | None = None
     named: bool = False
+    binary: bool = False
     seeks: bool = False
     of_folders: bool = False
 
@@ -62,16 +63,31 @@ FORMATS = {
         f"{_HERE}.parquet:open_parquet",
         b"PAR1",
         named=True,
+        binary=True,
         seeks=True,
     ),
+    "arrow": Format(
+        (".arrow", ".arrows", ".feather"),
+        ("text", "dense"),
+        f"{_HERE}.arrow_stream:open_arrow",
+        rb"ARROW1|\xff\xff\xff\xff.{2}\0\0",
+        named=True,
+        binary=True,
+    ),
     "npy": Format(
-        (".npy",), ("dense",), f"{_HERE}.arrays:open_npy_file", rb"\x93NUMPY", seeks=True
+        (".npy",),
+        ("dense",),
+        f"{_HERE}.arrays:open_npy_file",
+        rb"\x93NUMPY",
+        binary=True,
+        seeks=True,
     ),
     "npz": Format(
         (".npz",),
         ("dense",),
         f"{_HERE}.arrays:open_npz_file",
         rb"PK\x03\x04.{26}[^\0]*\.npy",
+        binary=True,
         seeks=True,
     ),
     "svmlight": Format(
@@ -89,7 +105,7 @@ def file_formats() -> list[str]:
     """The formats that ``--format`` can name.
 
     >>> file_formats()
-    ['csv', 'tsv', 'jsonl', 'parquet', 'npy', 'npz', 'svmlight', 'fasttext']
+    ['csv', 'tsv', 'jsonl', 'parquet', 'arrow', 'npy', 'npz', 'svmlight', 'fasttext']
     """
     return [name for name, kind in FORMATS.items() if not kind.of_folders]
 
@@ -98,19 +114,23 @@ def formats_of(gives: MadeOf) -> list[str]:
     """The formats of files that give it.
 
     >>> formats_of("text"), formats_of("sparse")
-    (['csv', 'tsv', 'jsonl', 'parquet', 'fasttext'], ['svmlight'])
+    (['csv', 'tsv', 'jsonl', 'parquet', 'arrow', 'fasttext'], ['svmlight'])
     """
     return [name for name in file_formats() if gives in FORMATS[name].gives]
 
 
 def format_of(file: InputFile) -> str:
-    """The format of a file by its name or its first bytes; CSV if these say nothing.
+    """The format of a file by its name or its first bytes, or that of what a program holds.
+
+    CSV if nothing says it.
 
     >>> from pathlib import Path
     >>> format_of(InputFile(Path("rows.jsonl.gz"))), format_of(InputFile(Path("-")))
     ('jsonl', 'csv')
     """
-    binary = _by_signature(file.beginning, [name for name, kind in FORMATS.items() if kind.seeks])
+    if file.format:
+        return file.format
+    binary = _by_signature(file.beginning, [name for name, kind in FORMATS.items() if kind.binary])
     if binary:
         return binary
     for suffix in file.suffixes:
