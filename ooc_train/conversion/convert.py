@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
+from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
-from ooc_train.conversion.sources.corpus import Corpus, FileRows
+from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.job import JobFolder
@@ -71,11 +72,13 @@ def convert(
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
             with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                found, files, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+                corpus, found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
                 rejects.publish()
+        figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
             **_rows(plan, found, rejects),
-            "files": [file.report for file in files],
+            **({"auto": asdict(figures)} if figures else {}),
+            "files": [file.report for file in corpus.files],
             "output_bytes": plan.output.stat().st_size,
             "compression": plan.compression,
             "saved_bytes": saved_bytes,
@@ -101,7 +104,6 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
         "rejects": str(rejects.path) if rejects.count else None,
         "notes": _notes(plan, found),
         "features": plan.features.kind,
-        **({"auto": asdict(plan.figures)} if plan.figures else {}),
         **figures,
     }
 
@@ -135,12 +137,12 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
 
 def _write(
     plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
-) -> tuple[ConversionReport, list[FileRows], int]:
+) -> tuple[Corpus, ConversionReport, int]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
-    Returns the report, the figures of each source file, and how many bytes compression saves.
+    Returns the rows that were read, the report, and how many bytes compression saves.
     """
-    corpus = Corpus(
+    corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
         rejects,
         memory.block_bytes,
@@ -164,7 +166,7 @@ def _write(
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()
-    return found, corpus.files, saved_bytes
+    return corpus, found, saved_bytes
 
 
 def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:
