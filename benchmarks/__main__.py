@@ -18,6 +18,7 @@ COMMANDS = (
     "all",
     "accuracy",
     "convert",
+    "defaults",
     "end-to-end",
     "faults",
     "fit",

@@ -87,7 +87,7 @@ def test_accuracy_and_prediction_from_raw_text(name, tmp_path):
     train, test = data_set(name)
     epochs, least = ACCURACIES[name]
     ooc_train.convert(train, tmp_path / "o.h5", test=[test], validation_fraction=0)
-    ooc_train.train(tmp_path / "o.h5", tmp_path / "run", epochs=epochs)
+    ooc_train.train(tmp_path / "o.h5", tmp_path / "run", epochs=epochs, batch_size=128)
     evaluation = ooc_train.evaluate(tmp_path / "run", tmp_path / "o.h5")
     assert evaluation["accuracy"] >= least
     output = io.StringIO()

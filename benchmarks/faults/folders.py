@@ -46,6 +46,8 @@ def essence(path: Path) -> str | None:
     if path.is_dir():
         names = sorted(item.name for item in path.iterdir() if item.name in _OF_RUN)
         return _digest(repr([(name, essence(path / name)) for name in names]).encode())
+    if not path.is_file():  # a pipe would let wait for ever
+        return None
     try:
         if path.suffix == ".keras":
             return _digest(repr(weights(path)).encode())

@@ -17,11 +17,12 @@ from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.steps.choice import trainer_for
 
 MOST_BATCHES = 1000
+BATCH_SIZE = 128
 
 
 def measure(store: Store, n_epochs: int) -> dict[str, Any]:
     """Seconds and rows/s of the steps of ``n_epochs`` epochs."""
-    options = TrainingOptions(epochs=n_epochs)
+    options = TrainingOptions(epochs=n_epochs, batch_size=BATCH_SIZE)
     plan = TrainingPlan.of(store, options)
     trainer = trainer_for(plan, plan.spec.model(plan.shape))
     split = store["train"]

@@ -33,6 +33,7 @@ OURS, BUCKETED, DENSE_ADAM, UNCHECKED = (
     "ooc-train --optimizer adam",
     "ooc-train --no-verify",
 )
+_BATCHES = ("--batch-size", "128")  # as all others have, also of few rows
 PREBUILT = "ooc-train's steps, prebuilt batches"
 MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
 SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
@@ -153,7 +154,7 @@ def _systems(
         return System(name=name, command=command, inputs=[data])
 
     def ours(name: str, *more: str) -> System:
-        return system(name, ooc("train", data, *more, "-o", f"{SCRATCH}/run", *epochs))
+        return system(name, ooc("train", data, *_BATCHES, *more, "-o", f"{SCRATCH}/run", *epochs))
 
     def fit(name: str, form: str) -> System:
         return system(name, script("benchmarks.peers.keras_fit", data, "--form", form, *epochs))

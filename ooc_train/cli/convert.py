@@ -33,10 +33,10 @@ Rows of numbers stay as they are.  Dense rows come from .npy files with --labels
 from svmlight files (.svm, .svmlight, .libsvm).
 
 Text becomes n-grams or sequences.  N-grams are the tf-idf values of words and pairs of
-words, the best 20,000 by ANOVA F, equal to scikit-learn's to rounding.  Sequences are the
+words, the best 20,000 or more by ANOVA F, equal to scikit-learn's to rounding.  Sequences are the
 ids of the 19,999 most frequent words, equal to those of Keras' Tokenizer.  Without
---features, the rule of Google's text-classification guide decides: sequences if there are
-1,500 rows or more for each word of a median row, else n-grams."""
+--features text becomes n-grams: they are as accurate on nearly all data, at a hundredth of
+the time.  What the rule of Google's text-classification guide advises is printed."""
 
 _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
@@ -114,12 +114,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
         f"({report['seconds']:.1f} s, {megabytes(report['peak_anon_bytes'])} of memory)"
     )
     if "auto" in report:
-        figures = report["auto"]
-        yield (
-            f"{report['features']} features were chosen: {figures['rows']:,} rows, "
-            f"{figures['median_words']:g} words in a median row, ratio {figures['ratio']:,.0f} "
-            f"(sequences from 1,500 on)"
-        )
+        yield _advice(report["auto"])
     if report["compression"] != "none":
         saved, size = report["saved_bytes"], report["output_bytes"]
         yield (
@@ -127,6 +122,31 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
             f"file has {megabytes(size)}"
         )
     yield from _remarks(report)
+
+
+def _advice(figures: dict[str, Any]) -> str:
+    """The guide's advice, and why n-grams were made all the same."""
+    ngram, sequence = (_seconds(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
+    kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
+    return (
+        f"n-grams were made, as accurate on nearly all data; the rule of Google's guide advises "
+        f"{kinds[figures['advised']]}: {figures['rows']:,} rows, {figures['median_words']:g} words "
+        f"in a median row, ratio {figures['ratio']:,.0f} (sequences from 1,500 on). An epoch takes "
+        f"about {ngram} with n-grams, {sequence} with sequences (--features sequence) on two cores"
+    )
+
+
+def _seconds(seconds: float) -> str:
+    """A time in words, roughly.
+
+    >>> [_seconds(s) for s in (0.2, 1.6, 100, 783, 9000)]
+    ['a second', '2 s', '100 s', '13 minutes', '2.5 hours']
+    """
+    if seconds < 1:
+        return "a second"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
 def _remarks(report: dict[str, Any]) -> Iterator[str]:

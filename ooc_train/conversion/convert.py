@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
+from ooc_train.conversion.auto import Figures, MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.pipeline import write_features
@@ -71,10 +72,11 @@ def convert(
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
             with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+                found, saved_bytes, figures = _write(plan, memory_plan, rejects, stopwatch)
                 rejects.publish()
         return {
             **_rows(plan, found, rejects),
+            **({"auto": asdict(figures)} if figures else {}),
             "output_bytes": plan.output.stat().st_size,
             "compression": plan.compression,
             "saved_bytes": saved_bytes,
@@ -100,7 +102,6 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
         "rejects": str(rejects.path) if rejects.count else None,
         "notes": remarks_of(source for files in plan.sources.values() for source in files),
         "features": plan.features.kind,
-        **({"auto": asdict(plan.figures)} if plan.figures else {}),
         **figures,
     }
 
@@ -122,12 +123,13 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
 
 def _write(
     plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
-) -> tuple[ConversionReport, int]:
+) -> tuple[ConversionReport, int, Figures | None]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
-    Returns the report, and how many bytes compression saves.
+    Returns the report, how many bytes compression saves, and the figures of rows whose kind of
+    features was chosen.
     """
-    corpus = Corpus(
+    corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
         rejects,
         memory.block_bytes,
@@ -151,7 +153,7 @@ def _write(
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()
-    return found, saved_bytes
+    return found, saved_bytes, corpus.figures if isinstance(corpus, MeasuredCorpus) else None
 
 
 def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:

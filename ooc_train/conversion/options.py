@@ -31,6 +31,8 @@ ANALYZERS = ("word", "char")
 SCORES = ("f_classif", "chi2", "none")
 DTYPES = ("float32", "float16", "int8")
 MAX_NGRAM = 8
+GUIDE_TOP_K = 20_000
+"""The terms that Google's text-classification guide selects."""
 _FREQUENCY = Limits(
     "a number of rows from 1, or a share above 0.0 and up to 1.0",
     lambda value: 0 < value <= 1 or (value > 1 and isinstance(value, Integral)),
@@ -62,6 +64,15 @@ def parse_frequency(text: str) -> int | float:
     (1, 1.0)
     """
     return int(text) if text.isdecimal() else float(text)
+
+
+def parse_top_k(text: str) -> int | str:
+    """A number of terms, or ``"auto"``.
+
+    >>> parse_top_k("5"), parse_top_k("auto")
+    (5, 'auto')
+    """
+    return text if text == AUTO else int(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +155,8 @@ class ConvertOptions(FormatOptions, OutputOptions):
     )
     features: str = option(
         AUTO,
-        "what rows become: text becomes tf-idf n-grams or sequences of word ids; dense and sparse "
-        "rows of numbers stay as they are",
+        "what rows become: text becomes tf-idf n-grams, or with sequence the ids of its words; "
+        "dense and sparse rows of numbers stay as they are",
         choices=(AUTO, *KINDS),
         group=_FEATURES,
     )
@@ -195,12 +206,18 @@ class ConvertOptions(FormatOptions, OutputOptions):
         parse=parse_frequency,
         group=_PARAMETERS,
     )
-    top_k: int | None = option(
+    top_k: int | str | None = option(
         None,
-        "terms to select; for sequences, the words to keep, with one id for padding",
-        fallback=20_000,
+        f"terms to select; for sequences, the words to keep, with one id for padding; auto is "
+        f"{GUIDE_TOP_K}, as in the guide, or for n-grams a fifth of the train rows where that is "
+        f"more, up to 100000",
+        fallback=AUTO,
         metavar="K",
-        limits=at_least(1),
+        limits=Limits(
+            f"at least 1, or {AUTO}",
+            lambda value: value == AUTO or (not isinstance(value, str) and value >= 1),
+        ),
+        parse=parse_top_k,
         group=_PARAMETERS,
     )
     score: str | None = option(
@@ -306,7 +323,8 @@ class ConvertOptions(FormatOptions, OutputOptions):
     def given_parameters(self) -> dict[str, Any]:
         """The parameters of the features that are given, by name."""
         names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        given = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in given.items() if value not in (None, AUTO)}
 
     @property
     def drawn_fraction(self) -> float:

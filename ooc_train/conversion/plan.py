@@ -1,6 +1,5 @@
 """A conversion's options, resolved once: what is read, what is made of it, and where it goes."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ooc_train.atomic import target_of
-from ooc_train.conversion.auto import Figures, measure_rows
+from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.inputs import Inputs, files_read, find_inputs, given_inputs
 from ooc_train.conversion.options import AUTO, ConvertOptions
@@ -17,7 +16,6 @@ from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
-from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.placement import PlacementRule
@@ -35,9 +33,8 @@ from ooc_train.reading.store import open as open_store
 class ConversionPlan:
     """A conversion with all its options resolved.
 
-    ``figures`` are those that chose the kind of features, where the options did not; ``fitted`` is
-    the open file whose vectorizer and classes are taken; ``provenance`` says how rows are read and
-    divided.
+    ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
+    vectorizer and classes are taken; ``provenance`` says how rows are read and divided.
     """
 
     output: Path
@@ -52,7 +49,7 @@ class ConversionPlan:
     workers: int | None
     max_row_bytes: int
     provenance: Mapping[str, Any]
-    figures: Figures | None = None
+    is_chosen: bool = False
     fitted: Store | None = None
     names: ClassNames | None = None
 
@@ -85,7 +82,7 @@ def plan_conversion(
     progress: Progress,
     stack: ExitStack,
 ) -> ConversionPlan:
-    """Check the options and look into all inputs; with ``auto``, read the train rows.
+    """Check the options and look into all inputs.
 
     ``stack`` closes files that stay open, and deletes copies of standard input.
 
@@ -101,22 +98,16 @@ def plan_conversion(
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     fitted = _open_fitted(options.vectorizer, stack)
-    features = _kind(options, fitted, train[0])
-    parameters = _parameters(options, features, fitted) if features != AUTO else None
+    features, is_chosen = _kind(options, fitted, train[0])
+    parameters = _parameters(options, features, fitted)
     with disk_errors(output, temp_dir):
         # Of several pipes, none may wait for another to be read.
         others = given_inputs([*options.test, *options.validation])
         n_pipes = sum(map(is_pipe, (*train, *others)))
         reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
-        limit = parameters.limit if parameters else math.inf
-        inputs = find_inputs(train, replace(options, features=features), paths, limit=limit)
-        figures = None
-        if features == AUTO:
-            with RejectFile(rejects, options.max_rejects, force=options.force) as file:
-                figures = measure_rows(inputs.sources["train"], file, progress)
-            features = figures.features
-        parameters = parameters or _parameters(options, features, fitted)
+        kind = replace(options, features=features)
+        inputs = find_inputs(train, kind, paths, limit=parameters.limit)
         text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
         needs = parameters.needs
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
@@ -135,7 +126,7 @@ def plan_conversion(
         options.workers,
         options.max_row_bytes,
         _provenance(inputs, options),
-        figures,
+        is_chosen,
         fitted,
         inputs.class_names,
     )
@@ -155,25 +146,27 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     return store
 
 
-def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> str:
-    """The kind of features, or `AUTO` where the rows have to be read to choose one."""
+def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
+    """The kind of features, and whether it was chosen here, for text that may become several."""
     if fitted and options.features not in (AUTO, fitted.features):
         raise OptionError(
             f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
             f"leave out --features"
         )
     if options.features != AUTO or fitted:
-        return fitted.features if fitted else options.features
+        return fitted.features if fitted else options.features, False
     file = first if isinstance(first, InputFile) else InputFile(first)
     usual = FORMATS[file.format or options.format or format_of(file)].gives[0]
-    if usual == "text":
-        return "dense" if options.columns or options.labels or options.dtype else AUTO
-    return usual
+    if usual != "text":
+        return usual, False
+    if options.columns or options.labels or options.dtype:
+        return "dense", False
+    return CHOSEN, True
 
 
 def _reads_once(options: ConvertOptions, features: str, fitted: Store | None) -> bool:
     """Whether sources are read once, and from their beginning to their end."""
-    if features == AUTO or fitted or FORMATS[options.format or "csv"].seeks:
+    if fitted or FORMATS[options.format or "csv"].seeks:
         return False
     return vectorizer_class(features).reads_once
 
@@ -189,8 +182,8 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})
     if unfit and options.features == AUTO:
         raise OptionError(
-            f"these rows call for {features} features, which have no {unfit}; leave it out, or "
-            f"give --features explicitly"
+            f"without --features these rows become {features} features, which have no {unfit}; "
+            f"leave it out, or give --features"
         )
     if unfit:
         raise OptionError(

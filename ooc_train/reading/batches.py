@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -25,6 +26,21 @@ READ_LABELS = 32_768
 """Labels that are read in one call: for fewer the call takes longer than the reading."""
 TAKE_BYTES = 500_000
 """The bytes that are taken from a window in one call: they fit a processor's cache."""
+
+
+Seed = int | Literal["auto"] | None
+"""The seed of an order of rows; without one they come in the file's order, see `seed_for`."""
+
+
+def seed_for(split: Readable, seed: Seed) -> int | None:
+    """The seed that ``"auto"`` stands for: 0 for train rows, none for others.
+
+    Predictions for validation and test rows are compared with their labels and texts, which are
+    read in the file's order.
+    """
+    if seed == "auto":
+        return 0 if split.name == "train" else None
+    return seed
 
 
 @dataclass(frozen=True)

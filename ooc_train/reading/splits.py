@@ -17,7 +17,7 @@ from ooc_train.file.handle import Handle, open_file
 from ooc_train.file.header import AGAIN
 from ooc_train.kinds import Layout
 from ooc_train.reading import adapters
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import Batches, Seed
 from ooc_train.reading.rows import (
     Batch,
     Buffers,
@@ -114,9 +114,10 @@ class Split(ABC):
         """
         return Batches(self, batch_size, seed, epoch, by_length)
 
-    def stream(self, batch_size: int, *, seed: int | None = 0, by_length: bool = False) -> Stream:
+    def stream(self, batch_size: int, *, seed: Seed = "auto", by_length: bool = False) -> Stream:
         """An endless stream of batches, epoch after epoch, for training loops of your own.
 
+        Without a ``seed``, train rows are shuffled, and others come in the file's order.
         ``stream.state()`` is its position, small and fit for JSON; `resume` goes on from it.
         """
         return Stream(self, batch_size, seed=seed, by_length=by_length)
@@ -128,12 +129,12 @@ class Split(ABC):
         """
         return Stream.from_state(self, state)
 
-    def generator(self, batch_size: int, *, seed: int | None = 0) -> Iterator[tuple[AnyArray, I64]]:
+    def generator(self, batch_size: int, *, seed: Seed = "auto") -> Iterator[tuple[AnyArray, I64]]:
         """An endless stream of dense batches, epoch after epoch, for ``model.fit`` of plain Keras.
 
         Yields features and ``(n,) int64`` labels; features are ``(n, n_columns) float32``, for
         sequences ``(n, max_length) int32``.  An epoch has ``len(split.batches(batch_size))``
-        steps.  Give validation data no seed, so that its batches come in the file's order.
+        steps.  Its order is that of `stream`.
         """
         stream = self.stream(batch_size, seed=seed)
         return ((rows.to_dense(), labels) for rows, labels in stream)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ooc_train.errors import OptionError
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import Batches, Seed, seed_for
 from ooc_train.reading.rows import Batch, Readable
 
 
@@ -20,12 +20,12 @@ class Stream(Iterator[Batch]):
         split: Readable,
         batch_size: int,
         *,
-        seed: int | None = 0,
+        seed: Seed = "auto",
         by_length: bool = False,
         epoch: int = 0,
         step: int = 0,
     ) -> None:
-        self._batches = Batches(split, batch_size, seed, epoch, by_length)
+        self._batches = Batches(split, batch_size, seed_for(split, seed), epoch, by_length)
         self.step = step
         self._rest = self._batches.from_step(step)
 

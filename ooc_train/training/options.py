@@ -26,6 +26,8 @@ from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 
 MOST_EPOCHS = 1000
 MOST_LAYERS = 100
+BATCH_SIZE, BATCH_OF_FEW, FEW_ROWS = 128, 32, 5000
+"""The guide's batches, and those of so few train rows, which make better models of them."""
 PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
@@ -82,7 +84,14 @@ class TrainingOptions:
         limits=at_least(1),
         group=_STOPPING,
     )
-    batch_size: int = option(128, "rows in each step", limits=at_least(1), group=_STEPS)
+    batch_size: int = option(  # None until the plan has looked at the file
+        None,
+        "rows in each step",
+        fallback=f"{BATCH_SIZE}; {BATCH_OF_FEW} for mlp on sparse rows, where there are at most "
+        f"{FEW_ROWS} train rows",
+        limits=at_least(1),
+        group=_STEPS,
+    )
     optimizer: str = option(
         "auto",
         "adam is Keras's; deferred-adam is several times as fast, for mlp on sparse rows; auto is "

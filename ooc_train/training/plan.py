@@ -23,7 +23,10 @@ from ooc_train.training.models.table import (
 )
 from ooc_train.training.options import (
     AUTO,
+    BATCH_OF_FEW,
+    BATCH_SIZE,
     COSINE,
+    FEW_ROWS,
     MOST_EPOCHS,
     PATIENCE,
     PLATEAU,
@@ -42,7 +45,7 @@ class TrainingPlan:
     """All decisions about a training, made once from its options and its file."""
 
     options: TrainingOptions
-    """The options as they were given, for everything that has no field here."""
+    """The options, for everything that has no field here: as given, but for the batch size."""
     model: str
     """The model's name, or the user's function."""
     spec: ModelSpec
@@ -77,6 +80,7 @@ class TrainingPlan:
         options do not fit the file, and BudgetError if ``memory_bytes`` is too little.
         """
         model, spec = _model(store, options)
+        options = replace(options, batch_size=options.batch_size or _batch_size(store, model))
         optimizer = _optimizer(store, options, model, spec)
         steps, schedule = _steps(store, options), _schedule(store, options)
         _check_trainable(store, options)
@@ -153,6 +157,12 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
             models = " or ".join(other for other, entry in MODELS.items() if name in entry.options)
             raise OptionError(f"{flag(name)} is for the model {models}, not {model}; leave it out")
     return model, spec
+
+
+def _batch_size(store: Store, model: str) -> int:
+    """The rows in each step, where the options leave it open (`benchmarks.studies.defaults`)."""
+    is_few = model == "mlp" and store.layout == "sparse" and len(store["train"]) <= FEW_ROWS
+    return BATCH_OF_FEW if is_few else BATCH_SIZE
 
 
 def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSpec) -> str:

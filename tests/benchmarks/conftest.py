@@ -12,7 +12,7 @@ from benchmarks.studies import all as all_study
 from benchmarks.studies import convert
 from benchmarks.studies import memory as memory_study
 from tests.benchmarks.in_process import run_in_process
-from tests.benchmarks.runs import Tiny, already_compiled
+from tests.benchmarks.runs import Tiny, already_compiled, write_toys
 from tests.files import write_sequences
 
 # Whose subject is what only a process of its own shows, or that start processes themselves.
@@ -42,6 +42,7 @@ def tiny(request, tmp_path_factory):
     out = tmp_path_factory.mktemp(name)
     places = {
         "TOY.h5": write_sequences(tmp_path_factory.mktemp("toy") / "TOY.h5", train=300),
+        "TOYS": write_toys(tmp_path_factory.mktemp("toys") / "TOYS", 90),
         "PEERS": peers_with_h5py(tmp_path_factory.mktemp("peers")),
     }
     arguments = [str(places.get(word, word)) for word in words]

@@ -61,3 +61,12 @@ def made_run(seconds=1.0, outcome=harness.COMPLETED, **changes):
 def already_compiled(ours):
     """Let ooc-convert use the kernels that this interpreter's package has compiled already."""
     return lambda *arguments: dataclasses.replace(ours(*arguments), variables={})
+
+
+def write_toys(folder, n_rows):
+    """A folder with as many train as test rows of three classes."""
+    folder.mkdir()
+    for name in ("train.csv", "test.csv"):
+        rows = (f'"{k % 3 + 1}","word{k % 3} term{k % 5} and text"\n' for k in range(n_rows))
+        (folder / name).write_text("".join(rows))
+    return folder

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import random
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from benchmarks import __main__
 from benchmarks.faults import bench as bench_module
-from benchmarks.faults import campaign, crafts, disks, hostile, injector, parsing
+from benchmarks.faults import campaign, crafts, disks, folders, hostile, injector, parsing
 from benchmarks.faults.bench import Bench, Ground
 from benchmarks.faults.cases import CASES, Case
 from benchmarks.faults.extreme_inputs import EXTREMES
@@ -351,6 +352,13 @@ def test_mutations_are_the_same_each_time(kind):
 
 
 # ---- Hostile files.
+
+
+def test_a_pipe_has_no_essence(tmp_path):
+    os.mkfifo(tmp_path / "model.keras")
+    assert folders.essence(tmp_path / "model.keras") is None
+    assert folders.essence(tmp_path / "absent") is None
+    assert folders.contents(tmp_path) == {"model.keras": "a pipe or a device"}
 
 
 @pytest.fixture(scope="module")

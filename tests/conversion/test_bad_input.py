@@ -374,7 +374,7 @@ def test_input_that_changes_between_the_two_readings(tmp_path, what):
         ({"ngrams": (0, 1)}, OptionError, "--ngrams must be .*, the smaller first, not"),
         ({"min_df": 0}, OptionError, "--min-df must be a number of rows from 1, or"),
         ({"max_df": 1.5}, OptionError, "--max-df must be .* or a share above 0.0"),
-        ({"top_k": 0}, OptionError, "--top-k must be at least 1, not 0"),
+        ({"top_k": 0}, OptionError, "--top-k must be at least 1, or auto, not 0"),
         ({"score": "luck"}, OptionError, "--score must be one of f_classif, chi2, none, not"),
         ({"vectorizer": "gone.h5"}, InputError, "there is no file gone.h5"),
         ({"vectorizer": "o.h5", "top_k": 5}, OptionError, "--vectorizer brings its own terms"),

@@ -402,7 +402,7 @@ def test_damaged_archives(tmp_path, rows):
         (
             {"top_k": 9, "labels": ["l"]},
             OptionError,
-            "call for dense features, which have no --top",
+            "become dense features, which have no --top",
         ),
         ({"labels": ["gone.npy"]}, InputError, "gone.npy does not exist; check the path"),
     ],

@@ -133,9 +133,12 @@ def test_a_stream_is_kept_only_where_it_is_read_twice(tmp_path, monkeypatch, exp
     options = {"label": "stars", "temp_dir": tmp_path / "temporary"}
     converted(iter(dicts()), tmp_path / "o.h5", **options)
     converted(table().to_reader(), tmp_path / "o.h5", test=frame(), **options)
+    converted(iter(dicts()), tmp_path / "o.h5", **{**options, "features": "auto"})
     assert kept == []
     for given in (iter(dicts()), table().to_reader()):
-        values = converted(given, tmp_path / "o.h5", **{**options, "features": "auto"})[0]
+        path = tmp_path / "again.h5"
+        made = {"features": "auto", "vectorizer": tmp_path / "o.h5", "force": True}
+        values = converted(given, path, **options, **made)[0]
         assert np.array_equal(values, expected)
     assert kept == ["the list_iterator", "the RecordBatchReader"]
     assert list((tmp_path / "temporary").iterdir()) == []

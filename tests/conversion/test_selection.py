@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sklearn.feature_selection import f_classif
 
 import ooc_train
+from ooc_train.cli import convert as command
+from ooc_train.conversion.kinds.ngram import vectorizer
 from ooc_train.conversion.kinds.ngram.selection import (
     SCORES,
     BestTerms,
@@ -18,9 +20,11 @@ from ooc_train.conversion.kinds.ngram.selection import (
     round_scores,
     select_terms,
 )
+from ooc_train.conversion.kinds.ngram.vectorizer import NgramParameters
+from ooc_train.conversion.kinds.terms import candidates
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.errors import BudgetError
-from tests.corpora import write_rows
+from tests.corpora import random_rows, write_rows
 
 
 def sums_of(values, labels, n_classes):
@@ -117,3 +121,45 @@ def test_ties_that_take_too_much_memory_are_refused(tmp_path, monkeypatch, featu
     with pytest.raises(BudgetError, match="terms tie with the last .* give more with --memory, or"):
         ooc_train.convert(source, tmp_path / "o.h5", features=features, top_k=20)
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
+
+
+# How many terms are selected
+
+
+def test_few_rows_select_as_many_terms_as_the_guide():
+    auto = NgramParameters()
+    assert [auto.n_selected(n) for n in (1, 100_000, 100_005)] == [20_000, 20_000, 20_001]
+    assert [auto.n_selected(n) for n in (400_000, 10**9)] == [80_000, 100_000]
+    assert NgramParameters(top_k=20_000).n_selected(10**9) == 20_000
+
+
+@pytest.mark.parametrize("asked", [{}, {"top_k": "auto"}])
+def test_more_rows_select_more_terms(tmp_path, monkeypatch, asked):
+    monkeypatch.setattr(vectorizer, "GUIDE_TOP_K", 30)
+    source = write_rows(tmp_path / "train.csv", random_rows(225))
+    report = ooc_train.convert(source, tmp_path / "o.h5", validation_fraction=0, **asked)
+    assert report["n_features"] == 45
+    ooc_train.convert(source, tmp_path / "same.h5", validation_fraction=0, top_k=45)
+    assert (tmp_path / "same.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
+    again = ooc_train.convert(source, tmp_path / "n.h5", vectorizer=tmp_path / "o.h5", **asked)
+    assert again["n_features"] == 45
+
+
+def test_auto_selects_the_guides_words_for_sequences(tmp_path):
+    source = write_rows(tmp_path / "train.csv", random_rows(50))
+    options = ["--features", "sequence", "--quiet"]
+    assert command.main([str(source), "-o", str(tmp_path / "o.h5"), *options]) == 0
+    more = ["--top-k", "auto"]
+    assert command.main([str(source), "-o", str(tmp_path / "same.h5"), *options, *more]) == 0
+    assert (tmp_path / "same.h5").read_bytes() == (tmp_path / "o.h5").read_bytes()
+
+
+def test_terms_that_take_too_much_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(candidates, "GUIDE_TOP_K", 10)
+    plan = MemoryPlan(1, 2**18, 2**18, 2**18, 2**14, tie_bytes=9_000)
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
+    source = write_rows(tmp_path / "train.csv", random_rows(60))
+    with pytest.raises(BudgetError, match="31 terms are to be .* --memory, or --top-k 10"):
+        ooc_train.convert(source, tmp_path / "o.h5", top_k=31)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
+    ooc_train.convert(source, tmp_path / "o.h5", top_k=30, score="none")

@@ -1,9 +1,11 @@
 """What other libraries are given: the same rows in the same order, whichever the library."""
 
 import itertools
+import pickle
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -124,6 +126,30 @@ def test_keras(split):
     assert_same(
         (dataset[step] for step in (5, 2, n - 1)), [expected(split, 2)[i] for i in (5, 2, -1)]
     )
+
+
+def test_keras_with_several_workers(split):
+    dataset = split.to_keras(SIZE)
+    wanted = expected(split, 0)
+    with ThreadPoolExecutor(4) as pool:
+        assert_same(pool.map(dataset.__getitem__, range(len(dataset))), wanted)
+    order = [3, 1, 0, 2, *range(4, len(dataset))]
+    assert_same((dataset[step] for step in order), [wanted[step] for step in order])
+    again = pickle.loads(pickle.dumps(dataset))
+    assert_same([again[2]], [wanted[2]])
+
+
+@pytest.mark.parametrize("how", ["to_numpy", "to_tf_dataset", "to_keras", "to_torch"])
+def test_validation_rows_keep_their_order(tmp_path, how):
+    if how == "to_torch":
+        pytest.importorskip("torch")
+    write_toy(tmp_path / "rows.h5", train=1, validation=100)
+    with open_store(tmp_path / "rows.h5") as store:
+        split = store["validation"]
+        found = getattr(split, how)(SIZE)
+        batches = [found[i] for i in range(len(found))] if how == "to_keras" else found
+        assert_same(batches, expected(split, 0, seed=None))
+        assert_same(split.to_numpy(SIZE, seed=0), expected(split, 0))
 
 
 @pytest.mark.parametrize("how", ["to_tf_dataset", "to_keras"])

@@ -264,7 +264,7 @@ def test_the_report(trained):
     assert report["peak_anon_bytes"] >= report["baseline_anon_bytes"] > 50_000_000
     assert report["peak_rss_bytes"] >= report["baseline_rss_bytes"] > 100_000_000
     assert (report["rows"], report["validation_rows"]) == (1500, 300)
-    assert report["steps"] == 4 * 12
+    assert report["steps"] == 4 * 47
     assert report["best_epoch"] == 4
     assert len(report["epochs"]) == 4
     for figures in report["epochs"]:
@@ -297,7 +297,7 @@ def test_the_settings(trained):
     settings = json.loads((run / "settings.json").read_text())
     assert (settings["model"], settings["optimizer"]) == ("mlp", "deferred-adam")
     assert settings["epochs"] == 4
-    assert (settings["batch_size"], settings["learning_rate"], settings["seed"]) == (128, 1e-3, 0)
+    assert (settings["batch_size"], settings["learning_rate"], settings["seed"]) == (32, 1e-3, 0)
     assert settings["n_classes"] == report["n_classes"]
 
 
@@ -491,7 +491,7 @@ class Listening(Silent):
 
 def test_progress(folder, path):
     progress = Listening()
-    train(path, folder / "progress", epochs=1, progress=progress)
+    train(path, folder / "progress", epochs=1, batch_size=128, progress=progress)
     assert [said for said in progress.said if said[0].startswith(("epoch 1", "valid", "fin"))] == [
         ("epoch 1", 0, "rows"),
         ("validation", 0, "rows"),
@@ -649,10 +649,10 @@ def test_a_plain_keras_fit(trained):
     with open_store(path) as store:
         split, validation = store["train"], store["validation"]
         history = model.fit(
-            split.generator(128),
-            steps_per_epoch=len(split.batches(128)),
-            validation_data=validation.generator(128, seed=None),
-            validation_steps=len(validation.batches(128)),
+            split.generator(32),
+            steps_per_epoch=len(split.batches(32)),
+            validation_data=validation.generator(32, seed=None),
+            validation_steps=len(validation.batches(32)),
             epochs=4,
             shuffle=False,
             verbose=0,

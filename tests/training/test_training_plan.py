@@ -6,6 +6,7 @@ from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import open as open_store
+from ooc_train.training import plan as plan_module
 from ooc_train.training.models.table import MODELS, ModelSpec, spec_of
 from ooc_train.training.options import TrainingOptions
 from ooc_train.training.plan import TrainingPlan
@@ -80,3 +81,13 @@ def test_labels_are_read_once_for_balanced_weights(folder, tmp_path, monkeypatch
     )
     train(folder / "ngrams.h5", tmp_path / "run", epochs=1, class_weight="balanced")
     assert counted == ["train"]
+
+
+def test_few_sparse_rows_make_small_batches(folder, monkeypatch):
+    few, words = folder / "ngrams.h5", folder / "words.h5"
+    assert plan(few).settings["batch_size"] == plan(few).options.batch_size == 32
+    assert plan(few, optimizer="adam").options.batch_size == 32
+    assert plan(few, batch_size=128).options.batch_size == 128
+    assert plan(words).options.batch_size == 128
+    monkeypatch.setattr(plan_module, "FEW_ROWS", 199)
+    assert plan(few).options.batch_size == 128

@@ -97,6 +97,34 @@ def logits(shape):
     return keras.Sequential(
         [keras.Input((shape.n_columns,)), layers.Dense(2, bias_initializer="ones")]
     )
+def lam(shape):
+    return keras.Sequential([keras.Input((shape.n_columns,)), layers.Lambda(lambda x: x * 2),
+                             layers.Dense(2, "softmax")])
+class Unregistered(layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+def unregistered(shape):
+    return keras.Sequential([keras.Input((shape.n_columns,)), Unregistered(),
+                             layers.Dense(2, activation="softmax")])
+class Unsaid(keras.Model):
+    def __init__(self, n):
+        super().__init__()
+        self.out = layers.Dense(n, activation="softmax")
+    def call(self, inputs):
+        return self.out(inputs)
+def unsaid(shape): return Unsaid(2)
+@keras.saving.register_keras_serializable("mine")
+class Forgetful(layers.Layer):
+    def __init__(self, factor=1.0, **more):
+        super().__init__(**more)
+        self.factor = factor
+    def call(self, inputs):
+        return self.factor * inputs
+    def get_config(self):
+        return {"name": self.name}
+def forgetful(shape):
+    return keras.Sequential([keras.Input((shape.n_columns,)), Forgetful(3.0),
+                             layers.Dense(2, activation="softmax")])
 number = 7
 """
 
@@ -203,6 +231,13 @@ REFUSED = [
     ),
     ("my_models:wide", r"gives an output of shape \(2, 7\) for 2 rows; 2 or 1 values a row"),
     ("my_models:logits", "does not give probabilities; end it with softmax, or sigmoid"),
+    ("my_models:lam", "my_models:lam cannot be saved and loaded: .*Lambda.*; register"),
+    (
+        "my_models:unregistered",
+        "cannot be saved and loaded: TypeError: .* could not be deserial.*; register",
+    ),
+    ("my_models:unsaid", "cannot be saved and loaded: .*, give them a get_config"),
+    ("my_models:forgetful", "gives other values when it has been saved and loaded"),
 ]
 
 

@@ -129,7 +129,8 @@ class Database(NamedTuple):
         for secret in self.secrets:
             reason = reason.replace(secret, _SECRET)
         reason = reason.strip().rstrip(".") or type(error).__name__
-        return InputError(f"{_NAME} of {self.shown} cannot be read: {reason:.300}")
+        remedy = "; allow more with --memory" if "out of memory" in reason.lower() else ""
+        return InputError(f"{_NAME} of {self.shown} cannot be read: {reason:.300}{remedy}")
 
 
 def _without_passwords(uri: str) -> tuple[str, tuple[str, ...]]:

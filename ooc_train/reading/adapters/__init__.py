@@ -1,7 +1,8 @@
 """A split's batches as other libraries take them: each adapter loads its library when called.
 
 All adapters give the batches of ``split.batches(batch_size, seed=seed)``: the same rows in the same
-order; without a seed, in the file's.  Labels are ``(n,) int64``.  Dense features are
+order.  Unless a seed is given, train rows are shuffled with seed 0 and others come in the file's
+order; with ``None`` all rows do.  Labels are ``(n,) int64``.  Dense features are
 ``(n, n_columns) float32``, or for sequences ``(n, max_length) int32``, padded on the left.
 
 Memory: one window of 32 MB, and the batches that the library prefetches.
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.kinds import FORMS
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import Batches, Seed, seed_for
 from ooc_train.reading.rows import Readable
 
 if TYPE_CHECKING:
@@ -25,15 +26,15 @@ if TYPE_CHECKING:
 
 
 def to_numpy(
-    split: Readable, batch_size: int, *, seed: int | None = 0, epoch: int = 0
+    split: Readable, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
 ) -> Iterator[tuple[AnyArray, I64]]:
     """One epoch of dense features and labels."""
-    batches = Batches(split, batch_size, seed, epoch)
+    batches = _batches(split, batch_size, seed, epoch)
     return ((rows.to_dense(), labels) for rows, labels in batches)
 
 
 def to_scipy(
-    split: Readable, batch_size: int, *, seed: int | None = 0, epoch: int = 0
+    split: Readable, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
 ) -> Iterator[tuple["scipy.sparse.csr_matrix", I64]]:
     """One epoch of sparse rows in CSR matrices, and labels, for scikit-learn's ``partial_fit``.
 
@@ -44,11 +45,11 @@ def to_scipy(
         from ooc_train.reading.adapters.scipy_matrices import csr_batches  # noqa: PLC0415
     except ImportError as error:
         raise _missing("SciPy", "scipy") from error
-    return csr_batches(Batches(split, batch_size, seed, epoch))
+    return csr_batches(_batches(split, batch_size, seed, epoch))
 
 
 def to_tf_dataset(
-    split: Readable, batch_size: int, *, seed: int | None = 0, form: str | None = None
+    split: Readable, batch_size: int, *, seed: Seed = "auto", form: str | None = None
 ) -> "tf.data.Dataset":
     """A ``tf.data.Dataset`` of features and labels, prefetched, for ``model.fit``.
 
@@ -61,10 +62,10 @@ def to_tf_dataset(
     form = _checked_form(split, form, ("sparse", "dense", "ragged"))
     from ooc_train.reading.adapters.tf_dataset import tf_dataset  # noqa: PLC0415
 
-    return tf_dataset(Batches(split, batch_size, seed, 0), form)
+    return tf_dataset(_batches(split, batch_size, seed), form)
 
 
-def to_keras(split: Readable, batch_size: int, *, seed: int | None = 0) -> "keras.utils.PyDataset":
+def to_keras(split: Readable, batch_size: int, *, seed: Seed = "auto") -> "keras.utils.PyDataset":
     """A ``keras.utils.PyDataset`` of dense batches, for any backend of Keras.
 
     Give it to ``model.fit`` with ``shuffle=False``: the order is this package's, another one in
@@ -72,11 +73,11 @@ def to_keras(split: Readable, batch_size: int, *, seed: int | None = 0) -> "kera
     """
     from ooc_train.reading.adapters.keras_dataset import KerasDataset  # noqa: PLC0415
 
-    return KerasDataset(Batches(split, batch_size, seed, 0))
+    return KerasDataset(_batches(split, batch_size, seed))
 
 
 def to_torch(
-    split: Readable, batch_size: int, *, seed: int | None = 0, form: str = "dense"
+    split: Readable, batch_size: int, *, seed: Seed = "auto", form: str = "dense"
 ) -> "TorchDataset":
     """A ``torch.utils.data.IterableDataset``, for ``DataLoader(dataset, batch_size=None)``.
 
@@ -91,7 +92,11 @@ def to_torch(
         from ooc_train.reading.adapters.torch_dataset import TorchDataset  # noqa: PLC0415
     except ImportError as error:
         raise _missing("PyTorch", "torch") from error
-    return TorchDataset(Batches(split, batch_size, seed, 0), form)
+    return TorchDataset(_batches(split, batch_size, seed), form)
+
+
+def _batches(split: Readable, batch_size: int, seed: Seed, epoch: int = 0) -> Batches:
+    return Batches(split, batch_size, seed_for(split, seed), epoch)
 
 
 def _checked_form(split: Readable, form: str | None, offered: Sequence[str]) -> str:

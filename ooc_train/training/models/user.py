@@ -19,12 +19,14 @@ import importlib
 import inspect
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.training.models.table import DataShape
 
@@ -39,8 +41,9 @@ def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
     """The model that ``function``, ``package.module:function``, returns for ``shape``.
 
     Keras's global seed is set to ``shape.seed`` first, so that the same seed gives the same
-    weights.  The model is tried on two made-up rows.  Raises OptionError if the function does not
-    exist, fails, or returns something that cannot be trained.
+    weights.  The model is tried on two made-up rows, saved and loaded: what fails at the end of a
+    training would lose it.  Raises OptionError if the function does not exist, fails, or returns
+    something that cannot be trained or saved.
     """
     from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
 
@@ -55,7 +58,9 @@ def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
         raise OptionError(
             f"{function} returned a {type(model).__name__}, not a keras.Model; return the model"
         )
-    _check(function, model, shape)
+    rows = _two_rows(shape)
+    output = _check(function, model, shape, rows)
+    _check_saving(function, model, rows, output)
     return model
 
 
@@ -111,16 +116,19 @@ def _current_folder_importable() -> Iterator[None]:
         sys.path[:] = before
 
 
-def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
-    """Give the model two rows: it must take them, and return probabilities of the classes."""
+def _two_rows(shape: DataShape) -> AnyArray:
+    """A row of ones, and one of zeros, which a text without terms is."""
     width, kind = (shape.n_columns, "float32") if shape.length is None else (shape.length, "int32")
-    rows = np.ones((2, width), kind)
-    rows[1] = 0  # a text without terms
+    return np.repeat(np.array([[1], [0]], kind), width, axis=1)
+
+
+def _check(name: str, model: "keras.Model", shape: DataShape, rows: AnyArray) -> AnyArray:
+    """Give the model two rows: it must take them, and return probabilities of the classes."""
     try:
         output = np.asarray(model(rows, training=False))
     except Exception as error:
         raise OptionError(
-            f"the model of {name} does not take {width} {kind} values a row: "
+            f"the model of {name} does not take {rows.shape[1]} {rows.dtype} values a row: "
             f"{_in_words(error)}; build it for the DataShape"
         ) from error
     expected = [(2, shape.n_classes)] + [(2, 1)] * (shape.n_classes == 2)
@@ -140,6 +148,30 @@ def _check(name: str, model: "keras.Model", shape: DataShape) -> None:
         raise OptionError(
             f"the model of {name} does not give probabilities; end it with softmax, or sigmoid "
             "where it has one output"
+        )
+    return output
+
+
+def _check_saving(name: str, model: "keras.Model", rows: AnyArray, output: AnyArray) -> None:
+    """Save the model and load it, as evaluation and prediction do; it must be the same."""
+    from ooc_train.training.models.backend import keras  # noqa: PLC0415 - it is loaded already
+
+    with tempfile.TemporaryDirectory(prefix="ooc-train-") as folder:
+        path = Path(folder) / "model.keras"
+        try:
+            model.save(path)
+            loaded = keras.models.load_model(path, compile=False, safe_mode=True)
+            is_same = np.allclose(np.asarray(loaded(rows, training=False)), output, atol=1e-4)
+        except Exception as error:
+            raise OptionError(
+                f"the model of {name} cannot be saved and loaded: {_in_words(error)}; register "
+                "layers of your own with keras.saving.register_keras_serializable, give them a "
+                "get_config, and write such a layer in place of a Lambda"
+            ) from error
+    if not is_same:
+        raise OptionError(
+            f"the model of {name} gives other values when it has been saved and loaded; do all its "
+            "weights belong to its layers, and does get_config return all arguments?"
         )
 
 

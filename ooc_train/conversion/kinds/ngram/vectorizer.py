@@ -30,10 +30,15 @@ from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
-from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms, check_ties
+from ooc_train.conversion.kinds.terms.candidates import (
+    Candidates,
+    LearnedTerms,
+    check_selection,
+    check_ties,
+)
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
-from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.options import GUIDE_TOP_K, ConvertOptions
 from ooc_train.conversion.report import NgramReport
 from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
@@ -52,6 +57,9 @@ from ooc_train.file.output import OutputGroup
 from ooc_train.options import fallback
 from ooc_train.reading.rows import SparseRows
 
+_ROWS_A_TERM, _MOST_SELECTED = 5, 100_000
+"""By default a term is selected for so many train rows, if that makes more than in the guide."""
+
 
 @dataclass(frozen=True)
 class NgramParameters(Parameters):
@@ -61,7 +69,7 @@ class NgramParameters(Parameters):
     ngrams: tuple[int, int] = fallback(ConvertOptions, "ngrams")
     min_df: int | float = fallback(ConvertOptions, "min_df")
     max_df: int | float = fallback(ConvertOptions, "max_df")
-    top_k: int = fallback(ConvertOptions, "top_k")
+    top_k: int | str = fallback(ConvertOptions, "top_k")
     score: str = fallback(ConvertOptions, "score")
     hash_seed: int = 0
 
@@ -79,6 +87,16 @@ class NgramParameters(Parameters):
         least, usual = (3, 5) if self.analyzer == "word" else (1, 1)
         shortest, longest = self.ngrams
         return TextNeeds(least, usual, terms_a_token=longest - shortest + 1)
+
+    def n_selected(self, n_documents: int) -> int:
+        """The number of terms to select, if there are as many.
+
+        Of many rows more terms make a better model.  It costs memory in training, 64 weights a
+        column with their moments, so there is a bound.
+        """
+        if isinstance(self.top_k, str):
+            return min(max(GUIDE_TOP_K, n_documents // _ROWS_A_TERM), _MOST_SELECTED)
+        return self.top_k
 
     def df_limits(self, n_documents: int) -> tuple[int, int]:
         """The least and the largest document frequency of a term that is kept.
@@ -147,11 +165,14 @@ class NgramVectorizer(TermVectorizer):
     def learn(self, train: TrainClasses) -> None:
         """Find the kept terms and the candidates.  Raises ``InputError`` if no term is kept."""
         self.report.grams = self.n_terms
+        self._top_k = self.parameters.n_selected(train.n_rows)
+        self.parameters = replace(self.parameters, top_k=self._top_k)
         grams, folder = self.spilled(), self.resources.folder
         self._kept, inverse_norms = self._count(grams, train)
+        check_selection(min(self._top_k, len(self._kept)), self.resources.plan.tie_bytes)
         scoring = TermScoring(
             self.parameters.score,
-            self.parameters.top_k,
+            self._top_k,
             train,
             inverse_norms,
             self.resources.plan.table_bytes,
@@ -211,7 +232,7 @@ class NgramVectorizer(TermVectorizer):
         if self.is_fitted:
             return
         self._strings = self._learned.strings(self.parameters.analyzer)
-        self._selected = select_terms(self._scored, self._strings, self.parameters.top_k)
+        self._selected = select_terms(self._scored, self._strings, self._top_k)
         self.n_columns = self.report.n_features = len(self._selected)
         self._column_of = np.full(len(self._strings), -1, np.int32)
         self._column_of[self._selected] = np.arange(self.n_columns)

@@ -26,7 +26,7 @@ from ooc_train.conversion.kinds.sequence.counting import WordCounting, most_freq
 from ooc_train.conversion.kinds.sequence.matching import FoundWords, encode_words
 from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms, check_ties
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
-from ooc_train.conversion.options import ConvertOptions
+from ooc_train.conversion.options import GUIDE_TOP_K, ConvertOptions
 from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
@@ -53,7 +53,7 @@ ANALYZER = "keras"
 class SequenceParameters(Parameters):
     """How many words are kept, the padding id 0 counted, and how many of a row's last."""
 
-    top_k: int = fallback(ConvertOptions, "top_k")
+    top_k: int = GUIDE_TOP_K
     max_length: int = fallback(ConvertOptions, "max_length")
     hash_seed: int = 0
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, WordList
 from ooc_train.conversion.kinds.terms.grams import chain_hash
+from ooc_train.conversion.options import GUIDE_TOP_K
 from ooc_train.conversion.storage.job import DiskArray, once_a_process
 from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.collisions import HashCollision
@@ -23,6 +24,21 @@ from ooc_train.errors import BudgetError
 from ooc_train.jit import kernel
 
 _CANDIDATE_BYTES = 450  # while its string is learned, rather too high
+_PIECE = 10_000
+
+
+def check_selection(n_terms: int, free_bytes: int) -> None:
+    """Raise ``BudgetError`` if so many terms to select take more memory than is free.
+
+    That of the guide's 20,000 is small beside any budget.
+    """
+    needed_bytes = (n_terms - GUIDE_TOP_K) * _CANDIDATE_BYTES
+    if needed_bytes > free_bytes:
+        raise BudgetError(
+            f"{n_terms:,} terms are to be selected, which takes {needed_bytes / 1e6:,.0f} MB of "
+            f"memory more than {GUIDE_TOP_K:,}, and {free_bytes / 1e6:,.0f} MB are left for them; "
+            f"give more with --memory, or --top-k {GUIDE_TOP_K}"
+        )
 
 
 def check_ties(
@@ -170,7 +186,8 @@ class LearnedTerms:
         joint = ANALYZERS[analyzer].joint
         return [
             joint.join([strings[number] for number in numbers if number >= 0])
-            for numbers in self._tokens_of.tolist()
+            for start in range(0, len(self._tokens_of), _PIECE)  # lists take much memory
+            for numbers in self._tokens_of[start : start + _PIECE].tolist()
         ]
 
     def _renumbered(self, tokens: I32, strings: list[bytes]) -> I32:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from ooc_train.conversion.sources.columns import Chosen, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
-from ooc_train.conversion.sources.formats.arrow import gathered
+from ooc_train.conversion.sources.formats.arrow import gathered, is_list
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import BudgetError, InputError, OptionError
@@ -24,7 +24,7 @@ _BATCH_SHARE = 8  # an eighth of the memory
 
 @dataclass(frozen=True, kw_only=True)
 class ArrowStreamFile(ArrowFile):
-    """One stream of record batches; ``first`` is the first of them with a row.
+    """One stream of record batches; ``first`` is the first row of its columns of lists.
 
     A batch of a file has at most ``max_batch_bytes``; a program's batches are small.
     """
@@ -34,7 +34,7 @@ class ArrowStreamFile(ArrowFile):
 
     def first_row(self, column: int) -> Any:
         """The first row of a column of lists."""
-        return self.first.column(column).slice(0, 1)
+        return self.first.column(self.names[column])
 
     def held_bytes(self, chosen: Chosen) -> int:  # noqa: ARG002 - a batch is read whole
         """The memory that is taken beside blocks while the file is read."""
@@ -61,27 +61,28 @@ class ArrowStreamFile(ArrowFile):
 def open_arrow(file: InputFile, options: LayoutOptions) -> ArrowStreamFile:
     """Look into a stream for its columns and its first rows."""
     try:
-        import pyarrow  # noqa: F401, PLC0415 - an extra
+        import pyarrow  # noqa: PLC0415 - an extra
     except ImportError:
         raise OptionError(
             f"{file.path} is in Arrow's format, which needs the package pyarrow; "
             f"pip install 'ooc-train[parquet]'"
         ) from None
     max_batch_bytes = options.memory_bytes // _BATCH_SHARE
-    first = _first_batch(file, max_batch_bytes)
+    schema, first = _look(file, max_batch_bytes)
+    pyarrow.default_memory_pool().release_unused()  # of the samples
     return ArrowStreamFile(
         file=file,
         format="arrow",
-        names=tuple(first.schema.names),
-        schema=first.schema,
+        names=tuple(schema.names),
+        schema=schema,
         first=first,
         max_batch_bytes=max_batch_bytes,
         max_row_bytes=options.max_row_bytes,
     )
 
 
-def _first_batch(file: InputFile, max_batch_bytes: int) -> Any:
-    """The first batch with a row, in as many of the first bytes as that takes."""
+def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
+    """The schema, and the first row of columns of lists, in as many bytes as that takes."""
     n_bytes = _LOOK_BYTES
     while True:
         sample = file.sample(n_bytes)
@@ -90,13 +91,14 @@ def _first_batch(file: InputFile, max_batch_bytes: int) -> Any:
             raise InputError(f"{file.path} is empty; it holds no rows")
         try:
             for batch in _batches(file, io.BytesIO(sample), max_batch_bytes):
-                return batch
+                lists = [field.name for field in batch.schema if is_list(field.type)]
+                return batch.schema, batch.select(lists).take([0])  # a copy: the sample is large
         except InputError:
             if is_whole:
                 raise
         if is_whole:
             raise InputError(f"{file.path} is empty; it holds no rows")
-        n_bytes *= 4
+        n_bytes *= 2
 
 
 def _batches(file: InputFile, stream: BinaryIO, max_batch_bytes: int) -> Iterator[Any]:
