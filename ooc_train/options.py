@@ -22,6 +22,7 @@ Traceback (most recent call last):
 TypeError: bake() has no option 'minute'; did you mean 'minutes'?
 """
 
+import csv
 import dataclasses
 import itertools
 import math
@@ -306,12 +307,13 @@ def listed_flags(names: Iterable[str]) -> str:
 
 
 def column_list(text: str) -> tuple[str, ...]:
-    """Columns of a table from their names or numbers, separated by commas.
+    """Columns of a table from their names or numbers, separated by commas, which quotes protect.
 
-    >>> column_list("title, 2,")
-    ('title', '2')
+    >>> column_list("title, 2,"), column_list('"a, b",c')
+    (('title', '2'), ('a, b', 'c'))
     """
-    return tuple(column.strip() for column in text.split(",") if column.strip())
+    columns = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(column.strip() for column in columns if column.strip())
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

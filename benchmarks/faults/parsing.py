@@ -192,13 +192,13 @@ def _number(numeral: bytes) -> float | None:
 
 PARSERS = {
     "csv": Parser(
-        lambda file, longest: DelimitedFile(file=file, format="csv", names=(), dialect=Dialect(","),
-                                            n_fields=2, max_row_bytes=longest),
+        lambda file, longest: DelimitedFile(file=file, format="csv", names=(), n_fields=2,
+                                            dialect=Dialect(","), max_row_bytes=longest),
         _delimited(","),
     ),
     "tsv": Parser(
-        lambda file, longest: DelimitedFile(file=file, format="tsv", names=(), dialect=Dialect("\t"),
-                                            n_fields=2, max_row_bytes=longest),
+        lambda file, longest: DelimitedFile(file=file, format="tsv", names=(), n_fields=2,
+                                            dialect=Dialect("\t"), max_row_bytes=longest),
         _delimited("\t"),
     ),
     "jsonl": Parser(

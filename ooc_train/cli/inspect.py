@@ -11,6 +11,7 @@ from ooc_train.cli.command import Command, SharedOptions, measured, say, write_r
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
 from ooc_train.errors import FormatError
+from ooc_train.file.provenance import column_names
 from ooc_train.options import REQUIRED, option
 from ooc_train.outputs import OutputOptions, check_outputs
 
@@ -30,6 +31,7 @@ _EXAMPLE = """\
   ooc-inspect reviews.h5 --plot overview.png
   ooc-inspect reviews.h5 --verify"""
 MAX_CLASSES_SHOWN = 60
+MAX_COLUMNS_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,10 +132,20 @@ def _source_lines(provenance: dict[str, Any]) -> list[str]:
         f"({sum(f['bytes'] for f in files) / 1e6:,.1f} MB)"
         for split, files in provenance["sources"].items()
     ] + [
+        *_column_lines(provenance.get("layout", {})),
         f"seed {provenance['seed']}, validation fraction {provenance['validation_fraction']}, "
         f"{provenance['replaced_rows']:,} rows with invalid UTF-8, "
-        f"{provenance['empty_rows']:,} without a word"
+        f"{provenance['empty_rows']:,} without a word",
     ]
+
+
+def _column_lines(layout: dict[str, Any]) -> list[str]:
+    names = column_names(layout)
+    if names is None:
+        return []
+    more = len(names.columns) - MAX_COLUMNS_SHOWN
+    shown = ", ".join(names.columns[:MAX_COLUMNS_SHOWN])
+    return [f"columns {shown}{f' and {more:,} more' if more > 0 else ''}, class {names.label}"]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
-from ooc_train.conversion.auto import Figures, MeasuredCorpus
+from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.pipeline import write_features
@@ -17,7 +17,6 @@ from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
-from ooc_train.conversion.sources.source import remarks_of
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.errors import OptionError
@@ -51,7 +50,8 @@ def convert(
     whatever ``train`` may be.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
-    ``replaced_rows``, ``notes`` about the files, ``classes``, ``features``, ``n_features``,
+    ``replaced_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``, which are ``kept``
+    or ``rejected``), ``notes`` about the files, ``classes``, ``features``, ``n_features``,
     ``seconds``, ``phase_seconds``, peak memory in bytes, and more.
 
     Raises ``InputError`` for data that cannot be used, naming file and line; ``OutputError`` if the
@@ -72,11 +72,13 @@ def convert(
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
             with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                found, saved_bytes, figures = _write(plan, memory_plan, rejects, stopwatch)
+                corpus, found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
                 rejects.publish()
+        figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
             **_rows(plan, found, rejects),
             **({"auto": asdict(figures)} if figures else {}),
+            "files": [file.report for file in corpus.files],
             "output_bytes": plan.output.stat().st_size,
             "compression": plan.compression,
             "saved_bytes": saved_bytes,
@@ -100,10 +102,22 @@ def _rows(plan: ConversionPlan, found: ConversionReport, rejects: RejectFile) ->
         "test_rows": split_rows.get("test", 0),
         "rejected_rows": rejects.count,
         "rejects": str(rejects.path) if rejects.count else None,
-        "notes": remarks_of(source for files in plan.sources.values() for source in files),
+        "notes": _notes(plan, found),
         "features": plan.features.kind,
         **figures,
     }
+
+
+def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
+    """Notes on the files, and on what was decided, where one may expect otherwise."""
+    notes = list(plan.notes)
+    if found.kept_rows:
+        n_rows = found.split_rows.get("validation", 0)
+        notes.append(
+            f"{found.kept_rows:,} rows that were drawn for validation stay in training, since "
+            f"their classes have no other row there; {n_rows:,} validation rows are left"
+        )
+    return notes
 
 
 def _divided(plan: ConversionPlan) -> MemoryPlan:
@@ -123,11 +137,10 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
 
 def _write(
     plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
-) -> tuple[ConversionReport, int, Figures | None]:
+) -> tuple[Corpus, ConversionReport, int]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
-    Returns the report, how many bytes compression saves, and the figures of rows whose kind of
-    features was chosen.
+    Returns the rows that were read, the report, and how many bytes compression saves.
     """
     corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
@@ -153,7 +166,7 @@ def _write(
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
         progress.finish()
-    return found, saved_bytes, corpus.figures if isinstance(corpus, MeasuredCorpus) else None
+    return corpus, found, saved_bytes
 
 
 def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:

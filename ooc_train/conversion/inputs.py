@@ -15,13 +15,14 @@ from ooc_train.conversion.sources.files.paths import (
     InputPaths,
     matching,
 )
-from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.in_hand import held_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import OptionError
+from ooc_train.file.provenance import ColumnNames
 from ooc_train.kinds import KINDS
 
 
@@ -63,10 +64,17 @@ def given_inputs(given: Paths) -> list[Input]:
 
 
 def find_inputs(
-    train: Sequence[Input], options: ConvertOptions, paths: InputPaths, *, limit: float = math.inf
+    train: Sequence[Input],
+    options: ConvertOptions,
+    paths: InputPaths,
+    *,
+    limit: float = math.inf,
+    learned: ColumnNames | None = None,
 ) -> Inputs:
     """Look into all files and folders.  Raises ``InputError`` for what cannot be used.
 
+    Where the first training file has names, the columns of all others are those of the same names.
+    ``learned`` are the names in the data of a fitted vectorizer, for columns that are not given.
     Rows of numbers must be smaller than ``limit`` in size.
     """
     archive = _archive(train, options)
@@ -86,33 +94,61 @@ def find_inputs(
         "validation": options.validation_labels,
         "test": options.test_labels,
     }
+    find = _Finder(layout, options, limit, learned)
     sources = {
-        split: _find_all(paths.files(names), labels[split], layout, options, limit)
+        split: find.all(paths.files(names), labels[split])
         for split, names in named.items()
         if names
     }
     return Inputs(sources, _class_names(sources["train"][0], archive, options))
 
 
-def _find_all(
-    files: list[InputFile],
-    labels: Sequence[Any],
-    layout: LayoutOptions,
-    options: ConvertOptions,
-    limit: float,
-) -> list[Source]:
-    if len(files) == 1 and files[0].array is not None and len(labels) == len(files[0].array):
-        labels = [held_labels(labels)]  # as strings, which name no files here
-    if labels and len(labels) != len(files):
-        raise OptionError(
-            f"there are {len(files)} files of rows and {len(labels)} of labels; give one for each"
-        )
-    gives = KINDS[options.features].source if options.features in KINDS else "text"
-    layouts = [replace(layout, labels=one) for one in given_inputs(labels)] or [layout] * len(files)
-    return [
-        find_source(file, one, gives=gives, limit=limit)
-        for file, one in zip(files, layouts, strict=True)
-    ]
+class _Finder:
+    """Looks into files, the first training file before all others."""
+
+    def __init__(
+        self,
+        layout: LayoutOptions,
+        options: ConvertOptions,
+        limit: float,
+        learned: ColumnNames | None,
+    ) -> None:
+        self._layout = layout
+        self._gives = KINDS[options.features].source if options.features in KINDS else "text"
+        self._limit = limit
+        self._learned = learned
+        self._names: ColumnNames | None = None
+        self._is_first = True
+
+    def all(self, files: Sequence[InputFile], labels: Sequence[Any]) -> list[Source]:
+        """The sources of some files, with their files of labels if there are any."""
+        if len(files) == 1 and files[0].array is not None and len(labels) == len(files[0].array):
+            labels = [held_labels(labels)]  # as strings, which name no files here
+        if labels and len(labels) != len(files):
+            raise OptionError(
+                f"there are {len(files)} files of rows and {len(labels)} of labels; give one for "
+                f"each"
+            )
+        beside = given_inputs(labels) if labels else [None] * len(files)
+        return [self._source(file, one) for file, one in zip(files, beside, strict=True)]
+
+    def _source(self, file: InputFile, labels: Input | None) -> Source:
+        layout = replace(self._layout, labels=labels)
+        if is_table(file, layout):
+            layout = self._named(layout)
+        source = find_source(file, layout, gives=self._gives, limit=self._limit)
+        if self._is_first:
+            self._names, self._is_first = source.names, False
+        return source
+
+    def _named(self, layout: LayoutOptions) -> LayoutOptions:
+        """The layout of a table, by the names of the first one or of the fitted vectorizer."""
+        if self._names:
+            return layout.named(self._names)
+        if self._is_first and self._learned and not layout.text:
+            is_given = layout.label is not None or layout.labels is not None
+            return layout.named(self._learned._replace(label=None) if is_given else self._learned)
+        return layout
 
 
 def _archive(train: Sequence[Input], options: ConvertOptions) -> Archive | None:

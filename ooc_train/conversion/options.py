@@ -119,18 +119,22 @@ class ConvertOptions(FormatOptions, OutputOptions):
     )
     text: Sequence[str] = option(
         (),
-        "the columns of the text, by name or number from 1, separated by commas",
+        "the columns of the text, by name or number from 1, separated by commas; a name with a "
+        "comma is put in quotes",
         metavar="COLS",
         parse=column_list,
         group=_LAYOUT,
     )
     label: str | None = option(
-        None, "the column of the class, by name or number from 1", metavar="COL", group=_LAYOUT
+        None,
+        "the column of the class, by name or number from 1",
+        metavar="COL",
+        group=_LAYOUT,
     )
     columns: Sequence[str] = option(
         (),
         "the columns of dense features, as for --text",
-        fallback="all but the class",
+        fallback="all but the class and an index",
         metavar="COLS",
         parse=column_list,
         group=_LAYOUT,

@@ -37,6 +37,7 @@ from ooc_train.conversion.vectorizer import (
     load_vectorizer,
     vectorizer_class,
 )
+from ooc_train.dtypes import I64
 from ooc_train.file.handle import Handle
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
@@ -114,9 +115,7 @@ class _Conversion:
             classes, splits = self._place_at_once(expected)
         else:
             classes = self._classes(self._read())
-            placement = self._placement()
-            self._learn(classes, placement)
-            splits = self._place(placement, classes)
+            splits = self._place(self._learn(classes), classes)
         self._vectorizer.settle()
         self._report.spill_bytes += sum(split.n_bytes for split in splits.values())
         self._report.classes = classes.classes
@@ -150,15 +149,20 @@ class _Conversion:
 
     # Learn
 
-    def _placement(self, n_rows: Mapping[str, int] | None = None) -> Placement:
-        placement = self._features.rule.place(n_rows or self._corpus.n_rows)
+    def _placement(self, n_rows: Mapping[str, int], kept: I64 | None = None) -> Placement:
+        placement = self._features.rule.place(n_rows, kept)
         self._report.split_rows = placement.n_rows
+        self._report.kept_rows = 0 if kept is None else len(kept)
         return placement
 
-    def _learn(self, classes: RowClasses, placement: Placement) -> None:
-        """Check that each class has a train row, and learn from these."""
-        if not self._vectorizer.is_fitted:
-            self._vectorizer.learn(classes.of_train(placement, self._resources.folder))
+    def _learn(self, classes: RowClasses) -> Placement:
+        """Learn from the train rows, of which each class has one; the places of all rows."""
+        placement = self._placement(self._corpus.n_rows)
+        if self._vectorizer.is_fitted:
+            return placement
+        train = classes.of_train(placement, self._resources.folder)
+        self._vectorizer.learn(train)
+        return self._placement(self._corpus.n_rows, train.kept) if len(train.kept) else placement
 
     # Place
 
@@ -167,17 +171,18 @@ class _Conversion:
     ) -> tuple[RowClasses, dict[str, ShuffledSplit]]:
         """Read and place the rows of sources that say how many they have.
 
-        If some cannot be used, the others are placed again, since there are fewer of them.
+        If some cannot be used, the others are placed again, since there are fewer of them; so are
+        all if some that were drawn have to stay.
         """
         labels = Column(self._resources.folder / "labels", np.int32)
         splits = self._place(self._placement(expected), labels=labels)
-        if self._corpus.n_rows != expected:
+        classes = self._classes(labels)
+        placement = self._learn(classes)
+        if self._corpus.n_rows != expected or self._report.kept_rows:
             for split in splits.values():
                 split.remove()
             self._vectorizer.start(self._corpus, self._resources)
-            splits = self._place(self._placement())
-        classes = self._classes(labels)
-        self._learn(classes, self._placement())
+            splits = self._place(placement)
         return classes, splits
 
     def _place(

@@ -17,10 +17,11 @@ from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
-from ooc_train.conversion.sources.source import Source
+from ooc_train.conversion.sources.source import Source, remarks_of, repeated_files
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
+from ooc_train.file.provenance import column_names
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
@@ -34,7 +35,8 @@ class ConversionPlan:
     """A conversion with all its options resolved.
 
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
-    vectorizer and classes are taken; ``provenance`` says how rows are read and divided.
+    vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
+    ``notes`` what was found out about the files.
     """
 
     output: Path
@@ -49,6 +51,7 @@ class ConversionPlan:
     workers: int | None
     max_row_bytes: int
     provenance: Mapping[str, Any]
+    notes: Sequence[str] = ()
     is_chosen: bool = False
     fitted: Store | None = None
     names: ClassNames | None = None
@@ -107,8 +110,11 @@ def plan_conversion(
         reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         kind = replace(options, features=features)
-        inputs = find_inputs(train, kind, paths, limit=parameters.limit)
-        text_bytes = sum(s.text_bytes for files in inputs.sources.values() for s in files)
+        learned = column_names(fitted.provenance["layout"]) if fitted else None
+        inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
+        everything = [source for files in inputs.sources.values() for source in files]
+        notes = [*remarks_of(everything), *repeated_files(inputs.sources)]
+        text_bytes = sum(source.text_bytes for source in everything)
         needs = parameters.needs
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
         check_disks(temp_dir, target_of(output), *sizes)
@@ -126,6 +132,7 @@ def plan_conversion(
         options.workers,
         options.max_row_bytes,
         _provenance(inputs, options),
+        notes,
         is_chosen,
         fitted,
         inputs.class_names,

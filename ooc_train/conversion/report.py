@@ -8,7 +8,8 @@ class ConversionReport:
     """Figures of one conversion to any kind of features, filled in as it goes on.
 
     ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
-    tried, 0 for a fitted vectorizer of texts.
+    tried, 0 for a fitted vectorizer of texts; ``kept_rows`` were drawn for validation, and stay in
+    the train rows, since their classes have no other there.
     """
 
     classes: list[str] = field(default_factory=list)
@@ -17,6 +18,7 @@ class ConversionReport:
     empty_rows: int = 0
     spill_bytes: int = 0
     attempts: int = 1
+    kept_rows: int = 0
     split_rows: dict[str, int] = field(default_factory=dict)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import streamed
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
-from ooc_train.conversion.sources.find import find_source
+from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.in_hand import not_taken, rows_of, table_of
@@ -30,6 +30,7 @@ from ooc_train.conversion.sources.rows import (
 from ooc_train.conversion.sources.source import Source, remarks_of
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError
+from ooc_train.file.provenance import column_names
 from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.memory import measure, usable_bytes
 from ooc_train.prediction.options import PredictOptions
@@ -43,11 +44,12 @@ class NewRows(NamedTuple):
     """All rows to predict, and the names of the columns that they carry.
 
     ``blocks`` gives the rows block by block; it raises ``BudgetError`` for a row that there is no
-    `Room` for.  ``carried`` are the names that are known before the rows are read; ``notes`` say
-    what was found out about the file.
+    `Room` for.  ``name`` is that of the file.  ``carried`` are the names that are known before the
+    rows are read; ``notes`` say what was found out about the file.
     """
 
     blocks: Callable[[Room], Iterator[SourceRows]]
+    name: str = "standard input"
     carried: tuple[str, ...] = ()
     notes: Sequence[str] = ()
 
@@ -140,7 +142,8 @@ def find_inputs(
     found = find_source(file, layout, gives=gives)
     if isinstance(found, DenseSource):  # before a row is read, however wide it is
         run.check_columns(found.n_columns)
-    return NewRows(functools.partial(_usable_rows, found), found.carried, remarks_of([found]))
+    blocks = functools.partial(_usable_rows, found)
+    return NewRows(blocks, str(found.path), found.carried, remarks_of([found]))
 
 
 def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[SourceRows]:
@@ -166,10 +169,13 @@ def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions
     """The layout of a file of texts, read by its names or like the training data."""
     if file.path.is_dir():
         return layout
-    columns = tuple(str(column) for column in trained["text"])
+    names = column_names(trained)
+    if names:
+        return layout.named(names._replace(label=None))
     if FORMATS[layout.format or format_of(file)].named:
-        return replace(layout, text=columns)
-    if layout.header or FORMATS[trained.get("format", "csv")].named or trained["header"]:
+        return layout
+    columns = tuple(str(column) for column in trained["text"])
+    if layout.header or trained["header"]:
         return replace(layout, text=columns, header=True)
     found = find_source(file, replace(layout, carry=False)).layout["columns"]
     if found == trained["columns"]:
@@ -185,10 +191,14 @@ def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions
 def _number_layout(
     trained: dict[str, Any], file: InputFile, layout: LayoutOptions
 ) -> LayoutOptions:
-    """The layout of a file of numbers: that of the training data, if the formats have columns."""
-    formats = {layout.format or format_of(file), trained["format"]}
-    are_tables = all("text" in FORMATS[name].gives for name in formats)
-    if len(formats) > 1 and not are_tables:
+    """The layout of a file of numbers: that of the training data, if both have columns."""
+    was_table = "text" in FORMATS[trained["format"]].gives
+    if not (was_table and is_table(file, layout)):
+        return layout
+    names = column_names(trained)
+    if names:
+        return layout.named(names._replace(label=None))
+    if FORMATS[layout.format or format_of(file)].named:
         return layout
     columns = tuple(str(column) for column in trained.get("columns", ()))
     return replace(layout, text=columns, header=layout.header or trained.get("header", False))

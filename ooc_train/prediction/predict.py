@@ -107,9 +107,10 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     files that the caller will write, by what they are: they, too, may be no inputs.  With
     ``trust_code`` a run is used whose model is a function of its author's, see `open_run`.
 
-    Returns a report: ``rows``, ``replaced_rows`` with invalid text, ``notes`` about the file,
-    ``seconds``, ``rows_per_second``, ``unknown_words`` (the mean of the shares) and peak memory in
-    bytes.  Memory: that of `Predictor`, and a megabyte of text at a time, or the longest row.
+    Returns a report: ``rows``, as many as predictions, ``files`` with them as `convert` has it,
+    ``replaced_rows`` with invalid text, ``notes`` about the file, ``seconds``,
+    ``rows_per_second``, ``unknown_words`` (the mean of the shares) and peak memory in bytes.
+    Memory: that of `Predictor`, and a megabyte of text at a time, or the longest row.
 
     Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
     InputError or FormatError if the run cannot be used, OptionError for options that are out of
@@ -158,6 +159,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         now = time.perf_counter()
         return {
             "rows": n_rows,
+            "files": [{"name": inputs.name, "rows": n_rows, "kept": n_rows, "rejected": 0}],
             "replaced_rows": n_replaced,
             "notes": inputs.notes,
             "seconds": now - began,

@@ -16,7 +16,6 @@ import ooc_train
 from ooc_train.conversion import disk
 from ooc_train.conversion.sources.files import rejects
 from ooc_train.conversion.storage import job
-from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import BudgetError, FormatError, InputError, OptionError, OutputError
 from ooc_train.file import output
 from ooc_train.progress import Silent
@@ -169,37 +168,6 @@ def test_texts_without_a_word_are_kept_as_zeros_and_counted(tmp_path):
     assert report["empty_rows"] == 2
     assert report["rows"] == 42
     assert (read_split(tmp_path / "o.h5", "train")[0].getnnz(axis=1) == 0).sum() == 2
-
-
-def test_a_class_of_one_row_stays_unless_validation_takes_it(tmp_path):
-    content = GOOD + '"3","alone","some words"\n'
-    assert convert(tmp_path, content)["classes"] == ["1", "2", "3"]
-    seed = next(s for s in range(99) if Placement({"train": 41}, 0.5, s).drawn(40, 1)[0])
-    message = (
-        r"the validation split took every row of '3' \(1\), and none is left to train on; use "
-    )
-    with pytest.raises(InputError, match=message + "--seed [0-9]+, which leaves some") as error:
-        convert(tmp_path, content, validation_fraction=0.5, seed=seed, force=True)
-    advised = int(str(error.value).partition("--seed ")[2].partition(",")[0])
-    report = convert(tmp_path, content, validation_fraction=0.5, seed=advised, force=True)
-    assert report["classes"] == ["1", "2", "3"]
-
-
-@pytest.mark.parametrize("features", ["ngram", "sequence"])
-def test_where_no_seed_leaves_some_of_every_class_none_is_advised(tmp_path, features):
-    content = "".join(f'"{i}","some words"\n' for i in range(200))
-    message = (
-        r"every row of '\d+' \(1\), '\d+' \(1\), .* \(1\) and of 95 more classes, and none is "
-        "left to train on; use --validation-fraction 0, or name validation rows with --validation"
-    )
-    with pytest.raises(InputError, match=message):
-        convert(tmp_path, content, validation_fraction=0.5, features=features)
-    assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
-
-
-def test_no_seed_is_advised_where_validation_takes_all(tmp_path):
-    with pytest.raises(InputError, match="none is left to train on; use --validation-fraction 0"):
-        convert(tmp_path, GOOD, validation_fraction=0.99)
 
 
 @pytest.mark.parametrize(

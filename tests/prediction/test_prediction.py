@@ -27,6 +27,7 @@ from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.handle import Handle
 from ooc_train.prediction.inputs import Trained, find_inputs, opened
+from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.models.backend import keras
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.steps.choice import network_for
@@ -94,9 +95,7 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     with open_run(folder / "run") as run:
-        found = find_inputs(
-            Trained.of(run), opened(folder / "test.csv"), (), header=False, max_row_bytes=10**6
-        )
+        found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
         (texts,) = found.blocks(Room(10**9, 1, str))
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
@@ -306,9 +305,7 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(dense_layers(run.path / "model.keras")) == 2
-    found = find_inputs(
-        Trained.of(run), opened(folder / "test.csv"), (), header=False, max_row_bytes=10**6
-    )
+    found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
     (texts,) = found.blocks(Room(10**9, 1, str))
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows

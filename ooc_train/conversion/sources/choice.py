@@ -6,8 +6,10 @@ Columns are chosen by name where they have names, else by number from 1.
 from collections.abc import Sequence
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile
-from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.conversion.sources.layout import LayoutOptions, Name
 from ooc_train.errors import InputError, OptionError
+
+_SHOWN = 20
 
 
 def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
@@ -22,31 +24,64 @@ def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
         )
     label = _label(file, options)
     if options.text:
-        columns = [_position(file, column) for column in options.text]
+        columns = [_position(file, column, "--text") for column in options.text]
     elif not file.names:
         columns = [k for k in range(file.n_columns) if k != label]
-    elif "text" in file.names:
-        columns = [file.names.index("text")]
+    elif "text" in file.places:
+        columns = [_position(file, "text", "--text")]
     else:
         raise OptionError(
-            f"{file.where}: name the {file.noun} of the text with --text; there are {_names(file)}"
+            f"{file.where}: name the {file.noun} of the text with --text; there are "
+            f"{listed(file.names)}"
         )
+    if not options.needs_label:
+        label = -1
     _check(file, columns, label, "--text")
-    carried = file.others(columns) if options.carry else None
-    chosen = Chosen(tuple(columns), label if options.needs_label else -1, carried=carried)
+    chosen = Chosen(
+        tuple(columns),
+        label,
+        carried=file.others(columns) if options.carry else None,
+        label_is_usual=options.label is None,
+    )
     file.check(chosen)
     return chosen
 
 
 def choose_numbers(file: ColumnFile, options: LayoutOptions) -> Chosen:
-    """The columns of the numbers: by default all but the label.  Raises as `choose_text` does."""
+    """The columns of the numbers: by default all but the label and an index.
+
+    Raises as `choose_text` does.
+    """
     label = -1 if options.labels else _label(file, options)
-    columns = [_position(file, column) for column in options.text]
-    columns = columns or [k for k in range(file.n_columns) if k != label]
+    columns = [_position(file, column, "--columns") for column in options.text]
+    remarks: tuple[str, ...] = ()
+    if not columns:
+        columns = [k for k in range(file.n_columns) if k != label and k not in file.indexes]
+        for k in columns if file.names else ():
+            _check_alone(file, file.names[k], "--columns")
+        remarks = _remarks(file, columns, label)
+    if not options.needs_label:
+        label = -1
     _check(file, columns, label, "--columns")
-    chosen = Chosen(tuple(columns), label if options.needs_label else -1, numbers=True)
+    chosen = Chosen(
+        tuple(columns),
+        label,
+        numbers=True,
+        label_is_usual=options.label is None,
+        remarks=remarks,
+    )
     file.check(chosen)
     return chosen
+
+
+def listed(names: Sequence[str], most: int = _SHOWN) -> str:
+    """Some names, for messages, and how many there are beside them.
+
+    >>> listed("abcd", 3)
+    "'a', 'b', 'c' and 1 more"
+    """
+    more = len(names) - most
+    return ", ".join(map(repr, names[:most])) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _label(file: ColumnFile, options: LayoutOptions) -> int:
@@ -54,29 +89,49 @@ def _label(file: ColumnFile, options: LayoutOptions) -> int:
     usual = file.usual_label if file.names else "1" if options.needs_label else None
     name = options.label or usual
     if name is not None:
-        return _position(file, name)
+        return _position(file, name, "--label")
     if options.needs_label:
         raise OptionError(
             f"{file.where}: name the {file.noun} of the labels with --label; there are "
-            f"{_names(file)}"
+            f"{listed(file.names)}"
         )
     return -1
 
 
-def _position(file: ColumnFile, column: str) -> int:
+def _position(file: ColumnFile, column: str, option: str) -> int:
     """The place of a column that is named or numbered."""
-    if column in file.names:
-        return file.names.index(column)
-    if file.numbered and column.isdigit() and 1 <= int(column) <= file.n_columns:
+    if column in file.places:
+        _check_alone(file, column, option)
+        return file.places[column][0]
+    is_number = column.isdigit() and not isinstance(column, Name)
+    if file.numbered and is_number and 1 <= int(column) <= file.n_columns:
         return int(column) - 1
     if file.names:
+        hint = ""
+        if file.numbered and not is_number:
+            hint = f"; if that is no header, give numbers, such as {option} 1"
+        if any("," in name for name in file.names) and option != "--label":
+            hint += f"; a name with a comma is put in quotes, {option} '\"a, b\"'"
         raise InputError(
-            f"{file.where}: there is no {file.noun} {column!r}; the {file.noun}s are {_names(file)}"
+            f"{file.where}: there is no {file.noun} {str(column)!r}; the {file.noun}s are "
+            f"{listed(file.names)}{hint}"
         )
     raise InputError(
         f"{file.where}: there is no column {column}; the row has {file.n_columns} columns"
         f"{file.hint}"
     )
+
+
+def _check_alone(file: ColumnFile, name: str, option: str) -> None:
+    """Refuse a name that several columns have."""
+    places = file.places[name]
+    if len(places) > 1:
+        numbers = ", ".join(str(k + 1) for k in places)
+        remedy = f"give their numbers with {option}, or rename" if file.numbered else "rename"
+        raise InputError(
+            f"{file.where}: {len(places)} {file.noun}s are called {name!r} ({numbers}); {remedy} "
+            f"all but one"
+        )
 
 
 def _check(file: ColumnFile, columns: Sequence[int], label: int, option: str) -> None:
@@ -91,5 +146,13 @@ def _check(file: ColumnFile, columns: Sequence[int], label: int, option: str) ->
         )
 
 
-def _names(file: ColumnFile) -> str:
-    return ", ".join(map(repr, file.names))
+def _remarks(file: ColumnFile, columns: Sequence[int], label: int) -> tuple[str, ...]:
+    """The columns that are features where no option names them, and those that are none."""
+    if not (file.names and file.is_table):
+        return ()
+    features = f"the features are {listed([file.names[k] for k in columns])}"
+    left_out = [f"{file.names[k]!r} ({k + 1})" for k in sorted(file.indexes - {label})]
+    return (
+        features,
+        *(f"the column {name} numbers the rows and is no feature" for name in left_out[:_SHOWN]),
+    )

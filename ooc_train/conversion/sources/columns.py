@@ -5,6 +5,8 @@ chosen.  It gives them as a `Table`: bytes for each cell, or numbers.  `texts` m
 these, and `numbers` rows of dense or sparse numbers.
 """
 
+import functools
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +22,7 @@ from ooc_train.intrinsics import copy_bytes
 from ooc_train.jit import kernel
 
 _COMMA, _SPACE = 44, 32
+_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,16 @@ class Chosen:
 
     ``columns`` hold the text, or with ``numbers`` the numbers.  ``label`` is -1 where no label is
     read.  ``carried`` are the columns that rows of text bring along, by their names, if any are
-    asked for.
+    asked for.  ``label_is_usual`` says that no option named the label.  ``remarks`` say what was
+    chosen, where no option did.
     """
 
     columns: tuple[int, ...]
     label: int = -1
     numbers: bool = False
     carried: Mapping[str, int] | None = None
+    label_is_usual: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def used(self) -> tuple[int, ...]:
@@ -168,6 +174,8 @@ class ColumnFile:
     """What columns are called in messages."""
     unit: ClassVar[str] = "line"
     """What the places of rows count."""
+    is_table: ClassVar[bool] = True
+    """Whether names are those of columns, and not of whole arrays."""
     numbered: ClassVar[bool] = False
     """Whether columns can be called by their numbers, from 1."""
     hint: ClassVar[str] = ""
@@ -181,6 +189,19 @@ class ColumnFile:
     def n_columns(self) -> int:
         """The number of columns."""
         return len(self.names)
+
+    @functools.cached_property
+    def places(self) -> dict[str, list[int]]:
+        """The places of the columns of each name, one unless columns share it."""
+        found: dict[str, list[int]] = {}
+        for k, name in enumerate(self.names):
+            found.setdefault(name, []).append(k)
+        return found
+
+    @property
+    def indexes(self) -> frozenset[int]:
+        """The columns that number the rows, as pandas writes them, and are no features."""
+        return frozenset(k for k, name in enumerate(self.names) if _INDEX.fullmatch(name))
 
     @property
     def n_bytes(self) -> int:

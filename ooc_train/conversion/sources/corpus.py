@@ -5,10 +5,12 @@ classes and lists rejected rows; later ones skip the same rows silently.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.sources.class_column import check_class_column
 from ooc_train.conversion.sources.files.rejects import (
     MAX_LABEL_BYTES,
     Reject,
@@ -18,7 +20,7 @@ from ooc_train.conversion.sources.files.rejects import (
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import Source
-from ooc_train.dtypes import I32
+from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES
 
@@ -41,12 +43,34 @@ class Block(NamedTuple):
     n_bytes: int
 
 
+@dataclass
+class FileRows:
+    """How many rows of a file were read, and what became of them."""
+
+    name: str
+    split: str
+    kept: int = 0
+    rejected: int = 0
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The figures, for a report: all ``rows`` are ``kept`` or ``rejected``."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "rows": self.kept + self.rejected,
+            "kept": self.kept,
+            "rejected": self.rejected,
+        }
+
+
 class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
     The classes are those of the train rows, unless ``classes`` gives their labels.
-    ``check_labels`` may refuse them at the end of the first reading, before the long work.  A row
-    that there is no ``room`` for is a ``BudgetError``.
+    ``check_labels`` may refuse them at the end of the first reading, before the long work, as
+    `check_class_column` does.  A row that there is no ``room`` for is a ``BudgetError``.  ``files``
+    has the figures of each file, when it was read once.
     """
 
     def __init__(
@@ -68,6 +92,8 @@ class Corpus:
         self._check_labels = check_labels
         self._read_once = False
         self._n_label_bytes = 0
+        self._class_rows = np.zeros(0, np.int64)
+        self.files: list[FileRows] = []
 
     @property
     def n_bytes(self) -> int:
@@ -99,7 +125,10 @@ class Corpus:
         if self._read_once and counts != self.n_rows:
             raise changed_input()
         if not self._read_once:
-            self._check_labels(self.met_classes())
+            labels = self.met_classes()
+            if self.learns_classes:
+                check_class_column(self.sources["train"], labels, self._class_rows[: len(labels)])
+            self._check_labels(labels)
         self.n_rows = counts
         self._read_once = True
 
@@ -111,12 +140,16 @@ class Corpus:
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
         progress = 0
+        if not self._read_once:
+            self.files.append(FileRows(str(source.path), split))
         for piece, n_bytes in source.read(self.block_bytes, self._room):
             progress += n_bytes
             if isinstance(piece, Reject):
                 self._reject(source, piece)
                 continue
             rows, labels = self._label(split, source, piece)
+            if not self._read_once:
+                self.files[-1].kept += len(rows)
             if len(rows):
                 yield Block(split, first_row, rows, labels, progress)
                 first_row += len(rows)
@@ -130,7 +163,10 @@ class Corpus:
             for text in texts:
                 if text not in self._classes and not _unfit_label(text):
                     self._add_class(source, text)
-        labels = np.array([self._classes.get(text, -1) for text in texts], np.int32)[numbers]
+        places = np.array([self._classes.get(text, -1) for text in texts], np.int32)
+        if split == "train" and not self._read_once:
+            self._count(places, np.bincount(numbers, minlength=len(texts)))
+        labels = places[numbers]
         usable = labels >= 0
         if usable.all():
             return rows, labels
@@ -140,6 +176,14 @@ class Corpus:
             reason = _unfit_label(text) or self._unknown_label(text)
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
+
+    def _count(self, classes: I32, n_rows: I64) -> None:
+        """Count rows of classes, of some of which there are several entries."""
+        missing = len(self._classes) - len(self._class_rows)
+        if missing > 0:  # room for as many again, so that it is seldom made
+            more = np.zeros(missing + len(self._class_rows), np.int64)
+            self._class_rows = np.concatenate([self._class_rows, more])
+        np.add.at(self._class_rows, classes[classes >= 0], n_rows[classes >= 0])
 
     def _unknown_label(self, label: bytes) -> str:
         where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
@@ -161,6 +205,7 @@ class Corpus:
 
     def _reject(self, source: Source, reject: Reject) -> None:
         if not self._read_once:
+            self.files[-1].rejected += 1
             self.rejects.add(source.place(reject.line), reject)
 
 

@@ -46,6 +46,12 @@ def find_source(
     return find_sparse(opened)
 
 
+def is_table(file: InputFile, options: LayoutOptions) -> bool:
+    """Whether a file has columns, whose names or numbers say what they are."""
+    kind = FORMATS[file.format or options.format or format_of(file)]
+    return "text" in kind.gives and (file.is_held or not file.path.is_dir())
+
+
 def _format(file: InputFile, options: LayoutOptions, gives: MadeOf) -> str:
     if gives == "text" and not file.is_held and file.path.is_dir():
         return "folder"

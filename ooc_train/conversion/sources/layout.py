@@ -1,10 +1,17 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ooc_train.conversion.sources.files.input_file import Input
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.file.provenance import ColumnNames
 from ooc_train.memory import default_budget
+
+
+class Name(str):
+    """The name of a column, and not its number, also where it consists of digits."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -12,10 +19,10 @@ class LayoutOptions:
     """The layout of a file's or a folder's rows.
 
     ``text`` are the columns of the text or of the numbers, and ``label`` that of the labels: names,
-    or numbers from 1.  ``header`` says that the first row names the columns.  ``format`` is the
-    file's, see ``formats.table.FORMATS``, where its name does not tell it.  ``cleaning`` is what is
-    done to the texts, see ``cleaning.CLEANINGS``.  ``folders`` are the subfolders that are classes,
-    where the source is a folder; if there are none, all are.
+    or numbers from 1; a `Name` is never a number.  ``header`` says that the first row names the
+    columns.  ``format`` is the file's, see ``formats.table.FORMATS``, where its name does not tell
+    it.  ``cleaning`` is what is done to the texts, see ``cleaning.CLEANINGS``.  ``folders`` are the
+    subfolders that are classes, where the source is a folder; if there are none, all are.
 
     ``encoding``, ``delimiter``, ``quoting`` and ``escape`` are as in ``options.FormatOptions``;
     where they are not given, they are found.
@@ -46,9 +53,15 @@ class LayoutOptions:
     @property
     def names(self) -> list[str]:
         """The names among the columns that are asked for."""
-        return [column for column in (*self.text, self.label or "1") if not column.isdigit()]
+        columns = (*self.text, self.label or "1")
+        return [one for one in columns if isinstance(one, Name) or not one.isdigit()]
 
     @property
     def has_header(self) -> bool:
         """Whether the first row names the columns: said so, or implied by a name."""
         return self.header or bool(self.names)
+
+    def named(self, names: ColumnNames) -> "LayoutOptions":
+        """The layout with columns of these names, which imply a header."""
+        label = self.label if names.label is None else Name(names.label)
+        return replace(self, text=tuple(map(Name, names.columns)), label=label, header=False)

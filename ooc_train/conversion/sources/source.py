@@ -1,7 +1,8 @@
 """A source: the rows of a file or a folder, made of the columns that were chosen."""
 
+import filecmp
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
+from ooc_train.file.provenance import ColumnNames
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,21 @@ class Source(ABC):
         return self.file.layout(self.chosen)
 
     @property
+    def names(self) -> ColumnNames | None:
+        """The names of the columns that were chosen, if each has one of its own."""
+        named = self.file.names and self.file.is_table
+        names = [self.file.names[k] for k in self.chosen.used] if named else []
+        if not names or any(len(self.file.places[name]) > 1 for name in names):
+            return None
+        columns = tuple(names[: len(self.chosen.columns)])
+        return ColumnNames(columns, names[-1] if len(names) > len(columns) else None)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Remarks on the file, and on what was chosen of it, where one may expect otherwise."""
+        return (*self.file.remarks, *self.chosen.remarks)
+
+    @property
     def classes_path(self) -> Path | None:
         """The file with the classes' names, if the format has a custom for it, and it exists."""
         return self.file.classes_path
@@ -104,9 +121,39 @@ def remarks_of(sources: Iterable[Source]) -> list[str]:
     """The remarks on all files, each with the first file that it is true of."""
     by_remark: dict[str, list[Path]] = {}
     for source in sources:
-        for remark in source.file.remarks:
+        for remark in source.remarks:
             by_remark.setdefault(remark, []).append(source.path)
     return [
         f"{first}{f' and {len(more):,} more files' if more else ''}: {remark}"
         for remark, (first, *more) in by_remark.items()
     ]
+
+
+def repeated_files(sources: Mapping[str, Sequence[Source]]) -> list[str]:
+    """Remarks on files of other splits that are training files, or have the same bytes."""
+    return [
+        f"{source.path}, {split} rows, is the training file {same}, so that its scores say nothing "
+        f"about new rows"
+        for split, files in sources.items()
+        if split != "train"
+        for source in files
+        if (same := next((one.path for one in sources["train"] if _are_same(one, source)), None))
+    ]
+
+
+def _are_same(one: Source, other: Source) -> bool:
+    """Whether two sources are the same file or folder, or files of the same bytes.
+
+    Bytes are read only where the sizes are the same, up to the first that differ.
+    """
+    files = one.file.file, other.file.file
+    if any(file.is_pipe or file.is_held or not file.path.exists() for file in files):
+        return False
+    if one.path.samefile(other.path):
+        return True
+    are_files = one.path.is_file() and other.path.is_file()
+    return (
+        are_files
+        and one.n_bytes == other.n_bytes
+        and filecmp.cmp(one.path, other.path, shallow=False)
+    )

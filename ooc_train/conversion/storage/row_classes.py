@@ -19,11 +19,13 @@ class TrainClasses:
     """The train rows by class, those drawn for validation left out.
 
     ``of_row`` (n_rows,) int32 is the class of each row, -1 for a row of another split; ``counts``
-    (n_classes,) int64 are the train rows of each class.
+    (n_classes,) int64 are the train rows of each class.  ``kept`` are the numbers of rows that were
+    drawn and are train rows all the same, so that each class has one.
     """
 
     of_row: DiskArray
     counts: I64
+    kept: I64
 
     @property
     def n_rows(self) -> int:
@@ -45,7 +47,9 @@ class RowClasses:
     n_train: int
 
     def of_train(self, placement: Placement, folder: Path) -> TrainClasses:
-        """The train rows by class.  Raises ``InputError`` if validation took every row of a class.
+        """The train rows by class.
+
+        Of a class all of whose rows are drawn for validation, the first one is kept.
 
         Memory: 4 bytes a row, in a file in ``folder``.
         """
@@ -59,35 +63,25 @@ class RowClasses:
             of_row[start:stop] = np.where(drawn, -1, self.ranks[labels[start:stop]])
         counts = np.zeros(len(self.classes), np.int64)
         _count_classes(of_row, counts)
-        if not counts.all():
-            raise self._all_drawn(placement, np.flatnonzero(counts == 0))
-        return TrainClasses(array, counts)
+        lost = np.flatnonzero(counts == 0)
+        kept = self._first_rows(lost)
+        of_row[kept], counts[lost] = lost, 1
+        return TrainClasses(array, counts, np.sort(kept))
 
-    def _all_drawn(self, placement: Placement, lost: I64) -> InputError:
-        """The error for classes of which no row is left to train on, with a seed that would do."""
+    def _first_rows(self, classes: I64) -> I64:
+        """The first train row of each of some classes."""
+        firsts = np.full(len(self.classes), -1, np.int64)
+        is_wanted = np.zeros(len(self.classes), np.bool_)
+        is_wanted[classes] = True
         labels = self.labels.mapped
-        totals = np.zeros(len(self.classes), np.int64)
-        totals[self.ranks] = np.bincount(labels[: self.n_train], minlength=len(self.classes))
-        rows = self._rows_of(np.flatnonzero(totals <= placement.most_rows_drawn_whole()))
-        seed = placement.seed_that_leaves_some(rows, self.ranks[labels[rows]])
-        of_seed = "" if seed is None else f" --seed {seed}, which leaves some of every class, or"
-        names = ", ".join(f"{self.classes[i]!r} ({totals[i]})" for i in lost[:5].tolist())
-        more = f" and of {len(lost) - 5:,} more classes" if len(lost) > 5 else ""
-        return InputError(
-            f"the validation split took every row of {names}{more}, and none is left to train on; "
-            f"use{of_seed} --validation-fraction 0, or name validation rows with --validation"
-        )
-
-    def _rows_of(self, classes: I64) -> I64:
-        """The numbers of the train rows of some classes."""
-        is_one = np.isin(self.ranks, classes)
-        labels = self.labels.mapped[: self.n_train]
-        return np.concatenate(
-            [
-                start + np.flatnonzero(is_one[labels[start : start + _ROWS_AT_ONCE]])
-                for start in range(0, self.n_train, _ROWS_AT_ONCE)
-            ]
-        )
+        for start in range(0, self.n_train, _ROWS_AT_ONCE):
+            stop = min(start + _ROWS_AT_ONCE, self.n_train)
+            ranks = self.ranks[labels[start:stop]]
+            rows = np.flatnonzero(is_wanted[ranks])
+            found, places = np.unique(ranks[rows], return_index=True)
+            firsts[found] = start + rows[places]
+            is_wanted[found] = False
+        return firsts[classes]
 
 
 def row_classes(labels: DiskArray, met: list[str], n_train: int) -> RowClasses:

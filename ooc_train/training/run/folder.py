@@ -27,6 +27,7 @@ import h5py
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
+from ooc_train.file.provenance import column_names
 from ooc_train.json_text import json_object
 from ooc_train.reading.store import Store
 from ooc_train.training.models.loading import rebuilt_model, users_model
@@ -154,11 +155,24 @@ class Run:
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
         difference = _difference(self.vectorizer_file.hdf5, store.file)
+        difference = difference or self._other_columns(store)
         if difference:
             raise FormatError(
                 f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
                 "same vectorizer, or train on it"
             )
+
+    def _other_columns(self, store: Store) -> str | None:
+        """The difference between the names of dense columns, in words, if there is one."""
+        own, other = (column_names(it.provenance.get("layout", {})) for it in (self, store))
+        if self.features != "dense" or not own or not other:
+            return None
+        if not len(own.columns) == len(other.columns) == self.settings["n_columns"]:
+            return None  # the names are those of lists of numbers, or of arrays
+        for k, (mine, its) in enumerate(zip(own.columns, other.columns, strict=True), 1):
+            if mine != its:
+                return f"feature {k} is the column {its!r}, not {mine!r}"
+        return None
 
 
 def read_report(folder: Path) -> dict[str, Any]:

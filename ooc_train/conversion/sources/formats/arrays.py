@@ -34,6 +34,7 @@ class ArrayFile(ColumnFile):
     width: int
 
     unit = "row"
+    is_table = False
 
     @property
     def usual_label(self) -> str | None:

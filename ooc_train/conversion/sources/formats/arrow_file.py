@@ -5,6 +5,7 @@ as long in every row.  Labels are strings, whole numbers or booleans; a row with
 A row's place is its number.
 """
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -41,6 +42,16 @@ class ArrowFile(ColumnFile):
     schema: Any
 
     unit = "row"
+
+    @property
+    def indexes(self) -> frozenset[int]:
+        """The columns that number the rows, by their names or by what pandas wrote."""
+        try:
+            frame = json.loads((self.schema.metadata or {}).get(b"pandas", b"{}"))
+            named = [name for name in frame.get("index_columns", []) if isinstance(name, str)]
+        except (ValueError, AttributeError, TypeError):  # which others may have written
+            named = []
+        return super().indexes.union(*(self.places.get(name, []) for name in named))
 
     def first_row(self, column: int) -> Any:
         """The first row of a column of lists."""

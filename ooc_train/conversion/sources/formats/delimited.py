@@ -5,7 +5,7 @@ DBPedia, Amazon and Yelp reviews are published: the class first, then one or mor
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -33,7 +33,13 @@ from ooc_train.errors import InputError
 _SAMPLE_ROWS = 50
 _HINT = " (--delimiter and --quoting say how fields are told apart)"
 _SEPARATOR_LINE = re.compile(rb"sep=([ -~\t])\r?\n")  # as Excel writes and reads it
-_HEADER_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
+_LABEL_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
+_COLUMN_WORDS = {
+    "body", "category", "class", "comment", "content", "description", "document", "id", "index",
+    "label", "labels", "message", "polarity", "question", "rating", "review", "sentence",
+    "sentiment", "stars", "summary", "target", "text", "title", "topic", "tweet",
+}  # fmt: skip
+_PARTS = re.compile(r"[\s_-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +82,13 @@ class DelimitedFile(ColumnFile):
         sample = [_texts(fields) for fields in found.rows.fields]
         if chosen.numbers:
             self._refuse_names(sample[0], chosen)
-        if chosen.label >= 0:
-            self._refuse_header(sample, chosen.label)
+        columns = [chosen.label] if chosen.label >= 0 else range(self.n_columns)
+        if looks_like_header(sample, columns):
+            with_label = " and --label" if chosen.label >= 0 else ""
+            raise InputError(
+                f"{self.where} looks like a header ({', '.join(map(repr, sample[0]))}); "
+                f"say --header, or name the columns with --text{with_label}"
+            )
 
     def _refuse_names(self, first: Sequence[str], chosen: Chosen) -> None:
         for column in chosen.columns:
@@ -86,16 +97,6 @@ class DelimitedFile(ColumnFile):
                     f"{self.where}: {first[column].strip()!r} is not a number; say --header if the "
                     f"first row names the columns, or name those of the features with --columns"
                 )
-
-    def _refuse_header(self, sample: Sequence[Sequence[str]], label: int) -> None:
-        labels = [row[label].strip() for row in sample if len(row) > label]
-        others_are_numbers = len(labels) > 1 and all(_is_integer(value) for value in labels[1:])
-        odd_one_out = others_are_numbers and not _is_integer(labels[0])
-        if labels and (odd_one_out or labels[0].lower() in _HEADER_WORDS):
-            raise InputError(
-                f"{self.where} looks like a header ({', '.join(map(repr, sample[0]))}); "
-                f"say --header, or name the columns with --text and --label"
-            )
 
     def others(self, columns: Sequence[int]) -> dict[str, int]:
         """All but some columns, by their names, or by their numbers if these are not unique."""
@@ -107,7 +108,10 @@ class DelimitedFile(ColumnFile):
         return found
 
     def layout(self, chosen: Chosen) -> dict[str, Any]:
-        """The layout as a converted file's provenance has it: columns by their numbers from 1."""
+        """The layout as a converted file's provenance has it: columns by their numbers from 1.
+
+        With a header also by their ``names``.
+        """
         columns = [column + 1 for column in chosen.columns]
         layout = {
             "format": self.format,
@@ -118,6 +122,9 @@ class DelimitedFile(ColumnFile):
         }
         if chosen.numbers:
             layout |= {"columns": columns, "n_columns": self.n_columns}
+        if self.names:
+            layout["names"] = [self.names[k] for k in chosen.columns]
+            layout["label_name"] = self.names[chosen.label] if chosen.label >= 0 else None
         return layout
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
@@ -234,6 +241,31 @@ def _look(file: InputFile, max_row_bytes: int, find: Callable[[Sample], Dialect]
         f"{file.path}, line {line}: {too_long('row', max_row_bytes)}; take it out, or allow longer "
         f"ones with --max-row-bytes"
     )
+
+
+def looks_like_header(sample: Sequence[Sequence[str]], columns: Iterable[int]) -> bool:
+    """Whether the first of some rows names the columns, as far as its words or some columns tell.
+
+    In a column whose other fields are whole numbers, a name stands out.
+
+    >>> looks_like_header([["id", "phrase"], ["1", "so it is"]], [0])
+    True
+    >>> looks_like_header([["Comment_Text", "id"], ["so it is", "x1"]], [])
+    True
+    >>> looks_like_header([["good", "so it is"], ["bad", "so it was"]], [0])
+    False
+    """
+    first = [cell.strip() for cell in sample[0]]
+    if all(set(_PARTS.split(cell.lower())) <= _COLUMN_WORDS for cell in first):
+        return True
+    for column in columns:
+        others = [row[column].strip() for row in sample[1:]]
+        odd_one_out = bool(others) and all(map(_is_integer, others))
+        if odd_one_out and first[column][:1].isalpha():
+            return True
+        if first[column].lower() in _LABEL_WORDS:
+            return True
+    return False
 
 
 def _is_integer(text: str) -> bool:

@@ -305,9 +305,11 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
                         problem = _HAS_NUL
                     i += trailing_zeros(marks)
                     if marks != 0:
-                        if data[i] == _QUOTE and (i + 1 >= n or data[i + 1] != _QUOTE):
-                            break  # the closing quote, or one of which the next byte is not here
-                        line += i + 1 < n and data[i + 1] == _NEWLINE
+                        if i + 1 >= n or (data[i] == _QUOTE and data[i + 1] != _QUOTE):
+                            # The closing quote, or one of which the next byte is not here.
+                            i += i < n and data[i] != _QUOTE  # an escape closes nothing
+                            break
+                        line += data[i + 1] == _NEWLINE
                         escaped = _QUOTED
                         i += 2
                 if i >= n:

@@ -39,6 +39,8 @@ class TextFolder(ColumnFile):
     files: Sequence[Sequence[str]]
     files_bytes: int
 
+    is_table = False
+
     @property
     def n_bytes(self) -> int:
         """The size of all files."""

@@ -56,7 +56,8 @@ class JsonLinesFile(ColumnFile):
 
     def place(self, line: int) -> Place:
         """The place of a row: its line, or its number in an array."""
-        return Place(self.file.path, line, "object" if self.is_array else "line")
+        found = super().place(line)
+        return found._replace(unit="row") if self.is_array else found
 
 
 class _Parser:
