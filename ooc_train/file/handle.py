@@ -143,8 +143,8 @@ def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Ha
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
 
     Raises InputError if there is no such file, it may not be read, another program writes to it, or
-    its fingerprint is not the one that is given; FormatError if it is not a complete, undamaged file of this package in a
-    version that this one reads.
+    its fingerprint is not the one that is given; FormatError if it is not a complete, undamaged
+    file of this package in a version that this one reads.
     """
     handle = _opened(path, verify=verify)
     try:

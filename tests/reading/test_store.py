@@ -38,7 +38,9 @@ def test_header(path):
 def test_a_file_that_another_program_has_open_for_writing_is_not_damaged(path):
     with (
         h5py.File(path, "r+"),
-        pytest.raises(InputError, match=r"toy\.h5 is open for writing in another program.*close it"),
+        pytest.raises(
+            InputError, match=r"toy\.h5 is open for writing in another program.*close it"
+        ),
     ):
         open_store(path)
     with open_store(path) as store:  # where it was closed, nothing is wrong
