@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import ooc_train
+from ooc_train.conversion.storage import row_classes
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.errors import InputError
 
@@ -56,6 +57,7 @@ def test_real_numbers_are_no_classes_but_half_stars_are(tmp_path):
     with pytest.raises(InputError, match="train.svm: the label was taken .* real numbers"):
         convert(tmp_path, svmlight, name="train.svm", features="sparse")
     assert len(convert(tmp_path, rows_of(f"{i % 10 / 2}" for i in range(60)))["classes"]) == 10
+    assert len(convert(tmp_path, rows_of(i % 25 for i in range(60)))["classes"]) == 25
 
 
 def test_a_first_row_that_is_alike_no_other_names_the_columns(tmp_path):
@@ -74,7 +76,8 @@ def test_a_first_row_that_is_alike_no_other_names_the_columns(tmp_path):
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
-def test_each_class_keeps_a_train_row(tmp_path, shuffle):
+def test_each_class_keeps_a_train_row(tmp_path, shuffle, monkeypatch):
+    monkeypatch.setattr(row_classes, "_ROWS_AT_ONCE", 16)
     rare = {7: "x", 20: "y", 33: "y", 41: "z"}
     labels = [rare.get(i, "ab"[i % 2]) for i in range(60)]
     seeds = (

@@ -20,7 +20,7 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import Run
 
 VALUES = np.arange(120, dtype=np.float32).reshape(40, 3)
-COLUMNS = {"a": VALUES[:, 0], "b": VALUES[:, 1], "7": VALUES[:, 2]}
+COLUMNS = {"a": VALUES[:, 0], "b": VALUES[:, 1], "2": VALUES[:, 2]}
 CLASSES = [str(i % 2) for i in range(40)]
 
 
@@ -49,8 +49,8 @@ def convert(source, **options):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tables")
     for suffix in ("csv", "parquet"):
-        write(folder / f"one.{suffix}", ["a", "b", "7", "label"])
-        write(folder / f"other.{suffix}", ["label", "7", "more", "b", "a"], more=VALUES[:, 0])
+        write(folder / f"one.{suffix}", ["a", "b", "2", "label"])
+        write(folder / f"other.{suffix}", ["label", "2", "more", "b", "a"], more=VALUES[:, 0])
         write(folder / f"less.{suffix}", ["a", "label", "b", "more"], more=VALUES[:, 0])
     return folder
 
@@ -61,11 +61,11 @@ def test_other_files_are_read_by_the_names_of_the_first(folder, suffixes):
     report, splits = convert(one, test=[other])
     assert np.array_equal(splits["train"], VALUES)
     assert np.array_equal(splits["test"], VALUES)
-    assert "the features are 'a', 'b', '7'" in report["notes"][0]
+    assert "the features are 'a', 'b', '2'" in report["notes"][0]
     both = ooc_train.convert([one, other], folder / "o.h5", features="dense", label="label",
                              validation=[other], force=True)  # fmt: skip
     assert [file["kept"] for file in both["files"]] == [40, 40, 40]
-    with pytest.raises(InputError, match=r"less.* there is no column '7'; the columns are 'a', "):
+    with pytest.raises(InputError, match=r"less.* there is no column '2'; the columns are 'a', "):
         convert(one, test=[folder / f"less.{suffixes[1]}"])
 
 
@@ -76,7 +76,7 @@ def test_a_fitted_vectorizer_remembers_names(folder):
         for source in ("other.csv", "other.parquet"):
             _, splits = convert(folder / source, vectorizer=folder / "fitted.h5", label=None)
             assert np.array_equal(splits["train"], VALUES)
-    with pytest.raises(InputError, match="there is no column '7'"):
+    with pytest.raises(InputError, match="there is no column '2'"):
         convert(folder / "less.csv", vectorizer=folder / "fitted.h5")
 
 
@@ -86,7 +86,7 @@ def test_prediction_is_by_names(folder):
         for source in ("other.csv", "other.parquet"):
             assert np.array_equal(predicted(folder / "o.h5", folder / source), VALUES)
     for name in ("less.csv", "less.parquet"):
-        with pytest.raises(InputError, match="there is no column '7'"):
+        with pytest.raises(InputError, match="there is no column '2'"):
             predicted(folder / "o.h5", folder / name)
     headerless = folder / "headerless.csv"
     headerless.write_text("1,2,3\n4,5,6\n")
@@ -119,7 +119,7 @@ def test_a_run_refuses_data_of_other_columns(folder):
         run = Run(
             folder, mine.handle, {"n_columns": 3}, {}, "dense", mine.provenance, labels, labels
         )
-        convert(folder / "other.csv", columns=["b", "a", "7"])
+        convert(folder / "other.csv", columns=["b", "a", "2"])
         with (
             open_store(folder / "o.h5") as data,
             pytest.raises(
@@ -127,7 +127,7 @@ def test_a_run_refuses_data_of_other_columns(folder):
             ),
         ):
             run.check_matches(data)
-        convert(folder / "other.parquet", columns=["a", "b", "7"])
+        convert(folder / "other.parquet", columns=["a", "b", "2"])
         with open_store(folder / "o.h5") as data:
             run.check_matches(data)
 
@@ -143,16 +143,16 @@ def test_an_index_is_no_feature(folder, capsys):
     )
     assert report["n_features"] == 2
     assert [note.partition(": ")[2] for note in report["notes"]] == [
-        "the features are 'a', '7'",
+        "the features are 'a', '2'",
         "the column 'b' (2) numbers the rows and is no feature",
         "the column '__index_level_0__' (4) numbers the rows and is no feature",
     ]
-    source = write(folder / "index.csv", ["", "a", "b", "7", "label"], **{"": numbers})
+    source = write(folder / "index.csv", ["", "a", "b", "2", "label"], **{"": numbers})
     report, splits = convert(source)
     assert np.array_equal(splits["train"], VALUES)
     assert report["notes"][1].endswith("the column '' (1) numbers the rows and is no feature")
     assert inspect.main([str(folder / "o.h5")]) == 0
-    assert "columns a, b, 7, class label\n" in capsys.readouterr().out
+    assert "columns a, b, 2, class label\n" in capsys.readouterr().out
     named = ooc_train.convert(
         folder / "index.parquet", folder / "o.h5", columns=["a", "b"], force=True
     )
@@ -193,6 +193,13 @@ def test_a_test_file_that_is_the_training_file_is_said(folder):
     for same in (copy, folder / "one.csv"):
         report, _ = convert(folder / "one.csv", test=[same])
         assert f"{same}, test rows, is the training file" in report["notes"][1]
+    for name in ("one", "two"):
+        (folder / "texts" / name).mkdir(parents=True)
+        for i in range(4):
+            (folder / "texts" / name / f"{i}.txt").write_text("some words")
+    texts = folder / "texts"
+    report = ooc_train.convert(texts, folder / "o.h5", test=[texts], features="ngram", force=True)
+    assert f"{texts}, test rows, is the training file {texts}" in report["notes"][0]
     copy.write_bytes(copy.read_bytes().replace(b"9", b"8"))
     assert len(convert(folder / "one.csv", test=[copy])[0]["notes"]) == 1
 

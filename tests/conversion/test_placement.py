@@ -63,3 +63,17 @@ def test_without_shuffling_train_rows_keep_their_order_and_the_same_are_drawn(n,
     assert found["train"].tolist() == sorted(shuffled["train"].tolist())
     for split in shuffled.keys() - {"train"}:
         assert np.array_equal(found[split], shuffled[split])
+
+
+@given(st.integers(2, 60), st.sampled_from([0.3, 0.7, 0.99]), st.integers(1, 9), st.booleans())
+def test_rows_that_are_kept_stay_train_rows(n, fraction, block_rows, shuffled):
+    sources = {"train": n}
+    drawn = np.flatnonzero(Placement(sources, fraction, 0).drawn(0, n))
+    kept = drawn[::2]
+    options = {"is_shuffled": shuffled, "kept": kept}
+    found = places(sources, fraction, 0, block_rows, **options)
+    assert found.get("validation", np.array([], int)).tolist() == drawn[1::2].tolist()
+    assert sorted(found["train"].tolist()) == sorted(set(range(n)) - set(drawn[1::2].tolist()))
+    if shuffled:  # the others are where they were
+        before = places(sources, fraction, 0, block_rows)["train"]
+        assert found["train"].tolist() == before.tolist() + kept.tolist()

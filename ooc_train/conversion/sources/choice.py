@@ -56,7 +56,8 @@ def choose_numbers(file: ColumnFile, options: LayoutOptions) -> Chosen:
     columns = [_position(file, column, "--columns") for column in options.text]
     remarks: tuple[str, ...] = ()
     if not columns:
-        columns = [k for k in range(file.n_columns) if k != label and k not in file.indexes]
+        others = {label, *file.indexes}
+        columns = [k for k in range(file.n_columns) if k not in others]
         for k in columns if file.names else ():
             _check_alone(file, file.names[k], "--columns")
         remarks = _remarks(file, columns, label)
