@@ -18,6 +18,7 @@ from ooc_train.file.objects import (
     StoredArray,
     StoredGroup,
     is_hdf5,
+    is_open_elsewhere,
     read_objects,
     root_attributes,
 )
@@ -61,7 +62,9 @@ class Handle:
 
     def _opened_by_hdf5(self) -> h5py.File:
         with damage_errors(self.path), contextlib.suppress(FileNotFoundError):
-            file = h5py.File(self.path, "r", driver="sec2")  # which has a descriptor, too
+            # This driver has a descriptor, too.  What is only read needs no lock, which another
+            # program may hold, and which some file systems do not have.
+            file = h5py.File(self.path, "r", driver="sec2", locking=False)
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file
             file.close()
@@ -139,9 +142,9 @@ class Handle:
 def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Handle:
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
 
-    Raises InputError if there is no such file, it may not be read, or its fingerprint is not the
-    one that is given; FormatError if it is not a complete, undamaged file of this package in a
-    version that this one reads.
+    Raises InputError if there is no such file, it may not be read, another program writes to it, or
+    its fingerprint is not the one that is given; FormatError if it is not a complete, undamaged
+    file of this package in a version that this one reads.
     """
     handle = _opened(path, verify=verify)
     try:
@@ -180,4 +183,10 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if not is_hdf5(handle.content):
         handle.close()
         raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")
+    if is_open_elsewhere(handle.content):
+        handle.close()
+        raise InputError(
+            f"{path} is open for writing in another program, such as a notebook, or was when that "
+            f"was killed; close it there (h5clear -s {path} if no program has it open)"
+        )
     return handle

@@ -40,6 +40,8 @@ _MAX_DIMENSIONS = 2
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # Versions, sizes of addresses and lengths, and of the nodes of trees: what HDF5 has by default.
 _SUPERBLOCK = _SIGNATURE + bytes([0, 0, 0, 0, 0, 8, 8, 0, 4, 0, 16, 0])
+_OPENED = bytes([1, 0, 0, 0])
+"""What HDF5 sets behind them while a program has the file open for writing."""
 _NOWHERE = 2**64 - 1
 NODE = struct.Struct("<4sBBHQQ")
 """The head of a node of a tree."""
@@ -149,6 +151,11 @@ def is_hdf5(content: FileBytes) -> bool:
     """Whether a file begins as all HDF5 files do."""
     n_bytes = len(_SIGNATURE)
     return content.size >= n_bytes and content.read(0, n_bytes) == _SIGNATURE
+
+
+def is_open_elsewhere(content: FileBytes) -> bool:
+    """Whether a program has the file open for writing, or had when it was killed."""
+    return content.read(0, 24) == _SUPERBLOCK + _OPENED
 
 
 def root_attributes(content: FileBytes) -> Mapping[str, Any]:

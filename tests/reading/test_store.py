@@ -35,6 +35,26 @@ def test_header(path):
         assert len(store) == 3
 
 
+def test_a_file_that_another_program_has_open_for_writing_is_not_damaged(path):
+    with (
+        h5py.File(path, "r+"),
+        pytest.raises(
+            InputError, match=r"toy\.h5 is open for writing in another program.*close it"
+        ),
+    ):
+        open_store(path)
+    with open_store(path) as store:  # where it was closed, nothing is wrong
+        assert len(store["train"]) == 50
+
+
+def test_reading_needs_no_lock(path):
+    fcntl = pytest.importorskip("fcntl")
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with open_store(path) as store:
+            assert "train" in store.file
+
+
 def test_rows_and_labels_are_those_written(path):
     labels, indptr, indices, values = TOY.rows(50, np.random.default_rng([0, 0]))
     with open_store(path) as store:

@@ -143,9 +143,8 @@ class _Pages:
         self._sizes, self._stored, self._counts = (
             np.array(numbers, np.float64) for numbers in (sizes, stored, counts)
         )
-        encodings_ = np.array(encodings)
-        self._have_indices = np.isin(encodings_, _INDICES)
-        self._have_prefixes = bool(np.isin(encodings_, _PREFIXES).any())
+        self._have_indices = np.array([encoding in _INDICES for encoding in encodings], np.bool_)
+        self._have_prefixes = _PREFIXES in encodings
 
     @property
     def has_indices(self) -> bool:

@@ -129,7 +129,8 @@ class ParquetReader:
         longer has one to itself.
         """
         leaves = self._leaves(columns)
-        names = [self.schema.names[column] for column in columns]
+        all_names = self.schema.names  # a new list each time
+        names = [all_names[column] for column in columns]
         for group, n_rows in enumerate(self.footer.n_rows):
             n_left = n_rows
             plan = self._plan(group, leaves)
