@@ -57,7 +57,7 @@ def test_an_error_that_a_library_makes_of_an_interruption_is_that():
             os.kill(os.getpid(), signal.SIGINT)
         except Interrupted as error:
             raise TypeError("a parameter is of another type") from error
-    with pytest.raises(TypeError), ended_by_signals():
+    with pytest.raises(TypeError, match="without"), ended_by_signals():
         raise TypeError("without a signal")
 
 
