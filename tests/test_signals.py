@@ -52,11 +52,14 @@ def _none_is_ignored():
 
 
 def test_an_error_that_a_library_makes_of_an_interruption_is_that():
-    with pytest.raises(Interrupted), ended_by_signals():
+    def library():
         try:
             os.kill(os.getpid(), signal.SIGINT)
         except Interrupted as error:
             raise TypeError("a parameter is of another type") from error
+
+    with pytest.raises(Interrupted), ended_by_signals():
+        library()
     with pytest.raises(TypeError, match="without"), ended_by_signals():
         raise TypeError("without a signal")
 
