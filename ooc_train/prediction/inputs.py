@@ -134,7 +134,7 @@ def find_inputs(
         needs_label=False, carry=carry and gives == "text", **(given | options.dialect)
     )
     if options.text:
-        layout = replace(layout, text=tuple(options.text))
+        layout = _numbered_layout(trained, file, replace(layout, text=tuple(options.text)), gives)
     elif gives == "text":
         layout = _text_layout(trained, file, layout)
     else:
@@ -163,6 +163,26 @@ def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[So
         return _GIVEN[gives](rows)
     inputs = find_inputs(run, found, PredictOptions(), carry=False)
     return inputs.blocks(room())
+
+
+def _numbered_layout(
+    trained: dict[str, Any], file: InputFile, layout: LayoutOptions, gives: MadeOf
+) -> LayoutOptions:
+    """The layout of columns that options name or number.
+
+    A first row with the names of the training data is a header, also where numbers are given.
+    """
+    names = column_names(trained)
+    if names is None or layout.has_header or not is_table(file, layout):
+        return layout
+    if FORMATS[layout.format or format_of(file)].named:
+        return layout
+    headed = replace(layout, header=True)
+    try:
+        found = find_source(file, headed, gives=gives).file.names
+    except InputError:  # a file of one row has no header, and others are refused as they are read
+        return layout
+    return headed if set(names.columns) <= set(found) else layout
 
 
 def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions) -> LayoutOptions:

@@ -231,6 +231,9 @@ def test_texts_are_predicted_by_names_and_a_header_is_no_row(tmp_path):
     assert predicted(tmp_path / "o.h5", swapped) == [label for label, _ in rows]
     ooc_train.convert(titled, tmp_path / "o.h5", header=True, label="1", text=["2"], **options)
     assert predicted(tmp_path / "o.h5", swapped) == texts
+    assert predicted(tmp_path / "o.h5", swapped, text=["1"]) == texts
+    one = text_file(tmp_path / "one.csv", "", rows[:1])
+    assert predicted(tmp_path / "o.h5", one, text=["2"]) == texts[:1]
     for source in (plain, alone):
         with pytest.raises(InputError, match="line 1: there is no column 'text'; the columns are"):
             predicted(tmp_path / "o.h5", source)

@@ -10,6 +10,7 @@ from ooc_train.conversion.sources.layout import LayoutOptions, Name
 from ooc_train.errors import InputError, OptionError
 
 _SHOWN = 20
+_SHOWN_CHARACTERS = 60  # of what may be a text
 
 
 def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
@@ -82,7 +83,8 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
     "'a', 'b', 'c' and 1 more"
     """
     more = len(names) - most
-    return ", ".join(map(repr, names[:most])) + (f" and {more:,} more" if more > 0 else "")
+    shown = ", ".join(repr(name[:_SHOWN_CHARACTERS]) for name in names[:most])
+    return shown + (f" and {more:,} more" if more > 0 else "")
 
 
 def _label(file: ColumnFile, options: LayoutOptions) -> int:
