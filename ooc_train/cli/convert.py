@@ -162,6 +162,8 @@ def _remarks(report: dict[str, Any]) -> Iterator[str]:
     if report.get("ignored_entries"):
         ignored = f"{report['ignored_entries']:,}"
         yield f"{ignored} values in columns that no training row has were left out"
+    if report["missing_rows"]:
+        yield f"{report['missing_rows']:,} rows have no text: it is null, or the field is missing"
     if report["empty_rows"]:
         kind = KINDS[report["features"]]
         yield f"{report['empty_rows']:,} rows have no {_EMPTY[kind.source, kind.layout]}"

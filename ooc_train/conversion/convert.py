@@ -50,9 +50,10 @@ def convert(
     whatever ``train`` may be.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
-    ``replaced_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``, which are ``kept``
-    or ``rejected``), ``notes`` about the files, ``classes``, ``features``, ``n_features``,
-    ``seconds``, ``phase_seconds``, peak memory in bytes, and more.
+    ``replaced_rows``, ``missing_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``,
+    which are ``kept`` or ``rejected``), ``notes`` about the files, ``classes``, ``features``,
+    ``n_features``, ``seconds``, ``phase_seconds``, peak memory in bytes,
+    and more.
 
     Raises ``InputError`` for data that cannot be used, naming file and line; ``OutputError`` if the
     output exists or cannot be written; ``BudgetError`` for too small a memory budget; and
@@ -79,6 +80,7 @@ def convert(
             **_rows(plan, found, rejects),
             **({"auto": asdict(figures)} if figures else {}),
             "files": [file.report for file in corpus.files],
+            "missing_rows": corpus.missing_rows,
             "output_bytes": plan.output.stat().st_size,
             "compression": plan.compression,
             "saved_bytes": saved_bytes,

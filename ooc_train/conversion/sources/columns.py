@@ -135,6 +135,7 @@ class Table:
     a row, where they are not those of its columns.  ``carried`` has the columns that rows bring
     along, where they are not cells.  ``is_clean`` says that the format has rejected rows that are
     too long or hold a NUL byte.
+    ``missing`` are the positions of rows all of whose texts are null or left out.
 
     A table is valid until the next one is asked for.
     """
@@ -146,6 +147,7 @@ class Table:
     raw: Callable[[int], bytes] | None = None
     carried: Sequence[dict[str, Any]] | None = None
     is_clean: bool = False
+    missing: Sequence[int] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,7 @@ The stream can be read as often as needed and is the same each time.  The first 
 classes and lists rejected rows; later ones skip the same rows silently.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES
 
 _SHOWN = 100
+_WHOLE = re.compile(rb"(?:\+|(?P<minus>-?))(?P<digits>0|[1-9][0-9]*)(?:\.0*)?")
 _MAX_LABELS_BYTES = 2**23
 """The size of the labels of all classes together: there are some copies of them in memory."""
 
@@ -85,6 +87,7 @@ class Corpus:
         self.sources = sources
         self.rejects = rejects
         self.n_rows = dict.fromkeys(sources, 0)
+        self.missing_rows = 0
         self.block_bytes = block_bytes
         self._room = room
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
@@ -158,7 +161,7 @@ class Corpus:
     def _label(self, split: str, source: Source, rows: SourceRows) -> tuple[SourceRows, I32]:
         """Number the labels of rows, and leave out rows whose label cannot be used."""
         distinct, numbers = rows.labels
-        texts = [label.strip() for label in distinct]
+        texts = [self._spelling(label.strip()) for label in distinct]
         if split == "train" and self.learns_classes and not self._read_once:
             for text in texts:
                 if text not in self._classes and not _unfit_label(text):
@@ -168,6 +171,8 @@ class Corpus:
             self._count(places, np.bincount(numbers, minlength=len(texts)))
         labels = places[numbers]
         usable = labels >= 0
+        if not self._read_once and rows.missing is not None:
+            self.missing_rows += int((rows.missing & usable).sum())
         if usable.all():
             return rows, labels
         for row in np.flatnonzero(~usable).tolist():
@@ -176,6 +181,10 @@ class Corpus:
             reason = _unfit_label(text) or self._unknown_label(text)
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
+
+    def _spelling(self, label: bytes) -> bytes:
+        """The label as all formats spell it; a class of an older file may be spelled otherwise."""
+        return label if label in self._classes else plain_label(label)
 
     def _count(self, classes: I32, n_rows: I64) -> None:
         """Count rows of classes, of some of which there are several entries."""
@@ -207,6 +216,24 @@ class Corpus:
         if not self._read_once:
             self.files[-1].rejected += 1
             self.rejects.add(source.place(reject.line), reject)
+
+
+def plain_label(label: bytes) -> bytes:
+    """A label in the one spelling that it has in all formats.
+
+    Whole numbers have no sign ``+`` and no fraction of zeros; but zeros in front, as codes have
+    them, stay.  True and false are in small letters.
+
+    >>> plain_label(b"1.0"), plain_label(b"+1"), plain_label(b"-0"), plain_label(b"True")
+    (b'1', b'1', b'0', b'true')
+    >>> plain_label(b"007"), plain_label(b"1.5"), plain_label(b"nan")
+    (b'007', b'1.5', b'nan')
+    """
+    found = _WHOLE.fullmatch(label)
+    if found:
+        return b"0" if found["digits"] == b"0" else (found["minus"] or b"") + found["digits"]
+    lowered = label.lower()
+    return lowered if lowered in (b"true", b"false") else label
 
 
 def _unfit_label(label: bytes) -> str:

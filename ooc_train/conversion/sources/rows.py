@@ -34,6 +34,10 @@ class SourceRows(Protocol):
         """Each row's other columns by their names, where these are asked for."""
 
     @property
+    def missing(self) -> Bools | None:
+        """The rows without a text, not even an empty one, (n_rows,); ``None`` if there are none."""
+
+    @property
     def size(self) -> int:
         """The bytes of all texts or numbers."""
 
@@ -56,7 +60,8 @@ class TextRows:
 
     ``text`` uint8 holds the texts one after another, that of row ``i`` at
     ``text_offsets[i]:text_offsets[i + 1]``.  Row ``i`` begins on line ``lines[i]``, from 1.
-    ``carried`` has each row's other columns by their names, where these are asked for.
+    ``carried`` has each row's other columns by their names, where these are asked for.  ``missing``
+    are the rows whose text is null or was left out, (n_rows,) bool, if there are some.
     """
 
     text: U8
@@ -64,6 +69,7 @@ class TextRows:
     labels: "SpelledLabels"
     lines: I64
     carried: Sequence[dict[str, Any]] | None = None
+    missing: Bools | None = None
 
     @classmethod
     def of(cls, texts: Sequence[bytes], first_line: int = 1) -> "TextRows":
@@ -95,7 +101,8 @@ class TextRows:
         np.cumsum(lengths[keep], out=offsets[1:])
         text = self.text[np.repeat(keep, lengths)]
         carried = self.carried and list(itertools.compress(self.carried, keep.tolist()))
-        return TextRows(text, offsets, self.labels.take(keep), self.lines[keep], carried)
+        missing = None if self.missing is None else self.missing[keep]
+        return TextRows(text, offsets, self.labels.take(keep), self.lines[keep], carried, missing)
 
 
 class SpelledLabels(NamedTuple):
@@ -167,6 +174,7 @@ class DenseNumbers:
     labels: SpelledLabels
     lines: I64
     carried = None
+    missing = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -209,6 +217,7 @@ class SparseNumbers:
     labels: SpelledLabels
     lines: I64
     carried = None
+    missing = None
 
     def __len__(self) -> int:
         return len(self.lines)

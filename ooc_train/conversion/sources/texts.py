@@ -1,5 +1,6 @@
 """Rows of text, made of the columns of files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ from ooc_train.conversion.sources.files.rejects import Reject, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import TextRows, without
 from ooc_train.conversion.sources.source import Source
+from ooc_train.dtypes import Bools
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,14 @@ class TextSource(Source):
         if carried is None and self.chosen.carried:
             places = {name: self.chosen.cells.index(k) for name, k in self.chosen.carried.items()}
             carried = cells.by_name(places)
-        rows = TextRows(text, offsets, table.labels, table.lines, carried)
+        rows = TextRows(
+            text,
+            offsets,
+            table.labels,
+            table.lines,
+            carried,
+            _mask(table.missing, len(table.lines)),
+        )
         reasons = dict(table.reasons)
         if not table.is_clean:
             longest = self.file.max_row_bytes
@@ -44,6 +53,15 @@ class TextSource(Source):
                 reasons[row - 1] = "the row contains a NUL byte"
         rows, rejects = without(rows, reasons, table.raw)
         return CLEANINGS[self.cleaning](rows) if self.cleaning else rows, rejects
+
+
+def _mask(rows: Sequence[int], n_rows: int) -> Bools | None:
+    """Some rows among all, (n_rows,); ``None`` if there are none."""
+    if not rows:
+        return None
+    found = np.zeros(n_rows, np.bool_)
+    found[rows] = True
+    return found
 
 
 def find_text(file: ColumnFile, options: LayoutOptions) -> TextSource:

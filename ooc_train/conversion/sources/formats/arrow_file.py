@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -116,13 +116,16 @@ class ArrowFile(ColumnFile):
             labels = _labels(_column(batches, self.names[chosen.label]), reasons)
         names = [self.names[column] for column in chosen.columns]
         columns: Cells | Iterator[F32]
+        missing: Sequence[int] = ()
         if chosen.numbers:
             columns = (  # one at a time, which may still add reasons
                 _numbers(_column(batches, name), name, width, reasons)
                 for name, width in zip(names, widths, strict=True)
             )
         else:
-            columns = _cells([as_binary(_column(batches, name)) for name in names])
+            texts = [_column(batches, name) for name in names]
+            columns = _cells([as_binary(text) for text in texts])
+            missing = _missing(texts)
         carried = list(chosen.carried or ())
         return Table(
             np.arange(first_row, first_row + n_rows),
@@ -130,6 +133,7 @@ class ArrowFile(ColumnFile):
             columns,
             reasons=reasons,
             carried=self._carried(batches, first_row, carried) if carried else None,
+            missing=missing,
         )
 
     def _carried(
@@ -155,6 +159,14 @@ def _column(batches: Sequence[Any], name: str) -> Any:
     if pyarrow.types.is_dictionary(columns[0].type):
         columns = [column.dictionary_decode() for column in columns]
     return pyarrow.concat_arrays(columns)
+
+
+def _missing(columns: Sequence[Any]) -> Sequence[int]:
+    """The rows that are null in all columns."""
+    if not all(column.null_count for column in columns):
+        return ()
+    nulls = [column.is_null().to_numpy(zero_copy_only=False) for column in columns]
+    return cast(list[int], np.flatnonzero(np.all(nulls, axis=0)).tolist())
 
 
 def _shown(column: Any) -> Any:

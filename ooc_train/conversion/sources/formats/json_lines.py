@@ -1,11 +1,12 @@
 """JSON Lines: an object a line, whose fields are the columns; or one array of such objects.
 
-A text is a string, or a number; where it is null or missing it is empty, as an empty column of a
-CSV file is.  Labels are strings, whole numbers or booleans, as they are spelled; a row without one
-is rejected, and so is what is no object.  Blank lines are skipped.
+A text is a string, or a number; where it is null, NaN or missing it is empty, as an empty column of
+a CSV file is.  Labels are strings, whole numbers or booleans; a row without one is rejected, and so
+is what is no object.  Blank lines are skipped.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -86,6 +87,7 @@ class _Parser:
         lines: list[bytes] = []
         numbers: list[int] = []
         reasons: dict[int, str] = {}
+        missing: list[int] = []
         plain = min(self._max_row_bytes, _LONG_BYTES)
         for number, line in enumerate(block.split(b"\n")[:-1], self._line):
             if not line or (line.isspace() and len(line) <= self._max_row_bytes):
@@ -98,7 +100,7 @@ class _Parser:
                     cells.append(value.encode() if kind is str else _SPELLED[kind](value))
             except (ValueError, TypeError, KeyError):
                 del cells[len(lines) * self._n_cells :]
-                cells += self._any_cells(line, len(lines), reasons)
+                cells += self._any_cells(line, len(lines), reasons, missing)
             lines.append(line)
             numbers.append(number)
         self._line += block.count(b"\n")
@@ -113,13 +115,21 @@ class _Parser:
             reasons=reasons,
             raw=lines.__getitem__,
             carried=[self._others(line) for line in lines] if self._carries else None,
+            missing=missing,
         )
 
-    def _any_cells(self, line: bytes, position: int, reasons: dict[int, str]) -> list[bytes]:
-        """The cells of any line; if it is no row, they are empty and it is given a reason."""
+    def _any_cells(
+        self, line: bytes, position: int, reasons: dict[int, str], missing: list[int]
+    ) -> list[bytes]:
+        """The cells of any line; if it is no row, they are empty and it is given a reason.
+
+        A row without any text is noted as ``missing``.
+        """
         try:
             row = _object(line, self._max_row_bytes)
             cells = [_text(row, name) for name in self._text]
+            if all(_is_missing(row.get(name)) for name in self._text):
+                missing.append(position)
             return cells if self._label is None else [*cells, _spelled_label(row, self._label)]
         except UnfitError as error:
             reasons[position] = str(error)
@@ -217,11 +227,16 @@ def _parsed_leniently(line: bytes) -> Any:
         raise UnfitError(f"not JSON that can be read: {error}") from error
 
 
+def _is_missing(value: Any) -> bool:
+    """Whether a value is null, as a field is that was left out, or NaN."""
+    return value is None or (type(value) is float and math.isnan(value))
+
+
 def _text(row: dict[str, Any], name: str) -> bytes:
     value = row.get(name)
     if type(value) is str:
         return _encoded(value)
-    if value is None:
+    if _is_missing(value):
         return b""
     if type(value) in (int, float):
         return str(value).encode()
@@ -234,7 +249,7 @@ def _spelled_label(row: dict[str, Any], name: str) -> bytes:
         return _encoded(value)
     if type(value) is int:
         return b"%d" % value
-    if value is None:
+    if _is_missing(value):
         return b""
     if type(value) is bool:
         return b"true" if value else b"false"
