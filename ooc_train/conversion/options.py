@@ -171,7 +171,8 @@ class ConvertOptions(FormatOptions, OutputOptions):
     )
     analyzer: str | None = option(
         None,
-        "what terms consist of: words, or characters, as for Chinese",
+        "what terms consist of: words, or characters, the default for texts without spaces "
+        "between words, such as Chinese",
         fallback=ANALYZERS[0],
         choices=ANALYZERS,
         group=_PARAMETERS,

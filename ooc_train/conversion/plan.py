@@ -18,10 +18,13 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import InputPaths, is_pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source, remarks_of, repeated_files
+from ooc_train.conversion.sources.texts import beginning_of
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
 from ooc_train.file.provenance import column_names
+from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
@@ -114,6 +117,11 @@ def plan_conversion(
         inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
         everything = [source for files in inputs.sources.values() for source in files]
         notes = [*remarks_of(everything), *repeated_files(inputs.sources)]
+        if not (options.analyzer or fitted) and KINDS[features].source == "text":
+            first = inputs.sources["train"][0]
+            if is_spaceless(beginning_of(first)):
+                parameters, note = _by_characters(parameters)
+                notes.append(f"{first.path}: {note}")
         text_bytes = sum(source.text_bytes for source in everything)
         needs = parameters.needs
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
@@ -198,6 +206,17 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
             f"features"
         )
     return cast(Parameters, kind(**given))
+
+
+def _by_characters(parameters: Parameters) -> tuple[Parameters, str]:
+    """The parameters for texts without spaces between words, and what is said of them."""
+    if hasattr(parameters, "analyzer"):
+        note = "texts have no spaces between words: terms are made of characters (--analyzer char)"
+        return replace(cast(Any, parameters), analyzer="char"), note
+    return parameters, (
+        "texts have no spaces between words, so that a sequence is of whole clauses; --features "
+        "ngram makes terms of characters"
+    )
 
 
 def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Text whose kind of features is not named: n-grams, and what the guide advises."""
 
+import json
 from collections import Counter
 
 import numpy as np
@@ -123,3 +124,37 @@ def test_rejects_are_counted_once(tmp_path):
     assert len((tmp_path / "o.h5.rejected.csv").read_text().splitlines()) == 4
     with pytest.raises(InputError, match="more than 2 rows cannot be used"):
         ooc_train.convert(source, tmp_path / "o.h5", max_rejects=2, force=True)
+
+
+SENTENCES = {
+    "Chinese": ["这部电影非常好看", "剧情拖沓很无聊", "值得再看一遍", "不推荐给朋友"],
+    "Japanese": [
+        "とても面白い映画でした",
+        "退屈でつまらない",
+        "また見たいと思う",
+        "おすすめしない",
+    ],
+    "Thai": ["หนังเรื่องนี้สนุกมาก", "เนื้อเรื่องน่าเบื่อ", "อยากดูอีกครั้ง", "ไม่แนะนำ"],
+}
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_texts_without_spaces_become_characters(tmp_path, language, name):
+    rows = [(str(1 + i % 2), SENTENCES[language][i % 4] + str(i % 5)) for i in range(80)]
+    if name == "a.csv":
+        (tmp_path / name).write_text("".join(f"{a},{b}\n" for a, b in rows), "utf-8")
+    else:
+        lines = (json.dumps({"label": a, "text": b}) for a, b in rows)
+        (tmp_path / name).write_text("\n".join(lines))
+    report = ooc_train.convert(tmp_path / name, tmp_path / "a.h5")
+    asked = ooc_train.convert(tmp_path / name, tmp_path / "b.h5", analyzer="char")
+    assert report["n_features"] == asked["n_features"] > 20
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+    note = "texts have no spaces between words: terms are made of characters (--analyzer char)"
+    assert report["notes"] == [f"{tmp_path / name}: {note}"]
+    assert asked["notes"] == []
+    with pytest.raises(InputError, match="are there spaces between words .else --analyzer char."):
+        ooc_train.convert(tmp_path / name, tmp_path / "c.h5", analyzer="word", min_df=50)
+    sequences = ooc_train.convert(tmp_path / name, tmp_path / "d.h5", features="sequence")
+    assert "--features ngram makes terms of characters" in sequences["notes"][0]

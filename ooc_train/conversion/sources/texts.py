@@ -15,6 +15,8 @@ from ooc_train.conversion.sources.rows import TextRows, without
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import Bools
 
+_SAMPLE_BYTES = 2**16
+
 
 @dataclass(frozen=True)
 class TextSource(Source):
@@ -62,6 +64,16 @@ def _mask(rows: Sequence[int], n_rows: int) -> Bools | None:
     found = np.zeros(n_rows, np.bool_)
     found[rows] = True
     return found
+
+
+def beginning_of(source: Source) -> bytes:
+    """The first texts of a source; of a pipe its first bytes, since it is read once."""
+    if source.file.file.pipe:
+        return source.file.file.sample(_SAMPLE_BYTES)
+    for piece, _ in source.read(_SAMPLE_BYTES):
+        if isinstance(piece, TextRows) and len(piece):
+            return piece.text[:_SAMPLE_BYTES].tobytes()
+    return b""
 
 
 def find_text(file: ColumnFile, options: LayoutOptions) -> TextSource:

@@ -206,7 +206,8 @@ class NgramVectorizer(TermVectorizer):
             raise InputError(
                 f"no term occurs in as many rows of the train split as --min-df "
                 f"{self.parameters.min_df} and --max-df {self.parameters.max_df} ask for; are the "
-                f"texts long enough, and does --text name the right columns?"
+                f"texts long enough, does --text name the right columns, and are there spaces "
+                f"between words (else --analyzer char)?"
             )
         return kept, norms
 
