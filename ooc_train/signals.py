@@ -39,14 +39,22 @@ def handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[Non
 def ended_by_signals() -> Iterator[None]:
     """Raise `Interrupted` in the block for the first signal that asks to end.
 
-    Those that follow are ignored until the block ends, so that cleaning up is not cut short.
+    Those that follow are ignored until the block ends, so that cleaning up is not cut short.  An
+    error that a library makes of the interruption, as TensorFlow may, is that interruption.
     """
+    asked: list[Interrupted] = []
 
     def end(number: int, _frame: FrameType | None) -> None:
         for each in STOPPING:
             if signal.getsignal(each) is end:
                 signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(INTERRUPTED, number)
+        asked.append(Interrupted(INTERRUPTED, number))
+        raise asked[0]
 
     with handled_by(end):
-        yield
+        try:
+            yield
+        except Exception as error:
+            if asked:
+                raise asked[0] from error
+            raise

@@ -51,6 +51,19 @@ def _none_is_ignored():
         signal.signal(each, handler)
 
 
+def test_an_error_that_a_library_makes_of_an_interruption_is_that():
+    def library():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except Interrupted as error:
+            raise TypeError("a parameter is of another type") from error
+
+    with pytest.raises(Interrupted), ended_by_signals():
+        library()
+    with pytest.raises(TypeError, match="without"), ended_by_signals():
+        raise TypeError("without a signal")
+
+
 @pytest.mark.parametrize("number", STOPPING)
 def test_a_signal_ends_a_command_that_leaves_nothing(tmp_path, monkeypatch, capsys, number):
     """And those that follow do not disturb its cleaning up."""

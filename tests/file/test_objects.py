@@ -142,6 +142,11 @@ def test_members_of_groups(small):
     assert is_refused(whole[0] + first + first + whole[1])  # twice
     for cached in (2, 3, 2**31):  # links of other kinds
         assert is_refused(numbers(content, node + 8 + 16, "<I", cached))
+    with (
+        pytest.raises(ValueError, match="there are no members of a group at"),
+        held(numbers(content, node + 6, "<H", 9)) as file,
+    ):
+        read_objects(file)  # a node has room for eight
     for name_at in (2**13, 2**62):  # beyond the heap
         assert is_refused(numbers(content, node + 8, "<Q", name_at))
     for scratch in (24, 39):  # the copy of what the header of a group says

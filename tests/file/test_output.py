@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ooc_train.file import integrity, output, schema
+from ooc_train.file.checksums import block_length, stored_sums
 from ooc_train.file.integrity import check_written
 from ooc_train.file.output import OutputFile
 from ooc_train.reading.store import open as open_store
@@ -57,6 +58,15 @@ def test_rows_that_are_lost_are_missed(tmp_path, monkeypatch, which):
     lost(monkeypatch, which, 1)
     with pytest.raises(OSError, match="is not what is read back"):
         write(tmp_path / "o.h5")
+
+
+def test_rows_that_fill_whole_blocks_have_no_sum_more(tmp_path):
+    n_rows = 2 * block_length((2**40, 3), np.dtype("f4"))
+    with ThreadPoolExecutor(1) as pool, schema.create_file(str(tmp_path / "o.h5")) as file:
+        rows = file.create_dataset("rows", (n_rows, 3), "f4")
+        with output.Appender(rows, pool) as appender:
+            appender.append(np.zeros((n_rows, 3), "f4"))
+        assert len(stored_sums(rows)) == 2
 
 
 def test_a_short_write_is_continued(tmp_path, monkeypatch):
