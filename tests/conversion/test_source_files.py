@@ -14,6 +14,7 @@ from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer, line_blocks
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.paths import matching
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.kinds import KINDS
@@ -110,3 +111,10 @@ def test_the_table_costs_nothing_to_look_at():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_pattern_passes_over_names_that_begin_with_an_underscore(tmp_path):
+    for name in ("_SUCCESS", "part-0.csv", "part-1.csv"):
+        (tmp_path / name).touch()
+    assert [path.name for path in matching(tmp_path / "*")] == ["part-0.csv", "part-1.csv"]
+    assert [path.name for path in matching(tmp_path / "_*")] == ["_SUCCESS"]

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import sys
 
 import numpy as np
@@ -126,6 +127,8 @@ def spelled(label):
     if isinstance(label, bool) or label is None:
         return {True: "true", False: "false", None: ""}[label]
     if isinstance(label, float):
+        if math.isnan(label):
+            return ""
         return str(int(label)) if label.is_integer() else None
     return None if isinstance(label, list) else str(label)
 
@@ -155,7 +158,7 @@ def test_json_lines_equal_the_json_module(tmp_path_factory, table, ascii_only, e
     data = "".join(f"{line}{end}" for line in lines).encode("utf-8", "surrogatepass")
     found, rejects, _ = read(jsonl(tmp_path_factory, data), block_bytes)
     expected = {
-        number: (spelled(label), "" if text is None else str(text))
+        number: (spelled(label), "" if text is None or text != text else str(text))  # noqa: PLR0124
         for number, (label, text) in enumerate(table)
         if not isinstance(text, bool | list) and spelled(label) is not None
     }
@@ -204,7 +207,7 @@ def test_a_line_that_is_too_long_is_none_however_little_it_says(tmp_path_factory
 def test_broken_utf8_stays_as_it_is_and_fields_may_be_missing(tmp_path_factory):
     data = b'\xef\xbb\xbf{"l": "a", "t": "caf\xe9"}\n{"t": NaN, "u": "x"}\n{"l": "b"}'
     found, rejects, _ = read(jsonl(tmp_path_factory, data, text=("t", "u")))
-    assert found == [("a", b"caf\xe9, ", 1), ("", b"nan, x", 2), ("b", b", ", 3)]
+    assert found == [("a", b"caf\xe9, ", 1), ("", b", x", 2), ("b", b", ", 3)]
     assert not rejects
 
 

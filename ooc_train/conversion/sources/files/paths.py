@@ -22,15 +22,21 @@ STANDARD_INPUT_FILE = Path("/dev/stdin")
 """What standard input is connected to, which may be a file."""
 _NAME = Path("standard input")
 _PIECE_BYTES = 2**20
+_ASIDE = (".", "_")
 _CHECK_BYTES = 2**26
 
 
 def matching(path: Path) -> list[Path]:
-    """The paths that match a pattern, in the order of their names, or else the path itself."""
+    """The paths that match a pattern, in the order of their names, or else the path itself.
+
+    Names that begin with a dot or ``_`` are passed over unless the pattern's does, too: such as
+    ``_SUCCESS``, which Spark and Hive write beside the files with rows.
+    """
     if not glob.has_magic(str(path)) or path.exists():
         return [path]
     found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
-    return [Path(name) for name in found]
+    paths = [Path(name) for name in found]
+    return [one for one in paths if one.name[:1] not in _ASIDE or path.name[:1] in _ASIDE]
 
 
 def is_pipe(given: Input) -> bool:
