@@ -194,7 +194,7 @@ class _ReadBack(dict):
     def __missing__(self, path: str) -> list[int]:
         array = self._file[path]
         length = checksums.block_length(array.shape, array.dtype)
-        return checksums.checksums(np.ascontiguousarray(array), length) if len(array) else []
+        return checksums.checksums(np.ascontiguousarray(array), length) if array.size else []
 
 
 def reseal(file: h5py.File) -> None:

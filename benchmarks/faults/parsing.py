@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
-from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
@@ -66,8 +66,10 @@ def problem(name: str, content: bytes, path: Path) -> str | None:
         lines = [line for line in {*whole, *pieces} if whole.get(line) != pieces.get(line)]
         found = f"{pieces.get(min(lines))}, at once {whole.get(min(lines))}"
         return f"in blocks of {_SHORTEST_BLOCK + size} line {min(lines)} is {found}"
+    if longest != MAX_ROW_BYTES or not spelling_of(rows).is_usual:
+        return None  # another encoding, or returns that end lines
     expected = parser.expected(rows.removeprefix(BYTE_ORDER_MARK))
-    if expected is None or longest != MAX_ROW_BYTES:
+    if expected is None:
         return None
     read = [row for _, (row, _) in sorted(whole.items())]
     for number, (one, other) in enumerate(itertools.zip_longest(read, expected), 1):

@@ -28,6 +28,7 @@ from benchmarks.peers.reporting import NOT_INSTALLED_STATUS
 COMPLETED, FAILED, KILLED, NOT_INSTALLED = "completed", "failed", "killed", "not installed"
 RESULT_PATTERN = "result.*"
 _LOG_NAME = "log"
+_NAMES_OF_INPUTS = ("files", "notes")
 _MESSAGE_CHARACTERS = 2000
 _GRACE_SECONDS = 10.0
 _SIGKILL = 9  # signal.SIGKILL, where there is one
@@ -198,6 +199,7 @@ def _report(scratch: Path) -> dict[str, Any]:
     return {
         key: value.replace(f"{scratch}{os.sep}", "") if isinstance(value, str) else value
         for key, value in report.items()
+        if key not in _NAMES_OF_INPUTS
     }
 
 

@@ -207,7 +207,7 @@ def test_one_that_cannot_be_read_is_damaged(tmp_path):
     path = tmp_path / "step-000000001.safetensors"
     path.mkdir()
     _, (error,) = CheckpointFolder(tmp_path).newest()
-    assert str(error) == f"{path} cannot be read: Is a directory"
+    assert str(error) == f"{path} cannot be read: it is no file"
 
 
 def test_another_layout_is_refused(tmp_path):
