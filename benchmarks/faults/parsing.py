@@ -133,7 +133,10 @@ def _json_row(line: bytes) -> Row:
         return _REJECTED
     if type(found) is not dict:
         return _REJECTED
-    label, text = found.get(_LABEL), found.get(_TEXT)
+    label, text = (
+        None if isinstance(value, float) and math.isnan(value) else value
+        for value in (found.get(_LABEL), found.get(_TEXT))
+    )
     if isinstance(label, bool):
         label = "true" if label else "false"
     elif isinstance(label, float):

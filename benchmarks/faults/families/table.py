@@ -45,16 +45,16 @@ class Family:
 
 
 FAMILIES = {
-    "writes": Family(writes, 4000, 16),
-    "kills": Family(kills, 2000, 12),
-    "full_disks": Family(full_disks, 600, 4, disks=full_disks.DISKS),
-    "power_cuts": Family(power_cuts, 300, 2, disks=power_cuts.DISKS),
-    "mutations": Family(mutations, 4000, 16),
+    "writes": Family(writes, 1500, 16),
+    "kills": Family(kills, 400, 12),
+    "full_disks": Family(full_disks, 150, 4, disks=full_disks.DISKS),
+    "power_cuts": Family(power_cuts, 40, 2, disks=power_cuts.DISKS),
+    "mutations": Family(mutations, 2000, 16),
     "crafted": Family(crafted, 500, 16),
     "run_folders": Family(run_folders, 200, 12),
-    "dirty_rows": Family(dirty_rows, 4000, 16),
+    "dirty_rows": Family(dirty_rows, 1000, 16),
     "fuzz": Family(fuzz, 20, 1),
-    "environments": Family(environments, 500, 3),
-    "extremes": Family(extremes, 200, 3),
-    "determinism": Family(determinism, 300, 3),
+    "environments": Family(environments, 100, 3),
+    "extremes": Family(extremes, 100, 3),
+    "determinism": Family(determinism, 40, 3),
 }
