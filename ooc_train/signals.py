@@ -2,8 +2,9 @@
 
 import contextlib
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 
 from ooc_train.errors import Interrupted
@@ -13,6 +14,7 @@ STOPPING = [
 ]
 """Ctrl-C, the end of a job, and the end of a terminal."""
 INTERRUPTED = "interrupted; nothing was left half written"
+_MOMENT = 0.01  # seconds
 
 
 @contextlib.contextmanager
@@ -40,7 +42,8 @@ def ended_by_signals() -> Iterator[None]:
     """Raise `Interrupted` in the block for the first signal that asks to end.
 
     Those that follow are ignored until the block ends, so that cleaning up is not cut short.  An
-    error that a library makes of the interruption, as TensorFlow may, is that interruption.
+    error that a library makes of the interruption, as TensorFlow may, is that interruption.  Where
+    Python ignores it, as in a destructor, it is raised again a moment later.
     """
     asked: list[Interrupted] = []
 
@@ -51,10 +54,34 @@ def ended_by_signals() -> Iterator[None]:
         asked.append(Interrupted(INTERRUPTED, number))
         raise asked[0]
 
-    with handled_by(end):
+    with handled_by(end), _raised_again(asked):
         try:
             yield
         except Exception as error:
             if asked:
                 raise asked[0] from error
             raise
+
+
+@contextlib.contextmanager
+def _raised_again(asked: Sequence[Interrupted]) -> Iterator[None]:
+    """Raise the first of the interruptions again, by a timer, where Python has ignored it."""
+    before = sys.unraisablehook
+
+    def raise_again(*_: object) -> None:
+        raise asked[0]
+
+    def hook(unraisable: "sys.UnraisableHookArgs") -> None:
+        if isinstance(unraisable.exc_value, Interrupted) and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, raise_again)
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+        else:
+            before(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -62,6 +63,24 @@ def test_an_error_that_a_library_makes_of_an_interruption_is_that():
         library()
     with pytest.raises(TypeError, match="without"), ended_by_signals():
         raise TypeError("without a signal")
+
+
+class Fragile:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_interruption_that_python_ignores_is_raised_again(capsys):
+    def work():
+        Fragile()
+        time.sleep(10)
+
+    before = sys.unraisablehook
+    with pytest.raises(Interrupted) as found, ended_by_signals():
+        work()
+    assert found.value.signal_number == signal.SIGTERM
+    assert sys.unraisablehook is before
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("number", STOPPING)

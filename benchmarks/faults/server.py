@@ -144,10 +144,10 @@ def carry_out(request: Request, begin: int, package: str) -> int:
         os.execve(path, line, {**os.environ, "PYTHONPATH": str(Path.cwd()), **request.variables})
     sys.argv = [f"ooc-{name}", *arguments]
     _limit(request)
-    command = _module(name, package)
+    module = _module(name, package)
+    entry = None if "." in name else getattr(importlib.import_module(f"{package}.entry"), name)
     os.close(begin)
-    status: int = command.main(arguments)
-    return status
+    return int(entry() if entry else module.main(arguments))
 
 
 def _limit(request: Request) -> None:

@@ -1,10 +1,13 @@
 """Where the commands begin: before other imports, so that Ctrl-C during these is one line, too."""
 
+import contextlib
 import functools
 import importlib
 import sys
+from typing import NoReturn
 
 _INTERRUPTED = 130
+_SIGNALLED = 128
 
 
 def _run(name: str) -> int:
@@ -19,7 +22,21 @@ def _run(name: str) -> int:
 
     # While Python ends, it would answer Ctrl-C with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if status > _SIGNALLED:
+        _leave(status)
     return status
+
+
+def _leave(status: int) -> NoReturn:
+    """End the process without taking libraries apart, which may have been interrupted anywhere."""
+    import atexit  # noqa: PLC0415 - as above
+    import os  # noqa: PLC0415
+
+    atexit._run_exitfuncs()  # temporary files are deleted by these
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(status)
 
 
 convert = functools.partial(_run, "convert")
