@@ -1,10 +1,8 @@
 """Where the commands begin: before other imports, so that Ctrl-C during these is one line, too."""
 
-import contextlib
 import functools
 import importlib
 import sys
-from typing import NoReturn
 
 _INTERRUPTED = 130
 _SIGNALLED = 128
@@ -27,9 +25,10 @@ def _run(name: str) -> int:
     return status
 
 
-def _leave(status: int) -> NoReturn:
+def _leave(status: int) -> None:
     """End the process without taking libraries apart, which may have been interrupted anywhere."""
     import atexit  # noqa: PLC0415 - as above
+    import contextlib  # noqa: PLC0415
     import os  # noqa: PLC0415
 
     atexit._run_exitfuncs()  # temporary files are deleted by these
