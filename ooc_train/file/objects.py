@@ -155,7 +155,8 @@ def is_hdf5(content: FileBytes) -> bool:
 
 def is_open_elsewhere(content: FileBytes) -> bool:
     """Whether a program has the file open for writing, or had when it was killed."""
-    return content.read(0, 24) == _SUPERBLOCK + _OPENED
+    start = _SUPERBLOCK + _OPENED
+    return content.size >= len(start) and content.read(0, len(start)) == start
 
 
 def root_attributes(content: FileBytes) -> Mapping[str, Any]:
