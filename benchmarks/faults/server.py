@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -145,9 +146,16 @@ def carry_out(request: Request, begin: int, package: str) -> int:
     sys.argv = [f"ooc-{name}", *arguments]
     _limit(request)
     module = _module(name, package)
-    entry = None if "." in name else getattr(importlib.import_module(f"{package}.entry"), name)
-    os.close(begin)
-    return int(entry() if entry else module.main(arguments))
+    main = module.main
+
+    def begun(*given: Sequence[str]) -> int:
+        os.close(begin)
+        return int(main(*given))
+
+    if "." in name:
+        return begun(arguments)
+    module.main = begun  # so that signals come when the command can hear them
+    return int(getattr(importlib.import_module(f"{package}.entry"), name)())
 
 
 def _limit(request: Request) -> None:
