@@ -514,6 +514,7 @@ class FullDisk(Killing):
     limit = None
 
     def advance(self, amount):
+        time.sleep(0.005)  # steps are faster than the thread that writes checkpoints
         self.n_left -= 1
         if self.n_left == -12:
             self.limit = limited_files(100)
