@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
 
 from ooc_train.errors import Interrupted
 
@@ -65,8 +66,15 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _raised_again(asked: Sequence[Interrupted]) -> Iterator[None]:
-    """Raise the first of the interruptions again, by a timer, where Python has ignored it."""
-    before = sys.unraisablehook
+    """Raise the first of the interruptions again, by a timer, where Python has ignored it.
+
+    After an interruption nothing prints a traceback, as TensorFlow's C++ code may.
+    """
+    before, print_before = sys.unraisablehook, sys.excepthook
+
+    def print_error(*error: Any) -> None:
+        if not asked:
+            print_before(*error)
 
     def raise_again(*_: object) -> None:
         raise asked[0]
@@ -78,10 +86,10 @@ def _raised_again(asked: Sequence[Interrupted]) -> Iterator[None]:
         else:
             before(unraisable)
 
-    sys.unraisablehook = hook
+    sys.unraisablehook, sys.excepthook = hook, print_error
     try:
         yield
     finally:
-        sys.unraisablehook = before
+        sys.unraisablehook, sys.excepthook = before, print_before
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)

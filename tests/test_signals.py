@@ -75,9 +75,16 @@ def test_an_interruption_that_python_ignores_is_raised_again(capsys):
         Fragile()
         time.sleep(10)
 
+    def work_of_a_library():
+        try:
+            work()
+        except Interrupted as error:
+            sys.excepthook(type(error), error, error.__traceback__)  # as PyErr_Print does
+            raise
+
     before = sys.unraisablehook
     with pytest.raises(Interrupted) as found, ended_by_signals():
-        work()
+        work_of_a_library()
     assert found.value.signal_number == signal.SIGTERM
     assert sys.unraisablehook is before
     assert capsys.readouterr().err == ""
