@@ -33,10 +33,12 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.file.provenance import column_names
 from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.memory import measure, usable_bytes
+from ooc_train.options import listed_flags
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.run.folder import Run
 
 BLOCK_BYTES = 2**20
+_OF_FILES = ("text", "format", "header", *DIALECT)
 _ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
@@ -127,6 +129,12 @@ def find_inputs(
     if not isinstance(source, InputFile):
         if gives != "text":
             raise OptionError(f"the model takes {run.features} features; give a file with --input")
+        unfit = [name for name in _OF_FILES if getattr(options, name)]
+        if unfit:
+            raise OptionError(
+                f"standard input holds texts, one a line in UTF-8; leave out "
+                f"{listed_flags(unfit)}, or give a file with --input"
+            )
         return NewRows(functools.partial(_usable_lines, source, options.max_row_bytes))
     trained, file = run.layout, source
     given = {name: trained[name] for name in DIALECT if name in trained}

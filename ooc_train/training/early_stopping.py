@@ -92,10 +92,6 @@ class EarlyStopping:
         """Whether ``patience`` epochs have passed without improvement."""
         return self._n_epochs - max(self.best_epoch, self._n_exempt) >= self._patience
 
-    def restore_best(self, model: "keras.Model") -> None:
-        """Give ``model`` the weights of the best epoch."""
-        self.best.give_to(model)
-
     def state(self) -> State:
         """The best value, epoch and weights, and the number of epochs."""
         return self.best.state() | {"n_epochs": np.array(self._n_epochs)}

@@ -187,6 +187,9 @@ def test_a_header_that_is_repeated_is_no_row(tmp_path):
     found = rows_of(path, text=("text",), label="label")
     assert found[0] == [("1", "a"), ("2", "text"), ("label", "b")]
     assert found[2] == [(3, "the header again")]
+    written(tmp_path / "b.csv", [("text",), ("a",), ("text",)])
+    texts = rows_of(tmp_path / "b.csv", text=("text",), needs_label=False)
+    assert ([text for _, text in texts[0]], texts[2]) == (["a", "text"], [])
 
 
 # Encodings

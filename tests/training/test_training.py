@@ -416,7 +416,7 @@ def test_early_stopping_follows_patience():
         stopping.after_epoch(loss, model)
         stopped.append(stopping.is_over)
     assert stopped == [False, False, False, False, True]
-    stopping.restore_best(model)
+    stopping.best.give_to(model)
     assert stopping.best_epoch == 3
     assert model.get_weights()[0] == 3
 

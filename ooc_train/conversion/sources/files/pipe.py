@@ -69,8 +69,8 @@ class Pipe(io.RawIOBase):
         """The stream itself.  Raises ``InputError`` the second time."""
         if self._is_opened:
             raise InputError(
-                f"{self._name} would have to be read a second time, since two of its words share "
-                "a hash; give its rows in a file"
+                f"{self._name} would have to be read a second time, which a pipe cannot be; give "
+                "its rows in a file"
             )
         self._is_opened = True
         return self  # type: ignore[return-value]

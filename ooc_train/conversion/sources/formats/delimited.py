@@ -152,8 +152,11 @@ class DelimitedFile(ColumnFile):
             yield Table(lines, labels, cells, reasons, is_clean=True), progress
 
     def _headers_in(self, cells: Cells, chosen: Chosen) -> Iterator[int]:
-        """The rows that repeat the header, as files that are joined have them."""
-        if self.names:
+        """The rows that repeat the header, as files that are joined have them.
+
+        One cell alone may be a text that happens to be the column's name.
+        """
+        if self.names and len(chosen.cells) > 1:
             names = [self.names[k].encode() for k in chosen.cells]
             lengths = np.array([len(name) for name in names])
             same = ((cells.stops - cells.starts) == lengths).all(axis=1)
