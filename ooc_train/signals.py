@@ -6,7 +6,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import Any
 
 from ooc_train.errors import Interrupted
 
@@ -68,28 +67,25 @@ def ended_by_signals() -> Iterator[None]:
 def _raised_again(asked: Sequence[Interrupted]) -> Iterator[None]:
     """Raise the first of the interruptions again, by a timer, where Python has ignored it.
 
-    After an interruption nothing prints a traceback, as TensorFlow's C++ code may.
+    An error that C++ code, as TensorFlow's, makes of an interruption and ignores is not told.
     """
-    before, print_before = sys.unraisablehook, sys.excepthook
-
-    def print_error(*error: Any) -> None:
-        if not asked:
-            print_before(*error)
+    before = sys.unraisablehook
 
     def raise_again(*_: object) -> None:
         raise asked[0]
 
     def hook(unraisable: "sys.UnraisableHookArgs") -> None:
-        if isinstance(unraisable.exc_value, Interrupted) and hasattr(signal, "setitimer"):
+        error = unraisable.exc_value
+        if isinstance(error, Interrupted) and hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, raise_again)
             signal.setitimer(signal.ITIMER_REAL, _MOMENT)
-        else:
+        elif error is None or not isinstance(error.__cause__, Interrupted):
             before(unraisable)
 
-    sys.unraisablehook, sys.excepthook = hook, print_error
+    sys.unraisablehook = hook
     try:
         yield
     finally:
-        sys.unraisablehook, sys.excepthook = before, print_before
+        sys.unraisablehook = before
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)

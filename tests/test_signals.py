@@ -75,18 +75,25 @@ def test_an_interruption_that_python_ignores_is_raised_again(capsys):
         Fragile()
         time.sleep(10)
 
-    def work_of_a_library():
-        try:
-            work()
-        except Interrupted as error:
-            sys.excepthook(type(error), error, error.__traceback__)  # as PyErr_Print does
-            raise
-
     before = sys.unraisablehook
     with pytest.raises(Interrupted) as found, ended_by_signals():
-        work_of_a_library()
+        work()
     assert found.value.signal_number == signal.SIGTERM
     assert sys.unraisablehook is before
+    assert capsys.readouterr().err == ""
+
+
+class Breaking:
+    def __del__(self):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Interrupted as error:
+            raise SystemError("a result with an exception set") from error
+
+
+def test_an_error_of_an_interruption_that_is_ignored_is_not_told(capsys):
+    with ended_by_signals():
+        Breaking()
     assert capsys.readouterr().err == ""
 
 

@@ -483,5 +483,6 @@ def test_texts_are_tokenized_once_and_the_vectorizer_opened_once(trained, monkey
 def test_texts_of_a_stream_are_read_in_one_way_alone(trained, options):
     folder, _, _ = trained
     name = f"--{next(iter(options))}"
-    with pytest.raises(OptionError, match=f"holds texts, one a line in UTF-8; leave out {name}, or"):
+    message = f"holds texts, one a line in UTF-8; leave out {name}, or"
+    with pytest.raises(OptionError, match=message):
         ooc_train.predict(folder / "run", io.BytesIO(b"a text\n"), io.StringIO(), **options)
