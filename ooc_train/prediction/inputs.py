@@ -193,15 +193,23 @@ def _numbered_layout(
     return headed if set(names.columns) <= set(found) else layout
 
 
+def _named_layout(
+    trained: dict[str, Any], file: InputFile, layout: LayoutOptions
+) -> LayoutOptions | None:
+    """The layout by the names of the training data, or of the file; ``None`` if both lack them."""
+    names = column_names(trained)
+    if names:
+        return layout.named(names._replace(label=None))
+    return layout if FORMATS[layout.format or format_of(file)].named else None
+
+
 def _text_layout(trained: dict[str, Any], file: InputFile, layout: LayoutOptions) -> LayoutOptions:
     """The layout of a file of texts, read by its names or like the training data."""
     if file.path.is_dir():
         return layout
-    names = column_names(trained)
-    if names:
-        return layout.named(names._replace(label=None))
-    if FORMATS[layout.format or format_of(file)].named:
-        return layout
+    found_by_name = _named_layout(trained, file, layout)
+    if found_by_name:
+        return found_by_name
     columns = tuple(str(column) for column in trained["text"])
     if layout.header or trained["header"]:
         return replace(layout, text=columns, header=True)
@@ -223,11 +231,9 @@ def _number_layout(
     was_table = "text" in FORMATS[trained["format"]].gives
     if not (was_table and is_table(file, layout)):
         return layout
-    names = column_names(trained)
-    if names:
-        return layout.named(names._replace(label=None))
-    if FORMATS[layout.format or format_of(file)].named:
-        return layout
+    found_by_name = _named_layout(trained, file, layout)
+    if found_by_name:
+        return found_by_name
     columns = tuple(str(column) for column in trained.get("columns", ()))
     return replace(layout, text=columns, header=layout.header or trained.get("header", False))
 
