@@ -20,23 +20,23 @@ from ooc_train.options import REQUIRED, option
 _DESCRIPTION = """\
 Convert labelled text of any size to one HDF5 file of features, in bounded memory.
 
-Rows come from CSV (.csv), tab-separated (.tsv), JSON Lines (.jsonl, .ndjson) or Parquet
-files; all but Parquet may be compressed (.gz, .bz2, .zst).  CSV without a header has the
-class in its first column and text in all others, as AG News, DBPedia, Amazon and Yelp
-reviews have; for all other files, name the columns.  A quoted pattern such as 'part*.csv'
-stands for all files that it matches, and - for standard input.  Rows can also come from a
-folder that has a subfolder of .txt files for each class, as IMDb has.  --preset knows
-these data sets.
+Rows come from CSV, JSON Lines, arrays of JSON objects, lines of fastText, Parquet and
+Arrow files, and from queries of databases.  Text files may be compressed (.gz, .bz2, .xz,
+.zst, or .zip of one file).  CSV without a header has the class in its first column and
+text in all others, as AG News, DBPedia, Amazon and Yelp reviews have; for all other
+files, name the columns.  A quoted pattern such as 'part*.csv' stands for all files that
+it matches, and - for standard input.  Rows can also come from a folder that has a
+subfolder of .txt files for each class, as IMDb has.  --preset knows these data sets.
 
 Rows of numbers stay as they are.  Dense rows come from .npy files with --labels, from
 .npz files, or with --features dense from the columns of Parquet or CSV; sparse rows come
 from svmlight files (.svm, .svmlight, .libsvm).
 
 Text becomes n-grams or sequences.  N-grams are the tf-idf values of words and pairs of
-words, the best 20,000 or more by ANOVA F, equal to scikit-learn's to rounding.  Sequences are the
-ids of the 19,999 most frequent words, equal to those of Keras' Tokenizer.  Without
---features text becomes n-grams: they are as accurate on nearly all data, at a hundredth of
-the time.  What the rule of Google's text-classification guide advises is printed."""
+words, the best 20,000 or more by ANOVA F, equal to scikit-learn's to rounding.  Sequences
+are the ids of the 19,999 most frequent words, equal to those of Keras' Tokenizer.
+Without --features text becomes n-grams, which are as accurate on nearly all data and a
+hundred times as fast.  The advice of Google's text-classification guide is printed."""
 
 _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
@@ -125,14 +125,14 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _advice(figures: dict[str, Any]) -> str:
-    """The guide's advice, and why n-grams were made all the same."""
+    """What the guide advises, and what an epoch of either kind costs."""
     ngram, sequence = (_seconds(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (
-        f"n-grams were made, as accurate on nearly all data; the rule of Google's guide advises "
-        f"{kinds[figures['advised']]}: {figures['rows']:,} rows, {figures['median_words']:g} words "
-        f"in a median row, ratio {figures['ratio']:,.0f} (sequences from 1,500 on). An epoch takes "
-        f"about {ngram} with n-grams, {sequence} with sequences (--features sequence) on two cores"
+        f"the features are n-grams; Google's guide advises {kinds[figures['advised']]}: "
+        f"{figures['rows']:,} rows, {figures['median_words']:g} words in a median row, ratio "
+        f"{figures['ratio']:,.0f} (sequences from 1,500 on); on two cores an epoch takes about "
+        f"{ngram} with n-grams, {sequence} with sequences (--features sequence)"
     )
 
 

@@ -89,7 +89,7 @@ def test_the_command_says_what_the_guide_advises(tmp_path, capsys, n_rows, advis
     assert command.main([str(source), "-o", str(tmp_path / "o.h5")]) == 0
     assert (
         f"advises {advised}: {n_rows:,} rows, 2 words in a median row, ratio {n_rows // 2:,} "
-        "(sequences from 1,500 on). An epoch takes about a second with n-grams, "
+        "(sequences from 1,500 on); on two cores an epoch takes about a second with n-grams, "
         in capsys.readouterr().out
     )
 
