@@ -125,7 +125,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _advice(figures: dict[str, Any]) -> str:
-    """What the guide advises, and what an epoch of either kind costs."""
+    """The guide's advice, and the seconds of an epoch of either kind."""
     ngram, sequence = (_seconds(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (
