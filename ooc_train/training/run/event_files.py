@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tensorflow.core.framework.summary_pb2 import Summary
-from tensorflow.core.util.event_pb2 import Event
+from tensorflow.core.util.event_pb2 import Event, SessionLog
 
 from ooc_train.training.models.backend import tf
 
@@ -20,7 +20,9 @@ _VALIDATION = "val_"
 class EventFiles:
     """The files of one session, in the folders ``train`` and ``validation``.
 
-    A training has more of them when it is resumed.  A file is made when it gets its first figure.
+    A training has more of them when it is resumed.  A file is made when it gets its first figure,
+    and begins with a session's start, at which TensorBoard forgets this epoch and later ones of
+    the files before: a resumed training repeats the epochs after its last checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,4 +50,6 @@ class EventFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._writers[split] = tf.io.TFRecordWriter(str(path))
             self._add(split, Event(wall_time=self._began, file_version="brain.Event:2"))
+            start = SessionLog(status=SessionLog.START)
+            self._add(split, Event(wall_time=self._began, step=event.step, session_log=start))
         self._writers[split].write(event.SerializeToString())
