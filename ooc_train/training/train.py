@@ -77,8 +77,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced when
     the new one is complete, see `replacement`; until then ``resume`` continues the new one.
 
-    ``memory_bytes`` bounds a window of rows and the prefetched batches, not TensorFlow or the
-    model.  It changes neither the order of the rows nor the weights.
+    ``memory_bytes`` bounds a window of rows and the prefetched batches, not the model, or Keras.
+    It changes neither the order of the rows nor the weights.
 
     With ``verify``, rows are compared with their checksums when they are first read.  With
     ``tensorboard``, the figures of each epoch are also written for it, see `event_files`.
@@ -104,15 +104,16 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     files, see `run.seal`.  Afterwards a page for people is drawn, see `scores.page`, for which the
     validation rows are read once more; the run is complete without it.
 
-    Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
-    weights again (for sepcnn four, with their moving average; with validations inside epochs one
-    more); one window of 32 MB and 16 MB of prefetched batches; and while a checkpoint is written,
-    all but the best weights once more.
+    Memory: the model, its optimizer and its best epoch, which are three times the weights again
+    (for sepcnn four, with their moving average; with validations inside epochs one more); one
+    window of 32 MB and 16 MB of prefetched batches; while a checkpoint is written, all but the best
+    weights once more; and TensorFlow, unless the model is ``mlp`` and its optimizer another than
+    ``adam``.
 
     Raises InputError or FormatError if a file cannot be used; OptionError if an option cannot be
     used, or if the loss stops being finite; OutputError if the folder cannot be written, or another
     training writes to it; and BudgetError, with the amount that suffices, if ``memory_bytes`` is
-    too little, or if the machine or this process's cgroup has less memory than TensorFlow takes.
+    too little, or if the machine or this process's cgroup has less memory than a training takes.
     """
     began = time.perf_counter()
     chosen = made(TrainingOptions, options, call="train", others=(RunOptions,))
@@ -316,7 +317,10 @@ def _restore(loop: Loop, trainer: Trainer, checkpoint: Checkpoint, model: str) -
 
 def _event_files(run: Path) -> "EventFiles":
     """The files for TensorBoard.  Imports TensorFlow."""
-    from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415 - 5 seconds
+    from ooc_train.training.models import backend  # noqa: PLC0415 - 5 seconds
+
+    backend.load()  # quietly, or with a sentence where there is none
+    from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415
 
     return EventFiles(run / TENSORBOARD)
 

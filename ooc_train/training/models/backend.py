@@ -32,11 +32,17 @@ def __getattr__(name: str) -> Any:
     """``keras`` or ``tf``: the first to be asked for loads both."""
     if name not in ("keras", "tf"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _load()
+    load()
     return globals()[name]
 
 
-def _load() -> None:
+def load() -> None:
+    """Import both, if they are not yet.
+
+    Raises OptionError where they are not installed, BudgetError where threads are too few.
+    """
+    if "keras" in globals():
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     # Keras would read its settings from /tmp, where anybody may have put them.

@@ -158,17 +158,22 @@ def read_layers(path: Path) -> list[Layer] | None:
 
 
 def _dense_configs(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """The Dense layers of a Sequential; none if it has other layers that change predictions."""
+    """The Dense layers of a Sequential; none if other things change its predictions."""
     if (model["module"], model["class_name"]) != ("keras", "Sequential"):
         return []
     found = []
     for layer in model["config"]["layers"]:
         kind = (layer["module"], layer["class_name"])
-        if kind == ("keras.layers", "Dense"):
+        if kind == ("keras.layers", "Dense") and _computes_float32(layer["config"]):
             found.append(layer["config"])
         elif kind not in (("keras.layers", "InputLayer"), ("keras.layers", "Dropout")):
             return []
     return found
+
+
+def _computes_float32(config: dict[str, Any]) -> bool:
+    policy = config.get("dtype", "float32")
+    return (policy["config"]["name"] if isinstance(policy, dict) else policy) == "float32"
 
 
 def _layer(file: h5py.File, number: int) -> Layer | None:

@@ -30,7 +30,7 @@ def rebuilt_network(
     network = cast(Network, spec.model(shape, **options))
     layers = read_layers(path)
     if layers is None or Network.of(layers).sizes != network.sizes:
-        raise FormatError(f"{path} holds other weights than the model in its settings has; {AGAIN}")
+        raise FormatError(f"{path} holds another model than its settings describe; {AGAIN}")
     network.set_weights([array for layer in layers for array in layer])
     return network
 
