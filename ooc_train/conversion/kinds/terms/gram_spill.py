@@ -3,9 +3,9 @@
 A *record* is an n-gram that occurs in a row; one that occurs twice has two.  Most n-grams are pairs
 of listed tokens, whose numbers take half the bytes of a hash, and tell it.  A record is
 
-- a byte: in its low 4 bits how many rows lie between it and the record before of the same partition,
-  and in its high 4 bits how many bytes the numbers of the first and the second token take, two bits
-  each;
+- a byte: in its low 4 bits how many rows lie between it and the record before of the same
+  partition, and in its high 4 bits how many bytes the numbers of the first and the second token
+  take, two bits each;
 - where more than 13 rows lie between, 14 there, and a byte for what is above 14;
 - the two numbers, 1 to 3 bytes each; or, for all other n-grams, whose lengths are 0, the 7 low
   bytes of the hash.  The partition tells the highest.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.text.tokens import SECRET_1, SECRET_2, Tokens, nonzero
-from ooc_train.dtypes import I32, I64, U64
+from ooc_train.dtypes import I64, U64
 from ooc_train.intrinsics import folded_product
 from ooc_train.jit import kernel
 
