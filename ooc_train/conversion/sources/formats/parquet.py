@@ -63,7 +63,7 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
         return ParquetFile(
             file=file,
             format="parquet",
-            names=tuple(reader.schema.names),
+            names=tuple(field.name for field in reader.fields),
             n_rows=reader.n_rows,
             schema=reader.schema,
             footer=reader.footer,
