@@ -31,8 +31,9 @@ Arrow files, and from queries of databases.  Text files may be compressed (.gz, 
 .zst, or .zip of one file).  CSV without a header has the class in its first column and
 text in all others, as AG News, DBPedia, Amazon and Yelp reviews have; for all other
 files, name the columns.  A quoted pattern such as 'part*.csv' stands for all files that
-it matches, and - for standard input.  Rows can also come from a folder that has a
-subfolder of .txt files for each class, as IMDb has.  --preset knows these data sets.
+it matches, a folder for the files of rows in it, and - for standard input.  A folder may
+also have a subfolder of texts for each class, as IMDb has, and train/ and test/ within
+it are splits.  --preset knows some data sets.
 
 Rows of numbers stay as they are.  Dense rows come from .npy files with --labels, from
 .npz files, or with --features dense from the columns of Parquet or CSV; sparse rows come

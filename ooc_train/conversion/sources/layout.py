@@ -1,5 +1,6 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from ooc_train.conversion.sources.files.input_file import Input
@@ -66,3 +67,8 @@ class LayoutOptions:
         """The layout with columns of these names, which imply a header."""
         label = self.label if names.label is None else Name(names.label)
         return replace(self, text=tuple(map(Name, names.columns)), label=label, header=False)
+
+    def without(self, names: Collection[str]) -> "LayoutOptions":
+        """The layout without columns of some names, which then imply no header."""
+        columns = tuple(column for column in self.text if column not in names)
+        return replace(self, text=columns, label=None if self.label in names else self.label)

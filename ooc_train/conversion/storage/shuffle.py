@@ -90,11 +90,11 @@ class BucketOfRows(NamedTuple):
     @property
     def n_bytes(self) -> int:
         """The size of the records."""
-        return _ITEM_BYTES * len(self.records)
+        return self.records.n_bytes
 
     def read(self) -> Bucket:
         """The rows.  Memory: the bucket."""
-        items = self.records.read()
+        items = self.records.read().view(np.uint64)
         labels = np.empty(self.n_rows, np.int32)
         starts, lengths = np.empty((2, self.n_rows), np.int64)
         _locate(items, items.view(np.int32), self.first, labels, starts, lengths)

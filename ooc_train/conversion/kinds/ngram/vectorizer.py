@@ -36,6 +36,7 @@ from ooc_train.conversion.kinds.terms.candidates import (
     check_selection,
     check_ties,
 )
+from ooc_train.conversion.kinds.terms.gram_spill import GramSpill
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import GUIDE_TOP_K, ConvertOptions
@@ -47,7 +48,6 @@ from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.sorting import SortingScratch
-from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import check_hashes, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import I64
@@ -190,7 +190,7 @@ class NgramVectorizer(TermVectorizer):
         self._learned = LearnedTerms(self._candidates)
         self._entries: dict[str, I64] = {}
 
-    def _count(self, grams: Spill, train: TrainClasses) -> tuple[KeptTerms, DiskArray]:
+    def _count(self, grams: GramSpill, train: TrainClasses) -> tuple[KeptTerms, DiskArray]:
         counting = Counting(
             self.resources.folder,
             train.of_row,
@@ -198,9 +198,8 @@ class NgramVectorizer(TermVectorizer):
             self.parameters.df_limits(train.n_rows),
             self.resources.plan.table_bytes,
         )
-        words = (self.token_blocks, self.words.listed().hashes)
-        are_terms = self.parameters.ngrams[0] == 1
-        kept, norms = count_terms(counting, grams, words if are_terms else None, self.resources)
+        words = self.words.listed().hashes if self.parameters.ngrams[0] == 1 else None
+        kept, norms = count_terms(counting, grams, self.token_blocks, words, self.resources)
         self.report.distinct_grams, self.report.kept_terms = kept.n_distinct, len(kept)
         if not len(kept):
             raise InputError(

@@ -45,7 +45,9 @@ def count_documents(blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int
     return df
 
 
-def add_squared_word_norms(blocks: Sequence[TokenBlock], weights: U64, norms: U64) -> None:
+def add_squared_word_norms(
+    blocks: Sequence[TokenBlock], weights: U64, first_row: int, norms: U64
+) -> None:
     """Add to the rows' squared norms, see ``statistics.add_squared_norms``.
 
     ``weights`` (n_words,) are the squared idf, 0 for words that are not kept.
@@ -53,7 +55,7 @@ def add_squared_word_norms(blocks: Sequence[TokenBlock], weights: U64, norms: U6
     words = np.zeros((len(weights), _WORD_ITEMS), np.uint64)
     words[:, 0] = weights
     for block in blocks:
-        _add_weights(block.read(), block.n_rows, block.first_row, words, norms)
+        _add_weights(block.read(), block.n_rows, block.first_row, words, norms, first_row)
 
 
 def word_class_sums(
@@ -112,14 +114,16 @@ def _add_weights(
     first_row: int,
     words: U64,
     norms: U64,
+    norms_row: int,
 ) -> None:
-    """Add the occurrences of a block's words to its rows' squared norms.
+    """Add the occurrences of a block's words to its rows' squared norms, from ``norms_row`` on.
 
     ``words`` (n_words, 4) are weights, the last row plus 1 that each occurred in, and how often.
     """
     i = n_rows
     for row in range(first_row, first_row + n_rows):
-        whole, fraction = norms[row, 0], norms[row, 1]
+        at = row - norms_row
+        whole, fraction = norms[at, 0], norms[at, 1]
         for _ in range(np.int64(items[row - first_row])):
             item = items[i]
             if item >= UNLISTED_BIT:
@@ -136,7 +140,7 @@ def _add_weights(
             whole, fraction = add_occurrence(
                 np.int64(words[word, 2]), words[word, 0], whole, fraction
             )
-        norms[row, 0], norms[row, 1] = whole, fraction
+        norms[at, 0], norms[at, 1] = whole, fraction
 
 
 @kernel

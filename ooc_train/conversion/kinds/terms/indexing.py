@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
-from ooc_train.conversion.kinds.terms.grams import n_grams, partition_records, unlisted_grams
+from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
+from ooc_train.conversion.kinds.terms.grams import n_grams
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
@@ -117,10 +118,10 @@ class TermVectorizer(Vectorizer):
         self.report.replaced_rows += found.n_replaced
         return found.tokens.n_bytes + found.grams.n_bytes
 
-    def spilled(self) -> Spill:
+    def spilled(self) -> GramSpill:
         """The n-grams that are not listed, of all rows.  Gives the words' table back."""
         self.words.forget_table()
-        return Spill(self._segments)
+        return GramSpill(Spill(self._segments), self.words)
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
         """The blocks of tokens, unless the vectorizer is fitted and takes the corpus's."""
@@ -148,12 +149,10 @@ def _index(splitting: Splitting, folder: Path, words: WordList, block: Block) ->
     tokens, ngrams = splitting.tokens(block.rows), splitting.ngrams
     numbers = words.number(tokens)
     lengths = np.diff(tokens.offsets)
-    grams = unlisted_grams(tokens, numbers, ngrams)
+    grams = gram_records(tokens, numbers, ngrams, block.first_row)
     return Indexed(
         write_tokens(folder, block.split, block.first_row, tokens, numbers, block.rows.size),
-        SpillWriter(folder, "grams").write(
-            block.first_row, *partition_records(*grams, block.first_row)
-        ),
+        SpillWriter(folder, "grams").write(block.first_row, *grams),
         n_grams(lengths, ngrams),
         int((lengths < ngrams[0]).sum()),
         tokens.n_replaced,

@@ -85,6 +85,17 @@ def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[Toke
     return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
+def row_ranges(blocks: Sequence[TokenBlock], most_rows: int) -> list[slice]:
+    """The blocks in ranges of consecutive ones, each of ``most_rows`` at most or of one block."""
+    starts, n_rows = [0], 0
+    for i, block in enumerate(blocks):
+        if n_rows and n_rows + len(block) > most_rows:
+            starts.append(i)
+            n_rows = 0
+        n_rows += len(block)
+    return [slice(*bounds) for bounds in itertools.pairwise([*starts, len(blocks)])]
+
+
 def _encoded(tokens: Tokens, numbers: I32) -> U32:
     n_rows, n_tokens = len(tokens.offsets) - 1, len(numbers)
     n_more = _n_more_items(numbers, tokens.starts, tokens.stops)
