@@ -94,7 +94,9 @@ def test_what_is_no_object_on_the_way(tmp_path):
 
 @pytest.mark.parametrize("kind", KINDS[1:])
 def test_numbers_and_lists_within_structs(tmp_path, kind):
-    rows = [{"x": {"y": k, "vector": [k, k + 1.0]}, "label": "ab"[int(k) % 2]} for k in (1.0, 2.0, 3.0)]
+    rows = [
+        {"x": {"y": k, "vector": [k, k + 1.0]}, "label": "ab"[int(k) % 2]} for k in (1.0, 2.0, 3.0)
+    ]
     path = write(tmp_path / f"a.{kind}", rows)
     _, numbers, labels, _ = read(path, "dense", text=("x.vector", "x.y"))
     assert numbers == [[1, 2, 1], [2, 3, 2], [3, 4, 3]]

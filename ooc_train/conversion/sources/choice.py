@@ -38,10 +38,11 @@ def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
     if not options.needs_label:
         label = -1
     _check(file, columns, label, "--text")
+    left_out = () if options.carry_text else columns
     chosen = Chosen(
         tuple(columns),
         label,
-        carried=file.others(columns) if options.carry else None,
+        carried=file.others(left_out) if options.carry else None,
         label_is_usual=options.label is None,
     )
     file.check(chosen)
