@@ -15,8 +15,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
-from ooc_train.conversion.sources.files.rejects import Place, Reject
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
+from ooc_train.conversion.sources.files.rejects import Place
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32
@@ -156,8 +156,8 @@ class PartitionedFile(ColumnFile):
         """The place of a row."""
         return self.inner.place(line)
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with its progress."""
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
+        """The rows as the file itself gives them, with these columns."""
         own = self._own(chosen)
         for piece, progress in self.inner.read(own, block_bytes):
             is_table = isinstance(piece, Table)
