@@ -43,7 +43,7 @@ class PredictFiles:
     run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
     files: Paths = option(
         (),
-        "files in any format that ooc-convert reads, patterns, or - for standard input",
+        "files or folders in any format that ooc-convert reads, patterns, or - for standard input",
         fallback="texts on standard input",
         positional=True,
     )

@@ -12,7 +12,8 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, arriving
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, matching, streamed
+from ooc_train.conversion.sources.files.listing import listed
+from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, streamed
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.files.rejects import Blank, Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source, is_table
@@ -88,36 +89,43 @@ class Trained(NamedTuple):
         return cls(run.features, run.provenance["layout"], check_columns)
 
 
-def inputs_given(source: Any) -> list[Input]:
-    """The inputs of `predict`, in their order, none of them opened.
+class ListedInputs(NamedTuple):
+    """Inputs in their order, none of them opened; ``notes`` say what folders stand for."""
 
-    These are files, a binary stream, or what a program has.  A pattern is all files that it
-    matches, and ``-`` standard input.
+    inputs: list[Input]
+    notes: list[str]
+
+
+def list_inputs(source: Any, kind: str | None = None) -> ListedInputs:
+    """The inputs of `predict`: files, a binary stream, or what a program has.
+
+    Patterns and folders are the files that they stand for, and ``-`` is standard input.  ``kind``
+    is the format, where an option names it.
 
     Raises ``InputError`` for anything else, and for standard input that is closed; ``OptionError``
     where there is no input, or standard input is one twice.
     """
     if hasattr(source, "read1"):
-        return [source]
+        return ListedInputs([source], [])
     given = inputs_of(source)
     if not given:
         raise OptionError("there are no rows to predict; give at least one file of them")
     if given.count(STANDARD_INPUT) > 1:
         raise OptionError("standard input, -, can be read once only; give files for the others")
-    return [one for each in given for one in _inputs(each)]
-
-
-def _inputs(given: Path | InputFile) -> Sequence[Input]:
-    if isinstance(given, InputFile):
-        return [given]
-    if given == STANDARD_INPUT:
-        if sys.__stdin__ is None:
-            raise InputError("standard input is closed; name a file")
-        return [sys.stdin.buffer]
-    found = matching(given)
-    if not found:
-        raise InputError(f"no file matches {given}; check the pattern")
-    return found
+    inputs: list[Input] = []
+    notes: list[str] = []
+    for one in given:
+        if isinstance(one, InputFile):
+            inputs.append(one)
+        elif one == STANDARD_INPUT:
+            if sys.__stdin__ is None:
+                raise InputError("standard input is closed; name a file")
+            inputs.append(sys.stdin.buffer)
+        else:
+            paths, note = listed(one, kind)
+            inputs += paths
+            notes += [note] if note else []
+    return ListedInputs(inputs, notes)
 
 
 def files_read(given: Input) -> list[Path]:
@@ -220,7 +228,7 @@ def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[So
     """
     gives: MadeOf = KINDS[run.features].source
     if _are_paths(rows):
-        files = [opened(one) for one in inputs_given(rows)]
+        files = [opened(one) for one in list_inputs(rows).inputs]
     else:
         found = table_of(rows) if gives == "dense" else None
         if gives == "text":

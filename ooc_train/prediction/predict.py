@@ -19,7 +19,7 @@ from ooc_train.prediction.inputs import (
     Trained,
     files_read,
     find_inputs,
-    inputs_given,
+    list_inputs,
     opened,
     room_for,
 )
@@ -155,7 +155,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     target = Path(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}
-    given = inputs_given(source)
+    given, notes = list_inputs(source, format)
     read = [file for one in given for file in files_read(one)]
     check_outputs(outputs, [*files_of(run), *read], force=force)
     kind = format_for(path, output_format)
@@ -184,7 +184,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
             "files": [file.report for file in found.files],
             "replaced_rows": found.n_replaced,
             "missing_rows": found.n_missing,
-            "notes": remarks_of(one.source for one in inputs if one.source),
+            "notes": [*notes, *remarks_of(one.source for one in inputs if one.source)],
             "seconds": now - began,
             "rows_per_second": found.n_rows / (now - predicting),
             "unknown_words": found.unknown_sum / found.n_rows if known else None,

@@ -78,6 +78,20 @@ def test_files_are_predicted_one_after_another(folder, tmp_path):
         assert predicted(run, path)[1]["rows"] == n_rows
 
 
+def test_a_folder_is_all_its_files(folder, tmp_path):
+    for day, text in ((1, "alpha"), (2, "beta")):
+        (tmp_path / f"day={day}").mkdir()
+        write(tmp_path / f"day={day}" / "part-0.csv", [("text", "id"), (text, 7)])
+    (tmp_path / "_SUCCESS").touch()
+    found, report = predicted(folder / "headed", tmp_path, keep_text=True)
+    assert [(row["text"], row["id"], row["day"]) for row in found] == [
+        ("alpha", "7", "1"), ("beta", "7", "2")]  # fmt: skip
+    assert report["notes"][0].startswith(f"{tmp_path}: 2 csv files, in the order of their paths")
+    assert np.array_equal(
+        ooc_train.load(folder / "headed").predict(tmp_path), [row["label"] for row in found]
+    )
+
+
 def test_every_file_is_looked_at_before_a_row_is_predicted(folder, tmp_path):
     one = write(tmp_path / "one.csv", rows(3))
     two = write(tmp_path / "two.csv", [("label", "text"), *rows(3)])

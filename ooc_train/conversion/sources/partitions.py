@@ -157,11 +157,11 @@ class PartitionedFile(ColumnFile):
         return self.inner.place(line)
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with its progress."""
+        """The rows as the file itself gives them, with these columns."""
         own = self._own(chosen)
         for piece, progress in self.inner.read(own, block_bytes):
-            with_all = self._table(piece, chosen, own) if isinstance(piece, Table) else piece
-            yield with_all, progress
+            is_table = isinstance(piece, Table)
+            yield self._table(cast(Table, piece), chosen, own) if is_table else piece, progress
 
     @property
     def _first(self) -> int:
