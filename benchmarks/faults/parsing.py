@@ -206,8 +206,8 @@ PARSERS = {
         _delimited("\t"),
     ),
     "jsonl": Parser(
-        lambda file, longest: JsonLinesFile(file=file, format="jsonl", names=(_LABEL, _TEXT), paths=((_LABEL,), (_TEXT,)),
-                                            max_row_bytes=longest),
+        lambda file, longest: JsonLinesFile(file=file, format="jsonl", names=(_LABEL, _TEXT),
+                                            paths=((_LABEL,), (_TEXT,)), max_row_bytes=longest),
         _json_lines,
     ),
     "svm": Parser(
