@@ -89,14 +89,14 @@ class Trained(NamedTuple):
         return cls(run.features, run.provenance["layout"], check_columns)
 
 
-class ListedInputs(NamedTuple):
+class GivenInputs(NamedTuple):
     """Inputs in their order, none of them opened; ``notes`` say what folders stand for."""
 
     inputs: list[Input]
     notes: list[str]
 
 
-def list_inputs(source: Any, kind: str | None = None) -> ListedInputs:
+def list_inputs(source: Any, kind: str | None = None) -> GivenInputs:
     """The inputs of `predict`: files, a binary stream, or what a program has.
 
     Patterns and folders are the files that they stand for, and ``-`` is standard input.  ``kind``
@@ -106,7 +106,7 @@ def list_inputs(source: Any, kind: str | None = None) -> ListedInputs:
     where there is no input, or standard input is one twice.
     """
     if hasattr(source, "read1"):
-        return ListedInputs([source], [])
+        return GivenInputs([source], [])
     given = inputs_of(source)
     if not given:
         raise OptionError("there are no rows to predict; give at least one file of them")
@@ -125,7 +125,7 @@ def list_inputs(source: Any, kind: str | None = None) -> ListedInputs:
             paths, note = listed(one, kind)
             inputs += paths
             notes += [note] if note else []
-    return ListedInputs(inputs, notes)
+    return GivenInputs(inputs, notes)
 
 
 def files_read(given: Input) -> list[Path]:
