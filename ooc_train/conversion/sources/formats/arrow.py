@@ -50,8 +50,9 @@ def _fields(parts: Iterable[Any], path: tuple[str, ...], first: int) -> list[Fie
     """Consecutive fields, whose first leaf has the number ``first``."""
     found = []
     for part in parts:
-        stop = first + _n_leaves(part.type)
-        found.append(Field((*path, part.name), part.type, range(first, stop)))
+        kind = part.type
+        stop = first + _n_leaves(kind)
+        found.append(Field((*path, part.name), kind, range(first, stop)))
         first = stop
     return found
 

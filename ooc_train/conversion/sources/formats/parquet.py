@@ -54,7 +54,7 @@ class ParquetFile(ArrowFile):
                 row, done = next_row, done + progress
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
-        return open_reader(self.file, self.memory_bytes, self.footer)
+        return open_reader(self.file, self.memory_bytes, self.footer, self.fields)
 
 
 def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.arrow import (
+    Field,
     column_at,
     fields_of,
     gathered,
@@ -42,11 +43,14 @@ _ALLOW_MORE = "allow more memory, for ooc-convert with --memory"  # ooc-predict 
 
 @contextmanager
 def open_reader(
-    file: InputFile, memory_bytes: int, footer: Footer | None = None
+    file: InputFile,
+    memory_bytes: int,
+    footer: Footer | None = None,
+    fields: Sequence[Field] = (),
 ) -> Iterator["ParquetReader"]:
     """Open a file, of which reading may take a part of ``memory_bytes``.
 
-    ``footer`` is the file's, if it was opened before.
+    ``footer`` and ``fields`` are the file's, if it was opened before.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
     ``BudgetError`` for what would take too much memory.
@@ -64,7 +68,7 @@ def open_reader(
     with file.open_raw() as raw:
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
-            yield ParquetReader(file, raw, watched, memory_bytes, footer)
+            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields)
         except (pyarrow.ArrowException, OSError, UnicodeError, ParquetError) as error:
             if watched.error:
                 raise watched.error from None
@@ -82,6 +86,7 @@ class ParquetReader:
         watched: "_WatchedFile",
         memory_bytes: int,
         footer: Footer | None,
+        fields: Sequence[Field],
     ) -> None:
         self._path, self._n_bytes = file.path, file.n_bytes
         self._raw, self._watched = raw, watched
@@ -95,7 +100,7 @@ class ParquetReader:
         table = self._table()
         self._metadata, self.schema = table.metadata, table.schema_arrow
         self._check_rows()
-        self.fields = fields_of(self.schema)
+        self.fields = fields or fields_of(self.schema)
         if (
             sum(len(column.leaves) for column in self.fields[: len(self.schema)])
             != (self.footer.columns.shape[1])
