@@ -29,6 +29,7 @@ from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count
 from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
+from ooc_train.conversion.kinds.ngram.term_index import TermIndex
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
 from ooc_train.conversion.kinds.terms.candidates import (
     Candidates,
@@ -137,16 +138,10 @@ class NgramVectorizer(TermVectorizer):
         check_hashes(hashes)
         _check_kept(group, n_documents)
         vectorizer.n_columns = len(hashes)
-        vectorizer._fitted = Fitted(
-            group.mapped("kept_hashes"),
-            group.mapped("kept_df"),
-            n_documents,
-            index_table(hashes),
-            parameters.ngrams,
-        )
-        n_kept = len(vectorizer._fitted.kept_hashes)
+        kept = TermIndex.of(group.mapped("kept_hashes"), group.mapped("kept_df"), n_documents)
+        vectorizer._fitted = Fitted(kept, index_table(hashes), parameters.ngrams)
         vectorizer.report = NgramReport(
-            n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
+            n_features=vectorizer.n_columns, kept_terms=len(kept.hashes), attempts=0
         )
         return vectorizer
 
