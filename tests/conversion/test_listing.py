@@ -154,7 +154,8 @@ def test_a_folder_of_files_is_one_input_in_the_order_of_their_paths(tmp_path):
     data = (tmp_path / "o.h5").read_bytes()
     assert [Path(file["name"]).name for file in report["files"]] == names
     assert report["files"][0] == {
-        "name": str(folder / names[0]), "split": "train", "rows": 15, "kept": 15, "rejected": 0
+        "name": str(folder / names[0]), "split": "train", "rows": 15, "kept": 15, "rejected": 0,
+        "blank_lines": 0,
     }  # fmt: skip
     assert report["notes"] == [
         f"{folder}: 4 jsonl files, in the order of their paths; 5 others, such as "

@@ -168,7 +168,7 @@ def _tables_in(folder: Path, kind: str | None) -> tuple[list[Path], list[str]]:
     tables: list[Path] = []
     for entry in used:
         path = Path(entry.path)
-        if entry.is_dir() and "=" in entry.name:
+        if entry.is_dir() and "=" in entry.name[1:]:
             found, more = _tables_in(path, kind)
             tables += found
             others += more if found else [entry.name]

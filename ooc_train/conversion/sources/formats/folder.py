@@ -54,9 +54,9 @@ class TextFolder(ColumnFile):
         """The size of all texts."""
         return self.files_bytes
 
-    def others(self, columns: Sequence[int]) -> dict[str, int]:  # noqa: ARG002 - there is one text
-        """Nothing: a file has nothing but its text."""
-        return {}
+    def others(self, columns: Sequence[int]) -> dict[str, int]:
+        """The text, unless that is one of the columns: a file has nothing else."""
+        return {} if 0 in columns else {self.names[0]: 0}
 
     def layout(self, chosen: Chosen) -> dict[str, Any]:  # noqa: ARG002 - there is one layout
         """The layout as a converted file's provenance has it: one text, the folder as the label."""

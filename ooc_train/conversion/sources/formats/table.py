@@ -94,7 +94,7 @@ FORMATS = {
         (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
     ),
     "fasttext": Format(
-        (), ("text",), f"{_HERE}.fasttext:open_fasttext", rb"__label__\S", named=True
+        (), ("text",), f"{_HERE}.fasttext:open_fasttext", rb"\s*__label__\S", named=True
     ),
     "folder": Format((), ("text",), f"{_HERE}.folder:open_folder", of_folders=True),
 }
