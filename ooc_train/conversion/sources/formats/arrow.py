@@ -33,6 +33,19 @@ def as_binary(column: Any) -> tuple[U8, I64]:
     return text, offsets - start
 
 
+def without_nan(column: Any) -> Any:
+    """A column whose numbers that are NaN are null; numbers in a dictionary as themselves."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    if types.is_dictionary(column.type) and is_numeric(column.type.value_type):
+        column = column.dictionary_decode()
+    if types.is_floating(column.type):
+        from pyarrow.compute import if_else  # noqa: PLC0415 - casts import it, too
+
+        column = if_else(column.is_null(nan_is_null=True), None, column)
+    return column
+
+
 def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
     """A column of numbers, (n_rows,) of a floating ``dtype``, null being NaN."""
     import pyarrow  # noqa: PLC0415 - an extra

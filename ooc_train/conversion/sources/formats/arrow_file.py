@@ -1,8 +1,8 @@
 """Files whose columns are Arrow's, of whatever format: how their rows become tables.
 
-Columns of text may hold numbers, too; null is an empty text.  Columns of numbers may hold lists,
-as long in every row.  Labels are strings, whole numbers or booleans; a row without one is rejected.
-A row's place is its number.
+Columns of text may hold numbers, too; a text that is null or NaN is missing.  Columns of numbers
+may hold lists, as long in every row.  Labels are strings, whole numbers or booleans; a row without
+one is rejected.  A row's place is its number.
 """
 
 import json
@@ -24,6 +24,7 @@ from ooc_train.conversion.sources.formats.arrow import (
     is_numeric,
     is_plain,
     item_of,
+    without_nan,
 )
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, I64, U8
@@ -123,7 +124,7 @@ class ArrowFile(ColumnFile):
                 for name, width in zip(names, widths, strict=True)
             )
         else:
-            texts = [_column(batches, name) for name in names]
+            texts = [without_nan(_column(batches, name)) for name in names]
             columns = _cells([as_binary(text) for text in texts])
             missing = _missing(texts)
         carried = list(chosen.carried or ())
@@ -194,6 +195,7 @@ def _labels(column: Any, reasons: dict[int, str]) -> SpelledLabels:
     """The labels in a column; rows with something else are given a reason."""
     import pyarrow  # noqa: PLC0415 - an extra
 
+    column = without_nan(column)
     if not (pyarrow.types.is_floating(column.type) or is_decimal(column.type)):
         return _cells([as_binary(column)]).labels(0)
     labels = []  # whole numbers among which some are missing

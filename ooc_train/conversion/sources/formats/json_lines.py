@@ -1,13 +1,13 @@
 """JSON Lines: an object a line, whose fields are the columns; or one array of such objects.
 
-A text is a string, or a number; where it is null, NaN or missing it is empty, as an empty column of
-a CSV file is.  Labels are strings, whole numbers or booleans; a row without one is rejected, and so
-is what is no object.  Blank lines are skipped.
+A text is a string, or a number; where it is null, NaN or left out it is missing.  Labels are
+strings, whole numbers or booleans; a row without one is rejected, and so is what is no object.
+Blank lines are counted, and are no rows.
 """
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, BinaryIO, cast
@@ -15,10 +15,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import orjson
 
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Place, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Blank, Place, UnfitError, too_long
 from ooc_train.conversion.sources.formats.json_array import ArrayLines, array_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -43,15 +43,18 @@ class JsonLinesFile(ColumnFile):
 
     noun = "field"
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress."""
         text = [self.names[column] for column in chosen.columns]
         label = self.names[chosen.label] if chosen.label >= 0 else None
-        parser = _Parser(text, label, self.max_row_bytes, carries=chosen.carried is not None)
+        left_out = None if chosen.carried is None else {*text}.difference(chosen.carried)
+        parser = _Parser(text, label, self.max_row_bytes, left_out)
 
-        def tables(stream: BinaryIO) -> Iterator[Table]:
+        def tables(stream: BinaryIO) -> Iterator[Table | Blank]:
             lines = cast(BinaryIO, ArrayLines(stream)) if self.is_array else stream
-            return map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
+            yield from map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
+            if parser.n_blank and not self.is_array:
+                yield Blank(parser.n_blank)
 
         return self.file.parsed(tables)
 
@@ -62,16 +65,24 @@ class JsonLinesFile(ColumnFile):
 
 
 class _Parser:
-    """Makes tables of lines, and counts the lines."""
+    """Makes tables of lines, and counts the lines, of which ``n_blank`` are blank.
+
+    Rows carry all fields but those that are ``left_out``; none where that is ``None``.
+    """
 
     def __init__(
-        self, text: Sequence[str], label: str | None, max_row_bytes: int, *, carries: bool
+        self,
+        text: Sequence[str],
+        label: str | None,
+        max_row_bytes: int,
+        left_out: Collection[str] | None,
     ) -> None:
         self._text = text
         self._label = label
         self._max_row_bytes = max_row_bytes
-        self._carries = carries
+        self._left_out = left_out
         self._line = 1
+        self.n_blank = 0
         names = [*text] if label is None else [*text, label]
         self._n_cells = len(names)
         self._values: Callable[[dict[str, Any]], Sequence[Any]] = (
@@ -103,7 +114,9 @@ class _Parser:
                 cells += self._any_cells(line, len(lines), reasons, missing)
             lines.append(line)
             numbers.append(number)
-        self._line += block.count(b"\n")
+        n_lines = block.count(b"\n")
+        self._line += n_lines
+        self.n_blank += n_lines - len(lines)
         found = Cells.of(cells, self._n_cells)
         labels = SpelledLabels.none(len(lines))
         if self._label is not None:
@@ -114,7 +127,7 @@ class _Parser:
             found,
             reasons=reasons,
             raw=lines.__getitem__,
-            carried=[self._others(line) for line in lines] if self._carries else None,
+            carried=None if self._left_out is None else list(map(self._carried, lines)),
             missing=missing,
         )
 
@@ -135,13 +148,13 @@ class _Parser:
             reasons[position] = str(error)
             return [b""] * self._n_cells
 
-    def _others(self, line: bytes) -> dict[str, Any]:
-        """The fields that are not text; none of a line that is no object."""
+    def _carried(self, line: bytes) -> dict[str, Any]:
+        """The fields that a row carries; none of a line that is no object."""
         try:
             row = _object(line, self._max_row_bytes)
         except UnfitError:
             return {}
-        return {name: value for name, value in row.items() if name not in self._text}
+        return {name: value for name, value in row.items() if name not in (self._left_out or ())}
 
 
 def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
