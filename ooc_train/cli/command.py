@@ -78,7 +78,11 @@ class Command:
 
     def given(self, arguments: Sequence[str] | None) -> Given:
         """The options of a command line.  Raises OptionError and SystemExit if it is wrong."""
-        return Given.of(self.parser().parse_args(arguments), self.declared)
+        return Given.of(self._parsed(arguments), self.declared)
+
+    def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The parsed command line; files may stand before and behind options."""
+        return self.parser().parse_intermixed_args(arguments)
 
     def run(
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
@@ -87,7 +91,7 @@ class Command:
         streams.open_closed()
         debug = False
         try:
-            namespace = self.parser().parse_args(arguments)
+            namespace = self._parsed(arguments)
             debug = getattr(namespace, "debug", False)
             prepare()
             with self._warnings_told(), ended_by_signals():
@@ -148,14 +152,22 @@ def say(shared: SharedOptions, *lines: str) -> None:
         show(*lines)
 
 
-def remark_replaced(n_replaced: int, n_rows: int) -> Iterator[str]:
-    """A line about rows with invalid text, if there are any."""
-    if n_replaced:
-        many = n_replaced > _MANY * n_rows
+def row_remarks(report: dict[str, Any]) -> Iterator[str]:
+    """Lines about rows that were read otherwise than one may expect, and about blank lines."""
+    n_rows = sum(file["kept"] for file in report["files"])
+    if report["replaced_rows"]:
+        many = report["replaced_rows"] > _MANY * n_rows
         yield (
-            f"{n_replaced:,} rows had invalid UTF-8, read as U+FFFD"
+            f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD"
             f"{'; if the text is in another encoding, name it: --encoding cp1252' if many else ''}"
         )
+    if report["missing_rows"]:
+        yield (
+            f"{report['missing_rows']:,} rows have no text: it is null, left out, or an empty field"
+        )
+    n_blank = sum(file["blank_lines"] for file in report["files"])
+    if n_blank:
+        yield f"{n_blank:,} blank lines were passed over: they are no rows"
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

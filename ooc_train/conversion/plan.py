@@ -10,7 +10,13 @@ from typing import Any, cast
 from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
-from ooc_train.conversion.inputs import Inputs, files_read, find_inputs, given_inputs
+from ooc_train.conversion.inputs import (
+    Inputs,
+    files_read,
+    find_inputs,
+    given_inputs,
+    list_inputs,
+)
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
@@ -94,6 +100,7 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
+    train, options, listing = list_inputs(train, options)
     rejects = _rejects_path(options, output)
     outputs = {"the output": output, "the list of rejected rows": rejects}
     check_outputs(
@@ -116,7 +123,7 @@ def plan_conversion(
         learned = column_names(fitted.provenance["layout"]) if fitted else None
         inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
         everything = [source for files in inputs.sources.values() for source in files]
-        notes = [*remarks_of(everything), *repeated_files(inputs.sources)]
+        notes = [*listing, *remarks_of(everything), *repeated_files(inputs.sources)]
         if not (options.analyzer or fitted) and KINDS[features].source == "text":
             first = inputs.sources["train"][0]
             if is_spaceless(beginning_of(first)):

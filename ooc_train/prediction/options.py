@@ -35,6 +35,11 @@ class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
         choices=OUTPUT_FORMATS,
         group=_OUTPUT,
     )
+    keep_text: bool = option(
+        False,
+        "keep the columns of the text in the output, too; of a text that is no column, as text",
+        group=_OUTPUT,
+    )
     top: int = option(0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT)
     proba: bool | None = option(
         None,

@@ -193,7 +193,7 @@ def test_a_header_alone(tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(InputError, match=r"gone.csv does not exist; check the path"):
         ooc_train.convert(tmp_path / "gone.csv", tmp_path / "o.h5")
-    with pytest.raises(InputError, match="has no subfolders; .* name the CSV files in it"):
+    with pytest.raises(InputError, match="has no subfolders, .* name the files in it"):
         ooc_train.convert(tmp_path, tmp_path / "o.h5")
 
 

@@ -32,11 +32,11 @@ def test_partitions_come_back_in_the_order_of_their_rows(tmp_path_factory, block
     for number in range(N_PARTITIONS):
         expected = np.concatenate([block[number] for block in parts])
         partition = pickle.loads(pickle.dumps(spill.partition(number)))
-        assert len(partition) == len(expected)
-        np.testing.assert_array_equal(partition.read(), expected)
+        assert partition.n_bytes == 8 * len(expected)
+        np.testing.assert_array_equal(partition.read().view(np.uint64), expected)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "PIECE_BYTES", 8 * (1 + seed % 7))
-            pieces = list(partition.pieces())
+            pieces = [piece.view(np.uint64) for piece in partition.pieces()]
         assert all(len(piece) for piece in pieces)
         np.testing.assert_array_equal(np.concatenate([[], *pieces]), expected)
 
@@ -45,10 +45,16 @@ def test_pieces_are_of_about_the_size_said(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIECE_BYTES", 800)
     writer = SpillWriter(tmp_path, "records")
     segments = [writer.write(i, np.zeros(20, np.uint64), np.array([0, 20])) for i in range(50)]
-    sizes = [len(piece) for piece in Spill(segments).partition(0).pieces()]
+    sizes = [len(piece) // 8 for piece in Spill(segments).partition(0).pieces()]
     assert sum(sizes) == 1000
     assert max(sizes) <= 100 + 20
     assert len(sizes) <= 11
+
+
+def test_some_blocks_of_a_partition(tmp_path):
+    writer = SpillWriter(tmp_path, "records")
+    segments = [writer.write(i, np.array([i, i], np.uint8), np.array([0, 1, 2])) for i in range(5)]
+    assert Spill(segments).partition(1, slice(1, 4)).read().tolist() == [1, 2, 3]
 
 
 def test_a_block_that_is_written_twice_counts_once(tmp_path):
@@ -57,7 +63,7 @@ def test_a_block_that_is_written_twice_counts_once(tmp_path):
     writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
     again = writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
     other = writer.write(5, np.arange(3, 5, dtype=np.uint64), np.array([0, 2]))
-    assert Spill([other, again]).partition(0).read().tolist() == [0, 1, 2, 3, 4]
+    assert Spill([other, again]).partition(0).read().view(np.uint64).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_file_that_has_lost_something_is_an_error(tmp_path):

@@ -14,6 +14,7 @@ import ooc_train
 from ooc_train.conversion.sources.files.compression import COMPRESSIONS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import streamed
+from ooc_train.conversion.sources.files.rejects import Blank
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OocTrainError
@@ -173,13 +174,17 @@ def test_every_row_of_a_dirty_file_is_kept_or_rejected(tmp_path_factory, name, s
         except OocTrainError as error:
             assert str(path) in str(error)  # noqa: PT017 - it may be raised, and then says where
             return
+        n_blank = sum(piece.n_lines for piece in found if isinstance(piece, Blank))
+        found = [piece for piece in found if not isinstance(piece, Blank)]
         rejects = [(piece.line, piece.reason) for piece in found if hasattr(piece, "reason")]
         kept = [line for p in found if not hasattr(p, "reason") for line in p.lines.tolist()]
-        lines[block_bytes] = (kept, sorted(rejects))
+        lines[block_bytes] = (kept, sorted(rejects), n_blank)
         numbers = sorted([*kept, *(line for line, _ in rejects)])
         assert len(set(numbers)) == len(numbers)
         if name in ("a.jsonl", "a.svm"):  # a row is a line
             assert numbers == rows_expected(name, content, layout.max_row_bytes)
+            n_lines = len(io.BytesIO(content).readlines())
+            assert n_blank == (0 if getattr(source.file, "is_array", 0) else n_lines - len(numbers))
     assert lines[8] == lines[50] == lines[2**20]
 
 

@@ -477,12 +477,3 @@ def test_texts_are_tokenized_once_and_the_vectorizer_opened_once(trained, monkey
     assert tokenized == [len(TEST_ROWS)]
     assert [handle.path for handle in opened].count(folder / "run" / "vectorizer.h5") == 1
     assert not any(handle.is_open for handle in opened)
-
-
-@pytest.mark.parametrize("options", [{"encoding": "cp1252"}, {"format": "jsonl"}, {"text": ("a",)}])
-def test_texts_of_a_stream_are_read_in_one_way_alone(trained, options):
-    folder, _, _ = trained
-    name = f"--{next(iter(options))}"
-    message = f"holds texts, one a line in UTF-8; leave out {name}, or"
-    with pytest.raises(OptionError, match=message):
-        ooc_train.predict(folder / "run", io.BytesIO(b"a text\n"), io.StringIO(), **options)

@@ -14,6 +14,7 @@ import numpy as np
 from ooc_train.conversion.sources.class_column import check_class_column
 from ooc_train.conversion.sources.files.rejects import (
     MAX_LABEL_BYTES,
+    Blank,
     Reject,
     RejectFile,
     too_long,
@@ -47,22 +48,24 @@ class Block(NamedTuple):
 
 @dataclass
 class FileRows:
-    """How many rows of a file were read, and what became of them."""
+    """How many rows of a file were read, and what became of them; and its blank lines."""
 
     name: str
-    split: str
+    split: str | None = None
     kept: int = 0
     rejected: int = 0
+    blank_lines: int = 0
 
     @property
     def report(self) -> dict[str, Any]:
         """The figures, for a report: all ``rows`` are ``kept`` or ``rejected``."""
         return {
             "name": self.name,
-            "split": self.split,
+            **({"split": self.split} if self.split else {}),
             "rows": self.kept + self.rejected,
             "kept": self.kept,
             "rejected": self.rejected,
+            "blank_lines": self.blank_lines,
         }
 
 
@@ -149,6 +152,9 @@ class Corpus:
             progress += n_bytes
             if isinstance(piece, Reject):
                 self._reject(source, piece)
+                continue
+            if isinstance(piece, Blank):
+                self.files[-1].blank_lines += 0 if self._read_once else piece.n_lines
                 continue
             rows, labels = self._label(split, source, piece)
             if not self._read_once:
@@ -243,7 +249,7 @@ def _unfit_label(label: bytes) -> str:
     told apart from all others wherever it is written and read again.
 
     >>> _unfit_label("Größe".encode()), _unfit_label(b"Gr\xf6\xdfe")
-    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8 (see --encoding)")
+    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8; name its encoding, such as --encoding cp1252")
     """
     if not label:
         return "no label"
@@ -254,7 +260,8 @@ def _unfit_label(label: bytes) -> str:
     try:
         label.decode()
     except UnicodeDecodeError:
-        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8 (see --encoding)"
+        shown = str(label[:_SHOWN])[1:]
+        return f"label {shown} is not valid UTF-8; name its encoding, such as --encoding cp1252"
     return ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
 from ooc_train.file.provenance import ColumnNames
@@ -29,12 +29,12 @@ class Source(ABC):
     def rows_of(self, table: Table) -> tuple[Any, list[Reject]]:
         """The rows of a table that can be used, `SourceRows`, and the others."""
 
-    def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+    def tables(self, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows as the file gives them: see `ColumnFile.read`."""
         return self.file.read(self.chosen, block_bytes)
 
     def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
-        """Blocks of rows, and rejects where they occur, each with the progress in bytes.
+        """Blocks of rows, rejects where they occur, and blank lines, with the progress in bytes.
 
         Blocks, `SourceRows`, are of about ``block_bytes`` of source, or a row that is longer.
         Raises ``BudgetError`` for one that there is no ``room`` for.
@@ -43,7 +43,7 @@ class Source(ABC):
         JSON Lines ten times.
         """
         for piece, progress in self.tables(block_bytes):
-            if isinstance(piece, Reject):
+            if not isinstance(piece, Table):
                 yield piece, progress
                 continue
             rows, rejects = self.rows_of(piece)

@@ -1,8 +1,9 @@
-"""Records of uint64, written block by block and read partition by partition.
+"""Records of any form, written block by block and read partition by partition.
 
 A worker writes one block of records at a time, already grouped by partition, in one piece to the
 end of its file; only the bounds of the partitions stay in memory.  Reading a partition visits its
-segment of every block, in the order of the blocks' first rows, whichever worker wrote them.
+segment of every block, in the order of the blocks' first rows, whichever worker wrote them.  What
+the bytes of a record mean is the business of whoever writes and reads them.
 """
 
 import contextlib
@@ -16,28 +17,30 @@ import numpy as np
 from numba import types
 
 from ooc_train.conversion.storage.job import append, not_read_back, worker_file
-from ooc_train.dtypes import I32, I64, U32, U64
+from ooc_train.dtypes import I32, I64, U8, AnyArray, Integers
+from ooc_train.intrinsics import PADDING
 from ooc_train.jit import kernel
 
-PIECE_BYTES = 2**20
-_ITEM_BYTES = 8
+PIECE_BYTES = 2**18
+_MOST_IN_U32 = np.iinfo(np.uint32).max
+_ALL = slice(None)
 _pread = types.ExternalFunction(  # of the C library
     "pread", types.intp(types.int32, types.voidptr, types.uintp, types.int64)
 )
 
 
 class Segment(NamedTuple):
-    """A block that was written: where it is, and where in it each partition's records begin."""
+    """A block that was written: where it is, and at which byte each partition's records begin."""
 
     first_row: int
     path: Path
     position: int
-    bounds: U32
+    bounds: Integers
 
     @property
     def n_bytes(self) -> int:
         """The size of the block."""
-        return int(self.bounds[-1]) * _ITEM_BYTES
+        return int(self.bounds[-1])
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,15 @@ class SpillWriter:
     folder: Path
     stem: str
 
-    def write(self, first_row: int, records: U64, bounds: I64) -> Segment:
+    def write(self, first_row: int, records: AnyArray, bounds: I64) -> Segment:
         """Write a block; the records of partition ``p`` are ``records[bounds[p]:bounds[p + 1]]``.
 
         A task that runs twice writes twice; only the segment that is returned counts.
         """
-        path = worker_file(self.folder, self.stem)
-        return Segment(first_row, path, append(path, records), bounds.astype(np.uint32))
+        path, byte_bounds = worker_file(self.folder, self.stem), bounds * records.itemsize
+        if byte_bounds[-1] <= _MOST_IN_U32:  # but for a row of gigabytes
+            byte_bounds = byte_bounds.astype(np.uint32)
+        return Segment(first_row, path, append(path, records), byte_bounds)
 
 
 class Partition:
@@ -66,11 +71,13 @@ class Partition:
         self._paths = paths
         self._places = places
 
-    def __len__(self) -> int:
-        return int(self._places[:, 2].sum()) // _ITEM_BYTES
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return int(self._places[:, 2].sum())
 
-    def pieces(self) -> Iterator[U64]:
-        """The records in arrays of about ``PIECE_BYTES``.
+    def pieces(self) -> Iterator[U8]:
+        """The records in arrays of about ``PIECE_BYTES``, with ``PADDING`` bytes behind each.
 
         The records of one block are never divided; blocks come by ascending ``first_row``.
         """
@@ -81,7 +88,7 @@ class Partition:
                 if len(some):
                     yield _read(files, some)
 
-    def read(self) -> U64:
+    def read(self) -> U8:
         """All records in one array, by ascending ``first_row`` of their blocks."""
         with contextlib.ExitStack() as stack:
             return _read(self._opened(stack), self._places)
@@ -109,14 +116,14 @@ class Spill:
         # (n_partitions + 1, n_blocks)
         bounds = [segment.bounds for segment in found] or [np.zeros(1, np.uint32)]
         self._bounds = np.stack(bounds, axis=1)
-        self.n_bytes = int(self._bounds[-1].sum(dtype=np.int64)) * _ITEM_BYTES
+        self.n_bytes = int(self._bounds[-1].sum(dtype=np.int64))
 
-    def partition(self, number: int) -> Partition:
-        """The records of a partition."""
-        begin = self._bounds[number].astype(np.int64)
-        sizes = self._bounds[number + 1] - begin
-        positions = self._positions + begin * _ITEM_BYTES
-        places = np.stack((self._files, positions, sizes * _ITEM_BYTES), axis=1)
+    def partition(self, number: int, blocks: slice = _ALL) -> Partition:
+        """The records of a partition, or those of some ``blocks``, which are in their order."""
+        begin = self._bounds[number, blocks].astype(np.int64)
+        sizes = self._bounds[number + 1, blocks].astype(np.int64) - begin
+        positions = self._positions[blocks] + begin
+        places = np.stack((self._files[blocks], positions, sizes), axis=1)
         return Partition(self._paths, places[sizes > 0])
 
     def remove(self) -> None:
@@ -125,15 +132,16 @@ class Spill:
             path.unlink(missing_ok=True)
 
 
-def _read(files: I32, places: I64) -> U64:
-    records = np.empty(places[:, 2].sum() // _ITEM_BYTES, np.uint64)
+def _read(files: I32, places: I64) -> U8:
+    n_bytes = int(places[:, 2].sum())
+    records = np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
     if not _read_segments(files, places, records):
         raise not_read_back()
     return records
 
 
 @kernel
-def _read_segments(files: I32, places: I64, records: U64) -> bool:
+def _read_segments(files: I32, places: I64, records: U8) -> bool:
     """Read pieces of files one behind another; whether all was there.
 
     A kernel, since there are thousands: each call from Python takes the GIL twice.

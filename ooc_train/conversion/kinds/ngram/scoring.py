@@ -13,11 +13,11 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     inverse_document_frequency,
 )
 from ooc_train.conversion.kinds.ngram.word_statistics import KeptWords, word_class_sums
+from ooc_train.conversion.kinds.terms.gram_spill import GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.row_classes import TrainClasses
-from ooc_train.conversion.storage.spill import Partition, Spill
 from ooc_train.dtypes import F64, I32, U32, U64
 
 Sums = tuple[F64, F64]
@@ -64,7 +64,7 @@ class TermScoring:
 def best_terms(
     scoring: TermScoring,
     kept: KeptTerms,
-    grams: Spill,
+    grams: GramSpill,
     blocks: Sequence[TokenBlock],
     resources: Resources,
 ) -> Scored:
@@ -74,10 +74,10 @@ def best_terms(
     """
     best = BestTerms(scoring.top_k, scoring.tie_bytes)
 
-    def tasks() -> Iterator[tuple[KeptPartition, Partition, float]]:
+    def tasks() -> Iterator[tuple[KeptPartition, GramPartition, float]]:
         """Each partition with the least score of a term that can be among the best still."""
-        for part in kept.partitions:
-            yield part, grams.partition(part.number), best.least
+        for part, partition in zip(kept.partitions, grams.partitions(), strict=True):
+            yield part, partition, best.least
 
     resources.progress.start("scoring", len(kept.partitions), "part")
     # One task, since class sums are added in the order of the rows; first, since it is long.
@@ -89,21 +89,18 @@ def best_terms(
     return best.candidates()
 
 
-def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
+def score_partition(
+    scoring: TermScoring, task: tuple[KeptPartition, GramPartition, float]
+) -> Scored:
     """The terms of a partition that have a score of ``least``, the last of the task, or more."""
     kept, partition, least = task
     all_hashes, all_df = kept.hashes.read(), kept.df.read()
-    may_be_best = SCORES[scoring.score].most(all_df, scoring.train.counts) >= least
+    chosen = np.flatnonzero(SCORES[scoring.score].most(all_df, scoring.train.counts) >= least)
     found: list[Scored] = []
-    start = 0
-    for where, n_terms in kept.ranges:
-        chosen = start + np.flatnonzero(may_be_best[start : start + n_terms])
-        start += n_terms
-        for i in range(0, len(chosen), scoring.terms_at_once):
-            group = chosen[i : i + scoring.terms_at_once]
-            hashes, df = all_hashes[group], all_df[group]
-            sums_of = functools.partial(class_sums, partition, where, hashes)
-            found.append(scoring.of(hashes, df, sums_of))
+    for start in range(0, len(chosen), scoring.terms_at_once):
+        group = chosen[start : start + scoring.terms_at_once]
+        hashes, df = all_hashes[group], all_df[group]
+        found.append(scoring.of(hashes, df, functools.partial(class_sums, partition, hashes)))
     terms = Scored.joined(found)
     return terms.take(np.flatnonzero(terms.scores >= least))
 
