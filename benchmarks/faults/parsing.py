@@ -207,7 +207,7 @@ PARSERS = {
     ),
     "jsonl": Parser(
         lambda file, longest: JsonLinesFile(file=file, format="jsonl", names=(_LABEL, _TEXT),
-                                            max_row_bytes=longest),
+                                            paths=((_LABEL,), (_TEXT,)), max_row_bytes=longest),
         _json_lines,
     ),
     "svm": Parser(

@@ -122,7 +122,7 @@ class ConvertOptions(FormatOptions, OutputOptions):
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas; a name with a "
-        "comma is put in quotes",
+        "comma is put in quotes, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
         given=columns_named,

@@ -249,8 +249,9 @@ class _Conversion:
         writer = SplitWriter(self._output, ranks, self._resources)
         for name in SPLIT_NAMES:
             if name in splits:
-                arrays = self._vectorizer.arrays(name)
-                self._vectorizer.note_written(name, writer.write(name, splits[name], arrays))
+                written = writer.write(name, splits[name], self._vectorizer.arrays(name))
+                self._vectorizer.note_written(name, written)
+                self._report.spill_bytes += written.n_spilled
 
     def _save(self) -> None:
         if self._features.fitted:

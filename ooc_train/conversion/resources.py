@@ -23,7 +23,8 @@ _MIN_BLOCK_BYTES = 2**18
 # for each token (hash, bounds, number twice), and 16 for each term (hash and record).  Terms of a
 # row are looked up together: 20 bytes for each (hash, bounds, number).
 _BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
-_RECORD_BYTES, _NUMBER_BYTES = 8, 4
+# In temporary files a term takes 2 or 3 bytes in a row, and before 3 to 8 if it is no listed token.
+_RECORD_BYTES, _NUMBER_BYTES = 5, 2
 _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks

@@ -1,8 +1,8 @@
 """`train_grid`: one training for each combination of some options' values, and a table of all.
 
-Each trial is the command ``ooc-train`` with its values, in a process of its own.  That takes the
-seconds in which TensorFlow starts, but a trial gives all its memory back, cannot change another's
-weights, and may fail, or be killed for want of memory, without ending the others.
+Each trial is the command ``ooc-train`` with its values, in a process of its own.  So a trial gives
+all its memory back, cannot change another's weights, and may fail, or be killed for want of memory,
+without ending the others.
 """
 
 import csv

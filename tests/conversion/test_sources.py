@@ -143,7 +143,8 @@ def jsonl(tmp_path_factory, data, *, text=("t",), label="l"):
     path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
     path.write_bytes(data)
     names = (*text, label)
-    file = JsonLinesFile(file=InputFile(path), format="jsonl", names=names)
+    paths = tuple((name,) for name in names)
+    file = JsonLinesFile(file=InputFile(path), format="jsonl", names=names, paths=paths)
     return TextSource(file, Chosen(tuple(range(len(text))), len(text)), len(data))
 
 

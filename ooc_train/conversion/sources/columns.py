@@ -160,7 +160,8 @@ class ColumnFile:
     """A file whose columns are known.  The module of a format defines a subclass.
 
     ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
-    they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
+    they have none, `n_columns` says how many there are.  Names behind these are of fields within
+    columns, which are read where they are chosen.  ``n_rows`` is the number of rows, where it
     is known before they are read.  ``value_bytes`` is the size of a number while it is read.  A row
     of more than ``max_row_bytes`` is rejected.  ``remarks`` say what was found out about the file,
     where it is not what a reader expects.
@@ -250,7 +251,8 @@ class ColumnFile:
 
     def others(self, columns: Sequence[int]) -> dict[str, int]:
         """All but some columns, by their names."""
-        return {name: k for k, name in enumerate(self.names) if k not in columns}
+        names = self.names[: self.n_columns]
+        return {name: k for k, name in enumerate(names) if k not in columns}
 
     def layout(self, chosen: Chosen) -> dict[str, Any]:
         """The layout as a converted file's provenance has it: columns by their names."""

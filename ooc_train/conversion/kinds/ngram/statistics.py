@@ -123,7 +123,13 @@ def idf_of(df: int, n_documents: int) -> float:
 @kernel
 def fixed_squared_idf(df: int, n_documents: int) -> np.uint64:
     """The squared idf as a fixed-point number with ``FRACTION_BITS`` bits of fraction."""
-    return np.uint64(round(idf_of(df, n_documents) ** 2 * _FRACTION_ONE))
+    return fixed_square(idf_of(df, n_documents))
+
+
+@kernel
+def fixed_square(idf: float) -> np.uint64:
+    """The square of an idf as a fixed-point number with ``FRACTION_BITS`` bits of fraction."""
+    return np.uint64(round(idf**2 * _FRACTION_ONE))
 
 
 @kernel

@@ -26,9 +26,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
-from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
+from ooc_train.conversion.kinds.ngram.matching import Entries, encode_tokens
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
+from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
+from ooc_train.conversion.kinds.ngram.term_index import TermIndex
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
 from ooc_train.conversion.kinds.terms.candidates import (
     Candidates,
@@ -45,7 +47,8 @@ from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
-from ooc_train.conversion.storage.layouts.sparse import SparseArrays
+from ooc_train.conversion.storage.layouts.counted import CountedArrays
+from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.sorting import SortingScratch
 from ooc_train.conversion.text.table import check_hashes, index_table
@@ -137,16 +140,10 @@ class NgramVectorizer(TermVectorizer):
         check_hashes(hashes)
         _check_kept(group, n_documents)
         vectorizer.n_columns = len(hashes)
-        vectorizer._fitted = Fitted(
-            group.mapped("kept_hashes"),
-            group.mapped("kept_df"),
-            n_documents,
-            index_table(hashes),
-            parameters.ngrams,
-        )
-        n_kept = len(vectorizer._fitted.kept_hashes)
+        kept = TermIndex.of(group.mapped("kept_hashes"), group.mapped("kept_df"), n_documents)
+        vectorizer._fitted = Fitted(kept, index_table(hashes), parameters.ngrams)
         vectorizer.report = NgramReport(
-            n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
+            n_features=vectorizer.n_columns, kept_terms=len(kept.hashes), attempts=0
         )
         return vectorizer
 
@@ -182,11 +179,12 @@ class NgramVectorizer(TermVectorizer):
         scored = best_terms(scoring, self._kept, grams, self.token_blocks, self.resources)
         grams.remove()
         check_ties(len(scored.hashes), scoring.top_k, scoring.tie_bytes)
+        # The terms of most rows have the smallest numbers, which take the fewest bytes.
+        self._scored = scored = scored.take(np.argsort(-scored.df.astype(np.int64), kind="stable"))
         hashes = DiskArray.of(folder / "candidate-hashes", scored.hashes)
-        df = DiskArray.of(folder / "candidate-df", scored.df)
-        self._scored = scored
         self._candidates = Candidates(hashes, self.parameters.ngrams, self.words)
-        self._weighting = Weighting(df, train.n_rows, inverse_norms)
+        self._idf = inverse_document_frequency(scored.df, train.n_rows)
+        self._inverse_norms = inverse_norms
         self._learned = LearnedTerms(self._candidates)
         self._entries: dict[str, I64] = {}
 
@@ -211,14 +209,16 @@ class NgramVectorizer(TermVectorizer):
         return kept, norms
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
-        """At most the n-grams of all rows."""
-        return self.n_terms or super().expected_items(n_rows, n_text_bytes)
+        """At most the n-grams of all rows, each as large as its entry is in memory."""
+        if self.n_terms:
+            return ENTRY_ITEMS * self.n_terms
+        return super().expected_items(n_rows, n_text_bytes)
 
     def encoder(self) -> EncodeBlock:
         """The task that encodes candidates, or texts if the vectorizer is fitted."""
         if self.is_fitted:
             return super().encoder()
-        return functools.partial(encode_tokens, self._candidates, self._weighting)
+        return functools.partial(encode_tokens, self._candidates, self._inverse_norms)
 
     def note_encoded(self, found: Entries | None) -> None:
         """Add the tokens of the candidates in a block, and the numbers of their entries."""
@@ -244,7 +244,7 @@ class NgramVectorizer(TermVectorizer):
         if self.is_fitted:
             return SparseArrays(self.n_columns)
         n_left = int(self._entries[split][self._selected].sum())
-        return SparseArrays(self.n_columns, self._column_of, n_left)
+        return CountedArrays(self.n_columns, self._column_of, self._idf, n_left)
 
     def save(self, group: OutputGroup) -> None:
         """Store the selected terms, and hashes and document frequencies of all that are kept."""

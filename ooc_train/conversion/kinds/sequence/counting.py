@@ -19,16 +19,16 @@ from ooc_train.conversion.kinds.terms.gram_spill import GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
 from ooc_train.conversion.kinds.terms.token_file import (
-    UNLISTED_BIT,
     TokenBlock,
     groups_of,
     item_ahead,
-    item_length,
+    token_at,
 )
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.codes import code_at
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.text.table import empty_table, find, grown_table, table_bytes
-from ooc_train.dtypes import I32, I64, U32, U64, Bools
+from ooc_train.dtypes import I32, I64, U16, U32, U64, Bools
 from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
@@ -243,23 +243,24 @@ def _count_words(
 
 @kernel
 def _count_listed(
-    items: U32,
+    items: U16,
     n_rows: int,
     first_row: int,
     fit_classes: I32,
     words: I64,
 ) -> None:
-    i = n_rows
+    i = 0
     for row in range(first_row, first_row + n_rows):
         is_counted = fit_classes[row] >= 0
-        for _ in range(np.int64(items[row - first_row])):
-            item = items[i]
-            if item >= UNLISTED_BIT:
+        n, i = code_at(items, i)
+        for _ in range(n):
+            word, after = token_at(items, i)
+            if word < 0:
                 # Spilled, and counted there.
-                i += item_length(item)
+                i = after
                 continue
             prefetch(words, 2 * item_ahead(items, i, _AHEAD))
-            i += 1
+            i = after
             if is_counted:
-                words[item, 0] += 1
-                words[item, 1] = min(words[item, 1], row)
+                words[word, 0] += 1
+                words[word, 1] = min(words[word, 1], row)
