@@ -45,6 +45,7 @@ class SharedOptions:
         return {"the report": self.report}
 
 
+_FILES_FOLLOW = "--"
 _MANY = 0.01  # a share of the rows
 
 
@@ -81,8 +82,12 @@ class Command:
         return Given.of(self._parsed(arguments), self.declared)
 
     def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        """The parsed command line; files may stand before and behind options."""
-        return self.parser().parse_intermixed_args(arguments)
+        """The parsed command line; files may stand before, between and behind options."""
+        given = sys.argv[1:] if arguments is None else arguments
+        parser = self.parser()
+        if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
+            return parser.parse_args(given)
+        return parser.parse_intermixed_args(given)
 
     def run(
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
