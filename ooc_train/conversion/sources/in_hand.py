@@ -127,7 +127,7 @@ def _reader(given: Any) -> Any:
         if _has_stream(given):
             return pyarrow.RecordBatchReader.from_stream(given)
         return given.fetch_record_batch()
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, ValueError) as error:  # such as pandas' for columns of one name
         raise InputError(
             f"{_name(given)} cannot be read as a table of Arrow: {error!s:.300}"
         ) from error
