@@ -59,6 +59,12 @@ class Network:
             self._weights = initial_weights(self.sizes, self._seed)
         return list(self._weights)
 
+    def take_weights(self) -> list[F32]:
+        """The weights, as `get_weights`; afterwards the network has none, until they are set."""
+        taken = self.get_weights()
+        self._weights = []
+        return taken
+
     def set_weights(self, weights: Sequence[F32]) -> None:
         """Take weights, in the order of `get_weights`.  Nothing may write to them later."""
         self._weights = list(weights)
