@@ -163,16 +163,20 @@ def row_remarks(report: dict[str, Any]) -> Iterator[str]:
     if report["replaced_rows"]:
         many = report["replaced_rows"] > _MANY * n_rows
         yield (
-            f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD"
+            f"{counted(report['replaced_rows'], 'row')} had invalid UTF-8, read as U+FFFD"
             f"{'; if the text is in another encoding, name it: --encoding cp1252' if many else ''}"
         )
     if report["missing_rows"]:
-        yield (
-            f"{report['missing_rows']:,} rows have no text: it is null, left out, or an empty field"
-        )
+        n_missing = counted(report["missing_rows"], "row")
+        yield f"{n_missing} without a text, which is null, left out, or an empty field"
     n_blank = sum(file["blank_lines"] for file in report["files"])
     if n_blank:
-        yield f"{n_blank:,} blank lines were passed over: they are no rows"
+        yield f"{counted(n_blank, 'blank line')} passed over"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many things, in the singular or the plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

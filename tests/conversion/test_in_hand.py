@@ -191,6 +191,10 @@ REFUSED = {
     "an empty table": (table().slice(0, 0), "the Table is empty; it holds no rows"),
     "other tables": ([table(), table().drop_columns("text")], "the list: table 2 has not the col"),
     "a missing column": (table().drop_columns("text"), "the Table: name the column of the text"),
+    "columns of one name": (
+        pd.DataFrame([["a", "b"]], columns=["text", "text"]),
+        "the DataFrame cannot be read as a table of Arrow: Duplicate column names",
+    ),
     "lists": (pa.table({"text": [["a"]], "stars": ["1"]}), "'text' holds large_list<item: string>"),
 }  # fmt: skip
 

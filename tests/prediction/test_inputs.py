@@ -147,7 +147,7 @@ def test_the_command_takes_files_before_and_behind_its_options(folder, tmp_path,
     ]
     assert command.main(list(map(str, arguments))) == 0
     shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "1 blank lines were passed over: they are no rows\n")
+    assert (shown.out, shown.err) == ("", "1 blank line passed over\n")
     assert json.loads((tmp_path / "r.json").read_text())["rows"] == 7
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 8
     assert command.main([str(folder / "bare"), "--input", str(one), str(two)]) == 2

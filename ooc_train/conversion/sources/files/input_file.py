@@ -13,6 +13,7 @@ from ooc_train.conversion.sources.files.compression import (
     Compression,
     DecompressionError,
     compression_of,
+    is_text,
 )
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spelling, spelling_of
 from ooc_train.conversion.sources.files.pipe import Pipe, compressed
@@ -84,8 +85,12 @@ class InputFile:
 
     @functools.cached_property
     def compression(self) -> Compression | None:
-        """The compression that the first bytes tell, or else the name."""
-        return compression_of(self.beginning) or self.named_compression
+        """The compression that the first bytes tell, or else the name.
+
+        Text is not compressed, whatever its name: browsers decompress what they download.
+        """
+        found = compression_of(self.beginning)
+        return found or (None if is_text(self.beginning) else self.named_compression)
 
     @property
     def named_compression(self) -> Compression | None:
