@@ -45,6 +45,7 @@ class SharedOptions:
         return {"the report": self.report}
 
 
+_FILES_FOLLOW = "--"
 _MANY = 0.01  # a share of the rows
 
 
@@ -81,8 +82,12 @@ class Command:
         return Given.of(self._parsed(arguments), self.declared)
 
     def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
-        """The parsed command line; files may stand before and behind options."""
-        return self.parser().parse_intermixed_args(arguments)
+        """The parsed command line; files may stand before, between and behind options."""
+        given = sys.argv[1:] if arguments is None else arguments
+        parser = self.parser()
+        if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
+            return parser.parse_args(given)
+        return parser.parse_intermixed_args(given)
 
     def run(
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
@@ -158,16 +163,20 @@ def row_remarks(report: dict[str, Any]) -> Iterator[str]:
     if report["replaced_rows"]:
         many = report["replaced_rows"] > _MANY * n_rows
         yield (
-            f"{report['replaced_rows']:,} rows had invalid UTF-8, read as U+FFFD"
+            f"{counted(report['replaced_rows'], 'row')} had invalid UTF-8, read as U+FFFD"
             f"{'; if the text is in another encoding, name it: --encoding cp1252' if many else ''}"
         )
     if report["missing_rows"]:
-        yield (
-            f"{report['missing_rows']:,} rows have no text: it is null, left out, or an empty field"
-        )
+        n_missing = counted(report["missing_rows"], "row")
+        yield f"{n_missing} without a text, which is null, left out, or an empty field"
     n_blank = sum(file["blank_lines"] for file in report["files"])
     if n_blank:
-        yield f"{n_blank:,} blank lines were passed over: they are no rows"
+        yield f"{counted(n_blank, 'blank line')} passed over"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many things, in the singular or the plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ooc_train.prediction.inputs import Trained, given_rows, room_for
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
 from ooc_train.training.run.replacement import open_with
-from ooc_train.training.steps.choice import network_for
+from ooc_train.training.steps.choice import classifier_for
 
 
 class Predicted(NamedTuple):
@@ -37,7 +37,7 @@ class Predictor:
     ``knows_words`` says whether the features are made of words.
 
     The run may be closed afterwards.  Memory: the model and the selected terms' hashes; and that of
-    TensorFlow, unless the model is a multi-layer perceptron over sparse rows.
+    TensorFlow, unless the model is a multi-layer perceptron.
     """
 
     _estimator_type = "classifier"
@@ -49,7 +49,7 @@ class Predictor:
         self._vectorizer = load_vectorizer(run.vectorizer_file)
         self.knows_words = self._vectorizer.knows_words
         self._trained = Trained(run.features, run.provenance["layout"], self._check_columns)
-        self._network = network_for(run)
+        self._classify = classifier_for(run)
 
     @property
     def row_multiple(self) -> int:
@@ -93,7 +93,7 @@ class Predictor:
         found = self._vectorizer.encode(block)
         probabilities = np.empty((0, len(self.classes_)), np.float32)
         if len(block):
-            probabilities = self._network(found.rows)
+            probabilities = self._classify(found.rows)
         return Predicted(probabilities, found.unknown_shares, found.n_replaced)
 
     def __sklearn_tags__(self) -> Any:

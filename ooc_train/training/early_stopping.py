@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ooc_train.dtypes import AnyArray
+from ooc_train.training.models.model import Model
 from ooc_train.training.options import PATIENCE, VAL_LOSS
 from ooc_train.training.steps.trainer import State
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 def monitored(figures: Mapping[str, Any], name: str) -> float:
@@ -45,7 +43,7 @@ class BestWeights:
             self.value, self.epoch = value, epoch
             self._weights = weights()
 
-    def give_to(self, model: "keras.Model") -> None:
+    def give_to(self, model: Model) -> None:
         """Give ``model`` these weights."""
         model.set_weights(self._weights)
 
@@ -82,7 +80,7 @@ class EarlyStopping:
         """The number of the best epoch, from 1; 0 before the first."""
         return int(self.best.epoch)
 
-    def after_epoch(self, value: float, model: "keras.Model") -> None:
+    def after_epoch(self, value: float, model: Model) -> None:
         """Note the value after one more epoch, and the weights if it is the best; see `offer`."""
         self._n_epochs += 1
         self.best.offer(value, self._n_epochs, model.get_weights)

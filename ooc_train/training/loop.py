@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
@@ -26,10 +26,12 @@ from ooc_train.training.run.saver import Saver
 from ooc_train.training.standing import Figures, Standing
 from ooc_train.training.steps.choice import evaluators_for
 from ooc_train.training.steps.divergence import divergence
-from ooc_train.training.steps.moving_average import EVERY_STEPS, MovingAverage
 from ooc_train.training.steps.prefetch import Prefetch
 from ooc_train.training.steps.trainer import Prepared, Trainer
 from ooc_train.training.validation import UNVALIDATED, Validator
+
+if TYPE_CHECKING:
+    from ooc_train.training.steps.moving_average import MovingAverage
 
 SHOW_SECONDS = 0.5
 
@@ -67,7 +69,7 @@ class Loop:
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._average = MovingAverage(trainer.model) if plan.spec.averages else None
+        self._average = _average_of(trainer) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
         self._validator: Validator | None = None
         if self._validation_split:
@@ -247,7 +249,7 @@ class Loop:
         standing.step += 1
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
         if self._average and (
-            standing.step % EVERY_STEPS == 0 or standing.step == self._epoch_steps
+            self._average.is_due(standing.step) or standing.step == self._epoch_steps
         ):
             self._average.update()
         self._callbacks.end_step(standing.step - 1, standing.totals)
@@ -366,6 +368,12 @@ class Loop:
 
 class _Asked(Exception):  # noqa: N818 - no error
     """A signal has asked to stop."""
+
+
+def _average_of(trainer: Trainer) -> "MovingAverage":
+    from ooc_train.training.steps.moving_average import MovingAverage  # noqa: PLC0415 - TensorFlow
+
+    return MovingAverage(trainer.model)
 
 
 def _moment(standing: Standing, n_steps: int) -> str:

@@ -56,6 +56,19 @@ def test_a_wrong_command_line_is_status_2(command, capsys):
     assert "usage" in capsys.readouterr().err
 
 
+def test_files_stand_anywhere_and_behind_two_hyphens_whatever_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv", "-c.csv"):
+        write_rows(tmp_path / name, random_rows(30))
+    options = ["--features", "sequence", "--force", "--quiet", "--report", "r.json"]
+    for given, files in (
+        (["a.csv", "-o", "o.h5", "b.csv", *options, "./-c.csv"], ["a.csv", "b.csv", "-c.csv"]),
+        (["-o", "o.h5", *options, "--", "-c.csv"], ["-c.csv"]),
+    ):
+        assert main_of("convert")(given) == 0
+        assert [file["name"] for file in json.loads(Path("r.json").read_text())["files"]] == files
+
+
 def test_ctrl_c_during_the_imports_is_one_line(monkeypatch, capsys):
     def interrupted(name):
         raise KeyboardInterrupt

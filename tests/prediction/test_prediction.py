@@ -29,10 +29,10 @@ from ooc_train.file.handle import Handle
 from ooc_train.prediction.inputs import Trained, find_inputs, opened
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.keras_form import read_layers
 from ooc_train.training.run.folder import open_run
-from ooc_train.training.steps.choice import network_for
+from ooc_train.training.steps.choice import classifier_for
 from ooc_train.training.steps.feeds import predict_rows
-from ooc_train.training.steps.networks import dense_layers
 from tests.corpora import assert_same, random_rows, read_split, write_rows
 from tests.files import read_strings
 from tests.sequence_oracle import tokenize
@@ -95,7 +95,8 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     with open_run(folder / "run") as run:
-        found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+        source = opened(folder / "test.csv", PredictOptions())
+        found = find_inputs(Trained.of(run), source, PredictOptions())
         (texts,) = found.blocks(Room(10**9, 1, str))
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
@@ -304,13 +305,14 @@ def test_output_formats_that_cannot_be(trained, tmp_path):
 def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
-    assert len(dense_layers(run.path / "model.keras")) == 2
-    found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+    assert len(read_layers(run.path / "model.keras")) == 2
+    source = opened(folder / "test.csv", PredictOptions())
+    found = find_inputs(Trained.of(run), source, PredictOptions())
     (texts,) = found.blocks(Room(10**9, 1, str))
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows
-    expected = predict_rows(run.load_model(), rows)
-    np.testing.assert_allclose(network_for(run)(rows), expected, atol=1e-6)
+    expected = predict_rows(keras.models.load_model(run.model_path), rows)
+    np.testing.assert_allclose(classifier_for(run)(rows), expected, atol=1e-6)
     assert predictor.of_block(texts).probabilities.shape == expected.shape
 
 
@@ -337,7 +339,7 @@ def perceptron(n_outputs, *, hidden="relu", last="softmax", extra=()):
 )
 def test_which_models_the_kernels_can_compute(tmp_path, model, n_layers):
     model.save(tmp_path / "model.keras")
-    layers = dense_layers(tmp_path / "model.keras")
+    layers = read_layers(tmp_path / "model.keras")
     if n_layers is None:
         assert layers is None
         return
@@ -386,7 +388,7 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
     monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
-    monkeypatch.setattr("ooc_train.training.steps.networks.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("ooc_train.training.steps.choice.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 
 
