@@ -79,7 +79,7 @@ class GramGroup:
     words: WordList
 
     def partitions(self) -> Iterator[GramPartition]:
-        """Those of which there is anything.  Memory: see `PartitionGroup.opened`."""
+        """The partitions of which there is anything.  Memory: see `PartitionGroup.opened`."""
         for number, records in self.group.opened():
             yield GramPartition(number, records, self.words)
 
