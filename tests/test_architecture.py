@@ -31,6 +31,7 @@ LAYERS = (
     ("inspection", "prediction"),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 HOMES = {
     "chunk": ("file",),  # HDF5's
