@@ -32,6 +32,7 @@ LAYERS = (
     ("inspection", "prediction"),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 HOMES = {
     "chunk": ("file",),  # HDF5's

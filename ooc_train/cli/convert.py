@@ -10,6 +10,7 @@ from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import (
     Command,
     SharedOptions,
+    counted,
     megabytes,
     row_remarks,
     say,
@@ -159,7 +160,8 @@ def _remarks(report: dict[str, Any]) -> Iterator[str]:
     """Remarks about unusual files and rows, a line each."""
     yield from report["notes"]
     if report["rejected_rows"]:
-        yield f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}"
+        n_rejected = counted(report["rejected_rows"], "row")
+        yield f"{n_rejected} could not be used: {report['rejects']}"
     yield from row_remarks(report)
     if report.get("clipped_values"):
         clipped = f"{report['clipped_values']:,}"

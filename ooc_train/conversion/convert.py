@@ -152,6 +152,7 @@ def _write(
         classes=plan.class_labels,
         check_labels=plan.class_names,
         room=memory.room,
+        class_order=plan.class_order,
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,

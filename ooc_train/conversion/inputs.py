@@ -18,6 +18,7 @@ from ooc_train.conversion.sources.files.paths import (
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.in_hand import held_labels
+from ooc_train.conversion.sources.labels import plain_label
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
@@ -28,10 +29,14 @@ from ooc_train.options import listed_flags
 
 
 class Inputs(NamedTuple):
-    """Sources by split, train first, and the classes' names if anything tells them."""
+    """Sources by split, train first, and the classes' names if anything tells them.
+
+    ``class_order`` has the labels of all classes in order, where files of train rows tell them.
+    """
 
     sources: dict[str, list[Source]]
     class_names: ClassNames | None
+    class_order: Sequence[str]
 
 
 class ListedInputs(NamedTuple):
@@ -168,7 +173,9 @@ def find_inputs(
         for split, names in named.items()
         if names
     }
-    return Inputs(sources, _class_names(sources["train"][0], archive, options))
+    told = [name.strip().encode() for one in sources["train"] for name in one.class_names]
+    order = list(dict.fromkeys(plain_label(name).decode() for name in told))
+    return Inputs(sources, _class_names(sources["train"][0], archive, options), order)
 
 
 class _Finder:
@@ -186,6 +193,7 @@ class _Finder:
         self._limit = limit
         self._learned = learned
         self._names: ColumnNames | None = None
+        self._class_names: tuple[str, ...] = ()
         self._is_first = True
 
     def all(self, files: Sequence[InputFile], labels: Sequence[Any]) -> list[Source]:
@@ -201,12 +209,13 @@ class _Finder:
         return [self._source(file, one) for file, one in zip(files, beside, strict=True)]
 
     def _source(self, file: InputFile, labels: Input | None) -> Source:
-        layout = replace(self._layout, labels=labels)
+        layout = replace(self._layout, labels=labels, class_names=self._class_names)
         if is_table(file, layout):
             layout = self._named(layout)
         source = find_source(file, layout, gives=self._gives, limit=self._limit)
         if self._is_first:
             self._names, self._is_first = source.names, False
+            self._class_names = tuple(source.class_names)
         return source
 
     def _named(self, layout: LayoutOptions) -> LayoutOptions:

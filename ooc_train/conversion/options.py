@@ -19,6 +19,8 @@ from ooc_train.options import (
     at_least,
     check,
     column_list,
+    column_named,
+    columns_named,
     declarations,
     listed_flags,
     option,
@@ -123,12 +125,14 @@ class ConvertOptions(FormatOptions, OutputOptions):
         "comma is put in quotes, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_LAYOUT,
     )
     label: str | None = option(
         None,
         "the column of the class, by name or number from 1",
         metavar="COL",
+        given=column_named,
         group=_LAYOUT,
     )
     columns: Sequence[str] = option(
@@ -137,6 +141,7 @@ class ConvertOptions(FormatOptions, OutputOptions):
         fallback="all but the class and an index",
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_LAYOUT,
     )
     labels: Paths = option(

@@ -144,7 +144,7 @@ class _Conversion:
         """The classes: those that are given in their order, or else those that were met, sorted."""
         met, n_train = self._corpus.met_classes(), self._corpus.n_rows["train"]
         if self._corpus.learns_classes:
-            return row_classes(labels.array(), met, n_train)
+            return row_classes(labels.array(), met, n_train, self._corpus.class_order)
         return RowClasses(labels.array(), np.arange(len(met), dtype=np.int32), met, n_train)
 
     # Learn

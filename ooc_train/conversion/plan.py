@@ -45,7 +45,8 @@ class ConversionPlan:
 
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
-    ``notes`` what was found out about the files.
+    ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
+    tell them.
     """
 
     output: Path
@@ -64,6 +65,7 @@ class ConversionPlan:
     is_chosen: bool = False
     fitted: Store | None = None
     names: ClassNames | None = None
+    class_order: Sequence[str] = ()
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -151,6 +153,7 @@ def plan_conversion(
         is_chosen,
         fitted,
         inputs.class_names,
+        inputs.class_order,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ooc_train.conversion.sources.options import FormatOptions
-from ooc_train.options import at_least, check, column_list, option
+from ooc_train.options import at_least, check, column_list, columns_named, option
 from ooc_train.outputs import OutputOptions
 from ooc_train.training.run.options import OpenOptions
 
@@ -26,6 +26,7 @@ class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
         spelled=("--text", "--columns"),
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_INPUT,
     )
     output_format: str | None = option(

@@ -13,7 +13,7 @@ import numpy as np
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
-from ooc_train.options import made
+from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
@@ -116,16 +116,19 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     too little, or if the machine or this process's cgroup has less memory than a training takes.
     """
     began = time.perf_counter()
+    of_run, options = taken_apart(RunOptions, options)
     chosen = made(TrainingOptions, options, call="train", others=(RunOptions,))
-    here = RunOptions(
-        force=force,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        memory_bytes=memory_bytes,
-        verify=verify,
-        tensorboard=tensorboard,
-        more_outputs=more_outputs,
-    )
+    if memory_bytes is not None:
+        of_run["memory_bytes"] = memory_bytes
+    given = {
+        "force": force,
+        "resume": resume,
+        "checkpoint_every": checkpoint_every,
+        "verify": verify,
+        "tensorboard": tensorboard,
+        "more_outputs": more_outputs,
+    }
+    here = made(RunOptions, of_run | given, call="train")
     progress = progress or Silent()
     check_outputs(
         more_outputs or {},

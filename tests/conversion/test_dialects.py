@@ -268,6 +268,20 @@ def test_compressions_whatever_the_name(tmp_path):
         rows_of(tmp_path / "a.csv.xz")
 
 
+def test_text_is_not_compressed_whatever_its_name(tmp_path):
+    """Browsers decompress what they download, and keep the name."""
+    (tmp_path / "a.csv.gz").write_text("1,größer\n" * 200, encoding="utf-8")
+    assert rows_of(tmp_path / "a.csv.gz")[0] == [("1", "größer")] * 200
+    (tmp_path / "b.csv.gz").write_bytes(b"1,\0\n" * 9)
+    with pytest.raises(InputError, match="b.csv.gz cannot be read to its end: Not a gzipped file"):
+        rows_of(tmp_path / "b.csv.gz")
+
+
+def test_what_macos_adds_to_an_archive_is_no_file_of_it(tmp_path):
+    names = ["rows/", "rows/a.csv", "__MACOSX/rows/._a.csv"]
+    assert rows_of(zipped(tmp_path / "a.zip", names))[0][0] == (ROWS[0][0], "0")
+
+
 def test_formats_whatever_the_name(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((2, 2)))
     (tmp_path / "a.npy").rename(tmp_path / "a.csv")

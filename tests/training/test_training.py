@@ -636,6 +636,16 @@ def test_no_run(tmp_path):
         open_run(tmp_path / "none")
 
 
+def test_what_is_no_run_says_what_it_is(trained, tmp_path):
+    with pytest.raises(InputError, match=r" is a file, where a run folder is expected; the run c"):
+        open_run(trained[0])
+    with pytest.raises(InputError, match=r" is not a run folder; make one with ooc-train$"):
+        open_run(tmp_path)
+    (tmp_path / "mine").symlink_to(trained[1])
+    with pytest.raises(InputError, match=r" is not a run folder; it holds runs, such as .*/mine$"):
+        open_run(tmp_path)
+
+
 # Ordinary Keras
 
 

@@ -234,6 +234,10 @@ class ColumnFile:
         """The file with the classes' names, if the format has a custom for it, and it exists."""
         return None
 
+    def class_names(self, chosen: Chosen) -> Sequence[str]:  # noqa: ARG002 - few formats know
+        """The names that the file tells of the classes, in their order; none if it does not."""
+        return ()
+
     def check(self, chosen: Chosen) -> None:
         """Raise ``InputError`` if the columns cannot be read as they are chosen."""
 

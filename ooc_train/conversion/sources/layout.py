@@ -31,6 +31,7 @@ class LayoutOptions:
     ``labels`` is a file, or an array, with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
     along all other columns, see ``TextRows.carried``; with ``carry_text`` those of the text, too.
+    ``class_names`` are those that another file tells of its classes, where numbers stand for them.
     A row of more than ``max_row_bytes`` is rejected.  ``memory_bytes`` is the budget of the
     process; what a file needs beside its blocks must be a part of it.
     """
@@ -49,6 +50,7 @@ class LayoutOptions:
     needs_label: bool = True
     carry: bool = False
     carry_text: bool = False
+    class_names: tuple[str, ...] = ()
     memory_bytes: int = field(default_factory=default_budget)
     max_row_bytes: int = MAX_ROW_BYTES
 

@@ -105,6 +105,10 @@ class PartitionedFile(ColumnFile):
         """The file with the classes' names, if it exists."""
         return self.inner.classes_path
 
+    def class_names(self, chosen: Chosen) -> Sequence[str]:
+        """The names that the file tells of the classes."""
+        return self.inner.class_names(self._own(chosen))
+
     def check(self, chosen: Chosen) -> None:
         """Refuse columns that cannot be read, and text as numbers."""
         for name in self._named(chosen.columns) if chosen.numbers else ():

@@ -12,6 +12,8 @@ from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
 from ooc_train.file.provenance import ColumnNames
 
+_SHOWN_NAMES = 5
+
 
 @dataclass(frozen=True)
 class Source(ABC):
@@ -100,7 +102,18 @@ class Source(ABC):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Remarks on the file, and on what was chosen of it, where one may expect otherwise."""
-        return (*self.file.remarks, *self.chosen.remarks)
+        names = self.class_names
+        told = [f"{k} is {name!r}" for k, name in enumerate(names[:_SHOWN_NAMES])]
+        more = f" and {len(names) - len(told):,} more" if len(names) > len(told) else ""
+        named = [f"the labels are the numbers of class names: {', '.join(told)}{more}"] * bool(
+            names
+        )
+        return (*self.file.remarks, *self.chosen.remarks, *named)
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The names that the file tells of the classes, in their order; none if it does not."""
+        return self.file.class_names(self.chosen)
 
     @property
     def classes_path(self) -> Path | None:

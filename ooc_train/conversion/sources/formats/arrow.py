@@ -199,8 +199,14 @@ def is_numeric(kind: Any) -> bool:
     """Whether a type is of numbers, or of true and false."""
     from pyarrow import types  # noqa: PLC0415 - an extra
 
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
-    return any(test(kind) for test in tests)
+    return is_number(kind) or bool(types.is_boolean(kind))
+
+
+def is_number(kind: Any) -> bool:
+    """Whether a type is of numbers."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_decimal))
 
 
 def item_of(kind: Any) -> Any:

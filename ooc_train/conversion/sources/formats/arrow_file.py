@@ -25,11 +25,13 @@ from ooc_train.conversion.sources.formats.arrow import (
     fields_of,
     is_decimal,
     is_list,
+    is_number,
     is_numeric,
     is_plain,
     item_of,
     without_nan,
 )
+from ooc_train.conversion.sources.formats.hugging_face import class_names_in, named_labels
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, I64, U8
 from ooc_train.errors import InputError
@@ -41,10 +43,14 @@ _SHOWN_BYTES = 10_000
 class ArrowFile(ColumnFile):
     """Columns whose types the ``schema`` has; ``names`` are those of its `fields`.
 
+    Labels that are numbers of classes with names become these: those that the file tells, or else
+    ``known_names``.
+
     A subclass defines `read` and `first_row`, and makes tables of record batches by `piece`.
     """
 
     schema: Any
+    known_names: tuple[str, ...] = ()
 
     unit = "row"
 
@@ -71,6 +77,17 @@ class ArrowFile(ColumnFile):
     def first_row(self, column: int) -> Any:
         """The first row of a column of lists."""
         raise NotImplementedError
+
+    def class_names(self, chosen: Chosen) -> Sequence[str]:
+        """The names of the classes that the labels' numbers stand for, if these are known."""
+        column = self.fields[chosen.label] if chosen.label >= 0 else None
+        if column is None or not is_number(column.kind):
+            return ()
+        return self._told_names.get(column.path) or self.known_names
+
+    @functools.cached_property
+    def _told_names(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        return class_names_in(self.schema.metadata)
 
     def check(self, chosen: Chosen) -> None:
         """Refuse columns of other types than text and numbers can be made of."""
@@ -129,6 +146,8 @@ class ArrowFile(ColumnFile):
         labels = SpelledLabels.none(n_rows)
         if chosen.label >= 0:
             labels = _labels(self._column(batches, chosen.label), reasons)
+            class_names = self.class_names(chosen)
+            labels = named_labels(labels, class_names, reasons) if class_names else labels
         columns: Cells | Iterator[F32]
         missing: Sequence[int] = ()
         if chosen.numbers:

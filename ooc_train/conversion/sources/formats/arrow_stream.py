@@ -75,6 +75,7 @@ def open_arrow(file: InputFile, options: LayoutOptions) -> ArrowStreamFile:
         format="arrow",
         names=tuple(field.name for field in fields_of(schema)),
         schema=schema,
+        known_names=options.class_names,
         first=first,
         max_batch_bytes=max_batch_bytes,
         max_row_bytes=options.max_row_bytes,

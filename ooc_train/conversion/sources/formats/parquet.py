@@ -66,6 +66,7 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             names=tuple(field.name for field in reader.fields),
             n_rows=reader.n_rows,
             schema=reader.schema,
+            known_names=options.class_names,
             footer=reader.footer,
             max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,
