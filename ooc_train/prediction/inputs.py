@@ -10,11 +10,12 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.sources.files.compression import compression_of
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, arriving
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.listing import listed
 from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, streamed
-from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import Blank, Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
@@ -140,9 +141,21 @@ def files_read(given: Input) -> list[Path]:
         return []
 
 
-def opened(given: Input) -> InputFile | BinaryIO:
-    """An input as it is read; a pipe is opened once."""
-    return streamed(given) if isinstance(given, Path) else given
+def opened(given: Input, options: PredictOptions) -> InputFile | BinaryIO:
+    """An input as it is read; a pipe is opened once.
+
+    A stream holds a text a line, unless ``options`` say how its columns are told apart.  Raises
+    ``OptionError`` for a format that is read in any order.
+    """
+    if isinstance(given, Path):
+        return streamed(given)
+    if isinstance(given, InputFile) or not any(getattr(options, name) for name in _OF_COLUMNS):
+        return given
+    file = InputFile(_STREAM, pipe=Pipe(given, str(_STREAM)))
+    kind = options.format or format_of(file)
+    if FORMATS[kind].seeks:
+        raise OptionError(f"{kind} is read in any order, and {_STREAM} once; give a file")
+    return file
 
 
 def room_for(row_multiple: int) -> Room:
@@ -158,11 +171,10 @@ def _advice(n_bytes: int) -> str:  # noqa: ARG001 - there is no budget to raise
 def find_inputs(
     run: Trained, source: InputFile | BinaryIO, options: PredictOptions, *, carry: bool = True
 ) -> NewRows:
-    """The rows of a file or a stream, for the kind of features of a run.
+    """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
-    A stream holds a text a line, unless options say how its columns are told apart.  With
-    ``carry``, rows of text bring along the columns that are not read, or all.  Memory: a block of
-    a megabyte, or the longest row.
+    With ``carry``, rows of text bring along the columns that are not read, or all.  Memory: a block
+    of a megabyte, or the longest row.
 
     Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
     cannot; ``OptionError`` for options that do not fit the file.
@@ -174,16 +186,13 @@ def find_inputs(
             f"--keep-text"
         )
     if not isinstance(source, InputFile):
-        if any(getattr(options, name) for name in _OF_COLUMNS):
-            source = _file_of(source, options)
-        elif gives == "text":
-            lines = functools.partial(_usable_lines, source, options)
-            return NewRows(lines, (_TEXT,) if options.keep_text else ())
-        else:
+        if gives != "text":
             raise OptionError(
                 f"the model takes {run.features} features; give a file, or the --format of "
                 f"standard input"
             )
+        lines = functools.partial(_usable_lines, source, options)
+        return NewRows(lines, (_TEXT,) if options.keep_text else ())
     trained, file = run.layout, source
     given = {name: trained[name] for name in DIALECT if name in trained}
     layout = options.layout(
@@ -204,18 +213,6 @@ def find_inputs(
     return NewRows(functools.partial(_usable_rows, found), found.carried, found)
 
 
-def _file_of(stream: BinaryIO, options: PredictOptions) -> InputFile:
-    """A stream as a file of a format, which is read once.
-
-    Raises ``OptionError`` for a format that is read in any order.
-    """
-    file = InputFile(_STREAM, pipe=Pipe(stream, str(_STREAM)))
-    kind = options.format or format_of(file)
-    if FORMATS[kind].seeks:
-        raise OptionError(f"{kind} is read in any order, and {_STREAM} once; give a file")
-    return file
-
-
 def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[SourceRows]:
     """Blocks of the rows that a program has, as a run takes them.
 
@@ -227,8 +224,9 @@ def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[So
     Raises ``InputError`` for anything else.
     """
     gives: MadeOf = KINDS[run.features].source
+    options = PredictOptions()
     if _are_paths(rows):
-        files = [opened(one) for one in list_inputs(rows).inputs]
+        files = [opened(one, options) for one in list_inputs(rows).inputs]
     else:
         found = table_of(rows) if gives == "dense" else None
         if gives == "text":
@@ -236,7 +234,7 @@ def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[So
         if found is None:
             return _GIVEN[gives](rows)
         files = [found]
-    inputs = [find_inputs(run, file, PredictOptions(), carry=False) for file in files]
+    inputs = [find_inputs(run, file, options, carry=False) for file in files]
     pieces = (piece for one in inputs for piece in one.blocks(room()))
     return (piece for piece in pieces if not isinstance(piece, Blank))
 
@@ -348,6 +346,8 @@ def _lines_of(stream: BinaryIO, max_row_bytes: int) -> Iterator[list[bytes]]:
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
         text = rest + piece
         if first == 1:
+            if compression_of(text):
+                raise compressed(str(_STREAM))
             text = text.removeprefix(BYTE_ORDER_MARK)
         *lines, rest = text.split(b"\n")
         if b"\r" in text:

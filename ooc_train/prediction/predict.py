@@ -44,11 +44,11 @@ class Wanted:
     top: int = 0
     proba: bool = True
 
-    def names(self, predictor: Predictor) -> list[str]:
-        """The names of all predicted columns."""
+    def of_no_row(self, predictor: Predictor) -> dict[str, Any]:
+        """The predicted columns of no row, which tell their names and types."""
         probabilities = np.empty((0, len(predictor.class_labels)), np.float32)
         shares = np.empty(0, np.float32) if predictor.knows_words else None
-        return list(self.columns(predictor, Predicted(probabilities, shares)))
+        return self.columns(predictor, Predicted(probabilities, shares))
 
     def columns(self, predictor: Predictor, predicted: Predicted) -> dict[str, Any]:
         """The predicted columns by their names."""
@@ -161,7 +161,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     kind = format_for(path, output_format)
     with MemoryMonitor() as memory:
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
-        rows = [opened(one) for one in given]
+        rows = [opened(one, options) for one in given]
         complete, (inputs, predictor) = open_with(
             run,
             lambda it: ([find_inputs(Trained.of(it), one, options) for one in rows], Predictor(it)),
@@ -172,10 +172,12 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         wanted = Wanted(top, usual if proba is None else proba)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
-        names = wanted.names(predictor)
+        of_no_row = wanted.of_no_row(predictor)
         carried = dict.fromkeys(name for one in inputs for name in one.carried)
-        with open_writer(target, kind, list(carried), names, force=force) as writer:
+        with open_writer(target, kind, list(carried), list(of_no_row), force=force) as writer:
             found = _write(inputs, predictor, wanted, writer, progress)
+            if not found.n_rows:
+                writer.write(None, of_no_row)
         progress.finish()
         now = time.perf_counter()
         known = predictor.knows_words and found.n_rows

@@ -4,7 +4,9 @@ import bz2
 import gzip
 import io
 import os
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -69,8 +71,16 @@ def test_two_pipes_that_are_written_one_after_the_other(tmp_path):
     assert (report["rows"], report["test_rows"]) == (4000, 4000)
 
 
-def test_a_compressed_pipe(pipe):
-    assert convert(pipe("a.csv.gz", gzip.compress(GOOD)))["rows"] == 40
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "-"])
+def test_a_compressed_pipe_whatever_its_name(tmp_path, pipe, monkeypatch, name):
+    packed = gzip.compress(GOOD)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(packed)))
+    source = name if name == "-" else pipe(name, packed)
+    report = ooc_train.convert(
+        source, tmp_path / "o.h5", validation_fraction=0, features="ngram", force=True
+    )
+    assert report["rows"] == 40
+    assert {path.name for path in tmp_path.iterdir()} == {name, "o.h5"} - {"-"}
 
 
 def test_what_is_no_file_is_refused(tmp_path):

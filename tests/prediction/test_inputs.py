@@ -1,6 +1,7 @@
 """The inputs of a prediction: several files, standard input, what stays of them in the output."""
 
 import csv
+import gzip
 import io
 import json
 import sys
@@ -14,7 +15,7 @@ import pytest
 import ooc_train
 from ooc_train.cli import predict as command
 from ooc_train.errors import InputError, OptionError
-from ooc_train.prediction.inputs import BLOCK_BYTES, Trained, find_inputs
+from ooc_train.prediction.inputs import BLOCK_BYTES, Trained, find_inputs, opened
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.run.folder import open_run
 
@@ -76,6 +77,28 @@ def test_files_are_predicted_one_after_another(folder, tmp_path):
     assert (report["rows"], report["missing_rows"]) == (9, 2)
     for path, n_rows in ((one, 5), (two, 2), (three, 2)):
         assert predicted(run, path)[1]["rows"] == n_rows
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_inputs_with_other_columns_and_with_none(folder, tmp_path, monkeypatch, suffix):
+    one = tmp_path / "one.jsonl"
+    one.write_text('{"text": "alpha", "id": 1, "note": null}\n')
+    two = tmp_path / "two.jsonl"
+    two.write_text('{"text": "beta", "note": "x", "more": "y"}\n')
+    monkeypatch.setattr(sys, "stdin", Stdin(b"gamma\ndelta\n"))
+    output = tmp_path / f"o.{suffix}"
+    report = ooc_train.predict(folder / "headed", [one, "-", two], output)
+    assert [file["rows"] for file in report["files"]] == [1, 2, 1]
+    if suffix == "jsonl":
+        found = [json.loads(line) for line in output.read_text("utf-8").splitlines()]
+    else:
+        found = pq.read_table(output).to_pylist() if suffix == "parquet" else read(output)
+        assert list(found[0])[:4] == ["id", "note", "more", "label"]
+    assert [row["label"] for row in found] == labels(
+        folder / "headed", ["alpha", "gamma", "delta", "beta"]
+    )
+    assert [(row.get("note") or "", row.get("more") or "") for row in found] == [
+        ("", ""), ("", ""), ("", ""), ("x", "y")]  # fmt: skip
 
 
 def test_a_folder_is_all_its_files(folder, tmp_path):
@@ -264,6 +287,35 @@ def test_standard_input_may_be_a_file(folder, monkeypatch, tmp_path, options, li
     found, report = predicted(folder / "headed", "-", **options)
     assert [row["label"] for row in found] == labels(folder / "headed")
     assert report["files"][0]["name"] == "standard input"
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "csv"}])
+def test_compressed_bytes_are_no_texts(folder, options):
+    stream = io.BytesIO(gzip.compress(b"text\nalpha\n"))
+    with pytest.raises(InputError, match="standard input is compressed, .*; decompress it, as gz"):
+        predicted(folder / "headed", stream, **options)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_no_rows_give_no_predictions(folder, tmp_path, suffix):
+    output = tmp_path / f"o.{suffix}"
+    report = ooc_train.predict(folder / "headed", io.BytesIO(), output, keep_text=True)
+    assert (report["rows"], report["unknown_words"]) == (0, None)
+    names = ["text", "label", "name", "p_1", "p_2", "p_3", "unknown_words"]
+    if suffix == "parquet":
+        assert (pq.read_table(output).column_names, pq.read_table(output).num_rows) == (names, 0)
+    else:
+        assert output.read_text() == ("" if suffix == "jsonl" else ",".join(names) + "\n")
+
+
+def test_standard_input_is_opened_once(folder):
+    options = PredictOptions(header=True)
+    stream = opened(io.BytesIO(b"text,id\nalpha,1\n"), options)
+    with open_run(folder / "headed") as run:
+        for _ in range(2):  # as where the run is replaced meanwhile
+            inputs = find_inputs(Trained.of(run), stream, options)
+    (rows,) = inputs.blocks(Everything())
+    assert rows.text_bytes(0) == b"alpha"
 
 
 def test_standard_input_is_read_once(folder, tmp_path):

@@ -95,7 +95,8 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     with open_run(folder / "run") as run:
-        found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+        source = opened(folder / "test.csv", PredictOptions())
+        found = find_inputs(Trained.of(run), source, PredictOptions())
         (texts,) = found.blocks(Room(10**9, 1, str))
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
@@ -305,7 +306,8 @@ def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
     assert len(read_layers(run.path / "model.keras")) == 2
-    found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+    source = opened(folder / "test.csv", PredictOptions())
+    found = find_inputs(Trained.of(run), source, PredictOptions())
     (texts,) = found.blocks(Room(10**9, 1, str))
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows

@@ -16,7 +16,7 @@ from ooc_train.conversion.sources.files.compression import (
     is_text,
 )
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spelling, spelling_of
-from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
 from ooc_train.system_errors import reason
@@ -178,6 +178,8 @@ class InputFile:
 
     def _start(self, n_bytes: int) -> bytes:
         """The first bytes of what is in the file."""
+        if self.pipe and self.compression:
+            raise compressed(str(self.path))
         if self.pipe:
             return self.pipe.beginning(n_bytes)
         with self.open() as (stream, _):

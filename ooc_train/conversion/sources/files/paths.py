@@ -64,7 +64,7 @@ class InputPaths:
 
     def _file(self, path: Input) -> InputFile:
         if isinstance(path, InputFile):
-            return self._held(path)
+            return self._kept(path)
         if path == STANDARD_INPUT:
             return self._standard_input()
         return self._pipe(path) if is_pipe(path) else InputFile(path)
@@ -73,13 +73,11 @@ class InputPaths:
         if self._is_read:
             raise OptionError("standard input, -, can be read once only; give files for the others")
         self._is_read = True
-        if self._reads_once:
-            return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME)))
-        return InputFile(_NAME, self._spooled(sys.stdin.buffer, str(_NAME)))
+        return self._kept(InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME))))
 
-    def _held(self, file: InputFile) -> InputFile:
-        """Rows that a program holds, in a file if they are a pipe that has to be read twice."""
-        if file.pipe is None or self._reads_once:
+    def _kept(self, file: InputFile) -> InputFile:
+        """The same, but for a pipe that has to be read twice or is compressed: in a file."""
+        if file.pipe is None or (self._reads_once and (file.is_held or not file.compression)):
             return file
         with file.pipe.open() as stream:
             return replace(file, pipe=None, spooled=self._spooled(stream, str(file.path)))
@@ -88,7 +86,7 @@ class InputPaths:
         self._progress.start(f"waiting for {path}", None, "B")  # until something writes to it
         file = streamed(path) if self._reads_once else InputFile(path)
         if file.pipe:
-            return file
+            return self._kept(file)
         with path.open("rb", buffering=0) as stream:
             return InputFile(path, self._spooled(stream, str(path)))
 
