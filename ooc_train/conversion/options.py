@@ -79,7 +79,7 @@ def parse_top_k(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(FormatOptions, OutputOptions, WorkerOptions):
+class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     """The options of `convert`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of

@@ -16,7 +16,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(FormatOptions, OutputOptions, OpenOptions, WorkerOptions):
+class PredictOptions(WorkerOptions, FormatOptions, OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(
