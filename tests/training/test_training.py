@@ -414,7 +414,7 @@ def test_early_stopping_follows_patience():
     stopping, stopped = EarlyStopping(), []
     for epoch, loss in enumerate([0.5, 0.6, 0.4, 0.4, 0.41], start=1):
         model.set_weights([np.full((1, 1), epoch)])
-        stopping.after_epoch(loss, model)
+        stopping.after_epoch(loss, model.get_weights)
         stopped.append(stopping.is_over)
     assert stopped == [False, False, False, False, True]
     stopping.best.give_to(model)
@@ -427,7 +427,7 @@ def test_frozen_epochs_are_none_in_vain():
     stopping = EarlyStopping(n_exempt=4)
     stopped = []
     for loss in [0.5, 0.6, 0.7, 0.8, 0.9, 0.4, 0.6, 0.6]:
-        stopping.after_epoch(loss, model)
+        stopping.after_epoch(loss, model.get_weights)
         stopped.append(stopping.is_over)
     assert stopped == [False] * 7 + [True]
     assert stopping.best_epoch == 6
