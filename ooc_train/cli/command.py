@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import signal
 import sys
 import time
@@ -61,7 +62,7 @@ class Command:
         self.name, self.declared = name, (*declared, SharedOptions)
         self._description, self._example = description, example
 
-    def parser(self) -> argparse.ArgumentParser:
+    def parser(self) -> "_CommandLine":
         """The parser of its command line."""
         parser = _CommandLine(
             prog=self.name,
@@ -78,13 +79,17 @@ class Command:
         return parser
 
     def given(self, arguments: Sequence[str] | None) -> Given:
-        """The options of a command line.  Raises OptionError and SystemExit if it is wrong."""
+        """The options of a command line.  Raises OptionError if it is wrong.
+
+        Raises SystemExit after --help and --version.
+        """
         return Given.of(self._parsed(arguments), self.declared)
 
     def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The parsed command line; files may stand before, between and behind options."""
         given = sys.argv[1:] if arguments is None else arguments
         parser = self.parser()
+        parser.check_options(given)
         if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
             return parser.parse_args(given)
         return parser.parse_intermixed_args(given)
@@ -128,7 +133,24 @@ class Command:
 
 
 class _CommandLine(argparse.ArgumentParser):
-    """Prints by `streams`: a wrong argument may be the name of any file."""
+    """Prints by `streams`: a wrong argument may be the name of any file.
+
+    What is wrong is an OptionError of one sentence, without the usage text.
+    """
+
+    def check_options(self, given: Sequence[str]) -> None:
+        """Raise OptionError for an option that does not exist, with those that are alike.
+
+        argparse would first complain of what is missing because of it.
+        """
+        known = self._option_string_actions
+        for text in itertools.takewhile(lambda it: it != _FILES_FOLLOW, given):
+            name = text.partition("=")[0]
+            if name.startswith(_FILES_FOLLOW) and not any(one.startswith(name) for one in known):
+                raise OptionError(f"there is no option {name}{_hint(name, list(known))}")
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; {self.prog} --help shows how it is called")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (show if file is sys.stdout else tell)(*message.splitlines())
@@ -136,6 +158,13 @@ class _CommandLine(argparse.ArgumentParser):
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         streams.check_shown()
         super().exit(status, message)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - for errors alone
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else "; --help lists the options"
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:

@@ -16,12 +16,11 @@ from ooc_train.cli.command import (
     say,
 )
 from ooc_train.cli.options import Given
-from ooc_train.cli.startup import prepare_for_conversion
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.database import QueryOptions
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
-from ooc_train.memory import default_budget
+from ooc_train.memory import default_budget, keep_freed_memory
 from ooc_train.options import REQUIRED, option
 
 _DESCRIPTION = """\
@@ -89,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
-    prepare_for_conversion()
+    keep_freed_memory()
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(ConvertFiles), given.made(SharedOptions)

@@ -134,6 +134,11 @@ class MemoryPlan:
     room: Room | None = None
     tie_bytes: int = sys.maxsize
 
+    @property
+    def group_bytes(self) -> int:
+        """The size of adjacent partitions that are read together, beside a table."""
+        return self.table_bytes // 4
+
     @classmethod
     def divide(
         cls,

@@ -292,7 +292,7 @@ def _restore(loop: Loop, trainer: Trainer, checkpoint: Checkpoint, model: str) -
     Raises OptionError if it is that of another model, FormatError if no training has saved it.
     """
     fresh, _ = loop.snapshot()
-    weights = trainer.model.get_weights()
+    weights = trainer.weights()
     best = {
         f"{kind}/weights/{i}": weight
         for kind in ("stopping", "inside")

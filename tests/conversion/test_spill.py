@@ -51,10 +51,30 @@ def test_pieces_are_of_about_the_size_said(tmp_path, monkeypatch):
     assert len(sizes) <= 11
 
 
-def test_some_blocks_of_a_partition(tmp_path):
-    writer = SpillWriter(tmp_path, "records")
-    segments = [writer.write(i, np.array([i, i], np.uint8), np.array([0, 1, 2])) for i in range(5)]
-    assert Spill(segments).partition(1, slice(1, 4)).read().tolist() == [1, 2, 3]
+@pytest.mark.parametrize("most_bytes", [0, 5, 13, 100])
+@pytest.mark.parametrize("most", [1, 2, 9])
+@pytest.mark.parametrize("blocks", [slice(None), slice(1, 3)])
+def test_adjacent_partitions_are_read_together(tmp_path, most_bytes, most, blocks):
+    sizes = [[3, 0, 2, 1, 0], [0, 0, 4, 0, 0], [1, 0, 0, 5, 0], [2, 0, 2, 2, 0]]
+    writer, wanted = SpillWriter(tmp_path, "records"), dict[int, list[int]]()
+    segments = []
+    for i, of_block in enumerate(sizes):
+        records = np.arange(sum(of_block), dtype=np.uint8) + 20 * i
+        bounds = np.concatenate(([0], np.cumsum(of_block)))
+        segments.append(writer.write(i, records, bounds))
+        if i in range(4)[blocks]:
+            for number, own in enumerate(np.split(records, bounds[1:-1])):
+                wanted.setdefault(number, []).extend(own.tolist())
+    groups = pickle.loads(pickle.dumps(Spill(segments).groups(most_bytes, most, blocks)))
+    found = {}
+    for group in groups:
+        assert len(group.numbers) <= most
+        assert len(group.numbers) == 1 or group.records.n_bytes <= most_bytes
+        for number, partition in group.opened():
+            found[number] = np.concatenate(list(partition.pieces())).tolist()
+            assert partition.n_bytes == len(found[number])
+    assert found == {number: own for number, own in wanted.items() if own}
+    assert most_bytes < 100 or most < 9 or len(groups) == 1
 
 
 def test_a_block_that_is_written_twice_counts_once(tmp_path):

@@ -414,7 +414,7 @@ def test_early_stopping_follows_patience():
     stopping, stopped = EarlyStopping(), []
     for epoch, loss in enumerate([0.5, 0.6, 0.4, 0.4, 0.41], start=1):
         model.set_weights([np.full((1, 1), epoch)])
-        stopping.after_epoch(loss, model)
+        stopping.after_epoch(loss, model.get_weights)
         stopped.append(stopping.is_over)
     assert stopped == [False, False, False, False, True]
     stopping.best.give_to(model)
@@ -427,7 +427,7 @@ def test_frozen_epochs_are_none_in_vain():
     stopping = EarlyStopping(n_exempt=4)
     stopped = []
     for loss in [0.5, 0.6, 0.7, 0.8, 0.9, 0.4, 0.6, 0.6]:
-        stopping.after_epoch(loss, model)
+        stopping.after_epoch(loss, model.get_weights)
         stopped.append(stopping.is_over)
     assert stopped == [False] * 7 + [True]
     assert stopping.best_epoch == 6
@@ -634,6 +634,16 @@ def test_half_a_run_is_refused(trained, tmp_path, name):
 def test_no_run(tmp_path):
     with pytest.raises(InputError, match=r"there is no run folder .*none; make one with ooc-train"):
         open_run(tmp_path / "none")
+
+
+def test_what_is_no_run_says_what_it_is(trained, tmp_path):
+    with pytest.raises(InputError, match=r" is a file, where a run folder is expected; the run c"):
+        open_run(trained[0])
+    with pytest.raises(InputError, match=r" is not a run folder; make one with ooc-train$"):
+        open_run(tmp_path)
+    (tmp_path / "mine").symlink_to(trained[1])
+    with pytest.raises(InputError, match=r" is not a run folder; it holds runs, such as .*/mine$"):
+        open_run(tmp_path)
 
 
 # Ordinary Keras

@@ -149,12 +149,12 @@ def test_steps_equal_kerass(case, optimizer, n_classes, monkeypatch):
 def test_a_column_without_gradient_decays_as_in_dense_adam():
     options = StepOptions(0.01, weight_decay=2.0)
     mine, dense = network((8, 1)), in_keras(network((8, 1)))
+    before = mine.get_weights()[0]
     trainers = [SparseTrainer(mine, options), KerasTrainer(SparseFeed(dense), options)]
     one, other = (
         Batch(SparseRows(np.array([0, 1]), np.array([j]), np.ones(1, "f4"), N_COLUMNS), [1])
         for j in (3, 5)
     )
-    before = mine.get_weights()[0]
     for batch in [one, *[other] * 30]:
         for trainer in trainers:
             train_on(trainer, Batch(batch.rows, np.array(batch.labels)))

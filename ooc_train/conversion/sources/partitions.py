@@ -202,7 +202,8 @@ class PartitionedFile(ColumnFile):
             labels = SpelledLabels([self._value(chosen.label)], numbers)
         if carried is not None:
             names = self._named((chosen.carried or {}).values())
-            carried = [{**{name: self.values[name] for name in names}, **row} for row in carried]
+            more = {name: self.values[name] for name in names}
+            carried = [row | {n: more[n] for n in names if n not in row} for row in carried]
         if any(self.values[name] is not None for name in self._named(chosen.columns)):
             missing = ()
         columns = table.columns

@@ -2,11 +2,13 @@
 
 A worker writes one block of records at a time, already grouped by partition, in one piece to the
 end of its file; only the bounds of the partitions stay in memory.  Reading a partition visits its
-segment of every block, in the order of the blocks' first rows, whichever worker wrote them.  What
-the bytes of a record mean is the business of whoever writes and reads them.
+segment of every block, in the order of the blocks' first rows, whichever worker wrote them.  These
+segments are small, so adjacent partitions are read together, as many as fit into memory.  What the
+bytes of a record mean is the business of whoever writes and reads them.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from ooc_train.conversion.storage.job import append, not_read_back, worker_file
+from ooc_train.conversion.storage.job import append, expect_jumps, not_read_back, worker_file
 from ooc_train.dtypes import I32, I64, U8, AnyArray, Integers
-from ooc_train.intrinsics import PADDING
+from ooc_train.intrinsics import PADDING, copy_bytes
 from ooc_train.jit import kernel
 
 PIECE_BYTES = 2**18
@@ -80,13 +82,12 @@ class Partition:
         """The records in arrays of about ``PIECE_BYTES``, with ``PADDING`` bytes behind each.
 
         The records of one block are never divided; blocks come by ascending ``first_row``.
+        Memory: a piece.
         """
-        ends = np.cumsum(self._places[:, 2])
         with contextlib.ExitStack() as stack:
             files = self._opened(stack)
-            for some in np.split(self._places, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
-                if len(some):
-                    yield _read(files, some)
+            for some in _in_pieces(self._places):
+                yield _read(files, some)
 
     def read(self) -> U8:
         """All records in one array, by ascending ``first_row`` of their blocks."""
@@ -98,7 +99,65 @@ class Partition:
         files = [os.open(path, os.O_RDONLY) for path in self._paths]
         for file in files:
             stack.callback(os.close, file)
+            expect_jumps(file)
         return np.array(files, np.int32)
+
+
+class HeldPartition:
+    """The records of a partition that are in memory already.
+
+    ``places`` (n_segments, 3) int64 are, of each segment, 0, the first byte in ``records`` and how
+    many there are.
+    """
+
+    def __init__(self, records: U8, places: I64) -> None:
+        self._records = records
+        self._places = places
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return int(self._places[:, 2].sum())
+
+    def pieces(self) -> Iterator[U8]:
+        """As of a `Partition`."""
+        for some in _in_pieces(self._places):
+            piece = _room_for(some)
+            _copy_segments(self._records, some, piece)
+            yield piece
+
+
+@dataclass(frozen=True)
+class PartitionGroup:
+    """Adjacent partitions from ``first`` on; small when pickled.
+
+    ``bounds`` (n_partitions + 1, n_segments) int64 are where in its segment each partition begins.
+    """
+
+    first: int
+    records: Partition
+    bounds: I64
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the partitions."""
+        return range(self.first, self.first + len(self.bounds) - 1)
+
+    def opened(self) -> Iterator[tuple[int, Partition | HeldPartition]]:
+        """The partitions of which there is anything, with their numbers.
+
+        Memory: all records, or none if it is one partition.
+        """
+        if len(self.numbers) == 1:
+            yield self.first, self.records
+            return
+        records, segments = self.records.read(), self.bounds[-1]
+        starts = np.cumsum(segments) - segments
+        for i, number in enumerate(self.numbers):
+            begin, sizes = self.bounds[i], self.bounds[i + 1] - self.bounds[i]
+            places = np.stack((np.zeros_like(sizes), starts + begin, sizes), axis=1)
+            if sizes.any():
+                yield number, HeldPartition(records, places[sizes > 0])
 
 
 class Spill:
@@ -118,13 +177,33 @@ class Spill:
         self._bounds = np.stack(bounds, axis=1)
         self.n_bytes = int(self._bounds[-1].sum(dtype=np.int64))
 
-    def partition(self, number: int, blocks: slice = _ALL) -> Partition:
-        """The records of a partition, or those of some ``blocks``, which are in their order."""
-        begin = self._bounds[number, blocks].astype(np.int64)
-        sizes = self._bounds[number + 1, blocks].astype(np.int64) - begin
-        positions = self._positions[blocks] + begin
-        places = np.stack((self._files[blocks], positions, sizes), axis=1)
-        return Partition(self._paths, places[sizes > 0])
+    def partition(self, number: int) -> Partition:
+        """The records of a partition."""
+        return self._group(number, number + 1, _ALL).records
+
+    def groups(self, most_bytes: int, most: int, blocks: slice = _ALL) -> list[PartitionGroup]:
+        """All partitions of which there is anything, adjacent ones together.
+
+        A group has ``most`` of them at most and ``most_bytes``, or it is one partition.  Some
+        ``blocks``, which are in their order, may be taken alone.
+        """
+        sizes = np.diff(self._bounds[:, blocks].astype(np.int64), axis=0).sum(axis=1).tolist()
+        starts, n_bytes = [0], 0
+        for number, size in enumerate(sizes):
+            if number > starts[-1] and (number - starts[-1] == most or n_bytes + size > most_bytes):
+                starts.append(number)
+                n_bytes = 0
+            n_bytes += size
+        bounds = itertools.pairwise([*starts, len(sizes)])
+        groups = [self._group(start, stop, blocks) for start, stop in bounds]
+        return [group for group in groups if group.records.n_bytes]
+
+    def _group(self, start: int, stop: int, blocks: slice) -> PartitionGroup:
+        bounds = self._bounds[start : stop + 1, blocks].astype(np.int64)
+        positions, bounds = self._positions[blocks] + bounds[0], bounds - bounds[0]
+        places = np.stack((self._files[blocks], positions, bounds[-1]), axis=1)
+        some = bounds[-1] > 0
+        return PartitionGroup(start, Partition(self._paths, places[some]), bounds[:, some])
 
     def remove(self) -> None:
         """Delete the temporary files; nothing can be read any more."""
@@ -132,9 +211,22 @@ class Spill:
             path.unlink(missing_ok=True)
 
 
-def _read(files: I32, places: I64) -> U8:
+def _in_pieces(places: I64) -> Iterator[I64]:
+    """The segments in groups of about ``PIECE_BYTES``."""
+    ends = np.cumsum(places[:, 2])
+    for some in np.split(places, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
+        if len(some):
+            yield some
+
+
+def _room_for(places: I64) -> U8:
+    """An array for some segments, with ``PADDING`` bytes behind it."""
     n_bytes = int(places[:, 2].sum())
-    records = np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
+    return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
+
+
+def _read(files: I32, places: I64) -> U8:
+    records = _room_for(places)
     if not _read_segments(files, places, records):
         raise not_read_back()
     return records
@@ -156,3 +248,11 @@ def _read_segments(files: I32, places: I64, records: U8) -> bool:
             end += n_read
             position += n_read
     return True
+
+
+@kernel
+def _copy_segments(records: U8, places: I64, piece: U8) -> None:
+    end = 0
+    for k in range(len(places)):
+        copy_bytes(records, places[k, 1], piece, end, places[k, 2])
+        end += places[k, 2]

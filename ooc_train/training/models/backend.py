@@ -9,9 +9,10 @@ import contextlib
 import gc
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ooc_train import imports
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.threads import TOO_FEW, can_start
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
 _NEEDED = {"tensorflow": "TensorFlow", "keras": "Keras"}
 
-__all__ = ["around_import", "keras", "tf"]
-
-around_import: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-"""Makes the context that Keras is imported in.  Commands set it, see `cli.startup`."""
+__all__ = ["keras", "load", "tf"]
 
 
 def __getattr__(name: str) -> Any:
@@ -51,7 +49,7 @@ def load() -> None:
     if not can_start(2 * n_processors() + 4):  # two pools, and some for the process
         raise BudgetError(f"TensorFlow cannot start: {TOO_FEW}")
     try:
-        with _stderr_discarded(), around_import(), _uncollected():
+        with _stderr_discarded(), imports.around_keras(), _uncollected():
             keras, tf = map(importlib.import_module, ("keras", "tensorflow"))
     except ModuleNotFoundError as error:
         if error.name not in _NEEDED:

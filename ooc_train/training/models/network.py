@@ -28,7 +28,7 @@ class Network:
         """``sizes`` are the columns of the rows, then the units of each layer."""
         self.sizes = tuple(sizes)
         self.dropout_rate = dropout_rate
-        self._seed = seed
+        self._seed: int | None = seed
         self._weights: list[F32] = []
 
     @classmethod
@@ -56,8 +56,16 @@ class Network:
         these arrays later.
         """
         if not self._weights:
+            if self._seed is None:
+                raise ValueError("a trainer has the network's weights; sync it")
             self._weights = initial_weights(self.sizes, self._seed)
         return list(self._weights)
+
+    def take_weights(self) -> list[F32]:
+        """The weights, as `get_weights`; afterwards the network has none, until they are set."""
+        taken = self.get_weights()
+        self._weights, self._seed = [], None
+        return taken
 
     def set_weights(self, weights: Sequence[F32]) -> None:
         """Take weights, in the order of `get_weights`.  Nothing may write to them later."""

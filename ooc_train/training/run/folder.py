@@ -212,13 +212,15 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(f"there is no run folder {folder}; make one with ooc-train")
+        raise InputError(_no_run(folder))
     if is_unfinished(folder):
         raise FormatError(
             f"the training of the run {folder} is not complete; wait for it, or continue it with "
             "ooc-train --resume"
         )
     missing = [name for name in FILES if not (folder / name).is_file()]
+    if len(missing) == len(FILES):
+        raise InputError(_no_run(folder))
     if missing:
         raise FormatError(
             f"{folder} is not a complete run folder: {', '.join(missing)} is missing; train again"
@@ -231,6 +233,17 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
             "run; if you trust it, give --trust-code"
         )
     return _opened(folder, settings, report)
+
+
+def _no_run(path: Path) -> str:
+    """The reason why there is no run at a path, and what to give instead."""
+    if path.is_dir():
+        runs = sorted(one.parent.name for one in path.glob(f"*/{SETTINGS}"))
+        such = f"; it holds runs, such as {path / runs[0]}" if runs else "; make one with ooc-train"
+        return f"{path} is not a run folder{such}"
+    if path.exists():
+        return f"{path} is a file, where a run folder is expected; the run comes before the file"
+    return f"there is no run folder {path}; make one with ooc-train"
 
 
 def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> Run:

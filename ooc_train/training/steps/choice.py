@@ -26,7 +26,7 @@ Evaluator = Callable[[Batch], tuple[float, F32]]
 """Gives the mean loss of a batch, and the probabilities of the classes:
 ``(n_rows, n_classes) float32``."""
 Evaluators = Callable[[Sequence[AnyArray] | None], Evaluator]
-"""Gives the evaluator of weights, or of those that the model has."""
+"""Gives the evaluator of weights, by default of those that a trainer has."""
 Classifier = Callable[[Rows], F32]
 """Gives the probabilities of the classes for rows, one or more: ``(n_rows, n_classes) float32``."""
 
@@ -71,14 +71,15 @@ def evaluator_for(model: Model, layout: Layout, width: int | None) -> Evaluator:
     return KerasEvaluator(feed_for(model, layout, width))
 
 
-def evaluators_for(plan: "TrainingPlan", model: Model) -> Evaluators:
-    """The evaluators of ``model`` in training."""
+def evaluators_for(plan: "TrainingPlan", trainer: Trainer) -> Evaluators:
+    """The evaluators of a trainer's model, given weights that it has, or had before."""
+    model = trainer.model
     if not isinstance(model, Network):
         evaluator = evaluator_for(model, plan.layout, plan.validation_width)
-        return lambda _: evaluator  # it computes with the model itself
+        return lambda _: evaluator  # it computes with the model itself, which has the weights
     from ooc_train.training.steps.networks import NetworkEvaluator  # noqa: PLC0415
 
-    return lambda weights: NetworkEvaluator(model.with_weights(weights) if weights else model)
+    return lambda weights: NetworkEvaluator(model.with_weights(weights or trainer.weights()))
 
 
 def classifier_for(run: Run) -> Classifier:

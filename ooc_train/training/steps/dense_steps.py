@@ -32,12 +32,12 @@ class _Prepared(NamedTuple):
 class DenseTrainer(NetworkTrainer):
     """Trains a network over dense rows with Keras's Adam.
 
-    Memory: four times the weights, beside the network's own, and a batch.
+    Memory: four times the weights, and a batch.
     """
 
     def __init__(self, network: Network, options: StepOptions) -> None:
         super().__init__(network, options)
-        arrays = network.get_weights()
+        arrays = network.take_weights()
         shapes = [array.shape for array in arrays]
         self._shapes = shapes
         self._all = np.zeros((3, sum(array.size for array in arrays)), np.float32)

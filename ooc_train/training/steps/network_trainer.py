@@ -12,7 +12,7 @@ from ooc_train.training.steps.trainer import StepOptions, Trainer
 
 
 class NetworkTrainer(Trainer):
-    """Trains a network with Adam, on weights of its own: the network has them after `sync`.
+    """Trains a network with Adam, on weights that it takes; the network has them after `sync`.
 
     Dropout is a function of the seed, the step's number and the value's place.
     """

@@ -83,13 +83,13 @@ class Adam:
 class SparseTrainer(NetworkTrainer):
     """Trains a network over sparse rows with `Adam`.
 
-    Memory: three times the weights, beside the network's own, and a few megabytes for a batch.
+    Memory: three times the weights, and a few megabytes for a batch.
     """
 
     def __init__(self, network: Network, options: StepOptions) -> None:
         super().__init__(network, options)
         self._adam = Adam()
-        first, *rest = network.get_weights()
+        first, *rest = network.take_weights()
         self._shapes = [array.shape for array in rest]
         n_columns, n_units = first.shape
         self._table = np.zeros((n_columns, 3, n_units), np.float32)

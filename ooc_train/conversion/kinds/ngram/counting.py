@@ -6,6 +6,7 @@ into memory.  Each is a task of its own, in any order and in parallel.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from ooc_train.conversion.kinds.ngram.word_statistics import (
     add_squared_word_norms,
     count_documents,
 )
-from ooc_train.conversion.kinds.terms.gram_spill import GramPartition, GramSpill
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock, groups_of, row_ranges
@@ -92,6 +93,7 @@ class Counting:
     n_documents: int
     df_limits: tuple[int, int]
     table_bytes: int
+    group_bytes: int
 
     def rows_at_once(self, n_workers: int) -> int:
         """How many rows' norms fit beside a table, and leave something for all workers."""
@@ -102,7 +104,7 @@ class RowRange(NamedTuple):
     """Some consecutive rows: their blocks of tokens, and their other n-grams by partition."""
 
     blocks: Sequence[TokenBlock]
-    grams: list[GramPartition]
+    grams: list[GramGroup]
 
     @property
     def rows(self) -> slice:
@@ -121,27 +123,35 @@ def count_terms(
 
     ``word_hashes`` are those of the listed tokens, if these are terms.
     """
-    tasks = grams.partitions()
-    ranges = row_ranges(blocks, counting.rows_at_once(resources.plan.n_workers))
+    n_workers = resources.plan.n_workers
+    tasks = grams.groups(counting.group_bytes, n_workers)
+    ranges = row_ranges(blocks, counting.rows_at_once(n_workers))
     resources.progress.start("counting", len(tasks) + len(ranges), "part")
     kept_words, n_distinct, weights = _NO_WORDS, 0, None
     if word_hashes is not None:
         kept_words, n_distinct, weights = _count_words(counting, blocks, word_hashes, resources)
     kept = []
-    for part in resources.in_order(functools.partial(count_partition, counting), tasks):
-        kept.append(part)
-        n_distinct += part.n_distinct
+    for parts in resources.in_order(functools.partial(count_partitions, counting), tasks):
+        kept += parts
+        n_distinct += sum(part.n_distinct for part in parts)
         resources.progress.advance(1)
     inverse = DiskArray.zeros(counting.folder / "inverse-norms", (len(counting.fit_classes),), "f8")
     add = functools.partial(write_norms, counting, kept, weights, inverse)
-    parts = (RowRange(blocks[where], grams.partitions(where)) for where in ranges)
-    for _ in resources.in_order(add, parts):
+    some = (
+        RowRange(blocks[where], grams.groups(counting.group_bytes, n_workers, where))
+        for where in ranges
+    )
+    for _ in resources.in_order(add, some):
         resources.progress.advance(1)
     return KeptTerms(kept, kept_words, n_distinct), inverse
 
 
-def count_partition(counting: Counting, partition: GramPartition) -> KeptPartition:
-    """The kept terms of a partition."""
+def count_partitions(counting: Counting, group: GramGroup) -> list[KeptPartition]:
+    """The kept terms of some partitions."""
+    return [_count_partition(counting, partition) for partition in group.partitions()]
+
+
+def _count_partition(counting: Counting, partition: GramPartition) -> KeptPartition:
     found = list(_kept_ranges(counting, HashRange(), partition))
     hashes = np.concatenate([kept.hashes for kept in found])
     df = np.concatenate([kept.df for kept in found])
@@ -179,7 +189,7 @@ def write_norms(
     if word_weights:
         add_squared_word_norms(some.blocks, word_weights.read(), rows.start, norms)
     terms_of, most = {part.number: part for part in kept}, counting.table_bytes // _WEIGHT_BYTES
-    for partition in some.grams:
+    for partition in itertools.chain.from_iterable(group.partitions() for group in some.grams):
         terms = terms_of[partition.number]
         hashes, weights = terms.hashes.read(), squared_idf(terms.df.read(), counting.n_documents)
         for start in range(0, len(hashes), most):

@@ -13,7 +13,7 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     inverse_document_frequency,
 )
 from ooc_train.conversion.kinds.ngram.word_statistics import KeptWords, word_class_sums
-from ooc_train.conversion.kinds.terms.gram_spill import GramPartition, GramSpill
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
@@ -37,6 +37,7 @@ class TermScoring:
     train: TrainClasses
     inverse_norms: DiskArray
     table_bytes: int
+    group_bytes: int
     n_words: int
     tie_bytes: int
 
@@ -74,26 +75,37 @@ def best_terms(
     """
     best = BestTerms(scoring.top_k, scoring.tie_bytes)
 
-    def tasks() -> Iterator[tuple[KeptPartition, GramPartition, float]]:
-        """Each partition with the least score of a term that can be among the best still."""
-        for part, partition in zip(kept.partitions, grams.partitions(), strict=True):
-            yield part, partition, best.least
+    groups = grams.groups(scoring.group_bytes, resources.plan.n_workers)
+    kept_of = {part.number: part for part in kept.partitions}
 
-    resources.progress.start("scoring", len(kept.partitions), "part")
+    def tasks() -> Iterator[tuple[list[KeptPartition], GramGroup, float]]:
+        """Some partitions with the least score of a term that can be among the best still."""
+        for group in groups:
+            parts = [kept_of[number] for number in group.group.numbers if number in kept_of]
+            yield parts, group, best.least
+
+    resources.progress.start("scoring", len(groups), "part")
     # One task, since class sums are added in the order of the rows; first, since it is long.
     of_words = resources.pool.submit(score_words, scoring, kept.words, blocks)
-    for found in resources.in_order(functools.partial(score_partition, scoring), tasks()):
+    for found in resources.in_order(functools.partial(score_partitions, scoring), tasks()):
         best.add(found)
         resources.progress.advance(1)
     best.add(of_words.result())
     return best.candidates()
 
 
-def score_partition(
-    scoring: TermScoring, task: tuple[KeptPartition, GramPartition, float]
+def score_partitions(
+    scoring: TermScoring, task: tuple[list[KeptPartition], GramGroup, float]
 ) -> Scored:
-    """The terms of a partition that have a score of ``least``, the last of the task, or more."""
-    kept, partition, least = task
+    """The terms of some partitions that score ``least``, the last of the task, or more."""
+    parts, group, least = task
+    partitions = zip(parts, group.partitions(), strict=True)
+    return Scored.joined([_score_partition(scoring, *each, least) for each in partitions])
+
+
+def _score_partition(
+    scoring: TermScoring, kept: KeptPartition, partition: GramPartition, least: float
+) -> Scored:
     all_hashes, all_df = kept.hashes.read(), kept.df.read()
     chosen = np.flatnonzero(SCORES[scoring.score].most(all_df, scoring.train.counts) >= least)
     found: list[Scored] = []

@@ -173,6 +173,7 @@ class NgramVectorizer(TermVectorizer):
             train,
             inverse_norms,
             self.resources.plan.table_bytes,
+            self.resources.plan.group_bytes,
             len(self.words),
             self.resources.plan.tie_bytes,
         )
@@ -185,6 +186,7 @@ class NgramVectorizer(TermVectorizer):
         self._candidates = Candidates(hashes, self.parameters.ngrams, self.words)
         self._idf = inverse_document_frequency(scored.df, train.n_rows)
         self._inverse_norms = inverse_norms
+        self._n_train = train.n_rows
         self._learned = LearnedTerms(self._candidates)
         self._entries: dict[str, I64] = {}
 
@@ -195,6 +197,7 @@ class NgramVectorizer(TermVectorizer):
             train.n_rows,
             self.parameters.df_limits(train.n_rows),
             self.resources.plan.table_bytes,
+            self.resources.plan.group_bytes,
         )
         words = self.words.listed().hashes if self.parameters.ngrams[0] == 1 else None
         kept, norms = count_terms(counting, grams, self.token_blocks, words, self.resources)
@@ -209,10 +212,10 @@ class NgramVectorizer(TermVectorizer):
         return kept, norms
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
-        """At most the n-grams of all rows, each as large as its entry is in memory."""
-        if self.n_terms:
-            return ENTRY_ITEMS * self.n_terms
-        return super().expected_items(n_rows, n_text_bytes)
+        """About the entries of all rows, each as large as it is in memory."""
+        if self.is_fitted:
+            return super().expected_items(n_rows, n_text_bytes)
+        return ENTRY_ITEMS * int(self._scored.df.sum(dtype=np.int64)) * n_rows // self._n_train
 
     def encoder(self) -> EncodeBlock:
         """The task that encodes candidates, or texts if the vectorizer is fitted."""

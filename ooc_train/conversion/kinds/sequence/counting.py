@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import WordList
-from ooc_train.conversion.kinds.terms.gram_spill import GramPartition, GramSpill
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
 from ooc_train.conversion.kinds.terms.token_file import (
@@ -117,20 +117,21 @@ def most_frequent_words(
 ) -> "MostFrequent":
     """The most frequent words, the listed ones in ``blocks`` and all others in ``spilled``."""
     best = MostFrequent(counting.k)
-    tasks = spilled.partitions()
+    tasks = spilled.groups(resources.plan.group_bytes, resources.plan.n_workers)
     resources.progress.start("counting", len(tasks), "part")
     best.add(_listed_words(counting, blocks, resources))
-    for found in resources.in_order(functools.partial(count_partition, counting), tasks):
+    for found in resources.in_order(functools.partial(count_partitions, counting), tasks):
         best.merge(found)
         resources.progress.advance(1)
     return best
 
 
-def count_partition(counting: WordCounting, partition: GramPartition) -> "MostFrequent":
-    """The most frequent words of a partition."""
+def count_partitions(counting: WordCounting, group: GramGroup) -> "MostFrequent":
+    """The most frequent words of some partitions."""
     best = MostFrequent(counting.k)
-    for words in _ranges(counting, HashRange(), partition):
-        best.add(words)
+    for partition in group.partitions():
+        for words in _ranges(counting, HashRange(), partition):
+            best.add(words)
     return best
 
 

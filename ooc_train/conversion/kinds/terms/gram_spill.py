@@ -22,7 +22,12 @@ import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import WordList
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS, chain_hash, low_hash
-from ooc_train.conversion.storage.spill import Partition, Spill
+from ooc_train.conversion.storage.spill import (
+    HeldPartition,
+    Partition,
+    PartitionGroup,
+    Spill,
+)
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U8, U32, U64
 from ooc_train.intrinsics import PADDING, load_word, low_bytes, store_word
@@ -33,6 +38,7 @@ _MOST_GAP = _LONG_GAP + 255
 _HASH_BYTES, _MARK_BYTES = 7, 8
 _LEAST_BYTES = 3  # of a record
 _MOST_NUMBERED = 1 << 24
+_GROUPS_A_WORKER = 8  # so that all end at about the same time
 
 
 class SpilledGrams(NamedTuple):
@@ -47,7 +53,7 @@ class GramPartition:
     """The records of a partition.  ``words`` are the tokens whose numbers are in them."""
 
     number: int
-    records: Partition
+    records: Partition | HeldPartition
     words: WordList
 
     @property
@@ -66,19 +72,36 @@ class GramPartition:
 
 
 @dataclass(frozen=True)
+class GramGroup:
+    """Adjacent partitions, which are read together."""
+
+    group: PartitionGroup
+    words: WordList
+
+    def partitions(self) -> Iterator[GramPartition]:
+        """The partitions of which there is anything.  Memory: see `PartitionGroup.opened`."""
+        for number, records in self.group.opened():
+            yield GramPartition(number, records, self.words)
+
+
+@dataclass(frozen=True)
 class GramSpill:
     """All n-grams that are counted by their hashes."""
 
     spill: Spill
     words: WordList
 
-    def partitions(self, blocks: slice = slice(None)) -> list[GramPartition]:
-        """The partitions of which there is anything, or what ``blocks`` have of them."""
-        found = [
-            GramPartition(number, self.spill.partition(number, blocks), self.words)
-            for number in range(N_PARTITIONS)
+    def groups(
+        self, most_bytes: int, n_workers: int, blocks: slice = slice(None)
+    ) -> list[GramGroup]:
+        """The partitions in groups of ``most_bytes``, some for each worker.
+
+        They may be of some ``blocks`` alone.
+        """
+        most = max(1, N_PARTITIONS // (_GROUPS_A_WORKER * n_workers))
+        return [
+            GramGroup(group, self.words) for group in self.spill.groups(most_bytes, most, blocks)
         ]
-        return [partition for partition in found if partition.records.n_bytes]
 
     def remove(self) -> None:
         """Delete the temporary files."""

@@ -21,7 +21,7 @@ import numpy as np
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.listing import entries, passed_over
+from ooc_train.conversion.sources.files.listing import entries, is_aside, passed_over, scanned
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.formats.table import named_format
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -114,11 +114,6 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
     Raises ``InputError`` for a folder without classes or a class without texts.
     """
     path = folder.path
-    if options.text or options.label or options.header or options.format:
-        raise OptionError(
-            f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
-            f"--header and --format"
-        )
     folders, others = _class_folders(path)
     labels = sorted(options.folders or folders, key=os.fsencode)
     if not labels:
@@ -128,6 +123,11 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
         )
     found = [_texts_of(path / label) for label in labels]
     _check_texts(path, labels, found)
+    if options.text or options.label or options.header or options.format:
+        raise OptionError(
+            f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
+            f"--header and --format"
+        )
     suffixes = Counter(_suffix(name) for texts in found for name in texts.names)
     return TextFolder(
         file=folder,
@@ -171,15 +171,14 @@ def _class_folders(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _texts_of(folder: Path) -> _Texts:
-    used, others = entries(folder)
-    names, n_bytes = [], 0
-    for entry in used:
-        if entry.is_dir():
-            others.append(entry.name)
+    names, others, n_bytes = [], [], 0
+    for entry in scanned(folder):  # which may be millions
+        if is_aside(entry.name) or entry.is_dir():
+            others.append(f"{folder.name}{os.sep}{entry.name}")
             continue
         names.append(entry.name)
         n_bytes += entry.stat(follow_symlinks=False).st_size
-    return _Texts(names, n_bytes, [f"{folder.name}{os.sep}{name}" for name in others])
+    return _Texts(sorted(names, key=os.fsencode), n_bytes, sorted(others, key=os.fsencode))
 
 
 def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> None:
@@ -193,11 +192,11 @@ def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> 
     names = (name for texts in found for name in texts.names)
     if all(named_format(InputFile(Path(name))) for name in names):
         name = found[0].names[0]
-        suffix = name[name.rindex(".") :]
+        pattern = path / "*" / f"*{name[name.rindex('.') :]}"
         raise InputError(
-            f"{path} holds files of rows in folders, such as {labels[0]}{os.sep}{name}; read them "
-            f"with the pattern '{path / '*' / f'*{suffix}'}', or call the folders COLUMN=VALUE if "
-            f"their names are values of a column"
+            f"{path} holds files of rows in folders, such as {labels[0]}{os.sep}{name}; give these "
+            f"folders, or the pattern '{pattern}', or call them COLUMN=VALUE if their names are "
+            f"values of a column"
         )
 
 
