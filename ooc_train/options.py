@@ -24,7 +24,6 @@ TypeError: bake() has no option 'minute'; did you mean 'minutes'?
 
 import csv
 import dataclasses
-import itertools
 import math
 import os
 import types
@@ -272,18 +271,36 @@ def made(
     A keyword may also be what the command line calls the option.  Raises TypeError for a keyword
     that is no option, with the closest one that is, of these options or those of ``others``.
     """
-    own, *further = ([each.name for each in declarations(one)] for one in (declared, *others))
-    known = [*own, *itertools.chain(*further)]
-    spelled = {text: each.name for each in declarations(declared) for text in each.spelled}
+    known = [each.name for one in (declared, *others) for each in declarations(one)]
+    names = _names(declared)
     values: dict[str, Any] = {}
     for keyword, value in keywords.items():
-        name = keyword if keyword in own else spelled.get(flag(keyword), keyword)
-        if name not in own:
+        name = names.get(keyword)
+        if name is None:
             raise TypeError(f"{call}() has no option {keyword!r}{_suggestion(keyword, known)}")
         if name in values:
             raise TypeError(f"{call}() was given {name!r} twice, once as {keyword!r}")
         values[name] = value
     return declared(**values)
+
+
+def taken_apart(
+    declared: type, keywords: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keywords that `made` takes for this dataclass, and all others."""
+    names = _names(declared)
+    own = {keyword: value for keyword, value in keywords.items() if keyword in names}
+    return own, {keyword: value for keyword, value in keywords.items() if keyword not in own}
+
+
+def _names(declared: type) -> dict[str, str]:
+    """The options' names by keyword: their names, and what the command line calls them."""
+    spelled = {
+        text.removeprefix("--").replace("-", "_"): each.name
+        for each in declarations(declared)
+        for text in each.spelled
+    }
+    return spelled | {each.name: each.name for each in declarations(declared)}
 
 
 def saved(options: Any) -> dict[str, Any]:
@@ -314,6 +331,29 @@ def column_list(text: str) -> tuple[str, ...]:
     """
     columns = next(csv.reader([text], skipinitialspace=True), [])
     return tuple(column.strip() for column in columns if column.strip())
+
+
+def columns_named(given: Any) -> Any:
+    """Columns that a program names, by names or numbers; one stands for a list of one.
+
+    >>> columns_named("text"), columns_named([2, "title"])
+    (('text',), ('2', 'title'))
+    """
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping):
+        return tuple(map(column_named, given))
+    return (column_named(given),)
+
+
+def column_named(given: Any) -> str:
+    """A column that a program names, by its name or by its number from 1.
+
+    Raises OptionError for anything else.
+    """
+    if isinstance(given, str):
+        return given
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        return str(given)
+    raise OptionError(f"columns are names, or numbers from 1, and not {given!r}")
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

@@ -18,9 +18,10 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "dtypes", "environment", "errors", "intrinsics", "jit", "json_text", "kernel_cache",
-    "kinds", "locks", "memory", "options", "outputs", "permutation", "progress", "signals",
-    "subprocesses", "system_errors", "threads", "version", "visible", "work_folder",
+    "atomic", "blas", "dtypes", "environment", "errors", "imports", "intrinsics", "jit",
+    "json_text", "kernel_cache", "kinds", "locks", "memory", "options", "outputs", "permutation",
+    "progress", "signals", "subprocesses", "system_errors", "tasks", "threads", "version",
+    "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
@@ -31,6 +32,7 @@ LAYERS = (
     ("inspection", "prediction"),
     ("__init__",),
     ("cli",),
+    ("__main__",),
 )
 HOMES = {
     "chunk": ("file",),  # HDF5's

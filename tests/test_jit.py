@@ -33,7 +33,7 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     """Nor one in another folder of the same part of the package."""
     package = tmp_path / "ooc_train" / "conversion"
     (package / "text").mkdir(parents=True)
-    for name in ("jit.py", "kernel_cache.py"):
+    for name in ("imports.py", "jit.py", "kernel_cache.py"):
         shutil.copy(ROOT / name, package.parent)
     for folder in (package.parent, package, package / "text"):
         (folder / "__init__.py").touch()
@@ -94,6 +94,29 @@ status = main([*sys.argv[1:], "--quiet"])
 print(status, "scipy.linalg" in sys.modules, "tqdm" in sys.modules)
 import scipy.linalg
 """
+
+
+LOADED = """
+import sys
+import numpy as np
+from ooc_train.intrinsics import low_bytes
+assert low_bytes(np.uint64(0x1234), 1) == 0x34
+assert sum(low_bytes.stats.cache_hits.values()) == 1
+print("numba.typed.typeddict" in sys.modules)
+"""
+
+
+def test_a_cached_kernel_loads_little_of_numba(tmp_path):
+    """Only compiling takes all of what Numba can compile: 20 MB."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", LOADED if number else LOADED.replace("== 1", "== 0")],
+            env=environment, capture_output=True, text=True, check=True,
+        ).stdout.strip()
+        for number in (0, 1)
+    ]  # fmt: skip
+    assert said == ["True", "False"]
 
 
 def test_a_conversion_loads_neither_scipy_nor_progress_bars(tmp_path):

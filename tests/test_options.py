@@ -29,6 +29,7 @@ from ooc_train.options import (
     made,
     option,
     saved,
+    taken_apart,
 )
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.options import RunOptions, TrainingOptions
@@ -185,7 +186,7 @@ def test_a_keyword_with_another_default_is_found():
 
 def test_commands_and_library_have_the_same_options():
     """Files, folders and rows are arguments in the library; nothing else is the command's alone."""
-    only = {"output", "train", "data", "run", "input", "grid", "sql", "database"}
+    only = {"output", "train", "data", "run", "files", "input", "grid", "sql", "database"}
     for call, declared in CALLS.items():
         names = {one.name for one in on_command_line(*COMMANDS[f"ooc-{call}"].declared)}
         shared = {one.name for one in declarations(SharedOptions)}
@@ -205,6 +206,7 @@ def test_commands_and_library_have_the_same_options():
         ("train", {"batchsize": 1}, r"train\(\) has no option 'batchsize'; did you mean 'batch_s"),
         ("train", {"checkpoint": 1}, "no option 'checkpoint'; did you mean 'checkpoint_every'?"),
         ("train", {"zzz": 1}, "no option 'zzz'; it has: model, epochs, "),
+        ("train", {"memory": 1, "memory_bytes": 1}, "was given 'memory_bytes' twice"),
         ("evaluate", {"batch": 1}, "batch"),
         ("predict", {"header_": 1}, "header_"),
     ],
@@ -213,6 +215,16 @@ def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
     files = [tmp_path / "a", tmp_path / "b", tmp_path / "c"][: 3 if call == "predict" else 2]
     with pytest.raises(TypeError, match=message):
         getattr(ooc_train, call)(*files, **keywords)
+
+
+def test_columns_and_sizes_are_given_as_a_program_has_them():
+    options = ConvertOptions(text=np.int64(2), label=1, columns=["a", 3], memory_bytes="1GB")
+    assert (options.text, options.label, options.columns) == (("2",), "1", ("a", "3"))
+    assert options.memory_bytes == 10**9
+    assert PredictOptions(text=[2, "a"]).text == ("2", "a")
+    of_run, others = taken_apart(RunOptions, {"memory": "64MB", "epochs": 1})
+    assert made(RunOptions, of_run, call="train").memory_bytes == 64 * 10**6
+    assert others == {"epochs": 1}
 
 
 @pytest.mark.parametrize(
@@ -228,6 +240,9 @@ def test_a_keyword_that_is_no_option(tmp_path, call, keywords, message):
         ({"features": None}, "--features must be text, not None"),
         ({"ngrams": (1, 2, 3)}, "--ngrams must be two numbers from 1 to 8, the smaller first, not"),
         ({"validation_fraction": 10.0}, "--validation-fraction must be from 0 to below 1, such"),
+        ({"text": [1.5]}, "columns are names, or numbers from 1, and not 1.5"),
+        ({"label": True}, "columns are names, or numbers from 1, and not True"),
+        ({"columns": {"a": 1}}, "columns are names, or numbers from 1, and not {'a': 1}"),
     ],
 )
 def test_values_of_a_wrong_type(keywords, message):

@@ -9,7 +9,7 @@ from benchmarks.measure.harness import say
 
 LEAST_ROWS = 1000
 ROW_BYTES = 520  # of a generated row, at most
-WORK_MULTIPLE = 7  # converting needs: the input, its spilled n-grams (3.5), the result (0.8), spare
+WORK_MULTIPLE = 5  # converting needs: the input, temporary files (1.5), the result (1.3), spare
 CONVERTING_BYTES = ROW_BYTES * (1 + WORK_MULTIPLE)  # disk space for a row and its conversion
 
 

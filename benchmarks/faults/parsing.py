@@ -86,6 +86,7 @@ def _read(
     for piece, _ in opened.read(parser.chosen, block_bytes):
         if isinstance(piece, Reject):
             yield piece.line, (_REJECTED, piece.reason)
+        if not isinstance(piece, Table):
             continue
         for row, line in enumerate(piece.lines.tolist()):
             reason = piece.reasons.get(row, "")
@@ -176,9 +177,7 @@ def _svmlight_row(label: bytes, *parts: bytes) -> Row:
             entries.append((column, value))
     if re.search(rb"[:,]", label):
         return _REJECTED
-    value = _number(label)
-    is_whole = value is not None and value.is_integer()
-    return Row(b"%d" % int(value or 0) if is_whole else label, entries)
+    return Row(label, entries)
 
 
 def _float32(numeral: bytes) -> float | None:
@@ -208,7 +207,7 @@ PARSERS = {
     ),
     "jsonl": Parser(
         lambda file, longest: JsonLinesFile(file=file, format="jsonl", names=(_LABEL, _TEXT),
-                                            max_row_bytes=longest),
+                                            paths=((_LABEL,), (_TEXT,)), max_row_bytes=longest),
         _json_lines,
     ),
     "svm": Parser(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.peers import reporting
-from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.files.rejects import Blank, Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.memory import keep_freed_memory
@@ -36,7 +36,8 @@ def _blocks(path: Path) -> Iterator[int]:
     for piece, _ in find_source(path, LayoutOptions()).read(BLOCK_BYTES):
         if isinstance(piece, Reject):
             raise SystemExit(f"line {piece.line} cannot be used: {piece.reason}")
-        yield len(piece)
+        if not isinstance(piece, Blank):
+            yield len(piece)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import ooc_train
 from ooc_train.reading.rows import Rows, SparseRows
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.mlp import build_mlp, in_keras
 from ooc_train.training.models.table import MODELS, DataShape
 from ooc_train.training.steps.feeds import sparse_tensor
 
@@ -67,11 +68,11 @@ def fit(path: Path, n_epochs: int, form: str) -> dict[str, Any]:
     return {"rows": len(labels), "epochs": epochs}
 
 
-def _model(features: str, n_columns: int, n_classes: int, form: str) -> keras.Model:
+def _model(features: str, n_columns: int, n_classes: int, form: str) -> Any:
     shape = DataShape(features, n_columns, None, n_classes, seed=0)
     if features == "sequence":
         return MODELS["sepcnn"].model(shape)
-    model = MODELS["mlp"].model(shape)
+    model = in_keras(build_mlp(shape, **MODELS["mlp"].options))
     if form != SPARSE:
         return model
     return keras.Sequential([keras.Input((n_columns,), sparse=True), *model.layers[1:]])

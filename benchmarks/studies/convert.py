@@ -8,6 +8,7 @@ and that is not measured.
 
 import argparse
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,14 @@ from benchmarks.measure.harness import Run, System, say
 from benchmarks.measure.peer_environments import peer_command
 from benchmarks.options import add_peers, byte_size, check_files
 from benchmarks.report import results, tables
+from benchmarks.report.targets import Target
 from benchmarks.study import Findings
 from ooc_train.errors import OptionError
 
 OURS = "ooc-convert"
 DEFAULT_ROWS, QUICK_ROWS = 400_000, 50_000
+MOST_TEMPORARY = 1.5  # bytes of temporary files a byte of generated rows
+MOST_BY_ROWS = 10 / 9  # times the seconds, by times the rows
 
 Source = int | Sequence[Path]
 """Rows to generate, or the user's files."""
@@ -139,18 +143,59 @@ def _findings(sources: Sequence[Source], options: argparse.Namespace, folder: Pa
         record={"results": [_record(result) for result in measured]},
         succeeded=all(results.all_completed(result.runs[OURS]) for result in measured),
         notes=notes,
+        targets=_targets(measured),
     )
 
 
 def _parts(measured: Sequence[Result]) -> list[str]:
     parts = []
     for result in measured:
-        remarks = [*tables.remarks(result.runs, result.first), *result.notes]
+        remarks = [*tables.remarks(result.runs, result.first), *_disk(result), *result.notes]
         parts += [f"### {_title(result)}", tables.systems(result.runs, OURS), tables.items(remarks)]
     if len(measured) > 1:
         sizes = {result.workload.n_rows or 0: result.runs[OURS] for result in measured}
         parts += [f"### How {OURS} grows with rows", tables.growth(sizes)]
     return parts
+
+
+def _temporary_share(result: Result) -> float | None:
+    """Bytes of temporary files a byte of the input; ``None`` where no run completed."""
+    done = results.completed(result.runs[OURS])
+    return done[0].report["spill_bytes"] / result.n_bytes if done else None
+
+
+def _disk(result: Result) -> list[str]:
+    """A sentence on the temporary files."""
+    share = _temporary_share(result)
+    if share is None:
+        return []
+    size = tables.megabytes(share * result.n_bytes)
+    return [f"Temporary files of {OURS}: {size} MB, {share:.2f} times the input."]
+
+
+def _targets(measured: Sequence[Result]) -> list[Target]:
+    """The bounds on temporary files, and on how time grows from one number of rows to the next."""
+    own = [result for result in measured if result.workload.n_rows]
+    found = [
+        Target(
+            text=f"bytes of temporary files a byte of {result.workload.n_rows:,} rows",
+            measured=_temporary_share(result),
+            at_most=MOST_TEMPORARY,
+        )
+        for result in own
+    ]
+    for few, many in itertools.pairwise(own):
+        rows = (few.workload.n_rows or 1, many.workload.n_rows or 1)
+        seconds = [results.seconds(result.runs[OURS]) for result in (few, many)]
+        by_time = seconds[1].median / seconds[0].median if seconds[0] and seconds[1] else None
+        found.append(
+            Target(
+                text=f"times the seconds of {rows[0]:,} rows by times the rows, {rows[1]:,} rows",
+                measured=None if by_time is None else by_time * rows[0] / rows[1],
+                at_most=round(MOST_BY_ROWS, 3),
+            )
+        )
+    return found
 
 
 def _title(result: Result) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import itertools
 import signal
 import sys
 import time
@@ -45,6 +46,7 @@ class SharedOptions:
         return {"the report": self.report}
 
 
+_FILES_FOLLOW = "--"
 _MANY = 0.01  # a share of the rows
 
 
@@ -60,7 +62,7 @@ class Command:
         self.name, self.declared = name, (*declared, SharedOptions)
         self._description, self._example = description, example
 
-    def parser(self) -> argparse.ArgumentParser:
+    def parser(self) -> "_CommandLine":
         """The parser of its command line."""
         parser = _CommandLine(
             prog=self.name,
@@ -77,8 +79,20 @@ class Command:
         return parser
 
     def given(self, arguments: Sequence[str] | None) -> Given:
-        """The options of a command line.  Raises OptionError and SystemExit if it is wrong."""
-        return Given.of(self.parser().parse_args(arguments), self.declared)
+        """The options of a command line.  Raises OptionError if it is wrong.
+
+        Raises SystemExit after --help and --version.
+        """
+        return Given.of(self._parsed(arguments), self.declared)
+
+    def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
+        """The parsed command line; files may stand before, between and behind options."""
+        given = sys.argv[1:] if arguments is None else arguments
+        parser = self.parser()
+        parser.check_options(given)
+        if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
+            return parser.parse_args(given)
+        return parser.parse_intermixed_args(given)
 
     def run(
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
@@ -87,7 +101,7 @@ class Command:
         streams.open_closed()
         debug = False
         try:
-            namespace = self.parser().parse_args(arguments)
+            namespace = self._parsed(arguments)
             debug = getattr(namespace, "debug", False)
             prepare()
             with self._warnings_told(), ended_by_signals():
@@ -119,7 +133,24 @@ class Command:
 
 
 class _CommandLine(argparse.ArgumentParser):
-    """Prints by `streams`: a wrong argument may be the name of any file."""
+    """Prints by `streams`: a wrong argument may be the name of any file.
+
+    What is wrong is an OptionError of one sentence, without the usage text.
+    """
+
+    def check_options(self, given: Sequence[str]) -> None:
+        """Raise OptionError for an option that does not exist, with those that are alike.
+
+        argparse would first complain of what is missing because of it.
+        """
+        known = self._option_string_actions
+        for text in itertools.takewhile(lambda it: it != _FILES_FOLLOW, given):
+            name = text.partition("=")[0]
+            if name.startswith(_FILES_FOLLOW) and not any(one.startswith(name) for one in known):
+                raise OptionError(f"there is no option {name}{_hint(name, list(known))}")
+
+    def error(self, message: str) -> NoReturn:
+        raise OptionError(f"{message}; {self.prog} --help shows how it is called")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (show if file is sys.stdout else tell)(*message.splitlines())
@@ -127,6 +158,13 @@ class _CommandLine(argparse.ArgumentParser):
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         streams.check_shown()
         super().exit(status, message)
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - for errors alone
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {close[0]}?" if close else "; --help lists the options"
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:
@@ -148,14 +186,26 @@ def say(shared: SharedOptions, *lines: str) -> None:
         show(*lines)
 
 
-def remark_replaced(n_replaced: int, n_rows: int) -> Iterator[str]:
-    """A line about rows with invalid text, if there are any."""
-    if n_replaced:
-        many = n_replaced > _MANY * n_rows
+def row_remarks(report: dict[str, Any]) -> Iterator[str]:
+    """Lines about rows that were read otherwise than one may expect, and about blank lines."""
+    n_rows = sum(file["kept"] for file in report["files"])
+    if report["replaced_rows"]:
+        many = report["replaced_rows"] > _MANY * n_rows
         yield (
-            f"{n_replaced:,} rows had invalid UTF-8, read as U+FFFD"
+            f"{counted(report['replaced_rows'], 'row')} had invalid UTF-8, read as U+FFFD"
             f"{'; if the text is in another encoding, name it: --encoding cp1252' if many else ''}"
         )
+    if report["missing_rows"]:
+        n_missing = counted(report["missing_rows"], "row")
+        yield f"{n_missing} without a text, which is null, left out, or an empty field"
+    n_blank = sum(file["blank_lines"] for file in report["files"])
+    if n_blank:
+        yield f"{counted(n_blank, 'blank line')} passed over"
+
+
+def counted(number: int, noun: str) -> str:
+    """So many things, in the singular or the plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

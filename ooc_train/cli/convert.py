@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions, megabytes, remark_replaced, say
+from ooc_train.cli.command import (
+    Command,
+    SharedOptions,
+    counted,
+    megabytes,
+    row_remarks,
+    say,
+)
 from ooc_train.cli.options import Given
-from ooc_train.cli.startup import prepare_for_conversion
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.database import QueryOptions
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
-from ooc_train.memory import default_budget
+from ooc_train.memory import default_budget, keep_freed_memory
 from ooc_train.options import REQUIRED, option
 
 _DESCRIPTION = """\
@@ -25,8 +31,9 @@ Arrow files, and from queries of databases.  Text files may be compressed (.gz, 
 .zst, or .zip of one file).  CSV without a header has the class in its first column and
 text in all others, as AG News, DBPedia, Amazon and Yelp reviews have; for all other
 files, name the columns.  A quoted pattern such as 'part*.csv' stands for all files that
-it matches, and - for standard input.  Rows can also come from a folder that has a
-subfolder of .txt files for each class, as IMDb has.  --preset knows these data sets.
+it matches, a folder for the files of rows in it, and - for standard input.  A folder may
+also have a subfolder of texts for each class, as IMDb has, and train/ and test/ within
+it are splits.  --preset knows some data sets.
 
 Rows of numbers stay as they are.  Dense rows come from .npy files with --labels, from
 .npz files, or with --features dense from the columns of Parquet or CSV; sparse rows come
@@ -81,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
-    prepare_for_conversion()
+    keep_freed_memory()
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
 
     files, shared = given.made(ConvertFiles), given.made(SharedOptions)
@@ -153,17 +160,15 @@ def _remarks(report: dict[str, Any]) -> Iterator[str]:
     """Remarks about unusual files and rows, a line each."""
     yield from report["notes"]
     if report["rejected_rows"]:
-        yield f"{report['rejected_rows']:,} rows could not be used: {report['rejects']}"
-    n_rows = report["rows"] + report["validation_rows"] + report["test_rows"]
-    yield from remark_replaced(report["replaced_rows"], n_rows)
+        n_rejected = counted(report["rejected_rows"], "row")
+        yield f"{n_rejected} could not be used: {report['rejects']}"
+    yield from row_remarks(report)
     if report.get("clipped_values"):
         clipped = f"{report['clipped_values']:,}"
         yield f"{clipped} values were beyond those of the training rows, and were clipped"
     if report.get("ignored_entries"):
         ignored = f"{report['ignored_entries']:,}"
         yield f"{ignored} values in columns that no training row has were left out"
-    if report["missing_rows"]:
-        yield f"{report['missing_rows']:,} rows have no text: it is null, or the field is missing"
     if report["empty_rows"]:
         kind = KINDS[report["features"]]
         yield f"{report['empty_rows']:,} rows have no {_EMPTY[kind.source, kind.layout]}"

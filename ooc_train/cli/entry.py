@@ -4,6 +4,14 @@ import functools
 import importlib
 import sys
 
+COMMANDS = {
+    "convert": "labelled data of any size to one HDF5 file of features",
+    "train": "a model from such a file, in bounded memory",
+    "evaluate": "a model's scores on the rows of a file",
+    "predict": "the classes of new rows",
+    "inspect": "what is in a converted file",
+}
+_USAGE = 2
 _INTERRUPTED = 130
 _SIGNALLED = 128
 
@@ -36,6 +44,31 @@ def _leave(status: int) -> None:
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(status)
+
+
+def ooc() -> int:
+    """Run ``ooc``, whose first argument is the name of a command; the exit status."""
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in COMMANDS:
+        sys.argv = [f"ooc-{name}", *arguments]
+        return _run(name)
+    if name in ("-h", "--help"):
+        print("usage: ooc COMMAND ...\n")
+        for command, purpose in COMMANDS.items():
+            print(f"  ooc {command:<9}{purpose}")
+        print("\nooc COMMAND --help shows how a command is called; ooc-COMMAND is the same.")
+        return 0
+    if name == "--version":
+        from ooc_train.version import __version__  # noqa: PLC0415 - takes time
+
+        print(f"ooc {__version__}")
+        return 0
+    import difflib  # noqa: PLC0415 - takes time
+
+    close = difflib.get_close_matches(name, COMMANDS, 1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+    print(f"ooc: there is no command {name!r}; {hint}", file=sys.stderr)
+    return _USAGE
 
 
 convert = functools.partial(_run, "convert")

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions, remark_replaced
+from ooc_train.cli.command import Command, SharedOptions, row_remarks
 from ooc_train.cli.options import Given
-from ooc_train.cli.streams import rows_in, rows_out, tell
+from ooc_train.cli.streams import rows_out, tell
+from ooc_train.conversion.options import Paths
 from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.conversion.sources.files.paths import STANDARD_INPUT
 from ooc_train.errors import OptionError
 from ooc_train.memory import default_budget
 from ooc_train.options import REQUIRED, option
@@ -19,19 +21,19 @@ from ooc_train.prediction.options import PredictOptions
 _DESCRIPTION = """\
 Predict the classes of new rows with a run.
 
-The rows are texts, one a line on standard input, or in a CSV, JSON Lines or Parquet file.
-For a model of dense or sparse features they are the rows of an .npy, .npz, Parquet, CSV
-or svmlight file.
+The rows are texts, one a line on standard input, or those of CSV, JSON Lines or Parquet
+files, one after another.  For a model of dense or sparse features they are the rows of
+.npy, .npz, Parquet, CSV or svmlight files.
 
 The output is CSV, JSON Lines or Parquet, with one row for each row of the input, in the
-same order: the input's columns that are not text, the label, the name of the class, the
-probability of every class, and the share of the row's words that the vectorizer does not
-know.  Memory does not grow with the number of rows."""
+same order: the input's columns that are not text (--keep-text: all of them), the label,
+the name of the class, the probability of every class, and the share of the row's words
+that the vectorizer does not know.  Memory does not grow with the number of rows."""
 
 _EXAMPLE = """\
   echo "An utterly charming film" | ooc-predict runs/reviews
-  ooc-predict runs/reviews --input new.csv -o predictions.csv
-  ooc-predict runs/topics --input new.jsonl -o predictions.parquet --top 3"""
+  ooc-predict runs/reviews new.csv -o predictions.csv
+  ooc-predict runs/topics monday.jsonl tuesday.jsonl -o predictions.parquet --top 3"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +41,14 @@ class PredictFiles:
     """The run to predict with, the rows, and the file to write."""
 
     run: Path = option(REQUIRED, "a run folder written by ooc-train", positional=True)
-    input: Path | None = option(
-        None,
-        "a file in any format that ooc-convert reads",
+    files: Paths = option(
+        (),
+        "files or folders in any format that ooc-convert reads, patterns, or - for standard input",
         fallback="texts on standard input",
-        group="input",
+        positional=True,
+    )
+    input: Path | None = option(
+        None, "the one file, in place of files behind the run", group="input"
     )
     output: Path | None = option(
         None,
@@ -70,19 +75,23 @@ def _work(given: Given) -> dict[str, Any]:
     files, shared = given.made(PredictFiles), given.made(SharedOptions)
     query = given.made(QueryOptions)
     rows = query.rows(default_budget(), files.output.parent if files.output else Path())
-    if rows and files.input:
-        raise OptionError("the rows are those of the query; leave out --input")
+    named = [*files.files, *([files.input] if files.input else [])]
+    if files.input and files.files:
+        raise OptionError("name all files behind the run, and leave out --input")
+    if rows and named:
+        raise OptionError(f"the rows are those of the query; leave out {named[0]}")
     report = predict(
         files.run,
-        rows or files.input or rows_in(),
+        rows or named or STANDARD_INPUT,
         files.output or rows_out(),
         progress=progress_of(quiet=shared.quiet),
         more_outputs=shared.outputs,
         **given.keywords(PredictOptions),
     )
-    remarks = [*report["notes"], *remark_replaced(report["replaced_rows"], report["rows"])]
     if not shared.quiet:
-        tell(*remarks)  # where rows are written to standard output, that has rows alone
+        tell(
+            *report["notes"], *row_remarks(report)
+        )  # where rows are written to standard output, that has rows alone
     return report | query.report
 
 

@@ -4,40 +4,33 @@ import atexit
 import contextlib
 import functools
 import gc
-import importlib
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from typing import Any
 
-from ooc_train.environment import n_processors
-from ooc_train.memory import keep_freed_memory
-from ooc_train.threads import can_start
-from ooc_train.training.models import backend
+from ooc_train import imports
 
 
 @functools.cache
 def prepare() -> None:
     """Prepare the process for a command."""
-    backend.around_import = _plots_and_tables_hidden
-    # NumPy's linear algebra would interrupt the process if it got fewer threads than processors.
-    if not can_start(n_processors()):
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    imports.around_keras = _plots_and_tables_hidden
+    imports.around_numba = _linear_algebra_hidden
+    gc.set_threshold(100_000)  # the search for garbage among what imports make takes 0.1 s
+    # See `blas`.  Threads that idle would take memory, and where the system grants few of them
+    # NumPy's linear algebra would interrupt the process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # It warns of a home folder that cannot be written to, though it needs none.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     # At its end Python would search all objects for garbage: with TensorFlow, for 1.2 seconds.
     atexit.register(gc.freeze)
 
 
-@functools.cache
-def prepare_for_conversion() -> None:
-    """Prepare the process for a conversion, before Numba is imported."""
-    gc.set_threshold(100_000)  # the search for garbage among what imports make takes 0.1 s
-    keep_freed_memory()
-    # With SciPy Numba would load its linear algebra, which takes 0.15 s and no kernel here needs.
-    with _hidden("scipy.linalg"):
-        importlib.import_module("numba.np.arraymath")
+def _linear_algebra_hidden() -> contextlib.AbstractContextManager[None]:
+    """Hide what Numba imports where it is installed: 0.15 s and 9 MB that no kernel here needs."""
+    return _hidden("scipy", "scipy.linalg")
 
 
 def _plots_and_tables_hidden() -> contextlib.AbstractContextManager[None]:

@@ -5,9 +5,9 @@ import io
 import os
 import re
 import sys
-from typing import BinaryIO, TextIO, cast
+from typing import TextIO, cast
 
-from ooc_train.errors import InputError, OutputError
+from ooc_train.errors import OutputError
 from ooc_train.system_errors import reason
 from ooc_train.visible import visible
 
@@ -56,13 +56,6 @@ def tell(*lines: str) -> None:
         sys.stderr.flush()
     except OSError:
         _discard(sys.stderr)
-
-
-def rows_in() -> BinaryIO:
-    """Standard input.  Raises InputError if it is closed."""
-    if sys.__stdin__ is None:
-        raise InputError("standard input is closed; name a file with --input")
-    return sys.stdin.buffer
 
 
 def rows_out() -> TextIO:

@@ -18,6 +18,7 @@ Train a Keras model from a converted file, in memory that does not grow with its
 
 The models are those of Google's text-classification guide: the multi-layer perceptron
 (mlp) for n-grams and numbers, the separable convolutional network (sepcnn) for sequences.
+TensorFlow is loaded for sepcnn and models of your own alone, and with --optimizer adam.
 For your own model, name a function, --model package.module:function, in an installed
 module or one in the current folder: it takes an ooc_train.training.DataShape and returns
 a Keras model.
@@ -69,8 +70,8 @@ class GridOptions:
     grid: Sequence[str] = option(
         (),
         "train with each combination of values of these options, such as layers=1,2 units=32,64; "
-        "each trial has a folder in that of --output and a process of its own, which takes 5 "
-        "seconds more; a table compares them",
+        "each trial has a folder in that of --output and a process of its own; a table compares "
+        "them",
         metavar="NAME=VALUE,...",
         group="grid",
     )

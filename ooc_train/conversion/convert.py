@@ -39,11 +39,12 @@ def convert(
     """Convert labelled text to one HDF5 file of features, in bounded memory.
 
     ``train`` is the path or paths of the training rows: CSV, TSV, JSON Lines or Parquet files,
-    plain or compressed, patterns of their names, ``-`` for standard input, or folders of text files
-    by class.  Or it is what a program has: a table of pandas, Polars, pyarrow, DuckDB or Hugging
-    Face, a cursor of ADBC, or whatever else is a stream of Arrow; an iterable of such tables, of
-    dicts, or of pairs of a text and its label; or an array ``(n_rows, n_columns)`` of numbers, with
-    ``labels=``.  A stream is copied to a file in ``temp_dir`` only if it has to be read twice.
+    plain or compressed, patterns of their names, folders of them, ``-`` for standard input, or
+    folders of texts by class.  Or it is what a program has: a table of pandas, Polars, pyarrow,
+    DuckDB or Hugging Face, a cursor of ADBC, or whatever else is a stream of Arrow; an iterable of
+    such tables, of dicts, or of pairs of a text and its label; or an array ``(n_rows, n_columns)``
+    of numbers, with ``labels=``.  A stream is copied to a file in ``temp_dir`` only if it has to be
+    read twice.
 
     ``output`` is the file to write, which appears when it is complete; ``options`` are the
     fields of ``ConvertOptions``, such as ``test=["test.csv"]``; ``test`` and ``validation`` are
@@ -151,6 +152,7 @@ def _write(
         classes=plan.class_labels,
         check_labels=plan.class_names,
         room=memory.room,
+        class_order=plan.class_order,
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,

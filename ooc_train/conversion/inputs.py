@@ -4,33 +4,106 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
+from ooc_train.conversion.sources.files.listing import Splits, listed, splits_in
 from ooc_train.conversion.sources.files.paths import (
     STANDARD_INPUT,
     STANDARD_INPUT_FILE,
     InputPaths,
-    matching,
 )
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.in_hand import held_labels
+from ooc_train.conversion.sources.labels import plain_label
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import OptionError
 from ooc_train.file.provenance import ColumnNames
 from ooc_train.kinds import KINDS
+from ooc_train.options import listed_flags
 
 
 class Inputs(NamedTuple):
-    """Sources by split, train first, and the classes' names if anything tells them."""
+    """Sources by split, train first, and the classes' names if anything tells them.
+
+    ``class_order`` has the labels of all classes in order, where files of train rows tell them.
+    """
 
     sources: dict[str, list[Source]]
     class_names: ClassNames | None
+    class_order: Sequence[str]
+
+
+class ListedInputs(NamedTuple):
+    """The training rows and the options, where each path is a file or a folder of texts.
+
+    ``notes`` say what folders and patterns stand for.
+    """
+
+    train: list[Input]
+    options: ConvertOptions
+    notes: list[str]
+
+
+def list_inputs(train: Sequence[Input], options: ConvertOptions) -> ListedInputs:
+    """The files that patterns and folders stand for.
+
+    A folder that is given for the training rows may hold those of other splits, too.
+
+    Raises ``InputError`` for what stands for no files, and ``OptionError`` where a folder has the
+    rows of a split that an option gives.
+    """
+    if options.preset:
+        return ListedInputs([*train], options, [])
+    rows: dict[str, list[Any]] = {"train": [], "validation": [], "test": []}
+    notes: list[str] = []
+
+    def add(split: str, given: Input) -> None:
+        if isinstance(given, InputFile) or given == STANDARD_INPUT:
+            rows[split].append(given)
+            return
+        found = listed(given, options.format)
+        rows[split] += found.paths
+        notes.extend([found.note] if found.note else [])
+
+    for one in train:
+        is_folder = isinstance(one, Path) and one.is_dir()
+        splits = splits_in(cast(Path, one), options.format) if is_folder else None
+        if splits is None:
+            add("train", one)
+            continue
+        _check_splits(cast(Path, one), splits, options)
+        notes.append(splits.note)
+        for split, paths in splits.paths.items():
+            for path in paths:
+                add(split, path)
+    for split, given in (("validation", options.validation), ("test", options.test)):
+        for one in given_inputs(given):
+            add(split, one)
+    listed_options = replace(options, validation=rows["validation"], test=rows["test"])
+    return ListedInputs(rows["train"], listed_options, notes)
+
+
+def _check_splits(folder: Path, splits: Splits, options: ConvertOptions) -> None:
+    """Refuse options that contradict the splits of a folder."""
+    train, *_ = splits.paths["train"]
+    clashes = {
+        "test": ["test"] if options.test else [],
+        "validation": ["validation"] if options.validation else [],
+    }
+    if options.validation_fraction:
+        clashes["validation"].append("validation_fraction")
+    for split, given in clashes.items():
+        if given and split in splits.paths:
+            raise OptionError(
+                f"{folder} has {split} rows of its own, in {splits.paths[split][0].name}; leave "
+                f"out {listed_flags(given)}, or give {train} for the training rows"
+            )
 
 
 def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
@@ -47,11 +120,11 @@ def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path
         path = given.behind if isinstance(given, InputFile) else given
         if path is None:
             continue
-        for found in [STANDARD_INPUT_FILE] if path == STANDARD_INPUT else matching(path):
-            if found.is_dir():
-                yield from texts_in(found)
-            else:
-                yield from (found, found.with_name(CLASSES_NAME))
+        found = STANDARD_INPUT_FILE if path == STANDARD_INPUT else path
+        if found.is_dir():
+            yield from texts_in(found)
+        else:
+            yield from (found, found.with_name(CLASSES_NAME))
     others = [path for path in (options.classes, options.vectorizer) if path is not None]
     for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
         if not isinstance(label_file, InputFile):
@@ -100,7 +173,9 @@ def find_inputs(
         for split, names in named.items()
         if names
     }
-    return Inputs(sources, _class_names(sources["train"][0], archive, options))
+    told = [name.strip().encode() for one in sources["train"] for name in one.class_names]
+    order = list(dict.fromkeys(plain_label(name).decode() for name in told))
+    return Inputs(sources, _class_names(sources["train"][0], archive, options), order)
 
 
 class _Finder:
@@ -118,6 +193,7 @@ class _Finder:
         self._limit = limit
         self._learned = learned
         self._names: ColumnNames | None = None
+        self._class_names: tuple[str, ...] = ()
         self._is_first = True
 
     def all(self, files: Sequence[InputFile], labels: Sequence[Any]) -> list[Source]:
@@ -133,12 +209,13 @@ class _Finder:
         return [self._source(file, one) for file, one in zip(files, beside, strict=True)]
 
     def _source(self, file: InputFile, labels: Input | None) -> Source:
-        layout = replace(self._layout, labels=labels)
+        layout = replace(self._layout, labels=labels, class_names=self._class_names)
         if is_table(file, layout):
             layout = self._named(layout)
         source = find_source(file, layout, gives=self._gives, limit=self._limit)
         if self._is_first:
             self._names, self._is_first = source.names, False
+            self._class_names = tuple(source.class_names)
         return source
 
     def _named(self, layout: LayoutOptions) -> LayoutOptions:

@@ -19,11 +19,14 @@ from ooc_train.options import (
     at_least,
     check,
     column_list,
+    column_named,
+    columns_named,
     declarations,
     listed_flags,
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.threads import WorkerOptions
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1
@@ -76,7 +79,7 @@ def parse_top_k(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(FormatOptions, OutputOptions):
+class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     """The options of `convert`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
@@ -120,15 +123,17 @@ class ConvertOptions(FormatOptions, OutputOptions):
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas; a name with a "
-        "comma is put in quotes",
+        "comma is put in quotes, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_LAYOUT,
     )
     label: str | None = option(
         None,
         "the column of the class, by name or number from 1",
         metavar="COL",
+        given=column_named,
         group=_LAYOUT,
     )
     columns: Sequence[str] = option(
@@ -137,6 +142,7 @@ class ConvertOptions(FormatOptions, OutputOptions):
         fallback="all but the class and an index",
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_LAYOUT,
     )
     labels: Paths = option(
@@ -272,13 +278,6 @@ class ConvertOptions(FormatOptions, OutputOptions):
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,
-        group=_RESOURCES,
-    )
-    workers: int | None = option(
-        None,
-        "threads that convert",
-        fallback="one for each processor, as far as the memory allows",
-        limits=at_least(1),
         group=_RESOURCES,
     )
     temp_dir: str | os.PathLike[str] | None = option(

@@ -144,7 +144,7 @@ class _Conversion:
         """The classes: those that are given in their order, or else those that were met, sorted."""
         met, n_train = self._corpus.met_classes(), self._corpus.n_rows["train"]
         if self._corpus.learns_classes:
-            return row_classes(labels.array(), met, n_train)
+            return row_classes(labels.array(), met, n_train, self._corpus.class_order)
         return RowClasses(labels.array(), np.arange(len(met), dtype=np.int32), met, n_train)
 
     # Learn
@@ -249,8 +249,9 @@ class _Conversion:
         writer = SplitWriter(self._output, ranks, self._resources)
         for name in SPLIT_NAMES:
             if name in splits:
-                arrays = self._vectorizer.arrays(name)
-                self._vectorizer.note_written(name, writer.write(name, splits[name], arrays))
+                written = writer.write(name, splits[name], self._vectorizer.arrays(name))
+                self._vectorizer.note_written(name, written)
+                self._report.spill_bytes += written.n_spilled
 
     def _save(self) -> None:
         if self._features.fitted:

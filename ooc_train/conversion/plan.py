@@ -10,7 +10,13 @@ from typing import Any, cast
 from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
-from ooc_train.conversion.inputs import Inputs, files_read, find_inputs, given_inputs
+from ooc_train.conversion.inputs import (
+    Inputs,
+    files_read,
+    find_inputs,
+    given_inputs,
+    list_inputs,
+)
 from ooc_train.conversion.options import AUTO, ConvertOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
@@ -39,7 +45,8 @@ class ConversionPlan:
 
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
-    ``notes`` what was found out about the files.
+    ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
+    tell them.
     """
 
     output: Path
@@ -58,6 +65,7 @@ class ConversionPlan:
     is_chosen: bool = False
     fitted: Store | None = None
     names: ClassNames | None = None
+    class_order: Sequence[str] = ()
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -94,6 +102,7 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
+    train, options, listing = list_inputs(train, options)
     rejects = _rejects_path(options, output)
     outputs = {"the output": output, "the list of rejected rows": rejects}
     check_outputs(
@@ -116,7 +125,7 @@ def plan_conversion(
         learned = column_names(fitted.provenance["layout"]) if fitted else None
         inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
         everything = [source for files in inputs.sources.values() for source in files]
-        notes = [*remarks_of(everything), *repeated_files(inputs.sources)]
+        notes = [*listing, *remarks_of(everything), *repeated_files(inputs.sources)]
         if not (options.analyzer or fitted) and KINDS[features].source == "text":
             first = inputs.sources["train"][0]
             if is_spaceless(beginning_of(first)):
@@ -144,6 +153,7 @@ def plan_conversion(
         is_chosen,
         fitted,
         inputs.class_names,
+        inputs.class_order,
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 class ConversionReport:
     """Figures of one conversion to any kind of features, filled in as it goes on.
 
-    ``n_features`` counts the terms of the vocabulary; ``attempts`` is how many hash seeds were
-    tried, 0 for a fitted vectorizer of texts; ``kept_rows`` were drawn for validation, and stay in
+    ``n_features`` counts the terms of the vocabulary; ``spill_bytes`` of rows, words and n-grams
+    went through temporary files; ``attempts`` is how many hash seeds were tried, 0 for a fitted
+    vectorizer of texts; ``kept_rows`` were drawn for validation, and stay in
     the train rows, since their classes have no other there.
     """
 

@@ -31,7 +31,7 @@ from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
 from ooc_train.conversion.storage.layouts.ragged import pack_ragged
-from ooc_train.conversion.storage.layouts.sparse import pack_sparse
+from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, pack_sparse
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.conversion.storage.row_classes import RowClasses, TrainClasses
 from ooc_train.conversion.storage.shuffle import Records
@@ -190,7 +190,7 @@ class Vectorizer(ABC):
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
         """About how many items the records of all rows will have."""
-        return cast(int, self.parameters.needs.n_terms(n_text_bytes))
+        return ENTRY_ITEMS * cast(int, self.parameters.needs.n_terms(n_text_bytes))
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:  # noqa: ARG002
         """The blocks to encode: those of the corpus, or what was kept of them."""

@@ -172,6 +172,8 @@ def damage_errors(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path, *, verify: bool) -> Handle:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, where a file made by ooc-convert is expected")
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert")
     try:

@@ -2,20 +2,25 @@
 
 import functools
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.sources.files.compression import compression_of
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, arriving
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import streamed
-from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
+from ooc_train.conversion.sources.files.listing import listed
+from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, streamed
+from ooc_train.conversion.sources.files.pipe import Pipe, compressed
+from ooc_train.conversion.sources.files.rejects import Blank, Place, Reject, too_long
 from ooc_train.conversion.sources.find import find_source, is_table
 from ooc_train.conversion.sources.formats.folder import texts_in
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
-from ooc_train.conversion.sources.in_hand import not_taken, rows_of, table_of
+from ooc_train.conversion.sources.in_hand import inputs_of, rows_of, table_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import DenseSource
 from ooc_train.conversion.sources.options import DIALECT
@@ -27,33 +32,42 @@ from ooc_train.conversion.sources.rows import (
     SpelledLabels,
     TextRows,
 )
-from ooc_train.conversion.sources.source import Source, remarks_of
+from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OptionError
 from ooc_train.file.provenance import column_names
 from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.memory import measure, usable_bytes
-from ooc_train.options import listed_flags
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.run.folder import Run
 
-BLOCK_BYTES = 2**20
-_OF_FILES = ("text", "format", "header", *DIALECT)
+Input = Path | InputFile | BinaryIO
+"""A file, what a program has in its place, or a stream."""
+BLOCK_BYTES = 2**19
+_OF_COLUMNS = {"text", "format", "header", *DIALECT} - {"encoding"}
+"""The options that say that a stream holds rows of a format, and not a text a line."""
+_STREAM = Path("standard input")
+_TEXT = "text"
+"""The name of the column of texts that have none."""
 _ROOM_SHARE = 0.8  # the rest is for what is read, written, and held back by the allocator
 
 
 class NewRows(NamedTuple):
-    """All rows to predict, and the names of the columns that they carry.
+    """All rows of an input, and the names of the columns that they carry.
 
-    ``blocks`` gives the rows block by block; it raises ``BudgetError`` for a row that there is no
-    `Room` for.  ``name`` is that of the file.  ``carried`` are the names that are known before the
-    rows are read; ``notes`` say what was found out about the file.
+    ``blocks`` gives the rows block by block, and how many lines are blank; it raises
+    ``BudgetError`` for a row that there is no `Room` for.  ``carried`` are the names that are known
+    before the rows are read.  ``source`` is what the rows come from, but lines of a stream.
     """
 
-    blocks: Callable[[Room], Iterator[SourceRows]]
-    name: str = "standard input"
+    blocks: Callable[[Room], Iterator[SourceRows | Blank]]
     carried: tuple[str, ...] = ()
-    notes: Sequence[str] = ()
+    source: Source | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return str(self.source.path if self.source else _STREAM)
 
 
 class Trained(NamedTuple):
@@ -76,32 +90,72 @@ class Trained(NamedTuple):
         return cls(run.features, run.provenance["layout"], check_columns)
 
 
-def files_read(source: Any) -> list[Path]:
+class GivenInputs(NamedTuple):
+    """Inputs in their order, none of them opened; ``notes`` say what folders stand for."""
+
+    inputs: list[Input]
+    notes: list[str]
+
+
+def list_inputs(source: Any, kind: str | None = None) -> GivenInputs:
+    """The inputs of `predict`: files, a binary stream, or what a program has.
+
+    Patterns and folders are the files that they stand for, and ``-`` is standard input.  ``kind``
+    is the format, where an option names it.
+
+    Raises ``InputError`` for anything else, and for standard input that is closed; ``OptionError``
+    where there is no input, or standard input is one twice.
+    """
+    if hasattr(source, "read1"):
+        return GivenInputs([source], [])
+    given = inputs_of(source)
+    if not given:
+        raise OptionError("there are no rows to predict; give at least one file of them")
+    if given.count(STANDARD_INPUT) > 1:
+        raise OptionError("standard input, -, can be read once only; give files for the others")
+    inputs: list[Input] = []
+    notes: list[str] = []
+    for one in given:
+        if isinstance(one, InputFile):
+            inputs.append(one)
+        elif one == STANDARD_INPUT:
+            if sys.__stdin__ is None:
+                raise InputError("standard input is closed; name a file")
+            inputs.append(sys.stdin.buffer)
+        else:
+            paths, note = listed(one, kind)
+            inputs += paths
+            notes += [note] if note else []
+    return GivenInputs(inputs, notes)
+
+
+def files_read(given: Input) -> list[Path]:
     """All files that rows are read from: the file, those of a folder, or that behind a stream."""
-    if isinstance(source, InputFile):
-        return [source.behind] if source.behind else []
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        return list(texts_in(path)) if path.is_dir() else [path]
+    if isinstance(given, InputFile):
+        return [given.behind] if given.behind else []
+    if isinstance(given, Path):
+        return list(texts_in(given)) if given.is_dir() else [given]
     try:
-        return [Path(f"/dev/fd/{source.fileno()}")]
-    except (OSError, AttributeError):  # what a program has in memory
+        return [Path(f"/dev/fd/{given.fileno()}")]
+    except (OSError, AttributeError):  # a stream in memory
         return []
 
 
-def opened(source: Any) -> InputFile | BinaryIO:
-    """The input of `predict`: a file, a binary stream of texts, or what a program has.
+def opened(given: Input, options: PredictOptions) -> InputFile | BinaryIO:
+    """An input as it is read; a pipe is opened once.
 
-    Raises ``InputError`` for anything else.
+    A stream holds a text a line, unless ``options`` say how its columns are told apart.  Raises
+    ``OptionError`` for a format that is read in any order.
     """
-    if isinstance(source, str | os.PathLike):
-        return streamed(Path(source))
-    if hasattr(source, "read1"):
-        return cast(BinaryIO, source)
-    found, _ = rows_of(source)
-    if found is None:
-        raise not_taken(source)
-    return found
+    if isinstance(given, Path):
+        return streamed(given)
+    if isinstance(given, InputFile) or not any(getattr(options, name) for name in _OF_COLUMNS):
+        return given
+    file = InputFile(_STREAM, pipe=Pipe(given, str(_STREAM)))
+    kind = options.format or format_of(file)
+    if FORMATS[kind].seeks:
+        raise OptionError(f"{kind} is read in any order, and {_STREAM} once; give a file")
+    return file
 
 
 def room_for(row_multiple: int) -> Room:
@@ -119,27 +173,33 @@ def find_inputs(
 ) -> NewRows:
     """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
-    With ``carry``, rows of text bring along the columns that are not read.  Memory: a block of a
-    megabyte, or the longest row.
+    With ``carry``, rows of text bring along the columns that are not read, or all.  Memory: a block
+    of half a megabyte, or the longest row.
 
     Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
     cannot; ``OptionError`` for options that do not fit the file.
     """
     gives = KINDS[run.features].source
+    if options.keep_text and gives != "text":
+        raise OptionError(
+            f"the model takes {run.features} features, whose rows have no text; leave out "
+            f"--keep-text"
+        )
     if not isinstance(source, InputFile):
         if gives != "text":
-            raise OptionError(f"the model takes {run.features} features; give a file with --input")
-        unfit = [name for name in _OF_FILES if getattr(options, name)]
-        if unfit:
             raise OptionError(
-                f"standard input holds texts, one a line in UTF-8; leave out "
-                f"{listed_flags(unfit)}, or give a file with --input"
+                f"the model takes {run.features} features; give a file, or the --format of "
+                f"standard input"
             )
-        return NewRows(functools.partial(_usable_lines, source, options.max_row_bytes))
+        lines = functools.partial(_usable_lines, source, options)
+        return NewRows(lines, (_TEXT,) if options.keep_text else ())
     trained, file = run.layout, source
     given = {name: trained[name] for name in DIALECT if name in trained}
     layout = options.layout(
-        needs_label=False, carry=carry and gives == "text", **(given | options.dialect)
+        needs_label=False,
+        carry=carry and gives == "text",
+        carry_text=options.keep_text,
+        **(given | options.dialect),
     )
     if options.text:
         layout = _numbered_layout(trained, file, replace(layout, text=tuple(options.text)), gives)
@@ -150,27 +210,39 @@ def find_inputs(
     found = find_source(file, layout, gives=gives)
     if isinstance(found, DenseSource):  # before a row is read, however wide it is
         run.check_columns(found.n_columns)
-    blocks = functools.partial(_usable_rows, found)
-    return NewRows(blocks, str(found.path), found.carried, remarks_of([found]))
+    return NewRows(functools.partial(_usable_rows, found), found.carried, found)
 
 
 def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[SourceRows]:
     """Blocks of the rows that a program has, as a run takes them.
 
-    These are texts, an array, or a matrix of SciPy in CSR format; or what `rows_of` takes, whose
-    columns are found by the names of the training data.
+    These are texts, an array, or a matrix of SciPy in CSR format; paths, as ``pathlib`` has them,
+    since a string is a text; or what `rows_of` takes, whose columns are found by the names of the
+    training data.
 
-    Memory: a megabyte of the texts at a time; an array of other numbers than float32 once more.
+    Memory: half a megabyte of the texts at a time; arrays of other numbers than float32 once more.
     Raises ``InputError`` for anything else.
     """
     gives: MadeOf = KINDS[run.features].source
-    found = table_of(rows) if gives == "dense" else None
-    if gives == "text":
-        found, rows = rows_of(rows)
-    if found is None:
-        return _GIVEN[gives](rows)
-    inputs = find_inputs(run, found, PredictOptions(), carry=False)
-    return inputs.blocks(room())
+    options = PredictOptions()
+    if _are_paths(rows):
+        files = [opened(one, options) for one in list_inputs(rows).inputs]
+    else:
+        found = table_of(rows) if gives == "dense" else None
+        if gives == "text":
+            found, rows = rows_of(rows)
+        if found is None:
+            return _GIVEN[gives](rows)
+        files = [found]
+    inputs = [find_inputs(run, file, options, carry=False) for file in files]
+    pieces = (piece for one in inputs for piece in one.blocks(room()))
+    return (piece for piece in pieces if not isinstance(piece, Blank))
+
+
+def _are_paths(rows: Any) -> bool:
+    """Whether it is a path or a list of paths, of which strings are none."""
+    many = rows if isinstance(rows, list | tuple) else [rows]
+    return bool(many) and all(isinstance(one, os.PathLike) for one in many)
 
 
 def _numbered_layout(
@@ -238,8 +310,8 @@ def _number_layout(
     return replace(layout, text=columns, header=layout.header or trained.get("header", False))
 
 
-def _usable_rows(source: Source, room: Room) -> Iterator[SourceRows]:
-    """The blocks of a source, all of whose rows must be usable."""
+def _usable_rows(source: Source, room: Room) -> Iterator[SourceRows | Blank]:
+    """The blocks of a source, all of whose rows must be usable, and its blank lines."""
     for piece, _ in source.read(BLOCK_BYTES, room):
         if isinstance(piece, Reject):
             place = source.place(piece.line)
@@ -248,15 +320,21 @@ def _usable_rows(source: Source, room: Room) -> Iterator[SourceRows]:
             yield piece
 
 
-def _usable_lines(stream: BinaryIO, max_row_bytes: int, room: Room) -> Iterator[SourceRows]:
-    """The blocks of the lines of a stream."""
-    for rows in _text_blocks(_lines_of(stream, max_row_bytes)):
+def _usable_lines(stream: BinaryIO, options: PredictOptions, room: Room) -> Iterator[SourceRows]:
+    """The blocks of the lines of a stream, of which a blank one is an empty text."""
+    text = arriving(stream, options.encoding) if options.encoding else stream
+    for rows in _text_blocks(_lines_of(text, options.max_row_bytes)):
         room.check(rows, _line_of_input)
-        yield rows
+        yield replace(rows, carried=_as_carried(rows)) if options.keep_text else rows
+
+
+def _as_carried(rows: TextRows) -> list[dict[str, Any]]:
+    texts = map(rows.text_bytes, range(len(rows)))
+    return [{_TEXT: text.decode("utf-8", "replace")} for text in texts]
 
 
 def _line_of_input(number: int) -> Place:
-    return Place(Path("standard input"), number)
+    return Place(_STREAM, number)
 
 
 def _lines_of(stream: BinaryIO, max_row_bytes: int) -> Iterator[list[bytes]]:
@@ -266,7 +344,14 @@ def _lines_of(stream: BinaryIO, max_row_bytes: int) -> Iterator[list[bytes]]:
     """
     rest, first = b"", 1
     while piece := stream.read1(BLOCK_BYTES):  # type: ignore[attr-defined]
-        *lines, rest = (rest + piece).split(b"\n")
+        text = rest + piece
+        if first == 1:
+            if compression_of(text):
+                raise compressed(str(_STREAM))
+            text = text.removeprefix(BYTE_ORDER_MARK)
+        *lines, rest = text.split(b"\n")
+        if b"\r" in text:
+            lines = [line.removesuffix(b"\r") for line in lines]
         _check_lengths([*lines, rest], first, max_row_bytes)
         first += len(lines)
         if lines:
@@ -285,7 +370,7 @@ def _check_lengths(lines: Sequence[bytes], first: int, max_row_bytes: int) -> No
 
 
 def _encoded(texts: Any) -> Iterator[list[bytes]]:
-    """Texts of a program as UTF-8, a megabyte of them at a time."""
+    """Texts of a program as UTF-8, half a megabyte of them at a time."""
     if isinstance(texts, str | bytes):
         raise InputError("one text is given where a list of texts is expected; write [text]")
     block: list[bytes] = []

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ooc_train.conversion.sources.options import FormatOptions
-from ooc_train.options import at_least, check, column_list, option
+from ooc_train.options import at_least, check, column_list, columns_named, option
 from ooc_train.outputs import OutputOptions
+from ooc_train.threads import WorkerOptions
 from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -15,7 +16,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
+class PredictOptions(WorkerOptions, FormatOptions, OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(
@@ -26,6 +27,7 @@ class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
         spelled=("--text", "--columns"),
         metavar="COLS",
         parse=column_list,
+        given=columns_named,
         group=_INPUT,
     )
     output_format: str | None = option(
@@ -33,6 +35,11 @@ class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
         "the format of the output",
         fallback="by the output's name, or csv",
         choices=OUTPUT_FORMATS,
+        group=_OUTPUT,
+    )
+    keep_text: bool = option(
+        False,
+        "keep the columns of the text in the output, too; of a text that is no column, as text",
         group=_OUTPUT,
     )
     top: int = option(0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT)

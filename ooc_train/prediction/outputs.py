@@ -38,19 +38,22 @@ class Writer(ABC):
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
         """Write some rows, given the columns that each carries and the predicted columns."""
 
-    def _carried_columns(self, rows: Sequence[Mapping[str, Any]] | None) -> dict[str, list[Any]]:
-        """The carried columns, by their names in the output.
+    def _carried_columns(
+        self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns
+    ) -> dict[str, list[Any]]:
+        """The carried columns, by their names in the output; rows may carry none.
 
         Raises InputError for a column that the first rows do not have.
         """
-        for row in rows or ():
+        rows = [{}] * len(columns["label"]) if carried is None else carried
+        for row in rows:
             if len(row) > len(self._carried) or not row.keys() <= self._names.keys():
                 name = next(name for name in row if name not in self._names)
                 raise InputError(
                     f"the field {name!r} is not in the first rows, which decide the output's "
                     "columns; write JSON Lines, --output-format jsonl"
                 )
-        return {self._names[name]: [row.get(name) for row in rows or ()] for name in self._carried}
+        return {self._names[name]: [row.get(name) for row in rows] for name in self._carried}
 
 
 class DelimitedWriter(Writer):
@@ -68,7 +71,7 @@ class DelimitedWriter(Writer):
         """Write a line for each row.  Nested values are JSON."""
         others = [
             [_plain(value) for value in column]
-            for column in self._carried_columns(carried).values()
+            for column in self._carried_columns(carried, columns).values()
         ]
         predicted = [
             [f"{value:.6g}" for value in column.tolist()]
@@ -106,7 +109,10 @@ class JsonLinesWriter(Writer):
 
 
 class ParquetWriter(Writer):
-    """Writes Parquet.  The first rows decide the types of the carried columns."""
+    """Writes Parquet.  The first rows decide the types of the carried columns.
+
+    A column that is null in all of these holds texts.
+    """
 
     def __init__(self, path: Path, carried: Sequence[str], predicted: Sequence[str]) -> None:
         super().__init__(carried, predicted)
@@ -118,7 +124,7 @@ class ParquetWriter(Writer):
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        values = self._carried_columns(carried) | dict(columns)
+        values = self._carried_columns(carried, columns) | dict(columns)
         schema = self._file.schema if self._file else None
         try:
             table = pa.table(values, schema=schema)
@@ -127,6 +133,11 @@ class ParquetWriter(Writer):
                 f"the input's columns cannot be written as Parquet: {error}; write JSON Lines"
             ) from error
         if self._file is None:
+            fields = [
+                field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+                for field in table.schema
+            ]
+            table = table.cast(pa.schema(fields))
             self._file = pq.ParquetWriter(self._path, table.schema)
         self._file.write_table(table)
 

@@ -19,7 +19,8 @@ class Callbacks:
 
     def __init__(self, callbacks: Sequence[Any], trainer: Trainer, *, n_epochs: int) -> None:
         self._callbacks = callbacks
-        self._model = trainer.model
+        model: Any = trainer.model
+        self._model = model
         if callbacks:
             self._model.compile(trainer.optimizer)
             self._model.stop_training = False

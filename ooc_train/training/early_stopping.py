@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ooc_train.dtypes import AnyArray
+from ooc_train.training.models.model import Model
 from ooc_train.training.options import PATIENCE, VAL_LOSS
 from ooc_train.training.steps.trainer import State
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 def monitored(figures: Mapping[str, Any], name: str) -> float:
@@ -34,7 +32,7 @@ class BestWeights:
         self.value = math.inf
         self.epoch: float = 0
         """When the weights were these, in epochs from the beginning; 0 before the first offer."""
-        self._weights: list[AnyArray] = []
+        self.weights: list[AnyArray] = []
 
     def offer(self, value: float, epoch: float, weights: Callable[[], list[AnyArray]]) -> None:
         """Take the weights if their value, see `monitored`, is the best so far.
@@ -43,15 +41,15 @@ class BestWeights:
         """
         if value < self.value:
             self.value, self.epoch = value, epoch
-            self._weights = weights()
+            self.weights = weights()
 
-    def give_to(self, model: "keras.Model") -> None:
+    def give_to(self, model: Model) -> None:
         """Give ``model`` these weights."""
-        model.set_weights(self._weights)
+        model.set_weights(self.weights)
 
     def state(self) -> State:
         """The best value, its epoch, and the weights."""
-        weights = {f"weights/{i}": weight for i, weight in enumerate(self._weights)}
+        weights = {f"weights/{i}": weight for i, weight in enumerate(self.weights)}
         return weights | {"best_value": np.array(self.value), "best_epoch": np.array(self.epoch)}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
@@ -60,7 +58,7 @@ class BestWeights:
         n_weights = sum(name.startswith("weights/") for name in state)
         if not 0 <= self.epoch < math.inf or (n_weights > 0) != (self.epoch > 0):
             raise ValueError(f"its best epoch is {self.epoch:g}, with {n_weights} arrays")
-        self._weights = [state[f"weights/{i}"] for i in range(n_weights)]
+        self.weights = [state[f"weights/{i}"] for i in range(n_weights)]
 
 
 class EarlyStopping:
@@ -82,10 +80,10 @@ class EarlyStopping:
         """The number of the best epoch, from 1; 0 before the first."""
         return int(self.best.epoch)
 
-    def after_epoch(self, value: float, model: "keras.Model") -> None:
+    def after_epoch(self, value: float, weights: Callable[[], list[AnyArray]]) -> None:
         """Note the value after one more epoch, and the weights if it is the best; see `offer`."""
         self._n_epochs += 1
-        self.best.offer(value, self._n_epochs, model.get_weights)
+        self.best.offer(value, self._n_epochs, weights)
 
     @property
     def is_over(self) -> bool:

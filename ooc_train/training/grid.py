@@ -1,8 +1,8 @@
 """`train_grid`: one training for each combination of some options' values, and a table of all.
 
-Each trial is the command ``ooc-train`` with its values, in a process of its own.  That takes the
-seconds in which TensorFlow starts, but a trial gives all its memory back, cannot change another's
-weights, and may fail, or be killed for want of memory, without ending the others.
+Each trial is the command ``ooc-train`` with its values, in a process of its own.  So a trial gives
+all its memory back, cannot change another's weights, and may fail, or be killed for want of memory,
+without ending the others.
 """
 
 import csv
@@ -17,7 +17,7 @@ from typing import Any
 
 from ooc_train.atomic import output_file
 from ooc_train.errors import Interrupted, OptionError, OutputError
-from ooc_train.options import Option, declarations, made
+from ooc_train.options import Option, declarations, made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.subprocesses import python_command
@@ -92,7 +92,7 @@ def train_grid(
     run, training = _split(options)
     for trial in trials:
         made(TrainingOptions, training | _parsed(trial), call="train_grid")
-    here, shared = RunOptions(**run), TrainingOptions(**training)
+    here, shared = made(RunOptions, run, call="train_grid"), TrainingOptions(**training)
     _check_free(folder, trials, here)
     table, reads = folder / TABLE, files_read(path, shared)
     check_outputs({"the table": table} if folder.is_dir() else {}, reads, force=True)
@@ -184,9 +184,7 @@ def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             "trials are processes of their own, and callbacks cannot be passed to them; leave them "
             "out"
         )
-    of_run = {option.name for option in declarations(RunOptions)}
-    run = {name: value for name, value in options.items() if name in of_run}
-    return run, {name: value for name, value in options.items() if name not in of_run}
+    return taken_apart(RunOptions, options)
 
 
 def _words(options: RunOptions | TrainingOptions) -> list[str]:

@@ -13,8 +13,8 @@ from ooc_train.reading.store import Store
 DEFAULT_AHEAD_BYTES = 8_000_000
 MOST_AHEAD = 32
 """Most batches prefetched; longer queues gained nothing."""
-FLOOR_BYTES = 400_000_000
-"""With less, the kernel kills TensorFlow and the network on n-grams."""
+FLOOR_BYTES, KERAS_FLOOR_BYTES = 100_000_000, 400_000_000
+"""With less, the kernel kills the training of a small network, and that of Keras and TensorFlow."""
 # Bytes of an entry of sparse rows: by row and by column in deferred Adam's steps, or as a tensor's
 # coordinates and value.
 _PREPARED_ENTRY_BYTES, _TENSOR_ENTRY_BYTES = 28, 20
@@ -59,13 +59,17 @@ def prepared_row_bytes(split: Split, *, is_deferred: bool, is_sparse: bool) -> f
     return 4 * split.width
 
 
-def check_floor() -> None:
-    """Raise BudgetError where this process may use less than TensorFlow takes."""
-    usable = usable_bytes()
-    if usable < FLOOR_BYTES:
+def check_floor(*, in_keras: bool) -> None:
+    """Raise BudgetError where this process may use less than a training takes at least.
+
+    ``in_keras`` says that Keras and TensorFlow are loaded for it.
+    """
+    usable, floor = usable_bytes(), KERAS_FLOOR_BYTES if in_keras else FLOOR_BYTES
+    if usable < floor:
+        by = " by Keras and TensorFlow" if in_keras else ""
         raise BudgetError(
             f"this process may use {usable / 1e6:,.0f} MB of memory, the machine's or its "
-            f"cgroup's, and training takes at least {FLOOR_BYTES / 1e6:,.0f} MB; train where there "
+            f"cgroup's, and training{by} takes at least {floor / 1e6:,.0f} MB; train where there "
             "is more"
         )
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
@@ -26,10 +26,12 @@ from ooc_train.training.run.saver import Saver
 from ooc_train.training.standing import Figures, Standing
 from ooc_train.training.steps.choice import evaluators_for
 from ooc_train.training.steps.divergence import divergence
-from ooc_train.training.steps.moving_average import EVERY_STEPS, MovingAverage
 from ooc_train.training.steps.prefetch import Prefetch
 from ooc_train.training.steps.trainer import Prepared, Trainer
 from ooc_train.training.validation import UNVALIDATED, Validator
+
+if TYPE_CHECKING:
+    from ooc_train.training.steps.moving_average import MovingAverage
 
 SHOW_SECONDS = 0.5
 
@@ -67,13 +69,13 @@ class Loop:
         self._trainer = trainer
         self._train_split = store["train"]
         self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
-        self._average = MovingAverage(trainer.model) if plan.spec.averages else None
+        self._average = _average_of(trainer) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
         self._validator: Validator | None = None
         if self._validation_split:
             self._validator = Validator(
                 self._validation_split,
-                evaluators_for(plan, trainer.model),
+                evaluators_for(plan, trainer),
                 options.batch_size,
                 pads_as_needed=plan.pads_as_needed,
             )
@@ -124,7 +126,6 @@ class Loop:
         if not standing.step <= self._epoch_steps or n_steps != checkpoint.n_steps:
             raise ValueError(f"it has done {n_steps:,} steps, not {checkpoint.n_steps:,}")
         self._trainer.restore(_without("trainer/", checkpoint.arrays))
-        self._trainer.sync()  # if no step is left, the model is used before any other sync
         self._stopping.restore(_without("stopping/", checkpoint.arrays))
         inside = _without("inside/", checkpoint.arrays)
         if inside:
@@ -164,13 +165,14 @@ class Loop:
     def _keep_best(self) -> KeptWeights:
         """Give the model the weights that are kept."""
         if not self._validation_split:
+            self._trainer.sync()
             if self._average:
                 self._average.exchange()
             return KeptWeights(self._standing.epoch, UNVALIDATED)
         model, end = self._trainer.model, self._stopping.best
         if self._inside.epoch:
             self._inside.give_to(model)
-            figures = self._validate(f"at epoch {self._inside.epoch:g}")
+            figures = self._validate(f"at epoch {self._inside.epoch:g}", self._inside.weights)
             if monitored(figures, self._options.monitor) < end.value:
                 return KeptWeights(self._inside.epoch, figures)
         end.give_to(model)
@@ -229,7 +231,6 @@ class Loop:
             if self._saver.is_due(self._trainer.n_steps):
                 self._saver.save(self._trainer.n_steps, self.snapshot)
             self._stop_if_asked()
-        self._trainer.sync()
 
     def _do_step(self, batch: Batch, prepared: Prepared) -> None:
         """Train on one batch, and count it."""
@@ -247,7 +248,7 @@ class Loop:
         standing.step += 1
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
         if self._average and (
-            standing.step % EVERY_STEPS == 0 or standing.step == self._epoch_steps
+            self._average.is_due(standing.step) or standing.step == self._epoch_steps
         ):
             self._average.update()
         self._callbacks.end_step(standing.step - 1, standing.totals)
@@ -269,17 +270,20 @@ class Loop:
             figures |= self._validate()
             if self._validation_split:
                 value = monitored(figures, self._options.monitor)
-                self._stopping.after_epoch(value, self._trainer.model)
+                self._stopping.after_epoch(value, self._trainer.weights)
             if not self._plan.schedule.is_constant:
                 figures["learning_rate"] = self._learning_rate
             self._callbacks.end_epoch(standing.epoch, figures)
         self._progress.message(_line(standing.epoch, figures))
         self._standing = standing.after_epoch(figures)
 
-    def _validate(self, where: str | None = None) -> Figures:
+    def _validate(
+        self, where: str | None = None, weights: Sequence[AnyArray] | None = None
+    ) -> Figures:
         """The figures of all validation rows; ``None`` each if there are none.
 
-        ``where`` says when the weights were the model's: by default, after the current epoch.
+        ``where`` says when the ``weights``, by default the trainer's, were these: by default, after
+        the current epoch.
         """
         if not self._validator or not self._validation_split:
             return UNVALIDATED
@@ -290,7 +294,7 @@ class Loop:
             self._check_validated(loss, batch, rows, where)
             self._progress.advance(len(rows))
 
-        figures = self._validator.score(after_batch)
+        figures = self._validator.score(after_batch, weights=weights)
         self.validation_seconds += time.perf_counter() - began
         return figures
 
@@ -366,6 +370,12 @@ class Loop:
 
 class _Asked(Exception):  # noqa: N818 - no error
     """A signal has asked to stop."""
+
+
+def _average_of(trainer: Trainer) -> "MovingAverage":
+    from ooc_train.training.steps.moving_average import MovingAverage  # noqa: PLC0415 - TensorFlow
+
+    return MovingAverage(trainer.model)
 
 
 def _moment(standing: Standing, n_steps: int) -> str:

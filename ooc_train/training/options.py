@@ -21,7 +21,13 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
-from ooc_train.training.models.table import ADAM, DEFERRED_ADAM, MODELS, is_function
+from ooc_train.training.models.table import (
+    ADAM,
+    DEFERRED_ADAM,
+    MODELS,
+    NUMPY_ADAM,
+    is_function,
+)
 from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
 
 MOST_EPOCHS = 1000
@@ -32,7 +38,7 @@ PATIENCE = 2
 FROZEN_EPOCHS = 1
 """Epochs that pretrained embeddings stay as they are, where nothing else is said."""
 AUTO = "auto"
-OPTIMIZERS = (AUTO, ADAM, DEFERRED_ADAM)
+OPTIMIZERS = (AUTO, ADAM, DEFERRED_ADAM, NUMPY_ADAM)
 VAL_LOSS, VAL_TOP_5 = "val_loss", "val_top_5_accuracy"
 MONITORS = (VAL_LOSS, "val_accuracy", "val_macro_f1", VAL_TOP_5)
 """Figures of the validation rows; all but the loss are better the higher they are."""
@@ -94,8 +100,8 @@ class TrainingOptions:
     )
     optimizer: str = option(
         "auto",
-        "adam is Keras's; deferred-adam is several times as fast, for mlp on sparse rows; auto is "
-        "deferred-adam where it can be used",
+        "deferred-adam, for mlp on sparse rows, and numpy-adam, for mlp on dense rows, do without "
+        "TensorFlow, and are faster; adam is Keras's; auto is adam where neither can be used",
         choices=OPTIMIZERS,
         group=_STEPS,
     )
@@ -299,8 +305,8 @@ class RunOptions(OutputOptions):
 
     memory_bytes: int | None = option(
         None,
-        "memory for a window of rows and the prefetched batches, such as 64MB; TensorFlow and the "
-        "model come on top",
+        "memory for a window of rows and the prefetched batches, such as 64MB; the model "
+        "and its optimizer, and TensorFlow where it is used, come on top",
         fallback="up to 48 MB",
         spelled=("--memory",),
         metavar="SIZE",

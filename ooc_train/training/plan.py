@@ -53,7 +53,7 @@ class TrainingPlan:
     layout: Layout
     """The layout of the file's rows."""
     optimizer: str
-    """The name of the optimizer, ``"adam"`` or ``"deferred-adam"``."""
+    """The name of the optimizer, one of `OPTIMIZERS` but ``"auto"``."""
     steps: StepOptions
     schedule: Schedule
     epochs: int
@@ -89,7 +89,7 @@ class TrainingPlan:
         row_bytes = prepared_row_bytes(
             store["train"],
             is_deferred=optimizer == DEFERRED_ADAM,
-            is_sparse=DEFERRED_ADAM in spec.optimizers[layout],
+            is_sparse=layout == "sparse" and spec.is_network,
         )
         plan = cls(
             options=options,
@@ -113,6 +113,11 @@ class TrainingPlan:
             settings={},
         )
         return replace(plan, settings=_settings(store, plan))
+
+    @property
+    def needs_keras(self) -> bool:
+        """Whether the steps are computed by Keras and TensorFlow."""
+        return self.optimizer == ADAM
 
     @property
     def pads_as_needed(self) -> bool:
@@ -168,25 +173,26 @@ def _batch_size(store: Store, model: str) -> int:
 def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSpec) -> str:
     """The optimizer's name, which fits the model, the file and the callbacks."""
     usable = spec.optimizers[store.layout]
-    if options.optimizer == DEFERRED_ADAM and DEFERRED_ADAM not in usable:
+    asked = options.optimizer
+    if asked != "auto" and asked not in usable:
         takers = [
             (name, kind)
             for name, entry in MODELS.items()
             for kind in entry.kinds
-            if DEFERRED_ADAM in entry.optimizers[KINDS[kind].layout]
+            if asked in entry.optimizers[KINDS[kind].layout]
         ]
         models, kinds = (" or ".join(dict.fromkeys(names)) for names in zip(*takers, strict=True))
         raise OptionError(
-            f"{DEFERRED_ADAM} is for the model {models} on {kinds} features, not {model} on "
-            f"{store.features} features; choose {ADAM}"
+            f"{asked} is for the model {models} on {kinds} features, not {model} on "
+            f"{store.features} features; choose {' or '.join(usable)}"
         )
-    if options.optimizer == DEFERRED_ADAM and options.callbacks:
+    if asked not in ("auto", ADAM) and options.callbacks:
         raise OptionError(
-            f"{DEFERRED_ADAM} keeps weights and learning rate to itself, where callbacks look for "
-            f"the model's; choose {ADAM}"
+            f"{asked} keeps weights and learning rate to itself, where callbacks look for the "
+            f"model's; choose {ADAM}"
         )
-    if options.optimizer != "auto":
-        return options.optimizer
+    if asked != "auto":
+        return asked
     return ADAM if options.callbacks else usable[0]
 
 

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ import numpy as np
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
-from ooc_train.options import made
+from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
+from ooc_train.training.loop import Loop
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
+from ooc_train.training.models.model import Model
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import TrainingPlan, files_read
 from ooc_train.training.run.checkpoints import Checkpoint
@@ -29,12 +32,12 @@ from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
 from ooc_train.training.run.writer import RunWriter, writing
 from ooc_train.training.scores.page import draw_page
+from ooc_train.training.steps.choice import trainer_for
+from ooc_train.training.steps.trainer import Trainer
 from ooc_train.version import __version__
 
 if TYPE_CHECKING:
-    from ooc_train.training.loop import Loop
-    from ooc_train.training.models.backend import keras
-    from ooc_train.training.steps.trainer import Trainer
+    from ooc_train.training.run.event_files import EventFiles
 
 
 def train(  # noqa: PLR0913 - the one place where all options meet
@@ -74,8 +77,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced when
     the new one is complete, see `replacement`; until then ``resume`` continues the new one.
 
-    ``memory_bytes`` bounds a window of rows and the prefetched batches, not TensorFlow or the
-    model.  It changes neither the order of the rows nor the weights.
+    ``memory_bytes`` bounds a window of rows and the prefetched batches, not the model, or Keras.
+    It changes neither the order of the rows nor the weights.
 
     With ``verify``, rows are compared with their checksums when they are first read.  With
     ``tensorboard``, the figures of each epoch are also written for it, see `event_files`.
@@ -101,27 +104,31 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     files, see `run.seal`.  Afterwards a page for people is drawn, see `scores.page`, for which the
     validation rows are read once more; the run is complete without it.
 
-    Memory: TensorFlow; the model, its optimizer and its best epoch, which are three times the
-    weights again (for sepcnn four, with their moving average; with validations inside epochs one
-    more); one window of 32 MB and 16 MB of prefetched batches; and while a checkpoint is written,
-    all but the best weights once more.
+    Memory: the model, its optimizer and its best epoch, which are three times the weights again
+    (for sepcnn four, with their moving average; with validations inside epochs one more); one
+    window of 32 MB and 16 MB of prefetched batches; while a checkpoint is written, all but the best
+    weights once more; and TensorFlow, unless the model is ``mlp`` and its optimizer another than
+    ``adam``.
 
     Raises InputError or FormatError if a file cannot be used; OptionError if an option cannot be
     used, or if the loss stops being finite; OutputError if the folder cannot be written, or another
     training writes to it; and BudgetError, with the amount that suffices, if ``memory_bytes`` is
-    too little, or if the machine or this process's cgroup has less memory than TensorFlow takes.
+    too little, or if the machine or this process's cgroup has less memory than a training takes.
     """
     began = time.perf_counter()
+    of_run, options = taken_apart(RunOptions, options)
     chosen = made(TrainingOptions, options, call="train", others=(RunOptions,))
-    here = RunOptions(
-        force=force,
-        resume=resume,
-        checkpoint_every=checkpoint_every,
-        memory_bytes=memory_bytes,
-        verify=verify,
-        tensorboard=tensorboard,
-        more_outputs=more_outputs,
-    )
+    if memory_bytes is not None:
+        of_run["memory_bytes"] = memory_bytes
+    given = {
+        "force": force,
+        "resume": resume,
+        "checkpoint_every": checkpoint_every,
+        "verify": verify,
+        "tensorboard": tensorboard,
+        "more_outputs": more_outputs,
+    }
+    here = made(RunOptions, of_run | given, call="train")
     progress = progress or Silent()
     check_outputs(
         more_outputs or {},
@@ -144,7 +151,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             progress.message(
                 f"{folder.replaces} stays as it is until the new run, in {folder.path}, is complete"
             )
-        check_floor()
+        check_floor(in_keras=plan.needs_keras or tensorboard)
         session = Session(folder, progress, began=began)
         if resume:
             session.find_checkpoint(plan.settings)
@@ -208,18 +215,15 @@ def _train(
     pretrained = None if session.checkpoint else _pretrained(plan, store, progress)
     if pretrained:
         session.embeddings = pretrained.report
-    progress.start("loading TensorFlow", None, "")
-    # Only now that all that can be checked without it has been: it takes 5 seconds.
-    from ooc_train.training.loop import Loop  # noqa: PLC0415
-    from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415
-    from ooc_train.training.steps.choice import trainer_for  # noqa: PLC0415
-
+    if plan.needs_keras or tensorboard:
+        # Only now that all that can be checked without it has been: it takes 5 seconds.
+        progress.start("loading TensorFlow", None, "")
     trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
+    events = _event_files(folder.path) if tensorboard else None
     baseline = monitor.sample()
-    settings = {**plan.settings, "versions": _versions()}
+    settings = {**plan.settings, "versions": _versions(plan)}
     if not session.checkpoint:
         session.begin(settings, store)
-    events = EventFiles(folder.path / TENSORBOARD) if tensorboard else None
     with Saver(folder.checkpoints, every, facts=session.facts, warn=progress.message) as saver:
         loop = Loop(trainer, store, plan, saver, progress)
         if session.checkpoint:
@@ -269,7 +273,7 @@ def _model(
     plan: TrainingPlan,
     embeddings: dict[str, Any] | None,
     pretrained: PretrainedEmbeddings | None,
-) -> "keras.Model":
+) -> Model:
     """The model before its first step.
 
     With ``embeddings``, what the report says of pretrained ones, it has their dimension; their
@@ -282,13 +286,13 @@ def _model(
     return plan.spec.model(plan.shape, **options)
 
 
-def _restore(loop: "Loop", trainer: "Trainer", checkpoint: Checkpoint, model: str) -> None:
+def _restore(loop: Loop, trainer: Trainer, checkpoint: Checkpoint, model: str) -> None:
     """Give the loop the state in a checkpoint.
 
     Raises OptionError if it is that of another model, FormatError if no training has saved it.
     """
     fresh, _ = loop.snapshot()
-    weights = trainer.model.get_weights()
+    weights = trainer.weights()
     best = {
         f"{kind}/weights/{i}": weight
         for kind in ("stopping", "inside")
@@ -314,14 +318,26 @@ def _restore(loop: "Loop", trainer: "Trainer", checkpoint: Checkpoint, model: st
         ) from error
 
 
-def _versions() -> dict[str, Any]:
-    """The versions and processors that the last bits of a weight may depend on."""
-    from ooc_train.training.models.backend import keras, tf  # noqa: PLC0415
+def _event_files(run: Path) -> "EventFiles":
+    """The files for TensorBoard.  Imports TensorFlow."""
+    from ooc_train.training.models import backend  # noqa: PLC0415 - 5 seconds
+
+    backend.load()  # quietly, or with a sentence where there is none
+    from ooc_train.training.run.event_files import EventFiles  # noqa: PLC0415
+
+    return EventFiles(run / TENSORBOARD)
+
+
+def _versions(plan: TrainingPlan) -> dict[str, Any]:
+    """The versions, and the processors, that the last bits of a weight may depend on."""
+    versions = {"ooc-train": __version__, "NumPy": np.__version__}
+    if not plan.needs_keras:
+        return {**versions, "Numba": version("numba")}
+    from ooc_train.training.models.backend import keras, tf  # noqa: PLC0415 - 5 seconds
 
     return {
-        "ooc-train": __version__,
+        **versions,
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
-        "NumPy": np.__version__,
         "processors": n_processors(),
     }

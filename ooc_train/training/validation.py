@@ -30,9 +30,9 @@ class Validator:
         slices: Iterable[tuple[int, int]] | None = None,
         weights: Sequence[AnyArray] | None = None,
     ) -> Figures:
-        """The figures of the model's current weights on all rows, or on those of ``slices``.
+        """The figures of the trainer's current weights on all rows, or on those of ``slices``.
 
-        ``weights`` are those of `Trainer.weights`, where the model may have older ones.
+        ``weights`` are other ones, or, where they are at hand, the same.
         ``after_batch`` is called with the mean loss of each batch, the batch, and the numbers of
         its rows; what it raises ends the scoring.
         """

@@ -45,6 +45,11 @@ def test_convert_measures_both_sides(tiny):
         assert max(run["memory"]["timeline"]["anon_bytes"]) == system["peak_anon_bytes"]
     ratio = peer["runs"][0]["seconds"] / ours["runs"][0]["seconds"]
     assert peer["times_ours"]["median"] == pytest.approx(ratio)
+    temporary, _, growth = record["targets"]
+    share = ours["runs"][0]["report"]["spill_bytes"] / small["input_bytes"]
+    assert temporary["measured"] == pytest.approx(share)
+    by_time = large["systems"]["ooc-convert"]["runs"][0]["seconds"] / ours["runs"][0]["seconds"]
+    assert growth["measured"] == pytest.approx(by_time / 2)
     assert list(large["systems"]) == ["ooc-convert"]
     assert large["notes"] == ["scikit-learn, in memory: not run above --peer-rows-limit 1,000."]
 
@@ -58,7 +63,7 @@ def test_convert_reports_the_first_run_apart(tmp_path, monkeypatch):
         compiled = Path(system.variables["NUMBA_CACHE_DIR"])
         runs.append((compiled.parent, compiled.exists()))
         compiled.mkdir(exist_ok=True)
-        report = {"rows": 1000, "test_rows": 0, "n_features": 5}
+        report = {"rows": 1000, "test_rows": 0, "n_features": 5, "spill_bytes": 9}
         return made_run(len(runs), report=report)
 
     run_in_process(monkeypatch)

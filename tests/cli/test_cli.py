@@ -49,11 +49,74 @@ def test_version(command, capsys):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_wrong_command_line_is_status_2(command, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main_of(command)(["--no-such-option"])
-    assert exit_.value.code == 2
-    assert "usage" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--no-such-option", "a"], "there is no option --no-such-option; --help lists the opt"),
+        (["a", "--repport=b"], "there is no option --repport; did you mean --report?"),
+        (["--report"], "argument --report: expected one argument; ooc-{} --help shows how it is"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_status_2(command, wrong, message, capsys):
+    assert main_of(command)(wrong) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"ooc-{command}: {message.format(command)}")
+    assert (shown.out, shown.err.count("\n")) == ("", 1)
+
+
+def test_a_mistyped_option_is_told_before_what_is_missing_for_it(capsys):
+    assert main_of("convert")(["a.csv", "--ouput", "o.h5"]) == 2
+    assert capsys.readouterr().err == (
+        "ooc-convert: there is no option --ouput; did you mean --output?\n"
+    )
+    assert main_of("convert")(["a.csv"]) == 2
+    assert "the following arguments are required: -o/--output; " in capsys.readouterr().err
+
+
+def test_behind_two_hyphens_files_are_called_like_options(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main_of("convert")(["-o", "o.h5", "--", "--repport"]) == 1
+    assert "--repport does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_ooc_runs_the_commands(command, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ooc", command, "--version"])
+    with pytest.raises(SystemExit):
+        entry.ooc()
+    assert capsys.readouterr().out == f"ooc-{command} {__version__}\n"
+
+
+def test_ooc_lists_its_commands(monkeypatch, capsys):
+    for arguments in ([], ["--help"]):
+        monkeypatch.setattr(sys, "argv", ["ooc", *arguments])
+        assert entry.ooc() == 0
+        shown = capsys.readouterr().out
+        assert all(f"  ooc {command} " in shown for command in COMMANDS)
+    monkeypatch.setattr(sys, "argv", ["ooc", "--version"])
+    assert (entry.ooc(), capsys.readouterr().out) == (0, f"ooc {__version__}\n")
+    monkeypatch.setattr(sys, "argv", ["ooc", "convrt"])
+    assert entry.ooc() == 2
+    assert capsys.readouterr().err == "ooc: there is no command 'convrt'; did you mean convert?\n"
+
+
+def test_the_package_runs_as_ooc():
+    command = [sys.executable, "-m", "ooc_train", "--version"]
+    done = subprocess.run(command, cwd=README.parent, capture_output=True, text=True, check=True)
+    assert done.stdout == f"ooc {__version__}\n"
+
+
+def test_files_stand_anywhere_and_behind_two_hyphens_whatever_their_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv", "-c.csv"):
+        write_rows(tmp_path / name, random_rows(30))
+    options = ["--features", "sequence", "--force", "--quiet", "--report", "r.json"]
+    for given, files in (
+        (["a.csv", "-o", "o.h5", "b.csv", *options, "./-c.csv"], ["a.csv", "b.csv", "-c.csv"]),
+        (["-o", "o.h5", *options, "--", "-c.csv"], ["-c.csv"]),
+    ):
+        assert main_of("convert")(given) == 0
+        assert [file["name"] for file in json.loads(Path("r.json").read_text())["files"]] == files
 
 
 def test_ctrl_c_during_the_imports_is_one_line(monkeypatch, capsys):

@@ -13,8 +13,9 @@ import pytest
 
 import ooc_train
 from ooc_train.cli.command import Command
-from ooc_train.cli.streams import rows_in, rows_out, show, tell
+from ooc_train.cli.streams import rows_out, show, tell
 from ooc_train.errors import InputError, OutputError
+from ooc_train.prediction.inputs import list_inputs
 
 CONVERT = f"{sys.executable} -m ooc_train.cli.convert x.npy --labels y.npy -o o.h5"
 FULL = "standard output could not be written: No space left on device"
@@ -116,8 +117,8 @@ def test_progress_and_warnings_that_cannot_be_printed_change_nothing(monkeypatch
 def test_rows_need_streams_that_are_open(monkeypatch):
     monkeypatch.setattr(sys, "__stdin__", None)
     monkeypatch.setattr(sys, "__stdout__", None)
-    with pytest.raises(InputError, match="input is closed; name a file with --input"):
-        rows_in()
+    with pytest.raises(InputError, match="standard input is closed; name a file"):
+        list_inputs("-")
     with pytest.raises(OutputError, match="output is closed; name a file with --output"):
         rows_out()
 

@@ -193,19 +193,14 @@ def test_a_header_alone(tmp_path):
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(InputError, match=r"gone.csv does not exist; check the path"):
         ooc_train.convert(tmp_path / "gone.csv", tmp_path / "o.h5")
-    with pytest.raises(InputError, match="has no subfolders; .* name the CSV files in it"):
+    with pytest.raises(InputError, match="has no subfolders, .* name the files in it"):
         ooc_train.convert(tmp_path, tmp_path / "o.h5")
 
 
 def test_damaged_gzip(tmp_path):
     whole = gzip.compress(random_text().encode())
     within = whole[:2000] + b"x" * 2000 + whole[4000:]
-    for damaged in (
-        whole[: len(whole) // 2],
-        whole[:-2000] + b"x" * 2000,
-        within,
-        b"1,a\n2,b\n" * 50,
-    ):
+    for damaged in (whole[: len(whole) // 2], whole[:-2000] + b"x" * 2000, within):
         source = tmp_path / "train.csv.gz"
         source.write_bytes(damaged)
         with pytest.raises(InputError, match=r"train.csv.gz cannot be (read to its end|decompre)"):

@@ -182,9 +182,11 @@ def test_rows_of_each_file_are_accounted_for(tmp_path):
         validation_fraction=0,
     )  # fmt: skip
     assert report["files"] == [
-        {"name": str(one), "split": "train", "rows": 5, "kept": 2, "rejected": 3},
-        {"name": str(two), "split": "test", "rows": 2, "kept": 1, "rejected": 1},
-    ]
+        {"name": str(one), "split": "train", "rows": 5, "kept": 2, "rejected": 3,
+         "blank_lines": 1},
+        {"name": str(two), "split": "test", "rows": 2, "kept": 1, "rejected": 1,
+         "blank_lines": 0},
+    ]  # fmt: skip
 
 
 def test_a_test_file_that_is_the_training_file_is_said(folder):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ooc_train.conversion.sources.columns import Chosen
+from ooc_train.conversion.sources.columns import Chosen, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
@@ -36,7 +36,7 @@ class InMemory(InputFile):
 
 
 def parse(data, chosen=ZHANG, *, n_fields=3, delimiter=",", names=(), block_bytes=1000):
-    """All rows as (label, text, line), and all rejects."""
+    """All rows as (label, text, line), and all rejects; blank lines are passed over."""
     file = DelimitedFile(
         file=InMemory(Path("rows.csv"), data=data),
         format="csv",
@@ -48,6 +48,7 @@ def parse(data, chosen=ZHANG, *, n_fields=3, delimiter=",", names=(), block_byte
     for piece, _ in file.read(chosen, block_bytes):
         if isinstance(piece, Reject):
             rejects.append(piece)
+        if not isinstance(piece, Table):
             continue
         distinct, numbers = piece.labels
         assert len(set(distinct)) == len(distinct)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train.conversion.sources.files.encoding import spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.files.rejects import Blank, Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect, Parser, read_rows
 from ooc_train.conversion.sources.formats.json_array import ArrayLines
@@ -50,6 +50,7 @@ def rows_of(path, **layout):
     for piece, _ in source.read(2**16):
         if isinstance(piece, Reject):
             reasons.append((piece.line, piece.reason))
+        if isinstance(piece, Reject | Blank):
             continue
         labels = [piece.labels.distinct[k].decode() for k in piece.labels.numbers]
         texts = [piece.text_bytes(row).decode() for row in range(len(piece))]
@@ -227,7 +228,7 @@ def test_what_no_character_is_becomes_invalid_and_is_counted(tmp_path):
     )
     assert report["replaced_rows"] == 9
     (tmp_path / "b.csv").write_bytes(b"n\xe9,a b\nn\xe8,c d\n" * 9)
-    with pytest.raises(InputError, match=r"label 'n\\xe9' is not valid UTF-8 \(see --encoding\)"):
+    with pytest.raises(InputError, match=r"label 'n\\xe9' is not valid UTF-8; name its enc"):
         ooc_train.convert(tmp_path / "b.csv", tmp_path / "b.h5", max_rejects=0)
     with pytest.raises(OptionError, match="'rot13' is no encoding of text, such as utf-16"):
         ooc_train.convert(tmp_path / "a.csv", tmp_path / "b.h5", encoding="rot13")
@@ -265,6 +266,20 @@ def test_compressions_whatever_the_name(tmp_path):
     (tmp_path / "a.csv.xz").write_bytes(lzma.compress(data)[:-20])
     with pytest.raises(InputError, match=r"a.csv.xz cannot be"):
         rows_of(tmp_path / "a.csv.xz")
+
+
+def test_text_is_not_compressed_whatever_its_name(tmp_path):
+    """Browsers decompress what they download, and keep the name."""
+    (tmp_path / "a.csv.gz").write_text("1,größer\n" * 200, encoding="utf-8")
+    assert rows_of(tmp_path / "a.csv.gz")[0] == [("1", "größer")] * 200
+    (tmp_path / "b.csv.gz").write_bytes(b"1,\0\n" * 9)
+    with pytest.raises(InputError, match="b.csv.gz cannot be read to its end: Not a gzipped file"):
+        rows_of(tmp_path / "b.csv.gz")
+
+
+def test_what_macos_adds_to_an_archive_is_no_file_of_it(tmp_path):
+    names = ["rows/", "rows/a.csv", "__MACOSX/rows/._a.csv"]
+    assert rows_of(zipped(tmp_path / "a.zip", names))[0][0] == (ROWS[0][0], "0")
 
 
 def test_formats_whatever_the_name(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import pytest
 
@@ -25,7 +26,8 @@ def test_a_folder_gives_the_rows_of_a_csv_in_its_order(tmp_path, monkeypatch):
     rows = write_folder(tmp_path / "train", random_rows(150))
     test_rows = write_folder(tmp_path / "test", random_rows(60, seed=1))
     (tmp_path / "train" / "urls_pos.txt").write_text("beside the classes")
-    (tmp_path / "train" / "1" / "notes.md").write_text("not a text")
+    (tmp_path / "train" / "1" / ".notes.txt").write_text("not a text")
+    (tmp_path / "train" / "1" / "_SUCCESS").touch()
     (tmp_path / "train" / ".cache").mkdir()
     convert(
         write_rows(tmp_path / "train.csv", rows),
@@ -44,6 +46,7 @@ def test_a_folder_gives_the_rows_of_a_csv_in_its_order(tmp_path, monkeypatch):
     assert read_terms(tmp_path / "o.h5") == read_terms(tmp_path / "csv.h5")
     assert report["classes"] == ["1", "2", "3"]
     assert report["rejected_rows"] == 0
+    assert report["notes"] == [f"{tmp_path / 'train'}: 4 others, such as .cache, are passed over"]
 
 
 def test_files_that_are_no_rows_are_rejected_by_name(tmp_path):
@@ -51,7 +54,8 @@ def test_files_that_are_no_rows_are_rejected_by_name(tmp_path):
     folder = tmp_path / "train" / "a class"
     (folder / "nul.txt").write_bytes(b"one\0two")
     (folder / "gone.txt").symlink_to("nowhere")
-    (folder / "pipe.txt").mkdir()
+    os.mkfifo(folder / "pipe.txt")
+    (folder / "deeper").mkdir()
     with (folder / "large.txt").open("wb") as file:
         file.truncate(9 * 2**20)
     (folder / "mark.txt").write_bytes(b"\xef\xbb\xbfmarked caf\xe9")
@@ -84,9 +88,13 @@ def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(OptionError, match="folder of text files, which have no columns; leave out"):
         convert(tmp_path / "train", tmp_path / "o.h5", text=["2"])
     (tmp_path / "train" / "zero").mkdir()
-    with pytest.raises(InputError, match="zero has no .txt file; put the rows of the class 'zero'"):
+    with pytest.raises(
+        InputError, match="zero has no file; put the texts of the class 'zero' there"
+    ):
         convert(tmp_path / "train", tmp_path / "o.h5")
-    with pytest.raises(InputError, match="zero has no subfolders; each is to hold the .txt files"):
+    with pytest.raises(
+        InputError, match="zero has no subfolders, each with the texts of one class"
+    ):
         convert(tmp_path / "train" / "zero", tmp_path / "o.h5")
     write_folder(tmp_path / "one", [("1", "a", "b")] * 3)
     with pytest.raises(InputError, match="all rows have the label '1'"):

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import ooc_train
@@ -190,6 +191,10 @@ REFUSED = {
     "an empty table": (table().slice(0, 0), "the Table is empty; it holds no rows"),
     "other tables": ([table(), table().drop_columns("text")], "the list: table 2 has not the col"),
     "a missing column": (table().drop_columns("text"), "the Table: name the column of the text"),
+    "columns of one name": (
+        pd.DataFrame([["a", "b"]], columns=["text", "text"]),
+        "the DataFrame cannot be read as a table of Arrow: Duplicate column names",
+    ),
     "lists": (pa.table({"text": [["a"]], "stars": ["1"]}), "'text' holds large_list<item: string>"),
 }  # fmt: skip
 
@@ -290,6 +295,29 @@ def test_files_of_arrow(tmp_path, expected, kind):
     path.write_bytes(b"no file of Arrow")
     with pytest.raises(InputError, match="rows.arrow cannot be read as Arrow: "):
         converted(path, tmp_path / "o.h5", label="stars")
+
+
+@pytest.mark.parametrize(
+    "kind", ["views", "large texts and a dictionary", "whole decimals", "whole floats"]
+)
+def test_files_of_parquet_may_hold_what_a_program_has(tmp_path, expected, kind):
+    path = tmp_path / "rows.parquet"
+    pq.write_table(GIVEN[kind](), path)
+    assert np.array_equal(converted(path, tmp_path / "o.h5", label="stars")[0], expected)
+
+
+def test_decimals_are_numbers(tmp_path):
+    given = pa.table({"a": NUMBERS[:, 0], "b": NUMBERS[:, 1]})
+    given = given.cast(pa.schema([(name, pa.decimal128(9, 4)) for name in "ab"]), safe=False)
+    halves = pa.array([i % 2 + i % 5 // 4 / 2 for i in range(len(given))])
+    given = given.append_column("label", halves.cast(pa.decimal128(5, 2)))
+    pq.write_table(given, tmp_path / "rows.parquet")
+    options = {"features": "dense", "max_rejects": 999}
+    values, _, report, rejected = converted(tmp_path / "rows.parquet", tmp_path / "o.h5", **options)
+    is_whole = np.array([value.is_integer() for value in halves.to_pylist()])
+    assert (report["classes"], len(rejected)) == (["0", "1"], np.count_nonzero(~is_whole))
+    assert all("is not a string or whole number" in line for line in rejected)
+    np.testing.assert_allclose(values, NUMBERS[is_whole, :2], atol=1e-4)
 
 
 def test_a_file_whose_batches_are_too_large_is_refused(tmp_path):

@@ -188,8 +188,11 @@ def test_json_rows_of_too_many_values(tmp_path, monkeypatch, n_values):
     ("label", "reason"),
     [
         (b"x" * (MAX_LABEL_BYTES + 1), "the label is longer than 1,000 bytes"),
-        (b"\xff", r"label '\xff' is not valid UTF-8 (see --encoding)"),
-        (b"caf\xe9", r"label 'caf\xe9' is not valid UTF-8 (see --encoding)"),
+        (b"\xff", r"label '\xff' is not valid UTF-8; name its encoding, such as --encoding cp1252"),
+        (
+            b"caf\xe9",
+            r"label 'caf\xe9' is not valid UTF-8; name its encoding, such as --encoding cp1252",
+        ),
     ],
 )
 def test_labels_that_name_no_class(tmp_path, label, reason):
@@ -211,7 +214,11 @@ def test_labels_in_json_that_name_no_class(tmp_path):
     assert report["classes"] == ["a", "b"]
     assert [found[:2] for found in rejected(tmp_path)] == [
         (2, "the label contains a NUL character"),
-        (4, r"label '\xed\xa0\x80' is not valid UTF-8 (see --encoding)"),
+        (
+            4,
+            r"label '\xed\xa0\x80' is not valid UTF-8; name its encoding, such as --encoding "
+            "cp1252",
+        ),
     ]
 
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 import ooc_train
+from benchmarks.corpus.generate import write_corpus
+from ooc_train.conversion.kinds.terms import token_file
 from ooc_train.conversion.resources import MemoryPlan, Resources
-from ooc_train.conversion.storage import shuffle
+from ooc_train.conversion.storage import job, shuffle, spill
+from ooc_train.conversion.storage.layouts.counted import CountedArrays, pack_counts
 from ooc_train.conversion.storage.layouts.dense import DenseArrays, pack_dense
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, pack_ragged
 from ooc_train.conversion.storage.layouts.sparse import SparseArrays, pack_sparse
@@ -29,7 +32,7 @@ def shuffled(request, tmp_path, places):
     """What puts records into buckets, in two blocks, and unpacks them as tasks do."""
 
     def unpack(records, arrays):
-        n_rows, n_bytes = len(places), 8 * len(records.items)
+        n_rows, n_bytes = len(places), records.items.nbytes
         sizes = {"expected_bytes": n_bytes, "bucket_bytes": request.param}
         split = ShuffledSplit(Buckets.divide(tmp_path, "train", n_rows, **sizes))
         labels = places.astype(np.int32)
@@ -74,12 +77,25 @@ def test_sparse_rows_come_in_their_places(places, shuffled):
     assert rows_of(pieces, 1) == [[2 * entry for entry in row] for row in expected]
 
 
-def test_columns_are_renumbered_and_left_out(places, shuffled):
+def test_counts_become_values_of_renumbered_columns_or_are_left_out(places, shuffled):
     offsets, entries, rows = ragged(places)
-    column_of = np.where(entries % 3 > 0, len(entries) - entries, -1).astype(np.int32)
-    packed = pack_sparse(SparseRows(offsets, entries, doubled(entries), len(entries)))
-    pieces = shuffled(packed, SparseArrays(len(entries) + 1, column_of))
-    expected = [sorted((column_of[e], 2.0 * e) for e in row if e % 3) for row in rows]
+    terms = (entries * 40_000 // max(1, len(entries))).astype(np.int32)  # some take two items
+    counts = np.array([1, 2, 255, 256, 70_000], np.int32)[entries % 5]
+    term_of = dict(zip(entries.tolist(), terms.tolist(), strict=True))
+    count_of = dict(zip(entries.tolist(), counts.tolist(), strict=True))
+    column_of = np.where(np.arange(40_000) % 3 > 0, 40_000 - np.arange(40_000), -1)
+    idf = np.random.default_rng(1).random(40_000)
+    of_rows = np.random.default_rng(2).random(len(places))
+    arrays = CountedArrays(40_001, column_of.astype(np.int32), idf, 0)
+    pieces = shuffled(pack_counts(terms, counts, offsets, of_rows), arrays)
+    expected = [
+        sorted(
+            (int(column_of[term_of[e]]), np.float32(count_of[e] * idf[term_of[e]] * of_rows[i]))
+            for e in row
+            if term_of[e] % 3
+        )
+        for i, row in zip(np.argsort(places), rows, strict=True)
+    ]
     assert rows_of(pieces) == [[column for column, _ in row] for row in expected]
     assert rows_of(pieces, 1) == [[value for _, value in row] for row in expected]
 
@@ -110,6 +126,33 @@ def test_few_bytes_are_shared_among_the_workers_and_many_stay_within_a_bucket(tm
         sizes = {"expected_bytes": expected_bytes, "bucket_bytes": 100}
         buckets = Buckets.divide(tmp_path, "train", 5000, **sizes)
         assert least <= buckets.n_buckets <= 2 * least
+
+
+@pytest.mark.parametrize(("features", "most"), [("ngram", 1.5), ("sequence", 1.2)])
+def test_temporary_files_take_little_more_than_the_text(tmp_path, monkeypatch, features, most):
+    """Also where memory is short, so that blocks are small and some words have no number."""
+    source, written, append = tmp_path / "train.csv", [], job.append
+    write_corpus(str(source), 5000)
+    plan = MemoryPlan(
+        n_workers=2,
+        block_bytes=2**18,
+        table_bytes=2**20,
+        bucket_bytes=2**18,
+        dictionary_bytes=2_500_000,
+    )
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: plan)
+
+    def noted(path, items):
+        if path.name.startswith(("tokens", "grams", "rows", "train-", "validation-")):
+            written.append(items.nbytes)
+        return append(path, items)
+
+    for module in (job, spill, token_file):
+        monkeypatch.setattr(module, "append", noted)
+    report = ooc_train.convert(source, tmp_path / "o.h5", features=features)
+    assert report["spill_bytes"] <= most * source.stat().st_size
+    # But for the few rows with which kernels are compiled.
+    assert report["spill_bytes"] == pytest.approx(sum(written), rel=1e-3)
 
 
 @pytest.mark.parametrize("features", ["ngram", "sequence"])

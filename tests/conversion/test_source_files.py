@@ -14,7 +14,7 @@ from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer, line_blocks
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.paths import matching
+from ooc_train.conversion.sources.files.listing import listed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.kinds import KINDS
@@ -114,7 +114,11 @@ def test_the_table_costs_nothing_to_look_at():
 
 
 def test_a_pattern_passes_over_names_that_begin_with_an_underscore(tmp_path):
-    for name in ("_SUCCESS", "part-0.csv", "part-1.csv"):
+    (tmp_path / "_temporary").mkdir()
+    for name in ("_SUCCESS", "part-0.csv", "part-1.csv", "_temporary/part-2.csv"):
         (tmp_path / name).touch()
-    assert [path.name for path in matching(tmp_path / "*")] == ["part-0.csv", "part-1.csv"]
-    assert [path.name for path in matching(tmp_path / "_*")] == ["_SUCCESS"]
+    found = listed(tmp_path / "*")
+    assert [path.name for path in found.paths] == ["part-0.csv", "part-1.csv"]
+    assert found.note == f"{tmp_path}/*: 2 others, such as _SUCCESS, are passed over"
+    assert len(listed(tmp_path / "**" / "*.csv").paths) == 2
+    assert [path.name for path in listed(tmp_path / "_SUCC*").paths] == ["_SUCCESS"]

@@ -22,7 +22,7 @@ from ooc_train.conversion.kinds.terms import indexing
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.files import compression, paths
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Reject
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Blank, Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -70,6 +70,7 @@ def read(source, block_bytes=500):
         n_bytes += progress
         if isinstance(piece, Reject):
             rejects.append(piece)
+        if isinstance(piece, Reject | Blank):
             continue
         distinct, numbers = piece.labels
         labels = [distinct[number].decode("utf-8", "replace") for number in numbers]
@@ -142,7 +143,8 @@ def jsonl(tmp_path_factory, data, *, text=("t",), label="l"):
     path = tmp_path_factory.mktemp("jsonl") / "rows.jsonl"
     path.write_bytes(data)
     names = (*text, label)
-    file = JsonLinesFile(file=InputFile(path), format="jsonl", names=names)
+    paths = tuple((name,) for name in names)
+    file = JsonLinesFile(file=InputFile(path), format="jsonl", names=names, paths=paths)
     return TextSource(file, Chosen(tuple(range(len(text))), len(text)), len(data))
 
 
@@ -345,7 +347,6 @@ def test_damaged_and_cut_compressed_files(tmp_path, suffix, kind):
         whole[:middle],
         whole[:-5],
         whole[:middle] + b"x" * 200 + whole[middle + 200 :],
-        data,
     ):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=rf"{path.name} cannot be (read to its|decompressed)"):

@@ -32,11 +32,11 @@ def test_partitions_come_back_in_the_order_of_their_rows(tmp_path_factory, block
     for number in range(N_PARTITIONS):
         expected = np.concatenate([block[number] for block in parts])
         partition = pickle.loads(pickle.dumps(spill.partition(number)))
-        assert len(partition) == len(expected)
-        np.testing.assert_array_equal(partition.read(), expected)
+        assert partition.n_bytes == 8 * len(expected)
+        np.testing.assert_array_equal(partition.read().view(np.uint64), expected)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(module, "PIECE_BYTES", 8 * (1 + seed % 7))
-            pieces = list(partition.pieces())
+            pieces = [piece.view(np.uint64) for piece in partition.pieces()]
         assert all(len(piece) for piece in pieces)
         np.testing.assert_array_equal(np.concatenate([[], *pieces]), expected)
 
@@ -45,10 +45,36 @@ def test_pieces_are_of_about_the_size_said(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PIECE_BYTES", 800)
     writer = SpillWriter(tmp_path, "records")
     segments = [writer.write(i, np.zeros(20, np.uint64), np.array([0, 20])) for i in range(50)]
-    sizes = [len(piece) for piece in Spill(segments).partition(0).pieces()]
+    sizes = [len(piece) // 8 for piece in Spill(segments).partition(0).pieces()]
     assert sum(sizes) == 1000
     assert max(sizes) <= 100 + 20
     assert len(sizes) <= 11
+
+
+@pytest.mark.parametrize("most_bytes", [0, 5, 13, 100])
+@pytest.mark.parametrize("most", [1, 2, 9])
+@pytest.mark.parametrize("blocks", [slice(None), slice(1, 3)])
+def test_adjacent_partitions_are_read_together(tmp_path, most_bytes, most, blocks):
+    sizes = [[3, 0, 2, 1, 0], [0, 0, 4, 0, 0], [1, 0, 0, 5, 0], [2, 0, 2, 2, 0]]
+    writer, wanted = SpillWriter(tmp_path, "records"), dict[int, list[int]]()
+    segments = []
+    for i, of_block in enumerate(sizes):
+        records = np.arange(sum(of_block), dtype=np.uint8) + 20 * i
+        bounds = np.concatenate(([0], np.cumsum(of_block)))
+        segments.append(writer.write(i, records, bounds))
+        if i in range(4)[blocks]:
+            for number, own in enumerate(np.split(records, bounds[1:-1])):
+                wanted.setdefault(number, []).extend(own.tolist())
+    groups = pickle.loads(pickle.dumps(Spill(segments).groups(most_bytes, most, blocks)))
+    found = {}
+    for group in groups:
+        assert len(group.numbers) <= most
+        assert len(group.numbers) == 1 or group.records.n_bytes <= most_bytes
+        for number, partition in group.opened():
+            found[number] = np.concatenate(list(partition.pieces())).tolist()
+            assert partition.n_bytes == len(found[number])
+    assert found == {number: own for number, own in wanted.items() if own}
+    assert most_bytes < 100 or most < 9 or len(groups) == 1
 
 
 def test_a_block_that_is_written_twice_counts_once(tmp_path):
@@ -57,7 +83,7 @@ def test_a_block_that_is_written_twice_counts_once(tmp_path):
     writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
     again = writer.write(0, np.arange(3, dtype=np.uint64), np.array([0, 3]))
     other = writer.write(5, np.arange(3, 5, dtype=np.uint64), np.array([0, 2]))
-    assert Spill([other, again]).partition(0).read().tolist() == [0, 1, 2, 3, 4]
+    assert Spill([other, again]).partition(0).read().view(np.uint64).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_file_that_has_lost_something_is_an_error(tmp_path):

@@ -174,7 +174,7 @@ def test_lines_equal_scikit_learn(lines, n_blank):
     assert lengths == np.diff(expected.indptr).tolist()
     assert [c for table in found for c in table.columns.columns] == expected.indices.tolist()
     assert [v for table in found for v in table.columns.values] == expected.data.tolist()
-    spelled = [int(t.labels.distinct[number]) for t in found for number in t.labels.numbers]
+    spelled = [float(t.labels.distinct[number]) for t in found for number in t.labels.numbers]
     assert spelled == labels.tolist()
     numbers = [line for table in found for line in table.lines]
     assert numbers == list(range(n_blank + 1, n_blank + 1 + len(lines)))

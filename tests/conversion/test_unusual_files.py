@@ -4,7 +4,9 @@ import bz2
 import gzip
 import io
 import os
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -14,6 +16,7 @@ import ooc_train
 from ooc_train.conversion.sources.files.compression import COMPRESSIONS
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.paths import streamed
+from ooc_train.conversion.sources.files.rejects import Blank
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OocTrainError
@@ -68,8 +71,16 @@ def test_two_pipes_that_are_written_one_after_the_other(tmp_path):
     assert (report["rows"], report["test_rows"]) == (4000, 4000)
 
 
-def test_a_compressed_pipe(pipe):
-    assert convert(pipe("a.csv.gz", gzip.compress(GOOD)))["rows"] == 40
+@pytest.mark.parametrize("name", ["a.csv.gz", "a.csv", "-"])
+def test_a_compressed_pipe_whatever_its_name(tmp_path, pipe, monkeypatch, name):
+    packed = gzip.compress(GOOD)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(packed)))
+    source = name if name == "-" else pipe(name, packed)
+    report = ooc_train.convert(
+        source, tmp_path / "o.h5", validation_fraction=0, features="ngram", force=True
+    )
+    assert report["rows"] == 40
+    assert {path.name for path in tmp_path.iterdir()} == {name, "o.h5"} - {"-"}
 
 
 def test_what_is_no_file_is_refused(tmp_path):
@@ -173,13 +184,17 @@ def test_every_row_of_a_dirty_file_is_kept_or_rejected(tmp_path_factory, name, s
         except OocTrainError as error:
             assert str(path) in str(error)  # noqa: PT017 - it may be raised, and then says where
             return
+        n_blank = sum(piece.n_lines for piece in found if isinstance(piece, Blank))
+        found = [piece for piece in found if not isinstance(piece, Blank)]
         rejects = [(piece.line, piece.reason) for piece in found if hasattr(piece, "reason")]
         kept = [line for p in found if not hasattr(p, "reason") for line in p.lines.tolist()]
-        lines[block_bytes] = (kept, sorted(rejects))
+        lines[block_bytes] = (kept, sorted(rejects), n_blank)
         numbers = sorted([*kept, *(line for line, _ in rejects)])
         assert len(set(numbers)) == len(numbers)
         if name in ("a.jsonl", "a.svm"):  # a row is a line
             assert numbers == rows_expected(name, content, layout.max_row_bytes)
+            n_lines = len(io.BytesIO(content).readlines())
+            assert n_blank == (0 if getattr(source.file, "is_array", 0) else n_lines - len(numbers))
     assert lines[8] == lines[50] == lines[2**20]
 
 

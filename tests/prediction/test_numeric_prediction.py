@@ -139,7 +139,11 @@ def test_what_cannot_be_predicted(dense, tmp_path):
         file.truncate(file.tell() + 8 * 10**10)
     with pytest.raises(InputError, match="the rows have 10,000,000,000 columns, and the model ta"):
         ooc_train.predict(dense / "run", tmp_path / "wide.npy", output)
-    with pytest.raises(OptionError, match="the model takes dense features; give a file with --inp"):
+    with pytest.raises(OptionError, match="the model takes dense features; give a file, or the"):
         ooc_train.predict(dense / "run", io.BytesIO(b"text"), output)
+    with pytest.raises(OptionError, match="takes dense features, whose rows have no text; leave"):
+        ooc_train.predict(dense / "run", tmp_path / "few.npy", output, keep_text=True)
+    with pytest.raises(OptionError, match="npy is read in any order, and standard input once; gi"):
+        ooc_train.predict(dense / "run", io.BytesIO(b"text"), output, format="npy")
     with pytest.raises(InputError, match="give an array of finite numbers, .n_rows, n_columns"):
         ooc_train.load(dense / "run").predict(values)

@@ -29,10 +29,10 @@ from ooc_train.file.handle import Handle
 from ooc_train.prediction.inputs import Trained, find_inputs, opened
 from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.keras_form import read_layers
 from ooc_train.training.run.folder import open_run
-from ooc_train.training.steps.choice import network_for
+from ooc_train.training.steps.choice import classifier_for
 from ooc_train.training.steps.feeds import predict_rows
-from ooc_train.training.steps.networks import dense_layers
 from tests.corpora import assert_same, random_rows, read_split, write_rows
 from tests.files import read_strings
 from tests.sequence_oracle import tokenize
@@ -95,7 +95,8 @@ def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")
     with open_run(folder / "run") as run:
-        found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+        source = opened(folder / "test.csv", PredictOptions())
+        found = find_inputs(Trained.of(run), source, PredictOptions())
         (texts,) = found.blocks(Room(10**9, 1, str))
     rows = predictor._vectorizer.encode(texts).rows
     assert np.array_equal(rows.indptr, matrix.indptr)
@@ -304,13 +305,14 @@ def test_output_formats_that_cannot_be(trained, tmp_path):
 def test_the_kernels_predict_what_keras_does(trained):
     folder, _, _ = trained
     run = open_run(folder / "run")
-    assert len(dense_layers(run.path / "model.keras")) == 2
-    found = find_inputs(Trained.of(run), opened(folder / "test.csv"), PredictOptions())
+    assert len(read_layers(run.path / "model.keras")) == 2
+    source = opened(folder / "test.csv", PredictOptions())
+    found = find_inputs(Trained.of(run), source, PredictOptions())
     (texts,) = found.blocks(Room(10**9, 1, str))
     predictor = ooc_train.load(run.path)
     rows = predictor._vectorizer.encode(texts).rows
-    expected = predict_rows(run.load_model(), rows)
-    np.testing.assert_allclose(network_for(run)(rows), expected, atol=1e-6)
+    expected = predict_rows(keras.models.load_model(run.model_path), rows)
+    np.testing.assert_allclose(classifier_for(run)(rows), expected, atol=1e-6)
     assert predictor.of_block(texts).probabilities.shape == expected.shape
 
 
@@ -337,7 +339,7 @@ def perceptron(n_outputs, *, hidden="relu", last="softmax", extra=()):
 )
 def test_which_models_the_kernels_can_compute(tmp_path, model, n_layers):
     model.save(tmp_path / "model.keras")
-    layers = dense_layers(tmp_path / "model.keras")
+    layers = read_layers(tmp_path / "model.keras")
     if n_layers is None:
         assert layers is None
         return
@@ -386,8 +388,26 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
     monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
-    monkeypatch.setattr("ooc_train.training.steps.networks.ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("ooc_train.training.steps.choice.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
+
+
+def test_the_predictions_do_not_depend_on_the_workers(trained, tmp_path, monkeypatch):
+    """Blocks of different sizes, blank lines, and two files: all in order."""
+    run = trained[0] / "run"
+    lines = [f"{'word ' * (i * 37 % 50)}{i},{i}\n" if i % 7 else "\n" for i in range(400)]
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file, some in zip(files, (lines[:300], lines[300:]), strict=True):
+        file.write_text("".join(["text,number\n", *some]))
+    ooc_train.predict(run, files, tmp_path / "whole.csv", text=["text"], workers=1)
+    monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
+    reports = []
+    for workers in (1, 3):
+        output = tmp_path / f"{workers}.csv"
+        report = ooc_train.predict(run, files, output, text=["text"], workers=workers)
+        reports.append({key: report[key] for key in ("rows", "files", "unknown_words")})
+        assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert reports[0] == reports[1]
 
 
 @pytest.mark.parametrize(
@@ -477,12 +497,3 @@ def test_texts_are_tokenized_once_and_the_vectorizer_opened_once(trained, monkey
     assert tokenized == [len(TEST_ROWS)]
     assert [handle.path for handle in opened].count(folder / "run" / "vectorizer.h5") == 1
     assert not any(handle.is_open for handle in opened)
-
-
-@pytest.mark.parametrize("options", [{"encoding": "cp1252"}, {"format": "jsonl"}, {"text": ("a",)}])
-def test_texts_of_a_stream_are_read_in_one_way_alone(trained, options):
-    folder, _, _ = trained
-    name = f"--{next(iter(options))}"
-    message = f"holds texts, one a line in UTF-8; leave out {name}, or"
-    with pytest.raises(OptionError, match=message):
-        ooc_train.predict(folder / "run", io.BytesIO(b"a text\n"), io.StringIO(), **options)

@@ -167,7 +167,7 @@ def test_missing_file(tmp_path):
 
 
 def test_folder(tmp_path):
-    with pytest.raises(InputError, match="there is no file"):
+    with pytest.raises(InputError, match="is a folder, where a file made by ooc-convert is expec"):
         open_store(tmp_path)
 
 

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 import ooc_train
 from ooc_train.cli import evaluate as command
 from ooc_train.training.run.folder import open_run
-from ooc_train.training.steps.feeds import predict_rows
+from ooc_train.training.steps.choice import classifier_for
 from tests.corpora import write_rows
 
 
@@ -39,7 +39,7 @@ def labels_and_probabilities(folder, split="test"):
         n_rows = len(store[split])
         labels = store[split].read_labels(0, n_rows)
         rows = store[split].read(0, n_rows)
-    return labels, predict_rows(open_run(folder / "run").load_model(), rows)
+    return labels, classifier_for(open_run(folder / "run"))(rows)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores.evaluate import evaluate
 from ooc_train.training.scores.split_scores import evaluation_batches
-from ooc_train.training.steps.feeds import predict_rows
+from ooc_train.training.steps.choice import classifier_for
 from ooc_train.training.train import train
 from tests.files import Toy, reseal, write_array, write_sequences, write_strings, write_toy
 
@@ -41,7 +41,7 @@ def test_scores_equal_those_of_scikit_learn(trained, split):
     with open_store(path) as store:
         n_rows = len(store[split])
         labels = store[split].read_labels(0, n_rows)
-        probabilities = predict_rows(open_run(run).load_model(), store[split].read(0, n_rows))
+        probabilities = classifier_for(open_run(run))(store[split].read(0, n_rows))
     predicted = probabilities.argmax(axis=1)
     assert (result["rows"], result["split"]) == (n_rows, split)
     assert result["accuracy"] == pytest.approx((predicted == labels).mean())

@@ -15,10 +15,12 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.training import inner_validations
 from ooc_train.training.inner_validations import InnerValidations
 from ooc_train.training.loop import Loop
+from ooc_train.training.models.backend import keras
+from ooc_train.training.models.mlp import in_keras
 from ooc_train.training.options import TrainingOptions
 from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.run.folder import open_run
-from ooc_train.training.steps.choice import evaluator_for, evaluators_for
+from ooc_train.training.steps.choice import evaluator_for, evaluators_for, trainer_for
 from ooc_train.training.train import train
 from ooc_train.training.validation import Validator
 from tests.files import SequenceToy, Toy, write_sequences, write_toy
@@ -173,7 +175,7 @@ def weights(run):
 
 def loss_of(run, path):
     """The mean loss of a run's model on the validation rows, in TensorFlow."""
-    model = open_run(run).load_model()
+    model = keras.models.load_model(run / "model.keras")
     with open_store(path) as store:
         plan = TrainingPlan.of(store, TrainingOptions(epochs=1, optimizer="adam"))
         batch = next(iter(store["validation"].batches(1000)))
@@ -248,8 +250,9 @@ def test_kernels_validate_as_tensorflow_does(folder, n_classes):
         assert plan.optimizer == "deferred-adam"
         model = plan.spec.model(plan.shape)
         batch = next(iter(store["train"].batches(64)))
-        loss, probabilities = evaluators_for(plan, model)(None)(batch)
-        expected = evaluator_for(model, plan.layout, plan.validation_width)(batch)
+        made = in_keras(model)
+        loss, probabilities = evaluators_for(plan, trainer_for(plan, model))(None)(batch)
+        expected = evaluator_for(made, plan.layout, plan.validation_width)(batch)
     assert loss == pytest.approx(expected[0], abs=1e-6)
     np.testing.assert_allclose(probabilities, expected[1], atol=1e-6)
 

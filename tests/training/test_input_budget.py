@@ -60,7 +60,12 @@ print(status, "tensorflow" in sys.modules)
 @pytest.mark.parametrize(
     ("usable", "more", "message"),
     [
-        (300_000_000, [], "may use 300 MB of memory, .* training takes at least 400 MB"),
+        (90_000_000, [], "may use 90 MB of memory, .* training takes at least 100 MB"),
+        (
+            300_000_000,
+            ["--optimizer", "adam"],
+            "may use 300 MB of memory, .* training by Keras and TensorFlow takes at least 400 MB",
+        ),
         (10**10, ["--memory", "10KB"], "0.0 MB do not hold a window .* give --memory at least"),
     ],
 )
@@ -74,9 +79,11 @@ def test_it_is_refused_before_tensorflow_is_loaded(ngrams, usable, more, message
     assert not ngrams.with_suffix(".h5.run").exists()
 
 
-def test_the_floor_is_what_usable_memory_is_compared_with(monkeypatch):
-    monkeypatch.setattr(input_budget, "usable_bytes", lambda: input_budget.FLOOR_BYTES)
-    input_budget.check_floor()
-    monkeypatch.setattr(input_budget, "usable_bytes", lambda: input_budget.FLOOR_BYTES - 1)
+@pytest.mark.parametrize("in_keras", [False, True])
+def test_the_floor_is_what_usable_memory_is_compared_with(monkeypatch, in_keras):
+    floor = input_budget.KERAS_FLOOR_BYTES if in_keras else input_budget.FLOOR_BYTES
+    monkeypatch.setattr(input_budget, "usable_bytes", lambda: floor)
+    input_budget.check_floor(in_keras=in_keras)
+    monkeypatch.setattr(input_budget, "usable_bytes", lambda: floor - 1)
     with pytest.raises(BudgetError):
-        input_budget.check_floor()
+        input_budget.check_floor(in_keras=in_keras)

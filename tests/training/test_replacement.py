@@ -18,6 +18,7 @@ import pytest
 
 from ooc_train.errors import FormatError, OutputError
 from ooc_train.progress import Silent
+from ooc_train.training.models.keras_form import read_layers
 from ooc_train.training.run import replacement
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import open_run
@@ -27,7 +28,6 @@ from ooc_train.training.run.replacement import (
     remove_replaced,
     take_place,
 )
-from ooc_train.training.steps.networks import dense_layers
 from ooc_train.training.train import train
 from tests.files import Toy, write_toy
 
@@ -76,7 +76,7 @@ def whole(path):
     """The units of a run that is whole: what its files say of it is the same."""
     opened, (layers, report) = open_with(
         path,
-        lambda it: (dense_layers(it.model_path), json.loads((path / "report.json").read_text())),
+        lambda it: (read_layers(it.model_path), json.loads((path / "report.json").read_text())),
     )
     opened.close()
     n_units = opened.settings["units"]
@@ -214,7 +214,7 @@ def test_a_file_of_another_run_is_read_again(made, run):
         loads.append(opened.settings["units"])
         if len(loads) == 1:
             take_place(prepared(made, run), run)
-        return dense_layers(opened.model_path)[0][1].size
+        return read_layers(opened.model_path)[0][1].size
 
     opened, n_units = open_with(run, load)
     opened.close()

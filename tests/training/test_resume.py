@@ -469,7 +469,7 @@ def test_a_killed_beginning_is_no_run(ngrams, tmp_path):
 
 def test_elsewhere_is_told(ngrams, tmp_path, monkeypatch):
     kill(ngrams, tmp_path / "run", 5, epochs=1, **STEPS)
-    monkeypatch.setattr("ooc_train.training.train.n_processors", lambda: 99)
+    monkeypatch.setattr("ooc_train.training.train.version", lambda package: "99")
     progress = Killing(0)
     train(ngrams, tmp_path / "run", resume=True, progress=progress, **STEPS)
     assert progress.said[0].startswith(

@@ -8,12 +8,12 @@ import pytest
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.reading.rows import Batch, SequenceRows
 from ooc_train.reading.store import open as open_store
-from ooc_train.training import loop
 from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.run.folder import Run, open_run
 from ooc_train.training.scores.evaluate import evaluate
+from ooc_train.training.steps import moving_average
 from ooc_train.training.steps.feeds import SequenceFeed, predict_rows
-from ooc_train.training.steps.keras_steps import Evaluator, KerasTrainer
+from ooc_train.training.steps.keras_steps import KerasEvaluator, KerasTrainer
 from ooc_train.training.steps.moving_average import MOMENTUM, MovingAverage
 from ooc_train.training.steps.trainer import StepOptions
 from ooc_train.training.train import train
@@ -131,7 +131,7 @@ def test_steps_equal_a_plain_keras_loop():
 def test_evaluation_equals_keras():
     model = build("sepcnn", 61, 2, seed=0)
     batch = toy_batch()
-    loss, probabilities = Evaluator(SequenceFeed(model, 12))(batch)
+    loss, probabilities = KerasEvaluator(SequenceFeed(model, 12))(batch)
     model.compile(loss="binary_crossentropy", metrics=["accuracy"])
     expected = model.evaluate(batch.rows.to_dense(), batch.labels, verbose=0)
     accuracy = (probabilities.argmax(axis=1) == batch.labels).mean()
@@ -378,7 +378,7 @@ def test_what_is_kept_is_the_running_mean(tmp_path, monkeypatch, n_validation):
             super().exchange()
             kept.append([mean.numpy() for mean in self._means])
 
-    monkeypatch.setattr(loop, "MovingAverage", Spy)
+    monkeypatch.setattr(moving_average, "MovingAverage", Spy)
     splits = {"train": 300} | ({"validation": n_validation} if n_validation else {})
     path = write_sequences(tmp_path / "toy.h5", **splits)
     train(path, tmp_path / "run", epochs=1, batch_size=16)  # 19 steps

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.training.models.backend import keras, tf
+from ooc_train.training.models.mlp import in_keras
 from ooc_train.training.steps import adam_kernels, sparse_steps
 from ooc_train.training.steps import sparse_kernels as kernels
 from ooc_train.training.steps.feeds import SparseFeed
@@ -97,9 +98,10 @@ def test_hidden_values_are_dropped_at_the_rate_and_scaled():
 @pytest.mark.parametrize("sizes", [(1,), (5,), (8, 1), (7, 5), (8, 4, 3), (9, 5, 4, 1)])
 def test_a_step_equals_kerass(sizes):
     """Loss, correct rows, and the gradients of all weights."""
-    model, n_outputs = network(sizes), sizes[-1]
+    mine, n_outputs = network(sizes), sizes[-1]
+    model = in_keras(mine)
     batch = toy_batch(n_classes=max(2, n_outputs))
-    trainer = SparseTrainer(model, StepOptions(1e-3))
+    trainer = SparseTrainer(mine, StepOptions(1e-3))
     with tf.GradientTape() as tape:
         output = model(batch.rows.to_dense(), training=True)
         if n_outputs == 1:
@@ -125,7 +127,7 @@ def test_a_step_equals_kerass(sizes):
 @given(sparse_rows(), st.sampled_from([(8, 1), (8, 5, 3)]))
 def test_forward_equals_plain_keras(rows, sizes):
     model = NETWORKS[sizes]
-    trainer = SparseTrainer(model, StepOptions(1e-3))
+    trainer = SparseTrainer(network(sizes), StepOptions(1e-3))
     batch = trainer.prepare(Batch(rows, np.zeros(len(rows), int)), 0)
     used = trainer._table[batch.columns, adam_kernels.WEIGHT]
     outputs = kernels.forward(batch.by_row, used, trainer._rest[adam_kernels.WEIGHT], batch.layers)
@@ -136,7 +138,7 @@ def test_forward_equals_plain_keras(rows, sizes):
     )
 
 
-NETWORKS = {sizes: network(sizes) for sizes in [(8, 1), (8, 5, 3)]}
+NETWORKS = {sizes: in_keras(network(sizes)) for sizes in [(8, 1), (8, 5, 3)]}
 
 
 @settings(max_examples=20)
@@ -179,7 +181,7 @@ def batches(n, n_rows=4):
 def test_steps_equal_dense_adam(monkeypatch, catch_up_steps):
     """Also of columns that have no entries in a step; without dropout, which draws differently."""
     monkeypatch.setattr(sparse_steps, "CATCH_UP_STEPS", catch_up_steps)
-    mine, dense = network((8, 5)), network((8, 5))
+    mine, dense = network((8, 5)), in_keras(network((8, 5)))
     before = mine.get_weights()
     trainer = SparseTrainer(mine, StepOptions(0.01))
     reference = KerasTrainer(SparseFeed(dense), StepOptions(0.01))
@@ -197,7 +199,7 @@ def test_steps_equal_dense_adam(monkeypatch, catch_up_steps):
 
 def test_a_column_without_gradient_moves_on_as_in_dense_adam():
     """What tells this from an Adam that leaves such columns alone."""
-    mine, dense = network((8, 1)), network((8, 1))
+    mine, dense = network((8, 1)), in_keras(network((8, 1)))
     trainer = SparseTrainer(mine, StepOptions(0.01))
     reference = KerasTrainer(SparseFeed(dense), StepOptions(0.01))
     one = SparseRows(np.array([0, 1]), np.array([3]), np.ones(1, "f4"), N_COLUMNS)
@@ -260,10 +262,12 @@ def test_preparing_ahead_changes_nothing():
 
 def test_the_network_is_the_models():
     model = build("mlp", N_COLUMNS, 5, seed=0)
+    before = model.get_weights()
     trainer = SparseTrainer(model, StepOptions(1e-3))
     assert trainer._sizes.tolist() == [64, 5]
-    np.testing.assert_allclose(trainer._rates, [0.2, 0.2])
-    before = model.get_weights()
+    assert trainer._rate == np.float32(0.2)
+    with pytest.raises(ValueError, match="a trainer has the network's weights"):
+        model.get_weights()
     trainer.sync()
     for one, other in zip(before, model.get_weights(), strict=True):
         assert (one == other).all()

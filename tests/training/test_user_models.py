@@ -15,11 +15,13 @@ from ooc_train.prediction.predictor import load
 from ooc_train.reading.rows import SparseRows
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.models.backend import keras
+from ooc_train.training.models.loading import users_model
+from ooc_train.training.models.network import Network
 from ooc_train.training.models.table import DataShape
 from ooc_train.training.models.user import build_user_model
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.scores.evaluate import evaluate
-from ooc_train.training.steps.choice import network_for
+from ooc_train.training.steps.choice import classifier_for
 from ooc_train.training.steps.feeds import (
     DenseFeed,
     SequenceFeed,
@@ -164,7 +166,8 @@ def test_ngram_models_are_trained_and_evaluated(tmp_path, name):
     result = evaluate(run, "ngrams.h5", split="validation", trust_code=True)
     best = report["epochs"][report["best_epoch"] - 1]
     assert result["loss"] == pytest.approx(best["val_loss"], abs=1e-5)
-    model = open_run(run, trust_code=True).load_model()
+    model = users_model(run / "model.keras", f"my_models:{name}")
+    assert isinstance(open_run(run, trust_code=True).load_model(), Network) == (name == "dense")
     assert type(feed_for(model, "sparse", 60)) is (SparseFeed if name == "dense" else DenseFeed)
     with open_store("ngrams.h5") as store:
         rows = store["test"].read(0, 100)
@@ -349,10 +352,9 @@ def test_code_is_run_only_if_the_user_trusts_it(folder, tmp_path, monkeypatch, c
     assert evaluate_command.main([str(run), "ngrams.h5"]) == 1
     assert "if you trust it, give --trust-code" in capsys.readouterr().err
     assert "my_models" not in sys.modules
-    network_for(open_run(run, trust_code=True))
-    assert "my_models" not in sys.modules  # kernels can compute it
+    classifier_for(open_run(run, trust_code=True))
     assert evaluate_command.main([str(run), "ngrams.h5", "--trust-code", "--quiet"]) == 0
-    assert "my_models" in sys.modules
+    assert "my_models" not in sys.modules  # it is a network, whoever wrote it
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from ooc_train.conversion.kinds.numbers import NumberNeeds
 from ooc_train.conversion.report import SparseReport
 from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
-from ooc_train.conversion.storage.layouts.sparse import SparseArrays
+from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.writing import Written
 from ooc_train.conversion.vectorizer import Encoded, Parameters, ReadBlock, Vectorizer
@@ -94,7 +94,7 @@ class SparseVectorizer(Vectorizer):
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
         """How many items the records of all rows have at most."""
-        return self.report.entries
+        return ENTRY_ITEMS * self.report.entries
 
     def encode(self, rows: Any) -> Encoded:
         """The rows with columns from 0; columns that are not known are left out."""

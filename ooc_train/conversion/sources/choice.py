@@ -38,10 +38,11 @@ def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
     if not options.needs_label:
         label = -1
     _check(file, columns, label, "--text")
+    left_out = () if options.carry_text else columns
     chosen = Chosen(
         tuple(columns),
         label,
-        carried=file.others(columns) if options.carry else None,
+        carried=file.others(left_out) if options.carry else None,
         label_is_usual=options.label is None,
     )
     file.check(chosen)
@@ -89,7 +90,9 @@ def listed(names: Sequence[str], most: int = _SHOWN) -> str:
 
 def _label(file: ColumnFile, options: LayoutOptions) -> int:
     """The column of the label; -1 if there is none and none is needed."""
-    usual = file.usual_label if file.names else "1" if options.needs_label else None
+    usual = file.usual_label
+    if usual is None and options.needs_label and not file.names:
+        usual = "1"
     name = options.label or usual
     if name is not None:
         return _position(file, name, "--label")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Place, Reject
+from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Blank, Place, Reject
 from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
 from ooc_train.dtypes import F32, I32, I64, U8
 from ooc_train.intrinsics import copy_bytes
@@ -135,7 +135,8 @@ class Table:
     a row, where they are not those of its columns.  ``carried`` has the columns that rows bring
     along, where they are not cells.  ``is_clean`` says that the format has rejected rows that are
     too long or hold a NUL byte.
-    ``missing`` are the positions of rows all of whose texts are null or left out.
+    ``missing`` are the positions of rows none of whose texts is there: all are null, NaN, left out
+    or, where a format has no word for that, not written.
 
     A table is valid until the next one is asked for.
     """
@@ -150,12 +151,17 @@ class Table:
     missing: Sequence[int] = ()
 
 
+Piece = Table | Reject | Blank
+"""What reading a file gives."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ColumnFile:
     """A file whose columns are known.  The module of a format defines a subclass.
 
     ``format`` is the name in the table of formats.  ``names`` are the names of the columns; where
-    they have none, `n_columns` says how many there are.  ``n_rows`` is the number of rows, where it
+    they have none, `n_columns` says how many there are.  Names behind these are of fields within
+    columns, which are read where they are chosen.  ``n_rows`` is the number of rows, where it
     is known before they are read.  ``value_bytes`` is the size of a number while it is read.  A row
     of more than ``max_row_bytes`` is rejected.  ``remarks`` say what was found out about the file,
     where it is not what a reader expects.
@@ -183,8 +189,11 @@ class ColumnFile:
     hint: ClassVar[str] = ""
     """What may be wrong where the number of columns is not what is expected."""
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with its progress."""
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
+        """The rows in tables of about ``block_bytes``, and rejects, each with its progress.
+
+        A format of lines also tells how many of them are blank, where some are.
+        """
         raise NotImplementedError
 
     @property
@@ -225,6 +234,10 @@ class ColumnFile:
         """The file with the classes' names, if the format has a custom for it, and it exists."""
         return None
 
+    def class_names(self, chosen: Chosen) -> Sequence[str]:  # noqa: ARG002 - few formats know
+        """The names that the file tells of the classes, in their order; none if it does not."""
+        return ()
+
     def check(self, chosen: Chosen) -> None:
         """Raise ``InputError`` if the columns cannot be read as they are chosen."""
 
@@ -242,7 +255,8 @@ class ColumnFile:
 
     def others(self, columns: Sequence[int]) -> dict[str, int]:
         """All but some columns, by their names."""
-        return {name: k for k, name in enumerate(self.names) if k not in columns}
+        names = self.names[: self.n_columns]
+        return {name: k for k, name in enumerate(names) if k not in columns}
 
     def layout(self, chosen: Chosen) -> dict[str, Any]:
         """The layout as a converted file's provenance has it: columns by their names."""

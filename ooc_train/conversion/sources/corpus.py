@@ -4,7 +4,6 @@ The stream can be read as often as needed and is the same each time.  The first 
 classes and lists rejected rows; later ones skip the same rows silently.
 """
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,12 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
-from ooc_train.conversion.sources.files.rejects import (
-    MAX_LABEL_BYTES,
-    Reject,
-    RejectFile,
-    too_long,
-)
+from ooc_train.conversion.sources.files.rejects import Blank, Reject, RejectFile
+from ooc_train.conversion.sources.labels import SHOWN, plain_label, unfit_label
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import Source
@@ -25,8 +20,6 @@ from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
 from ooc_train.file.schema import MAX_CLASSES
 
-_SHOWN = 100
-_WHOLE = re.compile(rb"(?:\+|(?P<minus>-?))(?P<digits>0|[1-9][0-9]*)(?:\.0*)?")
 _MAX_LABELS_BYTES = 2**23
 """The size of the labels of all classes together: there are some copies of them in memory."""
 
@@ -47,29 +40,32 @@ class Block(NamedTuple):
 
 @dataclass
 class FileRows:
-    """How many rows of a file were read, and what became of them."""
+    """How many rows of a file were read, and what became of them; and its blank lines."""
 
     name: str
-    split: str
+    split: str | None = None
     kept: int = 0
     rejected: int = 0
+    blank_lines: int = 0
 
     @property
     def report(self) -> dict[str, Any]:
         """The figures, for a report: all ``rows`` are ``kept`` or ``rejected``."""
         return {
             "name": self.name,
-            "split": self.split,
+            **({"split": self.split} if self.split else {}),
             "rows": self.kept + self.rejected,
             "kept": self.kept,
             "rejected": self.rejected,
+            "blank_lines": self.blank_lines,
         }
 
 
 class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
-    The classes are those of the train rows, unless ``classes`` gives their labels.
+    The classes are those of the train rows, unless ``classes`` gives their labels.  Where files
+    tell all classes, ``class_order`` has their labels, and there are no others.
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
     `check_class_column` does.  A row that there is no ``room`` for is a ``BudgetError``.  ``files``
     has the figures of each file, when it was read once.
@@ -83,6 +79,7 @@ class Corpus:
         classes: Sequence[str] | None = None,
         check_labels: Callable[[list[str]], object] = len,
         room: Room | None = None,
+        class_order: Sequence[str] = (),
     ) -> None:
         self.sources = sources
         self.rejects = rejects
@@ -92,6 +89,8 @@ class Corpus:
         self._room = room
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
         self.learns_classes = classes is None
+        self.class_order = class_order
+        self._told = frozenset(label.encode() for label in class_order)
         self._check_labels = check_labels
         self._read_once = False
         self._n_label_bytes = 0
@@ -150,6 +149,9 @@ class Corpus:
             if isinstance(piece, Reject):
                 self._reject(source, piece)
                 continue
+            if isinstance(piece, Blank):
+                self.files[-1].blank_lines += 0 if self._read_once else piece.n_lines
+                continue
             rows, labels = self._label(split, source, piece)
             if not self._read_once:
                 self.files[-1].kept += len(rows)
@@ -164,7 +166,8 @@ class Corpus:
         texts = [self._spelling(label.strip()) for label in distinct]
         if split == "train" and self.learns_classes and not self._read_once:
             for text in texts:
-                if text not in self._classes and not _unfit_label(text):
+                is_told = not self._told or text in self._told
+                if is_told and text not in self._classes and not unfit_label(text):
                     self._add_class(source, text)
         places = np.array([self._classes.get(text, -1) for text in texts], np.int32)
         if split == "train" and not self._read_once:
@@ -178,7 +181,7 @@ class Corpus:
         for row in np.flatnonzero(~usable).tolist():
             text = texts[numbers[row]]
             raw = b",".join((text, rows.text_bytes(row)))
-            reason = _unfit_label(text) or self._unknown_label(text)
+            reason = unfit_label(text) or self._unknown_label(text)
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
 
@@ -195,8 +198,11 @@ class Corpus:
         np.add.at(self._class_rows, classes[classes >= 0], n_rows[classes >= 0])
 
     def _unknown_label(self, label: bytes) -> str:
+        shown = f"label {label.decode()[:SHOWN]!r}"
+        if self.learns_classes and self._told and label not in self._told:
+            return f"{shown} is no class name of the train rows' metadata"
         where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
-        return f"label {label.decode()[:_SHOWN]!r} does not occur {where}"
+        return f"{shown} does not occur {where}"
 
     def _add_class(self, source: Source, label: bytes) -> None:
         self._n_label_bytes += len(label)
@@ -208,7 +214,7 @@ class Corpus:
         if too_much:
             raise InputError(
                 f"{source.path} has more than {too_much}, the latest "
-                f"{label.decode()[:_SHOWN]!r}; does --label name the right column?"
+                f"{label.decode()[:SHOWN]!r}; does --label name the right column?"
             )
         self._classes[label] = len(self._classes)
 
@@ -216,46 +222,6 @@ class Corpus:
         if not self._read_once:
             self.files[-1].rejected += 1
             self.rejects.add(source.place(reject.line), reject)
-
-
-def plain_label(label: bytes) -> bytes:
-    """A label in the one spelling that it has in all formats.
-
-    Whole numbers have no sign ``+`` and no fraction of zeros; but zeros in front, as codes have
-    them, stay.  True and false are in small letters.
-
-    >>> plain_label(b"1.0"), plain_label(b"+1"), plain_label(b"-0"), plain_label(b"True")
-    (b'1', b'1', b'0', b'true')
-    >>> plain_label(b"007"), plain_label(b"1.5"), plain_label(b"nan")
-    (b'007', b'1.5', b'nan')
-    """
-    found = _WHOLE.fullmatch(label)
-    if found:
-        return b"0" if found["digits"] == b"0" else (found["minus"] or b"") + found["digits"]
-    lowered = label.lower()
-    return lowered if lowered in (b"true", b"false") else label
-
-
-def _unfit_label(label: bytes) -> str:
-    r"""Why a label names no class; empty if it may.
-
-    Two labels are the same class where their bytes are the same.  So a label must be text that is
-    told apart from all others wherever it is written and read again.
-
-    >>> _unfit_label("Größe".encode()), _unfit_label(b"Gr\xf6\xdfe")
-    ('', "label 'Gr\\xf6\\xdfe' is not valid UTF-8 (see --encoding)")
-    """
-    if not label:
-        return "no label"
-    if len(label) > MAX_LABEL_BYTES:
-        return too_long("label", MAX_LABEL_BYTES)
-    if b"\0" in label:
-        return "the label contains a NUL character"
-    try:
-        label.decode()
-    except UnicodeDecodeError:
-        return f"label {str(label[:_SHOWN])[1:]} is not valid UTF-8 (see --encoding)"
-    return ""
 
 
 def changed_input() -> InputError:

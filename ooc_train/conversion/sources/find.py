@@ -9,6 +9,7 @@ from ooc_train.conversion.sources.formats.foreign import refuse_foreign
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import find_dense, find_sparse
+from ooc_train.conversion.sources.partitions import PartitionedFile, partition_of
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.sources.texts import find_text
 from ooc_train.errors import OptionError
@@ -38,7 +39,11 @@ def find_source(
     kind = FORMATS[_format(file, options, gives)]
     if not (kind.binary or kind.of_folders):
         refuse_foreign(file)
-    opened = kind.open(file, options)
+    is_on_disk = not (file.is_held or file.is_pipe)
+    partition = partition_of(file.path) if is_on_disk and is_table(file, options) else {}
+    opened = kind.open(file, options.without(partition))
+    if partition:
+        opened = PartitionedFile.of(opened, partition)
     if gives == "text":
         return find_text(opened, options)
     if gives == "dense":

@@ -92,7 +92,9 @@ def held_labels(labels: Iterable[Any]) -> InputFile:
 def table_of(given: Any) -> InputFile | None:
     """The rows of a table with named columns; ``None`` if it is none."""
     if _is_dataset(given):
-        return _tables(given.with_format("arrow").iter(_ROWS_AT_ONCE), _name(given))
+        types = getattr(getattr(given, "features", None), "arrow_schema", None)
+        tables = given.with_format("arrow").iter(_ROWS_AT_ONCE)
+        return _tables(tables, _name(given), types.metadata if types else None)
     if not _has_columns(given):
         return None
     return _table(_name(given), _reader(given))
@@ -125,7 +127,7 @@ def _reader(given: Any) -> Any:
         if _has_stream(given):
             return pyarrow.RecordBatchReader.from_stream(given)
         return given.fetch_record_batch()
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, ValueError) as error:  # such as pandas' for columns of one name
         raise InputError(
             f"{_name(given)} cannot be read as a table of Arrow: {error!s:.300}"
         ) from error
@@ -138,8 +140,13 @@ def _table(name: str, reader: Any) -> InputFile:
     return InputFile(Path(name), pipe=Pipe(Pieces(pieces), name), format="arrow")
 
 
-def _tables(tables: Iterable[Any], name: str) -> InputFile:
-    """Several tables, one behind another, as one: with the columns of the first."""
+def _tables(
+    tables: Iterable[Any], name: str, metadata: dict[bytes, bytes] | None = None
+) -> InputFile:
+    """Several tables, one behind another, as one: with the columns of the first.
+
+    ``metadata`` describes the columns, where the tables have none.
+    """
     pyarrow = _pyarrow(name)
     readers = map(_reader, tables)
     first = next(readers, None)
@@ -158,7 +165,8 @@ def _tables(tables: Iterable[Any], name: str) -> InputFile:
 
     from ooc_train.conversion.sources.formats.arrow import serialized  # noqa: PLC0415
 
-    pieces = serialized(first.schema, batches())
+    schema = first.schema.with_metadata(first.schema.metadata or metadata)
+    pieces = serialized(schema, batches())
     return InputFile(Path(name), pipe=Pipe(Pieces(pieces), name), format="arrow")
 
 

@@ -1,5 +1,6 @@
 """How a user says where the texts, the numbers and the labels of rows are."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from ooc_train.conversion.sources.files.input_file import Input
@@ -29,9 +30,10 @@ class LayoutOptions:
 
     ``labels`` is a file, or an array, with the labels of the rows, where they lie apart.  Without
     ``needs_label``, rows have no labels, as those to predict.  With ``carry``, rows of text bring
-    along all other columns, see ``TextRows.carried``.  A row of more than ``max_row_bytes`` is
-    rejected.  ``memory_bytes`` is the budget of the process; what a file needs beside its blocks
-    must be a part of it.
+    along all other columns, see ``TextRows.carried``; with ``carry_text`` those of the text, too.
+    ``class_names`` are those that another file tells of its classes, where numbers stand for them.
+    A row of more than ``max_row_bytes`` is rejected.  ``memory_bytes`` is the budget of the
+    process; what a file needs beside its blocks must be a part of it.
     """
 
     text: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class LayoutOptions:
     labels: Input | None = None
     needs_label: bool = True
     carry: bool = False
+    carry_text: bool = False
+    class_names: tuple[str, ...] = ()
     memory_bytes: int = field(default_factory=default_budget)
     max_row_bytes: int = MAX_ROW_BYTES
 
@@ -65,3 +69,8 @@ class LayoutOptions:
         """The layout with columns of these names, which imply a header."""
         label = self.label if names.label is None else Name(names.label)
         return replace(self, text=tuple(map(Name, names.columns)), label=label, header=False)
+
+    def without(self, names: Collection[str]) -> "LayoutOptions":
+        """The layout without columns of some names, which then imply no header."""
+        columns = tuple(column for column in self.text if column not in names)
+        return replace(self, text=columns, label=None if self.label in names else self.label)

@@ -9,7 +9,14 @@ from typing import cast
 import numpy as np
 
 from ooc_train.conversion.sources.choice import choose_numbers
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
+from ooc_train.conversion.sources.columns import (
+    Cells,
+    Chosen,
+    ColumnFile,
+    Piece,
+    SparseEntries,
+    Table,
+)
 from ooc_train.conversion.sources.files.input_file import Input
 from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.label_files import open_labels
@@ -40,7 +47,7 @@ class DenseSource(Source):
         """The size of each row."""
         return self.n_columns * max(_VALUE_BYTES, self.file.value_bytes)
 
-    def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+    def tables(self, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows as the file gives them, with the labels of the other file if there is one."""
         pieces = super().tables(block_bytes)
         if self.labels is None:
@@ -48,10 +55,10 @@ class DenseSource(Source):
             return
         with open_labels(self.labels, self.n_rows or 0) as take:
             for piece, progress in pieces:
-                if isinstance(piece, Reject):
-                    yield piece, progress
-                else:
+                if isinstance(piece, Table):
                     yield replace(piece, labels=take(len(piece.lines))), progress
+                else:
+                    yield piece, progress
 
     def rows_of(self, table: Table) -> tuple[DenseNumbers, list[Reject]]:
         """The rows of a table that can be used, and the others."""

@@ -61,7 +61,7 @@ class TextRows:
     ``text`` uint8 holds the texts one after another, that of row ``i`` at
     ``text_offsets[i]:text_offsets[i + 1]``.  Row ``i`` begins on line ``lines[i]``, from 1.
     ``carried`` has each row's other columns by their names, where these are asked for.  ``missing``
-    are the rows whose text is null or was left out, (n_rows,) bool, if there are some.
+    are the rows whose text is not there, not even an empty one, (n_rows,) bool, if there are some.
     """
 
     text: U8

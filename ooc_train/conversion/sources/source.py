@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
 from ooc_train.file.provenance import ColumnNames
+
+_SHOWN_NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class Source(ABC):
     def rows_of(self, table: Table) -> tuple[Any, list[Reject]]:
         """The rows of a table that can be used, `SourceRows`, and the others."""
 
-    def tables(self, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+    def tables(self, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows as the file gives them: see `ColumnFile.read`."""
         return self.file.read(self.chosen, block_bytes)
 
     def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
-        """Blocks of rows, and rejects where they occur, each with the progress in bytes.
+        """Blocks of rows, rejects where they occur, and blank lines, with the progress in bytes.
 
         Blocks, `SourceRows`, are of about ``block_bytes`` of source, or a row that is longer.
         Raises ``BudgetError`` for one that there is no ``room`` for.
@@ -43,7 +45,7 @@ class Source(ABC):
         JSON Lines ten times.
         """
         for piece, progress in self.tables(block_bytes):
-            if isinstance(piece, Reject):
+            if not isinstance(piece, Table):
                 yield piece, progress
                 continue
             rows, rejects = self.rows_of(piece)
@@ -100,7 +102,18 @@ class Source(ABC):
     @property
     def remarks(self) -> tuple[str, ...]:
         """Remarks on the file, and on what was chosen of it, where one may expect otherwise."""
-        return (*self.file.remarks, *self.chosen.remarks)
+        names = self.class_names
+        told = [f"{k} is {name!r}" for k, name in enumerate(names[:_SHOWN_NAMES])]
+        more = f" and {len(names) - len(told):,} more" if len(names) > len(told) else ""
+        named = [f"the labels are the numbers of class names: {', '.join(told)}{more}"] * bool(
+            names
+        )
+        return (*self.file.remarks, *self.chosen.remarks, *named)
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The names that the file tells of the classes, in their order; none if it does not."""
+        return self.file.class_names(self.chosen)
 
     @property
     def classes_path(self) -> Path | None:
@@ -131,20 +144,24 @@ def remarks_of(sources: Iterable[Source]) -> list[str]:
 
 def repeated_files(sources: Mapping[str, Sequence[Source]]) -> list[str]:
     """Remarks on files of other splits that are training files, or have the same bytes."""
+    by_size: dict[int, list[Source]] = {}
+    for source in sources["train"]:
+        by_size.setdefault(source.n_bytes, []).append(source)
     return [
         f"{source.path}, {split} rows, is the training file {same}, so that its scores say nothing "
         f"about new rows"
         for split, files in sources.items()
         if split != "train"
         for source in files
-        if (same := next((one.path for one in sources["train"] if _are_same(one, source)), None))
+        for alike in [by_size.get(source.n_bytes, [])]
+        if (same := next((one.path for one in alike if _are_same(one, source)), None))
     ]
 
 
 def _are_same(one: Source, other: Source) -> bool:
-    """Whether two sources are the same file or folder, or files of the same bytes.
+    """Whether two sources of one size are the same file or folder, or files of the same bytes.
 
-    Bytes are read only where the sizes are the same, up to the first that differ.
+    Bytes are read up to the first that differ.
     """
     files = one.file.file, other.file.file
     if any(file.is_pipe or file.is_held or not file.path.exists() for file in files):
@@ -152,8 +169,4 @@ def _are_same(one: Source, other: Source) -> bool:
     if one.path.samefile(other.path):
         return True
     are_files = one.path.is_file() and other.path.is_file()
-    return (
-        are_files
-        and one.n_bytes == other.n_bytes
-        and filecmp.cmp(one.path, other.path, shallow=False)
-    )
+    return are_files and filecmp.cmp(one.path, other.path, shallow=False)

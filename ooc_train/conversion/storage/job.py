@@ -5,6 +5,7 @@ little.  So threads, processes and other machines that share the folder can run 
 writes to the ends of files of its own, so no lock is needed.
 """
 
+import contextlib
 import errno
 import functools
 import os
@@ -81,6 +82,12 @@ def read_at(path: Path, position: int, items: AnyArray) -> None:
             view, position = view[n_read:], position + n_read
     finally:
         os.close(file)
+
+
+def expect_jumps(file: int) -> None:
+    """Have the kernel read what is asked for and no more: the next read is somewhere else."""
+    with contextlib.suppress(AttributeError, OSError):  # advice, which not all systems take
+        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
 
 
 def not_read_back() -> OSError:

@@ -1,5 +1,6 @@
 """Each row's class, and what may be wrong with the classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,12 +85,16 @@ class RowClasses:
         return firsts[classes]
 
 
-def row_classes(labels: DiskArray, met: list[str], n_train: int) -> RowClasses:
+def row_classes(
+    labels: DiskArray, met: list[str], n_train: int, order: Sequence[str] = ()
+) -> RowClasses:
     """The classes in their order, where ``labels`` number them in the order of ``met``.
+
+    ``order`` has all of them, where it is known.
 
     Raises ``InputError`` for fewer than two classes.
     """
-    ranks, classes = sorted_classes(met)
+    ranks, classes = sorted_classes(met, order)
     if len(classes) < 2:
         raise InputError(
             f"all rows have the label {classes[0]!r}; training takes at least two classes "
@@ -98,10 +103,15 @@ def row_classes(labels: DiskArray, met: list[str], n_train: int) -> RowClasses:
     return RowClasses(labels, ranks, classes, n_train)
 
 
-def sorted_classes(met: list[str]) -> tuple[I32, list[str]]:
-    """The rank of each class, and the classes by rank: as numbers if all are, else as strings."""
-    all_integers = all(label.removeprefix("-").isdecimal() for label in met)
-    keys = [(int(label) if all_integers else 0, label) for label in met]
+def sorted_classes(met: list[str], known: Sequence[str] = ()) -> tuple[I32, list[str]]:
+    """The rank of each class, and the classes by rank.
+
+    That is as they are ``known``, or else as numbers if all are, and as strings if not.
+    """
+    places = {label: place for place, label in enumerate(known)}
+    if not known and all(label.removeprefix("-").isdecimal() for label in met):
+        places = {label: int(label) for label in met}
+    keys = [(places.get(label, 0), label) for label in met]
     order = sorted(range(len(met)), key=keys.__getitem__)
     ranks = np.empty(len(met), np.int32)
     ranks[order] = np.arange(len(met))

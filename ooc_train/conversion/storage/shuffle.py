@@ -4,8 +4,8 @@ A row's place in its split is known when the row is encoded, so its record goes 
 its place falls into.  Later each bucket is read whole, and its rows are written in their order
 behind those of the bucket before.
 
-A row's *record* is a run of uint64 items: its place; its label and the number of items that follow;
-and these items, which the layout makes.
+A row's *record* is a run of items of two bytes: its place in the bucket, its label, and the number
+of items that follow, two items each; and these, which the layout makes.
 """
 
 from collections.abc import Iterable
@@ -15,24 +15,24 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.storage.codes import ITEM_BYTES, put_u32, u32_at
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.storage.spill import Partition, Segment, Spill, SpillWriter
-from ooc_train.dtypes import I32, I64, U64
+from ooc_train.dtypes import I32, I64, U16
 from ooc_train.jit import kernel
 
-HEADER_ITEMS = 2
-_ITEM_BYTES = 8
+HEADER_ITEMS = 6
 _LEAST_BUCKETS = 16  # so that there is something for all workers
 
 
 class Records(NamedTuple):
-    """Rows: row ``i`` is the items ``offsets[i]:offsets[i + 1]``, uint64."""
+    """Rows: row ``i`` is the items ``offsets[i]:offsets[i + 1]``, uint16."""
 
     offsets: I64
-    items: U64
+    items: U16
 
 
-NO_RECORDS = Records(np.zeros(1, np.int64), np.empty(0, np.uint64))
+NO_RECORDS = Records(np.zeros(1, np.int64), np.empty(0, np.uint16))
 
 
 class Bucket(NamedTuple):
@@ -44,7 +44,7 @@ class Bucket(NamedTuple):
     labels: I32
     starts: I64
     lengths: I64
-    items: U64
+    items: U16
 
 
 @dataclass(frozen=True)
@@ -75,29 +75,28 @@ class Buckets:
         sizes = HEADER_ITEMS + np.diff(records.offsets)[chosen]
         bounds = np.zeros(self.n_buckets + 1, np.int64)
         np.cumsum(np.bincount(buckets, sizes, self.n_buckets).astype(np.int64), out=bounds[1:])
-        packed = np.empty(bounds[-1], np.uint64)
-        _pack(chosen[order], places[order], labels, *records, packed, packed.view(np.int32))
+        packed = np.empty(bounds[-1], np.uint16)
+        _pack(chosen[order], places[order] % self.rows_a_bucket, labels, *records, packed)
         return self.writer.write(0, packed, bounds)
 
 
 class BucketOfRows(NamedTuple):
-    """The task of reading a bucket: its records, its first place, and its number of rows."""
+    """The task of reading a bucket: its records and its number of rows."""
 
     records: Partition
-    first: int
     n_rows: int
 
     @property
     def n_bytes(self) -> int:
         """The size of the records."""
-        return _ITEM_BYTES * len(self.records)
+        return self.records.n_bytes
 
     def read(self) -> Bucket:
         """The rows.  Memory: the bucket."""
-        items = self.records.read()
+        items = self.records.read().view(np.uint16)
         labels = np.empty(self.n_rows, np.int32)
         starts, lengths = np.empty((2, self.n_rows), np.int64)
-        _locate(items, items.view(np.int32), self.first, labels, starts, lengths)
+        _locate(items, labels, starts, lengths)
         return Bucket(labels, starts, lengths, items)
 
 
@@ -116,7 +115,7 @@ class ShuffledSplit:
     @property
     def n_items(self) -> int:
         """How many items the records have, without their headers."""
-        return self.n_bytes // _ITEM_BYTES - HEADER_ITEMS * self.n_rows
+        return self.n_bytes // ITEM_BYTES - HEADER_ITEMS * self.n_rows
 
     @property
     def n_bytes(self) -> int:
@@ -131,9 +130,8 @@ class ShuffledSplit:
         """All buckets in their order."""
         spill = Spill(self.segments)
         for number in range(self.buckets.n_buckets):
-            first = number * self.buckets.rows_a_bucket
-            n_rows = min(self.buckets.rows_a_bucket, self.n_rows - first)
-            yield BucketOfRows(spill.partition(number), first, n_rows)
+            n_rows = self.n_rows - number * self.buckets.rows_a_bucket
+            yield BucketOfRows(spill.partition(number), min(self.buckets.rows_a_bucket, n_rows))
 
 
 def shuffled_splits(
@@ -141,7 +139,7 @@ def shuffled_splits(
 ) -> dict[str, ShuffledSplit]:
     """Buckets for each split, for ``expected_items`` of all rows together, without headers."""
     total = sum(placement.n_rows.values())
-    expected_bytes = _ITEM_BYTES * (expected_items + HEADER_ITEMS * total)
+    expected_bytes = ITEM_BYTES * (expected_items + HEADER_ITEMS * total)
     return {
         split: ShuffledSplit(
             Buckets.divide(
@@ -157,21 +155,14 @@ def shuffled_splits(
 
 
 @kernel
-def _pack(
-    chosen: I64,
-    places: I64,
-    labels: I32,
-    offsets: I64,
-    items: U64,
-    packed: U64,
-    halves: I32,
-) -> None:
+def _pack(chosen: I64, places: I64, labels: I32, offsets: I64, items: U16, packed: U16) -> None:
     end = 0
     for i in range(len(chosen)):
         row = chosen[i]
         begin, n = offsets[row], offsets[row + 1] - offsets[row]
-        packed[end] = np.uint64(places[i])
-        halves[2 * end + 2], halves[2 * end + 3] = labels[row], n
+        put_u32(packed, end, places[i])
+        put_u32(packed, end + 2, np.int64(labels[row]))
+        put_u32(packed, end + 4, n)
         end += HEADER_ITEMS
         for k in range(n):
             packed[end + k] = items[begin + k]
@@ -179,10 +170,9 @@ def _pack(
 
 
 @kernel
-def _locate(packed: U64, halves: I32, first: int, labels: I32, starts: I64, lengths: I64) -> None:
+def _locate(packed: U16, labels: I32, starts: I64, lengths: I64) -> None:
     i = 0
     while i < len(packed):
-        row = np.int64(packed[i]) - first
-        n = np.int64(halves[2 * i + 3])
-        labels[row], starts[row], lengths[row] = halves[2 * i + 2], i + HEADER_ITEMS, n
+        row, n = u32_at(packed, i), u32_at(packed, i + 4)
+        labels[row], starts[row], lengths[row] = u32_at(packed, i + 2), i + HEADER_ITEMS, n
         i += HEADER_ITEMS + n

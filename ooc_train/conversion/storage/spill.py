@@ -1,11 +1,14 @@
-"""Records of uint64, written block by block and read partition by partition.
+"""Records of any form, written block by block and read partition by partition.
 
 A worker writes one block of records at a time, already grouped by partition, in one piece to the
 end of its file; only the bounds of the partitions stay in memory.  Reading a partition visits its
-segment of every block, in the order of the blocks' first rows, whichever worker wrote them.
+segment of every block, in the order of the blocks' first rows, whichever worker wrote them.  These
+segments are small, so adjacent partitions are read together, as many as fit into memory.  What the
+bytes of a record mean is the business of whoever writes and reads them.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,29 +18,31 @@ from typing import NamedTuple
 import numpy as np
 from numba import types
 
-from ooc_train.conversion.storage.job import append, not_read_back, worker_file
-from ooc_train.dtypes import I32, I64, U32, U64
+from ooc_train.conversion.storage.job import append, expect_jumps, not_read_back, worker_file
+from ooc_train.dtypes import I32, I64, U8, AnyArray, Integers
+from ooc_train.intrinsics import PADDING, copy_bytes
 from ooc_train.jit import kernel
 
-PIECE_BYTES = 2**20
-_ITEM_BYTES = 8
+PIECE_BYTES = 2**18
+_MOST_IN_U32 = np.iinfo(np.uint32).max
+_ALL = slice(None)
 _pread = types.ExternalFunction(  # of the C library
     "pread", types.intp(types.int32, types.voidptr, types.uintp, types.int64)
 )
 
 
 class Segment(NamedTuple):
-    """A block that was written: where it is, and where in it each partition's records begin."""
+    """A block that was written: where it is, and at which byte each partition's records begin."""
 
     first_row: int
     path: Path
     position: int
-    bounds: U32
+    bounds: Integers
 
     @property
     def n_bytes(self) -> int:
         """The size of the block."""
-        return int(self.bounds[-1]) * _ITEM_BYTES
+        return int(self.bounds[-1])
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,15 @@ class SpillWriter:
     folder: Path
     stem: str
 
-    def write(self, first_row: int, records: U64, bounds: I64) -> Segment:
+    def write(self, first_row: int, records: AnyArray, bounds: I64) -> Segment:
         """Write a block; the records of partition ``p`` are ``records[bounds[p]:bounds[p + 1]]``.
 
         A task that runs twice writes twice; only the segment that is returned counts.
         """
-        path = worker_file(self.folder, self.stem)
-        return Segment(first_row, path, append(path, records), bounds.astype(np.uint32))
+        path, byte_bounds = worker_file(self.folder, self.stem), bounds * records.itemsize
+        if byte_bounds[-1] <= _MOST_IN_U32:  # but for a row of gigabytes
+            byte_bounds = byte_bounds.astype(np.uint32)
+        return Segment(first_row, path, append(path, records), byte_bounds)
 
 
 class Partition:
@@ -66,22 +73,23 @@ class Partition:
         self._paths = paths
         self._places = places
 
-    def __len__(self) -> int:
-        return int(self._places[:, 2].sum()) // _ITEM_BYTES
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return int(self._places[:, 2].sum())
 
-    def pieces(self) -> Iterator[U64]:
-        """The records in arrays of about ``PIECE_BYTES``.
+    def pieces(self) -> Iterator[U8]:
+        """The records in arrays of about ``PIECE_BYTES``, with ``PADDING`` bytes behind each.
 
         The records of one block are never divided; blocks come by ascending ``first_row``.
+        Memory: a piece.
         """
-        ends = np.cumsum(self._places[:, 2])
         with contextlib.ExitStack() as stack:
             files = self._opened(stack)
-            for some in np.split(self._places, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
-                if len(some):
-                    yield _read(files, some)
+            for some in _in_pieces(self._places):
+                yield _read(files, some)
 
-    def read(self) -> U64:
+    def read(self) -> U8:
         """All records in one array, by ascending ``first_row`` of their blocks."""
         with contextlib.ExitStack() as stack:
             return _read(self._opened(stack), self._places)
@@ -91,7 +99,65 @@ class Partition:
         files = [os.open(path, os.O_RDONLY) for path in self._paths]
         for file in files:
             stack.callback(os.close, file)
+            expect_jumps(file)
         return np.array(files, np.int32)
+
+
+class HeldPartition:
+    """The records of a partition that are in memory already.
+
+    ``places`` (n_segments, 3) int64 are, of each segment, 0, the first byte in ``records`` and how
+    many there are.
+    """
+
+    def __init__(self, records: U8, places: I64) -> None:
+        self._records = records
+        self._places = places
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return int(self._places[:, 2].sum())
+
+    def pieces(self) -> Iterator[U8]:
+        """As of a `Partition`."""
+        for some in _in_pieces(self._places):
+            piece = _room_for(some)
+            _copy_segments(self._records, some, piece)
+            yield piece
+
+
+@dataclass(frozen=True)
+class PartitionGroup:
+    """Adjacent partitions from ``first`` on; small when pickled.
+
+    ``bounds`` (n_partitions + 1, n_segments) int64 are where in its segment each partition begins.
+    """
+
+    first: int
+    records: Partition
+    bounds: I64
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of the partitions."""
+        return range(self.first, self.first + len(self.bounds) - 1)
+
+    def opened(self) -> Iterator[tuple[int, Partition | HeldPartition]]:
+        """The partitions of which there is anything, with their numbers.
+
+        Memory: all records, or none if it is one partition.
+        """
+        if len(self.numbers) == 1:
+            yield self.first, self.records
+            return
+        records, segments = self.records.read(), self.bounds[-1]
+        starts = np.cumsum(segments) - segments
+        for i, number in enumerate(self.numbers):
+            begin, sizes = self.bounds[i], self.bounds[i + 1] - self.bounds[i]
+            places = np.stack((np.zeros_like(sizes), starts + begin, sizes), axis=1)
+            if sizes.any():
+                yield number, HeldPartition(records, places[sizes > 0])
 
 
 class Spill:
@@ -109,15 +175,35 @@ class Spill:
         # (n_partitions + 1, n_blocks)
         bounds = [segment.bounds for segment in found] or [np.zeros(1, np.uint32)]
         self._bounds = np.stack(bounds, axis=1)
-        self.n_bytes = int(self._bounds[-1].sum(dtype=np.int64)) * _ITEM_BYTES
+        self.n_bytes = int(self._bounds[-1].sum(dtype=np.int64))
 
     def partition(self, number: int) -> Partition:
         """The records of a partition."""
-        begin = self._bounds[number].astype(np.int64)
-        sizes = self._bounds[number + 1] - begin
-        positions = self._positions + begin * _ITEM_BYTES
-        places = np.stack((self._files, positions, sizes * _ITEM_BYTES), axis=1)
-        return Partition(self._paths, places[sizes > 0])
+        return self._group(number, number + 1, _ALL).records
+
+    def groups(self, most_bytes: int, most: int, blocks: slice = _ALL) -> list[PartitionGroup]:
+        """All partitions of which there is anything, adjacent ones together.
+
+        A group has ``most`` of them at most and ``most_bytes``, or it is one partition.  Some
+        ``blocks``, which are in their order, may be taken alone.
+        """
+        sizes = np.diff(self._bounds[:, blocks].astype(np.int64), axis=0).sum(axis=1).tolist()
+        starts, n_bytes = [0], 0
+        for number, size in enumerate(sizes):
+            if number > starts[-1] and (number - starts[-1] == most or n_bytes + size > most_bytes):
+                starts.append(number)
+                n_bytes = 0
+            n_bytes += size
+        bounds = itertools.pairwise([*starts, len(sizes)])
+        groups = [self._group(start, stop, blocks) for start, stop in bounds]
+        return [group for group in groups if group.records.n_bytes]
+
+    def _group(self, start: int, stop: int, blocks: slice) -> PartitionGroup:
+        bounds = self._bounds[start : stop + 1, blocks].astype(np.int64)
+        positions, bounds = self._positions[blocks] + bounds[0], bounds - bounds[0]
+        places = np.stack((self._files[blocks], positions, bounds[-1]), axis=1)
+        some = bounds[-1] > 0
+        return PartitionGroup(start, Partition(self._paths, places[some]), bounds[:, some])
 
     def remove(self) -> None:
         """Delete the temporary files; nothing can be read any more."""
@@ -125,15 +211,29 @@ class Spill:
             path.unlink(missing_ok=True)
 
 
-def _read(files: I32, places: I64) -> U64:
-    records = np.empty(places[:, 2].sum() // _ITEM_BYTES, np.uint64)
+def _in_pieces(places: I64) -> Iterator[I64]:
+    """The segments in groups of about ``PIECE_BYTES``."""
+    ends = np.cumsum(places[:, 2])
+    for some in np.split(places, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
+        if len(some):
+            yield some
+
+
+def _room_for(places: I64) -> U8:
+    """An array for some segments, with ``PADDING`` bytes behind it."""
+    n_bytes = int(places[:, 2].sum())
+    return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
+
+
+def _read(files: I32, places: I64) -> U8:
+    records = _room_for(places)
     if not _read_segments(files, places, records):
         raise not_read_back()
     return records
 
 
 @kernel
-def _read_segments(files: I32, places: I64, records: U64) -> bool:
+def _read_segments(files: I32, places: I64, records: U8) -> bool:
     """Read pieces of files one behind another; whether all was there.
 
     A kernel, since there are thousands: each call from Python takes the GIL twice.
@@ -148,3 +248,11 @@ def _read_segments(files: I32, places: I64, records: U64) -> bool:
             end += n_read
             position += n_read
     return True
+
+
+@kernel
+def _copy_segments(records: U8, places: I64, piece: U8) -> None:
+    end = 0
+    for k in range(len(places)):
+        copy_bytes(records, places[k, 1], piece, end, places[k, 2])
+        end += places[k, 2]

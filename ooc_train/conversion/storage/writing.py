@@ -20,11 +20,15 @@ _COPY_ITEMS = 2**20
 
 @dataclass
 class Written:
-    """Figures of a split: its entries, those of its longest row, and its clipped values."""
+    """Figures of a split: its entries, those of its longest row, and its clipped values.
+
+    ``n_spilled`` bytes of temporary files were written.
+    """
 
     n_entries: int = 0
     longest: int = 0
     n_clipped: int = 0
+    n_spilled: int = 0
 
 
 class SplitWriter:
@@ -103,6 +107,7 @@ class SplitWriter:
             ]
             for column, items in zip(columns, parts, strict=True):
                 column.append(items)
+                written.n_spilled += items.nbytes
         group = self._create(split, n_rows, written.n_entries, arrays)
         for number, name in enumerate(_names(arrays, group)):
             items = columns[number].array().mapped if columns else np.empty(0)

@@ -21,7 +21,8 @@ import h5py
 from ooc_train.errors import FormatError
 from ooc_train.training.run.json_files import AGAIN
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+METADATA, CONFIG, WEIGHTS = "metadata.json", "config.json", "model.weights.h5"
+"""The members of an archive."""
 _MAX_CONFIG_BYTES = 2**24
 _MAX_DEPTH, _MAX_OBJECTS = 64, 2**14
 _DAMAGE = (
@@ -46,24 +47,24 @@ class ModelArchive:
     @property
     def weights_bytes(self) -> int:
         """The size of the file of weights."""
-        return self._archive.getinfo(_WEIGHTS).file_size
+        return self._archive.getinfo(WEIGHTS).file_size
 
     def config(self) -> dict[str, Any]:
         """The description of the model's layers."""
-        if self._archive.getinfo(_CONFIG).file_size > _MAX_CONFIG_BYTES:
-            raise ValueError(f"{_CONFIG} has more than {_MAX_CONFIG_BYTES:,} bytes")
-        config: dict[str, Any] = json.loads(self._archive.read(_CONFIG))
+        if self._archive.getinfo(CONFIG).file_size > _MAX_CONFIG_BYTES:
+            raise ValueError(f"{CONFIG} has more than {_MAX_CONFIG_BYTES:,} bytes")
+        config: dict[str, Any] = json.loads(self._archive.read(CONFIG))
         return config
 
     @contextlib.contextmanager
     def weights(self) -> Iterator[h5py.File]:
         """The file of weights, after a check that it holds all arrays itself, uncompressed."""
-        with h5py.File(io.BytesIO(self._archive.read(_WEIGHTS)), "r") as file:
+        with h5py.File(io.BytesIO(self._archive.read(WEIGHTS)), "r") as file:
             for number, (name, found) in enumerate(_objects(file)):
                 if number >= _MAX_OBJECTS:
-                    raise ValueError(f"{_WEIGHTS} has more than {_MAX_OBJECTS:,} objects")
+                    raise ValueError(f"{WEIGHTS} has more than {_MAX_OBJECTS:,} objects")
                 if isinstance(found, h5py.Dataset) and not _is_plain(found):
-                    raise ValueError(f"the array {name} is not stored in {_WEIGHTS} as it is")
+                    raise ValueError(f"the array {name} is not stored in {WEIGHTS} as it is")
             yield file
 
 
@@ -92,7 +93,7 @@ def in_words(error: Exception) -> str:
 def _objects(group: h5py.Group, depth: int = 0) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """All that is below a group.  HDF5's own visitor follows no links, and has no limits."""
     if depth > _MAX_DEPTH:
-        raise ValueError(f"{_WEIGHTS} has groups {_MAX_DEPTH} deep")
+        raise ValueError(f"{WEIGHTS} has groups {_MAX_DEPTH} deep")
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
             raise ValueError(f"{group.name}/{name} is a link to another place")

@@ -9,32 +9,38 @@ import contextlib
 import gc
 import importlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ooc_train import imports
 from ooc_train.environment import n_processors
-from ooc_train.errors import BudgetError
+from ooc_train.errors import BudgetError, OptionError
 from ooc_train.threads import TOO_FEW, can_start
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-__all__ = ["around_import", "keras", "tf"]
+_NEEDED = {"tensorflow": "TensorFlow", "keras": "Keras"}
 
-around_import: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-"""Makes the context that Keras is imported in.  Commands set it, see `cli.startup`."""
+__all__ = ["keras", "load", "tf"]
 
 
 def __getattr__(name: str) -> Any:
     """``keras`` or ``tf``: the first to be asked for loads both."""
     if name not in ("keras", "tf"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    _load()
+    load()
     return globals()[name]
 
 
-def _load() -> None:
+def load() -> None:
+    """Import both, if they are not yet.
+
+    Raises OptionError where they are not installed, BudgetError where threads are too few.
+    """
+    if "keras" in globals():
+        return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     # Keras would read its settings from /tmp, where anybody may have put them.
@@ -42,8 +48,17 @@ def _load() -> None:
         os.environ.setdefault("KERAS_HOME", os.devnull)
     if not can_start(2 * n_processors() + 4):  # two pools, and some for the process
         raise BudgetError(f"TensorFlow cannot start: {TOO_FEW}")
-    with _stderr_discarded(), around_import(), _uncollected():
-        keras, tf = map(importlib.import_module, ("keras", "tensorflow"))
+    try:
+        with _stderr_discarded(), imports.around_keras(), _uncollected():
+            keras, tf = map(importlib.import_module, ("keras", "tensorflow"))
+    except ModuleNotFoundError as error:
+        if error.name not in _NEEDED:
+            raise
+        raise OptionError(
+            f"this takes {' and '.join(_NEEDED.values())}, which are not both installed: without "
+            "them there is mlp, by its own optimizers, without callbacks and TensorBoard; install "
+            "them with pip install tensorflow keras"
+        ) from error
     # By default GPUs round factors to 11 bits: 1e-4 off, and no faster with these models.
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)
     globals().update(keras=keras, tf=tf)

@@ -1,13 +1,15 @@
-"""Saved models as models of Keras: those of this package, and those of users."""
+"""Saved models: networks, and models of Keras, of this package and of users."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.training.models.archive import in_words, open_archive
+from ooc_train.training.models.keras_form import read_layers
+from ooc_train.training.models.network import Network
 from ooc_train.training.models.table import DataShape, ModelSpec
 from ooc_train.training.models.user import import_module_of
 from ooc_train.training.run.json_files import AGAIN
@@ -16,6 +18,39 @@ if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
 
 _WEIGHT_BYTES = 4  # float32
+
+
+def rebuilt_network(
+    path: Path, spec: ModelSpec, shape: DataShape, options: Mapping[str, Any]
+) -> Network:
+    """A network of this package with the weights that the archive at ``path`` holds.
+
+    Raises FormatError if these are of another model, or not finite.  Memory: twice the weights.
+    """
+    network = cast(Network, spec.model(shape, **options))
+    layers = read_layers(path)
+    if layers is None or Network.of(layers).sizes != network.sizes:
+        raise FormatError(f"{path} holds another model than its settings describe; {AGAIN}")
+    network.set_weights([array for layer in layers for array in layer])
+    return network
+
+
+def users_network(path: Path, shape: DataShape) -> Network | None:
+    """The model of a user's function as a network; ``None`` if it is none, see `read_layers`.
+
+    Raises FormatError if it is damaged or does not fit its run.
+    """
+    layers = read_layers(path)
+    if layers is None:
+        return None
+    network = Network.of(layers)
+    n_columns, n_classes = network.sizes[0], max(2, network.sizes[-1])
+    if (n_columns, n_classes) != (shape.n_columns, shape.n_classes):
+        raise FormatError(
+            f"{path} is a model for {n_columns:,} columns and {n_classes:,} classes, and its run "
+            f"has {shape.n_columns:,} and {shape.n_classes:,}; {AGAIN}"
+        )
+    return network
 
 
 def rebuilt_model(
@@ -34,7 +69,7 @@ def rebuilt_model(
     # Within the first scope variables get no memory, which sizes that no file has might exceed;
     # they get it at the end of the second.
     with keras.StatelessScope(initialize_variables=False):
-        model = spec.model(shape, **options)
+        model: Any = spec.model(shape, **options)
     if _WEIGHT_BYTES * model.count_params() > weights_bytes:
         keras.utils.clear_session()  # or these variables would get their memory later
         raise FormatError(

@@ -1,37 +1,30 @@
-"""The multi-layer perceptron, a plain Keras model that loads anywhere without this package.
+"""The multi-layer perceptron of Google's text-classification guide."""
 
-Training does not always call its layers as they are, see `steps.feeds` and `steps.sparse_steps`.
-"""
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from ooc_train.training.models.backend import keras
-from ooc_train.training.models.layers import dense, output
+from ooc_train.training.models.keras_form import describe
+from ooc_train.training.models.network import Network
 from ooc_train.training.models.table import DataShape
 
+if TYPE_CHECKING:
+    from ooc_train.training.models.backend import keras
 
-def build_mlp(shape: DataShape, *, layers: int, units: int, dropout_rate: float) -> keras.Model:
-    """The multi-layer perceptron of Google's text-classification guide.
+
+def build_mlp(shape: DataShape, *, layers: int, units: int, dropout_rate: float) -> Network:
+    """The multi-layer perceptron of the guide, whose weights are drawn from the shape's seed.
 
     Takes ``(n, n_columns) float32``.  Two classes: one sigmoid unit, the probability of the
-    second; more: softmax over all.  ``layers``, as in the guide, counts the output layer.  Initial
-    weights are drawn from the shape's seed, not from Keras's global state, which stays untouched.
+    second; more: softmax over all.  ``layers``, as in the guide, counts the output layer.
     """
-    seeds = np.random.SeedSequence(shape.seed).generate_state(layers)
-    *hidden_seeds, output_seed = seeds.tolist()
-    hidden = []
-    for number, hidden_seed in enumerate(hidden_seeds, start=1):
-        name = "hidden" if number == 1 else f"hidden_{number}"
-        hidden += [
-            dense(units, "relu", hidden_seed, name),
-            keras.layers.Dropout(dropout_rate, name=f"{name}_dropout"),
-        ]
-    return keras.Sequential(
-        [
-            keras.Input((shape.n_columns,), name="features"),
-            keras.layers.Dropout(dropout_rate, name="input_dropout"),
-            *hidden,
-            output(shape.n_classes, output_seed),
-        ],
-        name="mlp",
-    )
+    n_outputs = 1 if shape.n_classes == 2 else shape.n_classes
+    return Network([shape.n_columns, *[units] * (layers - 1), n_outputs], dropout_rate, shape.seed)
+
+
+def in_keras(network: Network) -> "keras.Model":
+    """The same network as a model of Keras.  Imports TensorFlow."""
+    from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
+
+    description = describe(network.sizes, network.dropout_rate)
+    model = keras.Sequential.from_config(description["config"])
+    model.set_weights(network.get_weights())
+    return model

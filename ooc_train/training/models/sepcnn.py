@@ -6,7 +6,6 @@ import numpy as np
 
 from ooc_train.dtypes import F32
 from ooc_train.training.models.backend import keras
-from ooc_train.training.models.layers import output
 from ooc_train.training.models.table import DataShape
 
 FILTERS = 64
@@ -31,9 +30,10 @@ def build_sepcnn(
 
     ``embeddings``, ``(n_columns, any dimension) float32``, are the first layer's initial weights;
     without them it has ``embedding_dimension`` dimensions, drawn at random.  All weights are drawn
-    from the shape's seed, as in `build_mlp`.  Depthwise kernels are uniform in ±1, which suits the
-    3 values that each output sums: Keras's default assumes that a depthwise kernel mixes all
-    channels, and with it this network does not learn.  Pointwise kernels are He-uniform.
+    from the shape's seed, not from Keras's global state, which stays untouched.  Depthwise kernels
+    are uniform in ±1, which suits the 3 values that each output sums: Keras's default assumes that
+    a depthwise kernel mixes all channels, and with it this network does not learn.  Pointwise
+    kernels are He-uniform.
     """
     seeds = iter(np.random.SeedSequence(shape.seed).generate_state(16).tolist())
     if embeddings is not None:
@@ -60,7 +60,7 @@ def build_sepcnn(
     n_valid = keras.ops.maximum(keras.ops.sum(mask, axis=1), 1)
     output_dropout = keras.layers.Dropout(dropout_rate, seed=next(seeds), name="output_dropout")
     hidden = output_dropout(keras.ops.sum(hidden, axis=1) / n_valid)
-    model = keras.Model(ids, output(shape.n_classes, next(seeds))(hidden), name="sepcnn")
+    model = keras.Model(ids, _output(shape.n_classes, next(seeds))(hidden), name="sepcnn")
     if embeddings is not None:
         embedding.set_weights([embeddings])
     return model
@@ -88,6 +88,13 @@ def _convolution(
         name=f"{name}_pointwise",
     )
     return pointwise(depthwise(hidden)) * mask
+
+
+def _output(n_classes: int, seed: int) -> keras.layers.Layer:
+    """The output layer: for two classes one sigmoid unit, for more a softmax over all."""
+    units, activation = (1, "sigmoid") if n_classes == 2 else (n_classes, "softmax")
+    initializer = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(units, activation, kernel_initializer=initializer, name="output")
 
 
 def _uniform(limit: float, seed: int) -> keras.initializers.Initializer:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from ooc_train.kinds import KINDS, Layout
 
 if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
+    from ooc_train.training.models.model import Model
 
-ADAM, DEFERRED_ADAM = "adam", "deferred-adam"
-"""Keras's Adam, and the one of `steps.sparse_steps`."""
+ADAM, DEFERRED_ADAM, NUMPY_ADAM = "adam", "deferred-adam", "numpy-adam"
+"""Keras's Adam, and those of `steps.sparse_steps` and `steps.dense_steps`, without TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +53,17 @@ class ModelSpec:
     pads_freely: bool = False
     """Whether it gives the same however far a row is padded, so that evaluation and prediction may
     pad rows no further than a batch needs."""
+    is_network: bool = False
+    """Whether it is a `Network`, which needs no Keras.  All others are models of Keras."""
     averages: bool = False
     """Whether the moving average of its weights is evaluated and saved, see `moving_average`."""
     embedding_layer: str | None = None
     """The layer that can begin with pretrained word vectors."""
 
-    def model(self, shape: DataShape, **options: Any) -> "keras.Model":
+    def model(self, shape: DataShape, **options: Any) -> "Model":
         """The model with initial weights; options that are missing have their defaults.
 
-        Imports TensorFlow.  Raises OptionError as `build_user_model` does.
+        Imports TensorFlow unless it is a network.  Raises OptionError as `build_user_model` does.
         """
         module, _, function = self.build.partition(":")
         build = getattr(importlib.import_module(module), function)
@@ -78,8 +80,9 @@ _MODELS = "ooc_train.training.models"
 MODELS = {
     "mlp": ModelSpec(
         f"{_MODELS}.mlp:build_mlp",
-        optimizers={"sparse": (DEFERRED_ADAM, ADAM), "dense": (ADAM,)},
+        optimizers={"sparse": (DEFERRED_ADAM, ADAM), "dense": (NUMPY_ADAM, ADAM)},
         options={"layers": 2, "units": 64, "dropout_rate": 0.2},
+        is_network=True,
     ),
     "sepcnn": ModelSpec(
         f"{_MODELS}.sepcnn:build_sepcnn",

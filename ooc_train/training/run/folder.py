@@ -16,11 +16,12 @@
 """
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import h5py
 
@@ -29,15 +30,19 @@ from ooc_train.file.group import read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.provenance import column_names
 from ooc_train.json_text import json_object
+from ooc_train.kinds import KINDS
 from ooc_train.reading.store import Store
-from ooc_train.training.models.loading import rebuilt_model, users_model
+from ooc_train.training.models.loading import (
+    rebuilt_model,
+    rebuilt_network,
+    users_model,
+    users_network,
+)
+from ooc_train.training.models.model import Model
 from ooc_train.training.models.table import DataShape, is_function, spec_of
 from ooc_train.training.run.json_files import AGAIN, check_types
 from ooc_train.training.run.seal import check_seal
 from ooc_train.training.run.settings import read_settings
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
@@ -134,15 +139,19 @@ class Run:
         names = ("features", "n_columns", "max_length", "n_classes", "seed")
         return DataShape(*(self.settings[name] for name in names))
 
-    def load_model(self) -> "keras.Model":
-        """The trained model, which takes dense rows.  Imports TensorFlow.
+    def load_model(self) -> Model:
+        """The trained model: a `Network`, or a model of Keras, which imports TensorFlow.
 
-        Of a function of its author's, the module is imported first, for the layers that it
-        registers.  Raises InputError or FormatError if the model cannot be loaded.
+        Every multi-layer perceptron over columns is a network, also one of its author's.  Of other
+        functions of its author's, the module is imported first, for the layers that it registers.
+        Raises InputError or FormatError if the model cannot be loaded.  Memory: the model, and once
+        more its weights while it is loaded; and that of TensorFlow.
         """
         name = self.settings["model"]
         if is_function(name):
-            return users_model(self.model_path, name)
+            has_columns = KINDS[self.features].layout != "ragged"
+            network = users_network(self.model_path, self.shape) if has_columns else None
+            return network or users_model(self.model_path, name)
         spec = spec_of(name)
         # Pretrained word vectors are among the weights; the report has their dimension.
         options = {name: self.settings.get(name) for name in spec.options if name != "embeddings"}
@@ -150,7 +159,8 @@ class Run:
         if spec.embedding_layer and embeddings is not None:
             options["embedding_dimension"] = embeddings["dimension"]
         given = {name: value for name, value in options.items() if value is not None}
-        return rebuilt_model(self.model_path, spec, self.shape, given)
+        rebuilt: Callable[..., Model] = rebuilt_network if spec.is_network else rebuilt_model
+        return rebuilt(self.model_path, spec, self.shape, given)
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
@@ -202,13 +212,15 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise InputError(f"there is no run folder {folder}; make one with ooc-train")
+        raise InputError(_no_run(folder))
     if is_unfinished(folder):
         raise FormatError(
             f"the training of the run {folder} is not complete; wait for it, or continue it with "
             "ooc-train --resume"
         )
     missing = [name for name in FILES if not (folder / name).is_file()]
+    if len(missing) == len(FILES):
+        raise InputError(_no_run(folder))
     if missing:
         raise FormatError(
             f"{folder} is not a complete run folder: {', '.join(missing)} is missing; train again"
@@ -221,6 +233,17 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
             "run; if you trust it, give --trust-code"
         )
     return _opened(folder, settings, report)
+
+
+def _no_run(path: Path) -> str:
+    """The reason why there is no run at a path, and what to give instead."""
+    if path.is_dir():
+        runs = sorted(one.parent.name for one in path.glob(f"*/{SETTINGS}"))
+        such = f"; it holds runs, such as {path / runs[0]}" if runs else "; make one with ooc-train"
+        return f"{path} is not a run folder{such}"
+    if path.exists():
+        return f"{path} is a file, where a run folder is expected; the run comes before the file"
+    return f"there is no run folder {path}; make one with ooc-train"
 
 
 def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> Run:

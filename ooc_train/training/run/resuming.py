@@ -71,10 +71,13 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def changed_versions(then: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The versions that have changed since the run began, in words; they may change last bits."""
+    """The versions that have changed since the run began, in words; they may change last bits.
+
+    Those of which the run says nothing may be the same.
+    """
     before, after = dict(then.get("versions") or {}), now["versions"]
-    changed = [name for name in after if before.get(name) != after[name]]
-    return ", ".join(f"{name} was {before.get(name)}, is {after[name]}" for name in changed) or None
+    changed = [name for name in after if name in before and before[name] != after[name]]
+    return ", ".join(f"{name} was {before[name]}, is {after[name]}" for name in changed) or None
 
 
 def _difference(name: str, then: Any, now: Any) -> str:

@@ -10,7 +10,7 @@ import io
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ooc_train.atomic import make_folder, replacing, target_of
 from ooc_train.errors import OutputError
@@ -18,6 +18,7 @@ from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import compression_of, header_of
 from ooc_train.reading.store import Store
 from ooc_train.system_errors import reason
+from ooc_train.training.models.model import Model
 from ooc_train.training.run.checkpoints import CheckpointFolder
 from ooc_train.training.run.folder import (
     CHECKPOINTS,
@@ -47,9 +48,6 @@ from ooc_train.training.run.replacement import (
 )
 from ooc_train.training.run.seal import digest_of, sealed
 from ooc_train.training.run.settings import read_settings
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 class RunWriter:
@@ -118,7 +116,7 @@ class RunWriter:
         with replacing(self.path / HISTORY) as part:
             part.write_text(text.getvalue(), "utf-8")
 
-    def write_model(self, model: "keras.Model") -> None:
+    def write_model(self, model: Model) -> None:
         """Write the model; the last checkpoint stays beside it."""
         with self._sealing(MODEL) as path, replacing(path) as part:
             model.save(part)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ooc_train.atomic import output_file
 from ooc_train.errors import InputError
@@ -11,14 +11,12 @@ from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library, draw
+from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run, files_of
 from ooc_train.training.run.replacement import open_with
 from ooc_train.training.scores.options import EvaluateOptions
 from ooc_train.training.scores.page import page_content
 from ooc_train.training.scores.split_scores import score_split
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
 
 
 def evaluate(  # noqa: PLR0913 - the one place where all options meet
@@ -61,7 +59,8 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     ``roc_auc_error`` and ``average_precision_error``.  ``curves`` has points of both curves for
     each class.
 
-    Memory: TensorFlow, one batch, for sequences a window of 32 MB, and that of `tally.Scoring`.
+    Memory: the model, one batch, for sequences a window of 32 MB, that of `tally.Scoring`, and that
+    of TensorFlow, unless the model is a multi-layer perceptron.
 
     Raises InputError or FormatError if run or file cannot be used or do not fit each other,
     OptionError for a batch size below 1, and OutputError if the page cannot be written.
@@ -76,7 +75,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
         check_library(page)
     with open_store(path) as store:
 
-        def load(opened: Run) -> "keras.Model":
+        def load(opened: Run) -> Model:
             opened.check_matches(store)
             if not len(store[split]):
                 raise InputError(f"split {split!r} of {path} has no rows; choose another split")

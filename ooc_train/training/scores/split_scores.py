@@ -1,7 +1,7 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,12 +11,11 @@ from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
+from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run
 from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.scores.tally import Scoring
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
+from ooc_train.training.steps.choice import evaluator_for
 
 
 def evaluation_batches(
@@ -70,7 +69,7 @@ def _windows(slices: Iterable[tuple[int, int]], n_rows: int) -> Iterator[list[tu
 
 def score_split(
     run: Run,
-    model: "keras.Model",
+    model: Model,
     store: Store,
     name: str,
     *,
@@ -78,8 +77,6 @@ def score_split(
     progress: Progress,
 ) -> dict[str, Any]:
     """The scores of a run's model on the split of that name, which has rows; see `evaluate`."""
-    from ooc_train.training.steps.choice import evaluator_for  # noqa: PLC0415 - TensorFlow
-
     split = store[name]
     width = None if run.pads_as_needed else split.width
     evaluator = evaluator_for(model, split.layout, width)

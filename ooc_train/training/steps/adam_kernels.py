@@ -10,7 +10,8 @@ import numpy as np
 from ooc_train.dtypes import F32, F64, I32, I64
 from ooc_train.jit import kernel
 
-MEAN_SHARE, VARIANCE_SHARE = np.float32(1 - 0.9), np.float32(1 - 0.999)
+BETA_1, BETA_2 = 0.9, 0.999
+MEAN_SHARE, VARIANCE_SHARE = np.float32(1 - BETA_1), np.float32(1 - BETA_2)
 EPSILON = np.float32(1e-7)
 """Adam's constants, as Keras has them; a share is the weight of a new gradient in a moment."""
 WEIGHT, MEAN, VARIANCE = 0, 1, 2
@@ -22,6 +23,13 @@ class Move(NamedTuple):
 
     rate: np.float32
     shrinkage: np.float32
+
+
+def move(n_steps: int, learning_rate: float, weight_decay: float) -> Move:
+    """The move of the step after ``n_steps``, corrected for the bias of young moments."""
+    number = n_steps + 1
+    correction = (1 - BETA_2**number) ** 0.5 / (1 - BETA_1**number)
+    return Move(np.float32(learning_rate * correction), np.float32(learning_rate * weight_decay))
 
 
 @kernel

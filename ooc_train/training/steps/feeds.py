@@ -196,7 +196,7 @@ def class_probabilities(output: tf.Tensor) -> tf.Tensor:
 def predict_rows(model: keras.Model, rows: Rows, *, pads_as_needed: bool = False) -> F32:
     """The probabilities of the classes for each row: ``(n_rows, n_classes) float32``.
 
-    ``model`` is a run's, see `run.folder.Run.load_model`.  Sequences are padded to ``rows.length``;
+    ``model`` is one of Keras.  Sequences are padded to ``rows.length``;
     with ``pads_as_needed``, rows of near length go through the model together and are padded to the
     longest of them.  Memory: the rows, and one step: the model takes a few rows at a time.
     """

@@ -14,7 +14,7 @@ _LABELS = tf.TensorSpec((None,), tf.int64)
 _Prepared = tuple[Features, I64, np.int64]
 
 
-class Evaluator:
+class KerasEvaluator:
     """A model's loss and probabilities on batches with labels."""
 
     def __init__(self, feed: Feed) -> None:
@@ -37,6 +37,8 @@ class KerasTrainer(Trainer):
 
     Dropout in a step depends on the seed and the number of steps before it.
     """
+
+    model: keras.Model
 
     def __init__(
         self,

@@ -28,6 +28,11 @@ class MovingAverage:
         self._n_updates = 0
         self._update = tf.function(self._move, input_signature=[tf.TensorSpec((), tf.float32)])
 
+    @staticmethod
+    def is_due(step: int) -> bool:
+        """Whether the average is updated after ``step`` steps of an epoch, beside its end."""
+        return step % EVERY_STEPS == 0
+
     def update(self) -> None:
         """Move the average towards the weights: the first time all the way, later by less."""
         self._n_updates += 1

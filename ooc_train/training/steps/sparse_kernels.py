@@ -215,7 +215,7 @@ def _input_gradient(delta: F32, weights: F32, gradient: F32) -> None:
 
 
 @kernel
-def _bias_gradient(delta: F32, gradient: F32) -> None:
+def bias_gradient(delta: F32, gradient: F32) -> None:
     """``gradient`` = the sums of ``delta`` over its rows."""
     gradient[:] = 0
     for row in range(len(delta)):
@@ -237,6 +237,22 @@ def drop(hidden: F32, rate: np.float32, key: np.uint64) -> None:
     scale = np.float32(1) / (np.float32(1) - rate)
     for i in range(len(values)):
         values[i] = values[i] * scale if _is_kept(key, i, rate) else np.float32(0)
+
+
+@kernel
+def activate(hidden: F32, rate: np.float32, key: np.uint64) -> None:
+    """Apply relu and dropout to ``(n_rows, n_units)``, in place."""
+    relu(hidden)
+    if rate > 0:
+        drop(hidden, rate, key)
+
+
+@kernel
+def dropped(values: F32, rate: np.float32, key: np.uint64) -> F32:
+    """A copy of ``(n_rows, n_columns)`` after dropout."""
+    kept = values.copy()
+    drop(kept, rate, key)
+    return kept
 
 
 @kernel
@@ -268,9 +284,7 @@ def forward(by_row: ByRow, used: F32, rest: F32, layers: Layers) -> F32:
     hidden = outputs[:place].reshape((n_rows, sizes[0]))
     _sparse_forward(by_row, used, rest[:start], hidden)
     for layer in range(1, len(sizes)):
-        relu(hidden)
-        if layers.rates[layer - 1] > 0:
-            drop(hidden, layers.rates[layer - 1], layers.keys[layer - 1])
+        activate(hidden, layers.rates[layer - 1], layers.keys[layer - 1])
         size, n_weights = sizes[layer], sizes[layer - 1] * sizes[layer]
         weights = rest[start : start + n_weights].reshape((sizes[layer - 1], size))
         bias = rest[start + n_weights : start + n_weights + size]
@@ -343,7 +357,7 @@ def gradients(
     loss, n_correct = output_gradient(hidden, targets, delta)
     for layer in range(len(sizes) - 1, 0, -1):
         size, n_inputs = sizes[layer], sizes[layer - 1]
-        _bias_gradient(delta, rest_gradient[stop - size : stop])
+        bias_gradient(delta, rest_gradient[stop - size : stop])
         stop -= size
         start = stop - n_inputs * size
         weights = rest[start:stop].reshape((n_inputs, size))
@@ -356,6 +370,6 @@ def gradients(
         _input_gradient(delta, weights, hidden_delta)
         undrop(hidden_delta, hidden, layers.rates[layer - 1])
         delta = hidden_delta
-    _bias_gradient(delta, rest_gradient[:stop])
+    bias_gradient(delta, rest_gradient[:stop])
     _sparse_gradient(by_column, delta, used_gradient)
     return loss, n_correct

@@ -1,4 +1,4 @@
-"""Training steps of a multi-layer perceptron over sparse rows, in kernels, without TensorFlow.
+"""Training steps of a `Network` over sparse rows, in kernels.
 
 A batch has entries in a few percent of the columns, and a step works on the first layer's weights
 of these columns alone.  Adam would move all others, too, by their moments; here a column makes up
@@ -7,8 +7,7 @@ for rounding, and for one part in 200 of a deferred move where gradients are as 
 epsilon.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,14 +15,13 @@ import numpy as np
 from ooc_train.dtypes import F32, F64, I32, I64, AnyArray
 from ooc_train.jit import kernel
 from ooc_train.reading.rows import Batch
-from ooc_train.training.models.backend import keras
+from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
 from ooc_train.training.steps import sparse_kernels as kernels
-from ooc_train.training.steps.adam_kernels import WEIGHT
-from ooc_train.training.steps.networks import logits_of, probabilities_of
-from ooc_train.training.steps.trainer import State, StepOptions, Trainer
+from ooc_train.training.steps.adam_kernels import BETA_1, BETA_2, WEIGHT
+from ooc_train.training.steps.network_trainer import NetworkTrainer, cut, flat
+from ooc_train.training.steps.trainer import State, StepOptions
 
-BETA_1, BETA_2 = 0.9, 0.999
 CATCH_UP_STEPS = 1024
 """Steps after which all columns are brought up to date, each time."""
 
@@ -59,7 +57,7 @@ class _Gaps(NamedTuple):
 
 
 class Adam:
-    """The step sizes of Keras's Adam, and their accumulated effect in steps without a gradient.
+    """The accumulated effect of Keras's Adam in steps without a gradient.
 
     After ``k`` steps without a gradient, the mean is ``beta_1 ** k`` times its value before them,
     and the variance ``beta_2 ** k`` times.  So the ``j``-th of these steps moves the weight by
@@ -69,9 +67,7 @@ class Adam:
     share of the weight, its moves so far included; `drifts` holds the total share, too.
     """
 
-    def __init__(self, options: StepOptions) -> None:
-        self.learning_rate = options.learning_rate
-        self._weight_decay = options.weight_decay
+    def __init__(self) -> None:
         powers = np.arange(CATCH_UP_STEPS + 1)
         self.ratios = (BETA_1 / BETA_2**0.5) ** powers
         """``(CATCH_UP_STEPS + 1,) float64``: the powers of ``beta_1 / sqrt(beta_2)``."""
@@ -83,32 +79,17 @@ class Adam:
         self.decays: F32 = np.where(decays < 1e-30, 0, decays).astype(np.float32)
         """``(2, CATCH_UP_STEPS + 1)``: the factors of mean and variance after such steps."""
 
-    def move(self, n_steps: int) -> adam_kernels.Move:
-        """The move of the step after ``n_steps``, corrected for the bias of young moments."""
-        number = n_steps + 1
-        correction = (1 - BETA_2**number) ** 0.5 / (1 - BETA_1**number)
-        return adam_kernels.Move(
-            np.float32(self.learning_rate * correction),
-            np.float32(self.learning_rate * self._weight_decay),
-        )
 
+class SparseTrainer(NetworkTrainer):
+    """Trains a network over sparse rows with `Adam`.
 
-class SparseTrainer(Trainer):
-    """Trains a multi-layer perceptron over sparse rows with `Adam`.
-
-    Takes Sequential models of Dropout and Dense layers, with relu after every Dense but the last.
-    Dropout is a function of the seed, the step's number and the value's place.  Memory: three times
-    the weights, beside the model's own, and a few megabytes for a batch.
+    Memory: three times the weights, and a few megabytes for a batch.
     """
 
-    def __init__(self, model: keras.Model, options: StepOptions) -> None:
-        super().__init__(model)
-        self._adam = Adam(options)
-        self._options = options
-        self._dense = _dense_layers(model)
-        self._sizes = np.array([layer.units for layer in self._dense])
-        self._rates = _dropout_rates(model)
-        first, *rest = [variable.numpy() for variable in self._variables()]
+    def __init__(self, network: Network, options: StepOptions) -> None:
+        super().__init__(network, options)
+        self._adam = Adam()
+        first, *rest = network.take_weights()
         self._shapes = [array.shape for array in rest]
         n_columns, n_units = first.shape
         self._table = np.zeros((n_columns, 3, n_units), np.float32)
@@ -117,20 +98,16 @@ class SparseTrainer(Trainer):
         self._rest = np.zeros((3, sum(array.size for array in rest)), np.float32)
         self._rest_gradient = np.empty(self._rest.shape[1], np.float32)
         self._room = np.empty((2, 0, n_units), np.float32)
-        self._class_weights = _class_weights(options, self._sizes[-1])
-        self._rest[WEIGHT] = np.concatenate([array.ravel() for array in rest])
+        self._rest[WEIGHT] = flat(rest)
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
         """The entries by row and by column, after dropout, and the labels."""
         rows: Any = batch.rows
-        keys = kernels.keys_of(self._options.seed, step, len(self._rates))
+        key, layers = self._layers(step)
         entries = kernels.prepare_rows(
-            rows.indptr, rows.indices, rows.values, rows.n_columns, self._rates[0], keys[0]
+            rows.indptr, rows.indices, rows.values, rows.n_columns, self._rate, key
         )
-        layers = kernels.Layers(self._sizes, self._rates[1:], keys[1:])
-        smoothing = np.float32(self._options.label_smoothing)
-        targets = kernels.Targets(batch.labels, self._class_weights, smoothing)
-        return Prepared(*entries, targets, layers)
+        return Prepared(*entries, self._targets(batch), layers)
 
     def step(self, prepared: Prepared) -> tuple[float, int]:
         """Train on one batch; return its mean weighted loss and correct rows before the update."""
@@ -140,7 +117,7 @@ class SparseTrainer(Trainer):
             _Weights(self._table, self._updated, self._rest),
             _Gaps(adam.drifts, adam.decays, adam.ratios),
             self.n_steps,
-            adam.move(self.n_steps),
+            self._move(),
             self._options.global_clipnorm or np.inf,
             self._room_for(len(prepared.columns)),
             self._rest_gradient,
@@ -152,28 +129,14 @@ class SparseTrainer(Trainer):
             )
         return loss, n_correct
 
-    def set_learning_rate(self, learning_rate: float) -> None:
-        """Set the learning rate of the steps from now on."""
-        self._adam.learning_rate = learning_rate
-
-    def thaw(self) -> None:
-        """Do nothing: this trainer freezes no weights."""
-
-    def sync(self) -> None:
-        """Give the model the current weights, without changing the arrays of the steps."""
-        for variable, weights in zip(self._variables(), self.weights(), strict=True):
-            variable.assign(weights)
-
     def weights(self) -> list[AnyArray]:
-        """The weights after the steps so far, without TensorFlow, which takes longer."""
+        """The weights after the steps so far, as the network's ``get_weights`` gives them."""
         columns = np.arange(len(self._table), dtype=np.int32)
         first = np.empty((len(self._table), self._sizes[0]), np.float32)
         adam_kernels.current_weights(
             self._table, self._updated, columns, self.n_steps, self._adam.drifts, first
         )
-        sizes = [math.prod(shape) for shape in self._shapes]
-        rest = np.split(self._rest[WEIGHT].copy(), np.cumsum(sizes)[:-1])
-        return [first, *(part.reshape(s) for part, s in zip(rest, self._shapes, strict=True))]
+        return [first, *cut(self._rest[WEIGHT].copy(), self._shapes)]
 
     def state(self) -> State:
         """The weights with their moments, the last update of each column, and the drifts."""
@@ -206,32 +169,6 @@ class SparseTrainer(Trainer):
             self._room = np.empty((2, n_columns + n_columns // 4, n_units), np.float32)
         return self._room[0, :n_columns], self._room[1, :n_columns]
 
-    def _variables(self) -> list[keras.Variable]:
-        """The first layer's weights, then all others in the order of `kernels.forward`."""
-        first, *later = self._dense
-        others = [variable for layer in later for variable in (layer.kernel, layer.bias)]
-        return [first.kernel, first.bias, *others]
-
-
-class SparseEvaluator:
-    """Loss and probabilities by a multi-layer perceptron over sparse rows, without TensorFlow.
-
-    It is some ten times as fast as `keras_steps.Evaluator`.  ``weights`` are those of the model, as
-    its ``get_weights`` gives them.
-    """
-
-    def __init__(self, weights: Sequence[F32]) -> None:
-        layers = [(weights[i], weights[i + 1]) for i in range(0, len(weights), 2)]
-        self._logits = logits_of(layers)
-        self._class_weights = _class_weights(StepOptions(), len(weights[-1]))
-
-    def __call__(self, batch: Batch) -> tuple[float, F32]:
-        """The mean loss, and the classes' probabilities: ``(n_rows, n_classes) float32``."""
-        logits = self._logits(batch.rows)
-        targets = kernels.Targets(batch.labels, self._class_weights, np.float32(0))
-        loss, _ = kernels.output_gradient(logits, targets, np.empty_like(logits))
-        return loss, probabilities_of(logits)
-
 
 @kernel
 def _step(
@@ -259,26 +196,3 @@ def _step(
     adam_kernels.update(rest, rest_gradient, move)
     adam_kernels.count(drifts, ratios, move)
     return loss, n_correct
-
-
-def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-
-
-def _class_weights(options: StepOptions, n_outputs: int) -> F32:
-    """The weight of each class's rows in the loss."""
-    if options.class_weights is None:
-        return np.ones(max(2, n_outputs), np.float32)
-    return options.class_weights
-
-
-def _dropout_rates(model: keras.Model) -> F32:
-    """The dropout rate before each Dense layer: ``(n_layers,) float32``."""
-    rates, rate = [], 0.0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            rates.append(rate)
-            rate = 0.0
-        else:
-            rate = layer.rate
-    return np.array(rates, np.float32)

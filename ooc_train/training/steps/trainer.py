@@ -3,13 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.reading.rows import Batch
-
-if TYPE_CHECKING:
-    from ooc_train.training.models.backend import keras
+from ooc_train.training.models.model import Model
 
 Prepared = Any
 """A batch as a trainer's `step` takes it."""
@@ -64,7 +62,7 @@ class Trainer(ABC):
     optimizer: Any = None
     """Keras's optimizer; ``None`` if none moves the weights."""
 
-    def __init__(self, model: "keras.Model") -> None:
+    def __init__(self, model: Model) -> None:
         self.model = model
         self.n_steps = 0
         """Steps done so far."""

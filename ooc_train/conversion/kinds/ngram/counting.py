@@ -1,10 +1,12 @@
 """Document frequencies and norms: which terms are kept, partition by partition.
 
 Listed tokens are counted by their numbers, in groups of blocks; all other n-grams by their hashes,
-in partitions.  Each is a task of its own, in any order and in parallel.
+in partitions.  Then the rows' norms are summed up, range of rows by range of rows: as many as fit
+into memory.  Each is a task of its own, in any order and in parallel.
 """
 
 import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,29 +26,29 @@ from ooc_train.conversion.kinds.ngram.word_statistics import (
     add_squared_word_norms,
     count_documents,
 )
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock, groups_of
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock, groups_of, row_ranges
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray, worker_file
-from ooc_train.conversion.storage.spill import Partition, Spill
 from ooc_train.dtypes import U32, U64
 
 _NO_WORDS = KeptWords(np.empty(0, np.int64), np.empty(0, np.uint64), np.empty(0, np.uint32))
+_NORM_BYTES = 16
+_WEIGHT_BYTES = 96  # of a term at most: its entry of a table, its weight, and its last row
 
 
 @dataclass(frozen=True)
 class KeptPartition:
     """The kept terms of a partition, in the order of their hashes, without the listed tokens.
 
-    ``ranges`` are the parts that fit into memory, each with the number of its terms.
     ``n_distinct`` counts all n-grams of the train rows, kept or not.
     """
 
     number: int
     hashes: DiskArray
     df: DiskArray
-    ranges: tuple[tuple[HashRange, int], ...]
     n_distinct: int
 
 
@@ -91,83 +93,118 @@ class Counting:
     n_documents: int
     df_limits: tuple[int, int]
     table_bytes: int
+    group_bytes: int
 
-    def norms(self, path: Path) -> DiskArray:
-        """The part of all rows' squared norms that one file holds, (n_rows, 2) uint64."""
-        shape = (len(self.fit_classes), 2)
-        if path.exists():
-            return DiskArray(path, np.dtype(np.uint64).str, shape)
-        return DiskArray.zeros(path, shape, np.uint64)
+    def rows_at_once(self, n_workers: int) -> int:
+        """How many rows' norms fit beside a table, and leave something for all workers."""
+        return min(-(-len(self.fit_classes) // n_workers), self.table_bytes // 2 // _NORM_BYTES)
+
+
+class RowRange(NamedTuple):
+    """Some consecutive rows: their blocks of tokens, and their other n-grams by partition."""
+
+    blocks: Sequence[TokenBlock]
+    grams: list[GramGroup]
+
+    @property
+    def rows(self) -> slice:
+        """The rows."""
+        return slice(self.blocks[0].first_row, self.blocks[-1].first_row + len(self.blocks[-1]))
 
 
 def count_terms(
     counting: Counting,
-    grams: Spill,
-    words: tuple[Sequence[TokenBlock], U64] | None,
+    grams: GramSpill,
+    blocks: Sequence[TokenBlock],
+    word_hashes: U64 | None,
     resources: Resources,
 ) -> tuple[KeptTerms, DiskArray]:
     """The kept terms, and one over every row's norm, (n_rows,) float64.
 
-    ``words`` are the blocks of tokens and the hashes of the listed ones, if these are terms.
+    ``word_hashes`` are those of the listed tokens, if these are terms.
     """
-    partitions = {i: grams.partition(i) for i in range(N_PARTITIONS)}
-    tasks = [(number, partition) for number, partition in partitions.items() if len(partition)]
-    resources.progress.start("counting", len(tasks), "part")
-    kept_words, n_distinct, norms = _NO_WORDS, 0, set[DiskArray]()
-    if words:
-        kept_words, n_distinct, of_words = _count_words(counting, *words, resources)
-        norms.add(of_words)
+    n_workers = resources.plan.n_workers
+    tasks = grams.groups(counting.group_bytes, n_workers)
+    ranges = row_ranges(blocks, counting.rows_at_once(n_workers))
+    resources.progress.start("counting", len(tasks) + len(ranges), "part")
+    kept_words, n_distinct, weights = _NO_WORDS, 0, None
+    if word_hashes is not None:
+        kept_words, n_distinct, weights = _count_words(counting, blocks, word_hashes, resources)
     kept = []
-    for part, of_part in resources.in_order(functools.partial(count_partition, counting), tasks):
-        kept.append(part)
-        norms.add(of_part)
-        n_distinct += part.n_distinct
+    for parts in resources.in_order(functools.partial(count_partitions, counting), tasks):
+        kept += parts
+        n_distinct += sum(part.n_distinct for part in parts)
         resources.progress.advance(1)
     inverse = DiskArray.zeros(counting.folder / "inverse-norms", (len(counting.fit_classes),), "f8")
-    write_inverse_norms([one.mapped for one in sorted(norms, key=str)], inverse.mapped)
-    for one in norms:
-        one.path.unlink()
+    add = functools.partial(write_norms, counting, kept, weights, inverse)
+    some = (
+        RowRange(blocks[where], grams.groups(counting.group_bytes, n_workers, where))
+        for where in ranges
+    )
+    for _ in resources.in_order(add, some):
+        resources.progress.advance(1)
     return KeptTerms(kept, kept_words, n_distinct), inverse
 
 
-def count_partition(
-    counting: Counting, task: tuple[int, Partition]
-) -> tuple[KeptPartition, DiskArray]:
-    """The kept terms of a partition, and the norms that they were added to."""
-    number, partition = task
-    norms = counting.norms(worker_file(counting.folder, "norms"))
-    found = list(_kept_ranges(counting, HashRange(number, 0, 0), partition, norms.mapped))
-    hashes = np.concatenate([kept.hashes for _, kept in found])
-    df = np.concatenate([kept.df for _, kept in found])
-    kept = KeptPartition(
-        number,
+def count_partitions(counting: Counting, group: GramGroup) -> list[KeptPartition]:
+    """The kept terms of some partitions."""
+    return [_count_partition(counting, partition) for partition in group.partitions()]
+
+
+def _count_partition(counting: Counting, partition: GramPartition) -> KeptPartition:
+    found = list(_kept_ranges(counting, HashRange(), partition))
+    hashes = np.concatenate([kept.hashes for kept in found])
+    df = np.concatenate([kept.df for kept in found])
+    return KeptPartition(
+        partition.number,
         DiskArray.appended(worker_file(counting.folder, "kept-hashes"), hashes),
         DiskArray.appended(worker_file(counting.folder, "kept-df"), df),
-        tuple((where, len(kept.hashes)) for where, kept in found),
-        sum(kept.n_distinct for _, kept in found),
+        sum(kept.n_distinct for kept in found),
     )
-    return kept, norms
 
 
-def _kept_ranges(
-    counting: Counting, where: HashRange, partition: Partition, norms: U64
-) -> Iterator[tuple[HashRange, Kept]]:
+def _kept_ranges(counting: Counting, where: HashRange, partition: GramPartition) -> Iterator[Kept]:
     """The kept terms of a range, divided as often as memory demands."""
     classes = counting.fit_classes.mapped
     try:
-        kept = kept_terms(partition, where, classes, counting.df_limits, counting.table_bytes)
+        yield kept_terms(partition, where, classes, counting.df_limits, counting.table_bytes)
     except TableTooLarge:
         for half in divided(where):
-            yield from _kept_ranges(counting, half, partition, norms)
-        return
-    add_squared_norms(partition, where, kept, counting.n_documents, norms)
-    yield where, kept
+            yield from _kept_ranges(counting, half, partition)
+
+
+def write_norms(
+    counting: Counting,
+    kept: Sequence[KeptPartition],
+    word_weights: DiskArray | None,
+    inverse: DiskArray,
+    some: RowRange,
+) -> None:
+    """Write one over the norms of some rows to ``inverse``; no two ranges share a row.
+
+    ``word_weights`` (n_words,) are the listed tokens' squared idf, 0 for those that are not kept.
+    """
+    rows = some.rows
+    norms = np.zeros((rows.stop - rows.start, 2), np.uint64)
+    if word_weights:
+        add_squared_word_norms(some.blocks, word_weights.read(), rows.start, norms)
+    terms_of, most = {part.number: part for part in kept}, counting.table_bytes // _WEIGHT_BYTES
+    for partition in itertools.chain.from_iterable(group.partitions() for group in some.grams):
+        terms = terms_of[partition.number]
+        hashes, weights = terms.hashes.read(), squared_idf(terms.df.read(), counting.n_documents)
+        for start in range(0, len(hashes), most):
+            group = slice(start, start + most)
+            add_squared_norms(partition, hashes[group], weights[group], rows.start, norms)
+    write_inverse_norms(norms, inverse.mapped[rows])
 
 
 def _count_words(
     counting: Counting, blocks: Sequence[TokenBlock], hashes: U64, resources: Resources
 ) -> tuple[KeptWords, int, DiskArray]:
-    """The listed tokens that are kept, how many occur in train rows, and the rows' norms."""
+    """The listed tokens that are kept, how many occur in train rows, and all squared idf.
+
+    The squared idf of those that are not kept are 0.
+    """
     groups = groups_of(blocks, resources.plan.n_workers)
     df = np.zeros(len(hashes), np.uint32)
     count = functools.partial(count_group, counting, len(hashes))
@@ -178,13 +215,8 @@ def _count_words(
     numbers = numbers[np.argsort(hashes[numbers])]
     weights = np.zeros(len(hashes), np.uint64)
     weights[numbers] = squared_idf(df[numbers], counting.n_documents)
-    norms = counting.norms(counting.folder / "word-norms")
-    add = functools.partial(
-        add_group_norms, DiskArray.of(counting.folder / "word-weights", weights), norms
-    )
-    for _ in resources.in_order(add, groups):
-        pass
-    return KeptWords(numbers, hashes[numbers], df[numbers]), int(np.count_nonzero(df)), norms
+    written = DiskArray.of(counting.folder / "word-weights", weights)
+    return KeptWords(numbers, hashes[numbers], df[numbers]), int(np.count_nonzero(df)), written
 
 
 def count_group(
@@ -194,8 +226,3 @@ def count_group(
     number, blocks = task
     df = count_documents(blocks, counting.fit_classes.mapped, n_words)
     return DiskArray.of(counting.folder / f"word-df-{number}", df)
-
-
-def add_group_norms(weights: DiskArray, norms: DiskArray, blocks: Sequence[TokenBlock]) -> None:
-    """Add the listed tokens of some blocks to their rows' norms; no two groups share a row."""
-    add_squared_word_norms(blocks, weights.read(), norms.mapped)

@@ -1,33 +1,22 @@
-"""Candidates found among tokens: the entries of tf-idf rows."""
+"""Candidates found among tokens: the entries of tf-idf rows, as counts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
 from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences, passes
 from ooc_train.conversion.kinds.terms.grams import chain_hash
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.storage.job import DiskArray
+from ooc_train.conversion.storage.layouts.counted import pack_counts
 from ooc_train.conversion.storage.placement import Destination
-from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.conversion.vectorizer import EncodedBlock
-from ooc_train.dtypes import F32, F64, I32, I64, U64
+from ooc_train.dtypes import I32, I64, U64
 from ooc_train.jit import kernel
-
-
-@dataclass(frozen=True)
-class Weighting:
-    """The factors of tf-idf weights: ``df`` (n_terms,), ``inverse_norms`` (n_rows,) float64."""
-
-    df: DiskArray
-    n_documents: int
-    inverse_norms: DiskArray
 
 
 class Entries(NamedTuple):
@@ -72,24 +61,22 @@ def match_terms(candidates: Candidates, tokens: Tokens, numbers: I32) -> Matches
 
 def encode_tokens(
     candidates: Candidates,
-    weighting: Weighting,
+    inverse_norms: DiskArray,
     block: TokenBlock,
     destinations: Sequence[Destination],
 ) -> EncodedBlock:
-    """The candidates' entries in the rows of a block, and the tokens that they consist of."""
+    """The candidates' entries in the rows of a block, and the tokens that they consist of.
+
+    ``inverse_norms`` (n_rows,) float64 are one over the norms of all rows.
+    """
     found = match_terms(candidates, *block.decoded(candidates.words.listed().hashes))
-    idf = inverse_document_frequency(weighting.df.mapped, weighting.n_documents)
-    inverse_norms = weighting.inverse_norms.mapped[block.first_row : block.first_row + len(block)]
     split_of = np.empty(len(block), np.int32)
     for number, (_, chosen, _) in enumerate(destinations):
         split_of[chosen] = number
-    items = np.empty(len(found.terms), np.uint64)
     by_split = np.zeros((len(destinations), len(candidates)), np.int64)
-    _pack(
-        found.terms, found.counts, found.offsets, idf, inverse_norms, split_of,
-        items.view(np.int32), items.view(np.float32), by_split,
-    )  # fmt: skip
-    records = Records(found.offsets, items)
+    _count_entries(found.terms, found.offsets, split_of, by_split)
+    of_rows = inverse_norms.mapped[block.first_row : block.first_row + len(block)]
+    records = pack_counts(found.terms, found.counts, found.offsets, of_rows)
     entries = {split: by_split[number] for number, (split, *_) in enumerate(destinations)}
     return EncodedBlock(records, found=Entries(found.occurrences, entries))
 
@@ -176,25 +163,9 @@ def _count(found: I32, n_found: int, n: int, terms: I32, counts: I32, seen_at: I
 
 
 @kernel
-def _pack(
-    terms: I32,
-    counts: I32,
-    offsets: I64,
-    idf: F64,
-    inverse_norms: F64,
-    split_of: I32,
-    halves: I32,
-    floats: F32,
-    entries: I64,
-) -> None:
-    """Write the items of `pack_sparse`, and add each row's entries to those of its split.
-
-    One pass: the tf-idf values are never an array of their own.
-    """
+def _count_entries(terms: I32, offsets: I64, split_of: I32, entries: I64) -> None:
+    """Add each row's entries to those of its split."""
     for row in range(len(offsets) - 1):
         split = split_of[row]
         for i in range(offsets[row], offsets[row + 1]):
-            term = terms[i]
-            halves[2 * i] = term
-            floats[2 * i + 1] = counts[i] * idf[term] * inverse_norms[row]
-            entries[split, term] += 1
+            entries[split, terms[i]] += 1

@@ -13,11 +13,11 @@ from ooc_train.conversion.kinds.ngram.statistics import (
     inverse_document_frequency,
 )
 from ooc_train.conversion.kinds.ngram.word_statistics import KeptWords, word_class_sums
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.row_classes import TrainClasses
-from ooc_train.conversion.storage.spill import Partition, Spill
 from ooc_train.dtypes import F64, I32, U32, U64
 
 Sums = tuple[F64, F64]
@@ -37,6 +37,7 @@ class TermScoring:
     train: TrainClasses
     inverse_norms: DiskArray
     table_bytes: int
+    group_bytes: int
     n_words: int
     tie_bytes: int
 
@@ -64,7 +65,7 @@ class TermScoring:
 def best_terms(
     scoring: TermScoring,
     kept: KeptTerms,
-    grams: Spill,
+    grams: GramSpill,
     blocks: Sequence[TokenBlock],
     resources: Resources,
 ) -> Scored:
@@ -74,36 +75,44 @@ def best_terms(
     """
     best = BestTerms(scoring.top_k, scoring.tie_bytes)
 
-    def tasks() -> Iterator[tuple[KeptPartition, Partition, float]]:
-        """Each partition with the least score of a term that can be among the best still."""
-        for part in kept.partitions:
-            yield part, grams.partition(part.number), best.least
+    groups = grams.groups(scoring.group_bytes, resources.plan.n_workers)
+    kept_of = {part.number: part for part in kept.partitions}
 
-    resources.progress.start("scoring", len(kept.partitions), "part")
+    def tasks() -> Iterator[tuple[list[KeptPartition], GramGroup, float]]:
+        """Some partitions with the least score of a term that can be among the best still."""
+        for group in groups:
+            parts = [kept_of[number] for number in group.group.numbers if number in kept_of]
+            yield parts, group, best.least
+
+    resources.progress.start("scoring", len(groups), "part")
     # One task, since class sums are added in the order of the rows; first, since it is long.
     of_words = resources.pool.submit(score_words, scoring, kept.words, blocks)
-    for found in resources.in_order(functools.partial(score_partition, scoring), tasks()):
+    for found in resources.in_order(functools.partial(score_partitions, scoring), tasks()):
         best.add(found)
         resources.progress.advance(1)
     best.add(of_words.result())
     return best.candidates()
 
 
-def score_partition(scoring: TermScoring, task: tuple[KeptPartition, Partition, float]) -> Scored:
-    """The terms of a partition that have a score of ``least``, the last of the task, or more."""
-    kept, partition, least = task
+def score_partitions(
+    scoring: TermScoring, task: tuple[list[KeptPartition], GramGroup, float]
+) -> Scored:
+    """The terms of some partitions that score ``least``, the last of the task, or more."""
+    parts, group, least = task
+    partitions = zip(parts, group.partitions(), strict=True)
+    return Scored.joined([_score_partition(scoring, *each, least) for each in partitions])
+
+
+def _score_partition(
+    scoring: TermScoring, kept: KeptPartition, partition: GramPartition, least: float
+) -> Scored:
     all_hashes, all_df = kept.hashes.read(), kept.df.read()
-    may_be_best = SCORES[scoring.score].most(all_df, scoring.train.counts) >= least
+    chosen = np.flatnonzero(SCORES[scoring.score].most(all_df, scoring.train.counts) >= least)
     found: list[Scored] = []
-    start = 0
-    for where, n_terms in kept.ranges:
-        chosen = start + np.flatnonzero(may_be_best[start : start + n_terms])
-        start += n_terms
-        for i in range(0, len(chosen), scoring.terms_at_once):
-            group = chosen[i : i + scoring.terms_at_once]
-            hashes, df = all_hashes[group], all_df[group]
-            sums_of = functools.partial(class_sums, partition, where, hashes)
-            found.append(scoring.of(hashes, df, sums_of))
+    for start in range(0, len(chosen), scoring.terms_at_once):
+        group = chosen[start : start + scoring.terms_at_once]
+        hashes, df = all_hashes[group], all_df[group]
+        found.append(scoring.of(hashes, df, functools.partial(class_sums, partition, hashes)))
     terms = Scored.joined(found)
     return terms.take(np.flatnonzero(terms.scores >= least))
 

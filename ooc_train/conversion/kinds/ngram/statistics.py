@@ -1,24 +1,24 @@
 """Statistics of every n-gram, partition by partition: document frequency, norms, class sums.
 
-Two sweeps over the spilled gram records.  The first counts the train rows that each n-gram occurs
-in, keeps the n-grams within the limits, and adds ``(count * idf) ** 2`` of every kept one to its
-row's squared norm.  The second, with all norms known, sums the values of each kept n-gram by class,
-from which its score follows.  A partition needs nothing but its own records and two arrays with one
-element a row, so partitions go in any order and in parallel.
+Three sweeps over the spilled n-grams.  The first counts the train rows that each n-gram occurs in,
+and keeps those within the limits.  The second adds ``(count * idf) ** 2`` of every kept one to its
+row's squared norm, for as many rows at once as fit into memory.  The third, with all norms known,
+sums the values of each kept n-gram by class, from which its score follows.  In the first and the
+third a partition needs nothing but its own records and arrays with one element a row, and in the
+second no two tasks share a row, so all go in any order and in parallel.
 
 Rounding does not depend on that: squared norms are sums of integers (fixed point), and class sums
 are added in the order of the rows.
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash, marks_row, row_of
+from ooc_train.conversion.kinds.terms.gram_spill import GramPartition
+from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge
-from ooc_train.conversion.storage.spill import Partition
 from ooc_train.conversion.text.table import (
     ENTRY_BYTES,
     empty_table,
@@ -34,7 +34,7 @@ from ooc_train.jit import kernel
 FRACTION_BITS = 40
 _FRACTION_ONE = 1 << FRACTION_BITS
 _ROW_BITS = 32
-_AHEAD = 16  # records from fetching the entry of an n-gram to using it
+_AHEAD = 16  # n-grams from fetching the entry of an n-gram to using it
 
 
 class Kept(NamedTuple):
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
 
 
 def kept_terms(
-    partition: Partition,
+    partition: GramPartition,
     where: HashRange,
     fit_classes: I32,
     df_limits: tuple[int, int],
@@ -61,43 +61,43 @@ def kept_terms(
     Raises ``TableTooLarge`` where the range must be divided.
     """
     # A first guess: of English text about a tenth of the n-grams are distinct.
-    guess = len(partition) >> (where.bits + 3)
+    guess = partition.n_most >> (where.bits + 3)
     table = empty_table(min(guess, max_table_bytes // (4 * ENTRY_BYTES)))
     n_distinct = 0
-    for records in partition.pieces():
-        done = row = 0
-        while done < len(records):
-            done, row, n_distinct = _count_documents(
-                records, done, row, fit_classes, where.first_bits, HASH_BITS - where.bits,
-                where.part, table, n_distinct,
+    for hashes, rows in partition.pieces():
+        done = 0
+        while done < len(hashes):
+            done, n_distinct = _count_documents(
+                hashes, rows, done, fit_classes, HASH_BITS - where.bits, where.part, table,
+                n_distinct,
             )  # fmt: skip
             if 4 * n_distinct >= len(table):
                 if table_bytes(2 * n_distinct) > max_table_bytes:
                     raise TableTooLarge
                 table = grown_table(table, 2 * n_distinct)
-    hashes, df = table[::2], (table[1::2] >> np.uint64(_ROW_BITS)).astype(np.uint32)
-    chosen = np.flatnonzero((hashes != 0) & (df >= df_limits[0]) & (df <= df_limits[1]))
-    chosen = chosen[np.argsort(hashes[chosen])]
-    return Kept(hashes[chosen], df[chosen], n_distinct)
+    found, df = table[::2], (table[1::2] >> np.uint64(_ROW_BITS)).astype(np.uint32)
+    chosen = np.flatnonzero((found != 0) & (df >= df_limits[0]) & (df <= df_limits[1]))
+    chosen = chosen[np.argsort(found[chosen])]
+    return Kept(found[chosen], df[chosen], n_distinct)
 
 
 def add_squared_norms(
-    partition: Partition, where: HashRange, kept: Kept, n_documents: int, norms: U64
+    partition: GramPartition, hashes: U64, weights: U64, first_row: int, norms: U64
 ) -> None:
-    """Add the kept terms' ``(count * idf) ** 2`` to the squared norms of all rows.
+    """Add the terms' ``(count * idf) ** 2`` to the squared norms of rows from ``first_row`` on.
 
-    ``norms`` (n_rows, 2) uint64: row ``i`` has ``norms[i, 0] + norms[i, 1] / 2**40``.
+    ``weights`` (n_terms,) are the squared idf.  ``norms`` (n_rows, 2) uint64: a row has
+    ``norms[i, 0] + norms[i, 1] / 2**40``.
     """
-    table = index_table(kept.hashes, first=1)  # 0: no kept term, and adds nothing
-    weights = np.concatenate((np.zeros(1, np.uint64), squared_idf(kept.df, n_documents)))
+    table = index_table(hashes, first=1)  # 0: no kept term, and adds nothing
+    weights = np.concatenate((np.zeros(1, np.uint64), weights))
     seen = np.zeros((len(weights), 2), np.int64)
-    for records in partition.pieces():
-        _add_weights(records, where.first_bits, table, seen, weights, norms)
+    for found, rows in partition.pieces():
+        _add_weights(found, rows, table, seen, weights, first_row, norms)
 
 
 def class_sums(
-    partition: Partition,
-    where: HashRange,
+    partition: GramPartition,
     hashes: U64,
     idf: F64,
     inverse_norms: F64,
@@ -109,18 +109,9 @@ def class_sums(
     idf = np.concatenate((np.zeros(1), idf))
     sums, squares = np.zeros((len(idf), n_classes)), np.zeros(len(idf))
     seen = np.zeros((len(idf), 2), np.int64)
-    for records in partition.pieces():
-        _add_values(
-            records, where.first_bits, table, seen, idf, inverse_norms, fit_classes, sums, squares
-        )
+    for found, rows in partition.pieces():
+        _add_values(found, rows, table, seen, idf, inverse_norms, fit_classes, sums, squares)
     return sums[1:], squares[1:]
-
-
-def write_inverse_norms(norms: Sequence[U64], out: F64) -> None:
-    """One over each row's norm, 0 for rows without a kept term; ``norms`` are added up first."""
-    for more in norms[1:]:
-        _add_norms(more, norms[0])
-    _invert_norms(norms[0], out)
 
 
 @kernel
@@ -132,7 +123,13 @@ def idf_of(df: int, n_documents: int) -> float:
 @kernel
 def fixed_squared_idf(df: int, n_documents: int) -> np.uint64:
     """The squared idf as a fixed-point number with ``FRACTION_BITS`` bits of fraction."""
-    return np.uint64(round(idf_of(df, n_documents) ** 2 * _FRACTION_ONE))
+    return fixed_square(idf_of(df, n_documents))
+
+
+@kernel
+def fixed_square(idf: float) -> np.uint64:
+    """The square of an idf as a fixed-point number with ``FRACTION_BITS`` bits of fraction."""
+    return np.uint64(round(idf**2 * _FRACTION_ONE))
 
 
 @kernel
@@ -183,54 +180,57 @@ def inverse_norm(whole: np.uint64, fraction: np.uint64) -> float:
 
 
 @kernel
-def _fetch_ahead(records: U64, i: int, table: U64) -> None:
-    """Prefetch the entry of the n-gram that comes ``_AHEAD`` records after record ``i``."""
-    expect(table, low_hash(records[min(i + _AHEAD, len(records) - 1)]))
+def write_inverse_norms(norms: U64, out: F64) -> None:
+    """One over each row's norm, 0 for rows without a kept term."""
+    for row in range(len(out)):
+        out[row] = inverse_norm(norms[row, 0], norms[row, 1])
 
 
 @kernel
-def _term_of(record: np.uint64, first_bits: np.uint64, table: U64) -> int:
-    """The number of a record's n-gram in an `index_table`, 0 where that does not have it."""
-    return np.int64(table[2 * find(table, low_hash(record) | first_bits) + 1])
+def _fetch_ahead(hashes: U64, i: int, table: U64) -> None:
+    """Prefetch the entry of the n-gram that comes ``_AHEAD`` after n-gram ``i``."""
+    expect(table, hashes[min(i + _AHEAD, len(hashes) - 1)])
+
+
+@kernel
+def _term_of(value: np.uint64, table: U64) -> int:
+    """The number of an n-gram in an `index_table`, 0 where that does not have it."""
+    return np.int64(table[2 * find(table, value) + 1])
 
 
 @kernel
 def _count_documents(
-    records: U64,
+    hashes: U64,
+    rows: U32,
     start: int,
-    row: int,
     fit_classes: I32,
-    first_bits: np.uint64,
     part_shift: int,
     part: int,
     table: U64,
     n_distinct: int,
-) -> tuple[int, int, int]:
-    """Count documents from record ``start`` on, as far as the table has room.
+) -> tuple[int, int]:
+    """Count documents from n-gram ``start`` on, as far as the table has room.
 
     A table's values are document frequencies in the upper half, and in the lower half the number
-    of the last row, plus one.  Returns where to go on, the row there, and the new ``n_distinct``.
+    of the last row, plus one.  Returns where to go on, and the new ``n_distinct``.
     """
     low_half = np.uint64((1 << _ROW_BITS) - 1)
-    for i in range(start, len(records)):
-        before, row = row, row_of(records[i], row)
-        if marks_row(records[i]):
+    for i in range(start, len(hashes)):
+        value, row = hashes[i], np.int64(rows[i])
+        _fetch_ahead(hashes, i, table)
+        if fit_classes[row] < 0 or np.int64(low_hash(value) >> np.uint64(part_shift)) != part:
             continue
-        low = low_hash(records[i])
-        _fetch_ahead(records, i, table)
-        if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
-            continue
-        entry = find(table, low | first_bits)
+        entry = find(table, value)
         if table[2 * entry] == 0:
             if 4 * n_distinct >= len(table):
-                return i, before, n_distinct
-            table[2 * entry] = low | first_bits
+                return i, n_distinct
+            table[2 * entry] = value
             n_distinct += 1
         state = table[2 * entry + 1]
         if (state & low_half) != np.uint64(row + 1):
             documents = (state >> np.uint64(_ROW_BITS)) + np.uint64(1)
             table[2 * entry + 1] = (documents << np.uint64(_ROW_BITS)) | np.uint64(row + 1)
-    return len(records), row, n_distinct
+    return len(hashes), n_distinct
 
 
 @kernel
@@ -244,29 +244,28 @@ def _count_again(seen: I64, term: int, row: int) -> int:
 
 @kernel
 def _add_weights(
-    records: U64,
-    first_bits: np.uint64,
+    hashes: U64,
+    rows: U32,
     table: U64,
     seen: I64,
     weights: U64,
+    first_row: int,
     norms: U64,
 ) -> None:
-    row = 0
-    for i in range(len(records)):
-        row = row_of(records[i], row)
-        if marks_row(records[i]):
-            continue
-        _fetch_ahead(records, i, table)
-        term = _term_of(records[i], first_bits, table)
-        norms[row, 0], norms[row, 1] = add_occurrence(
-            _count_again(seen, term, row), weights[term], norms[row, 0], norms[row, 1]
+    for i in range(len(hashes)):
+        row = np.int64(rows[i])
+        at = row - first_row
+        _fetch_ahead(hashes, i, table)
+        term = _term_of(hashes[i], table)
+        norms[at, 0], norms[at, 1] = add_occurrence(
+            _count_again(seen, term, row), weights[term], norms[at, 0], norms[at, 1]
         )
 
 
 @kernel
 def _add_values(
-    records: U64,
-    first_bits: np.uint64,
+    hashes: U64,
+    rows: U32,
     table: U64,
     seen: I64,
     idf: F64,
@@ -275,31 +274,13 @@ def _add_values(
     sums: F64,
     squares: F64,
 ) -> None:
-    row = 0
-    for i in range(len(records)):
-        row = row_of(records[i], row)
-        if marks_row(records[i]):
-            continue
-        _fetch_ahead(records, i, table)
+    for i in range(len(hashes)):
+        row = np.int64(rows[i])
+        _fetch_ahead(hashes, i, table)
         if fit_classes[row] < 0:
             continue
-        term = _term_of(records[i], first_bits, table)
+        term = _term_of(hashes[i], table)
         value = idf[term] * inverse_norms[row]
         sums[term, fit_classes[row]] += value
         # n occurrences make n times the value, and n ** 2 times its square: 1 + 3 + 5 + ...
         squares[term] += (2 * _count_again(seen, term, row) - 1) * (value * value)
-
-
-@kernel
-def _add_norms(more: U64, norms: U64) -> None:
-    bits, mask = np.uint64(FRACTION_BITS), np.uint64(_FRACTION_ONE - 1)
-    for row in range(len(norms)):
-        total = norms[row, 1] + more[row, 1]
-        norms[row, 0] += more[row, 0] + (total >> bits)
-        norms[row, 1] = total & mask
-
-
-@kernel
-def _invert_norms(norms: U64, out: F64) -> None:
-    for row in range(len(out)):
-        out[row] = inverse_norm(norms[row, 0], norms[row, 1])

@@ -4,33 +4,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.statistics import (
-    add_occurrence,
-    fixed_squared_idf,
-    idf_of,
-    inverse_norm,
-)
-from ooc_train.conversion.kinds.terms.candidates import let_pass, passes
+from ooc_train.conversion.kinds.ngram.statistics import add_occurrence, inverse_norm
+from ooc_train.conversion.kinds.ngram.term_index import TermIndex, find_kept, idf_and_square
 from ooc_train.conversion.kinds.terms.grams import Grams
 from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
-from ooc_train.conversion.text.table import find
-from ooc_train.dtypes import F32, I32, I64, U32, U64
+from ooc_train.conversion.text.table import expect, find
+from ooc_train.dtypes import F32, I32, I64, U64
 from ooc_train.jit import kernel
-
-_FILTER_BITS = 4096
-"""The size of the filter of a row's unknown n-grams, which is emptied for each row."""
 
 
 class Fitted(NamedTuple):
-    """The state of a fitted vectorizer: the kept terms, mapped, and a table of the selected ones.
+    """The state of a fitted vectorizer: the kept terms, and a table of the selected ones.
 
-    ``kept_hashes`` ascend.  ``table`` has the columns of the selected terms by their hashes, see
-    `conversion.text.table`.  Terms have ``ngrams[0]`` to ``ngrams[1]`` tokens.
+    ``table`` has the columns of the selected terms by their hashes, see `conversion.text.table`.
+    Terms have ``ngrams[0]`` to ``ngrams[1]`` tokens.
     """
 
-    kept_hashes: U64
-    kept_df: U32
-    n_documents: int
+    kept: TermIndex
     table: U64
     ngrams: tuple[int, int]
 
@@ -67,91 +57,99 @@ def transform(
     """Write the rows of some n-grams to ``rows``; the number of entries.
 
     ``token_offsets`` (n_rows + 1,) are those of the tokens that the n-grams consist of.
+
+    Each row takes three steps: its n-grams are sought among the kept terms, each term is counted
+    once, and the selected terms become entries.
     """
-    kept_hashes, kept_df, n_documents, table, (shortest, longest) = fitted
-    n = 0
-    weighted = np.empty(len(grams.hashes))  # count * idf, to be divided by the row's norm
-    may_be_unknown = np.empty(_FILTER_BITS // 64, np.uint64)
+    kept, table, (shortest, longest) = fitted
+    most = 1
+    for row in range(len(grams.offsets) - 1):
+        most = max(most, grams.offsets[row + 1] - grams.offsets[row])
+    found, known = np.empty(most, np.int64), np.empty(most, np.int32)
+    terms, counts = np.empty(most, np.int64), np.empty(most, np.int32)
+    hashes, weighted = np.empty(most, np.uint64), np.empty(most)
+    places = np.zeros(_n_places(most), np.int64)
+    n = n_before = 0
     for row in range(len(grams.offsets) - 1):
         own = grams.hashes[grams.offsets[row] : grams.offsets[row + 1]]
-        ascending = np.sort(own)
-        begin, i = n, 0
-        may_be_unknown[:] = 0
+        n_known = find_kept(own, kept, found, known)
+        n_terms = _count(
+            own, found, known[:n_known], table, n_before, places, terms, counts, hashes
+        )
+        n_before += n_terms
         whole = fraction = np.uint64(0)
-        while i < len(ascending):
-            value = ascending[i]
-            count = 0
-            while i < len(ascending) and ascending[i] == value:
-                i += 1
-                count += 1
-            kept = _search(kept_hashes, value)
-            if kept < 0:
-                let_pass(may_be_unknown, value)
-                continue
-            weight = fixed_squared_idf(kept_df[kept], n_documents)
-            for k in range(1, count + 1):
-                whole, fraction = add_occurrence(k, weight, whole, fraction)
-            entry = find(table, value)
-            if table[2 * entry] == value:
-                rows.columns[n] = table[2 * entry + 1]
-                weighted[n] = count * idf_of(kept_df[kept], n_documents)
-                n += 1
-        if n > begin:
-            inverse = inverse_norm(whole, fraction)
-            for k in range(begin, n):
-                rows.values[k] = weighted[k] * inverse
-            sort_entries(rows.columns, rows.values, begin, n, scratch)
+        begin = n
+        for i in range(n_terms):
+            idf, squared = idf_and_square(kept, terms[i])
+            for k in range(1, counts[i] + 1):
+                whole, fraction = add_occurrence(k, squared, whole, fraction)
+            entry = find(table, hashes[i])
+            rows.columns[n] = table[2 * entry + 1]
+            weighted[n - begin] = counts[i] * idf
+            n += np.int64(table[2 * entry] != 0)
+        inverse = inverse_norm(whole, fraction)
+        for k in range(begin, n):
+            rows.values[k] = weighted[k - begin] * inverse
+        sort_entries(rows.columns, rows.values, begin, n, scratch)
         rows.indptr[row + 1] = n
         n_words = token_offsets[row + 1] - token_offsets[row] - shortest + 1
-        rows.unknown_shares[row] = _unknown_share(
-            own, n_words, longest - shortest + 1, may_be_unknown, kept_hashes
-        )
+        rows.unknown_shares[row] = _unknown_share(found, n_words, longest - shortest + 1)
     return n
 
 
 @kernel
-def _unknown_share(
-    grams: U64, n_words: int, n_lengths: int, may_be_unknown: U64, kept_hashes: U64
-) -> float:
+def _unknown_share(found: I64, n_words: int, n_lengths: int) -> float:
     """The share of a row's words that are no kept terms.
 
-    ``grams`` has each word, followed by the longer n-grams that begin with it.  There are
-    ``n_lengths`` of them with the word itself, or fewer at the end of the row.
+    ``found`` has the term of each word, followed by those of the longer n-grams that begin with it,
+    -1 for none.  There are ``n_lengths`` of them with the word itself, or fewer at the end of the
+    row.
     """
     n_unknown = place = 0
     for word in range(n_words):
-        value = grams[place]
-        # A search among all kept terms is slow: only for words that the filter lets pass.
-        if passes(may_be_unknown, value):
-            n_unknown += _search(kept_hashes, value) < 0
+        n_unknown += np.int64(found[place] < 0)
         place += min(n_lengths, n_words - word)
     return n_unknown / max(n_words, 1)
 
 
 @kernel
-def _search(ascending: U64, value: np.uint64) -> int:
-    """The position of ``value``, or -1: interpolation, since hashes are evenly spread."""
-    low, high = 0, len(ascending) - 1
-    if high < 0:
-        return -1
-    guess = min(high, int(float(value) / 2.0**64 * len(ascending)))
-    step = 16
-    if ascending[guess] <= value:
-        low = guess
-        while guess + step <= high and ascending[guess + step] <= value:
-            low = guess + step
-            step *= 2
-        high = min(high, guess + step)
-    else:
-        high = guess
-        while guess - step >= low and ascending[guess - step] > value:
-            high = guess - step
-            step *= 2
-        low = max(low, guess - step)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if ascending[middle] <= value:
-            low = middle
-        else:
-            high = middle - 1
-    return low if ascending[low] == value else -1
+def _n_places(n_terms: int) -> int:
+    """The size of the table of places that ``_count`` needs: a power of two."""
+    n = 64
+    while n < 2 * n_terms:
+        n *= 2
+    return n
+
+
+@kernel
+def _count(
+    own: U64,
+    found: I64,
+    known: I32,
+    table: U64,
+    n_before: int,
+    places: I64,
+    terms: I64,
+    counts: I32,
+    hashes: U64,
+) -> int:
+    """Each of a row's kept terms once, with its count and hash; their number.
+
+    ``places`` is a hash table of positions in ``terms``, counted from ``n_before`` + 1.  No row
+    before had one that high, so what those left behind counts as free, and nothing is cleared.
+    """
+    mask = _n_places(len(own)) - 1
+    n = 0
+    for k in range(len(known)):
+        i = np.int64(known[k])
+        term = found[i]
+        place = np.int64(own[i] & np.uint64(mask))
+        while places[place] > n_before and terms[places[place] - n_before - 1] != term:
+            place = (place + 1) & mask
+        if places[place] <= n_before:
+            terms[n], counts[n], hashes[n] = term, 0, own[i]
+            n += 1
+            places[place] = n_before + n
+            expect(table, own[i])
+        counts[places[place] - n_before - 1] += 1
+    return n

@@ -26,9 +26,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
-from ooc_train.conversion.kinds.ngram.matching import Entries, Weighting, encode_tokens
+from ooc_train.conversion.kinds.ngram.matching import Entries, encode_tokens
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
+from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
+from ooc_train.conversion.kinds.ngram.term_index import TermIndex
 from ooc_train.conversion.kinds.ngram.transform import Fitted, TfidfRows, transform
 from ooc_train.conversion.kinds.terms.candidates import (
     Candidates,
@@ -36,6 +38,7 @@ from ooc_train.conversion.kinds.terms.candidates import (
     check_selection,
     check_ties,
 )
+from ooc_train.conversion.kinds.terms.gram_spill import GramSpill
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.kinds.terms.indexing import Splitting, TermVectorizer
 from ooc_train.conversion.options import GUIDE_TOP_K, ConvertOptions
@@ -44,10 +47,10 @@ from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
-from ooc_train.conversion.storage.layouts.sparse import SparseArrays
+from ooc_train.conversion.storage.layouts.counted import CountedArrays
+from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.sorting import SortingScratch
-from ooc_train.conversion.storage.spill import Spill
 from ooc_train.conversion.text.table import check_hashes, index_table
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import I64
@@ -137,16 +140,10 @@ class NgramVectorizer(TermVectorizer):
         check_hashes(hashes)
         _check_kept(group, n_documents)
         vectorizer.n_columns = len(hashes)
-        vectorizer._fitted = Fitted(
-            group.mapped("kept_hashes"),
-            group.mapped("kept_df"),
-            n_documents,
-            index_table(hashes),
-            parameters.ngrams,
-        )
-        n_kept = len(vectorizer._fitted.kept_hashes)
+        kept = TermIndex.of(group.mapped("kept_hashes"), group.mapped("kept_df"), n_documents)
+        vectorizer._fitted = Fitted(kept, index_table(hashes), parameters.ngrams)
         vectorizer.report = NgramReport(
-            n_features=vectorizer.n_columns, kept_terms=n_kept, attempts=0
+            n_features=vectorizer.n_columns, kept_terms=len(kept.hashes), attempts=0
         )
         return vectorizer
 
@@ -176,31 +173,34 @@ class NgramVectorizer(TermVectorizer):
             train,
             inverse_norms,
             self.resources.plan.table_bytes,
+            self.resources.plan.group_bytes,
             len(self.words),
             self.resources.plan.tie_bytes,
         )
         scored = best_terms(scoring, self._kept, grams, self.token_blocks, self.resources)
         grams.remove()
         check_ties(len(scored.hashes), scoring.top_k, scoring.tie_bytes)
+        # The terms of most rows have the smallest numbers, which take the fewest bytes.
+        self._scored = scored = scored.take(np.argsort(-scored.df.astype(np.int64), kind="stable"))
         hashes = DiskArray.of(folder / "candidate-hashes", scored.hashes)
-        df = DiskArray.of(folder / "candidate-df", scored.df)
-        self._scored = scored
         self._candidates = Candidates(hashes, self.parameters.ngrams, self.words)
-        self._weighting = Weighting(df, train.n_rows, inverse_norms)
+        self._idf = inverse_document_frequency(scored.df, train.n_rows)
+        self._inverse_norms = inverse_norms
+        self._n_train = train.n_rows
         self._learned = LearnedTerms(self._candidates)
         self._entries: dict[str, I64] = {}
 
-    def _count(self, grams: Spill, train: TrainClasses) -> tuple[KeptTerms, DiskArray]:
+    def _count(self, grams: GramSpill, train: TrainClasses) -> tuple[KeptTerms, DiskArray]:
         counting = Counting(
             self.resources.folder,
             train.of_row,
             train.n_rows,
             self.parameters.df_limits(train.n_rows),
             self.resources.plan.table_bytes,
+            self.resources.plan.group_bytes,
         )
-        words = (self.token_blocks, self.words.listed().hashes)
-        are_terms = self.parameters.ngrams[0] == 1
-        kept, norms = count_terms(counting, grams, words if are_terms else None, self.resources)
+        words = self.words.listed().hashes if self.parameters.ngrams[0] == 1 else None
+        kept, norms = count_terms(counting, grams, self.token_blocks, words, self.resources)
         self.report.distinct_grams, self.report.kept_terms = kept.n_distinct, len(kept)
         if not len(kept):
             raise InputError(
@@ -212,14 +212,16 @@ class NgramVectorizer(TermVectorizer):
         return kept, norms
 
     def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
-        """At most the n-grams of all rows."""
-        return self.n_terms or super().expected_items(n_rows, n_text_bytes)
+        """About the entries of all rows, each as large as it is in memory."""
+        if self.is_fitted:
+            return super().expected_items(n_rows, n_text_bytes)
+        return ENTRY_ITEMS * int(self._scored.df.sum(dtype=np.int64)) * n_rows // self._n_train
 
     def encoder(self) -> EncodeBlock:
         """The task that encodes candidates, or texts if the vectorizer is fitted."""
         if self.is_fitted:
             return super().encoder()
-        return functools.partial(encode_tokens, self._candidates, self._weighting)
+        return functools.partial(encode_tokens, self._candidates, self._inverse_norms)
 
     def note_encoded(self, found: Entries | None) -> None:
         """Add the tokens of the candidates in a block, and the numbers of their entries."""
@@ -245,7 +247,7 @@ class NgramVectorizer(TermVectorizer):
         if self.is_fitted:
             return SparseArrays(self.n_columns)
         n_left = int(self._entries[split][self._selected].sum())
-        return SparseArrays(self.n_columns, self._column_of, n_left)
+        return CountedArrays(self.n_columns, self._column_of, self._idf, n_left)
 
     def save(self, group: OutputGroup) -> None:
         """Store the selected terms, and hashes and document frequencies of all that are kept."""

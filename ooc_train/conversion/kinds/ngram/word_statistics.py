@@ -10,13 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.statistics import add_occurrence
-from ooc_train.conversion.kinds.terms.token_file import (
-    UNLISTED_BIT,
-    TokenBlock,
-    item_ahead,
-    item_length,
-)
-from ooc_train.dtypes import F64, I32, I64, U32, U64
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock, item_ahead, token_at
+from ooc_train.conversion.storage.codes import code_at
+from ooc_train.dtypes import F64, I32, I64, U16, U32, U64
 from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
@@ -45,7 +41,9 @@ def count_documents(blocks: Sequence[TokenBlock], fit_classes: I32, n_words: int
     return df
 
 
-def add_squared_word_norms(blocks: Sequence[TokenBlock], weights: U64, norms: U64) -> None:
+def add_squared_word_norms(
+    blocks: Sequence[TokenBlock], weights: U64, first_row: int, norms: U64
+) -> None:
     """Add to the rows' squared norms, see ``statistics.add_squared_norms``.
 
     ``weights`` (n_words,) are the squared idf, 0 for words that are not kept.
@@ -53,7 +51,7 @@ def add_squared_word_norms(blocks: Sequence[TokenBlock], weights: U64, norms: U6
     words = np.zeros((len(weights), _WORD_ITEMS), np.uint64)
     words[:, 0] = weights
     for block in blocks:
-        _add_weights(block.read(), block.n_rows, block.first_row, words, norms)
+        _add_weights(block.read(), block.n_rows, block.first_row, words, norms, first_row)
 
 
 def word_class_sums(
@@ -80,55 +78,58 @@ def word_class_sums(
 
 @kernel
 def _count_documents(
-    items: U32,
+    items: U16,
     n_rows: int,
     first_row: int,
     fit_classes: I32,
     df: U32,
     last: I64,
 ) -> None:
-    i = n_rows
+    i = 0
     for row in range(first_row, first_row + n_rows):
         counts = fit_classes[row] >= 0
-        for _ in range(np.int64(items[row - first_row])):
-            item = items[i]
-            if item >= UNLISTED_BIT:
+        n, i = code_at(items, i)
+        for _ in range(n):
+            word, after = token_at(items, i)
+            if word < 0:
                 # It was spilled, and is counted with the n-grams.
-                i += item_length(item)
+                i = after
                 continue
             expected = item_ahead(items, i, _AHEAD)
             prefetch(df, expected)
             prefetch(last, expected)
-            i += 1
+            i = after
             if counts:
-                df[item] += np.uint32(last[item] != row)
-                last[item] = row
+                df[word] += np.uint32(last[word] != row)
+                last[word] = row
 
 
 @kernel
 def _add_weights(
-    items: U32,
+    items: U16,
     n_rows: int,
     first_row: int,
     words: U64,
     norms: U64,
+    norms_row: int,
 ) -> None:
-    """Add the occurrences of a block's words to its rows' squared norms.
+    """Add the occurrences of a block's words to its rows' squared norms, from ``norms_row`` on.
 
     ``words`` (n_words, 4) are weights, the last row plus 1 that each occurred in, and how often.
     """
-    i = n_rows
+    i = 0
     for row in range(first_row, first_row + n_rows):
-        whole, fraction = norms[row, 0], norms[row, 1]
-        for _ in range(np.int64(items[row - first_row])):
-            item = items[i]
-            if item >= UNLISTED_BIT:
+        at = row - norms_row
+        whole, fraction = norms[at, 0], norms[at, 1]
+        n, i = code_at(items, i)
+        for _ in range(n):
+            word, after = token_at(items, i)
+            if word < 0:
                 # It was spilled, and is counted with the n-grams.
-                i += item_length(item)
+                i = after
                 continue
             prefetch(words, _WORD_ITEMS * item_ahead(items, i, _AHEAD))
-            i += 1
-            word = np.int64(item)
+            i = after
             if words[word, 1] != row + 1:
                 # Its first occurrence in this row.
                 words[word, 1], words[word, 2] = row + 1, 0
@@ -136,12 +137,12 @@ def _add_weights(
             whole, fraction = add_occurrence(
                 np.int64(words[word, 2]), words[word, 0], whole, fraction
             )
-        norms[row, 0], norms[row, 1] = whole, fraction
+        norms[at, 0], norms[at, 1] = whole, fraction
 
 
 @kernel
 def _add_values(
-    items: U32,
+    items: U16,
     n_rows: int,
     first_row: int,
     slots: I32,
@@ -155,25 +156,26 @@ def _add_values(
     often, the sum of squares, and the sums by class.
     """
     width = terms.shape[1]
-    i = n_rows
+    i = 0
     for row in range(first_row, first_row + n_rows):
         number, inverse = fit_classes[row], inverse_norms[row]
-        for _ in range(np.int64(items[row - first_row])):
-            item = items[i]
-            if item >= UNLISTED_BIT:
+        n, i = code_at(items, i)
+        for _ in range(n):
+            word, after = token_at(items, i)
+            if word < 0:
                 # It was spilled, and is counted with the n-grams.
-                i += item_length(item)
+                i = after
                 continue
             expected = item_ahead(items, i, _AHEAD)
             if expected < len(slots):
                 # A number, not a part of an unlisted token.
                 prefetch(terms, width * slots[expected])
                 prefetch(terms, width * slots[expected] + width - 1)
-            i += 1
+            i = after
             if number < 0:
                 # A row that is not of the train split.
                 continue
-            term = np.int64(slots[item])
+            term = np.int64(slots[word])
             value = terms[term, 0] * inverse
             if terms[term, 1] != row + 1:
                 # Its first occurrence in this row.

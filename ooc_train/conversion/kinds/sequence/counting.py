@@ -15,26 +15,20 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import WordList
-from ooc_train.conversion.kinds.terms.grams import (
-    HASH_BITS,
-    N_PARTITIONS,
-    low_hash,
-    marks_row,
-    row_of,
-)
+from ooc_train.conversion.kinds.terms.gram_spill import GramGroup, GramPartition, GramSpill
+from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge, divided
 from ooc_train.conversion.kinds.terms.token_file import (
-    UNLISTED_BIT,
     TokenBlock,
     groups_of,
     item_ahead,
-    item_length,
+    token_at,
 )
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.storage.codes import code_at
 from ooc_train.conversion.storage.job import DiskArray
-from ooc_train.conversion.storage.spill import Partition, Spill
 from ooc_train.conversion.text.table import empty_table, find, grown_table, table_bytes
-from ooc_train.dtypes import I32, I64, U32, U64, Bools
+from ooc_train.dtypes import I32, I64, U16, U32, U64, Bools
 from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
@@ -119,31 +113,30 @@ class WordCounting:
 
 
 def most_frequent_words(
-    counting: WordCounting, blocks: Sequence[TokenBlock], spilled: Spill, resources: Resources
+    counting: WordCounting, blocks: Sequence[TokenBlock], spilled: GramSpill, resources: Resources
 ) -> "MostFrequent":
     """The most frequent words, the listed ones in ``blocks`` and all others in ``spilled``."""
     best = MostFrequent(counting.k)
-    partitions = ((i, spilled.partition(i)) for i in range(N_PARTITIONS))
-    tasks = [(number, partition) for number, partition in partitions if len(partition)]
+    tasks = spilled.groups(resources.plan.group_bytes, resources.plan.n_workers)
     resources.progress.start("counting", len(tasks), "part")
     best.add(_listed_words(counting, blocks, resources))
-    for found in resources.in_order(functools.partial(count_partition, counting), tasks):
+    for found in resources.in_order(functools.partial(count_partitions, counting), tasks):
         best.merge(found)
         resources.progress.advance(1)
     return best
 
 
-def count_partition(counting: WordCounting, task: tuple[int, Partition]) -> "MostFrequent":
-    """The most frequent words of a partition."""
-    number, partition = task
+def count_partitions(counting: WordCounting, group: GramGroup) -> "MostFrequent":
+    """The most frequent words of some partitions."""
     best = MostFrequent(counting.k)
-    for words in _ranges(counting, HashRange(number, 0, 0), partition):
-        best.add(words)
+    for partition in group.partitions():
+        for words in _ranges(counting, HashRange(), partition):
+            best.add(words)
     return best
 
 
 def _ranges(
-    counting: WordCounting, where: HashRange, partition: Partition
+    counting: WordCounting, where: HashRange, partition: GramPartition
 ) -> Iterator[CountedWords]:
     """The words of a range, divided as often as memory demands."""
     try:
@@ -181,22 +174,22 @@ def count_group(counting: WordCounting, task: tuple[int, Sequence[TokenBlock]]) 
 
 
 def _count_range(
-    partition: Partition, where: HashRange, fit_classes: I32, limit_bytes: int
+    partition: GramPartition, where: HashRange, fit_classes: I32, limit_bytes: int
 ) -> CountedWords:
     """The words of a range.  Raises ``TableTooLarge`` where the range must be divided."""
     words = _no_words(0)
     table, n = empty_table(0), 0
-    for records in partition.pieces():
-        done = row = 0
-        while done < len(records):
+    for hashes, rows in partition.pieces():
+        done = 0
+        while done < len(hashes):
             if n == len(words.hashes):
                 capacity = max(_FIRST_CAPACITY, 2 * n)
                 if n and table_bytes(capacity) + _BYTES_A_WORD * capacity > limit_bytes:
                     raise TableTooLarge
                 words, table = _grown(words, capacity), grown_table(table, capacity)
-            done, row, n = _count_words(
-                records, done, row, fit_classes, where.first_bits,
-                HASH_BITS - where.bits, where.part, table, n, *words,
+            done, n = _count_words(
+                hashes, rows, done, fit_classes, HASH_BITS - where.bits, where.part, table, n,
+                *words,
             )  # fmt: skip
     return words.take(slice(n))
 
@@ -216,11 +209,10 @@ def _grown(words: CountedWords, capacity: int) -> CountedWords:
 
 @kernel
 def _count_words(
-    records: U64,
+    found: U64,
+    rows: U32,
     start: int,
-    row: int,
     fit_classes: I32,
-    first_bits: np.uint64,
     part_shift: int,
     part: int,
     table: U64,
@@ -228,52 +220,48 @@ def _count_words(
     hashes: U64,
     counts: I64,
     first_rows: I64,
-) -> tuple[int, int, int]:
-    """Count words from record ``start`` on, as far as there is room for new ones.
+) -> tuple[int, int]:
+    """Count words from ``start`` on, as far as there is room for new ones.
 
-    The table's values are words' numbers below ``n``.  Returns where to go on, the row there, and
-    the new ``n``.
+    The table's values are words' numbers below ``n``.  Returns where to go on, and the new ``n``.
     """
-    for i in range(start, len(records)):
-        before, row = row, row_of(records[i], row)
-        if marks_row(records[i]):
-            continue
-        low = low_hash(records[i])
-        if fit_classes[row] < 0 or np.int64(low >> np.uint64(part_shift)) != part:
+    for i in range(start, len(found)):
+        value, row = found[i], np.int64(rows[i])
+        if fit_classes[row] < 0 or np.int64(low_hash(value) >> np.uint64(part_shift)) != part:
             # A row that is not of the train split, or a word of another part of the range.
             continue
-        value = low | first_bits
         entry = find(table, value)
         if table[2 * entry] == 0:
             if n == len(hashes):
                 # No room for a new word: the caller grows the arrays, and goes on here.
-                return i, before, n
+                return i, n
             table[2 * entry], table[2 * entry + 1] = value, np.uint64(n)
             hashes[n], counts[n], first_rows[n] = value, 0, row
             n += 1
         counts[np.int64(table[2 * entry + 1])] += 1
-    return len(records), row, n
+    return len(found), n
 
 
 @kernel
 def _count_listed(
-    items: U32,
+    items: U16,
     n_rows: int,
     first_row: int,
     fit_classes: I32,
     words: I64,
 ) -> None:
-    i = n_rows
+    i = 0
     for row in range(first_row, first_row + n_rows):
         is_counted = fit_classes[row] >= 0
-        for _ in range(np.int64(items[row - first_row])):
-            item = items[i]
-            if item >= UNLISTED_BIT:
+        n, i = code_at(items, i)
+        for _ in range(n):
+            word, after = token_at(items, i)
+            if word < 0:
                 # Spilled, and counted there.
-                i += item_length(item)
+                i = after
                 continue
             prefetch(words, 2 * item_ahead(items, i, _AHEAD))
-            i += 1
+            i = after
             if is_counted:
-                words[item, 0] += 1
-                words[item, 1] = min(words[item, 1], row)
+                words[word, 0] += 1
+                words[word, 1] = min(words[word, 1], row)

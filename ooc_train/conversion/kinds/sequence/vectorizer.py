@@ -30,6 +30,7 @@ from ooc_train.conversion.options import GUIDE_TOP_K, ConvertOptions
 from ooc_train.conversion.report import SequenceReport
 from ooc_train.conversion.resources import TextNeeds
 from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.storage.codes import ITEM_BYTES
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.ragged import RaggedArrays, keep_last
@@ -152,9 +153,10 @@ class SequenceVectorizer(TermVectorizer):
         self._learned = LearnedTerms(self._candidates)
         self._positions = np.full(len(self._candidates), -1)
 
-    def expected_items(self, n_rows: int, n_text_bytes: int) -> int:
-        """At most the words of all rows, two to an item."""
-        return (self.n_terms or super().expected_items(n_rows, n_text_bytes)) // 2
+    def expected_items(self, n_rows: int, n_text_bytes: int) -> int:  # noqa: ARG002
+        """At most the words of all rows, each as large as it is in memory."""
+        n_terms = self.n_terms or self.parameters.needs.n_terms(n_text_bytes)
+        return 4 // ITEM_BYTES * n_terms
 
     def encoder(self) -> EncodeBlock:
         """The task that encodes candidates, or texts if the vectorizer is fitted."""

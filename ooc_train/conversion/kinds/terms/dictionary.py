@@ -6,7 +6,7 @@ they have no number, and go by their hashes and strings.  Nothing in a result de
 are listed.
 
 The cost is one look-up for each token, about as long as splitting the text took.  The gain: a token
-takes 4 bytes on the disk, where its hash took 8; whatever is counted or looked up later is an item
+takes 2 bytes on the disk, where its hash took 8; whatever is counted or looked up later is an item
 of an array, not of a hash table; and a number stands for a string, so that the strings of listed
 words need not be compared again.  See ``token_file`` for the rest.
 
@@ -57,11 +57,11 @@ class Listed(NamedTuple):
         """The string of a token."""
         return self.pool[self.bounds[number] : self.bounds[number + 1]].tobytes()
 
-    def as_tokens(self) -> Tokens:
-        """The tokens, as those of a row."""
+    def as_tokens(self, order: I64 | slice = slice(None)) -> Tokens:
+        """The tokens, as those of a row, in an order."""
         bounds = self.bounds.astype(np.int32)
-        offsets = np.array([0, len(self.hashes)])
-        return Tokens(self.pool, self.hashes, bounds[:-1], bounds[1:], offsets, 0)
+        starts, stops, offsets = bounds[:-1], bounds[1:], np.array([0, len(self.hashes)])
+        return Tokens(self.pool, self.hashes[order], starts[order], stops[order], offsets, 0)
 
 
 class Dictionary:
@@ -97,6 +97,14 @@ class Dictionary:
         """All tokens numbered so far."""
         _, pool, bounds, hashes = self._entries
         return Listed(hashes[: self._n], pool, bounds[: self._n + 1])
+
+    def number_by(self, counts: I64) -> None:
+        """Number the tokens anew, those with the highest of ``counts`` (n_tokens,) first."""
+        tokens = self.listed().as_tokens(np.argsort(-counts, kind="stable"))
+        room = len(self._entries.hashes)
+        self._entries = _empty_entries(room)
+        numbers = np.full(self._n, UNLISTED, np.int32)
+        _, self._n = _numbered(tokens, 0, numbers, self._entries, 0, room, self._longest)
 
     def frozen(self, folder: Path) -> "WordList":
         """The tokens numbered so far, in files in ``folder``."""

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
-from ooc_train.conversion.kinds.terms.grams import n_grams, partition_records, unlisted_grams
+from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
+from ooc_train.conversion.kinds.terms.grams import n_grams
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
@@ -24,6 +25,7 @@ from ooc_train.conversion.storage.row_classes import RowClasses
 from ooc_train.conversion.storage.spill import Segment, Spill, SpillWriter
 from ooc_train.conversion.text.tokens import Tokens, tokenize
 from ooc_train.conversion.vectorizer import ReadBlock, Vectorizer
+from ooc_train.dtypes import I64
 
 _SAMPLE_BYTES = 2**23
 _SAMPLE_BLOCKS = 16  # no more memory than a block takes that is being converted
@@ -82,7 +84,10 @@ class TermVectorizer(Vectorizer):
         return not self.is_fitted
 
     def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """List the words of the first blocks: 8 MiB of text, or less where memory is short."""
+        """List the words of the first blocks: 8 MiB of text, or less where memory is short.
+
+        Those that occur most have the smallest numbers, which take the fewest bytes.
+        """
         if self.is_fitted:
             return blocks
         max_bytes = self.resources.plan.dictionary_bytes
@@ -95,8 +100,12 @@ class TermVectorizer(Vectorizer):
             first.append(block)
             n_bytes += len(block.rows.text)
         list_words = functools.partial(_list_words, self.splitting, max_bytes)
-        for listed in self.resources.in_order(list_words, first, _block_size):
-            dictionary.number(listed.as_tokens())
+        counts = np.zeros(0, np.int64)
+        for listed, occurrences in self.resources.in_order(list_words, first, _block_size):
+            numbers = dictionary.number(listed.as_tokens())
+            counts = np.pad(counts, (0, len(dictionary.listed().hashes) - len(counts)))
+            counts[numbers[numbers >= 0]] += occurrences[numbers >= 0]
+        dictionary.number_by(counts)
         self.words = dictionary.frozen(self.resources.folder)
         return itertools.chain(first, blocks)
 
@@ -117,10 +126,10 @@ class TermVectorizer(Vectorizer):
         self.report.replaced_rows += found.n_replaced
         return found.tokens.n_bytes + found.grams.n_bytes
 
-    def spilled(self) -> Spill:
+    def spilled(self) -> GramSpill:
         """The n-grams that are not listed, of all rows.  Gives the words' table back."""
         self.words.forget_table()
-        return Spill(self._segments)
+        return GramSpill(Spill(self._segments), self.words)
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
         """The blocks of tokens, unless the vectorizer is fitted and takes the corpus's."""
@@ -136,11 +145,12 @@ def _block_size(block: Block) -> int:
     return int(block.rows.size)
 
 
-def _list_words(splitting: Splitting, max_bytes: int, block: Block) -> Listed:
-    """The words of a block, each once."""
+def _list_words(splitting: Splitting, max_bytes: int, block: Block) -> tuple[Listed, I64]:
+    """The words of a block, each once, and how often each occurs."""
     dictionary = Dictionary(max_bytes)
-    dictionary.number(splitting.tokens(block.rows))
-    return dictionary.listed()
+    numbers = dictionary.number(splitting.tokens(block.rows))
+    listed = dictionary.listed()
+    return listed, np.bincount(numbers[numbers >= 0], minlength=len(listed.hashes))
 
 
 def _index(splitting: Splitting, folder: Path, words: WordList, block: Block) -> Indexed:
@@ -148,12 +158,10 @@ def _index(splitting: Splitting, folder: Path, words: WordList, block: Block) ->
     tokens, ngrams = splitting.tokens(block.rows), splitting.ngrams
     numbers = words.number(tokens)
     lengths = np.diff(tokens.offsets)
-    grams = unlisted_grams(tokens, numbers, ngrams)
+    grams = gram_records(tokens, numbers, ngrams, block.first_row)
     return Indexed(
         write_tokens(folder, block.split, block.first_row, tokens, numbers, block.rows.size),
-        SpillWriter(folder, "grams").write(
-            block.first_row, *partition_records(*grams, block.first_row)
-        ),
+        SpillWriter(folder, "grams").write(block.first_row, *grams),
         n_grams(lengths, ngrams),
         int((lengths < ngrams[0]).sum()),
         tokens.n_replaced,

@@ -1,6 +1,7 @@
 """Compressions of files, known by their first bytes: a stream of what is in a file."""
 
 import bz2
+import codecs
 import io
 import lzma
 import zipfile
@@ -154,7 +155,7 @@ def _open_zip(file: BinaryIO) -> Iterator[BinaryIO]:
     """The one file in an archive."""
     try:
         with zipfile.ZipFile(file) as archive:
-            inside = [info for info in archive.infolist() if not info.is_dir()]
+            inside = [info for info in archive.infolist() if not _is_no_file(info)]
             if len(inside) != 1:
                 raise DecompressionError(
                     f"the archive holds {len(inside)} files, where one is read; unpack it"
@@ -165,6 +166,11 @@ def _open_zip(file: BinaryIO) -> Iterator[BinaryIO]:
         raise DecompressionError(str(error)) from error
 
 
+def _is_no_file(info: zipfile.ZipInfo) -> bool:
+    """Whether it is a folder, or what macOS adds to the archives that it makes."""
+    return info.is_dir() or info.filename.startswith("__MACOSX/")
+
+
 COMPRESSIONS = {
     ".gz": Compression(b"\x1f\x8b", _open_gzip, 4),  # text seldom shrinks more
     ".bz2": Compression(b"BZh", _open_bzip2, 5),
@@ -173,6 +179,7 @@ COMPRESSIONS = {
     ".zip": Compression(b"PK\3\4", _open_zip, 4),
 }
 """By the last suffix of a file's name."""
+_CONTROLS = {chr(code) for code in (*range(32), 127)} - set("\t\n\r\f")
 _ZIP_NAME = 30  # where the name of the first file in a .zip archive is
 _OTHER_ZIPS = (b".npy", b"[Content_Types].xml", b"mimetype", b"META-INF")
 
@@ -189,3 +196,15 @@ def compression_of(beginning: bytes) -> Compression | None:
             other = name.endswith(_OTHER_ZIPS[:1]) or name.startswith(_OTHER_ZIPS[1:])
             return None if is_zip and other else compression
     return None
+
+
+def is_text(beginning: bytes) -> bool:
+    """Whether the first bytes of a file are UTF-8, the last character perhaps cut, and printable.
+
+    No compressed data are.
+    """
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and not _CONTROLS.intersection(text)

@@ -7,7 +7,8 @@ for the Macintosh, in which a carriage return alone ends a line, have no newline
 
 import codecs
 import io
-from typing import Any, BinaryIO, NamedTuple
+from types import SimpleNamespace
+from typing import Any, BinaryIO, NamedTuple, cast
 
 BYTE_ORDER_MARK = codecs.BOM_UTF8
 _MARKS = {  # those of UTF-32 first, which begin like those of UTF-16
@@ -83,6 +84,16 @@ class _Utf8(io.RawIOBase):
         target[:n] = self._ready[:n]
         self._ready = self._ready[n:]
         return n
+
+
+def arriving(stream: BinaryIO, encoding: str) -> BinaryIO:
+    """A stream in some encoding as UTF-8, of which nothing waits for what comes behind it.
+
+    It must have ``read1``.  Byte-order marks tell which UTF-16 or UTF-32 it is.
+    """
+    as_it_comes = SimpleNamespace(read=stream.read1)  # type: ignore[attr-defined]
+    spelling = Spelling(codecs.lookup(encoding).name)
+    return spelling.stream(cast(BinaryIO, as_it_comes))
 
 
 def spelling_of(sample: bytes, encoding: str | None = None) -> Spelling:

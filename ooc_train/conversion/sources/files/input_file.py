@@ -13,9 +13,10 @@ from ooc_train.conversion.sources.files.compression import (
     Compression,
     DecompressionError,
     compression_of,
+    is_text,
 )
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spelling, spelling_of
-from ooc_train.conversion.sources.files.pipe import Pipe
+from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
 from ooc_train.system_errors import reason
@@ -84,8 +85,12 @@ class InputFile:
 
     @functools.cached_property
     def compression(self) -> Compression | None:
-        """The compression that the first bytes tell, or else the name."""
-        return compression_of(self.beginning) or self.named_compression
+        """The compression that the first bytes tell, or else the name.
+
+        Text is not compressed, whatever its name: browsers decompress what they download.
+        """
+        found = compression_of(self.beginning)
+        return found or (None if is_text(self.beginning) else self.named_compression)
 
     @property
     def named_compression(self) -> Compression | None:
@@ -173,6 +178,8 @@ class InputFile:
 
     def _start(self, n_bytes: int) -> bytes:
         """The first bytes of what is in the file."""
+        if self.pipe and self.compression:
+            raise compressed(str(self.path))
         if self.pipe:
             return self.pipe.beginning(n_bytes)
         with self.open() as (stream, _):

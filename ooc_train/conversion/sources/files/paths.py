@@ -1,6 +1,5 @@
-"""The files that a user names: paths, patterns of names, pipes, and standard input."""
+"""The files that a user names: paths, pipes, and standard input."""
 
-import glob
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from ooc_train.conversion.disk import check_disk
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.pipe import Pipe
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import OptionError
 from ooc_train.progress import Progress
 from ooc_train.system_errors import errors_at
 from ooc_train.work_folder import WorkFolder
@@ -22,21 +21,7 @@ STANDARD_INPUT_FILE = Path("/dev/stdin")
 """What standard input is connected to, which may be a file."""
 _NAME = Path("standard input")
 _PIECE_BYTES = 2**20
-_ASIDE = (".", "_")
 _CHECK_BYTES = 2**26
-
-
-def matching(path: Path) -> list[Path]:
-    """The paths that match a pattern, in the order of their names, or else the path itself.
-
-    Names that begin with a dot or ``_`` are passed over unless the pattern's does, too: such as
-    ``_SUCCESS``, which Spark and Hive write beside the files with rows.
-    """
-    if not glob.has_magic(str(path)) or path.exists():
-        return [path]
-    found = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - takes absolute ones
-    paths = [Path(name) for name in found]
-    return [one for one in paths if one.name[:1] not in _ASIDE or path.name[:1] in _ASIDE]
 
 
 def is_pipe(given: Input) -> bool:
@@ -57,7 +42,7 @@ def streamed(path: Path) -> InputFile:
 
 
 class InputPaths:
-    """Finds the files that paths name, and those that a program has in their place.
+    """Finds the files that paths name, see `listing`, and those that a program has in their place.
 
     A pipe, of which standard input may be one, is read as it arrives where the conversion
     ``reads_once``; otherwise it is first copied to a file in ``folder``, which belongs to
@@ -74,33 +59,25 @@ class InputPaths:
         self._is_read = False
 
     def files(self, paths: Iterable[Input]) -> list[InputFile]:
-        """The files of all paths, those of a pattern in the order of their names.
+        """The files of all paths."""
+        return [self._file(path) for path in paths]
 
-        Raises ``InputError`` for a pattern that no name matches.
-        """
-        return [file for path in paths for file in self._files(path)]
-
-    def _files(self, path: Input) -> list[InputFile]:
+    def _file(self, path: Input) -> InputFile:
         if isinstance(path, InputFile):
-            return [self._held(path)]
+            return self._kept(path)
         if path == STANDARD_INPUT:
-            return [self._standard_input()]
-        found = matching(path)
-        if not found:
-            raise InputError(f"no file matches {path}; check the pattern")
-        return [self._pipe(name) if is_pipe(name) else InputFile(name) for name in found]
+            return self._standard_input()
+        return self._pipe(path) if is_pipe(path) else InputFile(path)
 
     def _standard_input(self) -> InputFile:
         if self._is_read:
             raise OptionError("standard input, -, can be read once only; give files for the others")
         self._is_read = True
-        if self._reads_once:
-            return InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME)))
-        return InputFile(_NAME, self._spooled(sys.stdin.buffer, str(_NAME)))
+        return self._kept(InputFile(_NAME, pipe=Pipe(sys.stdin.buffer, str(_NAME))))
 
-    def _held(self, file: InputFile) -> InputFile:
-        """Rows that a program holds, in a file if they are a pipe that has to be read twice."""
-        if file.pipe is None or self._reads_once:
+    def _kept(self, file: InputFile) -> InputFile:
+        """The same, but for a pipe that has to be read twice or is compressed: in a file."""
+        if file.pipe is None or (self._reads_once and (file.is_held or not file.compression)):
             return file
         with file.pipe.open() as stream:
             return replace(file, pipe=None, spooled=self._spooled(stream, str(file.path)))
@@ -109,7 +86,7 @@ class InputPaths:
         self._progress.start(f"waiting for {path}", None, "B")  # until something writes to it
         file = streamed(path) if self._reads_once else InputFile(path)
         if file.pipe:
-            return file
+            return self._kept(file)
         with path.open("rb", buffering=0) as stream:
             return InputFile(path, self._spooled(stream, str(path)))
 

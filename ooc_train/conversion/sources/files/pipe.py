@@ -41,6 +41,14 @@ class Pieces:
         self._pieces = iter(())
 
 
+def compressed(name: str) -> InputError:
+    """The error for compressed bytes that cannot be copied to a file first."""
+    return InputError(
+        f"{name} is compressed, and is read as it arrives; decompress it, as gzip -dc does, or "
+        f"give a file"
+    )
+
+
 class Pipe(io.RawIOBase):
     """A stream to be read once, from its beginning to its end.
 

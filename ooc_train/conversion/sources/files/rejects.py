@@ -38,6 +38,12 @@ class Reject(NamedTuple):
     raw: bytes
 
 
+class Blank(NamedTuple):
+    """The number of lines of a file that are blank, or a comment, and no rows."""
+
+    n_lines: int
+
+
 class UnfitError(Exception):
     """Why something is not a row: the reason of its reject."""
 

@@ -1,7 +1,7 @@
 """Arrow's columns as arrays of NumPy, their types and sizes; pyarrow is imported when needed."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,74 @@ _TEXTS = ("string", "large_string", "binary", "large_binary", *_VIEWS)
 _PIECE_BYTES = 2**20
 _END = b"\xff\xff\xff\xff\0\0\0\0"  # of a stream
 _PLACE_BYTES = 8  # of a text, or a list, in its column
+_MOST_DEPTH = 16  # of structs within structs
 _MOST_OF_A_BLOCK = 1.25  # so that blocks of usual rows are not halved
+
+
+class Field(NamedTuple):
+    """A column of a schema, or a field within its structs.
+
+    ``path`` are the names that lead to it, ``kind`` is its type, and ``leaves`` are the numbers of
+    the columns without parts that it is made of.
+    """
+
+    path: tuple[str, ...]
+    kind: Any
+    leaves: range
+
+    @property
+    def name(self) -> str:
+        """The names, separated by dots."""
+        return ".".join(self.path)
+
+
+def fields_of(schema: Any) -> list[Field]:
+    """The columns of a schema, and behind all of them the fields within structs.
+
+    A field that has the name of a column is left out.
+    """
+    columns = _fields(schema, (), 0)
+    names = {column.name for column in columns}
+    within = [field for column in columns for field in _within(column)]
+    return columns + [field for field in within if field.name not in names]
+
+
+def _fields(parts: Iterable[Any], path: tuple[str, ...], first: int) -> list[Field]:
+    """Consecutive fields, whose first leaf has the number ``first``."""
+    found = []
+    for part in parts:
+        kind = part.type
+        stop = first + _n_leaves(kind)
+        found.append(Field((*path, part.name), kind, range(first, stop)))
+        first = stop
+    return found
+
+
+def _within(field: Field) -> Iterator[Field]:
+    """The fields within a struct, and within those of them that are structs."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    if types.is_struct(field.kind) and len(field.path) < _MOST_DEPTH:
+        for part in _fields(field.kind, field.path, field.leaves.start):
+            yield part
+            yield from _within(part)
+
+
+def _n_leaves(kind: Any) -> int:
+    from pyarrow import BaseExtensionType  # noqa: PLC0415 - an extra
+
+    if isinstance(kind, BaseExtensionType):
+        kind = kind.storage_type
+    parts = [kind.field(i).type for i in range(kind.num_fields)]
+    return sum(map(_n_leaves, parts)) if parts else 1
+
+
+def column_at(batch: Any, path: Sequence[str]) -> Any:
+    """A column of a record batch, or a field within its structs, null where one of these is."""
+    column = batch.column(path[0])
+    for name in path[1:]:
+        column = column.flatten()[column.type.get_field_index(name)]
+    return column
 
 
 def as_binary(column: Any) -> tuple[U8, I64]:
@@ -31,6 +98,19 @@ def as_binary(column: Any) -> tuple[U8, I64]:
     start, stop = int(offsets[0]), int(offsets[-1])
     text = np.frombuffer(data, np.uint8, stop - start, start) if data else np.empty(0, np.uint8)
     return text, offsets - start
+
+
+def without_nan(column: Any) -> Any:
+    """A column whose numbers that are NaN are null; numbers in a dictionary as themselves."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    if types.is_dictionary(column.type) and is_numeric(column.type.value_type):
+        column = column.dictionary_decode()
+    if types.is_floating(column.type):
+        from pyarrow.compute import if_else  # noqa: PLC0415 - casts import it, too
+
+        column = if_else(column.is_null(nan_is_null=True), None, column)
+    return column
 
 
 def as_floats(column: Any, dtype: npt.DTypeLike = np.float64) -> AnyArray:
@@ -119,8 +199,14 @@ def is_numeric(kind: Any) -> bool:
     """Whether a type is of numbers, or of true and false."""
     from pyarrow import types  # noqa: PLC0415 - an extra
 
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
-    return any(test(kind) for test in tests)
+    return is_number(kind) or bool(types.is_boolean(kind))
+
+
+def is_number(kind: Any) -> bool:
+    """Whether a type is of numbers."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return any(test(kind) for test in (types.is_integer, types.is_floating, types.is_decimal))
 
 
 def item_of(kind: Any) -> Any:
@@ -133,6 +219,13 @@ def is_list(kind: Any) -> bool:
     from pyarrow import types  # noqa: PLC0415 - an extra
 
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def has_parts(kind: Any) -> bool:
+    """Whether a type is of lists, or of structs, which may hold some."""
+    from pyarrow import types  # noqa: PLC0415 - an extra
+
+    return is_list(kind) or bool(types.is_struct(kind))
 
 
 def gathered(batches: Iterable[Any], block_bytes: int) -> Iterator[list[Any]]:

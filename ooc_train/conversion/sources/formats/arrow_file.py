@@ -1,10 +1,11 @@
 """Files whose columns are Arrow's, of whatever format: how their rows become tables.
 
-Columns of text may hold numbers, too; null is an empty text.  Columns of numbers may hold lists,
-as long in every row.  Labels are strings, whole numbers or booleans; a row without one is rejected.
-A row's place is its number.
+Columns of text may hold numbers, too; a text that is null or NaN is missing.  Columns of numbers
+may hold lists, as long in every row.  Labels are strings, whole numbers or booleans; a row without
+one is rejected.  A row's place is its number.
 """
 
+import functools
 import json
 import math
 from collections import Counter
@@ -17,14 +18,20 @@ import numpy as np
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.rejects import Reject, too_long
 from ooc_train.conversion.sources.formats.arrow import (
+    Field,
     as_binary,
     as_floats,
+    column_at,
+    fields_of,
     is_decimal,
     is_list,
+    is_number,
     is_numeric,
     is_plain,
     item_of,
+    without_nan,
 )
+from ooc_train.conversion.sources.formats.hugging_face import class_names_in, named_labels
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, I64, U8
 from ooc_train.errors import InputError
@@ -34,14 +41,28 @@ _SHOWN_BYTES = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class ArrowFile(ColumnFile):
-    """Columns whose types the ``schema`` has.
+    """Columns whose types the ``schema`` has; ``names`` are those of its `fields`.
+
+    Labels that are numbers of classes with names become these: those that the file tells, or else
+    ``known_names``.
 
     A subclass defines `read` and `first_row`, and makes tables of record batches by `piece`.
     """
 
     schema: Any
+    known_names: tuple[str, ...] = ()
 
     unit = "row"
+
+    @functools.cached_property
+    def fields(self) -> list[Field]:
+        """The columns, and behind them the fields within structs, which are there to be chosen."""
+        return fields_of(self.schema)
+
+    @property
+    def n_columns(self) -> int:
+        """The number of columns, without the fields within them."""
+        return len(self.schema)
 
     @property
     def indexes(self) -> frozenset[int]:
@@ -57,11 +78,22 @@ class ArrowFile(ColumnFile):
         """The first row of a column of lists."""
         raise NotImplementedError
 
+    def class_names(self, chosen: Chosen) -> Sequence[str]:
+        """The names of the classes that the labels' numbers stand for, if these are known."""
+        column = self.fields[chosen.label] if chosen.label >= 0 else None
+        if column is None or not is_number(column.kind):
+            return ()
+        return self._told_names.get(column.path) or self.known_names
+
+    @functools.cached_property
+    def _told_names(self) -> dict[tuple[str, ...], tuple[str, ...]]:
+        return class_names_in(self.schema.metadata)
+
     def check(self, chosen: Chosen) -> None:
         """Refuse columns of other types than text and numbers can be made of."""
         for column in chosen.used:
             is_feature = chosen.numbers and column != chosen.label
-            kind = self.schema.field(column).type
+            kind = self.fields[column].kind
             if is_feature and not is_numeric(item_of(kind)):
                 raise InputError(
                     f"{self.file.path}: the column {self.names[column]!r} holds {kind}, where "
@@ -83,7 +115,7 @@ class ArrowFile(ColumnFile):
 
         widths = []
         for column in columns:
-            kind = self.schema.field(column).type
+            kind = self.fields[column].kind
             if types.is_fixed_size_list(kind):
                 widths.append(kind.list_size)
             elif is_list(kind):
@@ -100,7 +132,7 @@ class ArrowFile(ColumnFile):
         ``widths`` are those of columns of numbers.
         """
         if not chosen.numbers and len(batches) == 1 and batches[0].num_rows == 1:
-            texts = [_shown(batches[0].column(self.names[column])) for column in chosen.columns]
+            texts = [_shown(self._column(batches, column)) for column in chosen.columns]
             if sum(map(len, texts)) > self.max_row_bytes:  # which is not copied
                 reason = too_long("row", self.max_row_bytes)
                 return Reject(first_row, reason, bytes(texts[0][:_SHOWN_BYTES]))
@@ -113,17 +145,18 @@ class ArrowFile(ColumnFile):
         reasons: dict[int, str] = {}
         labels = SpelledLabels.none(n_rows)
         if chosen.label >= 0:
-            labels = _labels(_column(batches, self.names[chosen.label]), reasons)
-        names = [self.names[column] for column in chosen.columns]
+            labels = _labels(self._column(batches, chosen.label), reasons)
+            class_names = self.class_names(chosen)
+            labels = named_labels(labels, class_names, reasons) if class_names else labels
         columns: Cells | Iterator[F32]
         missing: Sequence[int] = ()
         if chosen.numbers:
             columns = (  # one at a time, which may still add reasons
-                _numbers(_column(batches, name), name, width, reasons)
-                for name, width in zip(names, widths, strict=True)
+                _numbers(self._column(batches, column), self.names[column], width, reasons)
+                for column, width in zip(chosen.columns, widths, strict=True)
             )
         else:
-            texts = [_column(batches, name) for name in names]
+            texts = [without_nan(self._column(batches, column)) for column in chosen.columns]
             columns = _cells([as_binary(text) for text in texts])
             missing = _missing(texts)
         carried = list(chosen.carried or ())
@@ -135,6 +168,10 @@ class ArrowFile(ColumnFile):
             carried=self._carried(batches, first_row, carried) if carried else None,
             missing=missing,
         )
+
+    def _column(self, batches: Sequence[Any], column: int) -> Any:
+        """A column of some batches."""
+        return _joined([column_at(batch, self.fields[column].path) for batch in batches])
 
     def _carried(
         self, batches: Sequence[Any], first_row: int, names: Sequence[str]
@@ -149,9 +186,8 @@ class ArrowFile(ColumnFile):
             ) from error
 
 
-def _column(batches: Sequence[Any], name: str) -> Any:
-    """A column of some batches, one behind another."""
-    columns = [batch.column(name) for batch in batches]
+def _joined(columns: Sequence[Any]) -> Any:
+    """Columns one behind another."""
     if len(columns) == 1:
         return columns[0]
     import pyarrow  # noqa: PLC0415 - an extra
@@ -194,6 +230,7 @@ def _labels(column: Any, reasons: dict[int, str]) -> SpelledLabels:
     """The labels in a column; rows with something else are given a reason."""
     import pyarrow  # noqa: PLC0415 - an extra
 
+    column = without_nan(column)
     if not (pyarrow.types.is_floating(column.type) or is_decimal(column.type)):
         return _cells([as_binary(column)]).labels(0)
     labels = []  # whole numbers among which some are missing

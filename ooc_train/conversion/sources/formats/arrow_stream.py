@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from ooc_train.conversion.sources.columns import Chosen, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.rejects import Reject
-from ooc_train.conversion.sources.formats.arrow import gathered, is_list
+from ooc_train.conversion.sources.formats.arrow import column_at, fields_of, gathered, has_parts
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import BudgetError, InputError, OptionError
@@ -24,7 +24,7 @@ _BATCH_SHARE = 8  # an eighth of the memory
 
 @dataclass(frozen=True, kw_only=True)
 class ArrowStreamFile(ArrowFile):
-    """One stream of record batches; ``first`` is the first row of its columns of lists.
+    """One stream of record batches; ``first`` is the first row of its columns with parts.
 
     A batch of a file has at most ``max_batch_bytes``; a program's batches are small.
     """
@@ -34,7 +34,7 @@ class ArrowStreamFile(ArrowFile):
 
     def first_row(self, column: int) -> Any:
         """The first row of a column of lists."""
-        return self.first.column(self.names[column])
+        return column_at(self.first, self.fields[column].path)
 
     def held_bytes(self, chosen: Chosen) -> int:  # noqa: ARG002 - a batch is read whole
         """The memory that is taken beside blocks while the file is read."""
@@ -45,7 +45,7 @@ class ArrowStreamFile(ArrowFile):
 
         Memory: a block, and `held_bytes`.
         """
-        names = [self.names[column] for column in chosen.cells]
+        names = list(dict.fromkeys(self.fields[column].path[0] for column in chosen.cells))
         widths = self.widths(chosen.columns) if chosen.numbers else ()
         row = 1
 
@@ -73,8 +73,9 @@ def open_arrow(file: InputFile, options: LayoutOptions) -> ArrowStreamFile:
     return ArrowStreamFile(
         file=file,
         format="arrow",
-        names=tuple(schema.names),
+        names=tuple(field.name for field in fields_of(schema)),
         schema=schema,
+        known_names=options.class_names,
         first=first,
         max_batch_bytes=max_batch_bytes,
         max_row_bytes=options.max_row_bytes,
@@ -82,7 +83,7 @@ def open_arrow(file: InputFile, options: LayoutOptions) -> ArrowStreamFile:
 
 
 def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
-    """The schema, and the first row of columns of lists, in as many bytes as that takes."""
+    """The schema, and the first row of columns with parts, in as many bytes as that takes."""
     n_bytes = _LOOK_BYTES
     while True:
         sample = file.sample(n_bytes)
@@ -91,7 +92,7 @@ def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
             raise InputError(f"{file.path} is empty; it holds no rows")
         try:
             for batch in _batches(file, io.BytesIO(sample), max_batch_bytes):
-                lists = [field.name for field in batch.schema if is_list(field.type)]
+                lists = [column.name for column in batch.schema if has_parts(column.type)]
                 return batch.schema, batch.select(lists).take([0])  # a copy: the sample is large
         except InputError:
             if is_whole:

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Blank, Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
     Dialect,
     FirstRows,
@@ -31,6 +31,7 @@ from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
 _SAMPLE_ROWS = 50
+_QUOTE = 34
 _HINT = " (--delimiter and --quoting say how fields are told apart)"
 _SEPARATOR_LINE = re.compile(rb"sep=([ -~\t])\r?\n")  # as Excel writes and reads it
 _LABEL_WORDS = {"label", "class", "class index", "category", "target", "sentiment", "stars"}
@@ -127,20 +128,20 @@ class DelimitedFile(ColumnFile):
             layout["label_name"] = self.names[chosen.label] if chosen.label >= 0 else None
         return layout
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
         is_header = bool(self.names)
         parser = Parser(
             self.dialect, self.n_columns, chosen.cells, self.max_row_bytes, self.first_line
         )
 
-        def rows(stream: BinaryIO) -> Iterator[Parsed | Reject]:
+        def rows(stream: BinaryIO) -> Iterator[Parsed | Reject | Blank]:
             if self.first_line > 1:
                 stream.readline()
             return read_rows(stream, parser, block_bytes)
 
         for piece, progress in self.file.parsed(rows):
-            if isinstance(piece, Reject):
+            if not isinstance(piece, Parsed):
                 yield piece, progress
                 continue
             lines, cells = piece.without_first() if is_header else piece
@@ -149,7 +150,8 @@ class DelimitedFile(ColumnFile):
             if chosen.label >= 0:
                 labels = cells.labels(len(chosen.columns))
             reasons = dict.fromkeys(self._headers_in(cells, chosen), "the header again")
-            yield Table(lines, labels, cells, reasons, is_clean=True), progress
+            missing = () if chosen.numbers else _missing(cells, len(chosen.columns))
+            yield Table(lines, labels, cells, reasons, is_clean=True, missing=missing), progress
 
     def _headers_in(self, cells: Cells, chosen: Chosen) -> Iterator[int]:
         """The rows that repeat the header, as files that are joined have them.
@@ -163,6 +165,17 @@ class DelimitedFile(ColumnFile):
             for row in np.flatnonzero(same).tolist():
                 if all(cells.cell(row, k) == name for k, name in enumerate(names)):
                     yield row
+
+
+def _missing(cells: Cells, n_columns: int) -> Sequence[int]:
+    """The rows in whose first columns nothing is written, not even two quotes."""
+    data, starts, stops = cells
+    rows = np.flatnonzero(starts[:, 0] == stops[:, 0])
+    for k in range(n_columns):
+        found = starts[rows, k]
+        # A quote before an empty field is its own.
+        rows = rows[(found == stops[rows, k]) & ((found == 0) | (data[found - 1] != _QUOTE))]
+    return cast(list[int], rows.tolist())
 
 
 def open_csv(file: InputFile, options: LayoutOptions) -> DelimitedFile:

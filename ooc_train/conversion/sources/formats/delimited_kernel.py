@@ -23,6 +23,7 @@ from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer
 from ooc_train.conversion.sources.files.rejects import (
     MAX_ROW_BYTES,
+    Blank,
     Reject,
     UnfitError,
     too_long,
@@ -78,8 +79,8 @@ def read_rows(
     stream: BinaryIO,
     parser: "Parser",
     block_bytes: int,
-) -> Iterator[Parsed | Reject]:
-    """Rows of about ``block_bytes`` together, and rejects where they occur.
+) -> Iterator[Parsed | Reject | Blank]:
+    """Rows of about ``block_bytes`` together, rejects where they occur, and the blank lines.
 
     The cells lie in a buffer that the next rows overwrite.
 
@@ -96,10 +97,14 @@ def read_rows(
         else:
             yield parser.too_long(buffer.data)
             buffer.skip_line()
+    if parser.n_blank:
+        yield Blank(parser.n_blank)
 
 
 class Parser:
-    """The kernel with its state between buffers: the line reached, at first ``first_line``.
+    """The kernel with its state between buffers: the ``line`` reached, at first ``first_line``.
+
+    ``n_blank`` lines before it were blank.
 
     Every row has ``n_columns``; of these, counted from 0, the ``wanted`` ones are given, in that
     order.  A row has at most ``max_row_bytes``.
@@ -113,7 +118,7 @@ class Parser:
         max_row_bytes: int = MAX_ROW_BYTES,
         first_line: int = 1,
     ) -> None:
-        self.line = first_line
+        self.line, self.n_blank = first_line, 0
         self.max_row_bytes = max_row_bytes
         self._codes = dialect.codes
         self._n_wanted = len(wanted)
@@ -136,10 +141,11 @@ class Parser:
             self._lines = np.empty(capacity, np.int64)
         starts, stops, lines = *self._bounds, self._lines
         rejected = np.empty((_MAX_REJECTS_A_CALL, 5), np.int64)
-        n_rows, n_rejected, consumed, self.line = _parse(
+        n_rows, n_rejected, n_blank, consumed, self.line = _parse(
             data, is_last, block_bytes, self.max_row_bytes, self.line, *self._codes, self._places,
             starts, stops, lines, rejected,
         )  # fmt: skip
+        self.n_blank += n_blank
         rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
         cells = Cells(data, starts[:n_rows], stops[:n_rows])
         return Parsed(lines[:n_rows].copy(), cells), rejects, consumed
@@ -261,8 +267,8 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     stops: I64,
     lines: I64,
     rejected: I64,
-) -> tuple[int, int, int, int]:
-    """Numbers of rows and of rejects, bytes consumed, and the line reached.
+) -> tuple[int, int, int, int, int]:
+    """Numbers of rows, of rejects and of blank lines, bytes consumed, and the line reached.
 
     One function, long as it is: it is one state machine, and a call for each field would halve its
     speed.
@@ -270,7 +276,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
     n, n_columns = len(data), len(places)
     n_begin = min(n, block_bytes)
     escapes = np.zeros(starts.shape[1], np.uint8)
-    n_rows = n_rejected = i = 0
+    n_rows = n_rejected = n_blank = i = 0
     while i < n_begin and n_rejected < len(rejected) and n_rows < len(lines):
         start, start_line, column, problem = i, line, 0, 0
         if (
@@ -385,7 +391,8 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
             line = start_line
         line += 1
         if column == 1 and not problem and field_stop == field_start and data[start] != _QUOTE:
-            continue  # a blank line; one of two quotes is a row of one empty field
+            n_blank += 1  # one of two quotes is a row of one empty field
+            continue
         if not problem and column != n_columns:
             problem = _WRONG_COLUMNS
         if problem:
@@ -407,7 +414,7 @@ def _parse(  # noqa: C901, PLR0912, PLR0915
                     )
         lines[n_rows] = start_line
         n_rows += 1
-    return n_rows, n_rejected, i, line
+    return n_rows, n_rejected, n_blank, i, line
 
 
 @kernel

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.buffer import line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import too_long
+from ooc_train.conversion.sources.files.rejects import Blank, too_long
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import OptionError
@@ -24,20 +24,26 @@ _MARK = b"__label__"
 class FastTextFile(ColumnFile):
     """One file of labelled lines."""
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows in tables of about ``block_bytes``, each with the progress."""
-        line = 1
+        line, n_rows = 1, 0
         for block, progress in self.file.parsed(
             lambda stream: line_blocks(stream, block_bytes, self.max_row_bytes)
         ):
-            yield self._table(block, line, has_label=chosen.label >= 0), progress
+            table = self._table(block, line, chosen)
+            yield table, progress
+            n_rows += len(table.lines)
             line += block.count(b"\n")
+        if line - 1 > n_rows:
+            yield Blank(line - 1 - n_rows), 0
 
-    def _table(self, block: bytes, first_line: int, *, has_label: bool) -> Table:
+    def _table(self, block: bytes, first_line: int, chosen: Chosen) -> Table:
+        has_label = chosen.label >= 0
         cells: list[bytes] = []
         lines: list[bytes] = []
         numbers: list[int] = []
         reasons: dict[int, str] = {}
+        missing: list[int] = []
         for number, line in enumerate(block.split(b"\n")[:-1], first_line):
             row = line.strip()
             if not row:
@@ -51,12 +57,24 @@ class FastTextFile(ColumnFile):
                 label, text = _MARK, row
             elif text.startswith(_MARK):
                 reasons[len(lines)] = "the line has more than one label"
-            cells += (text, label.removeprefix(_MARK)) if has_label else (text,)
+            if not text:
+                missing.append(len(lines))
+            both = (text, label.removeprefix(_MARK))
+            cells += [both[k] for k in chosen.cells]
             lines.append(line)
             numbers.append(number)
-        found = Cells.of(cells, 1 + has_label)
-        labels = found.labels(1) if has_label else SpelledLabels.none(len(lines))
-        return Table(np.array(numbers, np.int64), labels, found, reasons, lines.__getitem__)
+        found = Cells.of(cells, len(chosen.cells))
+        labels = SpelledLabels.none(len(lines))
+        if has_label:
+            labels = found.labels(chosen.cells.index(chosen.label))
+        return Table(
+            np.array(numbers, np.int64),
+            labels,
+            found,
+            reasons,
+            lines.__getitem__,
+            missing=missing,
+        )
 
 
 def open_fasttext(file: InputFile, options: LayoutOptions) -> FastTextFile:

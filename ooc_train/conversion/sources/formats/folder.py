@@ -1,30 +1,36 @@
 """A folder of text files by class, as the Large Movie Review Dataset is laid out.
 
-Each subfolder is a class and its name the label; every file in it whose name ends in ``.txt`` is a
-row.  Classes, and the files of a class, come in the order of their names' bytes.  Hidden
-subfolders, other files, and what lies beside the subfolders are no part of the data.
+Each subfolder is a class and its name the label; every file in it is a row, whatever its suffix.
+Classes, and the files of a class, come in the order of their names' bytes.  Hidden files and
+subfolders, others that ``listing`` passes over, folders within classes, and files beside them are
+no part of the data.
 """
 
 import bisect
 import itertools
 import os
+import re
 import stat
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
-from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
+from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.listing import entries, is_aside, passed_over, scanned
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
+from ooc_train.conversion.sources.formats.table import named_format
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.system_errors import reason
 
-_SUFFIX = ".txt"
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
+_MOST_SUFFIXES = 3  # that are told
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +56,9 @@ class TextFolder(ColumnFile):
         """The size of all texts."""
         return self.files_bytes
 
-    def others(self, columns: Sequence[int]) -> dict[str, int]:  # noqa: ARG002 - there is one text
-        """Nothing: a file has nothing but its text."""
-        return {}
+    def others(self, columns: Sequence[int]) -> dict[str, int]:
+        """The text, unless that is one of the columns: a file has nothing else."""
+        return {} if 0 in columns else {self.names[0]: 0}
 
     def layout(self, chosen: Chosen) -> dict[str, Any]:  # noqa: ARG002 - there is one layout
         """The layout as a converted file's provenance has it: one text, the folder as the label."""
@@ -84,7 +90,7 @@ class TextFolder(ColumnFile):
         lines: list[int] = []
         n_bytes = 0
         for line, (label, path) in enumerate(self._paths(), 1):
-            text = _read_text(path, self.max_row_bytes)
+            text = _read_text(path, self.max_row_bytes, self.file.encoding)
             if isinstance(text, str):
                 yield Reject(line, text, b""), 0
                 continue
@@ -110,43 +116,38 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
     Raises ``InputError`` for a folder without classes or a class without texts.
     """
     path = folder.path
+    folders, others = _class_folders(path)
+    labels = sorted(options.folders or folders, key=os.fsencode)
+    if not labels:
+        raise InputError(
+            f"{path} has no subfolders, each with the texts of one class, and no files of rows, "
+            f"such as .csv; name the files in it"
+        )
+    found = [_texts_of(path / label) for label in labels]
+    _check_texts(path, labels, found)
     if options.text or options.label or options.header or options.format:
         raise OptionError(
             f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
             f"--header and --format"
         )
-    labels = sorted(options.folders or _class_folders(path), key=os.fsencode)
-    if not labels:
-        raise InputError(
-            f"{path} has no subfolders; each is to hold the .txt files of one class (or name the "
-            f"CSV files in it)"
-        )
-    files, n_bytes = [], 0
-    for label in labels:
-        found, size = _text_files(path / label)
-        if not found:
-            raise InputError(
-                f"{path / label} has no .txt file; put the rows of the class {label!r} there, or "
-                f"take the folder away"
-            )
-        files.append(found)
-        n_bytes += size
+    suffixes = Counter(_suffix(name) for texts in found for name in texts.names)
     return TextFolder(
         file=folder,
         format="folder",
         names=("text", "label"),
-        n_rows=sum(map(len, files)),
+        n_rows=sum(len(texts.names) for texts in found),
         max_row_bytes=options.max_row_bytes,
         labels=labels,
-        files=files,
-        files_bytes=n_bytes,
+        files=[texts.names for texts in found],
+        files_bytes=sum(texts.n_bytes for texts in found),
+        remarks=_remarks([*others, *(one for texts in found for one in texts.others)], suffixes),
     )
 
 
 def texts_in(path: Path) -> Iterator[Path]:
     """The files that are rows if ``path`` is a folder of text files by class, in any order."""
-    for label in _class_folders(path):
-        for name in _text_files(path / label)[0]:
+    for label in _class_folders(path)[0]:
+        for name in _texts_of(path / label).names:
             yield path / label / name
 
 
@@ -156,30 +157,77 @@ def _table(cells: Sequence[bytes], lines: Sequence[int]) -> Table:
     return Table(np.array(lines, np.int64), found.labels(1), found, is_clean=True)
 
 
-def _class_folders(path: Path) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {reason(error)}") from error
+class _Texts(NamedTuple):
+    """The names of a class's files in order, their size in bytes, and what is no text."""
+
+    names: list[str]
+    n_bytes: int
+    others: list[str]
 
 
-def _text_files(folder: Path) -> tuple[list[str], int]:
-    """The names of a class's files in order, and their size in bytes."""
-    names, n_bytes = [], 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.endswith(_SUFFIX):
-                    names.append(entry.name)
-                    n_bytes += entry.stat(follow_symlinks=False).st_size
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {reason(error)}") from error
-    return sorted(names, key=os.fsencode), n_bytes
+def _class_folders(path: Path) -> tuple[list[str], list[str]]:
+    """The folders of the classes, and what lies beside them."""
+    used, others = entries(path)
+    others += [entry.name for entry in used if not entry.is_dir()]
+    return [entry.name for entry in used if entry.is_dir()], others
 
 
-def _read_text(path: str, max_row_bytes: int) -> bytes | str:
-    """A file's bytes, or why they are no row."""
+def _texts_of(folder: Path) -> _Texts:
+    names, others, n_bytes = [], [], 0
+    for entry in scanned(folder):  # which may be millions
+        if is_aside(entry.name) or entry.is_dir():
+            others.append(f"{folder.name}{os.sep}{entry.name}")
+            continue
+        names.append(entry.name)
+        n_bytes += entry.stat(follow_symlinks=False).st_size
+    return _Texts(sorted(names, key=os.fsencode), n_bytes, sorted(others, key=os.fsencode))
+
+
+def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> None:
+    """Refuse a class without texts, and files that hold rows and no text."""
+    for label, texts in zip(labels, found, strict=True):
+        if not texts.names:
+            raise InputError(
+                f"{path / label} has no file; put the texts of the class {label!r} there, or take "
+                f"the folder away"
+            )
+    names = (name for texts in found for name in texts.names)
+    if all(named_format(InputFile(Path(name))) for name in names):
+        name = found[0].names[0]
+        pattern = path / "*" / f"*{name[name.rindex('.') :]}"
+        raise InputError(
+            f"{path} holds files of rows in folders, such as {labels[0]}{os.sep}{name}; give these "
+            f"folders, or the pattern '{pattern}', or call them COLUMN=VALUE if their names are "
+            f"values of a column"
+        )
+
+
+def _suffix(name: str) -> str:
+    """The suffix of a name, if it has one that is no number and no part of the name.
+
+    >>> _suffix("a.txt"), _suffix("49960"), _suffix("inbox.49960")
+    ('.txt', '', '')
+    """
+    suffix = name[max(name.rfind("."), 1) :]
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
+
+
+def _remarks(others: Sequence[str], suffixes: Counter[str]) -> tuple[str, ...]:
+    """The names that are passed over, and the suffixes of the texts where there are several."""
+    remarks = [passed_over(others)] if others else []
+    if len(suffixes) > 1:
+        told = [
+            f"{n:,} in {suffix}" if suffix else f"{n:,} without a suffix"
+            for suffix, n in suffixes.most_common(_MOST_SUFFIXES)
+        ]
+        more = len(suffixes) - len(told)
+        told += [f"{more:,} other suffixes"] if more > 0 else []
+        remarks.append(f"all files are texts, whatever their suffix: {', '.join(told)}")
+    return tuple(remarks)
+
+
+def _read_text(path: str, max_row_bytes: int, encoding: str | None) -> bytes | str:
+    """A file's text, or why it is no row."""
     try:
         found = os.stat(path)  # noqa: PTH116 - thousands of Paths are slow
         if not stat.S_ISREG(found.st_mode):
@@ -190,4 +238,6 @@ def _read_text(path: str, max_row_bytes: int) -> bytes | str:
             text: bytes = file.readall()
     except OSError as error:
         return f"the file cannot be read: {reason(error)}"
+    if encoding or b"\0" in text:
+        text = spelling_of(text, encoding).text(text)
     return "the file contains a NUL byte" if b"\0" in text else text

@@ -1,30 +1,39 @@
 """JSON Lines: an object a line, whose fields are the columns; or one array of such objects.
 
-A text is a string, or a number; where it is null, NaN or missing it is empty, as an empty column of
-a CSV file is.  Labels are strings, whole numbers or booleans; a row without one is rejected, and so
-is what is no object.  Blank lines are skipped.
+Fields of objects within a row are called by their path, such as ``review.body``, unless a field of
+the row has that name.
+
+A text is a string, or a number; where it is null, NaN or left out it is missing.  Labels are
+strings, whole numbers or booleans; a row without one is rejected, and so is what is no object.
+Blank lines are counted, and are no rows.
 """
 
+import functools
+import itertools
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import getitem, itemgetter
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import orjson
 
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
+from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Place, Reject, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import Blank, Place, UnfitError, too_long
 from ooc_train.conversion.sources.formats.json_array import ArrayLines, array_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.errors import InputError
 
+Path = tuple[str, ...]
+"""The names that lead to a field: of a row, or of an object within."""
+
 _SAMPLE_ROWS = 50
+_MOST_DEPTH, _MOST_WITHIN = 16, 10_000  # fields of objects within a row that can be chosen
 _BEGINNING_BYTES = 512
 _LONG_BYTES = 2**18
 MAX_VALUES = 500_000
@@ -37,21 +46,35 @@ _SPELLED: dict[type, Callable[[Any], bytes]] = {int: b"%d".__mod__}
 
 @dataclass(frozen=True, kw_only=True)
 class JsonLinesFile(ColumnFile):
-    """One file of objects; ``names`` are the fields of the first ones."""
+    """One file of objects; ``names`` are the fields of the first ones.
 
+    ``paths`` are the names that lead to each: one, and more to the fields of objects within.
+    """
+
+    paths: tuple[Path, ...]
     is_array: bool = False
 
     noun = "field"
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
-        text = [self.names[column] for column in chosen.columns]
-        label = self.names[chosen.label] if chosen.label >= 0 else None
-        parser = _Parser(text, label, self.max_row_bytes, carries=chosen.carried is not None)
+    @property
+    def n_columns(self) -> int:
+        """The number of fields, without those of objects within."""
+        return sum(len(path) == 1 for path in self.paths)
 
-        def tables(stream: BinaryIO) -> Iterator[Table]:
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress."""
+        text = [self.paths[column] for column in chosen.columns]
+        label = self.paths[chosen.label] if chosen.label >= 0 else None
+        left_out = None
+        if chosen.carried is not None:
+            left_out = {self.names[column] for column in chosen.columns}.difference(chosen.carried)
+        parser = _Parser(text, label, self.max_row_bytes, left_out)
+
+        def tables(stream: BinaryIO) -> Iterator[Table | Blank]:
             lines = cast(BinaryIO, ArrayLines(stream)) if self.is_array else stream
-            return map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
+            yield from map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
+            if parser.n_blank and not self.is_array:
+                yield Blank(parser.n_blank)
 
         return self.file.parsed(tables)
 
@@ -62,21 +85,27 @@ class JsonLinesFile(ColumnFile):
 
 
 class _Parser:
-    """Makes tables of lines, and counts the lines."""
+    """Makes tables of lines, and counts the lines, of which ``n_blank`` are blank.
+
+    Rows carry all fields but those that are ``left_out``; none where that is ``None``.
+    """
 
     def __init__(
-        self, text: Sequence[str], label: str | None, max_row_bytes: int, *, carries: bool
+        self,
+        text: Sequence[Path],
+        label: Path | None,
+        max_row_bytes: int,
+        left_out: Collection[str] | None,
     ) -> None:
         self._text = text
         self._label = label
         self._max_row_bytes = max_row_bytes
-        self._carries = carries
+        self._left_out = left_out
         self._line = 1
-        names = [*text] if label is None else [*text, label]
-        self._n_cells = len(names)
-        self._values: Callable[[dict[str, Any]], Sequence[Any]] = (
-            itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
-        )
+        self.n_blank = 0
+        paths = [*text] if label is None else [*text, label]
+        self._n_cells = len(paths)
+        self._values = _getter(paths)
 
     def parse(self, block: bytes) -> Table:
         """The rows of whole lines.
@@ -103,7 +132,9 @@ class _Parser:
                 cells += self._any_cells(line, len(lines), reasons, missing)
             lines.append(line)
             numbers.append(number)
-        self._line += block.count(b"\n")
+        n_lines = block.count(b"\n")
+        self._line += n_lines
+        self.n_blank += n_lines - len(lines)
         found = Cells.of(cells, self._n_cells)
         labels = SpelledLabels.none(len(lines))
         if self._label is not None:
@@ -114,7 +145,7 @@ class _Parser:
             found,
             reasons=reasons,
             raw=lines.__getitem__,
-            carried=[self._others(line) for line in lines] if self._carries else None,
+            carried=None if self._left_out is None else list(map(self._carried, lines)),
             missing=missing,
         )
 
@@ -127,26 +158,35 @@ class _Parser:
         """
         try:
             row = _object(line, self._max_row_bytes)
-            cells = [_text(row, name) for name in self._text]
-            if all(_is_missing(row.get(name)) for name in self._text):
+            cells = [_text(row, path) for path in self._text]
+            if all(_is_missing(_value(row, path)) for path in self._text):
                 missing.append(position)
             return cells if self._label is None else [*cells, _spelled_label(row, self._label)]
         except UnfitError as error:
             reasons[position] = str(error)
             return [b""] * self._n_cells
 
-    def _others(self, line: bytes) -> dict[str, Any]:
-        """The fields that are not text; none of a line that is no object."""
+    def _carried(self, line: bytes) -> dict[str, Any]:
+        """The fields that a row carries; none of a line that is no object."""
         try:
             row = _object(line, self._max_row_bytes)
         except UnfitError:
             return {}
-        return {name: value for name, value in row.items() if name not in self._text}
+        return {name: value for name, value in row.items() if name not in (self._left_out or ())}
+
+
+def _getter(paths: Sequence[Path]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """A function that gives the values of a row at some paths; it fails where one is not there."""
+    if any(len(path) > 1 for path in paths):
+        return lambda row: [functools.reduce(getitem, path, row) for path in paths]
+    names = [path[0] for path in paths]
+    return itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
 
 def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     """Look into a file for the fields of its first rows, in the order in which they are met."""
     names: dict[str, None] = {}
+    within: dict[Path, None] = {}
     problem = ""
     is_array = file.sample(_BEGINNING_BYTES).lstrip().startswith(b"[")
     lines, is_all = first_lines(file, options.max_row_bytes, array_lines if is_array else bytes)
@@ -158,12 +198,15 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
             if line.strip():
                 rows.append(_object(line, options.max_row_bytes))
                 names |= dict.fromkeys(rows[-1])
+                within |= dict.fromkeys(itertools.islice(_paths_within(rows[-1]), _MOST_WITHIN))
         except UnfitError as error:
             problem = problem or f"line {number}: {error}"
+    paths = [*((name,) for name in names), *(p for p in within if ".".join(p) not in names)]
     if (
         is_all
         and len(rows) == 1
         and names
+        and not {".".join(path) for path in paths[len(names) :]}.intersection(options.names)
         and all(type(v) in (dict, list) for v in rows[0].values())
     ):
         raise InputError(
@@ -174,7 +217,8 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
         return JsonLinesFile(
             file=file,
             format="jsonl",
-            names=tuple(names),
+            names=tuple(".".join(path) for path in paths),
+            paths=tuple(paths),
             max_row_bytes=options.max_row_bytes,
             is_array=is_array,
         )
@@ -186,6 +230,15 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
     )
 
 
+def _paths_within(row: dict[str, Any], path: Path = ()) -> Iterator[Path]:
+    """The paths to the fields of objects within a row."""
+    for name, value in row.items():
+        if path:
+            yield (*path, name)
+        if type(value) is dict and len(path) < _MOST_DEPTH:
+            yield from _paths_within(value, (*path, name))
+
+
 def _object(line: bytes, max_row_bytes: int) -> dict[str, Any]:
     if len(line) > max_row_bytes:
         raise UnfitError(too_long("row", max_row_bytes))
@@ -193,7 +246,7 @@ def _object(line: bytes, max_row_bytes: int) -> dict[str, Any]:
         raise UnfitError(f"the row has more than {MAX_VALUES:,} values")
     try:
         found = orjson.loads(line)
-        if type(found) is dict and any(map(_is_inexact, found.values())):
+        if type(found) is dict and _is_inexact(found):
             found = _parsed_leniently(line)
     except orjson.JSONDecodeError:
         found = _parsed_leniently(line)
@@ -203,7 +256,9 @@ def _object(line: bytes, max_row_bytes: int) -> dict[str, Any]:
 
 
 def _is_inexact(value: Any) -> bool:
-    """Whether a number may be what orjson makes of a whole one of more than 64 bits."""
+    """Whether a number, here or within, may stand for a whole one of more than 64 bits."""
+    if type(value) is dict:
+        return any(map(_is_inexact, value.values()))
     return type(value) is float and abs(value) >= _MOST_INTEGER
 
 
@@ -232,19 +287,33 @@ def _is_missing(value: Any) -> bool:
     return value is None or (type(value) is float and math.isnan(value))
 
 
-def _text(row: dict[str, Any], name: str) -> bytes:
-    value = row.get(name)
+def _value(row: dict[str, Any], path: Path) -> Any:
+    """The value at a path; ``None`` where a field on the way is null or left out."""
+    found: Any = row
+    for depth, name in enumerate(path):
+        if found is None:
+            return None
+        if type(found) is not dict:
+            kind = _KINDS[type(found)]
+            raise UnfitError(f"the field {'.'.join(path[:depth])!r} is {kind}, not an object")
+        found = found.get(name)
+    return found
+
+
+def _text(row: dict[str, Any], path: Path) -> bytes:
+    value = _value(row, path)
     if type(value) is str:
         return _encoded(value)
     if _is_missing(value):
         return b""
     if type(value) in (int, float):
         return str(value).encode()
+    name = ".".join(path)
     raise UnfitError(f"the field {name!r} is {_KINDS[type(value)]}, not a text")
 
 
-def _spelled_label(row: dict[str, Any], name: str) -> bytes:
-    value = row.get(name)
+def _spelled_label(row: dict[str, Any], path: Path) -> bytes:
+    value = _value(row, path)
     if type(value) is str:
         return _encoded(value)
     if type(value) is int:
@@ -255,6 +324,7 @@ def _spelled_label(row: dict[str, Any], name: str) -> bytes:
         return b"true" if value else b"false"
     if type(value) is float and value.is_integer():
         return b"%d" % value
+    name = ".".join(path)
     raise UnfitError(f"the label {name!r} is {_KINDS[type(value)]}, not a string or whole number")
 
 

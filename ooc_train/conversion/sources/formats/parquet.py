@@ -54,7 +54,7 @@ class ParquetFile(ArrowFile):
                 row, done = next_row, done + progress
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
-        return open_reader(self.file, self.memory_bytes, self.footer)
+        return open_reader(self.file, self.memory_bytes, self.footer, self.fields)
 
 
 def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
@@ -63,9 +63,10 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
         return ParquetFile(
             file=file,
             format="parquet",
-            names=tuple(reader.schema.names),
+            names=tuple(field.name for field in reader.fields),
             n_rows=reader.n_rows,
             schema=reader.schema,
+            known_names=options.class_names,
             footer=reader.footer,
             max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,

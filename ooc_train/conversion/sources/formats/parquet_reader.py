@@ -6,7 +6,6 @@ headers of pages, and the file that it reads from watches what it takes.
 """
 
 import io
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +13,13 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.formats.arrow import gathered, text_lengths
+from ooc_train.conversion.sources.formats.arrow import (
+    Field,
+    column_at,
+    fields_of,
+    gathered,
+    text_lengths,
+)
 from ooc_train.conversion.sources.formats.parquet_memory import (
     GroupPlan,
     Leaf,
@@ -38,11 +43,14 @@ _ALLOW_MORE = "allow more memory, for ooc-convert with --memory"  # ooc-predict 
 
 @contextmanager
 def open_reader(
-    file: InputFile, memory_bytes: int, footer: Footer | None = None
+    file: InputFile,
+    memory_bytes: int,
+    footer: Footer | None = None,
+    fields: Sequence[Field] = (),
 ) -> Iterator["ParquetReader"]:
     """Open a file, of which reading may take a part of ``memory_bytes``.
 
-    ``footer`` is the file's, if it was opened before.
+    ``footer`` and ``fields`` are the file's, if it was opened before.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
     ``BudgetError`` for what would take too much memory.
@@ -60,7 +68,7 @@ def open_reader(
     with file.open_raw() as raw:
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
-            yield ParquetReader(file, raw, watched, memory_bytes, footer)
+            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields)
         except (pyarrow.ArrowException, OSError, UnicodeError, ParquetError) as error:
             if watched.error:
                 raise watched.error from None
@@ -78,6 +86,7 @@ class ParquetReader:
         watched: "_WatchedFile",
         memory_bytes: int,
         footer: Footer | None,
+        fields: Sequence[Field],
     ) -> None:
         self._path, self._n_bytes = file.path, file.n_bytes
         self._raw, self._watched = raw, watched
@@ -91,8 +100,12 @@ class ParquetReader:
         table = self._table()
         self._metadata, self.schema = table.metadata, table.schema_arrow
         self._check_rows()
-        n_columns = self.footer.columns.shape[1]
-        self._numbers = _leaf_numbers(self.schema, n_columns)
+        self.fields = fields or fields_of(self.schema)
+        if (
+            sum(len(column.leaves) for column in self.fields[: len(self.schema)])
+            != (self.footer.columns.shape[1])
+        ):
+            raise ParquetError("its columns are not those of its schema")
 
     @property
     def n_rows(self) -> int:
@@ -119,8 +132,9 @@ class ParquetReader:
         leaves = self._leaves([column])
         group = next(k for k, n_rows in enumerate(self.footer.n_rows) if n_rows)
         self._watch(group, self._plan(group, leaves))
-        batches = self._batches(group, leaves, [self.schema.names[column]], 1)
-        return next(batches).column(0)
+        field = self.fields[column]
+        batches = self._batches(group, leaves, [field.name], 1)
+        return column_at(next(batches), field.path)
 
     def blocks(self, columns: Sequence[int], block_bytes: int) -> Iterator[list[Any]]:
         """All rows of some columns, as record batches that make a block together.
@@ -129,8 +143,7 @@ class ParquetReader:
         longer has one to itself.
         """
         leaves = self._leaves(columns)
-        all_names = self.schema.names  # a new list each time
-        names = [all_names[column] for column in columns]
+        names = list(dict.fromkeys(self.fields[column].name for column in columns))
         for group, n_rows in enumerate(self.footer.n_rows):
             n_left = n_rows
             plan = self._plan(group, leaves)
@@ -151,11 +164,14 @@ class ParquetReader:
         names: Sequence[str],
         block_bytes: int,
     ) -> Iterator[Any]:
-        unknown = sorted(plan.unknown.intersection(names))
-        places, longest = plan.places | plan.unknown.difference(names), 0
+        unknown = sorted(plan.unknown.intersection(names).intersection(self.schema.names))
+        places, longest = plan.places | plan.unknown.difference(unknown), 0
         if unknown:
             first = next(self._batches(group, leaves, unknown, 1, unknown))
-            longest = max(int(text_lengths(c.dictionary).max(initial=0)) for c in first.columns)
+            # A column and a field within another may have one path, of which one is as asked for.
+            texts = [getattr(first.column(name), "dictionary", None) for name in unknown]
+            lengths = [text_lengths(text) for text in texts if text is not None]
+            longest = max((int(of_one.max(initial=0)) for of_one in lengths), default=0)
             if plan.n_rows(block_bytes, longest) < min(_FEW_ROWS, plan.n_rows(block_bytes)):
                 places, longest = places | plan.unknown, 0
         n_rows = plan.n_rows(block_bytes, longest)
@@ -186,7 +202,8 @@ class ParquetReader:
         )
 
     def _leaves(self, columns: Sequence[int]) -> list[Leaf]:
-        return leaves_of(self._metadata.schema, [k for c in columns for k in self._numbers[c]])
+        numbers = dict.fromkeys(k for c in columns for k in self.fields[c].leaves)
+        return leaves_of(self._metadata.schema, numbers)
 
     def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
         columns = {leaf: self.footer.column(group, leaf.number) for leaf in leaves}
@@ -269,20 +286,3 @@ class _WatchedFile(io.RawIOBase):
     def tell(self) -> int:
         """The place."""
         return self._raw.tell()
-
-
-def _leaf_numbers(schema: Any, n_leaves: int) -> list[range]:
-    """The stored columns that each column is made of."""
-    stops = list(itertools.accumulate(map(_n_leaves, schema.types), initial=0))
-    if stops[-1] != n_leaves:
-        raise ParquetError("its columns are not those of its schema")
-    return [range(*pair) for pair in itertools.pairwise(stops)]
-
-
-def _n_leaves(kind: Any) -> int:
-    from pyarrow import BaseExtensionType  # noqa: PLC0415 - an extra
-
-    if isinstance(kind, BaseExtensionType):
-        kind = kind.storage_type
-    parts = [kind.field(i).type for i in range(kind.num_fields)]
-    return sum(map(_n_leaves, parts)) if parts else 1

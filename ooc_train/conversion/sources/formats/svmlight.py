@@ -1,8 +1,7 @@
 """svmlight files: a label and the columns that are not zero, a row a line.
 
 ``label [qid:q] column:value column:value ... # comment``, columns ascending.  A query's number is
-passed over: rows are classified each by itself.  Whole numbers as labels are spelled without a sign
-or a fraction that says nothing, so ``+1`` and ``1.0`` are ``1``; other labels are names.
+passed over: rows are classified each by itself.
 
 The kernel reads what is plain; a line that it does not take is read again in Python, which knows
 all numerals, or says what is wrong.
@@ -15,10 +14,22 @@ from typing import Any, cast
 
 import numpy as np
 
-from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, SparseEntries, Table
+from ooc_train.conversion.sources.columns import (
+    Cells,
+    Chosen,
+    ColumnFile,
+    Piece,
+    SparseEntries,
+    Table,
+)
 from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, UnfitError, too_long
+from ooc_train.conversion.sources.files.rejects import (
+    MAX_ROW_BYTES,
+    Blank,
+    UnfitError,
+    too_long,
+)
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -47,16 +58,19 @@ class SvmlightFile(ColumnFile):
         self,
         chosen: Chosen,  # noqa: ARG002 - all columns are read
         block_bytes: int,
-    ) -> Iterator[tuple[Table, int]]:
+    ) -> Iterator[tuple[Piece, int]]:
         """The rows in tables of about ``block_bytes``, each with the progress."""
-        line = 1
+        line, n_rows = 1, 0
         for text, progress in self.file.parsed(
             lambda stream: line_blocks(stream, block_bytes, self.max_row_bytes)
         ):
             for table in tables(text, line, self.max_row_bytes):
                 yield table, progress
+                n_rows += len(table.lines)
                 progress = 0  # noqa: PLW2901 - the others of the same block
             line += text.count(b"\n")
+        if line - 1 > n_rows:
+            yield Blank(line - 1 - n_rows), 0
 
 
 def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
@@ -125,7 +139,6 @@ def _some_rows(
     if more:
         offsets, columns, values = _with(offsets, columns, values, more)
     found = Cells(data, labels[:, :1], labels[:, 1:]).labels(0)
-    found = SpelledLabels([_plain_label(label) for label in found.distinct], found.numbers)
     for row in _rows_with(found, b","):
         label = found.distinct[found.numbers[row]].decode("utf-8", "replace")
         reasons.setdefault(row, f"{label!r} is more than one label")
@@ -184,16 +197,6 @@ def _parse_line(line: bytes, max_row_bytes: int) -> tuple[tuple[int, int], I32, 
             raise UnfitError(f"{shown!r} does not ascend, its column is after {columns[n - 1]}")
         n += 1
     return label.span(), columns[:n], values[:n]
-
-
-def _plain_label(label: bytes) -> bytes:
-    """Whole numbers in one spelling.
-
-    >>> _plain_label(b"+1"), _plain_label(b"-1.0"), _plain_label(b"spam")
-    (b'1', b'-1', b'spam')
-    """
-    value = number(label)
-    return b"%d" % value if value is not None and value.is_integer() else label
 
 
 @inner_kernel

@@ -94,7 +94,7 @@ FORMATS = {
         (".svm", ".svmlight", ".libsvm"), ("sparse",), f"{_HERE}.svmlight:open_svmlight"
     ),
     "fasttext": Format(
-        (), ("text",), f"{_HERE}.fasttext:open_fasttext", rb"__label__\S", named=True
+        (), ("text",), f"{_HERE}.fasttext:open_fasttext", rb"\s*__label__\S", named=True
     ),
     "folder": Format((), ("text",), f"{_HERE}.folder:open_folder", of_folders=True),
 }
@@ -133,13 +133,24 @@ def format_of(file: InputFile) -> str:
     binary = _by_signature(file.beginning, [name for name, kind in FORMATS.items() if kind.binary])
     if binary:
         return binary
+    named = named_format(file)
+    if named or not file.beginning:
+        return named or "csv"
+    return _by_signature(file.sample(_BEGINNING_BYTES), FORMATS) or "csv"
+
+
+def named_format(file: InputFile) -> str | None:
+    """The format that the suffix of a file's name tells, if it tells one.
+
+    >>> from pathlib import Path
+    >>> named_format(InputFile(Path("rows.csv.gz"))), named_format(InputFile(Path("rows.txt")))
+    ('csv', None)
+    """
     for suffix in file.suffixes:
         for name, kind in FORMATS.items():
             if suffix in kind.suffixes:
                 return name
-    if not file.beginning:
-        return "csv"
-    return _by_signature(file.sample(_BEGINNING_BYTES), FORMATS) or "csv"
+    return None
 
 
 def _by_signature(beginning: bytes, names: Iterable[str]) -> str | None:

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 from ooc_train.conversion.storage.shuffle import Bucket, ShuffledSplit
-from ooc_train.dtypes import I64, U64, AnyArray, Integers
+from ooc_train.dtypes import I64, U16, AnyArray, Integers
 from ooc_train.jit import kernel
 
 
@@ -46,17 +46,17 @@ class SplitArrays(ABC):
         """The rows of a bucket.  Memory: the bucket."""
 
 
-def gathered(bucket: Bucket) -> tuple[I64, U64]:
+def gathered(bucket: Bucket) -> tuple[I64, U16]:
     """The items of a bucket's rows one after another, and the rows' offsets first."""
     offsets = np.zeros(len(bucket.starts) + 1, np.int64)
     np.cumsum(bucket.lengths, out=offsets[1:])
-    items = np.empty(offsets[-1], np.uint64)
+    items = np.empty(offsets[-1], np.uint16)
     _gather(bucket.starts, bucket.items, offsets, items)
     return offsets, items
 
 
 @kernel
-def _gather(starts: I64, packed: U64, offsets: I64, items: U64) -> None:
+def _gather(starts: I64, packed: U16, offsets: I64, items: U16) -> None:
     for row in range(len(starts)):
         begin = offsets[row]
         for k in range(offsets[row + 1] - begin):

@@ -6,13 +6,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from ooc_train.conversion.storage.codes import ITEM_BYTES
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays, gathered
 from ooc_train.conversion.storage.shuffle import Bucket, Records, ShuffledSplit
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.file import schema
 
 LARGEST_INTEGER = 127
-_ITEM_BYTES = 8
 
 
 def pack_dense(values: AnyArray) -> Records:
@@ -20,16 +20,16 @@ def pack_dense(values: AnyArray) -> Records:
     n_rows, row_bytes = len(values), values.shape[1] * values.itemsize
     row_items = row_items_of(values.shape[1], values.dtype)
     padded = np.ascontiguousarray(values)
-    if row_bytes % _ITEM_BYTES:
-        padded = np.zeros((n_rows, row_items * _ITEM_BYTES), np.uint8)
+    if row_bytes % ITEM_BYTES:
+        padded = np.zeros((n_rows, row_items * ITEM_BYTES), np.uint8)
         padded[:, :row_bytes] = np.ascontiguousarray(values).view(np.uint8)
-    items = padded.reshape(-1).view(np.uint64)
+    items = padded.reshape(-1).view(np.uint16)
     return Records(np.arange(n_rows + 1) * row_items, items)
 
 
 def row_items_of(n_columns: int, dtype: npt.DTypeLike) -> int:
     """How many items the record of a row has."""
-    return -(-n_columns * np.dtype(dtype).itemsize // _ITEM_BYTES)
+    return -(-n_columns * np.dtype(dtype).itemsize // ITEM_BYTES)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""Ragged rows: two tokens an item, -1 in a half that is left over."""
+"""Ragged rows: their tokens, as ``storage.codes`` writes numbers."""
 
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
+from ooc_train.conversion.storage.codes import code_at, code_length, put_code
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
 from ooc_train.conversion.storage.shuffle import Bucket, Records, ShuffledSplit
-from ooc_train.dtypes import I32, I64
+from ooc_train.dtypes import I32, I64, U16
 from ooc_train.file import schema
 from ooc_train.jit import kernel
 from ooc_train.reading.rows import SequenceRows
@@ -16,10 +17,10 @@ from ooc_train.reading.rows import SequenceRows
 def pack_ragged(rows: SequenceRows) -> Records:
     """The records of rows of tokens."""
     offsets = np.zeros(len(rows.indptr), np.int64)
-    np.cumsum((rows.lengths + 1) // 2, out=offsets[1:])
-    items = np.full(offsets[-1], -1, np.int64).view(np.uint64)
     tokens = rows.tokens.astype(np.int32, copy=False)
-    _pack(rows.indptr, tokens, offsets, items.view(np.int32))
+    _measure(rows.indptr, tokens, offsets)
+    items = np.empty(offsets[-1], np.uint16)
+    _pack(tokens, items)
     return Records(offsets, items)
 
 
@@ -60,28 +61,35 @@ class RaggedArrays(SplitArrays):
         if token_of is None:
             token_of = np.arange(self.n_terms + 1, dtype=np.int32)
         offsets = np.zeros(len(bucket.labels) + 1, np.int64)
-        tokens = np.empty(2 * int(bucket.lengths.sum()), np.int32)
+        tokens = np.empty(int(bucket.lengths.sum()), np.int32)
         n = _renumber(
-            bucket.starts, bucket.lengths, bucket.items.view(np.int32), token_of, self.max_length,
-            offsets, tokens,
-        )  # fmt: skip
+            bucket.starts, bucket.lengths, bucket.items, token_of, self.max_length, offsets, tokens
+        )
         tokens = tokens[:n].astype(schema.index_dtype(self.n_terms + 1))
         return Piece(bucket.labels, offsets, (tokens,))
 
 
 @kernel
-def _pack(indptr: I64, tokens: I32, offsets: I64, halves: I32) -> None:
+def _measure(indptr: I64, tokens: I32, offsets: I64) -> None:
     for row in range(len(indptr) - 1):
-        first = indptr[row]
-        for k in range(indptr[row + 1] - first):
-            halves[2 * offsets[row] + k] = tokens[first + k]
+        n = 0
+        for k in range(indptr[row], indptr[row + 1]):
+            n += code_length(tokens[k])
+        offsets[row + 1] = offsets[row] + n
+
+
+@kernel
+def _pack(tokens: I32, items: U16) -> None:
+    i = 0
+    for token in tokens:
+        i = put_code(items, i, np.int64(token))
 
 
 @kernel
 def _renumber(
     starts: I64,
     lengths: I64,
-    halves: I32,
+    items: U16,
     token_of: I32,
     max_length: int,
     offsets: I64,
@@ -90,10 +98,11 @@ def _renumber(
     """The tokens that have a final one, the last ``max_length`` of each row; their number."""
     n = 0
     for row in range(len(starts)):
-        begin = n
-        for k in range(2 * starts[row], 2 * (starts[row] + lengths[row])):
-            if halves[k] >= 0 and token_of[halves[k]] > 0:
-                tokens[n] = token_of[halves[k]]
+        begin, i, stop = n, starts[row], starts[row] + lengths[row]
+        while i < stop:
+            token, i = code_at(items, i)
+            if token_of[token] > 0:
+                tokens[n] = token_of[token]
                 n += 1
         n = keep_last(tokens, begin, n, max_length)
         offsets[row + 1] = n

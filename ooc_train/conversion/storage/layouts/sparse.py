@@ -1,45 +1,37 @@
-"""Sparse rows: an item for each entry, its column and its float32 value in the two halves."""
+"""Sparse rows: of each entry its column, int32, and its value, float32."""
 
 from dataclasses import dataclass
 
 import h5py
 import numpy as np
 
+from ooc_train.conversion.storage.codes import ITEM_BYTES
 from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays, gathered
 from ooc_train.conversion.storage.shuffle import Bucket, Records, ShuffledSplit
-from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
-from ooc_train.dtypes import F32, I32, I64
 from ooc_train.file import schema
-from ooc_train.jit import kernel
 from ooc_train.reading.rows import SparseRows
+
+ENTRY_ITEMS = 8 // ITEM_BYTES
 
 
 def pack_sparse(rows: SparseRows) -> Records:
     """The records of sparse rows."""
-    items = np.empty(rows.n_entries, np.uint64)
-    halves = items.view(np.int32).reshape(-1, 2)
+    halves = np.empty((rows.n_entries, 2), np.int32)
     halves[:, 0], halves[:, 1] = rows.indices, rows.values.view(np.int32)
-    return Records(rows.indptr, items)
+    return Records(rows.indptr * ENTRY_ITEMS, halves.reshape(-1).view(np.uint16))
 
 
 @dataclass(frozen=True)
 class SparseArrays(SplitArrays):
-    """Sparse rows of ``n_columns``, each row's columns ascending.
-
-    ``column_of`` int32 is the final column of each column in the records, -1 for those that are
-    left out; then ``n_left`` is the number of entries that are left.  Without it the records' own
-    columns stand.
-    """
+    """Sparse rows of ``n_columns``, each row's columns ascending."""
 
     n_columns: int
-    column_of: I32 | None = None
-    n_left: int | None = None
 
     names = ("indices", "values")
 
     def n_entries(self, rows: ShuffledSplit) -> int | None:
         """The entries of the split."""
-        return rows.n_items if self.column_of is None else self.n_left
+        return rows.n_items // ENTRY_ITEMS
 
     def create(
         self, file: h5py.File, split: str, n_rows: int, n_entries: int, n_classes: int
@@ -56,42 +48,7 @@ class SparseArrays(SplitArrays):
 
     def unpack(self, bucket: Bucket) -> Piece:
         """The rows of a bucket, with columns as they lie in the file: HDF5 converts slowly."""
+        offsets, items = gathered(bucket)
+        columns, values = items.view(np.int32)[::2], items.view(np.float32)[1::2]
         dtype = schema.index_dtype(self.n_columns)
-        if self.column_of is None:
-            offsets, items = gathered(bucket)
-            columns, values = items.view(np.int32)[::2], items.view(np.float32)[1::2]
-            return Piece(bucket.labels, offsets, (columns.astype(dtype), values))
-        offsets = np.zeros(len(bucket.labels) + 1, np.int64)
-        columns = np.empty(int(bucket.lengths.sum()), np.int32)
-        values = np.empty(len(columns), np.float32)
-        n = _renumber(
-            bucket.starts, bucket.lengths, bucket.items.view(np.int32),
-            bucket.items.view(np.float32), self.column_of, offsets, columns, values,
-            SortingScratch.of(self.n_columns),
-        )  # fmt: skip
-        return Piece(bucket.labels, offsets, (columns[:n].astype(dtype), values[:n]))
-
-
-@kernel
-def _renumber(
-    starts: I64,
-    lengths: I64,
-    halves: I32,
-    floats: F32,
-    column_of: I32,
-    offsets: I64,
-    columns: I32,
-    values: F32,
-    scratch: SortingScratch,
-) -> int:
-    """The entries that have a final column, sorted by it within each row; their number."""
-    n = 0
-    for row in range(len(starts)):
-        begin = n
-        for k in range(starts[row], starts[row] + lengths[row]):
-            column = column_of[halves[2 * k]]
-            columns[n], values[n] = column, floats[2 * k + 1]
-            n += np.int64(column >= 0)  # a branch would often be mispredicted
-        sort_entries(columns, values, begin, n, scratch)
-        offsets[row + 1] = n
-    return n
+        return Piece(bucket.labels, offsets // ENTRY_ITEMS, (columns.astype(dtype), values))
