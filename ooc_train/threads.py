@@ -2,13 +2,28 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 from ooc_train.errors import BudgetError
+from ooc_train.options import at_least, option
 
 TOO_FEW = (
     "the system grants this process too few threads; raise the limit of the user's processes "
     "(ulimit -u) or of the container's (its pids limit)"
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """How many threads share the work."""
+
+    workers: int | None = option(
+        None,
+        "threads that work at the same time; the result does not depend on it",
+        fallback="one for each processor, as far as the memory allows",
+        limits=at_least(1),
+        group="memory and disk",
+    )
 
 
 class ThreadPool(ThreadPoolExecutor):

@@ -26,6 +26,7 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.threads import WorkerOptions
 
 AUTO = "auto"
 DEFAULT_VALIDATION_FRACTION = 0.1
@@ -78,7 +79,7 @@ def parse_top_k(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(FormatOptions, OutputOptions):
+class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     """The options of `convert`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
@@ -277,13 +278,6 @@ class ConvertOptions(FormatOptions, OutputOptions):
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,
-        group=_RESOURCES,
-    )
-    workers: int | None = option(
-        None,
-        "threads that convert",
-        fallback="one for each processor, as far as the memory allows",
-        limits=at_least(1),
         group=_RESOURCES,
     )
     temp_dir: str | os.PathLike[str] | None = option(

@@ -2,21 +2,18 @@
 
 import functools
 import sys
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
 from ooc_train.progress import Progress
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from ooc_train.tasks import Item, Result, results_in_order
 
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
@@ -231,27 +228,7 @@ class Resources:
         usual_bytes: int | None = None,
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`."""
-        waiting: deque[tuple[Item, Future[Result]]] = deque()
         usual_bytes = usual_bytes or self.plan.block_bytes
         # A block ends with the row that begins in it, so most are a bit larger than is usual.
         most = (self.plan.n_workers + 1) * usual_bytes * 9 // 8
-        try:
-            for item in items:
-                while waiting and size(item) + sum(size(one) for one, _ in waiting) > most:
-                    yield _first(waiting)
-                waiting.append((item, self.pool.submit(function, item)))
-                while waiting and (len(waiting) > self.plan.n_workers or waiting[0][1].done()):
-                    yield _first(waiting)
-                if size(item) > most:
-                    while waiting:
-                        yield _first(waiting)
-            while waiting:
-                yield _first(waiting)
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
-    item, future = waiting.popleft()
-    return item, future.result()
+        yield from results_in_order(self.pool, function, items, self.plan.n_workers, size, most)

@@ -43,7 +43,7 @@ from ooc_train.training.run.folder import Run
 
 Input = Path | InputFile | BinaryIO
 """A file, what a program has in its place, or a stream."""
-BLOCK_BYTES = 2**20
+BLOCK_BYTES = 2**19
 _OF_COLUMNS = {"text", "format", "header", *DIALECT} - {"encoding"}
 """The options that say that a stream holds rows of a format, and not a text a line."""
 _STREAM = Path("standard input")
@@ -174,7 +174,7 @@ def find_inputs(
     """The rows of a file, or the lines of a stream, for the kind of features of a run.
 
     With ``carry``, rows of text bring along the columns that are not read, or all.  Memory: a block
-    of a megabyte, or the longest row.
+    of half a megabyte, or the longest row.
 
     Raises ``InputError`` for a file that cannot be used, and, while blocks are read, for a row that
     cannot; ``OptionError`` for options that do not fit the file.
@@ -220,7 +220,7 @@ def given_rows(run: Trained, rows: Any, room: Callable[[], Room]) -> Iterable[So
     since a string is a text; or what `rows_of` takes, whose columns are found by the names of the
     training data.
 
-    Memory: a megabyte of the texts at a time; an array of other numbers than float32 once more.
+    Memory: half a megabyte of the texts at a time; arrays of other numbers than float32 once more.
     Raises ``InputError`` for anything else.
     """
     gives: MadeOf = KINDS[run.features].source
@@ -370,7 +370,7 @@ def _check_lengths(lines: Sequence[bytes], first: int, max_row_bytes: int) -> No
 
 
 def _encoded(texts: Any) -> Iterator[list[bytes]]:
-    """Texts of a program as UTF-8, a megabyte of them at a time."""
+    """Texts of a program as UTF-8, half a megabyte of them at a time."""
     if isinstance(texts, str | bytes):
         raise InputError("one text is given where a list of texts is expected; write [text]")
     block: list[bytes] = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ooc_train.conversion.sources.options import FormatOptions
 from ooc_train.options import at_least, check, column_list, columns_named, option
 from ooc_train.outputs import OutputOptions
+from ooc_train.threads import WorkerOptions
 from ooc_train.training.run.options import OpenOptions
 
 OUTPUT_FORMATS = ("csv", "tsv", "jsonl", "parquet")
@@ -15,7 +16,7 @@ _INPUT, _OUTPUT = "input", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PredictOptions(FormatOptions, OutputOptions, OpenOptions):
+class PredictOptions(WorkerOptions, FormatOptions, OutputOptions, OpenOptions):
     """The options of `predict`.  Raises OptionError if one is out of range."""
 
     text: Sequence[str] = option(

@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,10 +12,14 @@ import numpy as np
 
 from ooc_train.conversion.sources.corpus import FileRows
 from ooc_train.conversion.sources.files.rejects import Blank
+from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import remarks_of
+from ooc_train.conversion.vectorizer import Encoded
+from ooc_train.environment import n_processors
 from ooc_train.memory import MemoryMonitor
 from ooc_train.outputs import check_outputs
 from ooc_train.prediction.inputs import (
+    BLOCK_BYTES,
     NewRows,
     Trained,
     files_read,
@@ -27,10 +32,14 @@ from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress, Silent
+from ooc_train.tasks import results_in_order
+from ooc_train.threads import ThreadPool
 from ooc_train.training.run.folder import files_of
 from ooc_train.training.run.replacement import open_with
 
 UNKNOWN = "unknown_words"
+_ROOM_PARTS = 4
+"""The blocks under way may take a quarter of the memory that is left."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     top: int = PredictOptions.top,
     proba: bool | None = PredictOptions.proba,
     output_format: str | None = PredictOptions.output_format,
+    workers: int | None = PredictOptions.workers,
     force: bool = PredictOptions.force,
     trust_code: bool = PredictOptions.trust_code,
     progress: Progress | None = None,
@@ -127,7 +137,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     has it, ``replaced_rows`` with invalid text, ``missing_rows`` without a text, which are
     predicted like empty ones, ``notes`` about the files, ``seconds``, ``rows_per_second``,
     ``unknown_words`` (the mean of the shares) and peak memory in bytes.
-    Memory: that of `Predictor`, and a megabyte of text at a time, or the longest row.
+    Memory: that of `Predictor`, and half a megabyte of text for each worker, or the longest row.
 
     Raises InputError for a row that cannot be read, with its line: no row is skipped.  Raises
     InputError or FormatError if the run cannot be used, OptionError for options that are out of
@@ -147,6 +157,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         top=top,
         proba=proba,
         output_format=output_format,
+        workers=workers,
         force=force,
         trust_code=trust_code,
     )
@@ -175,7 +186,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         of_no_row = wanted.of_no_row(predictor)
         carried = dict.fromkeys(name for one in inputs for name in one.carried)
         with open_writer(target, kind, list(carried), list(of_no_row), force=force) as writer:
-            found = _write(inputs, predictor, wanted, writer, progress)
+            found = _write(inputs, predictor, wanted, writer, progress, workers)
             if not found.n_rows:
                 writer.write(None, of_no_row)
         progress.finish()
@@ -208,6 +219,15 @@ class _Written:
     n_missing: int = 0
     unknown_sum: float = 0.0
 
+    def add(self, file: FileRows, block: SourceRows, predicted: Predicted) -> None:
+        """Count the rows of a block of ``file``."""
+        file.kept += len(block)
+        self.n_replaced += predicted.n_replaced
+        if predicted.unknown_shares is not None:
+            self.unknown_sum += float(predicted.unknown_shares.sum())
+        if block.missing is not None:
+            self.n_missing += int(block.missing.sum())
+
     @property
     def n_rows(self) -> int:
         """The number of rows of all files."""
@@ -220,23 +240,45 @@ def _write(
     wanted: Wanted,
     writer: Writer,
     progress: Progress,
+    n_workers: int | None,
 ) -> _Written:
     """Predict and write all rows of all inputs."""
     found = _Written()
-    for one in inputs:
-        file = FileRows(one.name)
-        found.files.append(file)
-        for piece in one.blocks(room_for(predictor.row_multiple)):
-            if isinstance(piece, Blank):
-                file.blank_lines += piece.n_lines
-                continue
-            predicted = predictor.of_block(piece)
-            writer.write(piece.carried, wanted.columns(predictor, predicted))
-            if predicted.unknown_shares is not None:
-                found.unknown_sum += float(predicted.unknown_shares.sum())
-            if piece.missing is not None:
-                found.n_missing += int(piece.missing.sum())
-            file.kept += len(piece)
-            found.n_replaced += predicted.n_replaced
-            progress.advance(len(piece))
+    room = room_for(predictor.row_multiple)
+    affordable = room.n_bytes // (_ROOM_PARTS * BLOCK_BYTES * room.multiple)
+    n_workers = max(1, min(n_workers or n_processors(), affordable))
+    with ThreadPool(n_workers, "predict") as pool:
+        for one in inputs:
+            file = FileRows(one.name)
+            found.files.append(file)
+            for piece, features in _encoded(one, predictor, pool, n_workers):
+                if features is None:
+                    file.blank_lines += piece.n_lines
+                    continue
+                predicted = predictor.of_encoded(features)
+                writer.write(piece.carried, wanted.columns(predictor, predicted))
+                found.add(file, piece, predicted)
+                progress.advance(len(piece))
     return found
+
+
+def _encoded(
+    rows: NewRows, predictor: Predictor, pool: Executor, n_workers: int
+) -> Iterator[tuple[Any, Encoded | None]]:
+    """Each block with its features, and each `Blank` with ``None``.
+
+    The workers encode ahead of the block that is written, but lines of a stream as they arrive.
+    """
+
+    def encode(piece: SourceRows | Blank) -> Encoded | None:
+        return None if isinstance(piece, Blank) else predictor.encode(piece)
+
+    pieces = rows.blocks(room_for(predictor.row_multiple))
+    if rows.source is None:
+        return ((piece, encode(piece)) for piece in pieces)
+    most = (n_workers + 1) * BLOCK_BYTES * 9 // 8  # a block ends with a row that begins in it
+    return results_in_order(pool, encode, pieces, n_workers, _size, most)
+
+
+def _size(piece: SourceRows | Blank) -> int:
+    return 0 if isinstance(piece, Blank) else piece.size

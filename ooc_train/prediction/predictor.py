@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.rows import SourceRows
-from ooc_train.conversion.vectorizer import load_vectorizer
+from ooc_train.conversion.vectorizer import Encoded, load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.prediction.inputs import Trained, given_rows, room_for
 from ooc_train.training.run.folder import Run
@@ -65,8 +65,8 @@ class Predictor:
         features they are an array ``(n_rows, n_columns)``, for one of sparse features a matrix of
         SciPy in CSR format; both have the columns of the training data.  For models of text or of
         dense features they may also be a table, for those of text dicts or pairs, as for
-        ``convert``: the columns are found by their names in the training data.  Memory: a megabyte
-        of the texts at a time, and the result.
+        ``convert``: the columns are found by their names in the training data.  Memory: half a
+        megabyte of the texts at a time, and the result.
 
         Raises InputError for anything else.
         """
@@ -90,9 +90,16 @@ class Predictor:
 
     def of_block(self, block: SourceRows) -> Predicted:
         """The predictions for a block of a source."""
-        found = self._vectorizer.encode(block)
+        return self.of_encoded(self.encode(block))
+
+    def encode(self, block: SourceRows) -> Encoded:
+        """The features of a block of a source.  Several threads may call it at the same time."""
+        return self._vectorizer.encode(block)
+
+    def of_encoded(self, found: Encoded) -> Predicted:
+        """The predictions for features.  One thread at a time: the model computes with several."""
         probabilities = np.empty((0, len(self.classes_)), np.float32)
-        if len(block):
+        if len(found.rows):
             probabilities = self._classify(found.rows)
         return Predicted(probabilities, found.unknown_shares, found.n_replaced)
 

@@ -83,7 +83,7 @@ def test_files_of_rows_in_folders_are_not_taken_for_texts(tmp_path, name):
     with pytest.raises(
         InputError, match=r"holds files of rows in folders, such as 1/499.*data/\*/\*\."
     ):
-        convert(tmp_path / "data", tmp_path)
+        convert(tmp_path / "data", tmp_path, text=["body"])
 
 
 # Splits
@@ -99,7 +99,8 @@ def test_splits_in_one_folder_are_splits(tmp_path):
     rows = report["rows"], report["validation_rows"], report["test_rows"]
     assert (rows, report["classes"]) == ((60, 6, 9), ["1", "2", "3"])
     assert report["notes"] == [
-        f"{folder}: train as train rows and dev as validation rows and test as test rows"
+        f"{folder}: train as train rows and dev as validation rows and test as test rows; "
+        f"README is passed over"
     ]
     assert [file["split"] for file in report["files"]] == ["train", "validation", "test"]
 
@@ -112,6 +113,7 @@ def test_files_of_splits_in_one_folder(tmp_path, names):
     write_files(tmp_path / "data", ROWS, [names[0]])
     write_files(tmp_path / "data", ROWS[:9], [names[1]])
     (tmp_path / "data" / "other.csv").touch()
+    (tmp_path / "data" / "classes.txt").write_text("one\ntwo\nthree\n")
     report = convert(tmp_path / "data", tmp_path)
     assert (report["rows"], report["test_rows"]) == (60, 9)
     assert report["notes"][0].endswith("test rows; other.csv is passed over")
@@ -140,6 +142,28 @@ def test_splits_that_contradict_options(tmp_path):
         InputError, match=r"several splits, in train and valid and test; name those"
     ):
         convert(tmp_path / "data" / "train", tmp_path, test=tmp_path / "data")
+
+
+def test_a_data_set_that_hugging_face_saved(tmp_path):
+    for split, rows in (("train", ROWS), ("test", ROWS[:9])):
+        names = ["data-00000-of-00002.jsonl", "data-00001-of-00002.jsonl"]
+        write_files(tmp_path / "data" / split, rows, names)
+        for name in ("dataset_info.json", "state.json"):
+            (tmp_path / "data" / split / name).write_text("{}")
+    (tmp_path / "data" / "dataset_dict.json").write_text("{}")
+    report = convert(tmp_path / "data", tmp_path)
+    assert (report["rows"], report["test_rows"]) == (60, 9)
+
+
+def test_a_pattern_of_several_splits_is_said(tmp_path):
+    write_files(tmp_path / "data", ROWS, ["train-0.csv", "test-0.csv"])
+    write_files(tmp_path / "deep", ROWS, ["train/0.csv", "dev/0.csv", "dev/test.csv"])
+    note = listed(tmp_path / "data" / "*.csv").note
+    assert note.endswith("train-0.csv and {}/test-0.csv become rows of the same split, whatever "
+                         "their names".format(tmp_path / "data"))  # fmt: skip
+    assert "train/0.csv and " in listed(tmp_path / "deep" / "**" / "*.csv").note
+    assert listed(tmp_path / "data" / "t*n-0.csv").note == ""
+    assert listed(tmp_path / "deep" / "dev" / "*.csv").note == ""
 
 
 # Files of rows

@@ -347,7 +347,6 @@ def test_damaged_and_cut_compressed_files(tmp_path, suffix, kind):
         whole[:middle],
         whole[:-5],
         whole[:middle] + b"x" * 200 + whole[middle + 200 :],
-        data,
     ):
         path.write_bytes(damaged)
         with pytest.raises(InputError, match=rf"{path.name} cannot be (read to its|decompressed)"):

@@ -392,6 +392,24 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 
 
+def test_the_predictions_do_not_depend_on_the_workers(trained, tmp_path, monkeypatch):
+    """Blocks of different sizes, blank lines, and two files: all in order."""
+    run = trained[0] / "run"
+    lines = [f"{'word ' * (i * 37 % 50)}{i},{i}\n" if i % 7 else "\n" for i in range(400)]
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for file, some in zip(files, (lines[:300], lines[300:]), strict=True):
+        file.write_text("".join(["text,number\n", *some]))
+    ooc_train.predict(run, files, tmp_path / "whole.csv", text=["text"], workers=1)
+    monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
+    reports = []
+    for workers in (1, 3):
+        output = tmp_path / f"{workers}.csv"
+        report = ooc_train.predict(run, files, output, text=["text"], workers=workers)
+        reports.append({key: report[key] for key in ("rows", "files", "unknown_words")})
+        assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert reports[0] == reports[1]
+
+
 @pytest.mark.parametrize(
     ("texts", "message"),
     [

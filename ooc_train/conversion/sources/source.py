@@ -144,20 +144,24 @@ def remarks_of(sources: Iterable[Source]) -> list[str]:
 
 def repeated_files(sources: Mapping[str, Sequence[Source]]) -> list[str]:
     """Remarks on files of other splits that are training files, or have the same bytes."""
+    by_size: dict[int, list[Source]] = {}
+    for source in sources["train"]:
+        by_size.setdefault(source.n_bytes, []).append(source)
     return [
         f"{source.path}, {split} rows, is the training file {same}, so that its scores say nothing "
         f"about new rows"
         for split, files in sources.items()
         if split != "train"
         for source in files
-        if (same := next((one.path for one in sources["train"] if _are_same(one, source)), None))
+        for alike in [by_size.get(source.n_bytes, [])]
+        if (same := next((one.path for one in alike if _are_same(one, source)), None))
     ]
 
 
 def _are_same(one: Source, other: Source) -> bool:
-    """Whether two sources are the same file or folder, or files of the same bytes.
+    """Whether two sources of one size are the same file or folder, or files of the same bytes.
 
-    Bytes are read only where the sizes are the same, up to the first that differ.
+    Bytes are read up to the first that differ.
     """
     files = one.file.file, other.file.file
     if any(file.is_pipe or file.is_held or not file.path.exists() for file in files):
@@ -165,8 +169,4 @@ def _are_same(one: Source, other: Source) -> bool:
     if one.path.samefile(other.path):
         return True
     are_files = one.path.is_file() and other.path.is_file()
-    return (
-        are_files
-        and one.n_bytes == other.n_bytes
-        and filecmp.cmp(one.path, other.path, shallow=False)
-    )
+    return are_files and filecmp.cmp(one.path, other.path, shallow=False)

@@ -3,17 +3,18 @@
 A folder holds the splits of a data set, such as ``train`` and ``test``; or files of rows, as Spark
 and Hive write them, some of them in folders with names such as ``label=pos``; or texts by class,
 see ``formats.folder``.  Files come in the order of their paths.  Names that begin with a dot or
-``_``, such as ``_SUCCESS``, and Hadoop's checksums are passed over.
+``_``, such as ``_SUCCESS``, Hadoop's checksums and Hugging Face's descriptions are passed over.
 """
 
 import glob
 import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, named_format
 from ooc_train.errors import InputError
@@ -21,6 +22,7 @@ from ooc_train.system_errors import reason
 
 _ASIDE = (".", "_")
 _CHECKSUM = ".crc"
+_DESCRIPTIONS = {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
 _BY_HADOOP = re.compile(r"part-[a-z]?-?\d[^.]*|\d+_\d+")
 """Names without a suffix that Hadoop and Hive give to files of rows."""
 _SPLITS = {
@@ -66,12 +68,14 @@ def listed(path: Path, kind: str | None = None) -> FoundPaths:
     parts = [listed(one, kind).paths for one in found]
     paths = sorted({str(one): one for part in parts for one in part}.values(), key=str)
     _check_formats(path, paths, kind)
-    return FoundPaths(paths, f"{path}: {passed_over(aside)}" if aside else "")
+    said = [passed_over(aside), _splits_among(paths, _n_fixed(path))]
+    told = "; ".join(filter(None, said))
+    return FoundPaths(paths, f"{path}: {told}" if told else "")
 
 
 def _matching(path: Path) -> tuple[list[Path], list[str]]:
     """The paths that match a pattern, in order, and what is passed over: unless it is asked for."""
-    fixed = len(list(itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)))
+    fixed = _n_fixed(path)
     is_asked_for = any(is_aside(part) for part in path.parts[fixed:])
     paths, aside = [], []
     for one in map(Path, sorted(glob.glob(str(path), recursive=True))):  # noqa: PTH207 - absolute
@@ -83,21 +87,44 @@ def _matching(path: Path) -> tuple[list[Path], list[str]]:
     return paths, aside
 
 
+def _n_fixed(path: Path) -> int:
+    """How many parts of a pattern are the same in all that it matches."""
+    return len(list(itertools.takewhile(lambda part: not glob.has_magic(part), path.parts)))
+
+
+def _splits_among(paths: Iterable[Path], n_fixed: int) -> str:
+    """A sentence on paths whose names tell splits, of which a pattern makes one."""
+    found: dict[str, Path] = {}
+    for path in paths:
+        *folders, name = path.parts[n_fixed:]
+        word = _FIRST_WORD.match(name.lower())
+        for split in {_SPLITS.get(one.lower()) for one in folders} | {
+            word and _SPLITS.get(word[1])
+        }:
+            found.setdefault(split or "", path)
+    examples = [str(found[split]) for split in dict.fromkeys(_SPLITS.values()) if split in found]
+    if "train" not in found or len(examples) == 1:
+        return ""
+    return f"{' and '.join(examples)} become rows of the same split, whatever their names"
+
+
 def splits_in(folder: Path, kind: str | None = None) -> Splits | None:
     """The splits that the names in a folder tell, such as ``train`` and ``test.csv``, if any do.
 
     There are train rows among them, and others; or nothing else is in the folder.
     """
     found: dict[str, list[Path]] = {}
-    others = []
-    for entry in entries(folder).used:
+    used, others = entries(folder)
+    is_alone = True
+    for entry in used:
         split = _split_of(entry, kind)
         if split:
             found.setdefault(split, []).append(Path(entry.path))
-        elif entry.is_dir() or _is_table(entry.name, kind):
-            others.append(entry.name)
+        else:
+            is_alone = is_alone and not (entry.is_dir() or _is_table(entry.name, kind))
+            others += [entry.name] if entry.name != CLASSES_NAME else []
     is_folder = any(path.is_dir() for path in found.get("train", []))
-    if "train" not in found or (len(found) == 1 and (others or not is_folder)):
+    if "train" not in found or (len(found) == 1 and not (is_alone and is_folder)):
         return None
     paths = {split: found[split] for split in dict.fromkeys(_SPLITS.values()) if split in found}
     told = [f"{_told(some)} as {split} rows" for split, some in paths.items()]
@@ -111,13 +138,18 @@ def _told(paths: Sequence[Path]) -> str:
 
 def entries(folder: Path) -> FolderEntries:
     """The entries of a folder.  Raises ``InputError`` for one that cannot be read."""
-    try:
-        with os.scandir(folder) as found:
-            everything = sorted(found, key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read: {reason(error)}") from error
+    everything = sorted(scanned(folder), key=lambda entry: os.fsencode(entry.name))
     used = [entry for entry in everything if not is_aside(entry.name)]
     return FolderEntries(used, [entry.name for entry in everything if is_aside(entry.name)])
+
+
+def scanned(folder: Path) -> Iterator["os.DirEntry[str]"]:
+    """The entries of a folder in any order.  Raises ``InputError`` for one that cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            yield from found
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read: {reason(error)}") from error
 
 
 def is_aside(name: str) -> bool:
@@ -126,7 +158,7 @@ def is_aside(name: str) -> bool:
     >>> [is_aside(name) for name in (".part-0.csv.crc", "_SUCCESS", "part-0.csv")]
     [True, True, False]
     """
-    return name[:1] in _ASIDE or name.endswith(_CHECKSUM)
+    return name[:1] in _ASIDE or name.endswith(_CHECKSUM) or name in _DESCRIPTIONS
 
 
 def passed_over(names: Sequence[str]) -> str:
@@ -162,25 +194,33 @@ def _in_folder(folder: Path, kind: str | None) -> FoundPaths:
     return FoundPaths(tables, f"{folder}: {n_files}, in the order of their paths{_also(others)}")
 
 
-def _tables_in(folder: Path, kind: str | None) -> tuple[list[Path], list[str]]:
-    """The files of rows in a folder and its partitions, and the names of what is passed over."""
+def _tables_in(
+    folder: Path, kind: str | None, above: tuple[Path, ...] = ()
+) -> tuple[list[Path], list[str]]:
+    """The files of rows in a folder and its partitions, and the names of what is passed over.
+
+    A partition that links to a folder ``above`` is passed over.
+    """
     used, others = entries(folder)
+    above = (*above, folder.resolve())
     tables: list[Path] = []
     for entry in used:
         path = Path(entry.path)
-        if entry.is_dir() and "=" in entry.name[1:]:
-            found, more = _tables_in(path, kind)
+        if entry.is_dir() and "=" in entry.name[1:] and path.resolve() not in above:
+            found, more = _tables_in(path, kind, above)
             tables += found
             others += more if found else [entry.name]
         elif not entry.is_dir() and _is_table(entry.name, kind):
             tables.append(path)
-        else:
+        elif entry.name != CLASSES_NAME:  # which is read for the classes' names
             others.append(entry.name)
     return sorted(tables, key=str), others
 
 
 def _is_table(name: str, kind: str | None) -> bool:
     """Whether a file of this name holds rows with columns."""
+    if name == CLASSES_NAME:
+        return False
     if kind or _BY_HADOOP.fullmatch(name):
         return True
     found = named_format(InputFile(Path(name)))

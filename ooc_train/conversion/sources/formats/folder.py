@@ -9,6 +9,7 @@ no part of the data.
 import bisect
 import itertools
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,13 +22,14 @@ import numpy as np
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.listing import entries, passed_over
+from ooc_train.conversion.sources.files.listing import entries, is_aside, passed_over, scanned
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.formats.table import named_format
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.system_errors import reason
 
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
 _MOST_SUFFIXES = 3  # that are told
 
 
@@ -114,11 +116,6 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
     Raises ``InputError`` for a folder without classes or a class without texts.
     """
     path = folder.path
-    if options.text or options.label or options.header or options.format:
-        raise OptionError(
-            f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
-            f"--header and --format"
-        )
     folders, others = _class_folders(path)
     labels = sorted(options.folders or folders, key=os.fsencode)
     if not labels:
@@ -128,6 +125,11 @@ def open_folder(folder: InputFile, options: LayoutOptions) -> TextFolder:
         )
     found = [_texts_of(path / label) for label in labels]
     _check_texts(path, labels, found)
+    if options.text or options.label or options.header or options.format:
+        raise OptionError(
+            f"{path} is a folder of text files, which have no columns; leave out --text, --label, "
+            f"--header and --format"
+        )
     suffixes = Counter(_suffix(name) for texts in found for name in texts.names)
     return TextFolder(
         file=folder,
@@ -171,15 +173,14 @@ def _class_folders(path: Path) -> tuple[list[str], list[str]]:
 
 
 def _texts_of(folder: Path) -> _Texts:
-    used, others = entries(folder)
-    names, n_bytes = [], 0
-    for entry in used:
-        if entry.is_dir():
-            others.append(entry.name)
+    names, others, n_bytes = [], [], 0
+    for entry in scanned(folder):  # which may be millions
+        if is_aside(entry.name) or entry.is_dir():
+            others.append(f"{folder.name}{os.sep}{entry.name}")
             continue
         names.append(entry.name)
         n_bytes += entry.stat(follow_symlinks=False).st_size
-    return _Texts(names, n_bytes, [f"{folder.name}{os.sep}{name}" for name in others])
+    return _Texts(sorted(names, key=os.fsencode), n_bytes, sorted(others, key=os.fsencode))
 
 
 def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> None:
@@ -193,22 +194,22 @@ def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> 
     names = (name for texts in found for name in texts.names)
     if all(named_format(InputFile(Path(name))) for name in names):
         name = found[0].names[0]
-        suffix = name[name.rindex(".") :]
+        pattern = path / "*" / f"*{name[name.rindex('.') :]}"
         raise InputError(
-            f"{path} holds files of rows in folders, such as {labels[0]}{os.sep}{name}; read them "
-            f"with the pattern '{path / '*' / f'*{suffix}'}', or call the folders COLUMN=VALUE if "
-            f"their names are values of a column"
+            f"{path} holds files of rows in folders, such as {labels[0]}{os.sep}{name}; give these "
+            f"folders, or the pattern '{pattern}', or call them COLUMN=VALUE if their names are "
+            f"values of a column"
         )
 
 
 def _suffix(name: str) -> str:
-    """The suffix of a name, if it has one that is no number.
+    """The suffix of a name, if it has one that is no number and no part of the name.
 
     >>> _suffix("a.txt"), _suffix("49960"), _suffix("inbox.49960")
     ('.txt', '', '')
     """
-    stem, point, suffix = name.rpartition(".")
-    return "" if not (stem and point) or suffix.isdecimal() else f".{suffix}"
+    suffix = name[max(name.rfind("."), 1) :]
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def _remarks(others: Sequence[str], suffixes: Counter[str]) -> tuple[str, ...]:

@@ -1,0 +1,45 @@
+"""Tasks on an executor, whose results come in the order of the items."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def results_in_order(
+    pool: Executor,
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    n_workers: int,
+    size: Callable[[Item], int],
+    most: int,
+) -> Iterator[tuple[Item, Result]]:
+    """Each item with its result: one for each worker is under way, and one more.
+
+    Fewer are where the sum of their sizes would be above ``most``; an item above it is under way
+    alone.
+    """
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    try:
+        for item in items:
+            while waiting and size(item) + sum(size(one) for one, _ in waiting) > most:
+                yield _first(waiting)
+            waiting.append((item, pool.submit(function, item)))
+            while waiting and (len(waiting) > n_workers or waiting[0][1].done()):
+                yield _first(waiting)
+            if size(item) > most:
+                while waiting:
+                    yield _first(waiting)
+        while waiting:
+            yield _first(waiting)
+    finally:
+        for _, future in waiting:
+            future.cancel()
+
+
+def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
+    item, future = waiting.popleft()
+    return item, future.result()
