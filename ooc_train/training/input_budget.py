@@ -13,7 +13,7 @@ from ooc_train.reading.store import Store
 DEFAULT_AHEAD_BYTES = 8_000_000
 MOST_AHEAD = 32
 """Most batches prefetched; longer queues gained nothing."""
-FLOOR_BYTES, KERAS_FLOOR_BYTES = 100_000_000, 400_000_000
+FLOOR_BYTES, KERAS_FLOOR_BYTES = 64_000_000, 400_000_000
 """With less, the kernel kills the training of a small network, and that of Keras and TensorFlow."""
 # Bytes of an entry of sparse rows: by row and by column in deferred Adam's steps, or as a tensor's
 # coordinates and value.

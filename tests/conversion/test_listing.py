@@ -113,6 +113,7 @@ def test_files_of_splits_in_one_folder(tmp_path, names):
     write_files(tmp_path / "data", ROWS, [names[0]])
     write_files(tmp_path / "data", ROWS[:9], [names[1]])
     (tmp_path / "data" / "other.csv").touch()
+    (tmp_path / "data" / "classes.txt").write_text("one\ntwo\nthree\n")
     report = convert(tmp_path / "data", tmp_path)
     assert (report["rows"], report["test_rows"]) == (60, 9)
     assert report["notes"][0].endswith("test rows; other.csv is passed over")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.listing import listed
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
@@ -169,3 +171,22 @@ def test_a_folder_of_partitions_is_converted_with_each_row_accounted_for(tmp_pat
         (30, 0),
     ]
     assert reports[1] == reports[0] == reports[2]
+
+
+def test_folders_that_link_to_folders_above(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}=1").symlink_to(tmp_path)
+    write(tmp_path / "c=1" / "a.csv", {"text": TEXTS})
+    found = listed(tmp_path)
+    assert found.paths == [tmp_path / "c=1" / "a.csv"]
+    assert found.note.endswith("2 others, such as a=1, are passed over")
+
+
+def test_names_of_folders_that_are_no_utf8(tmp_path):
+    folder = tmp_path / os.fsdecode(b"label=\xff")
+    path = write(folder / "a.jsonl", {"text": TEXTS})
+    source = find_source(path, LayoutOptions(needs_label=False, carry=True))
+    carried = [row for block, _ in source.read(2**20) for row in block.carried]
+    assert carried == [{"label": "\ufffd"}] * 3
+    blocks = [block for block, _ in find_source(path, LayoutOptions()).read(2**20)]
+    assert blocks[0].labels.distinct == [b"\xff"]

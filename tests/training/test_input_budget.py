@@ -60,7 +60,7 @@ print(status, "tensorflow" in sys.modules)
 @pytest.mark.parametrize(
     ("usable", "more", "message"),
     [
-        (90_000_000, [], "may use 90 MB of memory, .* training takes at least 100 MB"),
+        (60_000_000, [], "may use 60 MB of memory, .* training takes at least 64 MB"),
         (
             300_000_000,
             ["--optimizer", "adam"],

@@ -27,7 +27,7 @@ from ooc_train.training.run.lock import locked
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.steps.divergence import divergence
 from ooc_train.training.train import train
-from tests.files import SequenceToy, Toy, write_file, write_sequences, write_toy
+from tests.files import SequenceToy, Toy, write_dense, write_file, write_sequences, write_toy
 from tests.full_disk import limited_files
 
 RATES = ("seconds", "rows_per_second", "input_wait_share")
@@ -60,6 +60,11 @@ def sequences(folder):
     return write_sequences(
         folder / "sequences.h5", toy=SequenceToy(n_terms=N_TERMS), train=300, validation=100
     )
+
+
+@pytest.fixture(scope="module")
+def numbers(folder):
+    return write_dense(folder / "numbers.h5", train=300, validation=100)
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +177,12 @@ ALL_OPTIONS = {
 }  # fmt: skip
 CASES = {
     "mlp": ("ngrams", {"epochs": 3}, [5, 3, 12, 4, 9]),
-    "dense": ("ngrams", {"epochs": 2, "optimizer": "adam"}, [6, 11]),
+    "dense": ("numbers", {"epochs": 3}, [5, 3, 12, 4, 9]),
+    "dense, options": ("numbers", ALL_OPTIONS | {"epochs": 3, "learning_rate": 0.05,
+                       "lr_schedule": "plateau", "monitor": "val_macro_f1"}, [6, 30]),
+    "keras": ("ngrams", {"epochs": 2, "optimizer": "adam"}, [6, 11]),
     "options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "lr_schedule": "cosine"}, [6, 11]),
-    "dense, options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "optimizer": "adam",
+    "keras, options": ("ngrams", ALL_OPTIONS | {"epochs": 3, "optimizer": "adam",
                        "learning_rate": 0.05, "lr_schedule": "plateau",
                        "monitor": "val_macro_f1"}, [6, 30]),
     "own": ("ngrams", {"epochs": 2, "model": OWN_MODEL}, [3, 9, 6]),

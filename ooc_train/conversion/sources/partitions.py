@@ -7,11 +7,12 @@ named.  A column of the file itself comes before one of the same name.
 
 import functools
 import itertools
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
@@ -22,23 +23,26 @@ from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32
 from ooc_train.errors import InputError
 
-_MISSING = "__HIVE_DEFAULT_PARTITION__"
+_MISSING = b"__HIVE_DEFAULT_PARTITION__"
 _OF_CLASS = ("noun", "unit", "is_table", "numbered", "hint")
 
 
-def partition_of(path: Path) -> dict[str, str | None]:
+def partition_of(path: Path) -> dict[str, bytes | None]:
     """The columns, and their values, in the names of the folders that a file is in.
 
+    A value is ``None`` where it is missing.
+
     >>> partition_of(Path("rows/label=pos/day=1%2F5/part-0.csv"))
-    {'label': 'pos', 'day': '1/5'}
+    {'label': b'pos', 'day': b'1/5'}
     >>> partition_of(Path("lr=0.1/rows/part-0.csv"))
     {}
     """
     folders = list(itertools.takewhile(lambda name: "=" in name[1:], path.parts[-2::-1]))
-    pairs = [folder.partition("=") for folder in reversed(folders)]
-    return {
-        unquote(name): None if value == _MISSING else unquote(value) for name, _, value in pairs
-    }
+    found = {}
+    for folder in reversed(folders):
+        name, _, value = map(unquote_to_bytes, os.fsencode(folder).partition(b"="))
+        found[name.decode("utf-8", "replace")] = None if value == _MISSING else value
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +50,14 @@ class PartitionedFile(ColumnFile):
     """A file, ``inner``, with further columns behind its own: each has one of ``values``."""
 
     inner: ColumnFile
-    values: Mapping[str, str | None]
+    values: Mapping[str, bytes | None]
 
     def __post_init__(self) -> None:
         for name in _OF_CLASS:
             object.__setattr__(self, name, getattr(self.inner, name))
 
     @classmethod
-    def of(cls, inner: ColumnFile, values: Mapping[str, str | None]) -> "PartitionedFile":
+    def of(cls, inner: ColumnFile, values: Mapping[str, bytes | None]) -> "PartitionedFile":
         """A file with the columns that it has not itself."""
         more = {name: value for name, value in values.items() if name not in inner.places}
         columns = ", ".join(map(repr, values))
@@ -113,9 +117,10 @@ class PartitionedFile(ColumnFile):
         """Refuse columns that cannot be read, and text as numbers."""
         for name in self._named(chosen.columns) if chosen.numbers else ():
             value = self.values[name]
-            if value is not None and number(value.encode()) is None:
+            if value is not None and number(value) is None:
+                shown = value.decode("utf-8", "replace")
                 raise InputError(
-                    f"{self.file.path}: {name}={value} is no number; name other columns with "
+                    f"{self.file.path}: {name}={shown} is no number; name other columns with "
                     f"--columns"
                 )
         own = self._own(chosen)
@@ -180,7 +185,7 @@ class PartitionedFile(ColumnFile):
         return [self._name(k) for k in columns if k >= self._first]
 
     def _value(self, column: int) -> bytes:
-        return (self.values[self._name(column)] or "").encode("utf-8", "surrogateescape")
+        return self.values[self._name(column)] or b""
 
     def _own(self, chosen: Chosen) -> Chosen:
         """The columns of the file itself among those that are chosen."""
@@ -202,7 +207,8 @@ class PartitionedFile(ColumnFile):
             labels = SpelledLabels([self._value(chosen.label)], numbers)
         if carried is not None:
             names = self._named((chosen.carried or {}).values())
-            more = {name: self.values[name] for name in names}
+            texts = {name: self.values[name] for name in names}
+            more = {n: text and text.decode("utf-8", "replace") for n, text in texts.items()}
             carried = [row | {n: more[n] for n in names if n not in row} for row in carried]
         if any(self.values[name] is not None for name in self._named(chosen.columns)):
             missing = ()

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, named_format
 from ooc_train.errors import InputError
@@ -121,7 +122,7 @@ def splits_in(folder: Path, kind: str | None = None) -> Splits | None:
             found.setdefault(split, []).append(Path(entry.path))
         else:
             is_alone = is_alone and not (entry.is_dir() or _is_table(entry.name, kind))
-            others.append(entry.name)
+            others += [entry.name] if entry.name != CLASSES_NAME else []
     is_folder = any(path.is_dir() for path in found.get("train", []))
     if "train" not in found or (len(found) == 1 and not (is_alone and is_folder)):
         return None
@@ -193,25 +194,33 @@ def _in_folder(folder: Path, kind: str | None) -> FoundPaths:
     return FoundPaths(tables, f"{folder}: {n_files}, in the order of their paths{_also(others)}")
 
 
-def _tables_in(folder: Path, kind: str | None) -> tuple[list[Path], list[str]]:
-    """The files of rows in a folder and its partitions, and the names of what is passed over."""
+def _tables_in(
+    folder: Path, kind: str | None, above: tuple[Path, ...] = ()
+) -> tuple[list[Path], list[str]]:
+    """The files of rows in a folder and its partitions, and the names of what is passed over.
+
+    A partition that links to a folder ``above`` is passed over.
+    """
     used, others = entries(folder)
+    above = (*above, folder.resolve())
     tables: list[Path] = []
     for entry in used:
         path = Path(entry.path)
-        if entry.is_dir() and "=" in entry.name[1:]:
-            found, more = _tables_in(path, kind)
+        if entry.is_dir() and "=" in entry.name[1:] and path.resolve() not in above:
+            found, more = _tables_in(path, kind, above)
             tables += found
             others += more if found else [entry.name]
         elif not entry.is_dir() and _is_table(entry.name, kind):
             tables.append(path)
-        else:
+        elif entry.name != CLASSES_NAME:  # which is read for the classes' names
             others.append(entry.name)
     return sorted(tables, key=str), others
 
 
 def _is_table(name: str, kind: str | None) -> bool:
     """Whether a file of this name holds rows with columns."""
+    if name == CLASSES_NAME:
+        return False
     if kind or _BY_HADOOP.fullmatch(name):
         return True
     found = named_format(InputFile(Path(name)))

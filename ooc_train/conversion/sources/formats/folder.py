@@ -9,6 +9,7 @@ no part of the data.
 import bisect
 import itertools
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,7 @@ from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.system_errors import reason
 
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}")
 _MOST_SUFFIXES = 3  # that are told
 
 
@@ -201,13 +203,13 @@ def _check_texts(path: Path, labels: Sequence[str], found: Sequence[_Texts]) -> 
 
 
 def _suffix(name: str) -> str:
-    """The suffix of a name, if it has one that is no number.
+    """The suffix of a name, if it has one that is no number and no part of the name.
 
     >>> _suffix("a.txt"), _suffix("49960"), _suffix("inbox.49960")
     ('.txt', '', '')
     """
-    stem, point, suffix = name.rpartition(".")
-    return "" if not (stem and point) or suffix.isdecimal() else f".{suffix}"
+    suffix = name[max(name.rfind("."), 1) :]
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def _remarks(others: Sequence[str], suffixes: Counter[str]) -> tuple[str, ...]:
