@@ -141,7 +141,15 @@ def write_sequence_file(path: Path, splits: dict, *, n_classes: int, n_terms: in
     return path
 
 
-def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int = 3, **n_rows):
+def write_dense(
+    path: Path,
+    *,
+    n_columns: int = 7,
+    seed: int = 0,
+    n_classes: int = 3,
+    dtype: str = "float32",
+    **n_rows,
+):
     """A complete file of dense rows at ``path`` with splits of the sizes given."""
     with schema.create_file(str(path)) as file:
         write_head(file, "dense", n_classes)
@@ -150,9 +158,12 @@ def write_dense(path: Path, *, n_columns: int = 7, seed: int = 0, n_classes: int
             labels = random.integers(n_classes, size=n).astype(np.uint8)
             group = file.create_group(name)
             write_array(group, "labels", labels)
-            values = random.standard_normal((n, n_columns)).astype(np.float32)
+            values = random.standard_normal((n, n_columns))
+            values = np.rint(20 * values).astype(dtype) if dtype == "int8" else values.astype(dtype)
             write_array(group, "features", values)
         write_numeric_vectorizer(file, n_columns)
+        if dtype == "int8":
+            write_array(file["vectorizer"], "scales", np.linspace(0.01, 1, n_columns, dtype="f4"))
         complete(file)
     return path
 

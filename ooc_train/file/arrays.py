@@ -1,23 +1,30 @@
 """The arrays of a file, read a range of rows at a time, each in the fastest way that it allows.
 
-A contiguous array is read with ``pread`` at its offset, past HDF5.  That is as fast as copying from
-a memory map, keeps resident memory flat, and works in forked processes and in threads; and a file
-that is truncated meanwhile is an error, not a deadly signal.  Compressed chunks are read in the
-same way, and decompressed by the thread that reads, without HDF5's lock: handing chunks of 64 KiB
-to several threads took longer than decompressing them, on 2 processors as on 16.  Chunks whose
-packages are not installed, but HDF5's filters are, are read through h5py.
+A contiguous array is read past HDF5, in one of two ways.  Rows in their order are copied with
+``pread``, which is as fast as copying from a memory map, works in forked processes and in threads,
+and makes an error of a file that is truncated meanwhile, not a deadly signal.  Rows in another
+order are taken from a map, without a copy of all of them: `mapping` says how that stays safe, and
+where it is not done.  Compressed chunks are read with ``pread``, and decompressed by the thread
+that reads, without HDF5's lock: handing chunks of 64 KiB to several threads took longer than
+decompressing them, on 2 processors as on 16.  Chunks whose packages are not installed, but HDF5's
+filters are, are read through h5py.
 """
 
 import bisect
+import contextlib
+import errno
+import functools
+import os
 from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ooc_train.dtypes import U64, AnyArray
+from ooc_train.dtypes import I64, U8, U64, AnyArray
 from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
 from ooc_train.file.handle import Handle
+from ooc_train.file.mapping import FileMap
 from ooc_train.file.objects import StoredArray
 from ooc_train.file.structure import array_at
 
@@ -162,7 +169,95 @@ class FlatArray(Array):
 
     def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
         super().__init__(path, stored, handle)
-        self._offset = stored.position
+        self._offset, self._n_bytes = stored.position, stored.n_bytes
+
+    @functools.cached_property
+    def view(self) -> AnyArray:
+        """All rows as a read-only view of the file, which copies nothing.
+
+        Touching them ends the process where the file is cut short by then.  Raises DamageError
+        where it is already, OSError where files cannot be mapped.
+        """
+        return self._typed(self._new_map().view) if len(self) else np.empty(self.shape, self.dtype)
+
+    @functools.cached_property
+    def can_fetch(self) -> bool:
+        """Whether rows can be fetched, which makes it safe to use them as they are mapped."""
+        with contextlib.suppress(DamageError, OSError):
+            return self._n_bytes > 0 and self._map.can_fetch
+        return False
+
+    @functools.cached_property
+    def _map(self) -> FileMap:
+        found = self._new_map()
+        found.expect_fetching()
+        return found
+
+    def _new_map(self) -> FileMap:
+        try:
+            return FileMap(self._handle.descriptor, self._offset, self._n_bytes)
+        except ValueError as error:
+            raise DamageError(0, len(self), "the file is truncated") from error
+        except OverflowError as error:
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)) from error
+
+    def _typed(self, plain: U8) -> AnyArray:
+        """Whole rows of bytes as numbers."""
+        return plain.view(self.dtype).reshape(-1, *self.shape[1:])
+
+    @property
+    def plain(self) -> U8:
+        """The bytes of all rows, mapped: ``(n_bytes,)``.  Only fetched rows are safe to touch."""
+        return self._map.view
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the file has all rows by now, asked before fetched ones are touched."""
+        return self._map.reaches(self._n_bytes)
+
+    def fetch(self, start: int, stop: int) -> None:
+        """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
+
+        Raises DamageError where the file is truncated or a block does not match its checksum,
+        OSError where the disk fails.
+        """
+        blocks = self._unchecked(start, stop)
+        if blocks:  # which are checked as a whole
+            start = min(start, blocks.start * self.block_length)
+            stop = max(stop, min(blocks.stop * self.block_length, len(self)))
+        first, last = start * self.row_bytes, stop * self.row_bytes
+        try:
+            self._map.fetch(first, last)
+        except OSError:
+            rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+            self._fetch(
+                rows, start
+            )  # which raises the reason; the kernel has said only that it fails
+            self._map.fetch(first, last)
+        if not self._map.reaches(last):  # of its last page the kernel fills the rest with zeros
+            raise DamageError(start, stop, "the file is truncated")
+        if blocks:
+            block_bytes = self.block_length * self.row_bytes
+            plain = self.plain[blocks.start * block_bytes : blocks.stop * block_bytes]
+            self._check(blocks.start, self._typed(plain))
+
+    def take(self, rows: I64) -> AnyArray:
+        """Fetched rows, by their numbers, as a new array."""
+        # As bytes: of an array that lies at no multiple of its items NumPy would copy all first.
+        found = self.plain.reshape(-1, self.row_bytes).take(rows, axis=0)
+        return self._typed(found.reshape(-1))
+
+    def release(self, start: int, stop: int) -> None:
+        """Let go of fetched rows."""
+        self._map.release(start * self.row_bytes, stop * self.row_bytes)
+
+    def _unchecked(self, start: int, stop: int) -> range:
+        """The blocks of some rows, without the first and the last ones that are checked."""
+        first = start // self.block_length
+        if self.is_checked(start, stop):
+            return range(first, first)
+        numbers = np.flatnonzero(~self._checked[first : -(-stop // self.block_length)]).tolist()
+        return range(first + numbers[0], first + numbers[-1] + 1)
 
     def _expect(self, start: int, stop: int) -> None:
         position = self._offset + start * self.row_bytes

@@ -3,8 +3,8 @@
 Everything that is read is compared with its checksums, unless the file is not to be verified.
 """
 
+import contextlib
 import itertools
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -12,11 +12,11 @@ import numpy as np
 
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
-from ooc_train.file.arrays import Array, DamageError, check_array, open_array
+from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array, open_array
 from ooc_train.file.handle import Handle
 from ooc_train.file.header import AGAIN
 from ooc_train.file.objects import StoredGroup
-from ooc_train.file.structure import array_at, arrays_of
+from ooc_train.file.structure import arrays_of
 
 _LARGEST_INTEGER = np.float32(127)
 _PIECE_BYTES = 2**20
@@ -55,7 +55,8 @@ class FileGroup:
     def check(self) -> None:
         """Compare all arrays with their checksums.  Memory: a megabyte."""
         for array in self.arrays():
-            self._checked(array)
+            with self._errors(array):
+                check_array(array)
 
     def read(self, name: str) -> AnyArray:
         """A whole array, as a new one."""
@@ -83,15 +84,10 @@ class FileGroup:
 
         What was not read before is read, to be compared with its checksums.
         """
-        array = self.array(name)
-        self._checked(array)
-        if not len(array):
-            return np.empty(array.shape, array.dtype)
-        position = array_at(self._handle.root, array.name).position
-        start = position - position % mmap.ALLOCATIONGRANULARITY
-        length = position - start + len(array) * array.row_bytes
-        view = mmap.mmap(self._handle.descriptor, length, access=mmap.ACCESS_READ, offset=start)
-        return np.frombuffer(view, array.dtype, -1, position - start).reshape(array.shape)
+        array = cast(FlatArray, self.array(name))
+        with self._errors(array):
+            check_array(array)
+            return array.view
 
     def strings(self, name: str) -> list[str]:
         """The strings of a string list, in order.  Memory: all of them."""
@@ -112,14 +108,13 @@ class FileGroup:
         return found
 
     def _rows(self, array: Array, start: int, stop: int) -> AnyArray:
-        try:
+        with self._errors(array):
             return array.read(start, stop)
-        except DamageError as error:
-            raise self._damaged(f"{error} in array {array.name!r}") from error
 
-    def _checked(self, array: Array) -> None:
+    @contextlib.contextmanager
+    def _errors(self, array: Array) -> Iterator[None]:
         try:
-            check_array(array)
+            yield
         except DamageError as error:
             raise self._damaged(f"{error} in array {array.name!r}") from error
 

@@ -1,7 +1,9 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
 import itertools
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,6 +26,8 @@ READ_BYTES = 2_000_000
 """The bytes of consecutive batches that are read in one call."""
 READ_LABELS = 32_768
 """Labels that are read in one call: for fewer the call takes longer than the reading."""
+PREFETCHED_SECONDS = 0.02
+"""How long what was prefetched, or was there, is relied on."""
 TAKE_BYTES = 500_000
 """The bytes that are taken from a window in one call: they fit a processor's cache."""
 
@@ -124,30 +128,38 @@ class Batches:
         held = self.split.read_slices([(0, 0)])
         buffers = Buffers()
         for window in self._expected(order.windows(position)):
-            loaded = self.split.window(window.slices, buffers)
             position += len(window.rows)
             n_ready = len(held.labels) + len(window.rows)
             n_left = 0 if position == n_rows else n_ready % size
             n_used = max(0, len(window.rows) - n_left)
             used, left = window.rows[:n_used], window.rows[n_used:]
-            if n_left < n_ready:
-                cut = self._cut(order, held, loaded, used, next_step)
-                wanted = cut[step - next_step :: every]
-                yield from self._taken(held, loaded, used, wanted)
-                step += every * len(wanted)
-                next_step += len(cut)
-                held = loaded.take(left)
-            else:
-                held = concatenate([held, loaded.take(left)])
+            with self.split.window(window.slices, buffers) as loaded:
+                if n_left < n_ready:
+                    cut = self._cut(order, held, loaded, used, next_step)
+                    wanted = cut[step - next_step :: every]
+                    yield from self._taken(held, loaded, used, wanted)
+                    step += every * len(wanted)
+                    next_step += len(cut)
+                    held = loaded.take(left)
+                else:
+                    held = concatenate([held, loaded.take(left)])
             del loaded  # so that a larger window can take this one's memory
 
     def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
-        """The windows, each prefetched while the one before it is used."""
-        held = None
+        """The windows, each prefetched while the one before it is used.
+
+        One that is used for long lets the kernel drop what was cached of the next one before, at
+        the latest to make room for the one after that.
+        """
+        held, expected_at = None, 0.0
         for window in itertools.chain(windows, [None]):
+            is_stale = time.monotonic() - expected_at > PREFETCHED_SECONDS
             if window:
                 self.split.expect(window.slices)
+                expected_at = time.monotonic()
             if held:
+                if is_stale:
+                    self.split.expect(held.slices)
                 yield held
             held = window
 
@@ -159,13 +171,18 @@ class Batches:
         NumPy's calls take as long for one small batch as for ten.
         """
         n_at_once = max(1, int(TAKE_BYTES / (self.batch_size * max(self.split.row_bytes, 1))))
+        n_held = len(held.labels)
         for first in range(0, len(cut), n_at_once):
             group = cut[first : first + n_at_once]
-            positions = np.concatenate(group)
-            if positions.min() < len(held.labels):
+            late = (group[0] if len(group) == 1 else np.concatenate(group)) - n_held
+            # Positions ascend, unless batches are by length.
+            if late[0] < 0 or (self.by_length and late.min() < 0):
                 yield from (_pick(held, loaded, used, rows) for rows in group)
                 continue
-            taken, start = loaded.take(used[positions - len(held.labels)]), 0
+            taken, start = loaded.take(used[late]), 0
+            if len(group) == 1:
+                yield taken
+                continue
             for rows in group:
                 part = slice(start, start + len(rows))
                 yield Batch(taken.rows[part], taken.labels[part])
@@ -208,8 +225,9 @@ class _Numbered:
     ) -> Batch:
         return Batch(self._split.read_slices(slices, buffers).rows, numbers_of(slices))
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Batch:
-        return self.read_slices(slices, buffers)
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[Batch]:
+        yield self.read_slices(slices, buffers)
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch nothing: only one window is read."""

@@ -6,6 +6,7 @@ SciPy is deliberately not used: where it is installed, Keras imports it whole.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -132,7 +133,7 @@ class RaggedRows(Rows):
     def take(self, rows: I64) -> "RaggedRows":
         """The rows with the given numbers, in their order.  A copy."""
         lengths = self.indptr[rows + 1] - self.indptr[rows]
-        return self._with(_indptr_of(lengths), _ranges(self.indptr[rows], lengths))
+        return self._with(indptr_of(lengths), _ranges(self.indptr[rows], lengths))
 
     def row_numbers(self) -> I64:
         """The row that each entry belongs to: ``(n_entries,) int64``."""
@@ -258,7 +259,7 @@ class Batch(NamedTuple):
 
 
 class LoadedWindow(Protocol):
-    """Rows in memory together, from which batches are taken: a `Batch`, or the rows as stored."""
+    """Rows from which batches are taken: a `Batch`, or the rows as the file has them."""
 
     @property
     def lengths(self) -> I64:
@@ -332,8 +333,10 @@ class Readable(Protocol):
     ) -> Batch:
         """The rows and labels of several slices ``(start, stop)``, one after another."""
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
-        """The rows of several slices, valid until the next call with the same ``buffers``."""
+    def window(
+        self, slices: Sequence[tuple[int, int]], buffers: Buffers
+    ) -> AbstractContextManager[LoadedWindow]:
+        """The rows of several slices, inside a with block; one at a time with the same buffers."""
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next."""
@@ -349,10 +352,11 @@ def concatenate(batches: Sequence[Batch]) -> Batch:
 
 
 def _joined_indptr(parts: Sequence[RaggedRows]) -> I64:
-    return _indptr_of(np.concatenate([part.lengths for part in parts]))
+    return indptr_of(np.concatenate([part.lengths for part in parts]))
 
 
-def _indptr_of(lengths: I64) -> I64:
+def indptr_of(lengths: I64) -> I64:
+    """The first entry of each row of some lengths, and the end of the last: from 0."""
     indptr = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
     return indptr

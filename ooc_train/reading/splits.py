@@ -1,9 +1,8 @@
 """The splits of a file on disk: one class for each layout of rows, all read in the same way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, open_array
+from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array, open_array
 from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import Handle, open_file
 from ooc_train.file.header import AGAIN
@@ -27,11 +26,26 @@ from ooc_train.reading.rows import (
     Rows,
     SequenceRows,
     SparseRows,
+    numbers_of,
 )
+from ooc_train.reading.sampler import WINDOW_SLICES
 from ooc_train.reading.stream import Stream
+from ooc_train.reading.windows import (
+    MappedPlaces,
+    MappedRaggedRows,
+    MappedRows,
+    Places,
+    StoredRows,
+)
+from ooc_train.system_errors import reason
 
 LABELS_AT_ONCE = 2**20
 """Rows whose labels or lengths are counted at a time."""
+KERNEL_ENTRIES = 2**20
+"""Entries of a split from which on a kernel takes the rows of different lengths.
+
+Loading Numba takes longer than it saves where NumPy takes fewer.
+"""
 
 
 class Split(ABC):
@@ -110,7 +124,8 @@ class Split(ABC):
         The order depends on ``seed`` and ``epoch`` alone; without a seed, it is the file's.
         With ``by_length``, which needs a seed, the rows of a batch have near lengths.
         ``len`` of the result is the number of batches, the guide's ``steps_per_epoch``.
-        Memory: one window, 32 MB for rows of average length, and one batch.
+        Memory: one batch, and with a seed one window, 32 MB for rows of average length: pages of
+        the file where these are mapped, see `window`.
         """
         return Batches(self, batch_size, seed, epoch, by_length)
 
@@ -149,9 +164,47 @@ class Split(ABC):
         labels = self._read_labels(slices)
         return Batch(self._read_rows(slices, buffers or Buffers()), labels)
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
-        """The rows of several slices, valid until the next call with the same ``buffers``."""
-        return self.read_slices(slices, buffers)
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[LoadedWindow]:
+        """The rows of several slices, inside a with block; one at a time with the same buffers.
+
+        Rows stay in the file, mapped, where that is safe, see `file.mapping`.
+        """
+        yield self.read_slices(slices, buffers)
+
+    def mapped(self) -> dict[str, AnyArray]:
+        """The arrays of all rows by name, as read-only views of the file, for loops of your own.
+
+        They are ``labels``; and ``features``, or ``indptr`` with ``indices`` and ``values``, or
+        with ``tokens``, of the shapes and dtypes that `file.schema` lists, in the file's order.
+        int8 ``features`` are to be multiplied by the ``scales`` of the file's vectorizer.  Numbers
+        may lie at any byte: take rows by ``array[rows]``, since ``numpy.take`` may copy all first.
+
+        >>> rows = split.mapped()                                       # doctest: +SKIP
+        >>> rows["features"][1000:1128], rows["labels"][1000:1128]      # doctest: +SKIP
+
+        Nothing is copied, and they stay valid when the file is closed.  Your process ends with
+        SIGBUS if another one cuts the file short, or the disk fails, when you touch them:
+        `batches` makes errors of that.  What was not read before is read, to be compared with its
+        checksums, unless the file was opened with ``verify=False``.  Memory: none but the page
+        cache.
+
+        Raises InputError for compressed rows, FormatError where they are damaged.
+        """
+        return {name: self._viewed(array) for name, array in self.arrays.items()}
+
+    def _viewed(self, array: Array) -> AnyArray:
+        if not isinstance(array, FlatArray):
+            raise InputError(
+                f"{self.where} is compressed, so that its rows cannot be mapped; use batches, or "
+                "convert without --compression"
+            )
+        self._check_open()
+        try:
+            check_array(array)
+            return array.view
+        except (DamageError, OSError) as error:
+            raise self._error_of(error, array, 0, len(array)) from error
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next.
@@ -193,7 +246,7 @@ class Split(ABC):
     def _read_labels(self, slices: Sequence[tuple[int, int]]) -> I64:
         labels: I64 = self._read_array(self._labels, slices, Buffers()).astype(np.int64)
         if labels.size and labels.max() >= self.n_classes:
-            raise self._damaged(f"rows {slices[0][0]} to {slices[-1][1]} have a label of no class")
+            raise self._damaged(f"{_named(slices)} have a label of no class")
         return labels
 
     def _read_array(
@@ -221,23 +274,40 @@ class Split(ABC):
 
     def _fill(self, target: AnyArray, array: Array, start: int) -> None:
         """Read as many entries of an array as ``target`` holds, from ``start`` on."""
-        with self._errors(array):
+        self._check_open()
+        try:
             array.read_into(target, start)
+        except (DamageError, OSError) as error:
+            raise self._error_of(error, array, start, start + len(target)) from error
 
-    @contextmanager
-    def _errors(self, array: Array) -> Iterator[None]:
-        """Turn errors of reading an array into errors that name the split and its rows."""
+    def _check_open(self) -> None:
         if not self._file.is_open:
             raise ValueError(f"{self.where}: the file is closed; read inside its with block")
+
+    def _error_of(self, error: Exception, array: Array, start: int, stop: int) -> Exception:
+        """The error for users that says which rows could not be read."""
+        if isinstance(error, DamageError):
+            start, stop = error.start, error.stop
         try:
-            yield
-        except DamageError as error:
-            first, last = self.rows_of(array, error.start, error.stop)
-            raise self._damaged(
-                f"{error} in array {array.name!r}, rows {first} to {last}"
-            ) from error
-        except OSError as error:
-            raise InputError(f"{self.where}: {array.name} cannot be read: {error}") from error
+            rows = "rows {} to {}".format(*self.rows_of(array, start, stop))
+        except (DamageError, OSError):  # the offsets cannot be read either
+            rows = f"entries {start} to {stop - 1}"
+        if isinstance(error, OSError):
+            return InputError(
+                f"{self.where}: {array.name} cannot be read: {reason(error)}, in {rows}; check the "
+                "disk, or copy the file to another"
+            )
+        return self._damaged(f"{error} in array {array.name!r}, {rows}")
+
+    @contextmanager
+    def _mapped_places(self, places: Places) -> Iterator[MappedPlaces]:
+        """Ranges of arrays in memory, as they are mapped, inside a with block."""
+        self._check_open()
+        held = MappedPlaces(places, self._error_of)
+        try:
+            yield held
+        finally:
+            held.release()
 
     def _open(self, name: str) -> Array:
         """The array ``name`` of this split."""
@@ -288,6 +358,27 @@ class RaggedSplit(Split):
     def _rows(self, indptr: I64, entries: list[AnyArray], where: str) -> RaggedRows:
         """Rows of the entries read; FormatError if an entry is out of range."""
 
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[LoadedWindow]:
+        """The rows of several slices; those of a small split in memory, see KERNEL_ENTRIES."""
+        arrays = _mappable(self._entries, slices)
+        if not arrays or self.n_entries < KERNEL_ENTRIES:
+            yield self.read_slices(slices, buffers)
+            return
+        labels = self._read_labels(slices)
+        bounds = [self._read_indptr(start, stop) for start, stop in slices]
+        places = [(array, int(bound[0]), int(bound[-1])) for array in arrays for bound in bounds]
+        where = _named(slices)
+        with self._mapped_places(places) as held:
+            yield MappedRaggedRows(
+                arrays=arrays,
+                starts=np.concatenate([bound[:-1] for bound in bounds]),
+                lengths=np.concatenate([np.diff(bound) for bound in bounds]),
+                labels=labels,
+                places=held,
+                made=lambda indptr, entries: self._rows(indptr, entries, where),
+            )
+
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> RaggedRows:
         bounds = [self._read_indptr(start, stop) for start, stop in slices]
         lengths = np.concatenate([np.diff(bound) for bound in bounds])
@@ -302,7 +393,7 @@ class RaggedSplit(Split):
             for target, array in zip(entries, self._entries, strict=True):
                 self._fill(target[done:stop], array, int(bound[0]))
             done = stop
-        return self._rows(indptr, entries, f"rows {slices[0][0]} to {slices[-1][1]}")
+        return self._rows(indptr, entries, _named(slices))
 
     def _places_of(self, slices: Sequence[tuple[int, int]]) -> Iterator[tuple[Array, int, int]]:
         yield from super()._places_of(slices)
@@ -375,11 +466,18 @@ class DenseSplit(Split):
         for start, stop in slices:
             yield self._features, start, stop
 
-    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> LoadedWindow:
+    @contextmanager
+    def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[LoadedWindow]:
         """The rows of several slices, which stay as they are stored until they are taken."""
-        labels = self._read_labels(slices)
-        stored = self._read_array(self._features, slices, buffers)
-        return _StoredRows(stored, labels, self._unscaled)
+        labels, arrays = self._read_labels(slices), _mappable([self._features], slices)
+        if not arrays:
+            stored = self._read_array(self._features, slices, buffers)
+            yield StoredRows(stored, labels, self._unscaled)
+            return
+        places = [(arrays[0], start, stop) for start, stop in slices]
+        with self._mapped_places(places) as held:
+            numbers = numbers_of(slices)
+            yield MappedRows(arrays[0], numbers, labels, self._unscaled, held)
 
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> DenseRows:
         return DenseRows(self._unscaled(self._read_array(self._features, slices, buffers)))
@@ -390,22 +488,6 @@ class DenseSplit(Split):
         if self._scales is not None:
             values *= self._scales
         return values
-
-
-@dataclass(frozen=True)
-class _StoredRows:
-    """A window of dense rows, as numbers of the file's dtype."""
-
-    stored: AnyArray
-    labels: I64
-    unscaled: Callable[[AnyArray], F32]
-
-    @property
-    def lengths(self) -> I64:
-        return np.full(len(self.stored), self.stored.shape[1])
-
-    def take(self, rows: I64) -> Batch:
-        return Batch(DenseRows(self.unscaled(self.stored.take(rows, axis=0))), self.labels[rows])
 
 
 SPLITS: Mapping[Layout, type[Split]] = {
@@ -419,6 +501,16 @@ SPLITS: Mapping[Layout, type[Split]] = {
 def open_split(file: Handle, name: str) -> Split:
     """The split of that name.  Raises FormatError if its arrays do not fit together."""
     return SPLITS[file.header.layout](file, name)
+
+
+def _mappable(arrays: Sequence[Array], slices: Sequence[tuple[int, int]]) -> list[FlatArray]:
+    """The arrays if slices of all are to be mapped, or none: many small ones are read faster."""
+    found = [each for each in arrays if isinstance(each, FlatArray) and each.can_fetch]
+    return found if len(found) == len(arrays) and len(slices) <= WINDOW_SLICES else []
+
+
+def _named(slices: Sequence[tuple[int, int]]) -> str:
+    return f"rows {slices[0][0]} to {slices[-1][1]}"
 
 
 def _reopen(path: Path, verify: bool, fingerprint: str, name: str) -> Split:

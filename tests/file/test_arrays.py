@@ -31,6 +31,7 @@ from ooc_train.file.arrays import (
     open_array,
 )
 from ooc_train.file.handle import Handle
+from ooc_train.file.mapping import FileMap
 from ooc_train.file.output import Appender
 from ooc_train.reading.store import open as open_store
 from tests.corpora import random_rows, write_rows
@@ -421,7 +422,8 @@ def test_a_conversion_with_compression(tmp_path, capsys):
 def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch, make, verify):
     """So that a disk can fetch it while the rows of the window before are used."""
     monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 3)
-    expected, n_read, original = set(), [], Handle.read_into
+    monkeypatch.setattr("ooc_train.reading.splits.KERNEL_ENTRIES", 0)
+    expected, n_read, original, fetch = set(), [], Handle.read_into, FileMap.fetch
     with open_store(make(tmp_path / "a.h5", train=1000), verify=verify) as store:
         train = store["train"]
         for array in train.arrays.values():
@@ -438,6 +440,12 @@ def test_what_a_window_holds_is_expected_before_it_is_read(tmp_path, monkeypatch
                 n_read.append(len(target))
             return original(handle, target, position)
 
+        def fetched(mapped, start, stop):
+            assert expected.issuperset(range(mapped._position + start, mapped._position + stop))
+            n_read.append(stop - start)
+            return fetch(mapped, start, stop)
+
+        monkeypatch.setattr(FileMap, "fetch", fetched)
         monkeypatch.setattr(Handle, "expect", expect)
         monkeypatch.setattr(Handle, "read_into", read_into)
         assert sum(len(rows) for rows, _ in train.batches(16, seed=0)) == 1000

@@ -5,7 +5,7 @@ order.  Unless a seed is given, train rows are shuffled with seed 0 and others c
 order; with ``None`` all rows do.  Labels are ``(n,) int64``.  Dense features are
 ``(n, n_columns) float32``, or for sequences ``(n, max_length) int32``, padded on the left.
 
-Memory: one window of 32 MB, and the batches that the library prefetches.
+Memory: one window as that of `splits.Split.batches`, and the batches that the library prefetches.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,0 +1,122 @@
+"""Windows of rows that stay in the file's own form, in memory or mapped, until they are taken."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ooc_train.dtypes import F32, I64, AnyArray
+from ooc_train.file.arrays import Array, DamageError, FlatArray
+from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
+
+_FRESH_SECONDS = 0.1
+"""How long fetched pages are relied on: the kernel may take them back."""
+
+Places = Sequence[tuple[FlatArray, int, int]]
+"""Ranges of mapped arrays: rows from the second number up to the third."""
+
+
+class MappedPlaces:
+    """The pages of a window's slices in memory, so that mapped rows there can be touched.
+
+    They are fetched at once, and again where their batches are asked for later: the file may have
+    been cut short by then, and in little memory the kernel drops pages.  ``error_of`` makes errors
+    of reading an array those that are raised.
+    """
+
+    def __init__(
+        self, places: Places, error_of: Callable[[Exception, Array, int, int], Exception]
+    ) -> None:
+        self._places, self._error_of = places, error_of
+        self._arrays = [*{id(array): array for array, _, _ in places}.values()]
+        self._fetch()
+
+    def ensure(self) -> None:
+        """See to it that the rows can be touched now."""
+        is_safe = time.monotonic() < self._fresh_until
+        for array in self._arrays:
+            is_safe = is_safe and array.is_whole
+        if not is_safe:
+            for place in self._places:
+                FlatArray.expect(*place)
+            self._fetch()
+
+    def _fetch(self) -> None:
+        for array, start, stop in self._places:
+            try:
+                array.fetch(start, stop)
+            except (DamageError, OSError) as error:
+                raise self._error_of(error, array, start, stop) from error
+        self._fresh_until = time.monotonic() + _FRESH_SECONDS
+
+    def release(self) -> None:
+        """Let go of the pages."""
+        for place in self._places:
+            FlatArray.release(*place)
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """A window of dense rows, in memory as numbers of the file's dtype."""
+
+    stored: AnyArray
+    labels: I64
+    unscaled: Callable[[AnyArray], F32]
+
+    @property
+    def lengths(self) -> I64:
+        """The number of columns, once for each row: ``(n_rows,) int64``."""
+        return np.full(len(self.stored), self.stored.shape[1])
+
+    def take(self, rows: I64) -> Batch:
+        """The rows with the given numbers, in their order.  A copy."""
+        return Batch(DenseRows(self.unscaled(self.stored.take(rows, axis=0))), self.labels[rows])
+
+
+@dataclass(frozen=True)
+class MappedRows:
+    """A window of dense rows in the file itself."""
+
+    array: FlatArray
+    numbers: I64
+    """Of the window's rows in the array."""
+    labels: I64
+    unscaled: Callable[[AnyArray], F32]
+    places: MappedPlaces
+
+    @property
+    def lengths(self) -> I64:
+        """The number of columns, once for each row: ``(n_rows,) int64``."""
+        return np.full(len(self.numbers), self.array.shape[1])
+
+    def take(self, rows: I64) -> Batch:
+        """The rows with the given numbers, in their order.  A copy."""
+        self.places.ensure()
+        found = self.array.take(self.numbers[rows])
+        return Batch(DenseRows(self.unscaled(found)), self.labels[rows])
+
+
+@dataclass(frozen=True)
+class MappedRaggedRows:
+    """A window of rows of different lengths in the file itself."""
+
+    arrays: Sequence[FlatArray]
+    """Those of the entries."""
+    starts: I64
+    """The first entry of each of the window's rows."""
+    lengths: I64
+    """The number of entries of each row: ``(n_rows,) int64``."""
+    labels: I64
+    places: MappedPlaces
+    made: Callable[[I64, list[AnyArray]], RaggedRows]
+    """Makes rows of offsets and entries, which it checks."""
+
+    def take(self, rows: I64) -> Batch:
+        """The rows with the given numbers, in their order.  A copy."""
+        from ooc_train.reading.gathering import gather  # noqa: PLC0415 - Numba
+
+        self.places.ensure()
+        starts, indptr = self.starts[rows], indptr_of(self.lengths[rows])
+        entries = [gather(array.plain, array.dtype, starts, indptr) for array in self.arrays]
+        return Batch(self.made(indptr, entries), self.labels[rows])
