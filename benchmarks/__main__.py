@@ -72,13 +72,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def _escaped(text: str) -> str:
+    """A text as argparse takes it, which replaces what follows a percent sign."""
+    return text.replace("%", "%%")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="BENCHMARK")
     for name in COMMANDS:
         module = study(name)
         text = module.__doc__ or ""
-        command = commands.add_parser(name, help=text.splitlines()[0], description=text)
+        command = commands.add_parser(
+            name, help=_escaped(text.splitlines()[0]), description=_escaped(text)
+        )
         command.formatter_class = argparse.RawDescriptionHelpFormatter
         _add_common_options(command)
         module.add_options(command)

@@ -13,6 +13,13 @@ from tests.benchmarks.runs import ROOT
 MEASURING = sorted({*__main__.COMMANDS} - {"publish"})
 
 
+def test_help_lists_the_subcommands(capsys):
+    with pytest.raises(SystemExit):
+        __main__.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in __main__.COMMANDS)
+
+
 @pytest.mark.parametrize("name", MEASURING)
 def test_subcommands_have_a_file_with_their_tiny_run(name):
     module = importlib.import_module(f"tests.benchmarks.test_{name.replace('-', '_')}")

@@ -17,12 +17,12 @@ BUDGET = 256_000_000
 ROWS = 60_000
 
 RUN = "import sys; from ooc_train.cli.convert import main; sys.exit(main(sys.argv[1:]))"
-# The same step with its temporary files in memory, twice: what a bounded one must be told from.
+# The same step with its temporary files in memory, four times: a bounded one must differ.
 RUN_IN_MEMORY = f"""
 import os
 write, held = os.write, []
 def hold(file, items):
-    held.append(bytes(items) * 2)
+    held.append(bytes(items) * 4)
     return write(file, items)
 os.write = hold
 {RUN}

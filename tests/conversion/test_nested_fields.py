@@ -81,6 +81,13 @@ def test_an_unknown_path_names_the_fields_that_exist(tmp_path, kind):
         read(path, text=("review.body",), label="meta.star")
 
 
+def test_the_fields_within_the_same_column_come_first(tmp_path):
+    rows = [{**{f"c{k}": k for k in range(30)}, "meta": {"stars": 1}}]
+    path = write(tmp_path / "a.jsonl", rows * 2)
+    with pytest.raises(InputError, match="'meta.star'; the fields are 'meta.stars', 'c0', 'c1'"):
+        read(path, text=("c1",), label="meta.star")
+
+
 def test_what_is_no_object_on_the_way(tmp_path):
     rows = [*ROWS[:2], {"review": "a text", "meta": {"stars": 1}}, {"review": {}, "meta": [5]}]
     path = write(tmp_path / "a.jsonl", rows)

@@ -9,7 +9,7 @@ from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.models.mlp import in_keras
 from ooc_train.training.steps import adam_kernels, sparse_steps
-from ooc_train.training.steps import sparse_kernels as kernels
+from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.feeds import SparseFeed
 from ooc_train.training.steps.keras_steps import KerasTrainer
 from ooc_train.training.steps.sparse_steps import SparseTrainer

@@ -3,7 +3,7 @@
 Columns are chosen by name where they have names, else by number from 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile
 from ooc_train.conversion.sources.layout import LayoutOptions, Name
@@ -120,12 +120,18 @@ def _position(file: ColumnFile, column: str, option: str) -> int:
             hint += f"; a name with a comma is put in quotes, {option} '\"a, b\"'"
         raise InputError(
             f"{file.where}: there is no {file.noun} {str(column)!r}; the {file.noun}s are "
-            f"{listed(file.names)}{hint}"
+            f"{listed(sorted(file.names, key=_is_beside(column), reverse=True))}{hint}"
         )
     raise InputError(
         f"{file.where}: there is no column {column}; the row has {file.n_columns} columns"
         f"{file.hint}"
     )
+
+
+def _is_beside(path: str) -> Callable[[str], bool]:
+    """Whether a name is that of another field within the same column."""
+    within, dot, _ = path.rpartition(".")
+    return lambda name: bool(dot) and name.startswith(within + dot)
 
 
 def _check_alone(file: ColumnFile, name: str, option: str) -> None:

@@ -14,7 +14,7 @@ from ooc_train.dtypes import F32, AnyArray
 from ooc_train.reading.rows import Batch
 from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
-from ooc_train.training.steps import sparse_kernels as kernels
+from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.adam_kernels import WEIGHT
 from ooc_train.training.steps.network_trainer import NetworkTrainer, cut, flat
 from ooc_train.training.steps.trainer import State, StepOptions

@@ -6,7 +6,7 @@ from ooc_train.dtypes import F32
 from ooc_train.reading.rows import Batch
 from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
-from ooc_train.training.steps import sparse_kernels as kernels
+from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.networks import class_weights
 from ooc_train.training.steps.trainer import StepOptions, Trainer
 

@@ -13,7 +13,7 @@ from ooc_train.dtypes import F32
 from ooc_train.reading.rows import Batch, Rows
 from ooc_train.training.models.keras_form import Layer
 from ooc_train.training.models.network import Network
-from ooc_train.training.steps import sparse_kernels as kernels
+from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.trainer import StepOptions
 
 

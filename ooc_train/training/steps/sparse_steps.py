@@ -17,7 +17,7 @@ from ooc_train.jit import kernel
 from ooc_train.reading.rows import Batch
 from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
-from ooc_train.training.steps import sparse_kernels as kernels
+from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.adam_kernels import BETA_1, BETA_2, WEIGHT
 from ooc_train.training.steps.network_trainer import NetworkTrainer, cut, flat
 from ooc_train.training.steps.trainer import State, StepOptions
@@ -45,7 +45,7 @@ class _Weights(NamedTuple):
     updated: I64
     """``(n_columns,)``: the steps after which each column was updated last."""
     rest: F32
-    """All others, ``(3, n)``, in the order of `sparse_kernels.forward`."""
+    """All others, ``(3, n)``, in the order of `network_kernels.forward`."""
 
 
 class _Gaps(NamedTuple):

@@ -1,8 +1,10 @@
-"""Kernels of a multi-layer perceptron over sparse rows: forward and backward.
+"""Kernels of a `Network`: forward and backward over sparse rows, and what dense rows share of it.
 
-The first layer's weights have a row for each column of the features.  A step works only on the
-*used* columns, those in which its batch has entries, numbered consecutively.  All sums run in a
-fixed order.
+Of dense rows NumPy computes the matrix products; dropout, relu and the loss are the same kernels.
+
+The first layer's weights have a row for each column of the features.  A step on sparse rows works
+only on the *used* columns, those in which its batch has entries, numbered consecutively.  All sums
+run in a fixed order.
 """
 
 from typing import NamedTuple
