@@ -5,24 +5,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
+
 from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
 from ooc_train.file import arrays
+from ooc_train.file.arrays import FlatArray
 from ooc_train.reading import store
+from ooc_train.reading.gathering import gather
 from ooc_train.reading.rows import RaggedRows
 
-FILTERS = "shuffled-filters"
-VARIANTS = ("sequential", "shuffled", "sequential-unchecked", FILTERS)
+FILTERS, UNMAPPED = "shuffled-filters", "shuffled-unmapped"
+VARIANTS = ("sequential", "shuffled", "sequential-unchecked", FILTERS, UNMAPPED)
 
 
 def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
     """Batches in the file's order, or permuted by slices and windows.
 
-    The variant ``FILTERS`` decompresses chunks by HDF5's filters instead of this package's coders.
+    The variant ``FILTERS`` decompresses chunks by HDF5's filters instead of this package's coders,
+    and ``UNMAPPED`` reads windows to memory, as where rows cannot be mapped.
     """
     without_coders = mock.patch.object(arrays, "coder_of", return_value=None)
     with without_coders if variant == FILTERS else contextlib.nullcontext():
         rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
+    if variant == UNMAPPED:
+        for array in rows.arrays.values():
+            if isinstance(array, FlatArray):
+                array.can_fetch = False
     seed = 0 if variant.startswith("shuffled") else None
 
     def batches(epoch: int) -> Iterator[Counts]:
@@ -35,7 +44,9 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
 
 
 def main() -> None:
-    """Read the file of the command line."""
+    """Read the file of the command line, with the kernel loaded, as a training has it."""
+    mapped = np.frombuffer(b"\0", np.uint8)  # read-only, as a map is
+    gather(mapped, np.dtype("u1"), np.zeros(0, np.int64), np.zeros(1, np.int64))
     packages = ("ooc-train", "h5py", "numpy")
     reading.main(
         Reader(description=__doc__, packages=packages, variants=VARIANTS, open_rows=open_rows)

@@ -30,7 +30,10 @@ def test_read_measures_both_kinds_of_rows_warm_and_cold(tiny):
     dense, ngram = record["results"]
     assert (dense["rows"], ngram["rows"]) == (200_000 // 64, 1000)
     assert list(dense["page_cache"]) == list(ngram["page_cache"]) == ["warm", "cold"]
-    ours = ["ooc-train, sequential", "ooc-train, shuffled", "ooc-train, sequential, --no-verify"]
+    ours = [
+        "ooc-train, sequential", "ooc-train, shuffled", "ooc-train, shuffled, not mapped",
+        "ooc-train, sequential, --no-verify",
+    ]  # fmt: skip
     h5py_name = "h5py, random rows one by one"
     assert list(dense["page_cache"]["warm"]) == [read.MEMMAP, *ours, h5py_name]
     compressed = [

@@ -474,5 +474,7 @@ def test_the_format_that_is_said_wins(tmp_path):
     assert read(find(path, format="jsonl"))[0][0][2] == 1
     with pytest.raises(OptionError, match="--format must be one of csv, tsv, jsonl, parquet"):
         ooc_train.convert(path, tmp_path / "o.h5", format="xml")
+    (tmp_path / "texts" / "class").mkdir(parents=True)
+    (tmp_path / "texts" / "class" / "1").touch()
     with pytest.raises(OptionError, match="is a folder .* leave out --text, --label, --header and"):
-        find(tmp_path)
+        find(tmp_path / "texts")
