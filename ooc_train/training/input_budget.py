@@ -10,7 +10,7 @@ from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.splits import Split
 from ooc_train.reading.store import Store
 
-DEFAULT_AHEAD_BYTES = 8_000_000
+DEFAULT_AHEAD_BYTES = 4_000_000
 MOST_AHEAD = 32
 """Most batches prefetched; longer queues gained nothing."""
 FLOOR_BYTES, KERAS_FLOOR_BYTES = 64_000_000, 400_000_000

@@ -307,7 +307,7 @@ class RunOptions(OutputOptions):
         None,
         "memory for a window of rows and the prefetched batches, such as 64MB; the model "
         "and its optimizer, and TensorFlow where it is used, come on top",
-        fallback="up to 48 MB",
+        fallback="up to 40 MB",
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,

@@ -106,7 +106,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
 
     Memory: the model, its optimizer and its best epoch, which are three times the weights again
     (for sepcnn four, with their moving average; with validations inside epochs one more); one
-    window of 32 MB and 16 MB of prefetched batches; while a checkpoint is written, all but the best
+    window of 32 MB and 8 MB of prefetched batches; while a checkpoint is written, all but the best
     weights once more; and TensorFlow, unless the model is ``mlp`` and its optimizer another than
     ``adam``.
 

@@ -16,7 +16,7 @@ from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
 from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.adam_kernels import WEIGHT
-from ooc_train.training.steps.network_trainer import NetworkTrainer, cut, flat
+from ooc_train.training.steps.network_trainer import NetworkTrainer, copied, cut, flat
 from ooc_train.training.steps.trainer import State, StepOptions
 
 
@@ -68,11 +68,11 @@ class DenseTrainer(NetworkTrainer):
 
     def weights(self) -> list[AnyArray]:
         """The weights after the steps so far, as the network's ``get_weights`` gives them."""
-        return cut(self._all[WEIGHT].copy(), self._shapes)
+        return cut(copied(self._all[WEIGHT]), self._shapes)
 
     def state(self) -> State:
         """The weights with their moments."""
-        return {"n_steps": np.array(self.n_steps), "weights": self._all.copy()}
+        return {"n_steps": np.array(self.n_steps), "weights": copied(self._all)}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Continue from the `state` of another trainer of the same model and options."""

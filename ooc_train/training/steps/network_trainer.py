@@ -1,5 +1,8 @@
 """`NetworkTrainer`: the part of training a `Network` that is the same for sparse and dense rows."""
 
+import math
+import mmap
+
 import numpy as np
 
 from ooc_train.dtypes import F32
@@ -52,6 +55,23 @@ class NetworkTrainer(Trainer):
     def _targets(self, batch: Batch) -> kernels.Targets:
         smoothing = np.float32(self._options.label_smoothing)
         return kernels.Targets(batch.labels, self._class_weights, smoothing)
+
+
+def empty_pages(shape: tuple[int, ...]) -> F32:
+    """A float32 array in pages of its own: the system has them back once nothing refers to it.
+
+    Big arrays that are made after each epoch and dropped later would leave holes elsewhere.
+    """
+    n_bytes = 4 * math.prod(shape)
+    pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    return np.frombuffer(pages, np.float32).reshape(shape)
+
+
+def copied(array: F32) -> F32:
+    """A copy of a float32 array, see `empty_pages`."""
+    copy = empty_pages(array.shape)
+    copy[...] = array
+    return copy
 
 
 def flat(arrays: list[F32]) -> F32:

@@ -19,7 +19,13 @@ from ooc_train.training.models.network import Network
 from ooc_train.training.steps import adam_kernels
 from ooc_train.training.steps import network_kernels as kernels
 from ooc_train.training.steps.adam_kernels import BETA_1, BETA_2, WEIGHT
-from ooc_train.training.steps.network_trainer import NetworkTrainer, cut, flat
+from ooc_train.training.steps.network_trainer import (
+    NetworkTrainer,
+    copied,
+    cut,
+    empty_pages,
+    flat,
+)
 from ooc_train.training.steps.trainer import State, StepOptions
 
 CATCH_UP_STEPS = 1024
@@ -132,7 +138,7 @@ class SparseTrainer(NetworkTrainer):
     def weights(self) -> list[AnyArray]:
         """The weights after the steps so far, as the network's ``get_weights`` gives them."""
         columns = np.arange(len(self._table), dtype=np.int32)
-        first = np.empty((len(self._table), self._sizes[0]), np.float32)
+        first = empty_pages((len(self._table), int(self._sizes[0])))
         adam_kernels.current_weights(
             self._table, self._updated, columns, self.n_steps, self._adam.drifts, first
         )
@@ -142,7 +148,7 @@ class SparseTrainer(NetworkTrainer):
         """The weights with their moments, the last update of each column, and the drifts."""
         return {
             "n_steps": np.array(self.n_steps),
-            "table": self._table.copy(),
+            "table": copied(self._table),
             "updated": self._updated.copy(),
             "rest": self._rest.copy(),
             "drifts": self._adam.drifts.copy(),
