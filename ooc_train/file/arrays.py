@@ -229,10 +229,8 @@ class FlatArray(Array):
         try:
             self._map.fetch(first, last)
         except OSError:
-            rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
-            self._fetch(
-                rows, start
-            )  # which raises the reason; the kernel has said only that it fails
+            # The kernel says only that touching a page would fail; reading it says why.
+            self._fetch(np.empty((stop - start, *self.shape[1:]), self.dtype), start)
             self._map.fetch(first, last)
         if not self._map.reaches(last):  # of its last page the kernel fills the rest with zeros
             raise DamageError(start, stop, "the file is truncated")
@@ -254,10 +252,12 @@ class FlatArray(Array):
     def _unchecked(self, start: int, stop: int) -> range:
         """The blocks of some rows, without the first and the last ones that are checked."""
         first = start // self.block_length
-        if self.is_checked(start, stop):
+        if self._sums is None:
             return range(first, first)
         numbers = np.flatnonzero(~self._checked[first : -(-stop // self.block_length)]).tolist()
-        return range(first + numbers[0], first + numbers[-1] + 1)
+        return (
+            range(first + numbers[0], first + numbers[-1] + 1) if numbers else range(first, first)
+        )
 
     def _expect(self, start: int, stop: int) -> None:
         position = self._offset + start * self.row_bytes

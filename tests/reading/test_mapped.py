@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -183,6 +184,16 @@ def test_each_block_is_checked_once_and_damage_is_named(tmp_path, monkeypatch, k
                       rf"'train/{name}', rows \d+ to \d+"),
     ):  # fmt: skip
         list(store["train"].batches(50, seed=0))
+
+
+@can_map
+def test_threads_read_the_same_windows(tmp_path):
+    """Each lets go of pages that another one uses, and checks what another one checks."""
+    path = KINDS["sparse"](tmp_path / "a.h5")
+    wanted = contents(path, READS["seed"])
+    with open_store(path) as store, ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda _: [*map(content, READS["seed"](store["train"]))], range(12))
+        assert all(each == wanted for each in found)
 
 
 @can_map
