@@ -37,8 +37,36 @@ from xxhash import xxh3_64_hexdigest, xxh3_128_digest
 
 from ooc_train import imports
 
+MayCompile = Callable[[], bool]
+
+
+class NotCompiledError(Exception):
+    """A kernel is not kept on disk, and this process is not to compile it."""
+
+
 _SUM_BYTES = 16
 _REMEDY = "set NUMBA_CACHE_DIR to a folder of your own to keep them there"
+
+
+def _always() -> bool:
+    return True
+
+
+_may_compile: MayCompile = _always
+
+
+@contextlib.contextmanager
+def compiling_if(may_compile: MayCompile) -> Iterator[None]:
+    """Raise NotCompiledError, in all threads, where a kernel would be compiled and may not be.
+
+    Where compiled kernels cannot be kept they are compiled nevertheless.
+    """
+    global _may_compile  # noqa: PLW0603 - kernels are compiled wherever they are first called
+    before, _may_compile = _may_compile, may_compile
+    try:
+        yield
+    finally:
+        _may_compile = before
 
 
 class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
@@ -60,6 +88,8 @@ class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
         with imports.around_numba():
             found = self._found(signature, target_context)
             if found is None:
+                if not _may_compile() and _folders(self._folder).written is not None:
+                    raise NotCompiledError(self._name)
                 # All that compiling takes, in 0.1 s and 20 MB: for loading the runtime suffices.
                 target_context.refresh()
         return found

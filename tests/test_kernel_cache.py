@@ -181,3 +181,19 @@ def test_checks_of_bounds_have_kernels_of_their_own(places, monkeypatch):
 
 def test_a_closure_is_never_mistaken_for_another(places):
     assert [kernels(places).multiplied_by(factor)(5) for factor in (2, 3)] == [10, 15]
+
+
+def test_what_is_not_kept_is_not_compiled_where_it_may_not_be(places):
+    never, error = kernel_cache.compiling_if(lambda: False), kernel_cache.NotCompiledError
+    with never, pytest.raises(error, match="doubled"):
+        kernels(places).doubled(3)
+    assert kernels(places).doubled(3) == 6
+    with kernel_cache.compiling_if(lambda: False):
+        assert kernels(places).doubled(3) == 6
+
+
+@pytest.mark.filterwarnings("ignore:compiled kernels could not be kept")
+def test_what_cannot_be_kept_is_compiled_nevertheless(places):
+    block(places, 4)
+    with kernel_cache.compiling_if(lambda: False):
+        assert kernels(places).doubled(3) == 6

@@ -70,7 +70,7 @@ def convert(
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             stopwatch.start("compiling", None, "")
-            convert_few_rows(plan.features, plan.temp_dir)
+            convert_few_rows(plan.features, plan.temp_dir, plan.budget_bytes, stopwatch)
             stopwatch.start("preparing", None, "")
             memory_plan = _divided(plan)
             with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
