@@ -119,6 +119,7 @@ def _batches(file: InputFile, stream: BinaryIO, max_batch_bytes: int) -> Iterato
                 batch.validate(full=True)
             if batch.num_rows:
                 yield batch
+        source.end()
     except (ArrowException, OSError, UnicodeError) as error:
         if source.refused:
             raise BudgetError(
@@ -142,14 +143,21 @@ class _Bounded(io.RawIOBase):
         self.refused = 0
         self._stream = stream
         self._most = most
+        self._is_file = False
 
     def begin(self) -> None:
         """Go to the first message.  Raises OSError for what begins otherwise."""
         beginning = self._stream.peek(len(_MAGIC))
         if beginning.startswith(_MAGIC):
             self._stream.read(len(_MAGIC))
+            self._is_file = True
         elif not beginning.startswith(_MESSAGE):
             raise OSError("it begins neither as a stream nor as a file of Arrow does")
+
+    def end(self) -> None:
+        """Raise OSError where no footer follows, so that batches may be missing."""
+        if self._is_file and not self._stream.peek(1):
+            raise OSError("the file has no footer; it may be truncated")
 
     def leave(self) -> None:
         """Leave the stream open, whose position is the progress."""

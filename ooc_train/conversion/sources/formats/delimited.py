@@ -25,6 +25,7 @@ from ooc_train.conversion.sources.formats.delimited_kernel import (
     read_rows,
 )
 from ooc_train.conversion.sources.formats.dialects import TAB, find_dialect, remarks
+from ooc_train.conversion.sources.labels import NULL
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -168,8 +169,12 @@ class DelimitedFile(ColumnFile):
 
 
 def _missing(cells: Cells, n_columns: int) -> Sequence[int]:
-    """The rows in whose first columns nothing is written, not even two quotes."""
+    """The rows in whose first columns nothing is written, not even two quotes, or a null of a database."""
     data, starts, stops = cells
+    for k in range(n_columns):
+        for row in np.flatnonzero(stops[:, k] - starts[:, k] == len(NULL)).tolist():
+            if cells.cell(row, k) == NULL:
+                stops[row, k] = starts[row, k]
     rows = np.flatnonzero(starts[:, 0] == stops[:, 0])
     for k in range(n_columns):
         found = starts[rows, k]
@@ -210,7 +215,8 @@ def _check_header(file: InputFile, found: FirstRows) -> None:
     """Refuse a first row that cannot be read, behind which a row would be taken for the header."""
     if found.rejects and found.rejects[0].line < found.lines[0]:
         first = found.rejects[0]
-        raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}")
+        raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}; the header "
+            f"names each column of the rows, and nothing stands above it")
     if len(found.lines) == 1 and not found.rejects and found.is_all:
         raise InputError(f"{file.path} holds a header and no rows")
 
