@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.labels import alike
+from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I64
 from ooc_train.errors import InputError

@@ -169,7 +169,7 @@ class DelimitedFile(ColumnFile):
 
 
 def _missing(cells: Cells, n_columns: int) -> Sequence[int]:
-    """The rows in whose first columns nothing is written, not even two quotes, or a null of a database."""
+    """The rows in whose first columns nothing is written, not even two quotes; and what is `NULL`."""
     data, starts, stops = cells
     for k in range(n_columns):
         for row in np.flatnonzero(stops[:, k] - starts[:, k] == len(NULL)).tolist():
@@ -215,8 +215,10 @@ def _check_header(file: InputFile, found: FirstRows) -> None:
     """Refuse a first row that cannot be read, behind which a row would be taken for the header."""
     if found.rejects and found.rejects[0].line < found.lines[0]:
         first = found.rejects[0]
-        raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}; the header "
-            f"names each column of the rows, and nothing stands above it")
+        raise InputError(
+            f"{file.path}, line {first.line} is no header: {first.reason}; the header "
+            f"names each column of the rows, and nothing stands above it"
+        )
     if len(found.lines) == 1 and not found.rejects and found.is_all:
         raise InputError(f"{file.path} holds a header and no rows")
 
