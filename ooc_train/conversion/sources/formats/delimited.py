@@ -169,7 +169,7 @@ class DelimitedFile(ColumnFile):
 
 
 def _missing(cells: Cells, n_columns: int) -> Sequence[int]:
-    """The rows in whose first columns nothing is written, not even two quotes; and what is `NULL`."""
+    """The rows in whose first columns nothing is written, not even two quotes, or `NULL`."""
     data, starts, stops = cells
     for k in range(n_columns):
         for row in np.flatnonzero(stops[:, k] - starts[:, k] == len(NULL)).tolist():
