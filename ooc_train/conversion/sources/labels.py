@@ -8,7 +8,7 @@ from ooc_train.conversion.sources.files.rejects import MAX_LABEL_BYTES, too_long
 SHOWN = 100
 """The characters of a label that messages show."""
 NULL = rb"\N"
-"""What stands for a null in text that MySQL, PostgreSQL and Hive write."""
+"""The null of text that MySQL, PostgreSQL and Hive write."""
 _INVISIBLE = "\u200b\ufeff"  # a space of no width, and a byte-order mark
 _WHOLE = re.compile(rb"(?:\+|(?P<minus>-?))(?P<digits>0|[1-9][0-9]*)(?:\.0*)?")
 
@@ -37,7 +37,7 @@ def plain_label(label: bytes) -> bytes:
 
 
 def alike(label: str) -> str:
-    """What labels have in common that differ in case, spaces or kinds of characters alone.
+    """The common form of labels that differ in case, spaces or kinds of characters alone.
 
     >>> alike(" Very  Good") == alike("very good")
     True

@@ -14,7 +14,7 @@ from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.formats.arrow import column_at, fields_of, gathered, has_parts
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.errors import BudgetError, InputError, OptionError
+from ooc_train.errors import BudgetError, EmptyInputError, InputError, OptionError
 
 _MAGIC = b"ARROW1\0\0"
 _MESSAGE = b"\xff\xff\xff\xff"
@@ -89,7 +89,7 @@ def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
         sample = file.sample(n_bytes)
         is_whole = len(sample) < n_bytes
         if not sample:
-            raise InputError(f"{file.path} is empty; it holds no rows")
+            raise EmptyInputError(f"{file.path} is empty; it holds no rows")
         try:
             for batch in _batches(file, io.BytesIO(sample), max_batch_bytes):
                 lists = [column.name for column in batch.schema if has_parts(column.type)]
@@ -98,7 +98,7 @@ def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
             if is_whole:
                 raise
         if is_whole:
-            raise InputError(f"{file.path} is empty; it holds no rows")
+            raise EmptyInputError(f"{file.path} is empty; it holds no rows")
         n_bytes *= 2
 
 

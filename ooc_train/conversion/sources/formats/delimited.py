@@ -29,7 +29,7 @@ from ooc_train.conversion.sources.labels import NULL
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
-from ooc_train.errors import InputError
+from ooc_train.errors import EmptyInputError, InputError
 
 _SAMPLE_ROWS = 50
 _QUOTE = 34
@@ -220,7 +220,7 @@ def _check_header(file: InputFile, found: FirstRows) -> None:
             f"names each column of the rows, and nothing stands above it"
         )
     if len(found.lines) == 1 and not found.rejects and found.is_all:
-        raise InputError(f"{file.path} holds a header and no rows")
+        raise EmptyInputError(f"{file.path} holds a header and no rows")
 
 
 def _texts(fields: Sequence[bytes]) -> list[str]:
@@ -256,7 +256,7 @@ def _look(file: InputFile, max_row_bytes: int, find: Callable[[Sample], Dialect]
         first = rows.rejects[0]
         raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
     if is_whole:
-        raise InputError(f"{file.path} is empty; it must hold one row a line")
+        raise EmptyInputError(f"{file.path} is empty; it must hold one row a line")
     if not rest.strip():
         raise file.begins_blank(len(rest))
     blank = len(rest) - len(rest.lstrip(b"\r\n"))
