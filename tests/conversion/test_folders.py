@@ -164,3 +164,15 @@ def test_parts_without_rows_are_passed_over_and_said(tmp_path):
         (folder / name).write_text("")
     with pytest.raises(InputError, match="part-0.csv is empty"):
         ooc_train.convert(folder, tmp_path / "p.h5", **options)
+
+
+def test_a_file_that_is_given_twice_is_said(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(f"1,good words {name}\n2,bad words\n" * 9)
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    report = ooc_train.convert([a, a], tmp_path / "o.h5", validation=[b], test=[b])
+    assert report["notes"] == [
+        f"{a} is given twice for the train rows, which count twice",
+        f"{b}, test rows, is the validation file {b}",
+    ]
+    assert report["rows"] == 36
