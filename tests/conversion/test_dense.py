@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import sparse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -463,3 +464,9 @@ def test_numerals_are_what_python_and_numpy_make_of_them(table):
                 assert np.array_equal(values[i], np.float32(expected), equal_nan=True)
         for field, value in zip(row, expected, strict=True):
             assert value is None or np.isnan(value) or value == float(field)
+
+
+def test_a_sparse_matrix_of_scipy_is_named(tmp_path):
+    sparse.save_npz(tmp_path / "rows.npz", sparse.csr_matrix(np.eye(4)))
+    with pytest.raises(InputError, match="rows.npz is a sparse matrix of SciPy; write it with its"):
+        ooc_train.convert(tmp_path / "rows.npz", tmp_path / "o.h5")
