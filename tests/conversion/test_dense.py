@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scipy import sparse
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import sparse
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
@@ -468,5 +468,5 @@ def test_numerals_are_what_python_and_numpy_make_of_them(table):
 
 def test_a_sparse_matrix_of_scipy_is_named(tmp_path):
     sparse.save_npz(tmp_path / "rows.npz", sparse.csr_matrix(np.eye(4)))
-    with pytest.raises(InputError, match="rows.npz is a sparse matrix of SciPy; write it with its"):
+    with pytest.raises(InputError, match="rows.npz is a sparse matrix of SciPy; write it and its"):
         ooc_train.convert(tmp_path / "rows.npz", tmp_path / "o.h5")

@@ -109,8 +109,8 @@ def open_npz_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
             listing = ", ".join(map(repr, archive.names))
             if {"indptr", "indices", "data", "format"} <= set(archive.names):
                 raise InputError(
-                    f"{file.path} is a sparse matrix of SciPy; write it with its labels as svmlight, "
-                    f"such as with sklearn.datasets.dump_svmlight_file"
+                    f"{file.path} is a sparse matrix of SciPy; write it and its labels as "
+                    f"svmlight, such as with sklearn.datasets.dump_svmlight_file"
                 )
             raise InputError(
                 f"{file.path} has no arrays features and labels, or x and y, but {listing}; name "
