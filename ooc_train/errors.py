@@ -4,6 +4,7 @@
 
     OocTrainError
     ├── InputError      the given data cannot be used (the message names file and line)
+    │   └── EmptyInputError   a file holds no rows
     ├── FormatError     the HDF5 file or run folder is foreign, newer, truncated or damaged
     ├── OutputError     the result cannot be written, or would overwrite something
     ├── BudgetError     the memory, disk or threads allowed are too few for the work
@@ -21,6 +22,10 @@ class OocTrainError(Exception):
 
 class InputError(OocTrainError):
     """The given data cannot be used."""
+
+
+class EmptyInputError(InputError):
+    """A file holds no rows, of which other files may have some."""
 
 
 class FormatError(OocTrainError):

@@ -14,6 +14,7 @@ from ooc_train.conversion.pipeline import write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
+from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
@@ -120,6 +121,9 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
             f"{found.kept_rows:,} rows that were drawn for validation stay in training, since "
             f"their classes have no other row there; {n_rows:,} validation rows are left"
         )
+    if plan.fitted is None:
+        n_rows = sum(found.split_rows.get(split, 0) for split in ("train", "validation"))
+        notes += class_notes(found.classes, n_rows)
     return notes
 
 

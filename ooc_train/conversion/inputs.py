@@ -22,7 +22,7 @@ from ooc_train.conversion.sources.labels import plain_label
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
-from ooc_train.errors import OptionError
+from ooc_train.errors import EmptyInputError, OptionError
 from ooc_train.file.provenance import ColumnNames
 from ooc_train.kinds import KINDS
 from ooc_train.options import listed_flags
@@ -32,11 +32,13 @@ class Inputs(NamedTuple):
     """Sources by split, train first, and the classes' names if anything tells them.
 
     ``class_order`` has the labels of all classes in order, where files of train rows tell them.
+    ``notes`` name files without rows.
     """
 
     sources: dict[str, list[Source]]
     class_names: ClassNames | None
     class_order: Sequence[str]
+    notes: Sequence[str]
 
 
 class ListedInputs(NamedTuple):
@@ -175,7 +177,7 @@ def find_inputs(
     }
     told = [name.strip().encode() for one in sources["train"] for name in one.class_names]
     order = list(dict.fromkeys(plain_label(name).decode() for name in told))
-    return Inputs(sources, _class_names(sources["train"][0], archive, options), order)
+    return Inputs(sources, _class_names(sources["train"][0], archive, options), order, find.notes)
 
 
 class _Finder:
@@ -195,6 +197,7 @@ class _Finder:
         self._names: ColumnNames | None = None
         self._class_names: tuple[str, ...] = ()
         self._is_first = True
+        self.notes: list[str] = []
 
     def all(self, files: Sequence[InputFile], labels: Sequence[Any]) -> list[Source]:
         """The sources of some files, with their files of labels if there are any."""
@@ -206,7 +209,19 @@ class _Finder:
                 f"each"
             )
         beside = given_inputs(labels) if labels else [None] * len(files)
-        return [self._source(file, one) for file, one in zip(files, beside, strict=True)]
+        found: list[Source] = []
+        empty: list[EmptyInputError] = []
+        for file, one in zip(files, beside, strict=True):
+            try:
+                found.append(self._source(file, one))
+            except EmptyInputError as error:  # as of the parts that Spark writes
+                empty.append(error)
+        if empty and (labels or not found):
+            raise empty[0]
+        if empty:
+            more = f", and {len(empty) - 1:,} more files without rows" if len(empty) > 1 else ""
+            self.notes.append(f"passed over: {empty[0]}{more}")
+        return found
 
     def _source(self, file: InputFile, labels: Input | None) -> Source:
         layout = replace(self._layout, labels=labels, class_names=self._class_names)

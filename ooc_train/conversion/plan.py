@@ -125,7 +125,7 @@ def plan_conversion(
         learned = column_names(fitted.provenance["layout"]) if fitted else None
         inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
         everything = [source for files in inputs.sources.values() for source in files]
-        notes = [*listing, *remarks_of(everything), *repeated_files(inputs.sources)]
+        notes = [*listing, *inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
         if not (options.analyzer or fitted) and KINDS[features].source == "text":
             first = inputs.sources["train"][0]
             if is_spaceless(beginning_of(first)):

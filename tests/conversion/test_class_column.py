@@ -113,3 +113,38 @@ def test_rows_whose_number_is_known_keep_a_train_row_too(tmp_path):
     )
     assert (report["rows"], report["validation_rows"], report["kept_rows"]) == (4, 16, 4)
     assert sorted(labels_in(tmp_path / "o.h5", "train")) == [0, 1, 2, 3]
+
+
+def test_classes_that_look_alike_are_one_or_are_told(tmp_path):
+    spelled = ["caf\u00e9", "cafe\u0301", "caf\u00e9\u00a0", "\u200bcaf\u00e9", "Tea", "tea"]
+    report = convert(tmp_path, rows_of(spelled * 10))
+    assert report["classes"] == ["Tea", "caf\u00e9", "tea"]
+    (note,) = report["notes"]
+    assert note.startswith("the classes 'Tea' and 'tea' differ in case, spaces or kinds of")
+    (tmp_path / "test.csv").write_text(rows_of(["TEA", "cafe\u0301", "milk"]))
+    report = convert(tmp_path, rows_of(["tea", "caf\u00e9"] * 30), test=tmp_path / "test.csv")
+    assert (report["test_rows"], report["rejected_rows"], report["notes"]) == (1, 2, [])
+    rejects = (tmp_path / "o.h5.rejected.csv").read_text()
+    assert "label 'TEA' does not occur in the train rows; 'tea' does, which differs" in rejects
+    assert "'milk' does not occur in the train rows;" not in rejects
+
+
+def test_what_may_be_no_classes_is_told(tmp_path):
+    report = convert(tmp_path, rows_of(["a", "b", "NaN", "None"] * 15))
+    assert report["notes"] == [
+        "labels that may mean that there is none name a class like others: 'NaN', 'None'"
+    ]
+    report = convert(tmp_path, rows_of(f"x{i}" for i in range(40)), label="1", text=["2"])
+    assert report["notes"] == [
+        "there are 40 classes in 40 rows, such as 'x0': does --label name the right column?"
+    ]
+
+
+def test_names_of_classes_have_no_byte_order_mark_and_match_labels_as_these_are_spelled(tmp_path):
+    (tmp_path / "names").write_text("\ufeffGood\r\nBad\n", "utf-8")
+    convert(tmp_path, rows_of("12" * 20), classes=tmp_path / "names")
+    with ooc_train.open(tmp_path / "o.h5") as data:
+        assert data.class_names == ["Good", "Bad"]
+    (tmp_path / "names").write_text("cafe\u0301\nTrue\n", "utf-8")
+    report = convert(tmp_path, rows_of(["caf\u00e9", "true"] * 20), classes=tmp_path / "names")
+    assert report["classes"] == ["caf\u00e9", "true"]

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import sparse
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
@@ -224,7 +225,7 @@ def test_rows_with_nan_or_infinity_are_rejected_and_the_others_placed(tmp_path, 
     assert report["rejected_rows"] == 2
     assert [(row["line"], row["reason"]) for row in rejected(tmp_path)] == [
         ("11", "column 2 is nan, not a finite number"),
-        ("201", "column 1 is -inf, not a finite number"),
+        ("201", "column 1 is -inf, not a finite number, or too large for 32 bits"),
     ]
     kept = np.array(train_order(N - 2, 0.1)[0])
     left = np.delete(np.arange(N), [10, 200])
@@ -463,3 +464,9 @@ def test_numerals_are_what_python_and_numpy_make_of_them(table):
                 assert np.array_equal(values[i], np.float32(expected), equal_nan=True)
         for field, value in zip(row, expected, strict=True):
             assert value is None or np.isnan(value) or value == float(field)
+
+
+def test_a_sparse_matrix_of_scipy_is_named(tmp_path):
+    sparse.save_npz(tmp_path / "rows.npz", sparse.csr_matrix(np.eye(4)))
+    with pytest.raises(InputError, match="rows.npz is a sparse matrix of SciPy; write it and its"):
+        ooc_train.convert(tmp_path / "rows.npz", tmp_path / "o.h5")

@@ -1,6 +1,7 @@
 """Dialects of CSV, encodings and formats: given by options, or found in the bytes, and said."""
 
 import csv
+import gzip
 import io
 import json
 import lzma
@@ -163,6 +164,30 @@ def test_tabs_without_quotes(tmp_path):
     assert len(rows_of(tmp_path / "a.tsv", quoting="standard")[0]) < len(rows)
 
 
+def test_tabs_with_quotes_below_a_header_without(tmp_path):
+    (tmp_path / "a.tsv").write_text("label\ttext\n" + '"1"\t"a, b"\n"2"\t"c"\n')
+    rows, remarks, _ = rows_of(tmp_path / "a.tsv", text=("text",), label="label")
+    assert (rows, remarks) == ([("1", "a, b"), ("2", "c")], ["fields are quoted"])
+    (tmp_path / "a.tsv").write_text('1\ta title\n2\t"one title"\n')  # which says little
+    assert rows_of(tmp_path / "a.tsv") == ([("1", "a title"), ("2", '"one title"')], [], [])
+
+
+def test_what_stands_above_a_header_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text("# of May\nlabel,text\n1,a\n2,b\n")
+    message = "line 1 is no header: found 1 columns, expected 2; the header names each column"
+    with pytest.raises(InputError, match=message):
+        rows_of(tmp_path / "a.csv", text=("text",), label="label")
+
+
+def test_an_encrypted_archive_is_told(tmp_path):
+    path = zipped(tmp_path / "a.zip", ["a.csv"])
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="it is encrypted; unpack it with its password"):
+        rows_of(path)
+
+
 @pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC, csv.QUOTE_MINIMAL])
 def test_tabs_with_quotes_that_are_seen(tmp_path, quoting):
     rows = [(label, f'{text}\t"more"\n') for label, text in ROWS]
@@ -306,9 +331,16 @@ def test_formats_whatever_the_name(tmp_path):
         (b"<!DOCTYPE html><html>\n", "a web page; download the file behind it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b"\x80\x04\x95\x10\0\0\0", "a pickle of Python, which may run code"),
+        (gzip.compress(gzip.compress(b"1,a\n")), "compressed twice"),
+        (b"Obj\x01\4\x14avro.codec", "an Avro file"),
+        (b"ORC\n\3\0\0", "an ORC file"),
+        (b"FEA1" + bytes(4), "an old Feather file"),
+        (b"MATLAB 5.0 MAT-file", "a file of MATLAB"),
+        (b"%%MatrixMarket matrix coordinate real general\n", "a matrix of Matrix Market"),
+        (b"% rows\n\n@RELATION rows\n", "an ARFF file"),
     ],
 )
-@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt", "a.parquet", "a.feather"])
 def test_what_holds_no_rows_is_named(tmp_path, data, what, name):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(InputError, match=f"{name} is {what}"):

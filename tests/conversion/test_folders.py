@@ -144,3 +144,35 @@ def test_predictions_for_a_folder_are_those_of_its_texts(tmp_path):
     (tmp_path / "new" / "1" / "nul.txt").write_bytes(b"\0")
     with pytest.raises(InputError, match=r"1.nul.txt, line 1: the file contains a NUL byte; mend"):
         ooc_train.predict(tmp_path / "run", tmp_path / "new", io.StringIO())
+
+
+def test_parts_without_rows_are_passed_over_and_said(tmp_path):
+    folder = tmp_path / "reviews"
+    folder.mkdir()
+    rows = "label,text\n" + "1,good words\n2,bad words\n" * 9
+    parts = {"part-0.csv": "", "part-1.csv": rows, "part-2.csv": "label,text\n", "part-3.csv": rows}
+    for name, content in parts.items():
+        (folder / name).write_text(content)
+    options = {"label": "label", "text": ["text"], "validation_fraction": 0}
+    report = ooc_train.convert(folder, tmp_path / "o.h5", **options)
+    assert (report["rows"], report["rejected_rows"], len(report["files"])) == (36, 0, 2)
+    assert report["notes"][1] == (
+        f"passed over: {folder / 'part-0.csv'} is empty; it must hold one row a line, and 1 more "
+        f"files without rows"
+    )
+    for name in ("part-1.csv", "part-3.csv"):
+        (folder / name).write_text("")
+    with pytest.raises(InputError, match="part-0.csv is empty"):
+        ooc_train.convert(folder, tmp_path / "p.h5", **options)
+
+
+def test_a_file_that_is_given_twice_is_said(tmp_path):
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text(f"1,good words {name}\n2,bad words\n" * 9)
+    a, b = tmp_path / "a.csv", tmp_path / "b.csv"
+    report = ooc_train.convert([a, a], tmp_path / "o.h5", validation=[b], test=[b])
+    assert report["notes"] == [
+        f"{a} is given twice for the train rows, which count twice",
+        f"{b}, test rows, is the validation file {b}",
+    ]
+    assert report["rows"] == 36

@@ -297,6 +297,16 @@ def test_files_of_arrow(tmp_path, expected, kind):
         converted(path, tmp_path / "o.h5", label="stars")
 
 
+def test_a_file_of_arrow_that_is_cut_between_two_batches_is_truncated(tmp_path):
+    path = tmp_path / "rows.arrow"
+    with pa.ipc.new_file(path, table().schema) as writer:
+        writer.write_table(table(), 10)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"\xff\xff\xff\xff\0\0\0\0")])  # the end of the batches
+    with pytest.raises(InputError, match="the file has no footer; it may be truncated"):
+        converted(path, tmp_path / "o.h5", label="stars")
+
+
 @pytest.mark.parametrize(
     "kind", ["views", "large texts and a dictionary", "whole decimals", "whole floats"]
 )

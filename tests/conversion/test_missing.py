@@ -172,3 +172,14 @@ def test_blank_lines_are_counted_and_are_no_rows(tmp_path, name, capsys):
 def rejected(tmp_path):
     with (tmp_path / "o.h5.rejected.csv").open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_the_null_of_databases_is_missing(tmp_path, suffix):
+    rows = ["label text", *(f"{label} words" for label in "ab" * 5), r"a \N", r"\N words", r"a \n"]
+    separated = [row.replace(" ", "\t" if suffix == "tsv" else ",") for row in rows]
+    (tmp_path / f"a.{suffix}").write_text("\n".join(separated) + "\n")
+    report = convert(tmp_path / f"a.{suffix}", tmp_path, features="sequence")
+    assert (report["rows"], report["missing_rows"], report["rejected_rows"]) == (12, 1, 1)
+    assert (report["classes"], report["words"]) == (["a", "b"], 11)
+    assert {line["reason"] for line in rejected(tmp_path)} == {"no label"}

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ooc_train.conversion.sources.labels import alike
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I64
@@ -12,6 +13,8 @@ from ooc_train.errors import InputError
 _FEW_ROWS = 20
 _MOST_OF_REAL_NUMBERS = 1000
 _SHOWN_CHARACTERS = 50
+_SHOWN_NULLS = 5
+_NULLS = {"nan", "null", "none", "n/a", "na", "#n/a", "<na>", "nil"}
 
 
 def check_class_column(sources: Sequence[Source], labels: Sequence[str], counts: I64) -> None:
@@ -39,6 +42,30 @@ def check_class_column(sources: Sequence[Source], labels: Sequence[str], counts:
             f"other {n_classes - 1} classes are, such as {labels[1]!r}; say --header, or name the "
             f"columns with --text and --label"
         )
+
+
+def class_notes(labels: Sequence[str], n_rows: int) -> list[str]:
+    """Notes on the classes of so many rows, where one may have meant others."""
+    notes = []
+    if n_rows >= _FEW_ROWS and 2 * len(labels) > n_rows:
+        notes.append(
+            f"there are {len(labels):,} classes in {n_rows:,} rows, such as "
+            f"{labels[0][:_SHOWN_CHARACTERS]!r}: does --label name the right column?"
+        )
+    nulls = [label for label in labels if label.lower() in _NULLS]
+    if nulls:
+        told = ", ".join(map(repr, nulls[:_SHOWN_NULLS]))
+        notes.append(f"labels that may mean that there is none name a class like others: {told}")
+    first: dict[str, str] = {}
+    pairs = [(other, one) for one in labels if (other := first.setdefault(alike(one), one)) != one]
+    if pairs:
+        one, other = pairs[0]
+        more = f", and so do {len(pairs) - 1:,} more" if len(pairs) > 1 else ""
+        notes.append(
+            f"the classes {one!r} and {other!r} differ in case, spaces or kinds of characters "
+            f"alone{more}; they are two classes"
+        )
+    return notes
 
 
 def _are_real(labels: Sequence[str]) -> bool:

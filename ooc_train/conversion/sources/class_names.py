@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ooc_train.conversion.sources.labels import plain_label
 from ooc_train.errors import InputError
 
 CLASSES_NAME = "classes.txt"
@@ -23,7 +24,7 @@ class ClassNames:
 
         Raises ``InputError`` for a label that no line names.
         """
-        if set(labels) <= set(self.names):
+        if set(labels) <= {plain_label(name.encode()).decode() for name in self.names}:
             return labels
         numbers = [int(label) if label.isdecimal() else 0 for label in labels]
         for label, number in zip(labels, numbers, strict=True):
@@ -42,7 +43,7 @@ def read_class_names(path: Path) -> ClassNames:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1).decode()
+            text = file.read(_MAX_BYTES + 1).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}, the classes' names, cannot be read: {error}") from error
     if "\0" in text or len(text) > _MAX_BYTES:

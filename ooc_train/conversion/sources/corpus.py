@@ -12,7 +12,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, RejectFile
-from ooc_train.conversion.sources.labels import SHOWN, plain_label, unfit_label
+from ooc_train.conversion.sources.labels import SHOWN, alike, plain_label, unfit_label
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import Source
@@ -90,6 +90,7 @@ class Corpus:
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
         self.learns_classes = classes is None
         self.class_order = class_order
+        self._alike: dict[str, str] = {}
         self._told = frozenset(label.encode() for label in class_order)
         self._check_labels = check_labels
         self._read_once = False
@@ -202,7 +203,11 @@ class Corpus:
         if self.learns_classes and self._told and label not in self._told:
             return f"{shown} is no class name of the train rows' metadata"
         where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
-        return f"{shown} does not occur {where}"
+        if not self._alike:  # all classes are known by now
+            self._alike = {alike(known): known for known in self.met_classes()}
+        known = self._alike.get(alike(label.decode()), "")
+        hint = f"; {known!r} does, which differs in case, spaces or kinds of characters alone"
+        return f"{shown} does not occur {where}{hint if known else ''}"
 
     def _add_class(self, source: Source, label: bytes) -> None:
         self._n_label_bytes += len(label)

@@ -1,12 +1,13 @@
 """Looking into a file or a folder: what its rows are made of, and where that is in them."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.foreign import refuse_foreign
-from ooc_train.conversion.sources.formats.table import FORMATS, format_of, formats_of
+from ooc_train.conversion.sources.formats.table import FORMATS, Format, format_of, formats_of
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import find_dense, find_sparse
 from ooc_train.conversion.sources.partitions import PartitionedFile, partition_of
@@ -37,7 +38,7 @@ def find_source(
     if gives != "dense" and options.labels:
         raise OptionError(f"{file.path} has its labels in it; leave out --labels")
     kind = FORMATS[_format(file, options, gives)]
-    if not (kind.binary or kind.of_folders):
+    if not kind.of_folders and not (kind.binary and _may_be(kind, file)):
         refuse_foreign(file)
     is_on_disk = not (file.is_held or file.is_pipe)
     partition = partition_of(file.path) if is_on_disk and is_table(file, options) else {}
@@ -49,6 +50,13 @@ def find_source(
     if gives == "dense":
         return find_dense(opened, options, limit)
     return find_sparse(opened)
+
+
+def _may_be(kind: Format, file: InputFile) -> bool:
+    """Whether a file begins as its format does; a pipe is not looked into here."""
+    if file.is_held or file.is_pipe or not file.path.is_file():
+        return True
+    return re.match(kind.signature or b"", file.beginning, re.DOTALL) is not None
 
 
 def is_table(file: InputFile, options: LayoutOptions) -> bool:

@@ -125,5 +125,7 @@ def _not_below(rows: DenseNumbers, limit: float) -> dict[int, str]:
         column = int(np.argmin(np.abs(rows.values[row]) < limit))
         value = rows.values[row, column]
         what = "too large for --dtype" if np.isfinite(value) else "not a finite number"
+        if np.isinf(value):
+            what += ", or too large for 32 bits"
         reasons[row] = f"column {column + 1} is {value:g}, {what}"
     return reasons

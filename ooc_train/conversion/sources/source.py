@@ -2,6 +2,7 @@
 
 import filecmp
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,19 +144,28 @@ def remarks_of(sources: Iterable[Source]) -> list[str]:
 
 
 def repeated_files(sources: Mapping[str, Sequence[Source]]) -> list[str]:
-    """Remarks on files of other splits that are training files, or have the same bytes."""
-    by_size: dict[int, list[Source]] = {}
-    for source in sources["train"]:
-        by_size.setdefault(source.n_bytes, []).append(source)
-    return [
-        f"{source.path}, {split} rows, is the training file {same}, so that its scores say nothing "
-        f"about new rows"
-        for split, files in sources.items()
-        if split != "train"
-        for source in files
-        for alike in [by_size.get(source.n_bytes, [])]
-        if (same := next((one.path for one in alike if _are_same(one, source)), None))
-    ]
+    """Remarks on files that occur twice, or that files of an earlier split have the bytes of."""
+    notes = []
+    by_size: dict[int, list[tuple[str, Source]]] = {}
+    for split, files in sources.items():
+        for source in files if split != "train" else ():
+            alike = by_size.get(source.n_bytes, [])
+            same = next(((of, one.path) for of, one in alike if _are_same(one, source)), None)
+            if same and same[0] == "train":
+                notes.append(
+                    f"{source.path}, {split} rows, is the training file {same[1]}, so that its "
+                    f"scores say nothing about new rows"
+                )
+            elif same:
+                notes.append(f"{source.path}, {split} rows, is the {same[0]} file {same[1]}")
+        paths = [source.path.absolute() for source in files if not source.file.file.is_held]
+        twice = [path for path, n in Counter(paths).items() if n > 1 and path.exists()]
+        notes += [
+            f"{path} is given twice for the {split} rows, which count twice" for path in twice
+        ]
+        for source in files:
+            by_size.setdefault(source.n_bytes, []).append((split, source))
+    return notes
 
 
 def _are_same(one: Source, other: Source) -> bool:

@@ -160,6 +160,8 @@ def _open_zip(file: BinaryIO) -> Iterator[BinaryIO]:
                 raise DecompressionError(
                     f"the archive holds {len(inside)} files, where one is read; unpack it"
                 )
+            if inside[0].flag_bits & _ENCRYPTED:
+                raise DecompressionError("it is encrypted; unpack it with its password")
             with archive.open(inside[0]) as stream:
                 yield cast(BinaryIO, stream)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
@@ -180,6 +182,7 @@ COMPRESSIONS = {
 }
 """By the last suffix of a file's name."""
 _CONTROLS = {chr(code) for code in (*range(32), 127)} - set("\t\n\r\f")
+_ENCRYPTED = 1
 _ZIP_NAME = 30  # where the name of the first file in a .zip archive is
 _OTHER_ZIPS = (b".npy", b"[Content_Types].xml", b"mimetype", b"META-INF")
 

@@ -107,6 +107,11 @@ def open_npz_file(file: InputFile, options: LayoutOptions) -> ArrayFile:
         names = [features, options.label or labels] if needs_label else [features]
         if len(options.text) > 1 or not set(names) <= set(archive.names):
             listing = ", ".join(map(repr, archive.names))
+            if {"indptr", "indices", "data", "format"} <= set(archive.names):
+                raise InputError(
+                    f"{file.path} is a sparse matrix of SciPy; write it and its labels as "
+                    f"svmlight, such as with sklearn.datasets.dump_svmlight_file"
+                )
             raise InputError(
                 f"{file.path} has no arrays features and labels, or x and y, but {listing}; name "
                 f"them with --columns and --label"

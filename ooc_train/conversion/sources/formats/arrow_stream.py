@@ -14,7 +14,7 @@ from ooc_train.conversion.sources.files.rejects import Reject
 from ooc_train.conversion.sources.formats.arrow import column_at, fields_of, gathered, has_parts
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.layout import LayoutOptions
-from ooc_train.errors import BudgetError, InputError, OptionError
+from ooc_train.errors import BudgetError, EmptyInputError, InputError, OptionError
 
 _MAGIC = b"ARROW1\0\0"
 _MESSAGE = b"\xff\xff\xff\xff"
@@ -89,7 +89,7 @@ def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
         sample = file.sample(n_bytes)
         is_whole = len(sample) < n_bytes
         if not sample:
-            raise InputError(f"{file.path} is empty; it holds no rows")
+            raise EmptyInputError(f"{file.path} is empty; it holds no rows")
         try:
             for batch in _batches(file, io.BytesIO(sample), max_batch_bytes):
                 lists = [column.name for column in batch.schema if has_parts(column.type)]
@@ -98,7 +98,7 @@ def _look(file: InputFile, max_batch_bytes: int) -> tuple[Any, Any]:
             if is_whole:
                 raise
         if is_whole:
-            raise InputError(f"{file.path} is empty; it holds no rows")
+            raise EmptyInputError(f"{file.path} is empty; it holds no rows")
         n_bytes *= 2
 
 
@@ -119,6 +119,7 @@ def _batches(file: InputFile, stream: BinaryIO, max_batch_bytes: int) -> Iterato
                 batch.validate(full=True)
             if batch.num_rows:
                 yield batch
+        source.end()
     except (ArrowException, OSError, UnicodeError) as error:
         if source.refused:
             raise BudgetError(
@@ -142,14 +143,21 @@ class _Bounded(io.RawIOBase):
         self.refused = 0
         self._stream = stream
         self._most = most
+        self._is_file = False
 
     def begin(self) -> None:
         """Go to the first message.  Raises OSError for what begins otherwise."""
         beginning = self._stream.peek(len(_MAGIC))
         if beginning.startswith(_MAGIC):
             self._stream.read(len(_MAGIC))
+            self._is_file = True
         elif not beginning.startswith(_MESSAGE):
             raise OSError("it begins neither as a stream nor as a file of Arrow does")
+
+    def end(self) -> None:
+        """Raise OSError where no footer follows, so that batches may be missing."""
+        if self._is_file and not self._stream.peek(1):
+            raise OSError("the file has no footer; it may be truncated")
 
     def leave(self) -> None:
         """Leave the stream open, whose position is the progress."""

@@ -25,10 +25,11 @@ from ooc_train.conversion.sources.formats.delimited_kernel import (
     read_rows,
 )
 from ooc_train.conversion.sources.formats.dialects import TAB, find_dialect, remarks
+from ooc_train.conversion.sources.labels import NULL
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
-from ooc_train.errors import InputError
+from ooc_train.errors import EmptyInputError, InputError
 
 _SAMPLE_ROWS = 50
 _QUOTE = 34
@@ -168,8 +169,12 @@ class DelimitedFile(ColumnFile):
 
 
 def _missing(cells: Cells, n_columns: int) -> Sequence[int]:
-    """The rows in whose first columns nothing is written, not even two quotes."""
+    """The rows in whose first columns nothing is written, not even two quotes, or `NULL`."""
     data, starts, stops = cells
+    for k in range(n_columns):
+        for row in np.flatnonzero(stops[:, k] - starts[:, k] == len(NULL)).tolist():
+            if cells.cell(row, k) == NULL:
+                stops[row, k] = starts[row, k]
     rows = np.flatnonzero(starts[:, 0] == stops[:, 0])
     for k in range(n_columns):
         found = starts[rows, k]
@@ -210,9 +215,12 @@ def _check_header(file: InputFile, found: FirstRows) -> None:
     """Refuse a first row that cannot be read, behind which a row would be taken for the header."""
     if found.rejects and found.rejects[0].line < found.lines[0]:
         first = found.rejects[0]
-        raise InputError(f"{file.path}, line {first.line} is no header: {first.reason}")
+        raise InputError(
+            f"{file.path}, line {first.line} is no header: {first.reason}; the header "
+            f"names each column of the rows, and nothing stands above it"
+        )
     if len(found.lines) == 1 and not found.rejects and found.is_all:
-        raise InputError(f"{file.path} holds a header and no rows")
+        raise EmptyInputError(f"{file.path} holds a header and no rows")
 
 
 def _texts(fields: Sequence[bytes]) -> list[str]:
@@ -248,7 +256,7 @@ def _look(file: InputFile, max_row_bytes: int, find: Callable[[Sample], Dialect]
         first = rows.rejects[0]
         raise InputError(f"{file.path}, line {first.line}: {first.reason}; no row can be used")
     if is_whole:
-        raise InputError(f"{file.path} is empty; it must hold one row a line")
+        raise EmptyInputError(f"{file.path} is empty; it must hold one row a line")
     if not rest.strip():
         raise file.begins_blank(len(rest))
     blank = len(rest) - len(rest.lstrip(b"\r\n"))

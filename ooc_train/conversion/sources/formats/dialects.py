@@ -7,6 +7,7 @@ TAB = "\t"
 DELIMITERS = {",": "commas", ";": "semicolons", TAB: "tabs", "|": "bars"}
 """The delimiters that are looked for, and their names."""
 _SHOWN_ROWS = 50
+_FEW_ROWS = 2
 
 
 def find_dialect(sample: Sample, options: LayoutOptions, usual: str) -> Dialect:
@@ -83,7 +84,10 @@ def _shows_quotes(sample: Sample, plain: Dialect) -> bool:
     cells = [cell for row in rows for cell in row if cell.startswith(b'"')]
     if not cells or not all(map(_is_enclosed, cells)):
         return False
-    in_column = any(all(map(_is_enclosed, column)) for column in zip(*rows, strict=True))
+    columns = list(zip(*rows, strict=True))
+    in_column = any(all(map(_is_enclosed, column)) for column in columns)
+    if len(rows) > _FEW_ROWS:  # the first may be a header without quotes
+        in_column = in_column or any(all(map(_is_enclosed, column[1:])) for column in columns)
     return in_column or any(b'""' in cell[1:-1] for cell in cells)
 
 

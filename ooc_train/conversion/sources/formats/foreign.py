@@ -14,6 +14,15 @@ _SIGNATURES = {
     rb"\xd0\xcf\x11\xe0": ("an old workbook or document", "save its sheet as CSV"),
     rb".{257}ustar": ("a tar archive", "unpack it, and give the files in it"),
     rb"7z\xbc\xaf|Rar!": ("an archive", "unpack it, and give the files in it"),
+    rb"\x1f\x8b|BZh[1-9]1AY|\xfd7zXZ\0|\x28\xb5\x2f\xfd": (
+        "compressed twice", "decompress it once"
+    ),
+    rb"Obj\x01": ("an Avro file", "write its rows as Parquet or CSV"),
+    rb"ORC[\0-\x1f]": ("an ORC file", "write its rows as Parquet or CSV"),
+    rb"FEA1": ("an old Feather file", "write it anew, which makes it Feather of version 2"),
+    rb"MATLAB 5\.0 MAT": ("a file of MATLAB", "write its arrays as .npy"),
+    rb"%%MatrixMarket": ("a matrix of Matrix Market", "write its rows as svmlight"),
+    rb"(?i)(%[^\n]*\n|\s)*@relation\s": ("an ARFF file", "write its rows as CSV"),
     rb"%PDF-": ("a PDF document", "give the text in it"),
     rb"\x80[\2-\5][\x95c}(\]]": (
         "a pickle of Python, which may run code", "write its rows as Parquet or CSV"

@@ -27,7 +27,7 @@ from ooc_train.conversion.sources.files.rejects import Blank, Place, UnfitError,
 from ooc_train.conversion.sources.formats.json_array import ArrayLines, array_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
-from ooc_train.errors import InputError
+from ooc_train.errors import EmptyInputError, InputError
 
 Path = tuple[str, ...]
 """The names that lead to a field: of a row, or of an object within."""
@@ -223,7 +223,7 @@ def open_json_lines(file: InputFile, options: LayoutOptions) -> JsonLinesFile:
             is_array=is_array,
         )
     if not problem:
-        raise InputError(f"{file.path} is empty; it must hold one JSON object a line")
+        raise EmptyInputError(f"{file.path} is empty; it must hold one JSON object a line")
     raise InputError(
         f"{file.path}, {problem}; one JSON object a line is expected, or an array of objects (jq "
         f"-c . puts each on a line)"

@@ -33,7 +33,7 @@ from ooc_train.conversion.sources.formats.parquet_pages import (
     footer_length,
     read_footer,
 )
-from ooc_train.errors import BudgetError, InputError, OptionError
+from ooc_train.errors import BudgetError, EmptyInputError, InputError, OptionError
 
 _FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
 _FOOTER_SHARE = 4  # a quarter of the memory
@@ -243,7 +243,7 @@ class ParquetReader:
         if min(self.footer.n_rows, default=0) < 0 or self.n_rows != self._metadata.num_rows:
             raise ParquetError("its row groups have not as many rows as it declares")
         if not self.n_rows:
-            raise InputError(f"{self._path} is empty; it holds no rows")
+            raise EmptyInputError(f"{self._path} is empty; it holds no rows")
 
 
 class _WatchedFile(io.RawIOBase):

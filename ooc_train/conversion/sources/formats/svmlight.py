@@ -34,7 +34,7 @@ from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import POWERS, number, parse_number
 from ooc_train.conversion.sources.rows import SpelledLabels
 from ooc_train.dtypes import F32, F64, I32, I64, U8, Bools
-from ooc_train.errors import InputError, OptionError
+from ooc_train.errors import EmptyInputError, InputError, OptionError
 from ooc_train.jit import inner_kernel
 
 MAX_COLUMN = 2**31 - 2
@@ -83,7 +83,7 @@ def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
     lines, is_all = first_lines(file, options.max_row_bytes)
     rows = [line for line in lines if line.partition(b"#")[0].strip()]
     if not rows and is_all:
-        raise InputError(f"{file.path} is empty; it must hold one row a line")
+        raise EmptyInputError(f"{file.path} is empty; it must hold one row a line")
     if len(rows) == 1 and is_all:
         (found,) = tables(rows[0].rstrip(b"\n") + b"\n", 1, options.max_row_bytes)
         for reason in found.reasons.values():
