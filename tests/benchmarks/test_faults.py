@@ -401,7 +401,7 @@ def test_rows_are_read_as_the_fuzzer_expects(tmp_path_factory, name, data):
     [
         ("csv", b'1,a\n"2","b""\n"\n\n3\n', [(b"1", b"a"), (b"2", b'b"\n'), (None, None)]),
         ("jsonl", b'{"label": true, "text": 1.0}\n[]', [(b"true", b"1.0"), (None, None)]),
-        ("svm", b"+1 2:0.5 # x\n1 2:1 1:1\n", [(b"1", [(2, 0.5)]), (None, None)]),
+        ("svm", b"+1 2:0.5 # x\n1 2:1 1:1\n", [(b"+1", [(2, 0.5)]), (None, None)]),
     ],
 )
 def test_what_python_itself_reads(name, content, rows):
