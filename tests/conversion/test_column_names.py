@@ -249,3 +249,13 @@ def test_a_name_with_a_comma(tmp_path):
         ooc_train.convert(source, tmp_path / "o.h5", text=["a", "b"], label="label")
     options = {"label": "label", "features": "ngram"}
     assert ooc_train.convert(source, tmp_path / "o.h5", text=["a, b"], **options)["rows"] == 8
+
+
+def test_columns_that_are_text_because_nothing_names_them_are_said(tmp_path):
+    """Such as an id, a date and a user beside the text."""
+    path = tmp_path / "a.csv"
+    path.write_text("".join(f"{i % 2},{i},someone,some text {i}\n" for i in range(40)))
+    notes = ooc_train.convert(path, tmp_path / "o.h5", features="ngram")["notes"]
+    assert notes == [f"{path}: the text is made of the columns 2, 3, 4"]
+    named = ooc_train.convert(path, tmp_path / "p.h5", features="ngram", text=[4])
+    assert named["notes"] == []

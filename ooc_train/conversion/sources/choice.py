@@ -24,10 +24,15 @@ def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
             f"{file.file.path} has {file.noun}s with names and no header; leave out --header"
         )
     label = _label(file, options)
+    remarks: tuple[str, ...] = ()
     if options.text:
         columns = [_position(file, column, "--text") for column in options.text]
     elif not file.names:
         columns = [k for k in range(file.n_columns) if k != label]
+        if len(columns) > 1:
+            numbers = ", ".join(str(k + 1) for k in columns[:_SHOWN])
+            more = " and all others" if len(columns) > _SHOWN else ""
+            remarks = (f"the text is made of the columns {numbers}{more}",)
     elif "text" in file.places:
         columns = [_position(file, "text", "--text")]
     else:
@@ -44,6 +49,7 @@ def choose_text(file: ColumnFile, options: LayoutOptions) -> Chosen:
         label,
         carried=file.others(left_out) if options.carry else None,
         label_is_usual=options.label is None,
+        remarks=remarks,
     )
     file.check(chosen)
     return chosen
