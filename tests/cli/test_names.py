@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 FILE = os.fsdecode(b"-\xff\x1b[31m\n ")
-LABELS = ["\x1b]0;title\x07", "red\u202e\x7f", "\x85green"]
+LABELS = ["\x1b]0;title\x07", "red\u202e\x7f", "\x9bgreen"]
 
 
 @pytest.fixture
