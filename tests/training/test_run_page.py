@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ooc_train import memory
 from ooc_train.cli import evaluate as command
 from ooc_train.errors import OutputError
 from ooc_train.progress import Silent
@@ -40,6 +41,7 @@ def folder(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fitting, "draw_page", draw_page)
+        patch.setattr(memory, "SAMPLE_SECONDS", 0.002)  # for some points of a short training
         train(path, folder / "run", epochs=2)
     assert asked == [(folder / "run", 90)]
     return folder

@@ -23,6 +23,7 @@ from ooc_train.system_errors import reason
 
 Piece = TypeVar("Piece")
 
+_ARCHIVE_OF_ARRAYS = ".npz"
 _BEGINNING_BYTES = 512
 _SAMPLE_BYTES = 2**16
 _LONG_SAMPLE_BYTES = 2**23
@@ -87,8 +88,11 @@ class InputFile:
     def compression(self) -> Compression | None:
         """The compression that the first bytes tell, or else the name.
 
-        Text is not compressed, whatever its name: browsers decompress what they download.
+        Text is not compressed, whatever its name: browsers decompress what they download.  An .npz
+        file is an archive of its own kind.
         """
+        if self.suffixes[:1] == [_ARCHIVE_OF_ARRAYS]:
+            return None
         found = compression_of(self.beginning)
         return found or (None if is_text(self.beginning) else self.named_compression)
 
