@@ -7,7 +7,7 @@ from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import damage_errors
 from ooc_train.file.schema import FORMAT_VERSION
 from ooc_train.json_text import json_object
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import open as open_store
 
 

@@ -13,7 +13,8 @@ from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
 from ooc_train.outputs import OutputOptions, check_outputs
-from ooc_train.reading.splits import LABELS_AT_ONCE, RaggedSplit, Split
+from ooc_train.reading.split import LABELS_AT_ONCE, Split
+from ooc_train.reading.splits import RaggedSplit
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library

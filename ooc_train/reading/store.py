@@ -18,7 +18,8 @@ from ooc_train.file.header import AGAIN
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.json_text import json_object
 from ooc_train.kinds import Layout
-from ooc_train.reading.splits import Split, open_split
+from ooc_train.reading.split import Split
+from ooc_train.reading.splits import open_split
 
 
 def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - as ooc_train.open

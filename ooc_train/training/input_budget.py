@@ -7,7 +7,7 @@ a budget decides how many batches wait for their steps.
 from ooc_train.errors import BudgetError
 from ooc_train.memory import usable_bytes
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
 
 DEFAULT_AHEAD_BYTES = 4_000_000

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.reading.rows import Batch
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.training.options import VAL_LOSS, VAL_TOP_5
 from ooc_train.training.scores.split_scores import evaluation_batches
 from ooc_train.training.scores.tally import ClassTally

@@ -65,7 +65,7 @@ def n_mapped(monkeypatch):
             counts["held"] -= 1
             release(self)
 
-    monkeypatch.setattr("ooc_train.reading.splits.MappedPlaces", Counted)
+    monkeypatch.setattr("ooc_train.reading.split.MappedPlaces", Counted)
     return counts
 
 

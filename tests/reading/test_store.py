@@ -146,7 +146,7 @@ def test_a_kind_in_the_table_is_readable_by_its_layout(tmp_path, monkeypatch, li
 
 
 def test_class_counts_are_those_of_all_rows(path, monkeypatch):
-    monkeypatch.setattr("ooc_train.reading.splits.LABELS_AT_ONCE", 7)
+    monkeypatch.setattr("ooc_train.reading.split.LABELS_AT_ONCE", 7)
     with open_store(path) as store:
         labels = store["train"].read_labels(0, 50)
         counts = store["train"].class_counts()

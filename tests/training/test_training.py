@@ -17,7 +17,7 @@ from ooc_train.errors import FormatError, InputError, OptionError, OutputError
 from ooc_train.progress import Silent
 from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Batch, SparseRows
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.early_stopping import EarlyStopping
 from ooc_train.training.loop import Loop

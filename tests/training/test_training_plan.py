@@ -4,7 +4,7 @@ import pytest
 
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import open as open_store
 from ooc_train.training import plan as plan_module
 from ooc_train.training.models.table import MODELS, ModelSpec, spec_of

@@ -1,7 +1,7 @@
 """Rows in words: a file holds no texts, but the terms of a row tell people much about it."""
 
 from ooc_train.reading.rows import SequenceRows, SparseRows
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
 
 MAX_TERMS = 8

@@ -9,7 +9,7 @@ from ooc_train.dtypes import I64
 from ooc_train.progress import Progress
 from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
-from ooc_train.reading.splits import Split
+from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
 from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run

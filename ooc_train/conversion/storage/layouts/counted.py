@@ -8,7 +8,6 @@ sign 0 and a number.
 
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 
 from ooc_train.conversion.storage.codes import (
@@ -19,7 +18,8 @@ from ooc_train.conversion.storage.codes import (
     put_u32,
     u32_at,
 )
-from ooc_train.conversion.storage.layouts.arrays import Piece, SplitArrays
+from ooc_train.conversion.storage.layouts.arrays import Piece
+from ooc_train.conversion.storage.layouts.sparse import SparseArrays
 from ooc_train.conversion.storage.shuffle import Bucket, Records, ShuffledSplit
 from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
 from ooc_train.dtypes import F32, F64, I32, I64, U16, U64
@@ -41,37 +41,21 @@ def pack_counts(terms: I32, counts: I32, offsets: I64, factors: F64) -> Records:
 
 
 @dataclass(frozen=True)
-class CountedArrays(SplitArrays):
-    """Sparse rows of ``n_columns``, each row's columns ascending.
+class CountedArrays(SparseArrays):
+    """Sparse rows whose records are counts.
 
     ``column_of`` int32 is the final column of each term in the records, -1 for those that are left
     out, and ``factors`` float64 the terms' factors; ``n_left`` is the number of entries that are
     left.
     """
 
-    n_columns: int
     column_of: I32
     factors: F64
     n_left: int
 
-    names = ("indices", "values")
-
     def n_entries(self, rows: ShuffledSplit) -> int | None:  # noqa: ARG002
         """The entries of the split."""
         return self.n_left
-
-    def create(
-        self, file: h5py.File, split: str, n_rows: int, n_entries: int, n_classes: int
-    ) -> h5py.Group:
-        """The group of the split, its datasets at their final size and still empty."""
-        return schema.create_sparse_split(
-            file,
-            split,
-            n_rows=n_rows,
-            n_entries=n_entries,
-            n_columns=self.n_columns,
-            n_classes=n_classes,
-        )
 
     def unpack(self, bucket: Bucket) -> Piece:
         """The rows of a bucket, with columns as they lie in the file: HDF5 converts slowly."""
