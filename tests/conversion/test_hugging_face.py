@@ -140,7 +140,7 @@ def test_other_files_agree_by_names(tmp_path):
     assert "label '0' is no class name" in (tmp_path / "o.h5.rejected.csv").read_text()
     notes = [note for note in report["notes"] if "numbers of class names" in note]
     assert [note.split(": ")[0] for note in notes] == [
-        f"{train} and 1 more files", str(turned)
+        f"{train} and another file", str(turned)
     ]  # fmt: skip
     vectorizer = {"vectorizer": tmp_path / "o.h5", "validation_fraction": None}
     report, _ = convert([turned], tmp_path / "p.h5", **vectorizer)

@@ -138,9 +138,14 @@ def remarks_of(sources: Iterable[Source]) -> list[str]:
         for remark in source.remarks:
             by_remark.setdefault(remark, []).append(source.path)
     return [
-        f"{first}{f' and {len(more):,} more files' if more else ''}: {remark}"
-        for remark, (first, *more) in by_remark.items()
+        f"{first}{_and_more(len(more))}: {remark}" for remark, (first, *more) in by_remark.items()
     ]
+
+
+def _and_more(n_files: int) -> str:
+    if not n_files:
+        return ""
+    return " and another file" if n_files == 1 else f" and {n_files:,} more files"
 
 
 def repeated_files(sources: Mapping[str, Sequence[Source]]) -> list[str]:
