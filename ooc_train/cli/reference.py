@@ -36,7 +36,7 @@ def written_into(text: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the tables into the files that are named, or else the guide's; the exit status."""
-    for path in map(Path, arguments or [PAGE]):
+    for path in [Path(name) for name in arguments] or [PAGE]:
         path.write_text(written_into(path.read_text("utf-8")), "utf-8")
     return 0
 
