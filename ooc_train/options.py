@@ -1,7 +1,7 @@
 """How an option is declared: once, as a field of a frozen dataclass.
 
 The command line and its ``--help``, the keywords of the library's calls, the settings in a run and
-the README's table follow from these declarations.  A module that declares options imports nothing
+the guide's table follow from these declarations.  A module that declares options imports nothing
 heavy, so that ``--help`` is there at once.
 
 >>> from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""An option is declared once: command line, ``--help``, library call and README agree with it."""
+"""An option is declared once: command line, ``--help``, library call and guide agree with it."""
 
 import inspect
 import re
@@ -35,7 +35,6 @@ from ooc_train.prediction.options import PredictOptions
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.scores.options import EvaluateOptions
 
-README = Path(__file__).parents[1] / "README.md"
 CALLS = {
     "convert": (ConvertOptions,),
     "train": (TrainingOptions, RunOptions),
@@ -308,11 +307,11 @@ def test_every_field_is_an_option():
         assert made(declared, {}, call="call") == declared()
 
 
-# README
+# The guide
 
 
-def test_the_readme_has_the_table_of_options():
-    text = README.read_text("utf-8")
+def test_the_guide_has_the_tables_of_options():
+    text = reference.PAGE.read_text("utf-8")
     assert reference.written_into(text) == text, f"write it: {reference.BEGIN}"
 
 
@@ -320,8 +319,8 @@ def test_the_readme_has_the_table_of_options():
     "old_and_new",
     [("| 500 |", "| 400 |"), ("`--seed N`", "`--seeds N`"), ("seed of the order", "seed of")],
 )
-def test_a_readme_that_says_something_else_is_found(old_and_new):
-    text = README.read_text("utf-8")
+def test_a_page_that_says_something_else_is_found(old_and_new):
+    text = reference.PAGE.read_text("utf-8")
     assert reference.written_into(text.replace(*old_and_new)) == text != text.replace(*old_and_new)
 
 

@@ -1,6 +1,6 @@
-"""The table of all options in the README, made from their declarations.
+"""The tables of all options in the guide, made from their declarations.
 
-``python -m ooc_train.cli.reference README.md`` writes it between its two marks.
+``python -m ooc_train.cli.reference`` writes them between the two marks of ``guide/options.md``.
 """
 
 import sys
@@ -12,8 +12,9 @@ from ooc_train.cli.command import Command, SharedOptions
 from ooc_train.options import Option, declarations
 
 COMMANDS = [one.COMMAND for one in (convert, train, evaluate, predict, inspect)]
-BEGIN = "<!-- options: written by python -m ooc_train.cli.reference README.md -->"
+BEGIN = "<!-- options: written by python -m ooc_train.cli.reference -->"
 END = "<!-- end of options -->"
+PAGE = Path(__file__).parents[1] / "guide/options.md"
 
 
 def reference() -> str:
@@ -22,7 +23,7 @@ def reference() -> str:
 
 
 def written_into(text: str) -> str:
-    """``text`` with the table between its marks as it has to be.
+    """``text`` with the tables between its marks as they have to be.
 
     Raises ValueError if the marks are not there, once each and in order.
     """
@@ -34,11 +35,8 @@ def written_into(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the table into the file that is named, or else print it; the exit status."""
-    if not arguments:
-        print(reference(), end="")
-    for name in arguments:
-        path = Path(name)
+    """Write the tables into the files that are named, or else the guide's; the exit status."""
+    for path in [Path(name) for name in arguments] or [PAGE]:
         path.write_text(written_into(path.read_text("utf-8")), "utf-8")
     return 0
 
