@@ -26,7 +26,16 @@ def inner_kernel(function: Function) -> Function:
     return _compiled(function, _nrt=False)
 
 
-def _compiled(function: Function, **options: bool) -> Function:
+def inlined_kernel(function: Function) -> Function:
+    """Compile a function into the kernels that call it, not by itself.
+
+    For a function that one kernel calls: by itself it would be compiled, with all that it calls,
+    once more.
+    """
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: Function, **options: Any) -> Function:
     # The wrapper for callers in C, which there are none of, would take a tenth of the time.
     options["no_cfunc_wrapper"] = True
     compiled: Any = njit(nogil=True, error_model="numpy", **options)(function)
