@@ -1,4 +1,4 @@
-"""What to install where a package is missing: one command, which works from anywhere.
+"""The command that installs a missing package, spelled so that it works from anywhere.
 
 This package comes from a clone or a wheel, not from an index, so ``pip install 'ooc-train[plots]'``
 would find nothing.  The packages that its extras consist of do come from an index.

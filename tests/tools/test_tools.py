@@ -229,8 +229,8 @@ def test_the_lowest_versions_have_an_environment_of_their_own(tmp_path):
     pytest_of_lowest.write_text(f'#!/bin/sh\nprintf "%s " "$@" "($#)" >>"{tmp_path}/checks"\n')
     pytest_of_lowest.chmod(0o755)
     assert run_checks(tmp_path, "--lowest", "-x").returncode == 0
-    options = f"--basetemp={tmp_path}/.pytest_tmp -n 2 --dist worksteal -m not slow -x"
-    assert (tmp_path / "checks").read_text() == f"{options} (8) "
+    options = f"--basetemp={tmp_path}/.pytest_tmp -n 2 --dist worksteal -m not slow -W default -x"
+    assert (tmp_path / "checks").read_text() == f"{options} (10) "
     *_, read, installed = (lowest / "calls").read_text().splitlines()
     assert read == "tools/lowest_versions.py pyproject.toml"
     assert installed.endswith(f"--editable {tmp_path}[dev] --constraint {lowest}/constraints.txt")
