@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ooc_train.atomic import output_file
-from ooc_train.cli import streams
+from ooc_train.cli import bars, streams
 from ooc_train.cli.options import Given, add_options
 from ooc_train.cli.startup import prepare
 from ooc_train.cli.streams import show, tell
@@ -112,10 +112,12 @@ class Command:
         except (Exception, KeyboardInterrupt) as error:  # a user must not see a traceback
             if debug:
                 raise
+            bars.finish_all()  # so that the line below stands alone
             status, message = _outcome(error)
             tell(f"{self.name}: {message}")
             return status
         finally:
+            bars.finish_all()
             streams.discard_unwritten()
         return 0
 

@@ -90,14 +90,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(given: Given) -> dict[str, Any]:
     if given.made(GridOptions).grid:
         return _train_grid(given)
+    files, shared = given.made(TrainFiles), given.made(SharedOptions)
+    progress = progress_of(quiet=shared.quiet)
+    progress.start("starting", None, "")  # before imports, which take a second
     from ooc_train.training.standing import kept_figures  # noqa: PLC0415 - --help stays instant
     from ooc_train.training.train import train  # noqa: PLC0415
 
-    files, shared = given.made(TrainFiles), given.made(SharedOptions)
     report = train(
         files.data,
         files.output,
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_outputs=shared.outputs,
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
@@ -25,7 +26,7 @@ from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
-from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.progress import Progress, Stopwatch
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 
@@ -64,7 +65,7 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
-    inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
+    inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
     with ExitStack() as stack, MemoryMonitor() as memory:

@@ -12,7 +12,7 @@ from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
-from ooc_train.progress import Progress
+from ooc_train.progress import PhasedProgress
 from ooc_train.tasks import Item, Result, results_in_order
 
 _MIN_BLOCK_BYTES = 2**18
@@ -203,7 +203,7 @@ class Resources:
     pool: Executor
     temp_dir: Path
     folder: Path
-    progress: Progress
+    progress: PhasedProgress
 
     def in_order(
         self,

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
@@ -129,7 +130,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         "more_outputs": more_outputs,
     }
     here = made(RunOptions, of_run | given, call="train")
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     check_outputs(
         more_outputs or {},
         files_read(path, chosen),
