@@ -1,6 +1,6 @@
 """Progress bars, in a terminal or a notebook."""
 
-import sys
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -78,5 +78,5 @@ def usual_progress() -> Progress:
 
 
 def _is_notebook() -> bool:
-    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    shell = getattr(builtins, "get_ipython", lambda: None)()  # IPython puts it there
     return type(shell).__name__ == "ZMQInteractiveShell"

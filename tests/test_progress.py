@@ -1,8 +1,7 @@
 """Phases with numbers and the time left of the whole; bars in a terminal and in a notebook."""
 
+import builtins
 import io
-import sys
-import types
 
 import pytest
 from hypothesis import given
@@ -155,6 +154,6 @@ def test_a_phase_that_never_advances_is_shown_at_once():
 def test_notebooks_have_bars_and_other_programs_have_none(monkeypatch):
     assert isinstance(usual_progress(), Silent)
     shell = type("ZMQInteractiveShell", (), {})()
-    monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(builtins, "get_ipython", lambda: shell, raising=False)
     assert isinstance(usual_progress()._inner, Bars)
     assert bars._is_notebook()
