@@ -21,8 +21,8 @@ GROUND_FLOOR = (
     "atomic", "bars", "blas", "dtypes", "durations", "environment", "errors", "extras",
     "imports", "intrinsics", "jit",
     "json_text", "kernel_cache", "kinds", "locks", "memory", "options", "outputs", "permutation",
-    "progress", "signals", "subprocesses", "system_errors", "tasks", "threads", "version",
-    "visible", "work_folder",
+    "progress", "signals", "subprocesses", "suggestions", "system_errors", "tasks", "threads",
+    "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,

@@ -63,10 +63,10 @@ def ooc() -> int:
 
         print(f"ooc {__version__}")
         return 0
-    import difflib  # noqa: PLC0415 - takes time
+    from ooc_train.suggestions import closest  # noqa: PLC0415 - takes time
 
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+    close = closest(name, COMMANDS)
+    hint = f"did you mean {close}?" if close else f"there are {', '.join(COMMANDS)}"
     print(f"ooc: there is no command {name!r}; {hint}", file=sys.stderr)
     return _USAGE
 

@@ -48,6 +48,9 @@ _EXAMPLE = """\
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
+CONFIG = "settings.toml"
+"""The file in a run that ``--config`` takes, to repeat it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFiles:
@@ -104,6 +107,7 @@ def _work(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    COMMAND.save_config(given, files.output / CONFIG, force=True)
     best = kept_figures(report)
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
     kind = "validation" if scored == "val_accuracy" else "training"
@@ -132,6 +136,7 @@ def _train_grid(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    COMMAND.save_config(given, files.output / CONFIG, force=True)
     lines = report["trials"]
     say(shared, *_table(columns_of(lines), lines))
     failed = [line["trial"] for line in lines if line["status"] != DONE]

@@ -1,4 +1,4 @@
-"""What a training tells: the figures of the moment, those of each epoch, and how long it takes."""
+"""Lines that a training tells: figures of the moment and of each epoch, and how long it takes."""
 
 from ooc_train.durations import clock, in_words
 from ooc_train.memory import measure
