@@ -82,7 +82,8 @@ def _convert(few: Features, temp_dir: Path) -> None:
         found = find_source(path, LayoutOptions(), gives=source)
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
-            write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))
+            resources = Resources(plan, pool, pool, temp_dir, folder, Silent())
+            write_features(output, corpus, few, resources)
 
 
 # ---- In other processes.
