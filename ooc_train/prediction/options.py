@@ -50,5 +50,14 @@ class PredictOptions(WorkerOptions, FormatOptions, OutputOptions, OpenOptions):
         group=_OUTPUT,
     )
 
+    explain: bool = option(
+        False,
+        "also write the 10 terms that decided most, with their shares; a term's share is by how "
+        "much the log-odds of the predicted class fall without it, divided by the sum of the "
+        "absolute values of this for all terms of the row, so that a negative share speaks "
+        "against the class; for n-grams, with mlp or another multi-layer perceptron",
+        group=_OUTPUT,
+    )
+
     def __post_init__(self) -> None:
         check(self)

@@ -12,6 +12,8 @@ import orjson
 
 from ooc_train.atomic import output_file
 from ooc_train.errors import InputError, OptionError
+from ooc_train.extras import pip_install
+from ooc_train.prediction.explanation import Explanations
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv",
@@ -20,7 +22,8 @@ _SUFFIXES = {
 }  # fmt: skip
 
 Columns = Mapping[str, Any]
-"""Columns by their names, with a value for each row: a list of strings, or an array of float32."""
+"""Columns by their names, with a value for each row: a list of strings, an array of float32, or
+`Explanations`."""
 
 
 class Writer(ABC):
@@ -76,7 +79,7 @@ class DelimitedWriter(Writer):
         predicted = [
             [f"{value:.6g}" for value in column.tolist()]
             if isinstance(column, np.ndarray)
-            else column
+            else list(map(_plain, column))
             for column in columns.values()
         ]
         self._writer.writerows(zip(*others, *predicted, strict=True))
@@ -124,7 +127,13 @@ class ParquetWriter(Writer):
         import pyarrow as pa  # noqa: PLC0415 - an extra
         import pyarrow.parquet as pq  # noqa: PLC0415
 
-        values = self._carried_columns(carried, columns) | dict(columns)
+        predicted = {
+            name: pa.array([[*row.items()] for row in column], pa.map_(pa.string(), pa.float32()))
+            if isinstance(column, Explanations)
+            else column
+            for name, column in columns.items()
+        }
+        values = self._carried_columns(carried, columns) | predicted
         schema = self._file.schema if self._file else None
         try:
             table = pa.table(values, schema=schema)
@@ -161,7 +170,7 @@ def format_for(path: Path | None, asked: str | None) -> str:
             import pyarrow  # noqa: F401, PLC0415 - an extra
         except ImportError:
             raise OptionError(
-                "Parquet needs the package pyarrow; pip install 'ooc-train[parquet]'"
+                f"Parquet needs the package pyarrow; {pip_install(extra='parquet')}"
             ) from None
     return kind
 

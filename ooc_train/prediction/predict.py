@@ -1,5 +1,6 @@
 """`predict`: the predictions of a run for all rows of a file or a stream, to a file or a stream."""
 
+import functools
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from ooc_train.conversion.vectorizer import Encoded
 from ooc_train.environment import n_processors
 from ooc_train.memory import MemoryMonitor
 from ooc_train.outputs import check_outputs
+from ooc_train.prediction.explanation import Explanations
 from ooc_train.prediction.inputs import (
     BLOCK_BYTES,
     NewRows,
@@ -37,7 +39,7 @@ from ooc_train.threads import ThreadPool
 from ooc_train.training.run.folder import files_of
 from ooc_train.training.run.replacement import open_with
 
-UNKNOWN = "unknown_words"
+UNKNOWN, EXPLAIN = "unknown_words", "explain"
 _ROOM_PARTS = 4
 """The blocks under way may take a quarter of the memory that is left."""
 
@@ -47,17 +49,19 @@ class Wanted:
     """The columns that are written beside the label and the name of the most probable class.
 
     ``top`` is how many of the most probable labels are written with their probabilities.  With
-    ``proba`` the probability of every class is written.
+    ``proba`` the probability of every class is written, with ``explain`` the terms that decided.
     """
 
     top: int = 0
     proba: bool = True
+    explain: bool = False
 
     def of_no_row(self, predictor: Predictor) -> dict[str, Any]:
         """The predicted columns of no row, which tell their names and types."""
         probabilities = np.empty((0, len(predictor.class_labels)), np.float32)
         shares = np.empty(0, np.float32) if predictor.knows_words else None
-        return self.columns(predictor, Predicted(probabilities, shares))
+        explanations = Explanations() if self.explain else None
+        return self.columns(predictor, Predicted(probabilities, shares, 0, explanations))
 
     def columns(self, predictor: Predictor, predicted: Predicted) -> dict[str, Any]:
         """The predicted columns by their names."""
@@ -79,6 +83,8 @@ class Wanted:
             columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(classes)}
         if unknown_shares is not None:
             columns[UNKNOWN] = unknown_shares
+        if predicted.explanations is not None:
+            columns[EXPLAIN] = predicted.explanations
         return columns
 
 
@@ -98,6 +104,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     keep_text: bool = PredictOptions.keep_text,
     top: int = PredictOptions.top,
     proba: bool | None = PredictOptions.proba,
+    explain: bool = PredictOptions.explain,
     output_format: str | None = PredictOptions.output_format,
     workers: int | None = PredictOptions.workers,
     force: bool = PredictOptions.force,
@@ -126,6 +133,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
       class, with ``proba``; by default if there are at most 100 classes and no ``top``
     - ``unknown_words``: the share of the row's words that the vectorizer does not know, if the
       features are made of words
+    - ``explain``, with ``explain``: the 10 terms that decided most with their shares, see
+      `Explanations`; in CSV and JSON Lines as a JSON object, in Parquet as a map
 
     ``output_format`` is ``"csv"``, ``"tsv"``, ``"jsonl"`` or ``"parquet"``.  By default the suffix
     of the output decides, and CSV is written where it says nothing.  A file appears under its name
@@ -156,6 +165,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         keep_text=keep_text,
         top=top,
         proba=proba,
+        explain=explain,
         output_format=output_format,
         workers=workers,
         force=force,
@@ -173,14 +183,18 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     with MemoryMonitor() as memory:
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
         rows = [opened(one, options) for one in given]
+        predictor_of = functools.partial(Predictor, explain=explain)
         complete, (inputs, predictor) = open_with(
             run,
-            lambda it: ([find_inputs(Trained.of(it), one, options) for one in rows], Predictor(it)),
+            lambda it: (
+                [find_inputs(Trained.of(it), one, options) for one in rows],
+                predictor_of(it),
+            ),
             trust_code=trust_code,
         )
         complete.close()
         usual = not top and len(predictor.class_labels) <= MOST_USUAL_CLASSES
-        wanted = Wanted(top, usual if proba is None else proba)
+        wanted = Wanted(top, usual if proba is None else proba, explain)
         predicting = time.perf_counter()
         progress.start("predicting", None, "row")
         of_no_row = wanted.of_no_row(predictor)

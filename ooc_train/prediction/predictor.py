@@ -9,6 +9,7 @@ import numpy as np
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.vectorizer import Encoded, load_vectorizer
 from ooc_train.dtypes import F32, Strings
+from ooc_train.prediction.explanation import Explainer, Explanations
 from ooc_train.prediction.inputs import Trained, given_rows, room_for
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
@@ -22,12 +23,13 @@ class Predicted(NamedTuple):
     ``probabilities`` (n_rows, n_classes) float32 are those of the classes.  ``unknown_shares``
     (n_rows,) float32 are the shares of the rows' words that the vectorizer does not know, 0 for a
     row without a word; ``None`` for features that are not made of words.  ``n_replaced`` rows had
-    broken UTF-8.
+    broken UTF-8.  ``explanations`` are there where they are asked for.
     """
 
     probabilities: F32
     unknown_shares: F32 | None
     n_replaced: int = 0
+    explanations: Explanations | None = None
 
 
 class Predictor:
@@ -36,19 +38,23 @@ class Predictor:
     ``classes_`` (n_classes,) are the labels, strings in the order of the probabilities.
     ``knows_words`` says whether the features are made of words.
 
-    The run may be closed afterwards.  Memory: the model and the selected terms' hashes; and that of
-    TensorFlow, unless the model is a multi-layer perceptron.
+    With ``explain`` each prediction comes with its `Explanations`.
+
+    The run may be closed afterwards.  Memory: the model and the selected terms' hashes, to explain
+    the model once more and the terms; and that of TensorFlow, unless the model is a multi-layer
+    perceptron.
     """
 
     _estimator_type = "classifier"
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *, explain: bool = False) -> None:
         self.class_labels = run.class_labels
         self.class_names = run.class_names
         self.classes_ = np.array(run.class_labels)
         self._vectorizer = load_vectorizer(run.vectorizer_file)
         self.knows_words = self._vectorizer.knows_words
         self._trained = Trained(run.features, run.provenance["layout"], self._check_columns)
+        self._explainer = Explainer.of(run) if explain else None
         self._classify = classifier_for(run)
 
     @property
@@ -101,7 +107,10 @@ class Predictor:
         probabilities = np.empty((0, len(self.classes_)), np.float32)
         if len(found.rows):
             probabilities = self._classify(found.rows)
-        return Predicted(probabilities, found.unknown_shares, found.n_replaced)
+        explanations = None
+        if self._explainer:
+            explanations = self._explainer.explain(found.rows, probabilities.argmax(axis=1))
+        return Predicted(probabilities, found.unknown_shares, found.n_replaced, explanations)
 
     def __sklearn_tags__(self) -> Any:
         """The tags that scikit-learn asks for; it is installed where it asks."""
