@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.dtypes import F32, I32, I64, U64, Integers
-from ooc_train.jit import kernel
+from ooc_train.jit import inner_kernel, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -155,28 +155,28 @@ def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
 # ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.
 
 
-@kernel
+@inner_kernel
 def _sparse_forward(by_row: ByRow, weights: F32, bias: F32, output: F32) -> None:
     """``output = rows @ weights + bias``, with the weights of the used columns."""
     for row in range(len(output)):
         target = output[row]
-        target[:] = bias
+        for unit in range(len(target)):
+            target[unit] = bias[unit]
         for entry in range(by_row.starts[row], by_row.starts[row + 1]):
             value, source = by_row.values[entry], weights[by_row.columns[entry]]
             for unit in range(len(target)):
                 target[unit] += value * source[unit]
 
 
-@kernel
-def _sparse_gradient(by_column: ByColumn, delta: F32, gradient: F32) -> None:
-    """``gradient = rows.T @ delta``, for the used columns."""
-    for column in range(len(gradient)):
-        target = gradient[column]
-        target[:] = 0
-        for entry in range(by_column.starts[column], by_column.starts[column + 1]):
-            value, source = by_column.values[entry], delta[by_column.rows[entry]]
-            for unit in range(len(target)):
-                target[unit] += value * source[unit]
+@inner_kernel
+def column_gradient(by_column: ByColumn, column: int, delta: F32, gradient: F32) -> None:
+    """``gradient = rows[:, column] @ delta``: of one used column, ``(n_units,)``."""
+    for unit in range(len(gradient)):
+        gradient[unit] = 0
+    for entry in range(by_column.starts[column], by_column.starts[column + 1]):
+        value, source = by_column.values[entry], delta[by_column.rows[entry]]
+        for unit in range(len(gradient)):
+            gradient[unit] += value * source[unit]
 
 
 @kernel
@@ -339,16 +339,16 @@ def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, i
 @kernel
 def gradients(
     by_row: ByRow,
-    by_column: ByColumn,
     targets: Targets,
     used: F32,
     rest: F32,
     layers: Layers,
-    used_gradient: F32,
     rest_gradient: F32,
-) -> tuple[float, int]:
-    """The mean loss and the correct rows; writes gradients in the layout of the weights.
+) -> tuple[float, int, F32]:
+    """The mean loss, the correct rows, and the gradient of the first layer's outputs.
 
+    The last is ``(n_rows, n_units)``: `column_gradient` makes of it those of the used columns.  The
+    gradients of all other weights are written to ``rest_gradient``, in the layout of ``rest``.
     `forward` describes the arguments.  Layers are visited from the last to the first.
     """
     n_rows, sizes = len(targets.labels), layers.sizes
@@ -373,5 +373,4 @@ def gradients(
         undrop(hidden_delta, hidden, layers.rates[layer - 1])
         delta = hidden_delta
     bias_gradient(delta, rest_gradient[:stop])
-    _sparse_gradient(by_column, delta, used_gradient)
-    return loss, n_correct
+    return loss, n_correct, delta
