@@ -101,7 +101,8 @@ def clip_columns(gradients: ColumnGradients, rest: F32, norm: float) -> np.float
     if not square_sum > norm * norm:
         return np.float32(1)
     scale = np.float32(norm / np.sqrt(square_sum))
-    rest *= scale
+    for i in range(len(rest)):
+        rest[i] *= scale
     return scale
 
 
