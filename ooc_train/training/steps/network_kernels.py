@@ -104,52 +104,63 @@ def prepare_rows(
 
     ``indptr``, ``indices`` and ``values`` are those of `SparseRows`.  Memory: 28 bytes an entry.
     """
-    n_entries = len(indices)
     starts = np.empty(len(indptr), np.int32)
-    numbers = np.empty(n_entries, np.int32)
-    kept_values = np.empty(n_entries, np.float32)
-    columns = np.empty(min(n_entries, n_columns), np.int32)
+    kept = np.empty(len(indices) + 1, np.int32)
+    n_kept = _keep(indptr, rate, key, starts, kept)
+    numbers, kept_values = np.empty(n_kept, np.int32), np.empty(n_kept, np.float32)
+    columns = np.empty(min(n_kept, n_columns) + 1, np.int32)
     ends = np.zeros(len(columns) + 1, np.int32)  # at first, the number of each column's entries
     number_of = np.zeros(n_columns, np.int32)  # from 1; 0 is a column that is not used so far
-    n_kept = n_used = 0
     scale = np.float32(1) / (np.float32(1) - rate)
+    n_used = 0
+    # No branch, as in `_keep`: half of the entries are the first in their column.  What is written
+    # for the others is overwritten by the next column.
+    for place in range(n_kept):
+        entry = kept[place]
+        column = indices[entry]
+        columns[n_used] = column
+        number = number_of[column]
+        n_used += number == 0
+        number = n_used if number == 0 else number
+        number_of[column] = number
+        ends[number] += 1
+        numbers[place] = number - 1
+        kept_values[place] = values[entry] * scale
+    for number in range(n_used):  # from counts to the places where columns begin
+        ends[number + 1] += ends[number]
+    by_row = ByRow(starts, numbers, kept_values)
+    rows, by_column_values = np.empty(n_kept, np.int32), np.empty(n_kept, np.float32)
+    by_column = ByColumn(ends[: n_used + 1], rows, by_column_values)
+    _by_column(by_row, by_column.starts.copy(), by_column)
+    return columns[:n_used], by_row, by_column
+
+
+@inner_kernel
+def _keep(indptr: I64, rate: np.float32, key: np.uint64, starts: I32, kept: I32) -> int:
+    """Write the entries that dropout keeps, and where those of each row start; their number.
+
+    Without a branch, which a processor would guess wrong for each value that is dropped.
+    """
+    n_kept = 0
     starts[0] = 0
     for row in range(len(indptr) - 1):
         for entry in range(indptr[row], indptr[row + 1]):
-            if rate > 0 and not _is_kept(key, entry, rate):
-                continue
-            column = indices[entry]
-            number = number_of[column]
-            if number == 0:  # used for the first time in this batch: it gets the next number
-                columns[n_used] = column
-                n_used += 1
-                number = n_used
-                number_of[column] = number
-            ends[number] += 1
-            numbers[n_kept] = number - 1
-            kept_values[n_kept] = values[entry] * scale
-            n_kept += 1
+            kept[n_kept] = entry
+            n_kept += _is_kept(key, entry, rate)  # all, where the rate is 0
         starts[row + 1] = n_kept
-    for number in range(n_used):  # from counts to the places where columns begin
-        ends[number + 1] += ends[number]
-    by_row = ByRow(starts, numbers[:n_kept], kept_values[:n_kept])
-    return columns[:n_used], by_row, _by_column(by_row, ends[: n_used + 1])
+    return n_kept
 
 
-@kernel
-def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
-    """The entries of ``by_row`` in the order of their columns, which begin at ``starts``."""
-    rows = np.empty(len(by_row.columns), np.int32)
-    values = np.empty(len(by_row.columns), np.float32)
-    places = starts.copy()
+@inner_kernel
+def _by_column(by_row: ByRow, places: I32, by_column: ByColumn) -> None:
+    """Write the entries of ``by_row`` in the order of their columns, which begin at ``places``."""
     for row in range(len(by_row.starts) - 1):
         for entry in range(by_row.starts[row], by_row.starts[row + 1]):
             column = by_row.columns[entry]
             place = places[column]
             places[column] = place + 1
-            rows[place] = row
-            values[place] = by_row.values[entry]
-    return ByColumn(starts, rows, values)
+            by_column.rows[place] = row
+            by_column.values[place] = by_row.values[entry]
 
 
 # ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.  Arrays are
