@@ -20,7 +20,7 @@ from ooc_train.cli.streams import show, tell
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
-from ooc_train.options import option
+from ooc_train.options import Option, option
 from ooc_train.outputs import OutputOptions, check_outputs
 from ooc_train.signals import INTERRUPTED, ended_by_signals
 from ooc_train.suggestions import closest
@@ -29,6 +29,8 @@ from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 _SHARED = "all commands"
+FILES, MOST_USED = "files", "most used"
+"""Headings in ``--help``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,24 +66,53 @@ class Command:
     """One command: its name, its options, and how it ends.
 
     ``declared`` are dataclasses of options, in the order of ``--help``; `SharedOptions` are added.
+    ``first`` are the names of those that matter most, which come before all others there.
     """
 
     def __init__(
-        self, name: str, description: str, example: str, declared: Sequence[type] = ()
+        self,
+        name: str,
+        description: str,
+        example: str,
+        declared: Sequence[type] = (),
+        first: Sequence[str] = (),
     ) -> None:
         self.name, self.declared = name, (*declared, SharedOptions)
-        self._description, self._example = description, example
+        self.example = example
+        self._description, self._first = description, first
+
+    def groups(self) -> list[tuple[str, list[Option]]]:
+        """The options under the headings of ``--help``: those that matter most come first."""
+        options = {option.name: option for option in of_commands(self.declared)}
+        found: dict[str, list[Option]] = {FILES: [], MOST_USED: []}
+        found[MOST_USED] = [options.pop(name) for name in self._first]
+        for option in options.values():
+            group = FILES if option.positional else option.group
+            found.setdefault(group, []).append(option)
+        return [(group, options) for group, options in found.items() if options]
+
+    def _usage(self) -> str:
+        """The line that shows how it is called."""
+        words = [self.name]
+        for option in of_commands(self.declared):
+            if option.positional:
+                word = f"{option.name} ..." if option.takes_many else option.name
+                words.append(word if option.is_required else f"[{word}]")
+            elif option.is_required:
+                words.append(f"{option.flags[0]} {option.placeholder}")
+        return " ".join([*words, "[options]"])
 
     def parser(self, *, may_lack: bool = False) -> "_CommandLine":
         """The parser of its command line, or of one from which required options ``may_lack``."""
         parser = _CommandLine(
             prog=self.name,
             description=self._description,
-            epilog=f"example:\n{self._example}",
+            usage=self._usage(),
+            epilog=f"example:\n{self.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             add_help=False,
         )
-        add_options(parser, self.declared, may_lack=may_lack)
+        add_options(parser, self.groups(), may_lack=may_lack)
         add = parser.add_argument_group("help").add_argument
         add("-h", "--help", action="help", help="show this help and exit")
         version = f"%(prog)s {__version__}"

@@ -80,7 +80,11 @@ class ConvertFiles:
 
 
 COMMAND = Command(
-    "ooc-convert", _DESCRIPTION, _EXAMPLE, [ConvertFiles, QueryOptions, ConvertOptions]
+    "ooc-convert",
+    _DESCRIPTION,
+    _EXAMPLE,
+    [ConvertFiles, QueryOptions, ConvertOptions],
+    first=("output", "test", "text", "label", "features"),
 )
 
 

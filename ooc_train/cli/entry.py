@@ -46,6 +46,17 @@ def _leave(status: int) -> None:
     os._exit(status)
 
 
+def _completion(arguments: list[str]) -> int:
+    """Print the script for a shell; the exit status."""
+    from ooc_train.cli.completion import SHELLS  # noqa: PLC0415 - takes time
+
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        print(f"ooc: name a shell: ooc completion {'|'.join(SHELLS)}", file=sys.stderr)
+        return _USAGE
+    print(SHELLS[arguments[0]](), end="")
+    return 0
+
+
 def ooc() -> int:
     """Run ``ooc``, whose first argument is the name of a command; the exit status."""
     name, *arguments = sys.argv[1:] or ["--help"]
@@ -56,8 +67,11 @@ def ooc() -> int:
         print("usage: ooc COMMAND ...\n")
         for command, purpose in COMMANDS.items():
             print(f"  ooc {command:<9}{purpose}")
-        print("\nooc COMMAND --help shows how a command is called; ooc-COMMAND is the same.")
+        print("\nooc completion bash|zsh|fish prints a script that completes these in a shell.")
+        print("ooc COMMAND --help shows how a command is called; ooc-COMMAND is the same.")
         return 0
+    if name == "completion":
+        return _completion(arguments)
     if name == "--version":
         from ooc_train.version import __version__  # noqa: PLC0415 - takes time
 

@@ -12,26 +12,25 @@ Declared = TypeVar("Declared")
 
 
 def add_options(
-    parser: argparse.ArgumentParser, declared: Sequence[type], *, may_lack: bool = False
+    parser: argparse.ArgumentParser,
+    groups: Sequence[tuple[str, Sequence[Option]]],
+    *,
+    may_lack: bool = False,
 ) -> None:
-    """Add the options of these dataclasses, under the headings of their groups.
+    """Add options under the headings of their groups.
 
     Only options that are given are in the parsed namespace, as text; those that are required, too,
     if they ``may_lack`` because a file may have them.
     """
-    groups: dict[str, Any] = {}
-    for option in of_commands(declared):
-        place: Any = parser
-        if not option.positional:
-            if option.group not in groups:
-                groups[option.group] = parser.add_argument_group(option.group)
-            place = groups[option.group]
-        keywords = _keywords(option)
-        if may_lack and option.positional:
-            keywords.setdefault("nargs", "?")
-        elif may_lack:
-            keywords["required"] = False
-        place.add_argument(*(option.flags or [option.name]), **keywords)
+    for heading, options in groups:
+        place = parser.add_argument_group(heading)
+        for option in options:
+            keywords = _keywords(option)
+            if may_lack and option.positional:
+                keywords.setdefault("nargs", "?")
+            elif may_lack:
+                keywords["required"] = False
+            place.add_argument(*(option.flags or [option.name]), **keywords)
 
 
 def help_text(option: Option) -> str:

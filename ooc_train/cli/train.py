@@ -81,7 +81,11 @@ class GridOptions:
 
 
 COMMAND = Command(
-    "ooc-train", _DESCRIPTION, _EXAMPLE, [TrainFiles, TrainingOptions, RunOptions, GridOptions]
+    "ooc-train",
+    _DESCRIPTION,
+    _EXAMPLE,
+    [TrainFiles, TrainingOptions, RunOptions, GridOptions],
+    first=("output", "epochs", "learning_rate", "model", "resume"),
 )
 
 
