@@ -30,13 +30,13 @@ from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
 from ooc_train.file.provenance import column_names
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
-from ooc_train.reading.store import open as open_store
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    learns_classes: bool = True
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -79,14 +80,14 @@ class ConversionPlan:
 
     @property
     def class_labels(self) -> list[str] | None:
-        """The labels of the classes, where they are not to be learned."""
+        """The labels of the classes that are known, which may be all."""
         return self.fitted.class_labels if self.fitted else None
 
     def class_names(self, labels: list[str]) -> list[str]:
         """The names of the classes with these labels.  Raises ``InputError`` for unfit names."""
-        if self.fitted:
-            return self.fitted.class_names
-        return self.names.of(labels) if self.names else labels
+        known = self.fitted.class_names if self.fitted else []
+        new = labels[len(known) :]
+        return [*known, *(self.names.of(new) if self.names and new else new)]
 
 
 def plan_conversion(
@@ -154,6 +155,7 @@ def plan_conversion(
         fitted,
         inputs.class_names,
         inputs.class_order,
+        options.new_classes or fitted is None,
     )
 
 
@@ -166,7 +168,7 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
     if path is None:
         return None
-    store = stack.enter_context(open_store(Path(path)))
+    store = stack.enter_context(Store(vectorizer_file(path), needs_rows=False))
     store.group("vectorizer").check()
     return store
 
