@@ -14,7 +14,7 @@ from ooc_train.training.options import TrainingOptions
 
 
 @dataclass(frozen=True)
-class Inputs:
+class TrainingInputs:
     """The open inputs of a training."""
 
     store: Store
@@ -25,7 +25,9 @@ class Inputs:
 
 
 @contextmanager
-def opened_inputs(path: str | Path, options: TrainingOptions, *, verify: bool) -> Iterator[Inputs]:
+def opened_inputs(
+    path: str | Path, options: TrainingOptions, *, verify: bool
+) -> Iterator[TrainingInputs]:
     """The inputs of a training on the file at ``path``, open during the block.
 
     Raises what `open_store` and `open_run` do.
@@ -37,4 +39,4 @@ def opened_inputs(path: str | Path, options: TrainingOptions, *, verify: bool) -
             for mixed, share in parse_mix(options.mix)
         ]
         origin = stack.enter_context(opened_origin(options.init_from))
-        yield Inputs(store, others, origin)
+        yield TrainingInputs(store, others, origin)

@@ -15,7 +15,7 @@ class MixShare(NamedTuple):
 
 
 def mix_given(given: Any) -> Any:
-    """What a program gives as the texts of a command line: shares by file, or such texts.
+    """The texts of a command line for what a program gives: shares by file, or such texts.
 
     >>> mix_given({"old.h5": 0.3}), mix_given("old.h5:0.3")
     (('old.h5:0.3',), ('old.h5:0.3',))

@@ -67,7 +67,7 @@ class Part:
     """Rows of it in a whole batch."""
 
     def batches(self, seed: int | None, first: int) -> Iterator[Batch]:
-        """Its whole batches from number ``first`` on, pass after pass, without an end.
+        """The whole batches from number ``first`` on, pass after pass, without an end.
 
         The rows that are left at the end of a pass, fewer than a batch takes, are others in each.
         """

@@ -19,7 +19,7 @@ from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
 from ooc_train.training.input_budget import check_floor
-from ooc_train.training.inputs import Inputs, opened_inputs
+from ooc_train.training.inputs import TrainingInputs, opened_inputs
 from ooc_train.training.loop import Loop
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.models.model import Model
@@ -185,7 +185,7 @@ def _files_of_origin(origin: str | os.PathLike[str] | None, run: Path) -> list[P
 
 
 def _planned(
-    inputs: Inputs,
+    inputs: TrainingInputs,
     folder: RunWriter,
     chosen: TrainingOptions,
     here: RunOptions,

@@ -307,9 +307,9 @@ def test_new_rows_are_converted_with_the_vectorizer_of_a_run(tmp_path, capsys):
     rejects = (tmp_path / "n.h5.rejected.csv").read_text()
     assert "label 'awful' does not occur among the vectorizer's classes" in rejects
     capsys.readouterr()
-    (tmp_path / "n.h5").unlink()
-    assert convert_main([rows, "-o", new, "--vectorizer", run, "--new-classes", *drawn]) == 0
-    assert "1 new class: 'awful'" in capsys.readouterr().err
+    words = [rows, "-o", new, "--vectorizer", run, "--new-classes", *drawn, "--force"]
+    assert convert_main(words) == 0
+    assert "1 new class: 'awful'" in capsys.readouterr().out
     with open_store(new) as store, open_store(old) as before:
         assert store.class_labels == ["bad", "good", "awful"]
         assert store.group("vectorizer").strings("terms") == before.group("vectorizer").strings(
