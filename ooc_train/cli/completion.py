@@ -89,7 +89,9 @@ def _fish_option(option: Option) -> dict[str, str]:
 
 
 def _line(command: str, **details: str) -> str:
-    given = [f"-{key} {shlex.quote(value)}" if value else f"-{key}" for key, value in details.items()]
+    given = [
+        f"-{key} {shlex.quote(value)}" if value else f"-{key}" for key, value in details.items()
+    ]
     return " ".join(["complete -c", command, *given])
 
 

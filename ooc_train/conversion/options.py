@@ -172,7 +172,14 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     vectorizer: str | os.PathLike[str] | None = option(
         None,
-        "take terms, statistics and classes from a converted file instead of learning them",
+        "take terms, statistics and classes from a converted file, or from a run, instead of "
+        "learning them",
+        group=_FEATURES,
+    )
+    new_classes: bool = option(
+        False,
+        "with --vectorizer, also take classes of the train rows that it does not have, after its "
+        "own, instead of rejecting their rows",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -303,6 +310,8 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.given_parameters and self.vectorizer:
             flags = listed_flags(self.given_parameters)
             raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
+        if self.new_classes and not self.vectorizer:
+            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")
         if self.features != AUTO:
             self._check_columns()
 
