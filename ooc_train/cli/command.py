@@ -86,20 +86,19 @@ class Command:
         options = {option.name: option for option in of_commands(self.declared)}
         found: dict[str, list[Option]] = {FILES: [], MOST_USED: []}
         found[MOST_USED] = [options.pop(name) for name in self._first]
-        for option in options.values():
-            group = FILES if option.positional else option.group
-            found.setdefault(group, []).append(option)
+        for one in options.values():
+            found.setdefault(FILES if one.positional else one.group, []).append(one)
         return [(group, options) for group, options in found.items() if options]
 
     def _usage(self) -> str:
         """The line that shows how it is called."""
         words = [self.name]
-        for option in of_commands(self.declared):
-            if option.positional:
-                word = f"{option.name} ..." if option.takes_many else option.name
-                words.append(word if option.is_required else f"[{word}]")
-            elif option.is_required:
-                words.append(f"{option.flags[0]} {option.placeholder}")
+        for one in of_commands(self.declared):
+            if one.positional:
+                word = f"{one.name} ..." if one.takes_many else one.name
+                words.append(word if one.is_required else f"[{word}]")
+            elif one.is_required:
+                words.append(f"{one.flags[0]} {one.placeholder or one.name.upper()}")
         return " ".join([*words, "[options]"])
 
     def parser(self, *, may_lack: bool = False) -> "_CommandLine":

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 from ooc_train.cli.command import Command
-from ooc_train.cli.entry import COMMANDS
+from ooc_train.cli.names import COMMANDS
 from ooc_train.cli.options import of_commands
 from ooc_train.cli.reference import COMMANDS as DECLARED
 from ooc_train.options import Option

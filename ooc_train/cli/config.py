@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import output_file
-from ooc_train.cli.entry import COMMANDS
+from ooc_train.cli.names import COMMANDS
 from ooc_train.errors import InputError, OptionError
 from ooc_train.options import Option
 from ooc_train.suggestions import did_you_mean

@@ -4,13 +4,8 @@ import functools
 import importlib
 import sys
 
-COMMANDS = {
-    "convert": "labelled data of any size to one HDF5 file of features",
-    "train": "a model from such a file, in bounded memory",
-    "evaluate": "a model's scores on the rows of a file",
-    "predict": "the classes of new rows",
-    "inspect": "what is in a converted file",
-}
+from ooc_train.cli.names import COMMANDS
+
 _USAGE = 2
 _INTERRUPTED = 130
 _SIGNALLED = 128

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ooc_train.cli.command import Command
-from ooc_train.cli.entry import COMMANDS
+from ooc_train.cli.names import COMMANDS
 from ooc_train.cli.reference import COMMANDS as DECLARED
 
 
