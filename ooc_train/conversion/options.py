@@ -79,8 +79,8 @@ def parse_top_k(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
-    """The options of `convert`.
+class RowOptions(WorkerOptions, FormatOptions):
+    """The options that say what the rows are, and what they become: of `convert` and `explore`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
     features has only some of them.
@@ -109,16 +109,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
-    )
-    rejects: str | os.PathLike[str] | None = option(
-        None,
-        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
-        "if there are none",
-        fallback="OUTPUT.rejected.csv",
-        group=_ROWS,
-    )
-    max_rejects: int = option(
-        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
     )
     text: Sequence[str] = option(
         (),
@@ -168,11 +158,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         "what rows become: text becomes tf-idf n-grams, or with sequence the ids of its words; "
         "dense and sparse rows of numbers stay as they are",
         choices=(AUTO, *KINDS),
-        group=_FEATURES,
-    )
-    vectorizer: str | os.PathLike[str] | None = option(
-        None,
-        "take terms, statistics and classes from a converted file instead of learning them",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -258,19 +243,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         fallback="from 0 if there is a column 0",
         group=_PARAMETERS,
     )
-    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
-    shuffle: bool = option(
-        True,
-        "keep the training rows in the order of their source; otherwise they are shuffled",
-        group=_OUTPUT,
-    )
-    compression: str = option(
-        NONE,
-        "make the file smaller, zstd more than lz4, for slower reading; needs the packages of "
-        "ooc-train[compression]",
-        choices=(NONE, *FILTERS),
-        group=_OUTPUT,
-    )
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",
@@ -293,10 +265,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction and self.validation:
             raise OptionError("--validation and --validation-fraction exclude each other")
         self._check_preset()
-        check_installed(self.compression)
-        if self.given_parameters and self.vectorizer:
-            flags = listed_flags(self.given_parameters)
-            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
         if self.features != AUTO:
             self._check_columns()
 
@@ -326,7 +294,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     @property
     def given_parameters(self) -> dict[str, Any]:
         """The parameters of the features that are given, by name."""
-        names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
+        names = sorted(o.name for o in declarations(RowOptions) if o.group == _PARAMETERS)
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value not in (None, AUTO)}
 
@@ -338,3 +306,47 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction is None:
             return DEFAULT_VALIDATION_FRACTION
         return self.validation_fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(RowOptions, OutputOptions):
+    """The options of `convert`.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
+    """
+
+    rejects: str | os.PathLike[str] | None = option(
+        None,
+        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
+        "if there are none",
+        fallback="OUTPUT.rejected.csv",
+        group=_ROWS,
+    )
+    max_rejects: int = option(
+        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
+    )
+    vectorizer: str | os.PathLike[str] | None = option(
+        None,
+        "take terms, statistics and classes from a converted file instead of learning them",
+        group=_FEATURES,
+    )
+    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
+    shuffle: bool = option(
+        True,
+        "keep the training rows in the order of their source; otherwise they are shuffled",
+        group=_OUTPUT,
+    )
+    compression: str = option(
+        NONE,
+        "make the file smaller, zstd more than lz4, for slower reading; needs the packages of "
+        "ooc-train[compression]",
+        choices=(NONE, *FILTERS),
+        group=_OUTPUT,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_installed(self.compression)
+        if self.given_parameters and self.vectorizer:
+            flags = listed_flags(self.given_parameters)
+            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
