@@ -255,7 +255,7 @@ class RowOptions(WorkerOptions, FormatOptions):
     temp_dir: str | os.PathLike[str] | None = option(
         None,
         "a folder on a disk for temporary files",
-        fallback="the folder of the output",
+        fallback="the folder of the output, or if there is none the system's",
         metavar="DIR",
         group=_RESOURCES,
     )
