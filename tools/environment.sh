@@ -24,12 +24,21 @@ sys.exit(not (3, $oldest_minor) <= sys.version_info[:2] <= (3, $newest_minor))" 
 }
 
 # find_python: print the first interpreter that fits and can make virtual environments: $PYTHON
-# where it is set, else python3, else the newest python3.N.
+# where it is set, else python3, else the newest python3.N; with `prefer_oldest`, the oldest python3.N
+# first.
 find_python() {
-    local candidates=(python3) candidate minor without_venv=""
-    for ((minor = newest_minor; minor >= oldest_minor; minor--)); do
-        candidates+=("python3.$minor")
-    done
+    local candidates=() candidate minor without_venv=""
+    if [[ -n "${prefer_oldest:-}" ]]; then
+        for ((minor = oldest_minor; minor <= newest_minor; minor++)); do
+            candidates+=("python3.$minor")
+        done
+        candidates+=(python3)
+    else
+        candidates+=(python3)
+        for ((minor = newest_minor; minor >= oldest_minor; minor--)); do
+            candidates+=("python3.$minor")
+        done
+    fi
     [[ -z "${PYTHON:-}" ]] || candidates=("$PYTHON")
     for candidate in "${candidates[@]}"; do
         is_fitting "$candidate" || continue
@@ -63,15 +72,16 @@ make_environment() {
         fail "$folder has no pip: remove it, and run this again"
 }
 
-# install_package FOLDER [EXTRA]: install this repository, editable, into the environment, unless
-# that is done already for the present pyproject.toml (the stamp is a copy of it).
+# install_package FOLDER [EXTRA [PIP OPTION ...]]: install this repository, editable, into the
+# environment, unless that is done already for the present pyproject.toml (the stamp is a copy of it).
 install_package() {
     local folder=$1 extra=${2:-} stamp
+    shift "$(($# < 2 ? $# : 2))"
     stamp=$folder/installed${extra:+-$extra}.toml
     cmp -s "$root/pyproject.toml" "$stamp" && return
     say "installing ooc-train${extra:+[$extra]} into $folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check \
-        --editable "$root${extra:+[$extra]}" ||
+        --editable "$root${extra:+[$extra]}" "$@" ||
         fail "the installation into $folder failed; pip's message is above"
     cp "$root/pyproject.toml" "$stamp"
 }

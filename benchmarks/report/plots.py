@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.measure.harness import COMPLETED
 from ooc_train.errors import InputError
+from ooc_train.extras import pip_install
 
 Record = Mapping[str, Any]
 _COLOURS = (
@@ -63,7 +64,7 @@ def _pyplot() -> Any:
     try:
         matplotlib = importlib.import_module("matplotlib")
     except ImportError as error:
-        raise InputError("plots need matplotlib: pip install 'ooc-train[plots]'") from error
+        raise InputError(f"plots need matplotlib: {pip_install(extra='plots')}") from error
     matplotlib.use("Agg")
     return importlib.import_module("matplotlib.pyplot")
 

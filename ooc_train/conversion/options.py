@@ -338,8 +338,8 @@ class ConvertOptions(RowOptions, OutputOptions):
     )
     compression: str = option(
         NONE,
-        "make the file smaller, zstd more than lz4, for slower reading; needs the packages of "
-        "ooc-train[compression]",
+        "make the file smaller, zstd more than lz4, for slower reading; needs the packages "
+        "hdf5plugin, and zstandard or lz4",
         choices=(NONE, *FILTERS),
         group=_OUTPUT,
     )

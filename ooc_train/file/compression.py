@@ -20,9 +20,10 @@ import numpy as np
 
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
+from ooc_train.extras import pip_install
 from ooc_train.file.filters import (
+    EXTRA,
     FILTERS,
-    INSTALL,
     MAX_CHUNK_BYTES,
     SHUFFLE,
     ZSTD_LEVEL,
@@ -250,5 +251,5 @@ def check_filters(path: Path, filters: Sequence[int]) -> None:
         if not h5py.h5z.filter_avail(number) and not can_import("hdf5plugin"):
             raise OptionError(
                 f"{path} is compressed, which takes packages that are not installed; install "
-                f"them: {INSTALL}"
+                f"them: {pip_install(extra=EXTRA)}"
             )

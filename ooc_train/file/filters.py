@@ -7,13 +7,15 @@ import importlib
 from typing import NamedTuple
 
 from ooc_train.errors import OptionError
+from ooc_train.extras import pip_install
 
 NONE = "none"
 SHUFFLE = 2
 """The number of HDF5's own filter that puts equal bytes of numbers side by side."""
 ZSTD_LEVEL = 3
 MAX_CHUNK_BYTES = 2**26
-INSTALL = "pip install 'ooc-train[compression]'"
+EXTRA = "compression"
+"""The extra of this package that has theirs."""
 
 
 class Filter(NamedTuple):
@@ -36,7 +38,7 @@ def check_installed(compression: str) -> None:
     if compression != NONE and not is_installed(compression):
         raise OptionError(
             f"--compression {compression} needs packages that are not installed; install them: "
-            f"{INSTALL}"
+            f"{pip_install(extra=EXTRA)}"
         )
 
 

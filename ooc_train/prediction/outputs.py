@@ -12,6 +12,7 @@ import orjson
 
 from ooc_train.atomic import output_file
 from ooc_train.errors import InputError, OptionError
+from ooc_train.extras import pip_install
 from ooc_train.prediction.explanation import Explanations
 
 _SUFFIXES = {
@@ -169,7 +170,7 @@ def format_for(path: Path | None, asked: str | None) -> str:
             import pyarrow  # noqa: F401, PLC0415 - an extra
         except ImportError:
             raise OptionError(
-                "Parquet needs the package pyarrow; pip install 'ooc-train[parquet]'"
+                f"Parquet needs the package pyarrow; {pip_install(extra='parquet')}"
             ) from None
     return kind
 

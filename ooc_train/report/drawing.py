@@ -10,6 +10,7 @@ from typing import Any
 
 from ooc_train.atomic import replacing
 from ooc_train.errors import OutputError
+from ooc_train.extras import pip_install
 from ooc_train.subprocesses import python_command
 from ooc_train.system_errors import unwritten
 
@@ -21,7 +22,7 @@ def check_library(path: Path) -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise OutputError(
             f"{path.name} is not drawn, since it takes matplotlib; install it with "
-            "pip install 'ooc-train[plots]'"
+            f"{pip_install(extra='plots')}"
         )
 
 

@@ -22,6 +22,7 @@ from ooc_train.cli.convert import main as convert_command
 from ooc_train.cli.predict import main as predict_command
 from ooc_train.conversion.sources.database import Database, Query, QueryOptions, _postgresql
 from ooc_train.errors import InputError, OptionError
+from ooc_train.extras import pip_install
 from tests.corpora import random_rows
 
 ROWS = [(int(label), text) for label, _, text in random_rows(80)]
@@ -193,7 +194,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, uri, package, ex
     monkeypatch.setitem(sys.modules, package, None)
     name = package.replace("_", "-")
     with pytest.raises(
-        OptionError, match=rf"needs the package {name}; pip install 'ooc-train\[{extra}"
+        OptionError, match=re.escape(f"needs the package {name}; {pip_install(extra=extra)}")
     ):
         rows_of(uri, "SELECT 1")
 

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -29,6 +30,7 @@ from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.texts import TextSource
 from ooc_train.conversion.text.tokens import tokenize
 from ooc_train.errors import BudgetError, InputError, OptionError
+from ooc_train.extras import pip_install
 from ooc_train.progress import Silent
 from tests.corpora import random_rows
 
@@ -315,7 +317,7 @@ def test_packages_that_are_not_installed(tmp_path, monkeypatch, package, extra):
     monkeypatch.setitem(sys.modules, package, None)
     name = {"parquet": "rows.parquet", "zstd": "rows.csv.zst"}[extra]
     (tmp_path / name).write_bytes(b"")
-    with pytest.raises(OptionError, match=rf"pip install 'ooc-train\[{extra}\]'"):
+    with pytest.raises(OptionError, match=re.escape(pip_install(extra=extra))):
         find(tmp_path / name)
 
 

@@ -238,7 +238,7 @@ def test_with_nothing_that_decompresses(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "hdf5plugin", None)
     monkeypatch.setattr("h5py.h5z.filter_avail", lambda number: number == 2)
     with pytest.raises(
-        OptionError, match=r"b\.h5 is compressed, .* install them: pip install 'ooc-train\[compr"
+        OptionError, match=r"b\.h5 is compressed, .* install them: pip install 'hdf5plugin>="
     ):
         open_store(path)
 

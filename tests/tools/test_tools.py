@@ -97,6 +97,15 @@ def test_python3_comes_first(tmp_path):
     assert result.stdout == "python3\n"
 
 
+def test_the_oldest_python_comes_first_where_it_is_preferred(tmp_path):
+    fake_python(tmp_path / "python3", version=(3, 13))
+    fake_python(tmp_path / "python3.10", version=(3, 10), modules="venv")
+    fake_python(tmp_path / "python3.11", version=(3, 11))
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = bash("prefer_oldest=yes; find_python", PATH=path, PYTHON="")
+    assert result.stdout == "python3.11\n"
+
+
 @pytest.mark.parametrize(
     ("version", "modules", "message"),
     [
@@ -151,9 +160,12 @@ def test_the_package_is_installed_once_for_each_pyproject(tmp_path):
     for text in ("one", "one", "two"):
         (root / "pyproject.toml").write_text(text)
         assert bash(install).returncode == 0
-    calls = (venv / "calls").read_text().splitlines()
+    (root / "pyproject.toml").write_text("three")
+    assert bash(f"{install} --constraint a.txt").returncode == 0
+    *calls, constrained = (venv / "calls").read_text().splitlines()
     assert len(calls) == 2
     assert all(call.endswith(f"--editable {root}[dev]") for call in calls)
+    assert constrained.endswith(f"--editable {root}[dev] --constraint a.txt")
 
 
 def test_a_failed_installation_is_tried_again(tmp_path):
@@ -209,13 +221,28 @@ def test_the_fast_test_command_leaves_out_slow_tests(tmp_path):
     assert tests == f"pytest {options} (8) "
 
 
+def test_the_lowest_versions_have_an_environment_of_their_own(tmp_path):
+    copy_tools(tmp_path)
+    lowest = tmp_path / ".venv-lowest"
+    write_recording_python(lowest)
+    pytest_of_lowest = lowest / "bin/pytest"
+    pytest_of_lowest.write_text(f'#!/bin/sh\nprintf "%s " "$@" "($#)" >>"{tmp_path}/checks"\n')
+    pytest_of_lowest.chmod(0o755)
+    assert run_checks(tmp_path, "--lowest", "-x").returncode == 0
+    options = f"--basetemp={tmp_path}/.pytest_tmp -n 2 --dist worksteal -m not slow -W default -x"
+    assert (tmp_path / "checks").read_text() == f"{options} (10) "
+    *_, read, installed = (lowest / "calls").read_text().splitlines()
+    assert read == "tools/lowest_versions.py pyproject.toml"
+    assert installed.endswith(f"--editable {tmp_path}[dev] --constraint {lowest}/constraints.txt")
+
+
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_the_test_command_explains_itself(tmp_path, option):
     copy_tools(tmp_path)
     result = run_checks(tmp_path, option)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("All checks of the project: ")
-    assert "tools/test [--fast] [PYTEST ARGUMENTS]" in result.stdout
+    assert "tools/test [--fast | --lowest] [PYTEST ARGUMENTS]" in result.stdout
     assert result.stdout.endswith("the default is python3 where it fits.\n")
     assert not (tmp_path / "checks").exists()
 

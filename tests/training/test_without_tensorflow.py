@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from ooc_train.extras import pip_install
 from tests.corpora import random_rows, write_rows
 from tests.files import write_dense, write_sequences, write_toy
 
@@ -84,7 +85,7 @@ def test_the_whole_pipeline_and_what_is_missing(folder):
         assert line == (
             "ooc-train: this takes TensorFlow and Keras, which are not both installed: without "
             "them there is mlp, by its own optimizers, without callbacks and TensorBoard; install "
-            "them with pip install tensorflow keras"
+            f"them with {pip_install('tensorflow', 'keras')}"
         )
     assert not (folder / "refused").exists()
 

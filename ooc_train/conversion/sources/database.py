@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.pipe import Pieces, Pipe
 from ooc_train.errors import InputError, OocTrainError, OptionError
+from ooc_train.extras import pip_install
 from ooc_train.options import check, option
 from ooc_train.work_folder import WorkFolder
 
@@ -192,7 +193,7 @@ def _require(package: str, extra: str) -> Any:
     except ImportError:
         raise OptionError(
             f"--database {extra}: needs the package {package.partition('.')[0].replace('_', '-')}; "
-            f"pip install 'ooc-train[{extra}]'"
+            f"{pip_install(extra=extra)}"
         ) from None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.pipe import Pieces, Pipe
 from ooc_train.errors import InputError, OptionError
+from ooc_train.extras import pip_install
 
 _PIECE_BYTES = 2**16
 _ROWS_AT_ONCE = 1000
@@ -176,7 +177,7 @@ def _pyarrow(name: str) -> Any:
     except ImportError:
         raise OptionError(
             f"{name} is read through Arrow, which needs the package pyarrow; "
-            f"pip install 'ooc-train[parquet]'"
+            f"{pip_install(extra='parquet')}"
         ) from None
     return pyarrow
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
+from ooc_train.extras import pip_install
 from ooc_train.kinds import FORMS
 from ooc_train.reading.batches import Batches, Seed, seed_for
 from ooc_train.reading.rows import Readable
@@ -115,4 +116,4 @@ def _checked_form(split: Readable, form: str | None, offered: Sequence[str]) -> 
 
 def _missing(library: str, package: str) -> OptionError:
     """The error that a library is not installed."""
-    return OptionError(f"{library} is not installed; install it: pip install {package}")
+    return OptionError(f"{library} is not installed; install it: {pip_install(package)}")

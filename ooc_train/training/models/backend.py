@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ooc_train import imports
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
+from ooc_train.extras import pip_install
 from ooc_train.threads import TOO_FEW, can_start
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def load() -> None:
         raise OptionError(
             f"this takes {' and '.join(_NEEDED.values())}, which are not both installed: without "
             "them there is mlp, by its own optimizers, without callbacks and TensorBoard; install "
-            "them with pip install tensorflow keras"
+            f"them with {pip_install('tensorflow', 'keras')}"
         ) from error
     # By default GPUs round factors to 11 bits: 1e-4 off, and no faster with these models.
     tf.config.experimental.enable_tensor_float_32_execution(enabled=False)

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from ooc_train.errors import OptionError
+from ooc_train.extras import pip_install
 
 _BUFFER_BYTES = 2**18
 _ZSTD_BYTES = 2**17
@@ -67,8 +68,8 @@ class _ZstdStream(io.RawIOBase):
             import zstandard  # noqa: PLC0415 - few files need it
         except ImportError:
             raise OptionError(
-                ".zst files need the package zstandard; pip install 'ooc-train[zstd]', or "
-                "decompress them first"
+                ".zst files need the package zstandard: decompress them first, or "
+                f"{pip_install(extra='zstd')}"
             ) from None
         self._error = zstandard.ZstdError
         self._frames = zstandard.ZstdDecompressor()

@@ -15,6 +15,7 @@ from ooc_train.conversion.sources.formats.arrow import column_at, fields_of, gat
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.errors import BudgetError, EmptyInputError, InputError, OptionError
+from ooc_train.extras import pip_install
 
 _MAGIC = b"ARROW1\0\0"
 _MESSAGE = b"\xff\xff\xff\xff"
@@ -65,7 +66,7 @@ def open_arrow(file: InputFile, options: LayoutOptions) -> ArrowStreamFile:
     except ImportError:
         raise OptionError(
             f"{file.path} is in Arrow's format, which needs the package pyarrow; "
-            f"pip install 'ooc-train[parquet]'"
+            f"{pip_install(extra='parquet')}"
         ) from None
     max_batch_bytes = options.memory_bytes // _BATCH_SHARE
     schema, first = _look(file, max_batch_bytes)

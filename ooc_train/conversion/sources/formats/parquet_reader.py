@@ -34,6 +34,7 @@ from ooc_train.conversion.sources.formats.parquet_pages import (
     read_footer,
 )
 from ooc_train.errors import BudgetError, EmptyInputError, InputError, OptionError
+from ooc_train.extras import pip_install
 
 _FEW_ROWS = 16  # with fewer at a time, places in a dictionary are the faster way
 _FOOTER_SHARE = 4  # a quarter of the memory
@@ -61,7 +62,7 @@ def open_reader(
     except ImportError:
         raise OptionError(
             f"{file.path} is a Parquet file, which needs the package pyarrow; "
-            f"pip install 'ooc-train[parquet]'"
+            f"{pip_install(extra='parquet')}"
         ) from None
     if file.compression:
         raise InputError(f"{file.path}: Parquet is compressed within; decompress the file first")
