@@ -41,8 +41,9 @@ def estimated_cost(
     """Estimates for all rows, from a conversion of the ``sample`` and some steps of training.
 
     Returns ``sample_rows``, ``convert_seconds``, ``temporary_bytes``, ``output_bytes``,
-    ``epoch_seconds`` and ``training_bytes`` of memory, the last two ``None`` where TensorFlow would
-    train; or ``None`` if the sample cannot be converted by itself.
+    ``epoch_seconds`` and ``training_bytes`` of memory; or ``None`` if the sample cannot be
+    converted by itself.  The seconds of an epoch are ``None`` where TensorFlow would train, or
+    kernels of training are not compiled yet; so is the memory where TensorFlow would.
 
     Memory: that of `convert`.  Disk: some 30 MB in ``folder``.
     """

@@ -1,6 +1,7 @@
 """The rows of some duplicates in words: where they are, and their texts."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ooc_train.conversion.sources.files.rejects import Blank, Reject
@@ -19,8 +20,9 @@ def described(
 ) -> dict[str, list[dict[str, Any]]]:
     """The pairs of each kind: places of both rows, similarity, and the texts as far as they go.
 
-    ``row``, ``other``, ``similarity``, ``text`` and ``other_text``.  A text is ``None`` far down in
-    a source, or in one that can be read once only.  Memory: a megabyte or the longest row.
+    Each pair has ``row``, ``other``, ``similarity``, ``text`` and ``other_text``.  Places have the
+    names of files without their folders.  A text is ``None`` far down in a source, or in one that
+    can be read once only.  Memory: a megabyte or the longest row.
     """
     wanted: dict[int, dict[int, str | None]] = {}
     for pair in (pair for some in pairs.values() for pair in some):
@@ -32,9 +34,10 @@ def described(
 
     def place_and_text(row: int) -> tuple[str, str | None]:
         source, line = rows.place(row)
-        return str(sources[source].place(line)), wanted[source][line]
+        place = sources[source].place(line)
+        return str(place._replace(path=Path(place.path.name))), wanted[source][line]
 
-    found = {}
+    found: dict[str, list[dict[str, Any]]] = {}
     for kind, some in pairs.items():
         found[kind] = []
         for pair in some:

@@ -28,6 +28,7 @@ from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.formats.table import FORMATS
 from ooc_train.conversion.sources.in_hand import inputs_of
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.storage.row_classes import sorted_classes
@@ -155,6 +156,7 @@ class _Survey:
             rule = PlacementRule(0.0, 0)
             features = Features(self._plan.features, self._plan.parameters, rule)
             convert_few_rows(features, self._temp_dir, self._budget, self._watch)
+            _compile_kernels()
         memory = self._divided()
         self._corpus = Corpus(
             self._plan.inputs.sources,
@@ -315,7 +317,23 @@ class _Survey:
             folder,
             self._watch,
         )
-        return figures and {"memory_budget_bytes": self._budget, **figures}
+        if figures is None:
+            return None
+        if figures["epoch_seconds"] is None:  # no kernel computes it, or none is compiled yet
+            usual = Figures.of(self._lengths["train"]).epoch_seconds
+            figures["epoch_seconds"] = usual[self._plan.features]
+        return {"memory_budget_bytes": self._budget, **figures}
+
+
+def _compile_kernels() -> None:
+    """Have the kernels of texts compiled or loaded before memory is divided."""
+    texts = TextRows.of([b"some words", b"other words"])
+    tokens = tokenize(texts.text, texts.text_offsets, "word", 0)
+    table = TermTable("word", (1, 2), 0)
+    table.add(tokens, np.zeros(2, np.int32))
+    table.make_room()
+    signatures_of(extract_grams(tokens, (1, 2)))
+    words_of(texts)
 
 
 def _summary(lengths: Counter[int]) -> dict[str, Any]:

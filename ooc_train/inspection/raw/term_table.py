@@ -104,7 +104,7 @@ class TermTable:
                 dropping = row
                 self._entries.used[2] += 1
                 continue
-            self._prune(int(self._entries.used[0]) // 2)
+            self.make_room()
             row, has_room = stopped, True
         self._n_rows += len(labels)
 
@@ -136,7 +136,7 @@ class TermTable:
         width = min(max(n_classes, 2 * width), self._most_classes)
         after = Entries.empty(self._capacity(width), width)
         while self._entries.used[0] > len(after.rows) or self._entries.used[1] > len(after.arena):
-            self._prune(int(self._entries.used[0]) // 2)
+            self.make_room()
         before = self._entries
         n, n_text, _ = before.used.tolist()
         for name in ("hashes", "rows", "low", "last", "starts", "lengths"):
@@ -148,9 +148,10 @@ class TermTable:
         _compact(after, 0)  # which fills the slots
         self._entries = after
 
-    def _prune(self, most: int) -> None:
-        """Keep at most so many terms, those of the most rows."""
+    def make_room(self) -> None:
+        """Drop half of the terms, or more: those of the fewest rows."""
         n = int(self._entries.used[0])
+        most = n // 2
         highest = self._entries.rows[:n].astype(np.int64) + self._entries.low[:n]
         dropped = int(np.partition(highest, n - most - 1)[n - most - 1])
         self._entries.used[2] = max(dropped, self._entries.used[2])
