@@ -9,7 +9,7 @@ from ooc_train.conversion.convert import convert
 from ooc_train.conversion.options import RowOptions
 from ooc_train.conversion.plan import RowPlan
 from ooc_train.errors import OocTrainError
-from ooc_train.inspection.raw.sample import Sample
+from ooc_train.inspection.raw.sample import RowSample
 from ooc_train.kernel_cache import NotCompiledError, compiling_if
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
@@ -19,7 +19,7 @@ from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.steps.choice import trainer_for
 
 _GROWTH = 0.74
-"""The kept terms grow with the rows to about this power (DESIGN of the format)."""
+"""The kept terms grow with the rows to about this power (measured up to 3.6 million rows)."""
 _TRAINING_SECONDS = 0.5
 _WARMING_STEPS = 5
 _IDLE_PHASES = ("checking", "compiling", "preparing")
@@ -29,7 +29,7 @@ _PROCESS_BYTES, _COPIES = 100_000_000, 5
 
 
 def estimated_cost(
-    sample: Sample,
+    sample: RowSample,
     labels: list[str],
     plan: RowPlan,
     options: RowOptions,

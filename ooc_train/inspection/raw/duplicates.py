@@ -262,7 +262,7 @@ class _Search:
 
 
 class _Known(NamedTuple):
-    """What is known of keys: the splits that have each, as bits, and its first train row, or -1.
+    """Facts about keys: the splits that have each, as bits, and its first train row, or -1.
 
     ``least`` and ``most`` are the numbers of its classes.
     """
@@ -286,7 +286,7 @@ class _Seen:
         return self._known.least < self._known.most
 
     def find(self, keys: U64) -> _Known:
-        """What is known of ``keys``, ascending."""
+        """The facts about ``keys``, ascending."""
         n = len(keys)
         found = _Known(np.zeros(n, np.int64), np.full(n, -1), np.full(n, 2**31), np.full(n, -1))
         places = np.searchsorted(self._keys, keys)
@@ -297,7 +297,7 @@ class _Seen:
         return found
 
     def add(self, keys: U64, known: _Known) -> None:
-        """Keep what is known of ``keys``, ascending, now."""
+        """Keep the facts about ``keys``, ascending, in place of earlier ones."""
         old = np.isin(self._keys, keys, assume_unique=True, invert=True)
         all_keys = np.concatenate([self._keys[old], keys])
         order = np.argsort(all_keys, kind="stable")

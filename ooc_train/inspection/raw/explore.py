@@ -41,7 +41,7 @@ from ooc_train.inspection.raw.duplicates import Duplicates, find_duplicates
 from ooc_train.inspection.raw.examples import described
 from ooc_train.inspection.raw.fingerprints import hashes_of, signatures_of
 from ooc_train.inspection.raw.row_columns import RowColumns
-from ooc_train.inspection.raw.sample import Sample
+from ooc_train.inspection.raw.sample import RowSample
 from ooc_train.inspection.raw.tally import RejectTally
 from ooc_train.inspection.raw.telling import MOST_CLASSES, frequent_terms, telling_terms
 from ooc_train.inspection.raw.term_table import TermTable
@@ -118,7 +118,7 @@ def explore(
         }
 
 
-class _Item(NamedTuple):
+class _SourceBlock(NamedTuple):
     """A block, and the number of its source."""
 
     source: int
@@ -126,7 +126,7 @@ class _Item(NamedTuple):
 
 
 class _Measured(NamedTuple):
-    """What workers find in a block; ``tokens`` and ``signatures`` of texts alone."""
+    """The findings of a worker in a block; ``tokens`` and ``signatures`` of texts alone."""
 
     hashes: U64
     lengths: I64 | None
@@ -197,7 +197,7 @@ class _Survey:
     def _read(self, rows: RowColumns, memory: MemoryPlan, folder: Path) -> None:
         """Read all rows once, and count what is in them."""
         self._terms = TermTable(self._analyzer, self._ngrams, memory.dictionary_bytes)
-        self._sample = Sample(min(_SAMPLE_BYTES, memory.dictionary_bytes // 2))
+        self._sample = RowSample(min(_SAMPLE_BYTES, memory.dictionary_bytes // 2))
         self._lengths: dict[str, Counter[int]] = {split: Counter() for split in self._corpus.n_rows}
         self._text_bytes = dict.fromkeys(self._corpus.n_rows, 0)
         self._class_rows: dict[str, Counter[int]] = {
@@ -215,11 +215,11 @@ class _Survey:
                 reading.advance(block.n_bytes, len(block.rows))
                 check_disk(self._temp_dir, len(block.rows) * _ROW_BYTES)
 
-    def _items(self) -> Iterator[_Item]:
+    def _items(self) -> Iterator[_SourceBlock]:
         for block in self._corpus.blocks():
-            yield _Item(len(self._corpus.files) - 1, block)
+            yield _SourceBlock(len(self._corpus.files) - 1, block)
 
-    def _measure(self, item: _Item) -> _Measured:
+    def _measure(self, item: _SourceBlock) -> _Measured:
         """The task of the workers."""
         rows = item.block.rows
         if not self._is_text:
@@ -351,7 +351,7 @@ def _summary(lengths: Counter[int]) -> dict[str, Any]:
     }
 
 
-def _size(item: _Item) -> int:
+def _size(item: _SourceBlock) -> int:
     return int(item.block.rows.size)
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of rows: equal ones of equal rows, and similar ones of similar texts.
+"""Fingerprints of rows: equal rows have equal ones, and similar texts similar ones.
 
 Two texts are as *similar* as the share of their terms, words and pairs of neighbouring words, that
 both have (P. Jaccard 1901).  A signature has 32 numbers, of which two texts share about that share

@@ -1,4 +1,4 @@
-"""What is kept of each row, in files: its class, its place, its fingerprints."""
+"""Facts about each row, in files: its class, its place, its fingerprints."""
 
 from pathlib import Path
 from typing import Any

@@ -8,7 +8,7 @@ import orjson
 from ooc_train.conversion.sources.corpus import Block
 
 
-class Sample:
+class RowSample:
     """Rows of text that are drawn at random, at most ``most_bytes`` of them.
 
     Each row has a random number.  Those are kept whose number is below a bound, which is halved

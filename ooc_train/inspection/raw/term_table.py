@@ -25,7 +25,7 @@ _ENTRY_BYTES = 8 + 4 + 4 + 8 + 4 + 4 + _USUAL_BYTES + 16
 """The bytes of an entry: its arrays, its text, and its slots; and 4 for each class."""
 
 
-class Entries(NamedTuple):
+class TermEntries(NamedTuple):
     """The entries of a table: entry ``i`` is a term, ``by_class[i]`` its rows of each class.
 
     ``low`` is by how much ``rows`` may be too low, ``last`` the last row that was counted, from 1.
@@ -46,7 +46,7 @@ class Entries(NamedTuple):
     used: I64
 
     @classmethod
-    def empty(cls, capacity: int, n_classes: int) -> "Entries":
+    def empty(cls, capacity: int, n_classes: int) -> "TermEntries":
         """No entries, with room for some."""
         n_slots = 1 << (2 * capacity - 1).bit_length()
         return cls(
@@ -88,7 +88,7 @@ class TermTable:
         self._ngrams = ngrams
         self._n_bytes = n_bytes // 2  # both tables are there while one grows
         self._most_classes = most_classes
-        self._entries = Entries.empty(self._capacity(_LEAST_WIDTH), _LEAST_WIDTH)
+        self._entries = TermEntries.empty(self._capacity(_LEAST_WIDTH), _LEAST_WIDTH)
         self._n_rows = 0
 
     def add(self, tokens: Tokens, labels: I32) -> None:
@@ -134,7 +134,7 @@ class TermTable:
         if n_classes <= width:
             return
         width = min(max(n_classes, 2 * width), self._most_classes)
-        after = Entries.empty(self._capacity(width), width)
+        after = TermEntries.empty(self._capacity(width), width)
         while self._entries.used[0] > len(after.rows) or self._entries.used[1] > len(after.arena):
             self.make_room()
         before = self._entries
@@ -167,7 +167,7 @@ def _count(
     dropping: int,
     ngrams: tuple[int, int],
     joint: U8,
-    entries: Entries,
+    entries: TermEntries,
 ) -> int:
     """Count the terms of rows from ``begin`` on; the row at which the table is full, or the end.
 
@@ -195,7 +195,7 @@ def _count(
 
 
 @kernel
-def _slot_of(entries: Entries, value: np.uint64) -> int:
+def _slot_of(entries: TermEntries, value: np.uint64) -> int:
     """The slot that holds the entry of a hash, or the free one where it belongs."""
     mask = len(entries.slots) - 1
     slot = np.int64(value & np.uint64(mask))
@@ -206,7 +206,13 @@ def _slot_of(entries: Entries, value: np.uint64) -> int:
 
 @kernel
 def _insert(
-    tokens: Tokens, start: int, stop: int, joint: U8, value: np.uint64, slot: int, entries: Entries
+    tokens: Tokens,
+    start: int,
+    stop: int,
+    joint: U8,
+    value: np.uint64,
+    slot: int,
+    entries: TermEntries,
 ) -> int:
     """Make an entry of a term, the tokens ``start`` to ``stop``; its number.
 
@@ -238,7 +244,7 @@ def _insert(
 
 
 @kernel
-def _add_row(entries: Entries, entry: int, stamp: int, label: int) -> None:
+def _add_row(entries: TermEntries, entry: int, stamp: int, label: int) -> None:
     """Count a row, known by its ``stamp``, for a term, once."""
     if entries.last[entry] != stamp:
         entries.last[entry] = stamp
@@ -248,7 +254,7 @@ def _add_row(entries: Entries, entry: int, stamp: int, label: int) -> None:
 
 
 @kernel
-def _compact(entries: Entries, dropped: int) -> None:
+def _compact(entries: TermEntries, dropped: int) -> None:
     """Keep the entries that may have more than ``dropped`` rows, and build the slots anew."""
     entries.slots[:] = 0
     mask = len(entries.slots) - 1

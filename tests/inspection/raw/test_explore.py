@@ -20,7 +20,7 @@ from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import InputError
 from ooc_train.inspection.raw.explore import explore
-from ooc_train.inspection.raw.sample import Sample
+from ooc_train.inspection.raw.sample import RowSample
 from ooc_train.inspection.raw.tally import RejectTally
 from tests.corpora import random_rows, write_rows
 
@@ -191,7 +191,7 @@ def test_a_sample_is_uniform_and_bounded():
     drawn = Counter()
     texts = [f"{i:04}".encode() * 10 for i in range(1000)]
     for start in range(3):
-        sample = Sample(8000)
+        sample = RowSample(8000)
         for first in range(0, 1000, 50):
             rows = TextRows.of(texts[first : first + 50])
             sample.add(Block("train", first + 7000 * start, rows, np.zeros(50, np.int32), 0))
