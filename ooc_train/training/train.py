@@ -238,6 +238,7 @@ def _train(
 ) -> dict[str, Any]:
     """Train, and write all but the report.  Returns it, without the figures of the whole call."""
     folder, progress = session.folder, session.progress
+    _tell_missing_classes(plan, store, progress)
     pretrained = None if session.checkpoint else _pretrained(plan, store, progress)
     if pretrained:
         session.embeddings = pretrained.report
@@ -285,6 +286,17 @@ def _train(
         "checkpoint_seconds": saver.seconds_stopped,
         "validation_seconds": loop.validation_seconds,
     }
+
+
+def _tell_missing_classes(plan: TrainingPlan, store: Store, progress: Progress) -> None:
+    """Tell which classes have no row to train on.  Reads the train labels once."""
+    counts = plan.rows.class_counts()
+    missing = [label for label, n in zip(store.class_labels, counts, strict=True) if not n]
+    if missing:
+        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+        progress.message(
+            f"no train row is of class {', '.join(missing[:3])}{more}; it cannot be learned"
+        )
 
 
 def _pretrained(
