@@ -1,14 +1,9 @@
 """A conversion of a few rows, so that all kernels are compiled before memory is divided.
 
-The first conversion after an installation compiles for some 10 seconds, in a process of its own:
-compiling takes 120 MB, which would stay with this process.  Later ones load the result from disk.
+The first conversion after an installation compiles for some 10 seconds, see `kernel_processes`;
+later ones load the result from disk.
 """
 
-import contextlib
-import pickle
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,14 +15,10 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
-from ooc_train.errors import BudgetError
 from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
-from ooc_train.kernel_cache import MayCompile, NotCompiledError, compiling_if
 from ooc_train.kinds import KINDS
-from ooc_train.memory import measure, usable_bytes
-from ooc_train.progress import Progress, Silent
-from ooc_train.subprocesses import python_command
+from ooc_train.progress import Silent
 from ooc_train.threads import ThreadPool
 
 _WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
@@ -39,35 +30,14 @@ _ROWS = {
 """Some rows of each source."""
 
 
-_MEMORY_SHARE = 0.7
-"""The share of the memory that is left up to which another kernel is compiled."""
-_MORE = 75
-"""The exit status of a process that leaves kernels to compile to the next one."""
-
-
-def convert_few_rows(
-    features: Features, temp_dir: Path, budget_bytes: int, progress: Progress
-) -> None:
-    """Learn from a few rows and convert them, even if the features are fitted.
-
-    Memory: ``budget_bytes``, other processes included, as far as that suffices for one kernel.
-    """
+def convert_few_rows(features: Features, temp_dir: Path) -> None:
+    """Learn from a few rows and convert them, even if the features are fitted."""
     few = replace(
         features,
         parameters=features.parameters.for_few_rows(),
         rule=PlacementRule(validation_fraction=0.25, seed=0),
         fitted=None,
     )
-    try:
-        with compiling_if(lambda: False):
-            _convert(few, temp_dir)
-    except NotCompiledError:
-        progress.message("compiling for this processor, once: some 10 seconds")
-        _compile(few, temp_dir, budget_bytes)
-        _convert(few, temp_dir)
-
-
-def _convert(few: Features, temp_dir: Path) -> None:
     plan = MemoryPlan(
         n_workers=1,
         block_bytes=2**12,
@@ -83,65 +53,3 @@ def _convert(few: Features, temp_dir: Path) -> None:
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
             write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))
-
-
-# ---- In other processes.
-
-
-def _compile(few: Features, temp_dir: Path, budget_bytes: int) -> None:
-    """Compile in other processes, one after another if memory is short.
-
-    If one fails, this process compiles what is left, and tells what is wrong.  Raises BudgetError
-    if the system ends one for want of memory.
-    """
-    most = int(_MEMORY_SHARE * (min(budget_bytes, usable_bytes()) - (measure().anon_bytes or 0)))
-    status, least = _MORE, 0
-    while status == _MORE:
-        least += 1  # more than by the process before, which may have been able to keep none
-        with subprocess.Popen(
-            python_command(__name__, []),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as process:
-            _end_first(process.pid)
-            try:
-                process.communicate(pickle.dumps((few, temp_dir, most, least)))
-            except BaseException:
-                process.kill()
-                raise
-        status = process.returncode
-    if status == -signal.SIGKILL:
-        raise BudgetError(
-            "the memory that this process may use does not suffice for compiling; run the command "
-            "once, on a small file, with a limit of 300 MB or more: what is compiled is kept"
-        )
-
-
-def _end_first(process_id: int) -> None:
-    """Let the system end that process, and not the one that waits for it, if memory is short."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process_id}/oom_score_adj").write_text("1000", "utf-8")
-
-
-def main() -> int:
-    """Compile for the features that standard input names; the exit status."""
-    few, temp_dir, most, least = pickle.load(sys.stdin.buffer)
-    try:
-        with compiling_if(_within(most, least)):
-            _convert(few, temp_dir)
-    except NotCompiledError:
-        return _MORE
-    return 0
-
-
-def _within(most: int, least: int) -> MayCompile:
-    """Whether memory is left for another kernel; there always is for the first ``least``."""
-    n_compiled = 0
-
-    def may_compile() -> bool:
-        nonlocal n_compiled
-        n_compiled += 1
-        return n_compiled <= least or (measure().anon_bytes or 0) < most
-
-    return may_compile

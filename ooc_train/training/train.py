@@ -12,6 +12,7 @@ import numpy as np
 
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
@@ -139,6 +140,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     )
     with (
         MemoryMonitor() as monitor,
+        compiling_elsewhere(None, progress),
         open_store(path, verify=verify) as store,
         writing(run, force=force, resume=resume) as folder,
     ):
