@@ -13,14 +13,13 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from ooc_train.compiling import compiled_by
 from ooc_train.errors import BudgetError
 from ooc_train.memory import measure, usable_bytes
 from ooc_train.progress import Progress
-from ooc_train.subprocesses import python_command
+from ooc_train.subprocesses import end_first, python_command
 
 _NEXT_BYTES = 32_000_000
 """More than compiling another kernel takes."""
@@ -47,7 +46,9 @@ class Compiler:
     """
 
     def __init__(self, budget_bytes: int | None, progress: Progress) -> None:
-        self._budget_bytes = min(budget_bytes or sys.maxsize, usable_bytes())
+        self.budget_bytes = min(budget_bytes or sys.maxsize, usable_bytes())
+        self.before_next: Callable[[], None] | None = None
+        """What is called, once, before the next kernel is compiled."""
         self._progress = progress
         self._process: subprocess.Popen[bytes] | None = None
         self._n_asked = 0
@@ -60,6 +61,9 @@ class Compiler:
         if not self._n_asked:
             self._progress.message("compiling for this processor, once: some 10 seconds")
         self._n_asked += 1
+        before, self.before_next = self.before_next, None
+        if before:
+            before()
         request = pickle.dumps((module, name, signature))
         may_be_full = self._process is not None  # or may have ended, since it was idle
         status = self._asked(request)
@@ -71,7 +75,7 @@ class Compiler:
                 "command once, on a small file, with a limit of 200 MB or more: what is compiled "
                 "is kept"
             )
-        if (measure().anon_bytes or 0) + _NEXT_BYTES > self._budget_bytes:
+        if (measure().anon_bytes or 0) + _NEXT_BYTES > self.budget_bytes:
             self.end()
 
     def end(self) -> None:
@@ -109,9 +113,7 @@ def _started() -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    # If memory is short, let the system end that process, and not the one that waits for it.
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process.pid}/oom_score_adj").write_text("1000", "utf-8")
+    end_first(process.pid)
     return process
 
 

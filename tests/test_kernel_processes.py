@@ -101,12 +101,14 @@ def test_another_process_compiles_what_this_one_loads(tmp_path):
 def test_one_process_compiles_kernel_after_kernel_and_ends_with_the_block(starting):
     started, said = starting(LIVES.replace("\\n", 3 * "\\n")), Said()
     with compiling_elsewhere(None, said) as compiler:
-        ask(compiler, 3)
+        ask(compiler)
+        compiler.before_next = lambda: said.message("next")
+        ask(compiler, 2)
         process = compiler._process
         assert process.poll() is None
     assert process.poll() == -signal.SIGKILL
     assert len(started) == 1
-    assert said.messages == ["compiling for this processor, once: some 10 seconds"]
+    assert said.messages == ["compiling for this processor, once: some 10 seconds", "next"]
 
 
 def test_where_memory_is_short_each_kernel_has_a_process_of_its_own(starting):

@@ -4,6 +4,8 @@ The first conversion after an installation compiles for some 10 seconds, see `ke
 later ones load the result from disk.
 """
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +17,10 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.environment import n_processors
 from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
+from ooc_train.kernel_processes import Compiler
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Silent
 from ooc_train.threads import ThreadPool
@@ -30,14 +34,42 @@ _ROWS = {
 """Some rows of each source."""
 
 
-def convert_few_rows(features: Features, temp_dir: Path) -> None:
-    """Learn from a few rows and convert them, even if the features are fitted."""
+Meanwhile = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+def _nothing(kind: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG001 - a `Meanwhile`
+    return contextlib.nullcontext()
+
+
+meanwhile: Meanwhile = _nothing
+"""What a command does on another processor while this one compiles, given the kind of features."""
+_BOTH_BYTES = 600_000_000
+"""The memory from which on two processes may compile at once."""
+
+
+def convert_few_rows(features: Features, temp_dir: Path, compiler: Compiler) -> None:
+    """Learn from a few rows and convert them, even if the features are fitted.
+
+    If anything is left to compile, ``compiler`` does, and `meanwhile` what a command says.
+    """
     few = replace(
         features,
         parameters=features.parameters.for_few_rows(),
         rule=PlacementRule(validation_fraction=0.25, seed=0),
         fitted=None,
     )
+    with contextlib.ExitStack() as stack:
+
+        def begin() -> None:
+            if compiler.budget_bytes >= _BOTH_BYTES and n_processors() > 1:
+                stack.enter_context(meanwhile(few.kind))
+
+        compiler.before_next = begin
+        _convert(few, temp_dir)
+        compiler.before_next = None
+
+
+def _convert(few: Features, temp_dir: Path) -> None:
     plan = MemoryPlan(
         n_workers=1,
         block_bytes=2**12,
@@ -52,4 +84,5 @@ def convert_few_rows(features: Features, temp_dir: Path) -> None:
         found = find_source(path, LayoutOptions(), gives=source)
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
-            write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))
+            resources = Resources(plan, pool, pool, temp_dir, folder, Silent())
+            write_features(output, corpus, few, resources)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.dtypes import F32, I32, I64, U64, Integers
-from ooc_train.jit import kernel
+from ooc_train.jit import inlined_kernel, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -152,7 +152,9 @@ def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
     return ByColumn(starts, rows, values)
 
 
-# ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.
+# ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.  Arrays are
+# copied and added by such loops, too: as an assignment of arrays, which may overlap or differ in
+# shape, that would take ten times as long to compile.
 
 
 @kernel
@@ -160,7 +162,8 @@ def _sparse_forward(by_row: ByRow, weights: F32, bias: F32, output: F32) -> None
     """``output = rows @ weights + bias``, with the weights of the used columns."""
     for row in range(len(output)):
         target = output[row]
-        target[:] = bias
+        for unit in range(len(target)):
+            target[unit] = bias[unit]
         for entry in range(by_row.starts[row], by_row.starts[row + 1]):
             value, source = by_row.values[entry], weights[by_row.columns[entry]]
             for unit in range(len(target)):
@@ -184,7 +187,8 @@ def _forward(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
     """``output = inputs @ weights + bias``."""
     for row in range(len(inputs)):
         target = output[row]
-        target[:] = bias
+        for unit in range(len(target)):
+            target[unit] = bias[unit]
         for i in range(len(weights)):
             value, source = inputs[row, i], weights[i]
             for unit in range(len(target)):
@@ -221,7 +225,9 @@ def bias_gradient(delta: F32, gradient: F32) -> None:
     """``gradient`` = the sums of ``delta`` over its rows."""
     gradient[:] = 0
     for row in range(len(delta)):
-        gradient += delta[row]
+        source = delta[row]
+        for unit in range(len(gradient)):
+            gradient[unit] += source[unit]
 
 
 @kernel
@@ -336,7 +342,7 @@ def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, i
     return loss_sum / n_rows, n_correct
 
 
-@kernel
+@inlined_kernel
 def gradients(
     by_row: ByRow,
     by_column: ByColumn,
