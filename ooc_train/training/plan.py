@@ -22,6 +22,7 @@ from ooc_train.training.models.table import (
     MODELS,
     DataShape,
     ModelSpec,
+    name_of,
     spec_of,
 )
 from ooc_train.training.options import (
@@ -170,8 +171,8 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
     """The model's name, or the user's function, and its entry, which fit the file and options."""
     features = store.features
     default_model = KINDS[features].default_model
-    model = default_model if options.model == "auto" else options.model
-    spec = spec_of(model)
+    asked = default_model if options.model == "auto" else options.model
+    model, spec = name_of(asked), spec_of(asked)
     if store.layout not in spec.optimizers:
         takes = spec.kinds[0]
         raise OptionError(

@@ -18,6 +18,7 @@ from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
+from ooc_train.signatures import takes
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.inputs import TrainingInputs, opened_inputs
 from ooc_train.training.loop import Loop
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ooc_train.training.run.event_files import EventFiles
 
 
+@takes(RunOptions, TrainingOptions)
 def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
