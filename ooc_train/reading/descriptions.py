@@ -1,14 +1,10 @@
-"""What things that are read are, in a line for `repr`, and in a table for notebooks."""
+"""Descriptions of what is read: a line for `repr`, and a table for notebooks."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ooc_train.kinds import Layout
-
-if TYPE_CHECKING:
-    from ooc_train.reading.split import Split
-    from ooc_train.reading.store import Store
 
 _SHOWN_CLASSES = 10
 _NOUNS: dict[Layout, str] = {"sparse": "sparse rows", "dense": "dense rows", "ragged": "sequences"}
@@ -36,15 +32,15 @@ def counted_rows(layout: Layout, n_rows: int, width: int | None) -> str:
     return f"{n_rows:,} {noun}{of}"
 
 
-def split_line(split: "Split", max_length: int | None) -> str:
-    """A split in a line."""
+def split_line(split: Any, max_length: int | None) -> str:
+    """A `Split` in a line."""
     rows = counted_rows(split.layout, split.n_rows, max_length or split.n_columns)
     size = megabytes(split.row_bytes * split.n_rows)
     return f"<split {split.name!r} of {split.path}: {rows}, {split.n_classes:,} classes, {size}>"
 
 
-def store_line(store: "Store") -> str:
-    """A file in a line."""
+def store_line(store: Any) -> str:
+    """An open file, a `Store`, in a line."""
     counts = [f"{split.n_rows:,} {name}" for name, split in store.splits.items()]
     *first, last = counts or ["no"]
     rows = f"{', '.join(first)} and {last} rows" if first else f"{last} rows"
@@ -65,8 +61,8 @@ def classes_line(labels: Sequence[str]) -> str:
     return f"{len(labels):,} classes{named}"
 
 
-def store_table(store: "Store") -> str:
-    """A file as HTML: its splits, and its classes."""
+def store_table(store: Any) -> str:
+    """An open file, a `Store`, as HTML: its splits, and its classes."""
     head = f"{store.features} features, {store.n_columns:,} columns"
     return "".join(
         [
@@ -79,7 +75,7 @@ def store_table(store: "Store") -> str:
     )
 
 
-def _lines(store: "Store") -> Iterator[str]:
+def _lines(store: Any) -> Iterator[str]:
     for name, split in store.splits.items():
         size = megabytes(split.row_bytes * split.n_rows)
         yield f"<tr><td>{name}</td><td>{split.n_rows:,}</td><td>{size}</td></tr>"

@@ -356,6 +356,13 @@ class RunOptions(OutputOptions):
         "continue from the run's last checkpoint; only --epochs may be more than before",
         group=_RUN,
     )
+    devices: int = option(
+        1,
+        "GPUs that share the rows of every batch, for sepcnn and models of your own; without GPUs, "
+        "parts of the processor, to try it out",
+        limits=at_least(1),
+        group=_RUN,
+    )
     tensorboard: bool = option(
         False, "also write each epoch's figures for TensorBoard, into the run folder", group=_RUN
     )

@@ -60,6 +60,8 @@ class TrainingPlan:
     """The rows that an epoch trains on."""
     origin: Origin | None
     """The run whose model it begins with; ``None`` for a new model."""
+    n_devices: int
+    """The devices that share the rows of each batch."""
     optimizer: str
     """The name of the optimizer, one of `OPTIMIZERS` but ``"auto"``."""
     steps: StepOptions
@@ -86,6 +88,7 @@ class TrainingPlan:
         memory_bytes: int | None = None,
         others: Sequence[Other] = (),
         origin: Origin | None = None,
+        n_devices: int = 1,
     ) -> "TrainingPlan":
         """The plan for the file ``store``, whose rows are mixed with those of ``others``.
 
@@ -101,6 +104,7 @@ class TrainingPlan:
         options = replace(options, batch_size=options.batch_size or _batch_size(store, model))
         optimizer = _optimizer(store, options, model, spec)
         _check_trainable(store, options)
+        _check_devices(n_devices, options, model, spec)
         rows = train_rows(store, others, options.batch_size)
         steps, schedule = _steps(store, rows, options), _schedule(store, rows, options)
         pads_as_needed = options.bucket_by_length or spec.pads_freely
@@ -118,6 +122,7 @@ class TrainingPlan:
             layout=layout,
             rows=rows,
             origin=origin,
+            n_devices=n_devices,
             optimizer=optimizer,
             steps=steps,
             schedule=schedule,
@@ -226,6 +231,20 @@ def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSp
     if asked != "auto":
         return asked
     return ADAM if options.callbacks else usable[0]
+
+
+def _check_devices(n_devices: int, options: TrainingOptions, model: str, spec: ModelSpec) -> None:
+    """Raise OptionError where several devices cannot share a step."""
+    if n_devices > 1 and spec.is_network:
+        raise OptionError(
+            f"--devices is for sepcnn and models of your own: a step of {model} takes less time "
+            "than adding up its gradients; leave it out"
+        )
+    if n_devices > options.batch_size:
+        raise OptionError(
+            f"--devices {n_devices} leaves no row to some devices in a batch of "
+            f"{options.batch_size}; give fewer, or a larger --batch-size"
+        )
 
 
 def _steps(store: Store, rows: TrainRows, options: TrainingOptions) -> StepOptions:
