@@ -66,6 +66,7 @@ def convert(
     compression: str = 'none',
     memory_bytes: int | None | str = None,
     memory: int | None | str = None,
+    resume: bool = False,
     temp_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]: ...
 

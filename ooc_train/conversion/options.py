@@ -104,26 +104,26 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     preset: str | None = option(
         None,
-        "a public data set, where the folder of its unpacked archive is given for the training "
-        f"rows: {', '.join(PRESETS)}",
+        "a public data set, whose unpacked folder is given as the training rows: "
+        f"{', '.join(PRESETS)}",
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
     )
     rejects: str | os.PathLike[str] | None = option(
         None,
-        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
-        "if there are none",
+        "the file for rejected rows; with --force, an earlier list is removed if no row is "
+        "rejected",
         fallback="OUTPUT.rejected.csv",
         group=_ROWS,
     )
     max_rejects: int = option(
-        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
+        100, "stop if more than N rows are rejected", limits=at_least(0), group=_ROWS
     )
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas; a name with a "
-        "comma is put in quotes, and review.body is a field within the column review",
+        "comma is quoted, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
         given=columns_named,
@@ -147,7 +147,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     labels: Paths = option(
         (),
-        "the classes of the training rows, where these are arrays: .npy, or one a line",
+        "the classes of the training rows, if these are arrays: .npy, or text with one a line",
         given=labels_of,
         group=_LAYOUT,
     )
@@ -159,7 +159,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     classes: str | os.PathLike[str] | None = option(
         None,
-        "the names of the classes, line k for class k",
+        "a file with the names of the classes, line k for class k",
         fallback="classes.txt beside the data",
         group=_LAYOUT,
     )
@@ -208,7 +208,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     min_df: int | float | None = option(
         None,
-        "least number of training rows with a term, or their share, such as 0.01",
+        "keep terms that at least N training rows have, or such a share of them, as 0.01",
         fallback=2,
         limits=_FREQUENCY,
         metavar="N",
@@ -217,7 +217,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     max_df: int | float | None = option(
         None,
-        "largest number of training rows with a term, or their share",
+        "drop terms that more than N training rows have, or more than such a share of them",
         fallback=1.0,
         limits=_FREQUENCY,
         metavar="N",
@@ -226,9 +226,9 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     top_k: int | str | None = option(
         None,
-        f"terms to select; for sequences, the words to keep, with one id for padding; auto is "
-        f"{GUIDE_TOP_K}, as in the guide, or for n-grams a fifth of the train rows where that is "
-        f"more, up to 100000",
+        f"terms to select; for sequences, words to keep, counting one id for padding; auto is "
+        f"{GUIDE_TOP_K}, as in Google's guide, or for n-grams a fifth of the training rows if that "
+        f"is more, up to 100000",
         fallback=AUTO,
         metavar="K",
         limits=Limits(
@@ -240,7 +240,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     score: str | None = option(
         None,
-        "the score that terms are selected by; none selects by their document frequency",
+        "the score that ranks the terms; none ranks them by document frequency",
         fallback=SCORES[0],
         choices=SCORES,
         group=_PARAMETERS,
@@ -268,7 +268,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
     shuffle: bool = option(
         True,
-        "keep the training rows in the order of their source; otherwise they are shuffled",
+        "keep the training rows in the order of their source, instead of shuffling them",
         group=_OUTPUT,
     )
     compression: str = option(
@@ -286,6 +286,12 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         metavar="SIZE",
         parse=parse_size,
         group=_RESOURCES,
+    )
+    resume: bool = option(
+        False,
+        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
+        "where this one is, too",
+        group=_OUTPUT,
     )
     temp_dir: str | os.PathLike[str] | None = option(
         None,
