@@ -19,7 +19,7 @@ from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
 from ooc_train.version import __version__ as __version__
 
-__all__ = ['BudgetError', 'EmptyInputError', 'FormatError', 'InputError', 'Interrupted', 'OocTrainError', 'OptionError', 'OutputError', 'convert', 'evaluate', 'inspect', 'load', 'open', 'predict', 'train', 'train_grid', 'verify']
+__all__ = ['BudgetError', 'EmptyInputError', 'FormatError', 'InputError', 'Interrupted', 'OocTrainError', 'OptionError', 'OutputError', 'convert', 'evaluate', 'explore', 'inspect', 'load', 'open', 'predict', 'train', 'train_grid', 'verify']
 
 def convert(
     train: Any,
@@ -40,8 +40,6 @@ def convert(
     validation: Any = ...,
     validation_fraction: float | None = None,
     preset: str | None = None,
-    rejects: str | os.PathLike[str] | None = None,
-    max_rejects: int = 100,
     text: Any = ...,
     label: Any = None,
     columns: Any = ...,
@@ -50,8 +48,6 @@ def convert(
     validation_labels: Any = ...,
     classes: str | os.PathLike[str] | None = None,
     features: str = 'auto',
-    vectorizer: str | os.PathLike[str] | None = None,
-    new_classes: bool = False,
     analyzer: str | None = None,
     ngrams: tuple[int, int] | None | str = None,
     min_df: int | float | None | str = None,
@@ -61,13 +57,17 @@ def convert(
     max_length: int | None = None,
     dtype: str | None = None,
     zero_based: bool | None = None,
+    memory_bytes: int | None | str = None,
+    memory: int | None | str = None,
+    temp_dir: str | os.PathLike[str] | None = None,
+    rejects: str | os.PathLike[str] | None = None,
+    max_rejects: int = 100,
+    vectorizer: str | os.PathLike[str] | None = None,
+    new_classes: bool = False,
     seed: int = 0,
     shuffle: bool = True,
     compression: str = 'none',
-    memory_bytes: int | None | str = None,
-    memory: int | None | str = None,
     resume: bool = False,
-    temp_dir: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]: ...
 
 def evaluate(
@@ -81,6 +81,14 @@ def evaluate(
     trust_code: bool = False,
     progress: ooc_train.progress.Progress | None = None,
     more_outputs: collections.abc.Mapping[str, pathlib.Path | None] | None = None,
+) -> dict[str, Any]: ...
+
+def explore(
+    train: Any,
+    *,
+    progress: ooc_train.progress.Progress | None = None,
+    more_outputs: collections.abc.Mapping[str, pathlib.Path | None] | None = None,
+    options: Any,
 ) -> dict[str, Any]: ...
 
 def inspect(
