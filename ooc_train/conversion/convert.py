@@ -28,12 +28,14 @@ from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.signatures import takes
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 
 _SHOWN_LABELS = 10
 
 
+@takes(ConvertOptions)
 def convert(
     train: Any,
     output: str | os.PathLike[str],
