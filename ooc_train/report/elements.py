@@ -88,7 +88,7 @@ def tiles(some: Sequence[Tile]) -> str:
 
 
 def advice(lines: Sequence[str]) -> str:
-    """What to try next, above all cards; empty if there is nothing to say."""
+    """A card of advice, above all others; empty if there is nothing to say."""
     if not lines:
         return ""
     items = "".join(f"<li>{_with_code(line)}</li>" for line in lines)
