@@ -5,12 +5,15 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ooc_train.locks import lock
 
 _PREFIX = ".ooc-job-"
 _LOCK = "lock"  # held as long as the folder's process lives
+RECORD = "record.json"
+"""What a folder has that may be taken over when its process is dead."""
 _made: dict[Path, int] = {}  # the folders that are in use, and the processes that made them
 
 
@@ -20,10 +23,17 @@ class WorkFolder:
     If its process is killed, the folder stays until the next one is made below the same parent.
     Those of living processes stay; on a file system without locks, all of them.  Raises OSError.
     Errors of the files in it are given the name of ``parent``.
+
+    With ``taken``, it is no new one but that of a dead process: its path and its lock, which this
+    process holds.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, taken: tuple[Path, int] | None = None) -> None:
         self._parent = parent
+        if taken:
+            self.path, self._lock = taken
+            _made[self.path] = os.getpid()
+            return
         remove_abandoned(parent)
         while True:
             self.path = parent.absolute() / f"{_PREFIX}{secrets.token_hex(8)}"
@@ -51,10 +61,14 @@ class WorkFolder:
         for found in error:
             if isinstance(found, OSError) and Path(found.filename or "").is_relative_to(self.path):
                 found.filename = str(self._parent)  # which the user knows
-        if _made[self.path] == os.getpid():  # a forked process must not delete its parent's
+        if _made.get(self.path) == os.getpid():  # a forked process must not delete its parent's
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
-        del _made[self.path]
+        _made.pop(self.path, None)
+
+    def keep(self) -> None:
+        """Leave the folder where it is when the context ends."""
+        _made.pop(self.path, None)
 
 
 @atexit.register
@@ -66,16 +80,35 @@ def _delete_own() -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Delete the work folders below ``parent`` whose processes have been killed."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    """Delete the work folders below ``parent`` whose processes have been killed.
+
+    Those with a `RECORD` stay.
+    """
+    for folder, descriptor in abandoned(parent):
+        try:
+            if not (folder / RECORD).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def abandoned(parent: Path) -> Iterator[tuple[Path, int]]:
+    """The work folders below ``parent`` whose processes are dead, each with its lock.
+
+    Whoever takes one closes the lock.  Those of a file system without locks are left out.
+    """
+    for folder in sorted(parent.absolute().glob(f"{_PREFIX}*")):
         if folder.is_symlink():  # not made here
             continue
         with contextlib.suppress(OSError):
             descriptor = _open_lock(folder)
             try:
-                if lock(descriptor):
-                    shutil.rmtree(folder, ignore_errors=True)
-            finally:
+                is_free = lock(descriptor)
+            except OSError:
+                is_free = False
+            if is_free:
+                yield folder, descriptor
+            else:
                 os.close(descriptor)
 
 

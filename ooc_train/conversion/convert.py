@@ -18,7 +18,7 @@ from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
-from ooc_train.conversion.storage.job import JobFolder
+from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.errors import OptionError
 from ooc_train.file.output import OutputFile
@@ -61,6 +61,9 @@ def convert(
     output exists or cannot be written; ``BudgetError`` for too small a memory budget; and
     ``OptionError`` for an option out of range.
 
+    With ``resume`` it goes on where the same conversion, of the same files, was interrupted, to the
+    same bytes; and leaves its temporary files where it is interrupted itself.
+
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
@@ -70,12 +73,13 @@ def convert(
     with ExitStack() as stack, MemoryMonitor() as memory:
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
-            stopwatch.start("compiling", None, "")
-            convert_few_rows(plan.features, plan.temp_dir, plan.budget_bytes, stopwatch)
-            stopwatch.start("preparing", None, "")
-            memory_plan = _divided(plan)
-            with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                corpus, found, saved_bytes = _write(plan, memory_plan, rejects, stopwatch)
+            job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
+            with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
+                stopwatch.start("compiling", None, "")
+                convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
+                stopwatch.start("preparing", None, "")
+                memory_plan = _divided(plan, job)
+                corpus, found, saved_bytes = _write(plan, memory_plan, job, rejects, stopwatch)
                 rejects.publish()
         figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
@@ -90,6 +94,7 @@ def convert(
             "phase_seconds": stopwatch.phases,
             "memory_budget_bytes": plan.budget_bytes,
             "workers": memory_plan.n_workers,
+            "resumed": job.is_resumed,
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
         }
@@ -127,10 +132,13 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     return notes
 
 
-def _divided(plan: ConversionPlan) -> MemoryPlan:
-    """The plan for the memory that the program itself, with all kernels loaded, leaves."""
+def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
+    """The plan for the memory that the program itself, with all kernels loaded, leaves.
+
+    A conversion that is resumed divides it as before.
+    """
     return_freed_memory()  # of the samples of long rows
-    return MemoryPlan.divide(
+    divided = MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
@@ -138,10 +146,11 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
         largest=Largest.of(source for files in plan.sources.values() for source in files),
         max_row_bytes=plan.max_row_bytes,
     )
+    return divided.renumbered(job.numbers(divided.numbers))
 
 
 def _write(
-    plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
+    plan: ConversionPlan, memory: MemoryPlan, job: Job, rejects: RejectFile, progress: Stopwatch
 ) -> tuple[Corpus, ConversionReport, int]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
@@ -158,11 +167,13 @@ def _write(
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,
-        JobFolder(plan.temp_dir) as folder,
         ThreadPool(memory.n_workers, "convert") as pool,
     ):
         with OutputFile(unfinished, compression=plan.compression) as output:
-            resources = Resources(memory, pool, plan.temp_dir, folder, progress)
+            is_resumable = job.record is not None
+            resources = Resources(
+                memory, pool, pool, plan.temp_dir, job.path, progress, is_resumable
+            )
             found = write_features(output, corpus, plan.features, resources)
             names = plan.class_names(found.classes)
             check_classes(found.classes, names)

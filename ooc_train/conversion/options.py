@@ -343,6 +343,12 @@ class ConvertOptions(RowOptions, OutputOptions):
         choices=(NONE, *FILTERS),
         group=_OUTPUT,
     )
+    resume: bool = option(
+        False,
+        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
+        "where this one is, too",
+        group=_OUTPUT,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

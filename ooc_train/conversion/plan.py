@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, cast
 from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
+from ooc_train.conversion.identity import record_of
 from ooc_train.conversion.inputs import (
     Inputs,
     files_read,
@@ -26,6 +27,7 @@ from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source, remarks_of, repeated_files
 from ooc_train.conversion.sources.texts import beginning_of
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.conversion.storage.record import Record, held_bytes
 from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
@@ -46,7 +48,7 @@ class ConversionPlan:
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
     ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
-    tell them.
+    tell them.  ``record`` is of a conversion that can be resumed.
     """
 
     output: Path
@@ -66,6 +68,7 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    record: Record | None = None
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -113,10 +116,12 @@ def plan_conversion(
     )
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    record = record_of(train, output, options)
     fitted = _open_fitted(options.vectorizer, stack)
     with disk_errors(output, temp_dir):
         found = plan_rows(train, options, InputPaths(temp_dir, progress, stack), fitted)
-        check_disks(temp_dir, target_of(output), *found.needed_bytes)
+        held = held_bytes(temp_dir, record)
+        check_disks(temp_dir, target_of(output), *found.needed_bytes, held)
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,
@@ -136,6 +141,7 @@ def plan_conversion(
         fitted,
         found.inputs.class_names,
         found.inputs.class_order,
+        record,
     )
 
 

@@ -96,14 +96,15 @@ def _convert(few: Features, temp_dir: Path) -> None:
         found = find_source(path, LayoutOptions(), gives=source)
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
-            write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))
+            resources = Resources(plan, pool, pool, temp_dir, folder, Silent())
+            write_features(output, corpus, few, resources)
 
 
 # ---- In other processes.
 
 
 def _alongside(kind: str, budget_bytes: int) -> contextlib.AbstractContextManager[None]:
-    """What a command does `meanwhile`: a context, of nothing where memory or processors lack."""
+    """The work that a command does `meanwhile`, or none where memory or processors lack."""
     is_room = min(budget_bytes, usable_bytes()) >= _BOTH_BYTES and n_processors() > 1
     return meanwhile(kind) if is_room else contextlib.nullcontext()
 

@@ -22,7 +22,7 @@ from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.options import RowOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.plan import RowPlan, plan_rows
-from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
+from ooc_train.conversion.resources import Largest, MemoryPlan
 from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.sources.files.paths import InputPaths
@@ -50,6 +50,7 @@ from ooc_train.memory import MemoryMonitor, default_budget, measure, return_free
 from ooc_train.options import made
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Reading, Silent, Stopwatch
+from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
 
 _ROW_BYTES = 120
@@ -168,7 +169,7 @@ class _Survey:
         )
         with JobFolder(self._temp_dir) as folder:
             rows = RowColumns(folder, are_signed=self._is_text)
-            self._read(rows, memory, folder)
+            self._read(rows, memory)
             report = self._described()
             self._watch.start("comparing", None, "")
             found = find_duplicates(rows, self._corpus.n_rows, folder, memory.table_bytes)
@@ -194,7 +195,7 @@ class _Survey:
 
     # Reading
 
-    def _read(self, rows: RowColumns, memory: MemoryPlan, folder: Path) -> None:
+    def _read(self, rows: RowColumns, memory: MemoryPlan) -> None:
         """Read all rows once, and count what is in them."""
         self._terms = TermTable(self._analyzer, self._ngrams, memory.dictionary_bytes)
         self._sample = RowSample(min(_SAMPLE_BYTES, memory.dictionary_bytes // 2))
@@ -205,8 +206,11 @@ class _Survey:
         }
         reading = Reading(self._watch, "reading", self._corpus.n_bytes)
         with ThreadPool(memory.n_workers, "explore") as pool:
-            resources = Resources(memory, pool, self._temp_dir, folder, self._watch)
-            for item, found in resources.pairs(self._measure, self._items(), _size):
+            most = (memory.n_workers + 1) * memory.block_bytes * 9 // 8
+            measured = results_in_order(
+                pool, self._measure, self._items(), memory.n_workers, _size, most
+            )
+            for item, found in measured:
                 block = item.block
                 self._count(block, found)
                 rows.append(
