@@ -67,7 +67,7 @@ def _content_of(store: Store, found: Mapping[str, Any]) -> dict[str, Any]:
         },
         "size": f"{found['bytes'] / 1e6:,.1f} MB",
         "written by": found["producer"],
-        "seed": found["provenance"]["seed"],
+        "seed": found["provenance"].get("seed"),
     }
     return {
         "page": "data",
