@@ -1,6 +1,7 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,8 @@ from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
+
+_SHOWN_LABELS = 10
 
 
 def convert(
@@ -129,7 +132,16 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     if plan.fitted is None:
         n_rows = sum(found.split_rows.get(split, 0) for split in ("train", "validation"))
         notes += class_notes(found.classes, n_rows)
+    elif len(found.classes) > len(plan.fitted.class_labels):
+        new = found.classes[len(plan.fitted.class_labels) :]
+        notes.append(f"{len(new):,} new {'class' if len(new) == 1 else 'classes'}: {_shown(new)}")
     return notes
+
+
+def _shown(labels: Sequence[str]) -> str:
+    """Some labels, the first of them if there are many."""
+    more = ", ..." if len(labels) > _SHOWN_LABELS else ""
+    return ", ".join(map(repr, labels[:_SHOWN_LABELS])) + more
 
 
 def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
@@ -164,6 +176,7 @@ def _write(
         check_labels=plan.class_names,
         room=memory.room,
         class_order=plan.class_order,
+        learns_classes=plan.learns_classes,
     )
     with (
         publishing(plan.output, force=plan.force) as unfinished,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ooc_train.conversion.options import Paths, RowOptions
+from ooc_train.conversion.options import ConvertOptions, Paths, RowOptions
 from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.listing import Splits, listed, splits_in
@@ -24,6 +24,7 @@ from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import EmptyInputError, OptionError
 from ooc_train.file.provenance import ColumnNames
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.kinds import KINDS
 from ooc_train.options import listed_flags
 
@@ -131,6 +132,13 @@ def files_read(train: Sequence[Input], options: RowOptions) -> Iterator[Path]:
     for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
         if not isinstance(label_file, InputFile):
             yield Path(label_file)
+
+
+def files_converted(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
+    """All files that a conversion reads: those of `files_read`, and that of the vectorizer."""
+    yield from files_read(train, options)
+    if options.vectorizer is not None:
+        yield vectorizer_file(options.vectorizer)
 
 
 def given_inputs(given: Paths) -> list[Input]:

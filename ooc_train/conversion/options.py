@@ -327,7 +327,14 @@ class ConvertOptions(RowOptions, OutputOptions):
     )
     vectorizer: str | os.PathLike[str] | None = option(
         None,
-        "take terms, statistics and classes from a converted file instead of learning them",
+        "take terms, statistics and classes from a converted file, or from a run, instead of "
+        "learning them",
+        group=_FEATURES,
+    )
+    new_classes: bool = option(
+        False,
+        "with --vectorizer, also take classes of the train rows that it does not have, after its "
+        "own, instead of rejecting their rows",
         group=_FEATURES,
     )
     seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
@@ -356,3 +363,5 @@ class ConvertOptions(RowOptions, OutputOptions):
         if self.given_parameters and self.vectorizer:
             flags = listed_flags(self.given_parameters)
             raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
+        if self.new_classes and not self.vectorizer:
+            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")

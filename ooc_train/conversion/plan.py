@@ -13,7 +13,7 @@ from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.identity import record_of
 from ooc_train.conversion.inputs import (
     Inputs,
-    files_read,
+    files_converted,
     find_inputs,
     given_inputs,
     list_inputs,
@@ -32,13 +32,13 @@ from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
 from ooc_train.file.provenance import column_names
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
-from ooc_train.reading.store import open as open_store
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    learns_classes: bool = True
     record: Record | None = None
 
     @property
@@ -82,14 +83,14 @@ class ConversionPlan:
 
     @property
     def class_labels(self) -> list[str] | None:
-        """The labels of the classes, where they are not to be learned."""
-        return self.fitted.class_labels if self.fitted else None
+        """The labels of the classes that are known, which may be all."""
+        return self.fitted.class_labels if self.fitted is not None else None
 
     def class_names(self, labels: list[str]) -> list[str]:
         """The names of the classes with these labels.  Raises ``InputError`` for unfit names."""
-        if self.fitted:
-            return self.fitted.class_names
-        return self.names.of(labels) if self.names else labels
+        known = [] if self.fitted is None else self.fitted.class_names
+        new = labels[len(known) :]
+        return [*known, *(self.names.of(new) if self.names and new else new)]
 
 
 def plan_conversion(
@@ -111,7 +112,7 @@ def plan_conversion(
     outputs = {"the output": output, "the list of rejected rows": rejects}
     check_outputs(
         {**outputs, **(options.more_outputs or {})},
-        [*files_read(train, options), *_paths(options.vectorizer)],
+        files_converted(train, options),
         force=options.force,
     )
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
@@ -131,7 +132,7 @@ def plan_conversion(
         options.max_rejects,
         options.compression,
         found.inputs.sources,
-        Features(found.features, found.parameters, rule, fitted.handle if fitted else None),
+        Features(found.features, found.parameters, rule, None if fitted is None else fitted.handle),
         options.memory_bytes or default_budget(),
         options.workers,
         options.max_row_bytes,
@@ -141,6 +142,7 @@ def plan_conversion(
         fitted,
         found.inputs.class_names,
         found.inputs.class_order,
+        options.new_classes or fitted is None,
         record,
     )
 
@@ -193,20 +195,16 @@ def plan_rows(
     n_pipes = sum(map(is_pipe, (*train, *others)))
     paths.reads_once = n_pipes <= 1 and reads_once
     kind = replace(options, features=features)
-    learned = column_names(fitted.provenance["layout"]) if fitted else None
+    learned = None if fitted is None else column_names(fitted.provenance["layout"])
     inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
     everything = [source for files in inputs.sources.values() for source in files]
     notes = [*inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
-    if not (options.analyzer or fitted) and KINDS[features].source == "text":
+    if not options.analyzer and fitted is None and KINDS[features].source == "text":
         first = inputs.sources["train"][0]
         if is_spaceless(beginning_of(first)):
             parameters, note = _by_characters(parameters)
             notes.append(f"{first.path}: {note}")
     return RowPlan(features, is_chosen, parameters, inputs, notes)
-
-
-def _paths(path: str | os.PathLike[str] | None) -> list[Path]:
-    return [] if path is None else [Path(path)]
 
 
 def _described(source: Source) -> dict[str, Any]:
@@ -218,20 +216,22 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
     if path is None:
         return None
-    store = stack.enter_context(open_store(Path(path)))
+    store = stack.enter_context(Store(vectorizer_file(path), needs_rows=False))
     store.group("vectorizer").check()
     return store
 
 
 def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
     """The kind of features, and whether it was chosen here, for text that may become several."""
-    if fitted and options.features not in (AUTO, fitted.features):
+    if fitted is not None and options.features not in (AUTO, fitted.features):
         raise OptionError(
             f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
             f"leave out --features"
         )
-    if options.features != AUTO or fitted:
-        return fitted.features if fitted else options.features, False
+    if fitted is not None:
+        return fitted.features, False
+    if options.features != AUTO:
+        return options.features, False
     file = first if isinstance(first, InputFile) else InputFile(first)
     usual = FORMATS[file.format or options.format or format_of(file)].gives[0]
     if usual != "text":
@@ -243,7 +243,7 @@ def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str,
 
 def _reads_once(options: RowOptions, features: str, fitted: Store | None) -> bool:
     """Whether sources are read once, and from their beginning to their end."""
-    if fitted or FORMATS[options.format or "csv"].seeks:
+    if fitted is not None or FORMATS[options.format or "csv"].seeks:
         return False
     return vectorizer_class(features).reads_once
 
@@ -253,7 +253,7 @@ def _parameters(options: RowOptions, features: str, fitted: Store | None) -> Par
 
     Raises ``OptionError`` if some are given that this kind of features does not have.
     """
-    if fitted:
+    if fitted is not None:
         return cast(Parameters, load_vectorizer(fitted.handle).parameters)
     kind, given = vectorizer_class(features).Parameters, options.given_parameters
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})

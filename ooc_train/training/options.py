@@ -21,6 +21,7 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.training.mix_shares import mix_given, parse_mix
 from ooc_train.training.models.table import (
     ADAM,
     DEFERRED_ADAM,
@@ -242,8 +243,26 @@ class TrainingOptions:
         group=_MODEL,
     )
 
+    init_from: str | os.PathLike[str] | None = option(
+        None,
+        "a complete run whose model training begins with, in place of a new one, on rows of the "
+        "same vectorizer; classes are matched by their labels, and new ones begin as in a new "
+        "model; the optimizer begins anew",
+        metavar="RUN",
+        group=_MODEL,
+    )
+    mix: Sequence[str] = option(
+        (),
+        "other converted files, each with the share of every batch's rows that its train rows "
+        "have, such as old.h5:0.3; an epoch has the rows of the file itself once",
+        metavar="FILE:SHARE",
+        given=mix_given,
+        group=_STEPS,
+    )
+
     def __post_init__(self) -> None:
         check(self)
+        parse_mix(self.mix)
         if not is_function(self.model) and self.model not in ("auto", *MODELS):
             names = ", ".join(("auto", *MODELS))
             raise declaration(TrainingOptions, "model").error(
@@ -270,6 +289,11 @@ class TrainingOptions:
             )
 
     def _check_embeddings(self) -> None:
+        if self.init_from is not None and self.embeddings is not None:
+            raise OptionError(
+                "--init-from brings the run's word vectors, and --embeddings new ones; leave one "
+                "of them out"
+            )
         if self.embedding_dimension is not None and self.embeddings is not None:
             raise OptionError(
                 "--embedding-dimension is for random word vectors, and --embeddings brings its "
