@@ -16,7 +16,6 @@ from ooc_train.report.elements import (
     definitions,
     duration,
     escaped,
-    figure,
     line,
     lists,
     megabytes,
@@ -28,6 +27,7 @@ from ooc_train.report.elements import (
 from ooc_train.report.lengths import binned
 
 MAX_CLASSES = 200
+_FEW_CLASSES = 8
 _KINDS = {
     "repeated": "a text that another row of the split has",
     "leaked": "a text that a train row has",
@@ -91,7 +91,9 @@ def _classes(content: Mapping[str, Any]) -> Card:
     ]
     n_more = len(classes) - len(lines)
     said = f"the first {len(lines):,} of {len(classes):,} classes" if n_more else ""
-    body = table(("class", *others, "share", "train"), lines) + _background(content)
+    body = table(("class", *others, "share", "train"), lines)
+    if not _is_beside_lengths(content):
+        body += _background(content)
     return card("Rows by class", body, said)
 
 
@@ -104,7 +106,15 @@ def _lengths(content: Mapping[str, Any]) -> Iterator[Card]:
         said = f"train rows, in bins of {bins.width:,} {unit}" if bins.width > 1 else "train rows"
         if bins.n_longer:
             said += f"; {bins.n_longer:,} longer ones, up to {bins.longest:,}, are left out"
-        yield figure(f"{unit.capitalize()} in a row", drawn, said)
+        body = f'<div class="figure">{drawn}</div>'
+        if _is_beside_lengths(content):
+            body += _background(content)
+        yield card(f"{unit.capitalize()} in a row", body, said, flexible=False)
+
+
+def _is_beside_lengths(content: Mapping[str, Any]) -> bool:
+    """Whether the rows by class take so many lines that the lengths beside them leave room."""
+    return len(content["classes"]) > _FEW_CLASSES and "lengths" in content["splits"]["train"]
 
 
 def _terms(content: Mapping[str, Any]) -> Iterator[Card]:
@@ -194,7 +204,8 @@ def _background(content: Mapping[str, Any]) -> str:
         return f"<h3>The file</h3>{definitions(details)}"
     if not cost:
         return ""
-    epoch = f"about {duration(cost['epoch_seconds'])}"
+    seconds = cost["epoch_seconds"]
+    epoch = f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
     if cost["training_bytes"]:
         epoch += f", {megabytes(cost['training_bytes'])} of memory"
     said = f"Estimates for this machine, from a conversion of {cost['sample_rows']:,} rows."
