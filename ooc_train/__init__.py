@@ -11,12 +11,23 @@ Importing this loads neither TensorFlow nor Numba: each name loads its module wh
 
 import importlib
 
+from ooc_train.errors import (
+    BudgetError,
+    EmptyInputError,
+    FormatError,
+    InputError,
+    Interrupted,
+    OocTrainError,
+    OptionError,
+    OutputError,
+)
 from ooc_train.version import __version__ as __version__
 
 TYPE_CHECKING = False  # without importing typing, during which Ctrl-C would be a traceback
 if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection.describe import inspect
+    from ooc_train.inspection.raw.explore import explore
     from ooc_train.inspection.verify import verify
     from ooc_train.prediction.predict import predict
     from ooc_train.prediction.predictor import load
@@ -28,6 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "convert": "ooc_train.conversion.convert",
     "evaluate": "ooc_train.training.scores.evaluate",
+    "explore": "ooc_train.inspection.raw.explore",
     "inspect": "ooc_train.inspection.describe",
     "load": "ooc_train.prediction.predictor",
     "open": "ooc_train.reading.store",
@@ -38,8 +50,17 @@ _HOMES = {
 }
 
 __all__ = [
+    "BudgetError",
+    "EmptyInputError",
+    "FormatError",
+    "InputError",
+    "Interrupted",
+    "OocTrainError",
+    "OptionError",
+    "OutputError",
     "convert",
     "evaluate",
+    "explore",
     "inspect",
     "load",
     "open",
@@ -54,3 +75,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -5,6 +5,12 @@ It imports nothing, so that what never calls a kernel does not load Numba to say
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import NoReturn
+
+
+class NotCompiledError(Exception):
+    """A kernel is not kept on disk, and is not to be compiled."""
+
 
 Compile = Callable[[str, str, bytes], None]
 """Compiles a kernel, given its module, its name there and a signature as Numba pickles it."""
@@ -24,3 +30,8 @@ def compiled_by(compile_: Compile) -> Iterator[None]:
         yield
     finally:
         elsewhere = before
+
+
+def refuse(module: str, name: str, signature: bytes) -> NoReturn:  # noqa: ARG001 - a `Compile`
+    """Compile nothing.  Raises NotCompiledError."""
+    raise NotCompiledError(f"{module}.{name}")

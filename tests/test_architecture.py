@@ -20,8 +20,8 @@ PACKAGE = REPOSITORY / "ooc_train"
 GROUND_FLOOR = (
     "atomic", "blas", "compiling", "dtypes", "environment", "errors", "extras", "imports",
     "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
-    "memory", "options", "outputs", "permutation", "progress", "signals", "subprocesses",
-    "system_errors", "tasks", "threads", "version", "visible", "work_folder",
+    "memory", "options", "outputs", "permutation", "progress", "signals", "signatures",
+    "subprocesses", "system_errors", "tasks", "threads", "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,

@@ -11,7 +11,7 @@ import numba
 import pytest
 
 from ooc_train import kernel_cache
-from ooc_train.compiling import compiled_by
+from ooc_train.compiling import NotCompiledError, compiled_by, refuse
 from tests.full_disk import limited_files
 
 SOURCE = """
@@ -199,4 +199,12 @@ def test_what_is_not_kept_is_compiled_by_whom_a_context_says(places):
 def test_what_cannot_be_kept_is_compiled_here(places):
     block(places, 4)
     with compiled_by(lambda *_: pytest.fail("it was asked for")):
+        assert kernels(places).doubled(3) == 6
+
+
+def test_what_is_not_kept_is_not_compiled_where_that_is_refused(places):
+    with compiled_by(refuse), pytest.raises(NotCompiledError, match=r"kernels_of_a_test\.doubled"):
+        kernels(places).doubled(3)
+    assert kernels(places).doubled(3) == 6
+    with compiled_by(refuse):
         assert kernels(places).doubled(3) == 6

@@ -28,12 +28,14 @@ from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.signatures import takes
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 
 _SHOWN_LABELS = 10
 
 
+@takes(ConvertOptions)
 def convert(
     train: Any,
     output: str | os.PathLike[str],
@@ -152,15 +154,13 @@ def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
 
     A conversion that is resumed divides it as before.
     """
-    sources = [source for files in plan.sources.values() for source in files]
-    largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
     divided = MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=plan.workers,
-        largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
+        largest=Largest.of(source for files in plan.sources.values() for source in files),
         max_row_bytes=plan.max_row_bytes,
     )
     return divided.renumbered(job.numbers(divided.numbers))
