@@ -278,7 +278,7 @@ def made(
     for keyword, value in keywords.items():
         name = names.get(keyword)
         if name is None:
-            hint = did_you_mean(keyword, known) or f"; it has: {', '.join(known)}"
+            hint = did_you_mean(keyword, known, 0.5) or f"; it has: {', '.join(known)}"
             raise TypeError(f"{call}() has no option {keyword!r}{hint}")
         if name in values:
             raise TypeError(f"{call}() was given {name!r} twice, once as {keyword!r}")
