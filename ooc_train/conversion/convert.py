@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
@@ -24,9 +25,10 @@ from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.errors import OptionError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
-from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
+from ooc_train.kernel_processes import compiling_elsewhere
+from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
-from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.progress import Progress, Stopwatch
 from ooc_train.signatures import takes
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
@@ -72,16 +74,18 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
-    inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
+    inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
-    with ExitStack() as stack, MemoryMonitor() as memory:
+    compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)
+    with ExitStack() as stack, MemoryMonitor() as memory, compiling as compiler:
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
             with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
                 stopwatch.start("compiling", None, "")
-                convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
+                convert_few_rows(plan.features, job.path, compiler)
+                compiler.end()
                 stopwatch.start("preparing", None, "")
                 memory_plan = _divided(plan, job)
                 corpus, found, saved_bytes = _write(plan, memory_plan, job, rejects, stopwatch)

@@ -11,12 +11,14 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.sources.corpus import FileRows
 from ooc_train.conversion.sources.files.rejects import Blank
 from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import remarks_of
 from ooc_train.conversion.vectorizer import Encoded
 from ooc_train.environment import n_processors
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor
 from ooc_train.outputs import check_outputs
 from ooc_train.prediction.explanation import Explanations
@@ -33,7 +35,7 @@ from ooc_train.prediction.inputs import (
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
 from ooc_train.training.run.folder import files_of
@@ -172,7 +174,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         trust_code=trust_code,
     )
     began = time.perf_counter()
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     target = Path(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}
@@ -180,7 +182,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     read = [file for one in given for file in files_read(one)]
     check_outputs(outputs, [*files_of(run), *read], force=force)
     kind = format_for(path, output_format)
-    with MemoryMonitor() as memory:
+    with MemoryMonitor() as memory, compiling_elsewhere(None, progress):
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
         rows = [opened(one, options) for one in given]
         predictor_of = functools.partial(Predictor, explain=explain)
