@@ -3,10 +3,17 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Pool(NamedTuple):
+    """An executor, and how many tasks it does at once."""
+
+    executor: Executor
+    n_workers: int
 
 
 def results_in_order(

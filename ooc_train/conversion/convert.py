@@ -1,8 +1,9 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
 import os
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.trial import convert_few_rows
-from ooc_train.errors import OptionError
+from ooc_train.conversion.workers import Workers, check_scheduler, workers_of
+from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.tasks import Pool
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 
@@ -67,6 +70,7 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
+    check_scheduler(chosen)
     inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
@@ -78,8 +82,8 @@ def convert(
                 stopwatch.start("compiling", None, "")
                 convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
                 stopwatch.start("preparing", None, "")
-                memory_plan = _divided(plan, job)
-                corpus, found, saved_bytes = _write(plan, memory_plan, job, rejects, stopwatch)
+                with _resources(plan, chosen, job, stopwatch) as resources:
+                    corpus, found, saved_bytes = _write(plan, resources, rejects)
                 rejects.publish()
         figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
@@ -93,7 +97,7 @@ def convert(
             "seconds": stopwatch.seconds(),
             "phase_seconds": stopwatch.phases,
             "memory_budget_bytes": plan.budget_bytes,
-            "workers": memory_plan.n_workers,
+            "workers": resources.workers.n_workers,
             "resumed": job.is_resumed,
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
@@ -132,27 +136,56 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     return notes
 
 
-def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
-    """The plan for the memory that the program itself, with all kernels loaded, leaves.
+@contextmanager
+def _resources(
+    plan: ConversionPlan, options: ConvertOptions, job: Job, progress: Progress
+) -> Iterator[Resources]:
+    """The memory and the workers of a conversion; one that is resumed has the tasks of before."""
+    with workers_of(options, job.path) as workers:
+        own = _divided(plan, workers)
+        divided = replace(own, n_workers=workers.n) if workers else own
+        memory = divided.renumbered(job.numbers(divided.numbers))
+        with ThreadPool(own.n_workers, "convert") as pool:
+            threads = Pool(pool, own.n_workers)
+            yield Resources(
+                memory,
+                Pool(workers.pool, workers.n) if workers else threads,
+                threads,
+                plan.temp_dir,
+                job.path,
+                progress,
+                is_resumable=job.record is not None,
+            )
 
-    A conversion that is resumed divides it as before.
-    """
+
+def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:
+    """The plan for the memory that a process itself, with all kernels loaded, leaves."""
     sources = [source for files in plan.sources.values() for source in files]
     largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
+    budget_bytes, n_sharing = plan.budget_bytes, 1
+    if workers:
+        budget_bytes = min(budget_bytes, workers.memory_bytes or budget_bytes)
+        n_sharing = workers.n_sharing
     divided = MemoryPlan.divide(
-        plan.budget_bytes,
+        budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
-        workers=plan.workers,
+        workers=workers.n_a_process if workers else plan.workers,
         largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
         max_row_bytes=plan.max_row_bytes,
+        n_sharing=n_sharing,
     )
-    return divided.renumbered(job.numbers(divided.numbers))
+    if workers and divided.n_workers < workers.n_a_process:
+        raise BudgetError(
+            f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small for workers of "
+            f"{workers.n_a_process} threads; give more with --memory, or start them with fewer"
+        )
+    return divided
 
 
 def _write(
-    plan: ConversionPlan, memory: MemoryPlan, job: Job, rejects: RejectFile, progress: Stopwatch
+    plan: ConversionPlan, resources: Resources, rejects: RejectFile
 ) -> tuple[Corpus, ConversionReport, int]:
     """Write the file under a temporary name, and give it its own when it is complete.
 
@@ -161,21 +194,14 @@ def _write(
     corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
         rejects,
-        memory.block_bytes,
+        resources.plan.block_bytes,
         classes=plan.class_labels,
         check_labels=plan.class_names,
-        room=memory.room,
+        room=resources.plan.room,
         class_order=plan.class_order,
     )
-    with (
-        publishing(plan.output, force=plan.force) as unfinished,
-        ThreadPool(memory.n_workers, "convert") as pool,
-    ):
+    with publishing(plan.output, force=plan.force) as unfinished:
         with OutputFile(unfinished, compression=plan.compression) as output:
-            is_resumable = job.record is not None
-            resources = Resources(
-                memory, pool, pool, plan.temp_dir, job.path, progress, is_resumable
-            )
             found = write_features(output, corpus, plan.features, resources)
             names = plan.class_names(found.classes)
             check_classes(found.classes, names)
@@ -184,7 +210,7 @@ def _write(
             classes.strings("names", names)
             saved_bytes = output.finish(_header(plan, found))
         rejects.close()
-        progress.finish()
+        resources.progress.finish()
     return corpus, found, saved_bytes
 
 

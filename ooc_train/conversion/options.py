@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -278,6 +279,14 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,
+        group=_RESOURCES,
+    )
+    scheduler: str | Executor | None = option(
+        None,
+        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
+        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        fallback="threads, see --workers",
+        metavar="ADDRESS",
         group=_RESOURCES,
     )
     resume: bool = option(
