@@ -105,7 +105,7 @@ def _convert(few: Features, temp_dir: Path) -> None:
 
 
 def _alongside(kind: str, budget_bytes: int) -> contextlib.AbstractContextManager[None]:
-    """What a command does `meanwhile`: a context, of nothing where memory or processors lack."""
+    """The work that a command does `meanwhile`, or none where memory or processors lack."""
     is_room = min(budget_bytes, usable_bytes()) >= _BOTH_BYTES and n_processors() > 1
     return meanwhile(kind) if is_room else contextlib.nullcontext()
 
