@@ -53,14 +53,15 @@ class Sight(NamedTuple):
 
 
 @contextlib.contextmanager
-def workers(address: str, n: int | None, folder: Path) -> Iterator[Workers]:
+def workers(address: str, n: int | None, folder: Path, n_wanted: int = 1) -> Iterator[Workers]:
     """The workers of the scheduler at an address, or ``n`` processes of this machine.
 
+    The first ``n_wanted`` workers at the address are waited for; all that are there then are used.
     Raises ``OptionError`` where there are none, they do not share ``folder`` or have other
     versions, and ``BudgetError`` where a task has ended several of them.
     """
     with contextlib.ExitStack() as stack:
-        client = _client(address, n, folder, stack)
+        client = _client(address, n, n_wanted, folder, stack)
         sights = _sights(client, folder)
         stack.callback(_forget, client)
         threads = [int(count) for count in client.nthreads().values()]
@@ -90,7 +91,7 @@ def versions() -> dict[str, str]:
 
 
 def look(folder: Path, name: str, dask_worker: Any = None) -> Sight:
-    """Read the token in the job folder, and write it back.  Runs on each worker."""
+    """The sight of a worker, which runs this: it reads a token in the job folder, and writes it."""
     limit = getattr(getattr(dask_worker, "memory_manager", None), "memory_limit", None)
     try:
         token = (folder / _TOKEN).read_text("ascii")
@@ -162,7 +163,9 @@ def _told(error: Exception) -> Exception:
     return error
 
 
-def _client(address: str, n: int | None, folder: Path, stack: contextlib.ExitStack) -> Any:
+def _client(
+    address: str, n: int | None, n_wanted: int, folder: Path, stack: contextlib.ExitStack
+) -> Any:
     try:
         import distributed  # noqa: PLC0415 - slow to load, and optional
 
@@ -182,11 +185,11 @@ def _client(address: str, n: int | None, folder: Path, stack: contextlib.ExitSta
         return stack.enter_context(dask.Client(stack.enter_context(cluster)))
     try:
         client = stack.enter_context(dask.Client(address, timeout=_SECONDS))
-        client.wait_for_workers(1, timeout=_SECONDS)
+        client.wait_for_workers(n_wanted, timeout=_SECONDS)
     except (OSError, ValueError, TimeoutError) as error:
         raise OptionError(
-            f"no scheduler with workers answers at {address}: {error}; start them, or give another "
-            "--scheduler"
+            f"no scheduler with {n_wanted:,} or more workers answers at {address}: {error}; start "
+            "them, or give another --scheduler"
         ) from error
     return client
 

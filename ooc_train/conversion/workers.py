@@ -49,7 +49,7 @@ def workers_of(options: ConvertOptions, folder: Path) -> Iterator[Workers | None
     elif isinstance(chosen, Executor):
         yield Workers(chosen, options.workers or n_processors())
     else:
-        with _started(chosen, folder) as workers:
+        with _started(chosen, options.workers or 1, folder) as workers:
             yield workers
 
 
@@ -64,12 +64,12 @@ def check_scheduler(options: ConvertOptions) -> None:
             f"--scheduler is an address such as tcp://host:8786, or local[4] or processes[4], and "
             f"not {chosen!r}"
         )
-    if options.workers is not None:
-        raise OptionError("--scheduler says how many workers there are; leave out --workers")
+    if own and options.workers is not None:
+        raise OptionError(f"--scheduler {chosen} says how many there are; leave out --workers")
 
 
 @contextlib.contextmanager
-def _started(chosen: str, folder: Path) -> Iterator[Workers]:
+def _started(chosen: str, n_wanted: int, folder: Path) -> Iterator[Workers]:
     own = _OWN.fullmatch(chosen)
     if own and own[1] == "processes":
         with _processes(int(own[2])) as workers:
@@ -77,7 +77,7 @@ def _started(chosen: str, folder: Path) -> Iterator[Workers]:
         return
     from ooc_train.conversion import cluster  # noqa: PLC0415 - slow to load, and optional
 
-    with cluster.workers(chosen, int(own[2]) if own else None, folder) as found:
+    with cluster.workers(chosen, int(own[2]) if own else None, folder, n_wanted) as found:
         yield found
 
 

@@ -2,10 +2,15 @@
 
 import contextlib
 import errno
+import json
 import os
+import shutil
 import signal
+import socket
+import subprocess
 import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -140,7 +145,9 @@ def test_dask_is_not_installed(tmp_path, monkeypatch, rows):
 def test_no_scheduler_answers(tmp_path, monkeypatch, rows):
     pytest.importorskip("distributed", reason="Dask is not installed")
     monkeypatch.setattr(cluster, "_SECONDS", 0.5)
-    with pytest.raises(OptionError, match="no scheduler with workers answers at tcp://127.0.0.1:9"):
+    with pytest.raises(
+        OptionError, match="no scheduler with 1 or more workers answers at tcp://127.0.0.1:9"
+    ):
         ooc_train.convert(rows, tmp_path / "o.h5", scheduler="tcp://127.0.0.1:9")
 
 
@@ -212,3 +219,22 @@ def test_the_end_of_a_cluster(tmp_path, error, raised, said):
         promised = _ClusterExecutor(pool, tmp_path / "job").submit(len, "")
         with pytest.raises(raised, match=said):
             promised.result()
+
+
+RECIPE = Path(__file__).parents[2] / "tools" / "recipes" / "cluster.sh"
+
+
+@pytest.mark.slow
+def test_the_recipe_for_a_cluster(tmp_path, rows):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    if not shutil.which("dask") or not shutil.which("ooc"):
+        pytest.skip("the commands are not on the path")
+    ooc_train.convert(rows, tmp_path / "threads.h5", features="ngram")
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    command = [RECIPE, "localhost localhost", "1", rows, "-o", tmp_path / "o.h5", "--quiet"]
+    arguments = [*command, "--features", "ngram", "--report", tmp_path / "report.json"]
+    subprocess.run(arguments, check=True, env={**os.environ, "PORT": str(port)})
+    assert json.loads((tmp_path / "report.json").read_text())["workers"] == 2
+    assert (tmp_path / "o.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
