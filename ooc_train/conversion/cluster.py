@@ -13,17 +13,15 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import numba
-import numpy as np
-
 from ooc_train.conversion.storage.job import forget_all
-from ooc_train.conversion.workers import Workers
 from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.extras import pip_install
 from ooc_train.system_errors import unwritten
+from ooc_train.tasks import Workers
 from ooc_train.version import __version__
 
 Result = TypeVar("Result")
@@ -44,7 +42,7 @@ class Outcome(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What a worker knows: its host, the token that it read, its versions and its memory."""
+    """A worker's host, the token that it read, its versions and its memory."""
 
     host: str
     token: str
@@ -85,8 +83,8 @@ def versions() -> dict[str, str]:
     return {
         "ooc-train": __version__,
         "Python": python,
-        "numba": numba.__version__,
-        "NumPy": np.__version__,
+        "numba": metadata.version("numba"),
+        "NumPy": metadata.version("numpy"),
     }
 
 
@@ -195,7 +193,7 @@ def _client(
 
 
 def _sights(client: Any, folder: Path) -> dict[str, Sight]:
-    """What each worker sees of the folder.  Raises ``OptionError`` if that is not enough."""
+    """The sight of each worker, by address.  Raises ``OptionError`` if that is not enough."""
     token = secrets.token_hex()
     (folder / _TOKEN).write_text(token, "ascii")
     addresses = list(client.nthreads())

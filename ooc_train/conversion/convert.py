@@ -21,14 +21,14 @@ from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.trial import convert_few_rows
-from ooc_train.conversion.workers import Workers, check_scheduler, workers_of
+from ooc_train.conversion.workers import check_scheduler, workers_of
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
-from ooc_train.tasks import Pool
+from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
 

@@ -10,30 +10,15 @@ import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
+from ooc_train.tasks import Workers
 
 _OWN = re.compile(r"(processes|local)\[(\d+)\]")
 _ADDRESS = re.compile(r"\w+://.+")
-
-
-@dataclass(frozen=True)
-class Workers:
-    """An executor in the place of threads: it runs ``n`` tasks at once, some in each process.
-
-    ``n_sharing`` processes share the memory budget, this one included; where each has a budget of
-    its own, it is 1.  ``memory_bytes`` is what the smallest of them may use, if that is known.
-    """
-
-    pool: Executor
-    n: int
-    n_a_process: int = 1
-    n_sharing: int = 1
-    memory_bytes: int | None = None
 
 
 @contextlib.contextmanager
