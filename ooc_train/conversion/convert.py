@@ -1,7 +1,7 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -31,6 +31,8 @@ from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
+
+_SHOWN_LABELS = 10
 
 
 def convert(
@@ -133,7 +135,16 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     if plan.fitted is None:
         n_rows = sum(found.split_rows.get(split, 0) for split in ("train", "validation"))
         notes += class_notes(found.classes, n_rows)
+    elif len(found.classes) > len(plan.fitted.class_labels):
+        new = found.classes[len(plan.fitted.class_labels) :]
+        notes.append(f"{len(new):,} new {'class' if len(new) == 1 else 'classes'}: {_shown(new)}")
     return notes
+
+
+def _shown(labels: Sequence[str]) -> str:
+    """Some labels, the first of them if there are many."""
+    more = ", ..." if len(labels) > _SHOWN_LABELS else ""
+    return ", ".join(map(repr, labels[:_SHOWN_LABELS])) + more
 
 
 @contextmanager
@@ -160,8 +171,6 @@ def _resources(
 
 def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:
     """The plan for the memory that a process itself, with all kernels loaded, leaves."""
-    sources = [source for files in plan.sources.values() for source in files]
-    largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
     budget_bytes, n_sharing = plan.budget_bytes, 1
     if workers:
@@ -172,7 +181,7 @@ def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=workers.n_a_process if workers else plan.workers,
-        largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
+        largest=Largest.of(source for files in plan.sources.values() for source in files),
         max_row_bytes=plan.max_row_bytes,
         n_sharing=n_sharing,
     )
@@ -199,6 +208,7 @@ def _write(
         check_labels=plan.class_names,
         room=resources.plan.room,
         class_order=plan.class_order,
+        learns_classes=plan.learns_classes,
     )
     with publishing(plan.output, force=plan.force) as unfinished:
         with OutputFile(unfinished, compression=plan.compression) as output:

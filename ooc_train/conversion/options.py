@@ -80,8 +80,8 @@ def parse_top_k(text: str) -> int | str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
-    """The options of `convert`.
+class RowOptions(WorkerOptions, FormatOptions):
+    """The options that say what the rows are, and what they become: of `convert` and `explore`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
     features has only some of them.
@@ -105,26 +105,16 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     preset: str | None = option(
         None,
-        "a public data set, where the folder of its unpacked archive is given for the training "
-        f"rows: {', '.join(PRESETS)}",
+        "a public data set, whose unpacked folder is given as the training rows: "
+        f"{', '.join(PRESETS)}",
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
     )
-    rejects: str | os.PathLike[str] | None = option(
-        None,
-        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
-        "if there are none",
-        fallback="OUTPUT.rejected.csv",
-        group=_ROWS,
-    )
-    max_rejects: int = option(
-        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
-    )
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas; a name with a "
-        "comma is put in quotes, and review.body is a field within the column review",
+        "comma is quoted, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
         given=columns_named,
@@ -148,7 +138,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     labels: Paths = option(
         (),
-        "the classes of the training rows, where these are arrays: .npy, or one a line",
+        "the classes of the training rows, if these are arrays: .npy, or text with one a line",
         given=labels_of,
         group=_LAYOUT,
     )
@@ -160,7 +150,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     classes: str | os.PathLike[str] | None = option(
         None,
-        "the names of the classes, line k for class k",
+        "a file with the names of the classes, line k for class k",
         fallback="classes.txt beside the data",
         group=_LAYOUT,
     )
@@ -169,11 +159,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         "what rows become: text becomes tf-idf n-grams, or with sequence the ids of its words; "
         "dense and sparse rows of numbers stay as they are",
         choices=(AUTO, *KINDS),
-        group=_FEATURES,
-    )
-    vectorizer: str | os.PathLike[str] | None = option(
-        None,
-        "take terms, statistics and classes from a converted file instead of learning them",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -202,7 +187,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     min_df: int | float | None = option(
         None,
-        "least number of training rows with a term, or their share, such as 0.01",
+        "keep terms that at least N training rows have, or such a share of them, as 0.01",
         fallback=2,
         limits=_FREQUENCY,
         metavar="N",
@@ -211,7 +196,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     max_df: int | float | None = option(
         None,
-        "largest number of training rows with a term, or their share",
+        "drop terms that more than N training rows have, or more than such a share of them",
         fallback=1.0,
         limits=_FREQUENCY,
         metavar="N",
@@ -220,9 +205,9 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     top_k: int | str | None = option(
         None,
-        f"terms to select; for sequences, the words to keep, with one id for padding; auto is "
-        f"{GUIDE_TOP_K}, as in the guide, or for n-grams a fifth of the train rows where that is "
-        f"more, up to 100000",
+        f"terms to select; for sequences, words to keep, counting one id for padding; auto is "
+        f"{GUIDE_TOP_K}, as in Google's guide, or for n-grams a fifth of the training rows if that "
+        f"is more, up to 100000",
         fallback=AUTO,
         metavar="K",
         limits=Limits(
@@ -234,7 +219,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     score: str | None = option(
         None,
-        "the score that terms are selected by; none selects by their document frequency",
+        "the score that ranks the terms; none ranks them by document frequency",
         fallback=SCORES[0],
         choices=SCORES,
         group=_PARAMETERS,
@@ -259,19 +244,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         fallback="from 0 if there is a column 0",
         group=_PARAMETERS,
     )
-    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
-    shuffle: bool = option(
-        True,
-        "keep the training rows in the order of their source; otherwise they are shuffled",
-        group=_OUTPUT,
-    )
-    compression: str = option(
-        NONE,
-        "make the file smaller, zstd more than lz4, for slower reading; needs the packages "
-        "hdf5plugin, and zstandard or lz4",
-        choices=(NONE, *FILTERS),
-        group=_OUTPUT,
-    )
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",
@@ -281,24 +253,10 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         parse=parse_size,
         group=_RESOURCES,
     )
-    scheduler: str | Executor | None = option(
-        None,
-        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
-        "local[N] of Dask and processes[N] of Python; in the library also an executor",
-        fallback="threads, see --workers",
-        metavar="ADDRESS",
-        group=_RESOURCES,
-    )
-    resume: bool = option(
-        False,
-        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
-        "where this one is, too",
-        group=_OUTPUT,
-    )
     temp_dir: str | os.PathLike[str] | None = option(
         None,
         "a folder on a disk for temporary files",
-        fallback="the folder of the output",
+        fallback="the folder of the output, or if there is none the system's",
         metavar="DIR",
         group=_RESOURCES,
     )
@@ -308,10 +266,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction and self.validation:
             raise OptionError("--validation and --validation-fraction exclude each other")
         self._check_preset()
-        check_installed(self.compression)
-        if self.given_parameters and self.vectorizer:
-            flags = listed_flags(self.given_parameters)
-            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
         if self.features != AUTO:
             self._check_columns()
 
@@ -341,7 +295,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     @property
     def given_parameters(self) -> dict[str, Any]:
         """The parameters of the features that are given, by name."""
-        names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
+        names = sorted(o.name for o in declarations(RowOptions) if o.group == _PARAMETERS)
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value not in (None, AUTO)}
 
@@ -353,3 +307,70 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction is None:
             return DEFAULT_VALIDATION_FRACTION
         return self.validation_fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(RowOptions, OutputOptions):
+    """The options of `convert`.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
+    """
+
+    rejects: str | os.PathLike[str] | None = option(
+        None,
+        "the file for rejected rows; with --force, an earlier list is removed if no row is "
+        "rejected",
+        fallback="OUTPUT.rejected.csv",
+        group=_ROWS,
+    )
+    max_rejects: int = option(
+        100, "stop if more than N rows are rejected", limits=at_least(0), group=_ROWS
+    )
+    vectorizer: str | os.PathLike[str] | None = option(
+        None,
+        "take terms, statistics and classes from a converted file, or from a run, instead of "
+        "learning them",
+        group=_FEATURES,
+    )
+    new_classes: bool = option(
+        False,
+        "with --vectorizer, also take classes of the train rows that it does not have, after its "
+        "own, instead of rejecting their rows",
+        group=_FEATURES,
+    )
+    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
+    shuffle: bool = option(
+        True,
+        "keep the training rows in the order of their source, instead of shuffling them",
+        group=_OUTPUT,
+    )
+    compression: str = option(
+        NONE,
+        "make the file smaller, zstd more than lz4, for slower reading; needs the packages "
+        "hdf5plugin, and zstandard or lz4",
+        choices=(NONE, *FILTERS),
+        group=_OUTPUT,
+    )
+    scheduler: str | Executor | None = option(
+        None,
+        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
+        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        fallback="threads, see --workers",
+        metavar="ADDRESS",
+        group=_RESOURCES,
+    )
+    resume: bool = option(
+        False,
+        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
+        "where this one is, too",
+        group=_OUTPUT,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_installed(self.compression)
+        if self.given_parameters and self.vectorizer:
+            flags = listed_flags(self.given_parameters)
+            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
+        if self.new_classes and not self.vectorizer:
+            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ooc_train.atomic import target_of
 from ooc_train.conversion.auto import CHOSEN
@@ -13,12 +13,12 @@ from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.identity import record_of
 from ooc_train.conversion.inputs import (
     Inputs,
-    files_read,
+    files_converted,
     find_inputs,
     given_inputs,
     list_inputs,
 )
-from ooc_train.conversion.options import AUTO, ConvertOptions
+from ooc_train.conversion.options import AUTO, ConvertOptions, RowOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
@@ -32,13 +32,13 @@ from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
 from ooc_train.file.provenance import column_names
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
-from ooc_train.reading.store import open as open_store
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    learns_classes: bool = True
     record: Record | None = None
 
     @property
@@ -82,14 +83,14 @@ class ConversionPlan:
 
     @property
     def class_labels(self) -> list[str] | None:
-        """The labels of the classes, where they are not to be learned."""
-        return self.fitted.class_labels if self.fitted else None
+        """The labels of the classes that are known, which may be all."""
+        return self.fitted.class_labels if self.fitted is not None else None
 
     def class_names(self, labels: list[str]) -> list[str]:
         """The names of the classes with these labels.  Raises ``InputError`` for unfit names."""
-        if self.fitted:
-            return self.fitted.class_names
-        return self.names.of(labels) if self.names else labels
+        known = [] if self.fitted is None else self.fitted.class_names
+        new = labels[len(known) :]
+        return [*known, *(self.names.of(new) if self.names and new else new)]
 
 
 def plan_conversion(
@@ -105,40 +106,23 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
-    train, options, listing = list_inputs(train, options)
+    train, listed, listing = list_inputs(train, options)
+    options = cast(ConvertOptions, listed)
     rejects = _rejects_path(options, output)
     outputs = {"the output": output, "the list of rejected rows": rejects}
     check_outputs(
         {**outputs, **(options.more_outputs or {})},
-        files_read(train, options),
+        files_converted(train, options),
         force=options.force,
     )
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     record = record_of(train, output, options)
     fitted = _open_fitted(options.vectorizer, stack)
-    features, is_chosen = _kind(options, fitted, train[0])
-    parameters = _parameters(options, features, fitted)
     with disk_errors(output, temp_dir):
-        # Of several pipes, none may wait for another to be read.
-        others = given_inputs([*options.test, *options.validation])
-        n_pipes = sum(map(is_pipe, (*train, *others)))
-        reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
-        paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
-        kind = replace(options, features=features)
-        learned = column_names(fitted.provenance["layout"]) if fitted else None
-        inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
-        everything = [source for files in inputs.sources.values() for source in files]
-        notes = [*listing, *inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
-        if not (options.analyzer or fitted) and KINDS[features].source == "text":
-            first = inputs.sources["train"][0]
-            if is_spaceless(beginning_of(first)):
-                parameters, note = _by_characters(parameters)
-                notes.append(f"{first.path}: {note}")
-        text_bytes = sum(source.text_bytes for source in everything)
-        needs = parameters.needs
-        sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
-        check_disks(temp_dir, target_of(output), *sizes, held_bytes(temp_dir, record))
+        found = plan_rows(train, options, InputPaths(temp_dir, progress, stack), fitted)
+        held = held_bytes(temp_dir, record)
+        check_disks(temp_dir, target_of(output), *found.needed_bytes, held)
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,
@@ -147,19 +131,80 @@ def plan_conversion(
         rejects,
         options.max_rejects,
         options.compression,
-        inputs.sources,
-        Features(features, parameters, rule, fitted.handle if fitted else None),
+        found.inputs.sources,
+        Features(found.features, found.parameters, rule, None if fitted is None else fitted.handle),
         options.memory_bytes or default_budget(),
         options.workers,
         options.max_row_bytes,
-        _provenance(inputs, options),
-        notes,
-        is_chosen,
+        _provenance(found.inputs, options),
+        [*listing, *found.notes],
+        found.is_chosen,
         fitted,
-        inputs.class_names,
-        inputs.class_order,
+        found.inputs.class_names,
+        found.inputs.class_order,
+        options.new_classes or fitted is None,
         record,
     )
+
+
+class RowPlan(NamedTuple):
+    """The rows of a call, and the features that they become.
+
+    ``is_chosen``: the options left it open what text becomes.  ``notes`` are about the files.
+    """
+
+    features: str
+    is_chosen: bool
+    parameters: Parameters
+    inputs: Inputs
+    notes: Sequence[str]
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of all rows when they are decompressed, an estimate where they are not."""
+        return sum(source.text_bytes for files in self.inputs.sources.values() for source in files)
+
+    @property
+    def needed_bytes(self) -> tuple[int, int]:
+        """The estimated sizes, rather too high, of temporary files and of the converted file."""
+        needs = self.parameters.needs
+        return needs.temporary_bytes(self.text_bytes), needs.output_bytes(self.text_bytes)
+
+
+def plan_rows(
+    train: Sequence[Input],
+    options: RowOptions,
+    paths: InputPaths,
+    fitted: Store | None = None,
+    *,
+    reads_once: bool | None = None,
+) -> RowPlan:
+    """Look into all inputs, which are listed already, and decide what their rows become.
+
+    A pipe is read as it arrives where the rows are read once, which by default depends on the
+    features; of several, each is copied.
+
+    Raises ``InputError`` and ``OptionError`` for what cannot be used.
+    """
+    features, is_chosen = _kind(options, fitted, train[0])
+    parameters = _parameters(options, features, fitted)
+    if reads_once is None:
+        reads_once = _reads_once(options, features, fitted)
+    # Of several pipes, none may wait for another to be read.
+    others = given_inputs([*options.test, *options.validation])
+    n_pipes = sum(map(is_pipe, (*train, *others)))
+    paths.reads_once = n_pipes <= 1 and reads_once
+    kind = replace(options, features=features)
+    learned = None if fitted is None else column_names(fitted.provenance["layout"])
+    inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
+    everything = [source for files in inputs.sources.values() for source in files]
+    notes = [*inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
+    if not options.analyzer and fitted is None and KINDS[features].source == "text":
+        first = inputs.sources["train"][0]
+        if is_spaceless(beginning_of(first)):
+            parameters, note = _by_characters(parameters)
+            notes.append(f"{first.path}: {note}")
+    return RowPlan(features, is_chosen, parameters, inputs, notes)
 
 
 def _described(source: Source) -> dict[str, Any]:
@@ -171,20 +216,22 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
     if path is None:
         return None
-    store = stack.enter_context(open_store(Path(path)))
+    store = stack.enter_context(Store(vectorizer_file(path), needs_rows=False))
     store.group("vectorizer").check()
     return store
 
 
-def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
+def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
     """The kind of features, and whether it was chosen here, for text that may become several."""
-    if fitted and options.features not in (AUTO, fitted.features):
+    if fitted is not None and options.features not in (AUTO, fitted.features):
         raise OptionError(
             f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
             f"leave out --features"
         )
-    if options.features != AUTO or fitted:
-        return fitted.features if fitted else options.features, False
+    if fitted is not None:
+        return fitted.features, False
+    if options.features != AUTO:
+        return options.features, False
     file = first if isinstance(first, InputFile) else InputFile(first)
     usual = FORMATS[file.format or options.format or format_of(file)].gives[0]
     if usual != "text":
@@ -194,19 +241,19 @@ def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[
     return CHOSEN, True
 
 
-def _reads_once(options: ConvertOptions, features: str, fitted: Store | None) -> bool:
+def _reads_once(options: RowOptions, features: str, fitted: Store | None) -> bool:
     """Whether sources are read once, and from their beginning to their end."""
-    if fitted or FORMATS[options.format or "csv"].seeks:
+    if fitted is not None or FORMATS[options.format or "csv"].seeks:
         return False
     return vectorizer_class(features).reads_once
 
 
-def _parameters(options: ConvertOptions, features: str, fitted: Store | None) -> Parameters:
+def _parameters(options: RowOptions, features: str, fitted: Store | None) -> Parameters:
     """The parameters of the features: the fitted vectorizer's, or those that are given.
 
     Raises ``OptionError`` if some are given that this kind of features does not have.
     """
-    if fitted:
+    if fitted is not None:
         return cast(Parameters, load_vectorizer(fitted.handle).parameters)
     kind, given = vectorizer_class(features).Parameters, options.given_parameters
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})

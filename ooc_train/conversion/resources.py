@@ -5,10 +5,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
+from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
@@ -104,6 +105,12 @@ class Largest(NamedTuple):
     path: Path
     held_bytes: int
     row_bytes: int
+
+    @classmethod
+    def of(cls, sources: Iterable[Source]) -> "Largest":
+        """The same of some sources."""
+        found = [cls(source.path, source.held_bytes, source.row_bytes) for source in sources]
+        return max(found, key=lambda one: one.held_bytes + one.row_bytes)
 
 
 _SMALL = Largest(Path(), 0, 0)
@@ -250,6 +257,17 @@ class Resources:
         pool, n_workers = step.over(self.workers.executor), self.workers.n_workers
         most = _most(min(n_workers, _MOST_SENT), usual_bytes or self.plan.block_bytes)
         yield from step.noted(results_in_order(pool, function, items, n_workers, size, most))
+
+    def begun(self, function: Callable[..., Result], *given: Any) -> Callable[[], Result]:
+        """A task that begins at once, as a function that waits for its result."""
+        step = self.journal.step()
+        future = step.over(self.workers.executor).submit(function, *given)
+
+        def result() -> Result:
+            ((_, found),) = step.noted(iter([(None, future.result())]))
+            return found
+
+        return result
 
     def large_in_order(
         self,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
-from ooc_train.conversion.sources.files.rejects import Blank, Reject, RejectFile
+from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
 from ooc_train.conversion.sources.labels import SHOWN, alike, plain_label, unfit_label
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
@@ -64,8 +64,9 @@ class FileRows:
 class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
-    The classes are those of the train rows, unless ``classes`` gives their labels.  Where files
-    tell all classes, ``class_order`` has their labels, and there are no others.
+    The classes are those of the train rows, unless ``classes`` gives their labels.  With
+    ``learns_classes``, those come first, and others of the train rows after them.  Where files tell
+    all classes, ``class_order`` has their labels, and there are no others.
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
     `check_class_column` does.  A row that there is no ``room`` for is a ``BudgetError``.  ``files``
     has the figures of each file, when it was read once.
@@ -74,12 +75,14 @@ class Corpus:
     def __init__(
         self,
         sources: Mapping[str, Sequence[Source]],
-        rejects: RejectFile,
+        rejects: Rejects,
         block_bytes: int,
         classes: Sequence[str] | None = None,
         check_labels: Callable[[list[str]], object] = len,
         room: Room | None = None,
         class_order: Sequence[str] = (),
+        *,
+        learns_classes: bool = True,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
@@ -87,8 +90,9 @@ class Corpus:
         self.missing_rows = 0
         self.block_bytes = block_bytes
         self._room = room
-        self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
-        self.learns_classes = classes is None
+        self.given_classes = list(classes or ())
+        self._classes = {label.encode(): i for i, label in enumerate(self.given_classes)}
+        self.learns_classes = learns_classes
         self.class_order = class_order
         self._alike: dict[str, str] = {}
         self._told = frozenset(label.encode() for label in class_order)
@@ -130,7 +134,8 @@ class Corpus:
         if not self._read_once:
             labels = self.met_classes()
             if self.learns_classes:
-                check_class_column(self.sources["train"], labels, self._class_rows[: len(labels)])
+                new = slice(len(self.given_classes), len(labels))
+                check_class_column(self.sources["train"], labels[new], self._class_rows[new])
             self._check_labels(labels)
         self.n_rows = counts
         self._read_once = True
@@ -138,7 +143,7 @@ class Corpus:
     def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
         message = f"{_names(files)}: no row can be used for the {split} split"
         if self.rejects.count:
-            message += f", such as {self.rejects.examples}; {self.rejects.path} has all of them"
+            message += f", such as {self.rejects.examples}"
         return InputError(message)
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
