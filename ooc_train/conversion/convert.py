@@ -25,9 +25,11 @@ from ooc_train.conversion.workers import check_scheduler, workers_of
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
-from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
+from ooc_train.kernel_processes import compiling_elsewhere
+from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.signatures import takes
 from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.version import __version__
@@ -35,6 +37,7 @@ from ooc_train.version import __version__
 _SHOWN_LABELS = 10
 
 
+@takes(ConvertOptions)
 def convert(
     train: Any,
     output: str | os.PathLike[str],
@@ -76,13 +79,15 @@ def convert(
     inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
-    with ExitStack() as stack, MemoryMonitor() as memory:
+    compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)
+    with ExitStack() as stack, MemoryMonitor() as memory, compiling as compiler:
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
             with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
                 stopwatch.start("compiling", None, "")
-                convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
+                convert_few_rows(plan.features, job.path, compiler)
+                compiler.end()
                 stopwatch.start("preparing", None, "")
                 with _resources(plan, chosen, job, stopwatch) as resources:
                     corpus, found, saved_bytes = _write(plan, resources, rejects)
