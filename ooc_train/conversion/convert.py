@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import publishing
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
@@ -28,7 +29,7 @@ from ooc_train.file.schema import check_classes
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
-from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.progress import PhasedProgress, Progress, Stopwatch
 from ooc_train.signatures import takes
 from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
@@ -76,7 +77,7 @@ def convert(
     """
     chosen = made(ConvertOptions, options, call="convert")
     check_scheduler(chosen)
-    inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
+    inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
     compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)
@@ -154,7 +155,7 @@ def _shown(labels: Sequence[str]) -> str:
 
 @contextmanager
 def _resources(
-    plan: ConversionPlan, options: ConvertOptions, job: Job, progress: Progress
+    plan: ConversionPlan, options: ConvertOptions, job: Job, progress: PhasedProgress
 ) -> Iterator[Resources]:
     """The memory and the workers of a conversion; one that is resumed has the tasks of before."""
     with workers_of(options, job.path) as workers:

@@ -13,7 +13,7 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
-from ooc_train.progress import Progress
+from ooc_train.progress import PhasedProgress
 from ooc_train.tasks import Item, Pool, Result, results_in_order
 
 _MIN_BLOCK_BYTES = 2**18
@@ -226,7 +226,7 @@ class Resources:
     threads: Pool
     temp_dir: Path
     folder: Path
-    progress: Progress
+    progress: PhasedProgress
     is_resumable: bool = False
     journal: Journal = field(default_factory=Journal)
 
