@@ -1,5 +1,6 @@
 # Written by python -m ooc_train.cli.stub.
 import collections.abc
+import concurrent.futures._base
 import ooc_train.prediction.predictor
 import ooc_train.progress
 import os
@@ -67,6 +68,7 @@ def convert(
     seed: int = 0,
     shuffle: bool = True,
     compression: str = 'none',
+    scheduler: str | concurrent.futures._base.Executor | None = None,
     resume: bool = False,
 ) -> dict[str, Any]: ...
 

@@ -29,6 +29,7 @@ import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -376,6 +377,7 @@ _WORDS: dict[Any, str] = {
     tuple: "a list",
     Mapping: "a dictionary",
     Callable: "a function",
+    Executor: "an executor",
 }
 """The types of values in words; of a number and a whole number, or a path and text, the first."""
 

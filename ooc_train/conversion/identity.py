@@ -16,7 +16,15 @@ from ooc_train.errors import OptionError
 from ooc_train.options import declarations
 from ooc_train.version import __version__
 
-_OF_THE_RUN = ("force", "resume", "rejects", "max_rejects", "more_outputs", "temp_dir")
+_OF_THE_RUN = (
+    "force",
+    "resume",
+    "rejects",
+    "max_rejects",
+    "more_outputs",
+    "temp_dir",
+    "scheduler",
+)
 """Options that change neither the result nor the tasks."""
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -349,6 +350,14 @@ class ConvertOptions(RowOptions, OutputOptions):
         "hdf5plugin, and zstandard or lz4",
         choices=(NONE, *FILTERS),
         group=_OUTPUT,
+    )
+    scheduler: str | Executor | None = option(
+        None,
+        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
+        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        fallback="threads, see --workers",
+        metavar="ADDRESS",
+        group=_RESOURCES,
     )
     resume: bool = option(
         False,
