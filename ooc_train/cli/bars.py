@@ -8,6 +8,8 @@ from ooc_train.durations import clock
 from ooc_train.progress import Numbered, Progress, Silent
 
 LINE_SECONDS = 60
+STARTING = "starting"
+"""The phase of a command's imports."""
 _under_way: list[Progress] = []
 
 
@@ -48,8 +50,8 @@ class Lines:
         self._began = self._printed = time.monotonic()
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
-        """Count anew; say at once that something is done at all."""
-        if not (total or self._phase):
+        """Count anew; of the imports, which say nothing else, say that they have begun."""
+        if phase == STARTING:
             tell(f"{phase} ...")
         self._phase, self._total, self._unit, self._text = phase, total, unit, ""
         self._done, self._began = 0, time.monotonic()

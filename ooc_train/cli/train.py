@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import progress_of
+from ooc_train.cli.bars import STARTING, progress_of
 from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
 from ooc_train.errors import OocTrainError
@@ -99,7 +99,7 @@ def _work(given: Given) -> dict[str, Any]:
         return _train_grid(given)
     files, shared = given.made(TrainFiles), given.made(SharedOptions)
     progress = progress_of(quiet=shared.quiet)
-    progress.start("starting", None, "")  # before imports, which take a second
+    progress.start(STARTING, None, "")  # before imports, which take a second
     from ooc_train.training.standing import kept_figures  # noqa: PLC0415 - --help stays instant
     from ooc_train.training.train import train  # noqa: PLC0415
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import Figures, add_lengths, words_of
 from ooc_train.conversion.disk import check_disk, check_temp_dir, disk_errors
 from ooc_train.conversion.inputs import files_read, list_inputs
@@ -50,7 +51,7 @@ from ooc_train.kinds import KINDS
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.outputs import check_outputs
-from ooc_train.progress import Progress, Reading, Silent, Stopwatch
+from ooc_train.progress import Progress, Reading, Stopwatch
 from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
 
@@ -97,7 +98,7 @@ def explore(
     Raises what `convert` does for rows that cannot be used.
     """
     chosen = made(RowOptions, options, call="explore")
-    given, watch = inputs_of(train), Stopwatch(progress or Silent())
+    given, watch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not given:
         raise OptionError("there are no training rows; give at least one file of them")
     temp_dir = Path(chosen.temp_dir) if chosen.temp_dir else _usual_temp_dir()
