@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ooc_train.atomic import target_of
+from ooc_train.conversion.appending import Appending, check_index_name, opened_for_appending
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.inputs import (
@@ -29,7 +30,9 @@ from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
+from ooc_train.file.index import Index
 from ooc_train.file.provenance import column_names
+from ooc_train.file.shards import files_of
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
@@ -46,7 +49,8 @@ class ConversionPlan:
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
     ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
-    tell them.
+    tell them.  ``shards`` is their number or size, if the output is an index; ``appended`` the
+    index that they are appended to.
     """
 
     output: Path
@@ -66,6 +70,8 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    shards: int | str | None = None
+    appended: Index | None = None
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -103,16 +109,21 @@ def plan_conversion(
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
     train, options, listing = list_inputs(train, options)
-    rejects = _rejects_path(options, output)
-    outputs = {"the output": output, "the list of rejected rows": rejects}
-    check_outputs(
-        {**outputs, **(options.more_outputs or {})},
-        files_read(train, options),
-        force=options.force,
-    )
+    appending = opened_for_appending(output, options, stack) if options.append else None
+    if appending:
+        options = appending.options
+    check_index_name(output, options)
+    rejects = _rejects_path(options, output, appending)
+    outputs = {
+        "the list of rejected rows": rejects,
+        **({} if appending else {"the output": output}),
+        **(options.more_outputs or {}),
+    }
+    read = [*files_read(train, options), *(files_of(output) if appending else [])]
+    check_outputs(outputs, read, force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
-    fitted = _open_fitted(options.vectorizer, stack)
+    fitted = appending.store if appending else _open_fitted(options.vectorizer, stack)
     features, is_chosen = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted)
     with disk_errors(output, temp_dir):
@@ -134,6 +145,8 @@ def plan_conversion(
         text_bytes = sum(source.text_bytes for source in everything)
         needs = parameters.needs
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
+        if options.shards is not None:  # whose rows are held in temporary files
+            sizes = sum(sizes), sizes[1]
         check_disks(temp_dir, target_of(output), *sizes)
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
@@ -154,6 +167,8 @@ def plan_conversion(
         fitted,
         inputs.class_names,
         inputs.class_order,
+        options.shards,
+        appending.index if appending else None,
     )
 
 
@@ -245,7 +260,8 @@ def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
     }
 
 
-def _rejects_path(options: ConvertOptions, output: Path) -> Path:
+def _rejects_path(options: ConvertOptions, output: Path, appending: Appending | None) -> Path:
     if options.rejects:
         return Path(options.rejects)
-    return output.with_name(f"{output.name}.rejected.csv")
+    which = f".{len(appending.index.shards):05d}" if appending else ""
+    return output.with_name(f"{output.name}{which}.rejected.csv")

@@ -10,9 +10,11 @@ import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array, open_array
-from ooc_train.file.handle import Handle, open_file
+from ooc_train.file.array import Array, DamageError
+from ooc_train.file.arrays import FlatArray, check_array
 from ooc_train.file.header import AGAIN
+from ooc_train.file.joined import JoinedArray, open_rows
+from ooc_train.file.shards import DataFile, open_data
 from ooc_train.kinds import Layout
 from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches, Seed
@@ -40,7 +42,7 @@ class Split(ABC):
     to_keras = adapters.to_keras
     to_torch = adapters.to_torch
 
-    def __init__(self, file: Handle, name: str) -> None:
+    def __init__(self, file: DataFile, name: str) -> None:
         self._file = file
         self._header = file.header
         self.name = name
@@ -172,6 +174,11 @@ class Split(ABC):
         return {name: self._viewed(array) for name, array in self.arrays.items()}
 
     def _viewed(self, array: Array) -> AnyArray:
+        if isinstance(array, JoinedArray):
+            raise InputError(
+                f"{self.where} lies in several files, which cannot be mapped as one; use batches, "
+                "or open a shard by itself"
+            )
         if not isinstance(array, FlatArray):
             raise InputError(
                 f"{self.where} is compressed, so that its rows cannot be mapped; use batches, or "
@@ -289,7 +296,7 @@ class Split(ABC):
 
     def _open(self, name: str) -> Array:
         """The array ``name`` of this split."""
-        self.arrays[name] = open_array(f"{self.name}/{name}", self._file)
+        self.arrays[name] = open_rows(self._file, self.name, name)
         return self.arrays[name]
 
     def _damaged(self, what: str) -> FormatError:
@@ -302,4 +309,4 @@ def named(slices: Sequence[tuple[int, int]]) -> str:
 
 
 def _reopen(kind: type[Split], path: Path, verify: bool, fingerprint: str, name: str) -> Split:
-    return kind(open_file(path, verify=verify, fingerprint=fingerprint), name)
+    return kind(open_data(path, verify=verify, fingerprint=fingerprint), name)

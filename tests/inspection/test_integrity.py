@@ -205,7 +205,8 @@ def test_a_block_is_checked_once(large, monkeypatch):
     calls = []
     original = verify.Array._check
     monkeypatch.setattr(
-        "ooc_train.file.arrays.Array._check", lambda *args: calls.append(args[1]) or original(*args)
+        "ooc_train.file.arrays.BlockArray._check",
+        lambda *args: calls.append(args[1]) or original(*args),
     )
     with open_store(large) as store:
         calls.clear()

@@ -67,8 +67,10 @@ class Corpus:
     The classes are those of the train rows, unless ``classes`` gives their labels.  Where files
     tell all classes, ``class_order`` has their labels, and there are no others.
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
-    `check_class_column` does.  A row that there is no ``room`` for is a ``BudgetError``.  ``files``
-    has the figures of each file, when it was read once.
+    `check_class_column` does.  With ``only_of``, the name of an index that rows are appended to, a
+    label that is none of its ``classes`` is an InputError, and no reject.  A row that there is no
+    ``room`` for is a ``BudgetError``.  ``files`` has the figures of each file, when it was read
+    once.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Corpus:
         check_labels: Callable[[list[str]], object] = len,
         room: Room | None = None,
         class_order: Sequence[str] = (),
+        only_of: str | None = None,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
@@ -87,6 +90,7 @@ class Corpus:
         self.missing_rows = 0
         self.block_bytes = block_bytes
         self._room = room
+        self._only_of = only_of
         self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
         self.learns_classes = classes is None
         self.class_order = class_order
@@ -183,6 +187,11 @@ class Corpus:
             text = texts[numbers[row]]
             raw = b",".join((text, rows.text_bytes(row)))
             reason = unfit_label(text) or self._unknown_label(text)
+            if self._only_of and not unfit_label(text):
+                raise InputError(
+                    f"{source.place(int(rows.lines[row]))}: label {text.decode()[:SHOWN]!r} is no "
+                    f"class of {self._only_of}; leave such rows out, or convert all rows anew"
+                )
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
 
