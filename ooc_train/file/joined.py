@@ -35,15 +35,15 @@ class JoinedArray(Array):
             if (part.shape[1:], part.dtype) != (first.shape[1:], first.dtype):
                 raise ValueError(f"{part.name} of {name} has another type than in {names[0]}")
         self._parts, self._names = parts, names
-        self._starts = np.cumsum([0, *map(len, parts)])
+        self._starts: list[int] = np.cumsum([0, *map(len, parts)]).tolist()
         self.name, self.dtype, self.row_bytes = first.name, first.dtype, first.row_bytes
-        self.shape = (int(self._starts[-1]), *first.shape[1:])
-        self.joints = tuple(self._starts[1:-1].tolist())
+        self.shape = (self._starts[-1], *first.shape[1:])
+        self.joints = tuple(self._starts[1:-1])
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do."""
         for number, first, stop in self._places(start, start + len(target)):
-            begin = int(self._starts[number])
+            begin = self._starts[number]
             with self._errors(number):
                 self._parts[number].read_into(
                     target[begin + first - start : begin + stop - start], first
@@ -57,7 +57,7 @@ class JoinedArray(Array):
     def peek(self, position: int) -> int:
         """The number at a position, unchecked."""
         number = self._part_of(position)
-        return self._parts[number].peek(position - int(self._starts[number]))
+        return self._parts[number].peek(position - self._starts[number])
 
     # Mapped
 
@@ -101,7 +101,7 @@ class JoinedArray(Array):
         firsts = [
             part.addresses(np.zeros(1, np.int64))[0] if len(part) else 0 for part in self._mapped()
         ]
-        offsets = np.array(firsts) - self._starts[:-1] * self.row_bytes
+        offsets = np.array(firsts) - np.array(self._starts[:-1]) * self.row_bytes
         # Behind the last row there is none: its address is only that of an end.
         numbers = np.searchsorted(self._starts[1:-1], rows, "right")
         return offsets[numbers] + rows * self.row_bytes
@@ -113,13 +113,13 @@ class JoinedArray(Array):
 
     def _part_of(self, position: int) -> int:
         """The number of the part that has a row."""
-        return min(bisect.bisect_right(self.joints, position), len(self._parts) - 1)
+        return bisect.bisect_right(self.joints, position)
 
     def _places(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """The parts that have rows of a range, with the first row in the part, and the end."""
         number = self._part_of(start)
         while start < stop:
-            begin, end = self._starts[number : number + 2].tolist()
+            begin, end = self._starts[number], self._starts[number + 1]
             if start < end:
                 yield number, start - begin, min(stop, end) - begin
                 start = end
@@ -128,7 +128,7 @@ class JoinedArray(Array):
     @contextlib.contextmanager
     def _errors(self, number: int) -> Iterator[None]:
         """Name the file in errors of one, and count their rows from the first file's."""
-        begin, file = int(self._starts[number]), self._names[number]
+        begin, file = self._starts[number], self._names[number]
         try:
             yield
         except DamageError as error:
@@ -149,22 +149,23 @@ class JoinedOffsets(JoinedArray):
         self, parts: Sequence[BlockArray], names: Sequence[str], n_entries: Sequence[int]
     ) -> None:
         super().__init__(parts, names)
-        self._starts -= np.arange(len(parts) + 1)  # a part's last offset is the next one's first
+        # A part's last offset is the next one's first.
+        self._starts = [start - number for number, start in enumerate(self._starts)]
         self._starts[-1] += 1
-        self.shape = (int(self._starts[-1]),)
-        self.joints = tuple(self._starts[1:-1].tolist())
-        self._added = np.cumsum([0, *n_entries])
+        self.shape = (self._starts[-1],)
+        self.joints = tuple(self._starts[1:-1])
+        self._added: list[int] = np.cumsum([0, *n_entries]).tolist()
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do."""
         super().read_into(target, start)
         for number, first, stop in self._places(start, start + len(target)):
-            begin = int(self._starts[number]) - start
+            begin = self._starts[number] - start
             target[begin + first : begin + stop] += self._added[number]
 
     def peek(self, position: int) -> int:
         """The number at a position, unchecked."""
-        return super().peek(position) + int(self._added[self._part_of(position)])
+        return super().peek(position) + self._added[self._part_of(position)]
 
 
 def open_rows(file: DataFile, split: str, name: str) -> Array:
