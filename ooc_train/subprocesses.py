@@ -5,6 +5,7 @@ from: a ``matplotlib.py`` that lies there would be run.  Python's own switches d
 came with 3.11, and ``-I`` ignores ``PYTHONPATH``, too.
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,3 +30,9 @@ def python_command(module: str, arguments: Sequence[str]) -> list[str]:
     The module finds ``arguments`` in ``sys.argv[1:]``; its ``main`` returns the exit status.
     """
     return [sys.executable, "-c", _CODE, _PACKAGE_FOLDER, module, *arguments]
+
+
+def end_first(process_id: int) -> None:
+    """Let the system end that process, and not the one that waits for it, if memory is short."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{process_id}/oom_score_adj").write_text("1000", "utf-8")

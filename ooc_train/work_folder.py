@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from ooc_train.locks import lock
@@ -17,6 +18,8 @@ _PREFIX = ".ooc-job-"
 _LOCK = "lock"  # held as long as the folder's process lives
 MEMBERS, INDEX = "members", "index"
 """The folders in a work folder of files that are published together, and of what names them."""
+RECORD = "record.json"
+"""What a folder has that may be taken over when its process is dead."""
 _made: dict[Path, int] = {}  # the folders that are in use, and the processes that made them
 
 
@@ -26,10 +29,17 @@ class WorkFolder:
     If its process is killed, the folder stays until the next one is made below the same parent.
     Those of living processes stay; on a file system without locks, all of them.  Raises OSError.
     Errors of the files in it are given the name of ``parent``.
+
+    With ``taken``, it is no new one but that of a dead process: its path and its lock, which this
+    process holds.
     """
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, taken: tuple[Path, int] | None = None) -> None:
         self._parent = parent
+        if taken:
+            self.path, self._lock = taken
+            _made[self.path] = os.getpid()
+            return
         remove_abandoned(parent)
         while True:
             self.path = parent.absolute() / f"{_PREFIX}{secrets.token_hex(8)}"
@@ -57,10 +67,14 @@ class WorkFolder:
         for found in error:
             if isinstance(found, OSError) and Path(found.filename or "").is_relative_to(self.path):
                 found.filename = str(self._parent)  # which the user knows
-        if _made[self.path] == os.getpid():  # a forked process must not delete its parent's
+        if _made.get(self.path) == os.getpid():  # a forked process must not delete its parent's
             _delete(self.path)
         os.close(self._lock)
-        del _made[self.path]
+        _made.pop(self.path, None)
+
+    def keep(self) -> None:
+        """Leave the folder where it is when the context ends."""
+        _made.pop(self.path, None)
 
 
 @atexit.register
@@ -72,16 +86,35 @@ def _delete_own() -> None:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Delete the work folders below ``parent`` whose processes have been killed."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    """Delete the work folders below ``parent`` whose processes have been killed.
+
+    Those with a `RECORD` stay.
+    """
+    for folder, descriptor in abandoned(parent):
+        try:
+            if not (folder / RECORD).exists():
+                _delete(folder)
+        finally:
+            os.close(descriptor)
+
+
+def abandoned(parent: Path) -> Iterator[tuple[Path, int]]:
+    """The work folders below ``parent`` whose processes are dead, each with its lock.
+
+    Whoever takes one closes the lock.  Those of a file system without locks are left out.
+    """
+    for folder in sorted(parent.absolute().glob(f"{_PREFIX}*")):
         if folder.is_symlink():  # not made here
             continue
         with contextlib.suppress(OSError):
             descriptor = _open_lock(folder)
             try:
-                if lock(descriptor):
-                    _delete(folder)
-            finally:
+                is_free = lock(descriptor)
+            except OSError:
+                is_free = False
+            if is_free:
+                yield folder, descriptor
+            else:
                 os.close(descriptor)
 
 

@@ -130,3 +130,18 @@ def test_a_conversion_loads_neither_scipy_nor_progress_bars(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["0", "False", "False"]
+
+
+@kernel
+def _doubled(number):
+    return number * 2
+
+
+@kernel
+def _doubles(number):
+    return _doubled(7) + _doubled(number)
+
+
+def test_a_constant_makes_no_version_of_its_own():
+    assert _doubles(3) == 20
+    assert len(_doubled.signatures) == 1

@@ -2,12 +2,16 @@
 
 ooc-convert and ooc-train make the model; then ooc-convert with the same vectorizer and ooc-evaluate
 handle the test rows.  The report is like that of a peer's script.
+
+The model is there when its run is complete.  The page with plots that ooc-train draws afterwards,
+where matplotlib is installed, is a phase of its own: no peer draws one.
 """
 
 import json
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +25,7 @@ def main() -> None:
     """Convert, train and evaluate the command line's files."""
     parser = reporting.text_parser(__doc__)
     parser.add_argument("--features", default="ngram")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", default="4", help="or auto: the defaults, early stopping")
     parser.add_argument("--memory", help="ooc-convert's --memory")
     options = parser.parse_args()
     phases = Phases()
@@ -32,22 +36,29 @@ def main() -> None:
 
 def _run(options: Any, folder: Path, phases: Phases) -> dict[str, Any]:
     data, run, test = folder / "train.h5", folder / "run", folder / "test.h5"
-    common = ["--validation-fraction", 0, *(["--memory", options.memory] if options.memory else [])]
+    memory = ["--memory", options.memory] if options.memory else []
+    undivided, is_auto = ["--validation-fraction", 0], options.epochs == "auto"
     converted = _call(
         folder, "convert", options.train, "-o", data, "--features", options.features,
-        *common,
+        *memory, *([] if is_auto else undivided),
     )  # fmt: skip
     phases.end("ooc-convert")
-    trained = _call(folder, "train", data, "-o", run, "--epochs", options.epochs)
-    phases.end("ooc-train")
+    epochs = [] if is_auto else ["--epochs", options.epochs]
+    trained = _call(folder, "train", data, "-o", run, *epochs)
+    phases.end("ooc-train", seconds_ago=time.time() - (run / "report.json").stat().st_mtime)
+    seconds_to_model = sum(phases.seconds.values())
+    phases.end("page")
     report = {
         "rows": converted["rows"],
         "features": converted["features"],
-        "seconds_to_model": sum(phases.seconds.values()),
+        "seconds_to_model": seconds_to_model,
+        "epochs": len(trained["epochs"]),
         "rows_per_second": trained["epochs"][-1]["rows_per_second"],
     }
     if options.test:
-        _call(folder, "convert", options.test, "-o", test, "--vectorizer", data, *common)
+        _call(
+            folder, "convert", options.test, "-o", test, "--vectorizer", data, *memory, *undivided
+        )
         phases.end("ooc-convert, test rows")
         evaluated = _call(folder, "evaluate", run, test, "--split", "train")
         phases.end("ooc-evaluate")

@@ -23,9 +23,9 @@ class Phases:
         self.seconds: dict[str, float] = {}
         self._last = START
 
-    def end(self, name: str) -> float:
-        """End the phase `name` now; its seconds."""
-        now = time.perf_counter()
+    def end(self, name: str, *, seconds_ago: float = 0.0) -> float:
+        """End the phase `name` now, or some seconds ago, when the next one began; its seconds."""
+        now = time.perf_counter() - seconds_ago
         seconds = now - self._last
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
         self._last = now

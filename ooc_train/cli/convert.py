@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -114,7 +115,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     keep_freed_memory()
-    from ooc_train.conversion.convert import convert  # noqa: PLC0415 - --help stays instant
+    from ooc_train.conversion import trial  # noqa: PLC0415 - --help stays instant
+    from ooc_train.conversion.convert import convert  # noqa: PLC0415 - as above
+
+    trial.meanwhile = _compiling_to_train
 
     files, shared = given.made(ConvertFiles), given.made(SharedOptions)
     keywords = {**given.keywords(ConvertOptions), "append": files.append is not None}
@@ -136,6 +140,15 @@ def _work(given: Given) -> dict[str, Any]:
     )
     say(shared, *_summary(report))
     return report | query.report
+
+
+def _compiling_to_train(kind: str) -> AbstractContextManager[None]:
+    """Compile what training on features of this kind will need, so that it begins at once."""
+    if KINDS[kind].layout == "ragged":
+        return nullcontext()  # TensorFlow trains on these
+    from ooc_train.training.trial import compiling  # noqa: PLC0415 - once on a machine
+
+    return compiling(KINDS[kind].layout)
 
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:

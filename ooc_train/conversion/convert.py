@@ -28,7 +28,7 @@ from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
-from ooc_train.conversion.storage.job import JobFolder
+from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.errors import OptionError
@@ -89,6 +89,9 @@ def convert(
     output exists or cannot be written; ``BudgetError`` for too small a memory budget; and
     ``OptionError`` for an option out of range.
 
+    With ``resume`` it goes on where the same conversion, of the same files, was interrupted, to the
+    same bytes; and leaves its temporary files where it is interrupted itself.
+
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
@@ -98,12 +101,13 @@ def convert(
     with ExitStack() as stack, MemoryMonitor() as memory:
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
-            stopwatch.start("compiling", None, "")
-            convert_few_rows(plan.features, plan.temp_dir, plan.budget_bytes, stopwatch)
-            stopwatch.start("preparing", None, "")
-            memory_plan = _divided(plan)
-            with RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
-                corpus, found, written = _write(plan, memory_plan, rejects, stopwatch)
+            job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
+            with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
+                stopwatch.start("compiling", None, "")
+                convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
+                stopwatch.start("preparing", None, "")
+                memory_plan = _divided(plan, job)
+                corpus, found, written = _write(plan, memory_plan, job, rejects, stopwatch)
                 rejects.publish()
         figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
@@ -119,6 +123,7 @@ def convert(
             "phase_seconds": stopwatch.phases,
             "memory_budget_bytes": plan.budget_bytes,
             "workers": memory_plan.n_workers,
+            "resumed": job.is_resumed,
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
         }
@@ -156,12 +161,15 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     return notes
 
 
-def _divided(plan: ConversionPlan) -> MemoryPlan:
-    """The plan for the memory that the program itself, with all kernels loaded, leaves."""
+def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
+    """The plan for the memory that the program itself, with all kernels loaded, leaves.
+
+    A conversion that is resumed divides it as before.
+    """
     sources = [source for files in plan.sources.values() for source in files]
     largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
-    return MemoryPlan.divide(
+    divided = MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
@@ -169,10 +177,11 @@ def _divided(plan: ConversionPlan) -> MemoryPlan:
         largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
         max_row_bytes=plan.max_row_bytes,
     )
+    return divided.renumbered(job.numbers(divided.numbers))
 
 
 def _write(
-    plan: ConversionPlan, memory: MemoryPlan, rejects: RejectFile, progress: Stopwatch
+    plan: ConversionPlan, memory: MemoryPlan, job: Job, rejects: RejectFile, progress: Stopwatch
 ) -> tuple[Corpus, ConversionReport, Output]:
     """Write the output under a temporary name, and give it its own when it is complete.
 
@@ -190,10 +199,10 @@ def _write(
     )
     with (
         _unfinished(plan) as unfinished,
-        JobFolder(plan.temp_dir) as folder,
         ThreadPool(memory.n_workers, "convert") as pool,
     ):
-        resources = Resources(memory, pool, plan.temp_dir, folder, progress)
+        is_resumable = job.record is not None
+        resources = Resources(memory, pool, pool, plan.temp_dir, job.path, progress, is_resumable)
         if isinstance(unfinished, Path):
             found, saved = _write_file(unfinished, plan, corpus, resources, SplitWriter)
             written = Output(saved)

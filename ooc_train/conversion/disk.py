@@ -12,9 +12,12 @@ from ooc_train.system_errors import unwritten
 _MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
 
 
-def check_disk(folder: Path, needed_bytes: int) -> None:
-    """Raise ``BudgetError`` if the disk of the temporary files has less than they need."""
-    free = shutil.disk_usage(folder).free
+def check_disk(folder: Path, needed_bytes: int, held_bytes: int = 0) -> None:
+    """Raise ``BudgetError`` if the disk of the temporary files has less than they need.
+
+    ``held_bytes`` of them are there already.
+    """
+    free = shutil.disk_usage(folder).free + held_bytes
     if free < needed_bytes:
         raise BudgetError(
             f"{folder} has {_size(free)} free, and the conversion takes about "
@@ -23,12 +26,17 @@ def check_disk(folder: Path, needed_bytes: int) -> None:
         )
 
 
-def check_disks(temp_dir: Path, output: Path, temporary_bytes: int, output_bytes: int) -> None:
-    """Raise ``BudgetError`` if a disk is too small for the temporary files or the output."""
+def check_disks(
+    temp_dir: Path, output: Path, temporary_bytes: int, output_bytes: int, held_bytes: int = 0
+) -> None:
+    """Raise ``BudgetError`` if a disk is too small for the temporary files or the output.
+
+    ``held_bytes`` of temporary files are there already.
+    """
     if temp_dir.stat().st_dev == output.parent.stat().st_dev:
-        check_disk(temp_dir, temporary_bytes + output_bytes)
+        check_disk(temp_dir, temporary_bytes + output_bytes, held_bytes)
         return
-    check_disk(temp_dir, temporary_bytes)
+    check_disk(temp_dir, temporary_bytes, held_bytes)
     free = shutil.disk_usage(output.parent).free
     if free < output_bytes:
         raise BudgetError(

@@ -320,6 +320,12 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         parse=parse_size,
         group=_RESOURCES,
     )
+    resume: bool = option(
+        False,
+        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
+        "where this one is, too",
+        group=_OUTPUT,
+    )
     temp_dir: str | os.PathLike[str] | None = option(
         None,
         "a folder on a disk for temporary files",

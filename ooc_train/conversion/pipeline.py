@@ -11,10 +11,13 @@ names of files in the conversion's folder, a part of the work and parameters; so
 run them.
 """
 
+import contextlib
 import functools
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,13 +26,14 @@ from ooc_train.conversion.disk import DiskWatch
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Block, Corpus
-from ooc_train.conversion.storage.job import Column, JobFolder
+from ooc_train.conversion.storage.job import Column, forget_all
+from ooc_train.conversion.storage.journal import Journal
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
 from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
 from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
 from ooc_train.conversion.storage.spill import Segment
 from ooc_train.conversion.storage.writing import SplitWriter
-from ooc_train.conversion.text.collisions import without_collision
+from ooc_train.conversion.text.collisions import HashCollision, without_collision
 from ooc_train.conversion.vectorizer import (
     EncodeBlock,
     EncodedBlock,
@@ -81,12 +85,27 @@ def write_features(
         vectorizer = features.vectorizer(number)
         if not vectorizer.is_fitted:
             vectorizer.report.attempts = number + 1
-        with JobFolder(resources.folder) as folder:
-            own = replace(resources, folder=folder)
+        with attempt_folder(resources.folder, number) as folder:
+            journal = Journal(folder / "journal") if resources.is_resumable else Journal()
+            own = replace(resources, folder=folder, journal=journal)
             _Conversion(output, corpus, features, vectorizer, own, writer).run()
         return vectorizer.report
 
     return without_collision(attempt, resources.progress)
+
+
+@contextlib.contextmanager
+def attempt_folder(parent: Path, number: int) -> Iterator[Path]:
+    """The folder of an attempt's temporary files, which goes where two terms share a hash."""
+    folder = parent / f"attempt-{number}"
+    folder.mkdir(exist_ok=True)
+    try:
+        yield folder
+    except HashCollision:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        forget_all()
 
 
 class _Item(NamedTuple):

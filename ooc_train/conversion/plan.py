@@ -11,6 +11,7 @@ from ooc_train.atomic import target_of
 from ooc_train.conversion.appending import Appending, check_index_name, opened_for_appending
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
+from ooc_train.conversion.identity import record_of
 from ooc_train.conversion.inputs import (
     Inputs,
     files_read,
@@ -27,6 +28,7 @@ from ooc_train.conversion.sources.formats.table import FORMATS, format_of
 from ooc_train.conversion.sources.source import Source, remarks_of, repeated_files
 from ooc_train.conversion.sources.texts import beginning_of
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.conversion.storage.record import Record, held_bytes
 from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
@@ -50,7 +52,7 @@ class ConversionPlan:
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
     ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
     tell them.  ``shards`` is their number or size, if the output is an index; ``appended`` the
-    index that they are appended to.
+    index that they are appended to; ``record`` is of a conversion that can be resumed.
     """
 
     output: Path
@@ -72,6 +74,7 @@ class ConversionPlan:
     class_order: Sequence[str] = ()
     shards: int | str | None = None
     appended: Index | None = None
+    record: Record | None = None
 
     @property
     def source_files(self) -> dict[str, list[dict[str, Any]]]:
@@ -123,6 +126,7 @@ def plan_conversion(
     check_outputs(outputs, read, force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
+    record = record_of(train, output, options)
     fitted = appending.store if appending else _open_fitted(options.vectorizer, stack)
     features, is_chosen = _kind(options, fitted, train[0])
     parameters = _parameters(options, features, fitted)
@@ -147,7 +151,7 @@ def plan_conversion(
         sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
         if options.shards is not None:  # whose rows are held in temporary files
             sizes = sum(sizes), sizes[1]
-        check_disks(temp_dir, target_of(output), *sizes)
+        check_disks(temp_dir, target_of(output), *sizes, held_bytes(temp_dir, record))
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,
@@ -169,6 +173,7 @@ def plan_conversion(
         inputs.class_order,
         options.shards,
         appending.index if appending else None,
+        record,
     )
 
 

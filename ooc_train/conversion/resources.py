@@ -2,14 +2,15 @@
 
 import functools
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
+from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
 from ooc_train.progress import Progress
@@ -135,6 +136,15 @@ class MemoryPlan:
     tie_bytes: int = sys.maxsize
 
     @property
+    def numbers(self) -> dict[str, int]:
+        """The numbers that decide what is a task, by name; `renumbered` takes them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)[:5]}
+
+    def renumbered(self, numbers: Mapping[str, int]) -> "MemoryPlan":
+        """The plan of a conversion that is resumed: its tasks are those of before."""
+        return MemoryPlan(**numbers, room=self.room, tie_bytes=self.tie_bytes)
+
+    @property
     def group_bytes(self) -> int:
         """The size of adjacent partitions that are read together, beside a table."""
         return self.table_bytes // 4
@@ -195,15 +205,19 @@ class MemoryPlan:
 class Resources:
     """The resources that the steps of a conversion share.
 
-    ``temp_dir`` is the user's folder for temporary files, ``folder`` the one in it that is the
-    conversion's own.
+    ``pool`` runs tasks, wherever that is, and ``threads`` those of this process.  ``temp_dir`` is
+    the user's folder for temporary files, ``folder`` the one in it that is the conversion's own.
+    ``journal`` keeps the results of tasks, where the conversion ``is_resumable``.
     """
 
     plan: MemoryPlan
     pool: Executor
+    threads: Executor
     temp_dir: Path
     folder: Path
     progress: Progress
+    is_resumable: bool = False
+    journal: Journal = field(default_factory=Journal)
 
     def in_order(
         self,
@@ -228,7 +242,24 @@ class Resources:
         usual_bytes: int | None = None,
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`."""
-        usual_bytes = usual_bytes or self.plan.block_bytes
+        step = self.journal.step()
+        most = self._most(usual_bytes or self.plan.block_bytes)
+        pool, n_workers = step.over(self.pool), self.plan.n_workers
+        yield from step.noted(results_in_order(pool, function, items, n_workers, size, most))
+
+    def large_in_order(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        size: Callable[[Item], int],
+        usual_bytes: int,
+    ) -> Iterator[Result]:
+        """Large results, which threads of this process make and nothing keeps, like `in_order`."""
+        most, n_workers = self._most(usual_bytes), self.plan.n_workers
+        pairs = results_in_order(self.threads, function, items, n_workers, size, most)
+        for _, result in pairs:
+            yield result
+
+    def _most(self, usual_bytes: int) -> int:
         # A block ends with the row that begins in it, so most are a bit larger than is usual.
-        most = (self.plan.n_workers + 1) * usual_bytes * 9 // 8
-        yield from results_in_order(self.pool, function, items, self.plan.n_workers, size, most)
+        return (self.plan.n_workers + 1) * usual_bytes * 9 // 8

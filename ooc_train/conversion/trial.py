@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
 from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
@@ -27,7 +29,7 @@ from ooc_train.kernel_cache import MayCompile, NotCompiledError, compiling_if
 from ooc_train.kinds import KINDS
 from ooc_train.memory import measure, usable_bytes
 from ooc_train.progress import Progress, Silent
-from ooc_train.subprocesses import python_command
+from ooc_train.subprocesses import end_first, python_command
 from ooc_train.threads import ThreadPool
 
 _WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
@@ -39,8 +41,19 @@ _ROWS = {
 """Some rows of each source."""
 
 
+Meanwhile = Callable[[str], contextlib.AbstractContextManager[None]]
+
+
+def _nothing(kind: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG001 - a `Meanwhile`
+    return contextlib.nullcontext()
+
+
+meanwhile: Meanwhile = _nothing
+"""What a command does on another processor while this one compiles, given the kind of features."""
 _MEMORY_SHARE = 0.7
 """The share of the memory that is left up to which another kernel is compiled."""
+_BOTH_BYTES = 600_000_000
+"""The memory from which on two processes may compile at once."""
 _MORE = 75
 """The exit status of a process that leaves kernels to compile to the next one."""
 
@@ -63,7 +76,8 @@ def convert_few_rows(
             _convert(few, temp_dir)
     except NotCompiledError:
         progress.message("compiling for this processor, once: some 10 seconds")
-        _compile(few, temp_dir, budget_bytes)
+        with _alongside(few.kind, budget_bytes):
+            _compile(few, temp_dir, budget_bytes)
         _convert(few, temp_dir)
 
 
@@ -82,10 +96,17 @@ def _convert(few: Features, temp_dir: Path) -> None:
         found = find_source(path, LayoutOptions(), gives=source)
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
-            write_features(output, corpus, few, Resources(plan, pool, temp_dir, folder, Silent()))
+            resources = Resources(plan, pool, pool, temp_dir, folder, Silent())
+            write_features(output, corpus, few, resources)
 
 
 # ---- In other processes.
+
+
+def _alongside(kind: str, budget_bytes: int) -> contextlib.AbstractContextManager[None]:
+    """The work that a command does `meanwhile`, or none where memory or processors lack."""
+    is_room = min(budget_bytes, usable_bytes()) >= _BOTH_BYTES and n_processors() > 1
+    return meanwhile(kind) if is_room else contextlib.nullcontext()
 
 
 def _compile(few: Features, temp_dir: Path, budget_bytes: int) -> None:
@@ -104,7 +125,7 @@ def _compile(few: Features, temp_dir: Path, budget_bytes: int) -> None:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
-            _end_first(process.pid)
+            end_first(process.pid)
             try:
                 process.communicate(pickle.dumps((few, temp_dir, most, least)))
             except BaseException:
@@ -116,12 +137,6 @@ def _compile(few: Features, temp_dir: Path, budget_bytes: int) -> None:
             "the memory that this process may use does not suffice for compiling; run the command "
             "once, on a small file, with a limit of 300 MB or more: what is compiled is kept"
         )
-
-
-def _end_first(process_id: int) -> None:
-    """Let the system end that process, and not the one that waits for it, if memory is short."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{process_id}/oom_score_adj").write_text("1000", "utf-8")
 
 
 def main() -> int:

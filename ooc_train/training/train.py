@@ -218,6 +218,11 @@ def _train(
     if plan.needs_keras or tensorboard:
         # Only now that all that can be checked without it has been: it takes 5 seconds.
         progress.start("loading TensorFlow", None, "")
+    if plan.spec.is_network and not plan.needs_keras:
+        from ooc_train.training.trial import prepare_kernels  # noqa: PLC0415 - other models need none
+
+        progress.start("compiling", None, "")
+        prepare_kernels(store["train"].read(0, 1), progress)
     trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
     events = _event_files(folder.path) if tensorboard else None
     baseline = monitor.sample()

@@ -270,7 +270,7 @@ def test_large_items_are_under_way_alone(tmp_path):
 
     sizes = [100, 100, 100, 250, 100, 400, 100, 100, 300, 300]
     with ThreadPoolExecutor(4) as pool:
-        resources = Resources(MemoryPlan(2, 100, 0, 0, 0), pool, tmp_path, tmp_path, Silent())
+        resources = Resources(MemoryPlan(2, 100, 0, 0, 0), pool, pool, tmp_path, tmp_path, Silent())
         list(resources.in_order(work, sizes, int))
     assert [size for size, _ in most] == sizes
     assert all(together <= max(337, size) for size, together in most)

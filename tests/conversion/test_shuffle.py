@@ -176,7 +176,7 @@ def test_no_more_is_under_way_than_the_plan_says(tmp_path):
     )
     begun, taken = [], 0
     with ThreadPoolExecutor(8) as pool:
-        resources = Resources(plan, pool, tmp_path, tmp_path, Silent())
+        resources = Resources(plan, pool, pool, tmp_path, tmp_path, Silent())
         for _ in resources.in_order(begun.append, range(50)):
             taken += 1
             assert len(begun) - taken <= plan.n_workers + 1

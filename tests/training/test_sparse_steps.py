@@ -116,10 +116,12 @@ def test_a_step_equals_kerass(sizes):
     loss, n_correct = train_on(trainer, batch)
     assert loss == pytest.approx(float(expected), rel=1e-5)
     assert n_correct == (best == batch.labels).sum()
-    # After one step the mean is a tenth of the gradient.
-    np.testing.assert_allclose(
-        trainer._table[:, adam_kernels.MEAN], first / 10, rtol=1e-4, atol=1e-8
-    )
+    # After one step the mean is a tenth of the gradient, the variance a thousandth of its square.
+    table = trainer._table
+    deviation = table[:, adam_kernels.DEVIATION]
+    mean = table[:, adam_kernels.DIRECTION] * (deviation + adam_kernels.EPSILON)
+    np.testing.assert_allclose(mean, first / 10, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(deviation, abs(first) / 1000**0.5, rtol=1e-4, atol=1e-8)
     np.testing.assert_allclose(trainer._rest[adam_kernels.MEAN], flat / 10, rtol=1e-4, atol=1e-7)
 
 

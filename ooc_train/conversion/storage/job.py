@@ -2,13 +2,15 @@
 
 A task is a function of a module that takes paths, a part of the work and parameters, and returns
 little.  So threads, processes and other machines that share the folder can run it.  Each worker
-writes to the ends of files of its own, so no lock is needed.
+writes to the ends of files of its own, so no lock is needed.  A task may run twice, even at once:
+only the files and places that are returned count, and what both write is the same.
 """
 
 import contextlib
 import errno
 import functools
 import os
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from ooc_train.work_folder import WorkFolder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
+_HOST = "".join(filter(str.isalnum, socket.gethostname()))[:32]
 _caches: list[Any] = []
 
 
@@ -46,14 +49,19 @@ class JobFolder(WorkFolder):
     """The folder of a conversion's temporary files, see `WorkFolder`."""
 
     def __exit__(self, *error: object) -> None:
-        for cached in _caches:
-            cached.cache_clear()
+        forget_all()
         super().__exit__(*error)
+
+
+def forget_all() -> None:
+    """Give back the memory of all ``once_a_process`` functions in this process."""
+    for cached in _caches:
+        cached.cache_clear()
 
 
 def worker_file(folder: Path, stem: str) -> Path:
     """The file of this name that the calling thread alone writes to."""
-    return folder / f"{stem}-{os.getpid()}-{threading.get_ident()}"
+    return folder / f"{stem}-{_HOST}-{os.getpid()}-{threading.get_ident()}"
 
 
 def append(path: Path, items: AnyArray) -> int:
@@ -84,6 +92,19 @@ def read_at(path: Path, position: int, items: AnyArray) -> None:
         os.close(file)
 
 
+def write_at(path: Path, position: int, items: AnyArray) -> None:
+    """Write an array into a file that is there, from a byte on."""
+    file = os.open(path, os.O_WRONLY)
+    try:
+        view = memoryview(np.ascontiguousarray(items).reshape(-1).view(np.uint8).data)
+        with errors_at(path):
+            while view.nbytes:
+                n_written = os.pwrite(file, view, position)
+                view, position = view[n_written:], position + n_written
+    finally:
+        os.close(file)
+
+
 def expect_jumps(file: int) -> None:
     """Have the kernel read what is asked for and no more: the next read is somewhere else."""
     with contextlib.suppress(AttributeError, OSError):  # advice, which not all systems take
@@ -110,13 +131,13 @@ class DiskArray:
 
     @classmethod
     def zeros(cls, path: Path, shape: tuple[int, ...], dtype: npt.DTypeLike) -> "DiskArray":
-        """A new array of zeros, whose space is reserved.
+        """An array of zeros, whose space is reserved, or the one of before that is there.
 
         So a full disk raises ``OSError`` here, and does not kill the process where a page is
         written later.
         """
         array = cls(path, np.dtype(dtype).str, shape)
-        with path.open("xb") as file, errors_at(path):
+        with path.open("ab") as file, errors_at(path):
             n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
             os.posix_fallocate(file.fileno(), 0, max(1, n_bytes))
         return array
@@ -124,7 +145,7 @@ class DiskArray:
     @classmethod
     def of(cls, path: Path, items: AnyArray) -> "DiskArray":
         """A new array of ``items``, which appears under its name when it is complete."""
-        part = path.with_name(f"{path.name}.part")
+        part = worker_file(path.parent, f"{path.name}.part")
         part.unlink(missing_ok=True)
         append(part, items)
         part.replace(path)
@@ -147,14 +168,20 @@ class DiskArray:
             read_at(self.path, self.position, items.reshape(-1))
         return items
 
+    def write(self, start: int, items: AnyArray) -> None:
+        """Write the items from ``start`` on, for those that map the array later."""
+        dtype = np.dtype(self.dtype)
+        write_at(self.path, self.position + start * dtype.itemsize, items.astype(dtype, copy=False))
+
     def __len__(self) -> int:
         return self.shape[0]
 
 
 class Column:
-    """A file that grows by arrays of one dtype, and is a `DiskArray` in the end."""
+    """A new file that grows by arrays of one dtype, and is a `DiskArray` in the end."""
 
     def __init__(self, path: Path, dtype: npt.DTypeLike) -> None:
+        path.unlink(missing_ok=True)
         self._path, self._dtype = path, np.dtype(dtype)
         self._n = 0
 

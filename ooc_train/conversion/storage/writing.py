@@ -47,7 +47,9 @@ class SplitWriter:
         """Write a split, bucket by bucket."""
         written = Written()
         unpack, plan = functools.partial(_unpacked, arrays), self._resources.plan
-        tasks = self._resources.in_order(unpack, rows.tasks(), _bucket_size, plan.bucket_bytes)
+        tasks = self._resources.large_in_order(
+            unpack, rows.tasks(), _bucket_size, plan.bucket_bytes
+        )
         pieces = self._noted(tasks, written)
         n_entries = arrays.n_entries(rows)
         self._put(split, rows.n_rows, n_entries, arrays, pieces, written)
@@ -92,7 +94,7 @@ class SplitWriter:
     ) -> None:
         with contextlib.ExitStack() as stack:
             appenders = [
-                stack.enter_context(self._output.appender(group[name], self._resources.pool))
+                stack.enter_context(self._output.appender(group[name], self._resources.threads))
                 for name in array_names(arrays, group)
             ]
             if "indptr" in group:
@@ -117,7 +119,7 @@ class SplitWriter:
             self._copy(items, group[name])
 
     def _copy(self, items: AnyArray, dataset: h5py.Dataset) -> None:
-        with self._output.appender(dataset, self._resources.pool) as target:
+        with self._output.appender(dataset, self._resources.threads) as target:
             if dataset.name.endswith("/indptr"):
                 target.append(np.zeros(1))
             for start in range(0, len(items), _COPY_ITEMS):

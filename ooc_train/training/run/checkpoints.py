@@ -31,7 +31,7 @@ from ooc_train.system_errors import reason
 Arrays = Mapping[str, AnyArray]
 
 N_KEPT = 2
-LAYOUT = 2
+LAYOUT = 3
 """The version of the facts and of the arrays' names; other releases may have another."""
 SUFFIX = ".safetensors"
 _METADATA, _FACTS, _CHECKSUM = "__metadata__", "ooc_train", "checksum"

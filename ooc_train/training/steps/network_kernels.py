@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.dtypes import F32, I32, I64, U64, Integers
-from ooc_train.jit import kernel
+from ooc_train.jit import inlined_kernel, inner_kernel, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -104,79 +104,92 @@ def prepare_rows(
 
     ``indptr``, ``indices`` and ``values`` are those of `SparseRows`.  Memory: 28 bytes an entry.
     """
-    n_entries = len(indices)
     starts = np.empty(len(indptr), np.int32)
-    numbers = np.empty(n_entries, np.int32)
-    kept_values = np.empty(n_entries, np.float32)
-    columns = np.empty(min(n_entries, n_columns), np.int32)
+    kept = np.empty(len(indices) + 1, np.int32)
+    n_kept = _keep(indptr, rate, key, starts, kept)
+    numbers, kept_values = np.empty(n_kept, np.int32), np.empty(n_kept, np.float32)
+    columns = np.empty(min(n_kept, n_columns) + 1, np.int32)
     ends = np.zeros(len(columns) + 1, np.int32)  # at first, the number of each column's entries
     number_of = np.zeros(n_columns, np.int32)  # from 1; 0 is a column that is not used so far
-    n_kept = n_used = 0
     scale = np.float32(1) / (np.float32(1) - rate)
+    n_used = 0
+    # No branch, as in `_keep`: half of the entries are the first in their column.  What is written
+    # for the others is overwritten by the next column.
+    for place in range(n_kept):
+        entry = kept[place]
+        column = indices[entry]
+        columns[n_used] = column
+        number = number_of[column]
+        n_used += number == 0
+        number = n_used if number == 0 else number
+        number_of[column] = number
+        ends[number] += 1
+        numbers[place] = number - 1
+        kept_values[place] = values[entry] * scale
+    for number in range(n_used):  # from counts to the places where columns begin
+        ends[number + 1] += ends[number]
+    by_row = ByRow(starts, numbers, kept_values)
+    rows, by_column_values = np.empty(n_kept, np.int32), np.empty(n_kept, np.float32)
+    by_column = ByColumn(ends[: n_used + 1], rows, by_column_values)
+    _by_column(by_row, by_column.starts.copy(), by_column)
+    return columns[:n_used], by_row, by_column
+
+
+@inner_kernel
+def _keep(indptr: I64, rate: np.float32, key: np.uint64, starts: I32, kept: I32) -> int:
+    """Write the entries that dropout keeps, and where those of each row start; their number.
+
+    Without a branch, which a processor would guess wrong for each value that is dropped.
+    """
+    n_kept = 0
     starts[0] = 0
     for row in range(len(indptr) - 1):
         for entry in range(indptr[row], indptr[row + 1]):
-            if rate > 0 and not _is_kept(key, entry, rate):
-                continue
-            column = indices[entry]
-            number = number_of[column]
-            if number == 0:  # used for the first time in this batch: it gets the next number
-                columns[n_used] = column
-                n_used += 1
-                number = n_used
-                number_of[column] = number
-            ends[number] += 1
-            numbers[n_kept] = number - 1
-            kept_values[n_kept] = values[entry] * scale
-            n_kept += 1
+            kept[n_kept] = entry
+            n_kept += _is_kept(key, entry, rate)  # all, where the rate is 0
         starts[row + 1] = n_kept
-    for number in range(n_used):  # from counts to the places where columns begin
-        ends[number + 1] += ends[number]
-    by_row = ByRow(starts, numbers[:n_kept], kept_values[:n_kept])
-    return columns[:n_used], by_row, _by_column(by_row, ends[: n_used + 1])
+    return n_kept
 
 
-@kernel
-def _by_column(by_row: ByRow, starts: I32) -> ByColumn:
-    """The entries of ``by_row`` in the order of their columns, which begin at ``starts``."""
-    rows = np.empty(len(by_row.columns), np.int32)
-    values = np.empty(len(by_row.columns), np.float32)
-    places = starts.copy()
+@inner_kernel
+def _by_column(by_row: ByRow, places: I32, by_column: ByColumn) -> None:
+    """Write the entries of ``by_row`` in the order of their columns, which begin at ``places``."""
     for row in range(len(by_row.starts) - 1):
         for entry in range(by_row.starts[row], by_row.starts[row + 1]):
             column = by_row.columns[entry]
             place = places[column]
             places[column] = place + 1
-            rows[place] = row
-            values[place] = by_row.values[entry]
-    return ByColumn(starts, rows, values)
+            by_column.rows[place] = row
+            by_column.values[place] = by_row.values[entry]
 
 
-# ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.
+# ---- Layers.  Their innermost loops run over units, so that compilers vectorize them.  Arrays are
+# copied and added by such loops, too: as an assignment of arrays, which may overlap or differ in
+# shape, that would take ten times as long to compile.
 
 
-@kernel
+@inner_kernel
 def _sparse_forward(by_row: ByRow, weights: F32, bias: F32, output: F32) -> None:
     """``output = rows @ weights + bias``, with the weights of the used columns."""
     for row in range(len(output)):
         target = output[row]
-        target[:] = bias
+        for unit in range(len(target)):
+            target[unit] = bias[unit]
         for entry in range(by_row.starts[row], by_row.starts[row + 1]):
             value, source = by_row.values[entry], weights[by_row.columns[entry]]
             for unit in range(len(target)):
                 target[unit] += value * source[unit]
 
 
-@kernel
-def _sparse_gradient(by_column: ByColumn, delta: F32, gradient: F32) -> None:
-    """``gradient = rows.T @ delta``, for the used columns."""
-    for column in range(len(gradient)):
-        target = gradient[column]
-        target[:] = 0
-        for entry in range(by_column.starts[column], by_column.starts[column + 1]):
-            value, source = by_column.values[entry], delta[by_column.rows[entry]]
-            for unit in range(len(target)):
-                target[unit] += value * source[unit]
+@inner_kernel
+def column_gradient(by_column: ByColumn, column: int, delta: F32, gradient: F32) -> None:
+    """``gradient = rows[:, column] @ delta``: of one used column, ``(n_units,)``."""
+    for unit in range(len(gradient)):
+        gradient[unit] = 0
+    for entry in range(by_column.starts[column], by_column.starts[column + 1]):
+        value, source = by_column.values[entry], delta[by_column.rows[entry]]
+        for unit in range(len(gradient)):
+            gradient[unit] += value * source[unit]
 
 
 @kernel
@@ -184,7 +197,8 @@ def _forward(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
     """``output = inputs @ weights + bias``."""
     for row in range(len(inputs)):
         target = output[row]
-        target[:] = bias
+        for unit in range(len(target)):
+            target[unit] = bias[unit]
         for i in range(len(weights)):
             value, source = inputs[row, i], weights[i]
             for unit in range(len(target)):
@@ -221,7 +235,9 @@ def bias_gradient(delta: F32, gradient: F32) -> None:
     """``gradient`` = the sums of ``delta`` over its rows."""
     gradient[:] = 0
     for row in range(len(delta)):
-        gradient += delta[row]
+        source = delta[row]
+        for unit in range(len(gradient)):
+            gradient[unit] += source[unit]
 
 
 @kernel
@@ -336,19 +352,19 @@ def output_gradient(logits: F32, targets: Targets, delta: F32) -> tuple[float, i
     return loss_sum / n_rows, n_correct
 
 
-@kernel
+@inlined_kernel
 def gradients(
     by_row: ByRow,
-    by_column: ByColumn,
     targets: Targets,
     used: F32,
     rest: F32,
     layers: Layers,
-    used_gradient: F32,
     rest_gradient: F32,
-) -> tuple[float, int]:
-    """The mean loss and the correct rows; writes gradients in the layout of the weights.
+) -> tuple[float, int, F32]:
+    """The mean loss, the correct rows, and the gradient of the first layer's outputs.
 
+    The last is ``(n_rows, n_units)``: `column_gradient` makes of it those of the used columns.  The
+    gradients of all other weights are written to ``rest_gradient``, in the layout of ``rest``.
     `forward` describes the arguments.  Layers are visited from the last to the first.
     """
     n_rows, sizes = len(targets.labels), layers.sizes
@@ -373,5 +389,4 @@ def gradients(
         undrop(hidden_delta, hidden, layers.rates[layer - 1])
         delta = hidden_delta
     bias_gradient(delta, rest_gradient[:stop])
-    _sparse_gradient(by_column, delta, used_gradient)
-    return loss, n_correct
+    return loss, n_correct, delta

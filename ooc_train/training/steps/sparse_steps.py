@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ooc_train.dtypes import F32, F64, I32, I64, AnyArray
+from ooc_train.dtypes import F32, F64, I32, AnyArray
 from ooc_train.jit import kernel
 from ooc_train.reading.rows import Batch
 from ooc_train.training.models.network import Network
@@ -46,12 +46,20 @@ class Prepared(NamedTuple):
 class _Weights(NamedTuple):
     """The weights that `SparseTrainer` trains, and their moments."""
 
-    table: F32
-    """The first layer's: ``(n_columns, 3, n_units)``, see `adam_kernels.WEIGHT`."""
-    updated: I64
-    """``(n_columns,)``: the steps after which each column was updated last."""
+    first: adam_kernels.Columns
     rest: F32
-    """All others, ``(3, n)``, in the order of `network_kernels.forward`."""
+    """All but the first layer's: ``(3, n)``, in the order of `network_kernels.forward`."""
+
+
+class _Room(NamedTuple):
+    """Arrays that a step writes to before it reads them."""
+
+    used: F32
+    """``(n_used, n_units)``: the used columns' current weights."""
+    slopes: F32
+    """``(n_units,)``: the gradient of one column."""
+    rest_gradient: F32
+    """``(n,)``: that of all other weights."""
 
 
 class _Gaps(NamedTuple):
@@ -80,10 +88,10 @@ class Adam:
         self.drifts = np.zeros((2, CATCH_UP_STEPS + 1))
         """``(2, CATCH_UP_STEPS + 1) float64``: by the number of steps without a gradient, the
         factor of mean / sqrt(variance) by which a weight moves, and the share that it loses."""
-        decays = np.stack([BETA_1**powers, BETA_2**powers])
+        decays = np.stack([BETA_1**powers, BETA_2 ** (powers / 2)])
         # Denormal numbers are slow to compute with, and these are too small to move a weight.
         self.decays: F32 = np.where(decays < 1e-30, 0, decays).astype(np.float32)
-        """``(2, CATCH_UP_STEPS + 1)``: the factors of mean and variance after such steps."""
+        """``(2, CATCH_UP_STEPS + 1)``: the factors of mean and deviation after such steps."""
 
 
 class SparseTrainer(NetworkTrainer):
@@ -101,9 +109,11 @@ class SparseTrainer(NetworkTrainer):
         self._table = np.zeros((n_columns, 3, n_units), np.float32)
         self._table[:, WEIGHT] = first
         self._updated = np.zeros(n_columns, np.int64)
+        self._columns = adam_kernels.Columns(self._table, self._updated)
         self._rest = np.zeros((3, sum(array.size for array in rest)), np.float32)
         self._rest_gradient = np.empty(self._rest.shape[1], np.float32)
-        self._room = np.empty((2, 0, n_units), np.float32)
+        self._room = np.empty((0, n_units), np.float32)
+        self._slopes = np.empty(n_units, np.float32)
         self._rest[WEIGHT] = flat(rest)
 
     def prepare(self, batch: Batch, step: int) -> Prepared:
@@ -120,28 +130,23 @@ class SparseTrainer(NetworkTrainer):
         adam = self._adam
         loss, n_correct = _step(
             prepared,
-            _Weights(self._table, self._updated, self._rest),
+            _Weights(self._columns, self._rest),
             _Gaps(adam.drifts, adam.decays, adam.ratios),
             self.n_steps,
             self._move(),
             self._options.global_clipnorm or np.inf,
-            self._room_for(len(prepared.columns)),
-            self._rest_gradient,
+            _Room(self._room_for(len(prepared.columns)), self._slopes, self._rest_gradient),
         )
         self.n_steps += 1
         if self.n_steps % CATCH_UP_STEPS == 0:
-            adam_kernels.catch_up(
-                self._table, self._updated, self.n_steps, adam.drifts, adam.decays
-            )
+            adam_kernels.catch_up(self._columns, self.n_steps, adam.drifts, adam.decays)
         return loss, n_correct
 
     def weights(self) -> list[AnyArray]:
         """The weights after the steps so far, as the network's ``get_weights`` gives them."""
         columns = np.arange(len(self._table), dtype=np.int32)
         first = empty_pages((len(self._table), int(self._sizes[0])))
-        adam_kernels.current_weights(
-            self._table, self._updated, columns, self.n_steps, self._adam.drifts, first
-        )
+        adam_kernels.current_weights(self._columns, columns, self.n_steps, self._adam.drifts, first)
         return [first, *cut(self._rest[WEIGHT].copy(), self._shapes)]
 
     def state(self) -> State:
@@ -168,12 +173,12 @@ class SparseTrainer(NetworkTrainer):
         self._rest[:] = state["rest"]
         self._adam.drifts[:] = state["drifts"]
 
-    def _room_for(self, n_columns: int) -> tuple[F32, F32]:
-        """Two matrices for the weights of ``n_columns``, in memory that is kept between steps."""
-        if self._room.shape[1] < n_columns:
-            n_units = self._room.shape[2]
-            self._room = np.empty((2, n_columns + n_columns // 4, n_units), np.float32)
-        return self._room[0, :n_columns], self._room[1, :n_columns]
+    def _room_for(self, n_columns: int) -> F32:
+        """A matrix for the weights of ``n_columns``, in memory that is kept between steps."""
+        if len(self._room) < n_columns:
+            n_units = self._room.shape[1]
+            self._room = np.empty((n_columns + n_columns // 4, n_units), np.float32)
+        return self._room[:n_columns]
 
 
 @kernel
@@ -184,21 +189,21 @@ def _step(
     n_steps: int,
     move: adam_kernels.Move,
     norm: float,
-    room: tuple[F32, F32],
-    rest_gradient: F32,
+    room: _Room,
 ) -> tuple[float, int]:
     """A whole step: each return to Python would wait for the thread that prepares batches."""
     columns, by_row, by_column, targets, layers = prepared
-    table, updated, rest = weights
+    first, rest = weights
     drifts, decays, ratios = gaps
-    used, used_gradient = room
-    adam_kernels.current_weights(table, updated, columns, n_steps, drifts, used)
-    loss, n_correct = kernels.gradients(
-        by_row, by_column, targets, used, rest[WEIGHT], layers, used_gradient, rest_gradient
+    used, slopes, rest_gradient = room
+    adam_kernels.current_weights(first, columns, n_steps, drifts, used)
+    loss, n_correct, delta = kernels.gradients(
+        by_row, targets, used, rest[WEIGHT], layers, rest_gradient
     )
+    gradients, scale = adam_kernels.ColumnGradients(by_column, delta, slopes), np.float32(1)
     if norm < np.inf:
-        adam_kernels.clip(used_gradient, rest_gradient, norm)
-    adam_kernels.update_columns(table, updated, columns, n_steps, decays, used, used_gradient, move)
+        scale = adam_kernels.clip_columns(gradients, rest_gradient, norm)
+    adam_kernels.update_columns(first, columns, n_steps, decays, used, gradients, scale, move)
     adam_kernels.update(rest, rest_gradient, move)
     adam_kernels.count(drifts, ratios, move)
     return loss, n_correct

@@ -195,7 +195,9 @@ def write_norms(
         for start in range(0, len(hashes), most):
             group = slice(start, start + most)
             add_squared_norms(partition, hashes[group], weights[group], rows.start, norms)
-    write_inverse_norms(norms, inverse.mapped[rows])
+    found = np.empty(len(norms))
+    write_inverse_norms(norms, found)
+    inverse.write(rows.start, found)
 
 
 def _count_words(
