@@ -10,13 +10,18 @@ from hypothesis import settings
 # The first call of a kernel compiles it; no test here is about time.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
-
+_LONG = 40
 
 # A shell's background processes ignore Ctrl-C, and those of nohup the end of a terminal.  The tests
 # and their child processes are sent such signals.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_make_parametrize_id(val):
+    """Long bytes are named by their length: archives hold the time, and workers must agree."""
+    return f"{len(val)} bytes" if isinstance(val, bytes) and len(val) > _LONG else None
 
 
 @pytest.fixture(scope="module", autouse=True)

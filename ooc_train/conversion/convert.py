@@ -51,6 +51,9 @@ class Output(NamedTuple):
     shards: Sequence[Shard] = ()
 
 
+_SHOWN_LABELS = 10
+
+
 def convert(
     train: Any,
     output: str | os.PathLike[str],
@@ -158,7 +161,16 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     if plan.fitted is None:
         n_rows = sum(found.split_rows.get(split, 0) for split in ("train", "validation"))
         notes += class_notes(found.classes, n_rows)
+    elif len(found.classes) > len(plan.fitted.class_labels):
+        new = found.classes[len(plan.fitted.class_labels) :]
+        notes.append(f"{len(new):,} new {'class' if len(new) == 1 else 'classes'}: {_shown(new)}")
     return notes
+
+
+def _shown(labels: Sequence[str]) -> str:
+    """Some labels, the first of them if there are many."""
+    more = ", ..." if len(labels) > _SHOWN_LABELS else ""
+    return ", ".join(map(repr, labels[:_SHOWN_LABELS])) + more
 
 
 def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
@@ -196,6 +208,7 @@ def _write(
         room=memory.room,
         class_order=plan.class_order,
         only_of=str(plan.output) if plan.appended else None,
+        learns_classes=plan.learns_classes,
     )
     with (
         _unfinished(plan) as unfinished,

@@ -24,6 +24,7 @@ from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import EmptyInputError, OptionError
 from ooc_train.file.provenance import ColumnNames
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.kinds import KINDS
 from ooc_train.options import listed_flags
 
@@ -127,7 +128,9 @@ def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path
             yield from texts_in(found)
         else:
             yield from (found, found.with_name(CLASSES_NAME))
-    others = [path for path in (options.classes, options.vectorizer) if path is not None]
+    others = [] if options.classes is None else [options.classes]
+    if options.vectorizer is not None:
+        others.append(vectorizer_file(options.vectorizer))
     for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
         if not isinstance(label_file, InputFile):
             yield Path(label_file)

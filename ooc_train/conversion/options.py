@@ -128,26 +128,26 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     preset: str | None = option(
         None,
-        "a public data set, where the folder of its unpacked archive is given for the training "
-        f"rows: {', '.join(PRESETS)}",
+        "a public data set, whose unpacked folder is given as the training rows: "
+        f"{', '.join(PRESETS)}",
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
     )
     rejects: str | os.PathLike[str] | None = option(
         None,
-        "the file to write rows to that cannot be used; with --force, an earlier list is removed "
-        "if there are none",
+        "the file for rejected rows; with --force, an earlier list is removed if no row is "
+        "rejected",
         fallback="OUTPUT.rejected.csv",
         group=_ROWS,
     )
     max_rejects: int = option(
-        100, "stop when more than N rows cannot be used", limits=at_least(0), group=_ROWS
+        100, "stop if more than N rows are rejected", limits=at_least(0), group=_ROWS
     )
     text: Sequence[str] = option(
         (),
         "the columns of the text, by name or number from 1, separated by commas; a name with a "
-        "comma is put in quotes, and review.body is a field within the column review",
+        "comma is quoted, and review.body is a field within the column review",
         metavar="COLS",
         parse=column_list,
         given=columns_named,
@@ -171,7 +171,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     labels: Paths = option(
         (),
-        "the classes of the training rows, where these are arrays: .npy, or one a line",
+        "the classes of the training rows, if these are arrays: .npy, or text with one a line",
         given=labels_of,
         group=_LAYOUT,
     )
@@ -183,7 +183,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     classes: str | os.PathLike[str] | None = option(
         None,
-        "the names of the classes, line k for class k",
+        "a file with the names of the classes, line k for class k",
         fallback="classes.txt beside the data",
         group=_LAYOUT,
     )
@@ -196,7 +196,14 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     vectorizer: str | os.PathLike[str] | None = option(
         None,
-        "take terms, statistics and classes from a converted file instead of learning them",
+        "take terms, statistics and classes from a converted file, or from a run, instead of "
+        "learning them",
+        group=_FEATURES,
+    )
+    new_classes: bool = option(
+        False,
+        "with --vectorizer, also take classes of the train rows that it does not have, after its "
+        "own, instead of rejecting their rows",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -225,7 +232,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     min_df: int | float | None = option(
         None,
-        "least number of training rows with a term, or their share, such as 0.01",
+        "keep terms that at least N training rows have, or such a share of them, as 0.01",
         fallback=2,
         limits=_FREQUENCY,
         metavar="N",
@@ -234,7 +241,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     max_df: int | float | None = option(
         None,
-        "largest number of training rows with a term, or their share",
+        "drop terms that more than N training rows have, or more than such a share of them",
         fallback=1.0,
         limits=_FREQUENCY,
         metavar="N",
@@ -243,9 +250,9 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     top_k: int | str | None = option(
         None,
-        f"terms to select; for sequences, the words to keep, with one id for padding; auto is "
-        f"{GUIDE_TOP_K}, as in the guide, or for n-grams a fifth of the train rows where that is "
-        f"more, up to 100000",
+        f"terms to select; for sequences, words to keep, counting one id for padding; auto is "
+        f"{GUIDE_TOP_K}, as in Google's guide, or for n-grams a fifth of the training rows if that "
+        f"is more, up to 100000",
         fallback=AUTO,
         metavar="K",
         limits=Limits(
@@ -257,7 +264,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     )
     score: str | None = option(
         None,
-        "the score that terms are selected by; none selects by their document frequency",
+        "the score that ranks the terms; none ranks them by document frequency",
         fallback=SCORES[0],
         choices=SCORES,
         group=_PARAMETERS,
@@ -285,7 +292,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
     shuffle: bool = option(
         True,
-        "keep the training rows in the order of their source; otherwise they are shuffled",
+        "keep the training rows in the order of their source, instead of shuffling them",
         group=_OUTPUT,
     )
     compression: str = option(
@@ -343,11 +350,11 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.vectorizer and self.append:
             raise OptionError("--append takes the vectorizer of its index; leave out --vectorizer")
         if self.given_parameters and (self.vectorizer or self.append):
-            flags, what = (
-                listed_flags(self.given_parameters),
-                "append" if self.append else "vectorizer",
-            )
-            raise OptionError(f"--{what} brings its own terms; leave out {flags}")
+            what = "--append" if self.append else "--vectorizer"
+            flags = listed_flags(self.given_parameters)
+            raise OptionError(f"{what} brings its own terms; leave out {flags}")
+        if self.new_classes and not self.vectorizer:
+            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")
         if self.features != AUTO:
             self._check_columns()
 

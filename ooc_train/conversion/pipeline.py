@@ -29,7 +29,7 @@ from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.job import Column, forget_all
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
-from ooc_train.conversion.storage.row_classes import RowClasses, row_classes
+from ooc_train.conversion.storage.row_classes import RowClasses, row_classes, sorted_classes
 from ooc_train.conversion.storage.shuffle import NO_RECORDS, Buckets, ShuffledSplit, shuffled_splits
 from ooc_train.conversion.storage.spill import Segment
 from ooc_train.conversion.storage.writing import SplitWriter
@@ -170,10 +170,13 @@ class _Conversion:
         return labels
 
     def _classes(self, labels: Column) -> RowClasses:
-        """The classes: those that are given in their order, or else those that were met, sorted."""
+        """The classes: those that are given in their order, then others that were met, sorted."""
         met, n_train = self._corpus.met_classes(), self._corpus.n_rows["train"]
         if self._corpus.learns_classes:
-            return row_classes(labels.array(), met, n_train, self._corpus.class_order)
+            given, order = self._corpus.given_classes, self._corpus.class_order
+            if given:
+                order = [*given, *sorted_classes(met[len(given) :], order)[1]]
+            return row_classes(labels.array(), met, n_train, order)
         return RowClasses(labels.array(), np.arange(len(met), dtype=np.int32), met, n_train)
 
     # Learn

@@ -34,6 +34,7 @@ from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectori
 from ooc_train.errors import OptionError
 from ooc_train.file.index import Index
 from ooc_train.file.provenance import column_names
+from ooc_train.file.schema import vectorizer_file
 from ooc_train.file.shards import files_of
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
@@ -41,7 +42,6 @@ from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
-from ooc_train.reading.store import open as open_store
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class ConversionPlan:
     fitted: Store | None = None
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
+    learns_classes: bool = True
     shards: int | str | None = None
     appended: Index | None = None
     record: Record | None = None
@@ -88,14 +89,14 @@ class ConversionPlan:
 
     @property
     def class_labels(self) -> list[str] | None:
-        """The labels of the classes, where they are not to be learned."""
-        return self.fitted.class_labels if self.fitted else None
+        """The labels of the classes that are known, which may be all."""
+        return self.fitted.class_labels if self.fitted is not None else None
 
     def class_names(self, labels: list[str]) -> list[str]:
         """The names of the classes with these labels.  Raises ``InputError`` for unfit names."""
-        if self.fitted:
-            return self.fitted.class_names
-        return self.names.of(labels) if self.names else labels
+        known = [] if self.fitted is None else self.fitted.class_names
+        new = labels[len(known) :]
+        return [*known, *(self.names.of(new) if self.names and new else new)]
 
 
 def plan_conversion(
@@ -137,11 +138,11 @@ def plan_conversion(
         reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
         paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
         kind = replace(options, features=features)
-        learned = column_names(fitted.provenance["layout"]) if fitted else None
+        learned = None if fitted is None else column_names(fitted.provenance["layout"])
         inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
         everything = [source for files in inputs.sources.values() for source in files]
         notes = [*listing, *inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
-        if not (options.analyzer or fitted) and KINDS[features].source == "text":
+        if not options.analyzer and fitted is None and KINDS[features].source == "text":
             first = inputs.sources["train"][0]
             if is_spaceless(beginning_of(first)):
                 parameters, note = _by_characters(parameters)
@@ -161,7 +162,7 @@ def plan_conversion(
         options.max_rejects,
         options.compression,
         inputs.sources,
-        Features(features, parameters, rule, fitted.handle if fitted else None),
+        Features(features, parameters, rule, None if fitted is None else fitted.handle),
         options.memory_bytes or default_budget(),
         options.workers,
         options.max_row_bytes,
@@ -171,6 +172,7 @@ def plan_conversion(
         fitted,
         inputs.class_names,
         inputs.class_order,
+        options.new_classes or fitted is None,
         options.shards,
         appending.index if appending else None,
         record,
@@ -186,20 +188,22 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     """The file that a vectorizer is taken from, its vectorizer compared with its checksums."""
     if path is None:
         return None
-    store = stack.enter_context(open_store(Path(path)))
+    store = stack.enter_context(Store(vectorizer_file(path), needs_rows=False))
     store.group("vectorizer").check()
     return store
 
 
 def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
     """The kind of features, and whether it was chosen here, for text that may become several."""
-    if fitted and options.features not in (AUTO, fitted.features):
+    if fitted is not None and options.features not in (AUTO, fitted.features):
         raise OptionError(
             f"--vectorizer {fitted.path} makes {fitted.features} features, not {options.features}; "
             f"leave out --features"
         )
-    if options.features != AUTO or fitted:
-        return fitted.features if fitted else options.features, False
+    if fitted is not None:
+        return fitted.features, False
+    if options.features != AUTO:
+        return options.features, False
     file = first if isinstance(first, InputFile) else InputFile(first)
     usual = FORMATS[file.format or options.format or format_of(file)].gives[0]
     if usual != "text":
@@ -211,7 +215,7 @@ def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[
 
 def _reads_once(options: ConvertOptions, features: str, fitted: Store | None) -> bool:
     """Whether sources are read once, and from their beginning to their end."""
-    if fitted or FORMATS[options.format or "csv"].seeks:
+    if fitted is not None or FORMATS[options.format or "csv"].seeks:
         return False
     return vectorizer_class(features).reads_once
 
@@ -221,7 +225,7 @@ def _parameters(options: ConvertOptions, features: str, fitted: Store | None) ->
 
     Raises ``OptionError`` if some are given that this kind of features does not have.
     """
-    if fitted:
+    if fitted is not None:
         return cast(Parameters, load_vectorizer(fitted.handle).parameters)
     kind, given = vectorizer_class(features).Parameters, options.given_parameters
     unfit = listed_flags(set(given) - {field.name for field in fields(kind)})

@@ -107,6 +107,7 @@ import functools
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -124,6 +125,16 @@ from ooc_train.json_text import json_text
 FORMAT_NAME = "ooc-train"
 FORMAT_VERSION = 2
 SPLIT_NAMES = ("train", "validation", "test")
+VECTORIZER_FILE = "vectorizer.h5"
+"""The file of a run folder that holds classes and vectorizer, and no split."""
+
+
+def vectorizer_file(path: str | os.PathLike[str]) -> Path:
+    """The file with the vectorizer at a path: a converted file, or the one in a run folder."""
+    found = Path(path)
+    return found / VECTORIZER_FILE if found.is_dir() else found
+
+
 MAX_CLASSES = 65_536
 MAX_CLASSES_BYTES = 2**24
 MAX_COLUMNS = 2**31 - 1

@@ -39,7 +39,7 @@ class PredictOptions(WorkerOptions, FormatOptions, OutputOptions, OpenOptions):
     )
     keep_text: bool = option(
         False,
-        "keep the columns of the text in the output, too; of a text that is no column, as text",
+        "also write the text: in its columns, or for texts on standard input as text",
         group=_OUTPUT,
     )
     top: int = option(0, "also write the N most probable labels", limits=at_least(0), group=_OUTPUT)

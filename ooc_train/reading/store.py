@@ -46,14 +46,20 @@ class Store:
     one more than the highest token.  ``max_length`` is the length that sequences are padded or
     truncated to, ``None`` for all other kinds.  ``is_shuffled`` says whether the train rows lie in
     random order, and ``fingerprint`` is 32 hexadecimal digits that two files share only if their
-    content is the same; where one is given, a file with another is refused.
+    content is the same; where one is given, a file with another is refused.  A file that
+    ``needs_rows`` has the split ``"train"``; a run's has a vectorizer and classes alone.
 
     Memory: the classes' names, HDF5's cache of the file's index, and with ``verify`` 9 bytes for
     each 64 KiB of the file.
     """
 
     def __init__(
-        self, path: str | Path, *, verify: bool = True, fingerprint: str | None = None
+        self,
+        path: str | Path,
+        *,
+        verify: bool = True,
+        fingerprint: str | None = None,
+        needs_rows: bool = True,
     ) -> None:
         self.path = Path(path)
         self.verify = verify
@@ -63,7 +69,7 @@ class Store:
         self.max_length, self.is_shuffled = header.max_length, header.is_shuffled
         self.fingerprint = header.fingerprint
         try:
-            self._read()
+            self._read(needs_rows=needs_rows)
         except BaseException:
             self._file.close()
             raise
@@ -133,13 +139,13 @@ class Store:
         """The number of classes."""
         return len(self.class_labels)
 
-    def _read(self) -> None:
+    def _read(self, *, needs_rows: bool) -> None:
         with damage_errors(self.path):
             self.producer: str = self.handle.root.attributes["producer"]
             self.provenance = self._file.provenance
             self.class_labels, self.class_names = read_classes(self.handle)
             self.splits = {name: open_split(self._file, name) for name in self._file.split_names}
-        if "train" not in self.splits:
+        if needs_rows and "train" not in self.splits:
             raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
 
 

@@ -7,21 +7,24 @@ import numpy as np
 from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError
 from ooc_train.reading.store import Store
+from ooc_train.training.mixing import TrainRows
 from ooc_train.training.options import parse_class_weight
 
 
-def class_weights_for(asked: str | Mapping[str, float] | None, store: Store) -> F32 | None:
+def class_weights_for(
+    asked: str | Mapping[str, float] | None, store: Store, rows: TrainRows
+) -> F32 | None:
     """The weight of each class of a file, ``(n_classes,) float32``; ``None`` where all are equal.
 
     Balanced weights are scikit-learn's, ``n_rows / (n_classes * rows of the class)``, so that the
-    mean over the train rows is 1.  Classes that are not named weigh 1.  Raises OptionError for a
-    label that the file lacks.
+    mean over the ``rows`` that an epoch trains on is 1.  Classes that are not named weigh
+    1.  Raises OptionError for a label that the file lacks.
     """
     if asked is None:
         return None
     weights = parse_class_weight(asked)
     if isinstance(weights, str):
-        counts = store["train"].class_counts()
+        counts = rows.class_counts()
         return (counts.sum() / (len(counts) * np.maximum(counts, 1))).astype(np.float32)
     unknown = [label for label in weights if label not in store.class_labels]
     if unknown:

@@ -192,7 +192,11 @@ def _words(options: RunOptions | TrainingOptions) -> list[str]:
     words = []
     for option in declarations(type(options)):
         value = getattr(options, option.name)
-        if option.on_command_line and value != option.default:
+        if not option.on_command_line or value == option.default:
+            continue
+        if option.takes_many:
+            words += [option.flag, *map(str, value)]
+        else:
             words.append(option.flag if option.is_switch else f"{option.flag}={_text(value)}")
     return words
 

@@ -4,6 +4,8 @@ The file decides the window's size, since the order of rows must not depend on t
 a budget decides how many batches wait for their steps.
 """
 
+from collections.abc import Sequence
+
 from ooc_train.errors import BudgetError
 from ooc_train.memory import usable_bytes
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
@@ -22,24 +24,29 @@ _WINDOW_MARGIN = 1.25  # for windows of long rows
 
 
 def batches_ahead(
-    store: Store, batch_size: int, prepared_row_bytes: float, memory_bytes: int | None
+    stores: Sequence[Store],
+    batch_size: int,
+    prepared_row_bytes: float,
+    memory_bytes: int | None,
 ) -> int:
     """The number of batches of train rows that may be prefetched, at least 1.
 
-    ``memory_bytes`` is for one window and all batches in memory; ``None`` for the usual amount.
+    ``memory_bytes`` is for one window of each file and all batches in memory; ``None`` for the
+    usual amount.  Batches are as those of the first file.
     Raises BudgetError, with the least that suffices, where it is too little.
     """
-    split = store["train"]
+    split = stores[0]["train"]
     batch_bytes = batch_size * (split.row_bytes + prepared_row_bytes)
     if memory_bytes is None:
         return int(min(max(DEFAULT_AHEAD_BYTES // batch_bytes, 1), MOST_AHEAD))
     # One batch is in use, and one is being prepared.
-    fixed_bytes = _window_bytes(split) + 2 * batch_bytes
+    fixed_bytes = sum(_window_bytes(store["train"]) for store in stores) + 2 * batch_bytes
     n_ahead = int((memory_bytes - fixed_bytes) // batch_bytes)
     if n_ahead < 1:
+        names = " and of ".join(str(store.path) for store in stores)
         least = -(-(fixed_bytes + batch_bytes) // 1_000_000)
         raise BudgetError(
-            f"{memory_bytes / 1e6:,.1f} MB do not hold a window of {store.path} and three batches; "
+            f"{memory_bytes / 1e6:,.1f} MB do not hold a window of {names} and three batches; "
             f"give --memory at least {least:.0f}MB, or a smaller --batch-size"
         )
     return min(n_ahead, MOST_AHEAD)

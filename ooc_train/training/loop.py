@@ -12,13 +12,13 @@ from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
 from ooc_train.memory import measure
 from ooc_train.progress import Progress
-from ooc_train.reading.batches import Batches
 from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import n_steps
 from ooc_train.reading.store import Store
 from ooc_train.training.callbacks import Callbacks
 from ooc_train.training.early_stopping import BestWeights, EarlyStopping, monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
+from ooc_train.training.mixing import TrainBatches
 from ooc_train.training.options import MONITORS
 from ooc_train.training.plan import TrainingPlan
 from ooc_train.training.run.checkpoints import Arrays, Checkpoint
@@ -67,8 +67,8 @@ class Loop:
     ) -> None:
         options = plan.options
         self._trainer = trainer
-        self._train_split = store["train"]
-        self._epoch_steps = n_steps(len(self._train_split), options.batch_size)
+        self._rows = plan.rows
+        self._epoch_steps = n_steps(len(self._rows), options.batch_size)
         self._average = _average_of(trainer) if plan.spec.averages else None
         self._validation_split = store.splits.get("validation")
         self._validator: Validator | None = None
@@ -184,9 +184,9 @@ class Loop:
         is_done = self._standing.epoch >= self._plan.epochs or self._stopping.is_over
         return is_done or self._callbacks.stop_training
 
-    def _batches(self, epoch: int) -> Batches:
+    def _batches(self, epoch: int) -> TrainBatches:
         options = self._options
-        return self._train_split.batches(
+        return self._rows.batches(
             options.batch_size, seed=options.seed, epoch=epoch, by_length=options.bucket_by_length
         )
 
@@ -213,7 +213,7 @@ class Loop:
         # Not again on resume: a callback that halves the learning rate here must do so once.
         if standing.step == 0:
             self._callbacks.begin_epoch(standing.epoch)
-        n_left = len(self._train_split) - standing.totals.n_rows
+        n_left = len(self._rows) - standing.totals.n_rows
         self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
 
     def _train_epoch(self, ahead: Prefetch[tuple[Batch, Prepared]]) -> None:

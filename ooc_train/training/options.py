@@ -21,6 +21,7 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.training.mix_shares import mix_given, parse_mix
 from ooc_train.training.models.table import (
     ADAM,
     DEFERRED_ADAM,
@@ -100,8 +101,8 @@ class TrainingOptions:
     )
     optimizer: str = option(
         "auto",
-        "deferred-adam, for mlp on sparse rows, and numpy-adam, for mlp on dense rows, do without "
-        "TensorFlow, and are faster; adam is Keras's; auto is adam where neither can be used",
+        "deferred-adam (mlp on sparse rows) and numpy-adam (mlp on dense rows) are faster and need "
+        "no TensorFlow; adam is Keras's; auto is adam only if neither can be used",
         choices=OPTIMIZERS,
         group=_STEPS,
     )
@@ -115,7 +116,7 @@ class TrainingOptions:
     monitor: str = option(
         VAL_LOSS,
         "the validation figure that decides when to stop, which weights are best, and what a "
-        "plateau is; val_top_5_accuracy takes 20 classes or more",
+        "plateau is; val_top_5_accuracy needs 20 classes or more",
         choices=MONITORS,
         group=_STOPPING,
     )
@@ -124,17 +125,17 @@ class TrainingOptions:
     )
     validate_every: str | float = option(
         AUTO,
-        "share of an epoch, such as 0.1, after which the weights are scored on a sample of the "
-        "validation rows, beside the end of each epoch, which has all of them; 1 is the end alone, "
-        "and auto down to a tenth, as far as it takes some 3 % of the time",
+        "also score the weights after each such share of an epoch, as 0.1, on a sample of the "
+        "validation rows; 1 scores them only at the end of an epoch, on all rows; auto chooses a "
+        "share, down to 0.1, that takes about 3 % of the time",
         metavar="SHARE",
         parse=_share,
         group=_STOPPING,
     )
     class_weight: str | Mapping[str, float] | None = option(
         None,
-        "weight of each class's rows in the loss: balanced, so that every class has the same total "
-        "weight, or weights by label, such as 1=2,2=0.5, where other classes have weight 1",
+        "weight of each class's rows in the loss: balanced gives every class the same total "
+        "weight; 1=2,2=0.5 gives these classes these weights, and all others 1",
         fallback="1 for all",
         metavar="WEIGHTS",
         group=_STEPS,
@@ -162,7 +163,7 @@ class TrainingOptions:
     )
     lr_schedule: str = option(
         CONSTANT,
-        "cosine falls to 0 until the last of --epochs; plateau lowers the learning rate when "
+        "cosine falls to 0 by the last of --epochs; plateau lowers the learning rate when "
         "validation has not improved",
         choices=SCHEDULES,
         group=_RATE,
@@ -175,15 +176,15 @@ class TrainingOptions:
     )
     lr_factor: float | None = option(
         None,
-        "with the plateau schedule, what each plateau multiplies the learning rate by",
+        "with the plateau schedule, the factor of the learning rate at each plateau",
         fallback=PLATEAU_FACTOR,
         limits=Limits("between 0 and 1", lambda value: 0 < value < 1),
         group=_RATE,
     )
     lr_patience: int | None = option(
         None,
-        "with the plateau schedule, epochs without improvement that are a plateau; fewer than "
-        "--patience",
+        "with the plateau schedule, the number of epochs without improvement that make a plateau; "
+        "fewer than --patience",
         fallback=PLATEAU_PATIENCE,
         limits=at_least(1),
         group=_RATE,
@@ -242,8 +243,26 @@ class TrainingOptions:
         group=_MODEL,
     )
 
+    init_from: str | os.PathLike[str] | None = option(
+        None,
+        "a complete run whose model training begins with, in place of a new one, on rows of the "
+        "same vectorizer; classes are matched by their labels, and new ones begin as in a new "
+        "model; the optimizer begins anew",
+        metavar="RUN",
+        group=_MODEL,
+    )
+    mix: Sequence[str] = option(
+        (),
+        "other converted files, each with the share of every batch's rows that its train rows "
+        "have, such as old.h5:0.3; an epoch has the rows of the file itself once",
+        metavar="FILE:SHARE",
+        given=mix_given,
+        group=_STEPS,
+    )
+
     def __post_init__(self) -> None:
         check(self)
+        parse_mix(self.mix)
         if not is_function(self.model) and self.model not in ("auto", *MODELS):
             names = ", ".join(("auto", *MODELS))
             raise declaration(TrainingOptions, "model").error(
@@ -270,6 +289,11 @@ class TrainingOptions:
             )
 
     def _check_embeddings(self) -> None:
+        if self.init_from is not None and self.embeddings is not None:
+            raise OptionError(
+                "--init-from brings the run's word vectors, and --embeddings new ones; leave one "
+                "of them out"
+            )
         if self.embedding_dimension is not None and self.embeddings is not None:
             raise OptionError(
                 "--embedding-dimension is for random word vectors, and --embeddings brings its "
@@ -318,7 +342,7 @@ class RunOptions(OutputOptions):
     )
     checkpoint_every: str | int = option(
         DEFAULT_EVERY,
-        "how often the state of the training is saved, beside the end of each epoch: 30s, 5m, 1h, "
+        "how often the state of the training is saved, besides each epoch's end: 30s, 5m, 1h, "
         "or 500 for every 500 steps",
         metavar="TIME|STEPS",
         parse=str,
@@ -330,7 +354,7 @@ class RunOptions(OutputOptions):
         group=_RUN,
     )
     tensorboard: bool = option(
-        False, "also write each epoch's figures for TensorBoard, into the run folder", group=_RUN
+        False, "also write each epoch's figures for TensorBoard to the run folder", group=_RUN
     )
 
     def __post_init__(self) -> None:

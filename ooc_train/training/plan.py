@@ -1,6 +1,6 @@
 """`TrainingPlan`: the options of a training, resolved for one file, once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from ooc_train.options import flag, saved
 from ooc_train.reading.sampler import n_steps
 from ooc_train.reading.store import Store
 from ooc_train.training.class_weights import class_weights_for
+from ooc_train.training.continuing import Origin
 from ooc_train.training.inner_validations import InnerValidations
 from ooc_train.training.input_budget import batches_ahead, prepared_row_bytes
+from ooc_train.training.mix_shares import parse_mix
+from ooc_train.training.mixing import Other, TrainRows, train_rows
 from ooc_train.training.models.table import (
     ADAM,
     DEFERRED_ADAM,
@@ -52,6 +55,10 @@ class TrainingPlan:
     shape: DataShape
     layout: Layout
     """The layout of the file's rows."""
+    rows: TrainRows
+    """The rows that an epoch trains on."""
+    origin: Origin | None
+    """The run whose model it begins with; ``None`` for a new model."""
     optimizer: str
     """The name of the optimizer, one of `OPTIMIZERS` but ``"auto"``."""
     steps: StepOptions
@@ -71,19 +78,30 @@ class TrainingPlan:
 
     @classmethod
     def of(
-        cls, store: Store, options: TrainingOptions, *, memory_bytes: int | None = None
+        cls,
+        store: Store,
+        options: TrainingOptions,
+        *,
+        memory_bytes: int | None = None,
+        others: Sequence[Other] = (),
+        origin: Origin | None = None,
     ) -> "TrainingPlan":
-        """The plan for the file ``store``.
+        """The plan for the file ``store``, whose rows are mixed with those of ``others``.
 
+        The model begins as that of ``origin``, where there is one.
         ``memory_bytes`` bounds a window of rows and the prefetched batches, see `input_budget`.
         Reads the train labels once if class weights are balanced.  Raises OptionError if the
         options do not fit the file, and BudgetError if ``memory_bytes`` is too little.
         """
+        if origin:
+            origin.check(store)
+            options = origin.resolved(options)
         model, spec = _model(store, options)
         options = replace(options, batch_size=options.batch_size or _batch_size(store, model))
         optimizer = _optimizer(store, options, model, spec)
-        steps, schedule = _steps(store, options), _schedule(store, options)
         _check_trainable(store, options)
+        rows = train_rows(store, others, options.batch_size)
+        steps, schedule = _steps(store, rows, options), _schedule(store, rows, options)
         pads_as_needed = options.bucket_by_length or spec.pads_freely
         width, layout = store["train"].width, store.layout
         row_bytes = prepared_row_bytes(
@@ -97,22 +115,29 @@ class TrainingPlan:
             spec=spec,
             shape=_shape(store, options),
             layout=layout,
+            rows=rows,
+            origin=origin,
             optimizer=optimizer,
             steps=steps,
             schedule=schedule,
             epochs=options.epochs or MOST_EPOCHS,
             inner=InnerValidations.of(
                 options.validate_every,
-                n_steps=n_steps(len(store["train"]), options.batch_size),
-                n_train_rows=len(store["train"]),
+                n_steps=n_steps(len(rows), options.batch_size),
+                n_train_rows=len(rows),
                 n_validation_rows=_n_validation_rows(store),
             ),
             train_width=None if options.bucket_by_length else width,
             validation_width=None if pads_as_needed else width,
-            n_ahead=batches_ahead(store, options.batch_size, row_bytes, memory_bytes),
+            n_ahead=batches_ahead(
+                [store, *(other.store for other in others)],
+                options.batch_size,
+                row_bytes,
+                memory_bytes,
+            ),
             settings={},
         )
-        return replace(plan, settings=_settings(store, plan))
+        return replace(plan, settings=_settings(store, plan, others))
 
     @property
     def needs_keras(self) -> bool:
@@ -136,8 +161,9 @@ class TrainingPlan:
 
 
 def files_read(data: str | Path, options: TrainingOptions) -> list[Path]:
-    """All files that a training reads: the data, and pretrained embeddings."""
-    return [Path(path) for path in (data, options.embeddings) if path is not None]
+    """All files that a training reads: the data, what is mixed in, and pretrained embeddings."""
+    mixed = [path for path, _ in parse_mix(options.mix)]
+    return [Path(path) for path in (data, *mixed, options.embeddings) if path is not None]
 
 
 def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
@@ -156,6 +182,11 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
         raise OptionError(
             f"--bucket-by-length is for sequences, and the file has {features} features; "
             "leave it out"
+        )
+    if options.bucket_by_length and options.mix:
+        raise OptionError(
+            "--bucket-by-length makes batches of rows of near length, and --mix of rows of several "
+            "files; leave one of them out"
         )
     for name in dict.fromkeys(name for entry in MODELS.values() for name in entry.options):
         if getattr(options, name) is not None and name not in spec.options:
@@ -196,18 +227,18 @@ def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSp
     return ADAM if options.callbacks else usable[0]
 
 
-def _steps(store: Store, options: TrainingOptions) -> StepOptions:
+def _steps(store: Store, rows: TrainRows, options: TrainingOptions) -> StepOptions:
     return StepOptions(
         learning_rate=options.learning_rate,
         seed=options.seed,
-        class_weights=class_weights_for(options.class_weight, store),
+        class_weights=class_weights_for(options.class_weight, store, rows),
         label_smoothing=options.label_smoothing,
         weight_decay=options.weight_decay,
         global_clipnorm=options.global_clipnorm,
     )
 
 
-def _schedule(store: Store, options: TrainingOptions) -> Schedule:
+def _schedule(store: Store, rows: TrainRows, options: TrainingOptions) -> Schedule:
     """The schedule of learning rates, which fits the file and the epochs."""
     if options.lr_schedule == PLATEAU:
         if not _n_validation_rows(store):
@@ -225,14 +256,13 @@ def _schedule(store: Store, options: TrainingOptions) -> Schedule:
     if options.lr_schedule == COSINE:
         if options.epochs is None:
             raise OptionError("the cosine schedule ends with the last epoch; give --epochs")
-        batches = store["train"].batches(options.batch_size, by_length=options.bucket_by_length)
-        n_steps = options.epochs * len(batches)
-        if n_steps <= options.warmup_steps:
+        total = options.epochs * n_steps(len(rows), options.batch_size)
+        if total <= options.warmup_steps:
             raise OptionError(
-                f"the training has {n_steps:,} steps, which leaves none after "
+                f"the training has {total:,} steps, which leaves none after "
                 f"--warmup-steps {options.warmup_steps}; give fewer of these, or more --epochs"
             )
-        decay_steps = n_steps - options.warmup_steps
+        decay_steps = total - options.warmup_steps
         return Schedule(options.learning_rate, options.warmup_steps, decay_steps)
     return Schedule(options.learning_rate, options.warmup_steps)
 
@@ -270,7 +300,7 @@ def _shape(store: Store, options: TrainingOptions) -> DataShape:
     )
 
 
-def _settings(store: Store, plan: TrainingPlan) -> dict[str, Any]:
+def _settings(store: Store, plan: TrainingPlan, others: Sequence[Other]) -> dict[str, Any]:
     """Facts of the file, and all options by name as JSON can hold them."""
     options = plan.options
     return {
@@ -290,4 +320,7 @@ def _settings(store: Store, plan: TrainingPlan) -> dict[str, Any]:
         "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
         "callbacks": [type(callback).__name__ for callback in options.callbacks],
         "embeddings": Path(options.embeddings).name if options.embeddings else None,
+        **(plan.origin.settings if plan.origin else {"init_from": None, "init_from_digest": None}),
+        "mix": [f"{other.store.path.name}:{other.share}" for other in others],
+        "mix_fingerprints": [other.store.fingerprint for other in others],
     }

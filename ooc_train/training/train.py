@@ -1,6 +1,7 @@
 """`train`: from a converted file to a run folder."""
 
 import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,15 +18,15 @@ from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
-from ooc_train.reading.store import open as open_store
 from ooc_train.training.input_budget import check_floor
+from ooc_train.training.inputs import TrainingInputs, opened_inputs
 from ooc_train.training.loop import Loop
 from ooc_train.training.models.embeddings import PretrainedEmbeddings, read_embeddings
 from ooc_train.training.models.model import Model
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import TrainingPlan, files_read
 from ooc_train.training.run.checkpoints import Checkpoint
-from ooc_train.training.run.folder import TENSORBOARD
+from ooc_train.training.run.folder import TENSORBOARD, files_of
 from ooc_train.training.run.interval import Interval
 from ooc_train.training.run.resuming import DELETE_IT, check_settings
 from ooc_train.training.run.saver import Saver
@@ -77,6 +78,9 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     `Interrupted`, which is a KeyboardInterrupt.  With ``force`` an existing run is replaced when
     the new one is complete, see `replacement`; until then ``resume`` continues the new one.
 
+    With ``init_from`` the model begins as that of another run, see `continuing`; and ``mix`` takes
+    shares by file, such as ``{"old.h5": 0.3}``, see `mixing`.
+
     ``memory_bytes`` bounds a window of rows and the prefetched batches, not the model, or Keras.
     It changes neither the order of the rows nor the weights.
 
@@ -100,7 +104,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     last checkpoint), ``checkpoint_seconds`` and ``validation_seconds`` in which this session stood
     still for checkpoints and validated, the sizes and the memory figures, ``memory_over_time`` of
     this session, see `MemoryMonitor.over_time`, ``environment``, ``embeddings`` (``file``,
-    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``), and ``digests`` of the run's
+    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``), ``init_from`` (``run``,
+    ``digest`` of its model, ``data``, ``new_classes``; or ``None``), and ``digests`` of the run's
     files, see `run.seal`.  Afterwards a page for people is drawn, see `scores.page`, for which the
     validation rows are read once more; the run is complete without it.
 
@@ -132,17 +137,18 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     progress = progress or Silent()
     check_outputs(
         more_outputs or {},
-        files_read(path, chosen),
+        [*files_read(path, chosen), *_files_of_origin(chosen.init_from, Path(run))],
         folders=[Path(run)],
         force=force,
         resume=resume,
     )
     with (
         MemoryMonitor() as monitor,
-        open_store(path, verify=verify) as store,
+        opened_inputs(path, chosen, verify=verify) as inputs,
         writing(run, force=force, resume=resume) as folder,
     ):
-        plan, done = _planned(store, folder, chosen, here, progress)
+        store = inputs.store
+        plan, done = _planned(inputs, folder, chosen, here, progress)
         if done:
             progress.finish()
             folder.take_place()  # unless it was killed just before
@@ -171,8 +177,19 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     return report
 
 
+def _files_of_origin(origin: str | os.PathLike[str] | None, run: Path) -> list[Path]:
+    """The files of the run that a training continues from, unless it takes that one's place."""
+    if origin is None or os.path.realpath(origin) == os.path.realpath(run):
+        return []
+    return files_of(origin)
+
+
 def _planned(
-    store: Store, folder: RunWriter, chosen: TrainingOptions, here: RunOptions, progress: Progress
+    inputs: TrainingInputs,
+    folder: RunWriter,
+    chosen: TrainingOptions,
+    here: RunOptions,
+    progress: Progress,
 ) -> tuple[TrainingPlan, dict[str, Any] | None]:
     """The plan; and the report of a resumed run that is complete, if there is no more to train."""
     # Of a complete run all files are checked before anything in them is believed.
@@ -180,7 +197,13 @@ def _planned(
     before = folder.settings() if here.resume else None
     if before and chosen.epochs is None:
         chosen = replace(chosen, epochs=before["epochs"])
-    plan = TrainingPlan.of(store, chosen, memory_bytes=here.memory_bytes)
+    plan = TrainingPlan.of(
+        inputs.store,
+        chosen,
+        memory_bytes=here.memory_bytes,
+        others=inputs.others,
+        origin=inputs.origin,
+    )
     if before:
         check_settings(before, plan.settings, folder.path)
     reason = _nothing_to_do(folder.path, before, report, plan) if before and report else None
@@ -223,7 +246,10 @@ def _train(
 
         progress.start("compiling", None, "")
         prepare_kernels(store["train"].read(0, 1), progress)
-    trainer = trainer_for(plan, _model(plan, session.embeddings, pretrained))
+    model = _model(plan, session.embeddings, pretrained)
+    if plan.origin and not session.checkpoint:
+        plan.origin.give_weights(model, store)
+    trainer = trainer_for(plan, model)
     events = _event_files(folder.path) if tensorboard else None
     baseline = monitor.sample()
     settings = {**plan.settings, "versions": _versions(plan)}
@@ -247,6 +273,7 @@ def _train(
         "baseline_rss_bytes": baseline.rss_bytes,
         "baseline_anon_bytes": baseline.anon_bytes,
         "embeddings": session.embeddings,
+        "init_from": plan.origin.report(store) if plan.origin else None,
         "epochs": list(loop.history),
         "validations": list(loop.validations),
         "best_epoch": math.ceil(kept.epoch),

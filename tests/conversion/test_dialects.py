@@ -331,7 +331,7 @@ def test_formats_whatever_the_name(tmp_path):
         (b"<!DOCTYPE html><html>\n", "a web page; download the file behind it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b"\x80\x04\x95\x10\0\0\0", "a pickle of Python, which may run code"),
-        (gzip.compress(gzip.compress(b"1,a\n")), "compressed twice"),
+        (gzip.compress(gzip.compress(b"1,a\n", mtime=0), mtime=0), "compressed twice"),
         (b"Obj\x01\4\x14avro.codec", "an Avro file"),
         (b"ORC\n\3\0\0", "an ORC file"),
         (b"FEA1" + bytes(4), "an old Feather file"),

@@ -210,7 +210,7 @@ def fit_from_file(path, options, *, epochs, learning_rate, callbacks):
         model = plain_model(DataShape("ngram", 60, None, 3, 0))
         compile_plain(model, options, learning_rate=learning_rate)
         rows = Batch(validation.read(0, 200), validation.read_labels(0, 200))
-        weights = class_weights_for("balanced", store)
+        weights = class_weights_for("balanced", store, store["train"])
         batches = (
             (rows, plain_labels(labels, 3), weights[labels])
             for rows, labels in train_split.generator(32, seed=0)
@@ -290,15 +290,17 @@ def test_balanced_weights_are_scikit_learns(path):
     with open_store(path) as store:
         labels = store["train"].read_labels(0, 200)
         expected = utils.compute_class_weight("balanced", classes=np.arange(3), y=labels)
-        np.testing.assert_allclose(class_weights_for("balanced", store), expected, rtol=1e-6)
+        np.testing.assert_allclose(
+            class_weights_for("balanced", store, store["train"]), expected, rtol=1e-6
+        )
 
 
 def test_weights_by_label(path):
     with open_store(path) as store:
-        assert class_weights_for(None, store) is None
-        assert class_weights_for("3=0.5,1=2", store).tolist() == [2, 1, 0.5]
-        assert class_weights_for({"2": 4}, store).tolist() == [1, 4, 1]
-        assert class_weights_for({2: 4}, store).tolist() == [1, 4, 1]
+        assert class_weights_for(None, store, store["train"]) is None
+        assert class_weights_for("3=0.5,1=2", store, store["train"]).tolist() == [2, 1, 0.5]
+        assert class_weights_for({"2": 4}, store, store["train"]).tolist() == [1, 4, 1]
+        assert class_weights_for({2: 4}, store, store["train"]).tolist() == [1, 4, 1]
     assert parse_class_weight("a=b=2") == {"a=b": 2}
 
 

@@ -64,8 +64,9 @@ class FileRows:
 class Corpus:
     """The rows of all splits: train first, then the others.  Memory: a block, and the classes.
 
-    The classes are those of the train rows, unless ``classes`` gives their labels.  Where files
-    tell all classes, ``class_order`` has their labels, and there are no others.
+    The classes are those of the train rows, unless ``classes`` gives their labels.  With
+    ``learns_classes``, those come first, and others of the train rows after them.  Where files tell
+    all classes, ``class_order`` has their labels, and there are no others.
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
     `check_class_column` does.  With ``only_of``, the name of an index that rows are appended to, a
     label that is none of its ``classes`` is an InputError, and no reject.  A row that there is no
@@ -82,6 +83,8 @@ class Corpus:
         check_labels: Callable[[list[str]], object] = len,
         room: Room | None = None,
         class_order: Sequence[str] = (),
+        *,
+        learns_classes: bool = True,
         only_of: str | None = None,
     ) -> None:
         self.sources = sources
@@ -90,9 +93,10 @@ class Corpus:
         self.missing_rows = 0
         self.block_bytes = block_bytes
         self._room = room
+        self.given_classes = list(classes or ())
+        self._classes = {label.encode(): i for i, label in enumerate(self.given_classes)}
+        self.learns_classes = learns_classes
         self._only_of = only_of
-        self._classes = {label.encode(): i for i, label in enumerate(classes or ())}
-        self.learns_classes = classes is None
         self.class_order = class_order
         self._alike: dict[str, str] = {}
         self._told = frozenset(label.encode() for label in class_order)
@@ -134,7 +138,8 @@ class Corpus:
         if not self._read_once:
             labels = self.met_classes()
             if self.learns_classes:
-                check_class_column(self.sources["train"], labels, self._class_rows[: len(labels)])
+                new = slice(len(self.given_classes), len(labels))
+                check_class_column(self.sources["train"], labels[new], self._class_rows[new])
             self._check_labels(labels)
         self.n_rows = counts
         self._read_once = True

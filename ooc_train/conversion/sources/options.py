@@ -85,14 +85,14 @@ class FormatOptions:
     )
     quoting: str | None = option(
         None,
-        "whether fields of CSV may be quoted; with none, quotes are characters like others",
+        "whether fields of CSV may be quoted; with none, quotes are ordinary characters",
         fallback="standard, but none for tabs unless fields are seen to be quoted",
         choices=QUOTINGS,
         group=_FILES,
     )
     escape: str | None = option(
         None,
-        "the character of CSV behind which another stands for itself, such as a backslash",
+        "the escape character of CSV, such as a backslash",
         fallback="a backslash, where the quotes of most rows need it",
         limits=_CHARACTER,
         metavar="C",
@@ -101,7 +101,7 @@ class FormatOptions:
     )
     max_row_bytes: int = option(
         MAX_ROW_BYTES,
-        "the longest row, in bytes or a size such as 64MB; a longer one cannot be used",
+        "the longest row, in bytes or as a size such as 64MB; longer rows are rejected",
         metavar="SIZE",
         limits=at_least(1),
         parse=parse_size,

@@ -23,12 +23,10 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-import h5py
-
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
-from ooc_train.file.provenance import column_names
+from ooc_train.file.schema import VECTORIZER_FILE
 from ooc_train.json_text import json_object
 from ooc_train.kinds import KINDS
 from ooc_train.reading.store import Store
@@ -40,11 +38,12 @@ from ooc_train.training.models.loading import (
 )
 from ooc_train.training.models.model import Model
 from ooc_train.training.models.table import DataShape, is_function, spec_of
+from ooc_train.training.run.comparison import columns_difference, difference
 from ooc_train.training.run.json_files import AGAIN, check_types
 from ooc_train.training.run.seal import check_seal
 from ooc_train.training.run.settings import read_settings
 
-MODEL, VECTORIZER, SETTINGS = "model.keras", "vectorizer.h5", "settings.json"
+MODEL, VECTORIZER, SETTINGS = "model.keras", VECTORIZER_FILE, "settings.json"
 HISTORY, REPORT, CHECKPOINTS = "history.csv", "report.json", "checkpoints"
 PAGE, TENSORBOARD = "report.html", "tensorboard"
 FILES = (MODEL, VECTORIZER, SETTINGS, HISTORY, REPORT)
@@ -54,7 +53,6 @@ MARK = "replacement"
 """The file that marks a run which is to take the place of another, see `replacement`."""
 SEALED = (MODEL, VECTORIZER, SETTINGS)
 """The files that predictions depend on."""
-_AT_ONCE = 2**17
 
 
 def files_of(run: str | os.PathLike[str]) -> list[Path]:
@@ -164,25 +162,20 @@ class Run:
 
     def check_matches(self, store: Store) -> None:
         """Raise FormatError if ``store`` has other classes or features than the run's model."""
-        difference = _difference(self.vectorizer_file.hdf5, store.file)
-        difference = difference or self._other_columns(store)
-        if difference:
+        found = difference(self.vectorizer_file.hdf5, store.file, classes=True)
+        found = found or self.other_columns(store)
+        if found:
             raise FormatError(
-                f"{store.path} does not fit the run {self.path}: {difference}; convert it with the "
+                f"{store.path} does not fit the run {self.path}: {found}; convert it with the "
                 "same vectorizer, or train on it"
             )
 
-    def _other_columns(self, store: Store) -> str | None:
+    def other_columns(self, store: Store) -> str | None:
         """The difference between the names of dense columns, in words, if there is one."""
-        own, other = (column_names(it.provenance.get("layout", {})) for it in (self, store))
-        if self.features != "dense" or not own or not other:
+        if self.features != "dense":
             return None
-        if not len(own.columns) == len(other.columns) == self.settings["n_columns"]:
-            return None  # the names are those of lists of numbers, or of arrays
-        for k, (mine, its) in enumerate(zip(own.columns, other.columns, strict=True), 1):
-            if mine != its:
-                return f"feature {k} is the column {its!r}, not {mine!r}"
-        return None
+        n_columns = self.settings["n_columns"]
+        return columns_difference(self.provenance, store.provenance, n_columns)
 
 
 def read_report(folder: Path) -> dict[str, Any]:
@@ -213,6 +206,8 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(_no_run(folder))
+    if folder.is_symlink():  # which may lead to another run before all files are read
+        folder = folder.resolve()
     if is_unfinished(folder):
         raise FormatError(
             f"the training of the run {folder} is not complete; wait for it, or continue it with "
@@ -273,47 +268,3 @@ def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> R
             )
         stack.pop_all()  # the run closes the file
         return run
-
-
-_WORDS = {
-    "terms": "terms",
-    "term_df": "document frequencies",
-    "term_counts": "counts of the terms",
-    "scales": "scales of the columns",
-    "parameters": "vectorizer's parameters",
-    "n_documents": "numbers of documents",
-    "max_length": "longest rows",
-    "n_columns": "numbers of columns",
-}
-"""The parts of a vectorizer in words, in the order in which differences are reported."""
-
-
-def _difference(run: h5py.File, data: h5py.File) -> str | None:
-    """The difference between the classes or vectorizers of two files, in words, if there is one.
-
-    Memory: a few megabytes.
-    """
-    if run.attrs["features"] != data.attrs["features"]:
-        return f"it has {data.attrs['features']} features, not {run.attrs['features']}"
-    if not _same(run["classes/labels"], data["classes/labels"]):
-        return "the classes differ"
-    own, other = run["vectorizer"], data["vectorizer"]
-    names = dict.fromkeys([*_WORDS, *own.attrs, *other.attrs, *own, *other])
-    for name in names:
-        same_values = own.attrs.get(name) == other.attrs.get(name)
-        if not (same_values and _same(own.get(name), other.get(name))):
-            return f"the {_WORDS.get(name, name)} differ"
-    return None
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Whether two datasets, or groups of them, hold the same bytes, or neither exists."""
-    if isinstance(one, h5py.Group) and isinstance(other, h5py.Group):
-        return set(one) == set(other) and all(_same(one[name], other[name]) for name in one)
-    if not (isinstance(one, h5py.Dataset) and isinstance(other, h5py.Dataset)):
-        return one is other is None
-    starts = range(0, len(one), _AT_ONCE)
-    return (one.shape, one.dtype) == (other.shape, other.dtype) and all(
-        one[start : start + _AT_ONCE].tobytes() == other[start : start + _AT_ONCE].tobytes()
-        for start in starts
-    )

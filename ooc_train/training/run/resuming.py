@@ -22,7 +22,12 @@ _FACTS = {
 }
 _DERIVED = {"version", "versions", "data", "fingerprint", "epochs"}
 """Settings that are compared in another way, or not at all, such as the file's name."""
-_OPTIONS = {"frozen_epochs": "--freeze-embeddings", "schedule_epochs": "--epochs"}
+_OPTIONS = {
+    "frozen_epochs": "--freeze-embeddings",
+    "schedule_epochs": "--epochs",
+    "init_from_digest": "the model of --init-from",
+    "mix_fingerprints": "the content of --mix",
+}
 """The options of settings that have another name."""
 
 
@@ -88,4 +93,6 @@ def _difference(name: str, then: Any, now: Any) -> str:
 def _in_words(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return "given" if value else "not given"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "not given"
     return str(value)
