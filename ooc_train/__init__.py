@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # without importing typing, during which Ctrl-C would be 
 if TYPE_CHECKING:
     from ooc_train.conversion.convert import convert
     from ooc_train.inspection.describe import inspect
+    from ooc_train.inspection.raw.explore import explore
     from ooc_train.inspection.verify import verify
     from ooc_train.prediction.predict import predict
     from ooc_train.prediction.predictor import load
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "convert": "ooc_train.conversion.convert",
     "evaluate": "ooc_train.training.scores.evaluate",
+    "explore": "ooc_train.inspection.raw.explore",
     "inspect": "ooc_train.inspection.describe",
     "load": "ooc_train.prediction.predictor",
     "open": "ooc_train.reading.store",
@@ -40,6 +42,7 @@ _HOMES = {
 __all__ = [
     "convert",
     "evaluate",
+    "explore",
     "inspect",
     "load",
     "open",

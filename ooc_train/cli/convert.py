@@ -16,6 +16,7 @@ from ooc_train.cli.command import (
     row_remarks,
     say,
 )
+from ooc_train.cli.exploration import seconds_in_words
 from ooc_train.cli.options import Given
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.database import QueryOptions
@@ -175,7 +176,9 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 def _advice(figures: dict[str, Any]) -> str:
     """The guide's advice, and the seconds of an epoch of either kind."""
-    ngram, sequence = (_seconds(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
+    ngram, sequence = (
+        seconds_in_words(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence")
+    )
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (
         f"the features are n-grams; Google's guide advises {kinds[figures['advised']]}: "
@@ -183,19 +186,6 @@ def _advice(figures: dict[str, Any]) -> str:
         f"{figures['ratio']:,.0f} (sequences from 1,500 on); on two cores an epoch takes about "
         f"{ngram} with n-grams, {sequence} with sequences (--features sequence)"
     )
-
-
-def _seconds(seconds: float) -> str:
-    """A time in words, roughly.
-
-    >>> [_seconds(s) for s in (0.2, 1.6, 100, 783, 9000)]
-    ['a second', '2 s', '100 s', '13 minutes', '2.5 hours']
-    """
-    if seconds < 1:
-        return "a second"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
 def _remarks(report: dict[str, Any]) -> Iterator[str]:

@@ -1,49 +1,71 @@
-"""``ooc-inspect``: what is in a converted file."""
+"""``ooc-inspect``: what is in a converted file, or what rows are before any conversion."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
 from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
+from ooc_train.cli.exploration import exploration_lines
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
-from ooc_train.errors import FormatError
+from ooc_train.conversion.options import Paths, RowOptions
+from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.errors import FormatError, OptionError
 from ooc_train.file.provenance import column_names
-from ooc_train.options import REQUIRED, option
+from ooc_train.json_text import as_json
+from ooc_train.memory import default_budget
+from ooc_train.options import listed_flags, option
 from ooc_train.outputs import OutputOptions, check_outputs
 
 _DESCRIPTION = """\
-Show what is in a converted file: splits, rows and classes with their counts, features,
-sizes, and where the rows came from.  Only the labels are read, and TensorFlow is not
-loaded.
+Show what is in a converted file, or what rows are before they are converted.
 
---plot also draws the rows by class, the lengths of train rows and the most frequent
-terms, which needs matplotlib.
+A converted file: splits, rows and classes with their counts, features, sizes, and where
+the rows came from.  Only the labels are read, and TensorFlow is not loaded.  --verify
+reads the whole file instead and compares it with its checksums.  A damaged file is an
+error, with the split, the array and the rows of each damage.
 
---verify reads the whole file instead and compares it with its checksums.  A damaged file
-is an error, with the split, the array and the rows of each damage."""
+Rows: whatever ooc-convert reads, with the same options.  They are read once, in bounded
+memory: classes, words in a row and the ratio of Google's guide, the most frequent terms
+and those that tell most about each class, duplicates within and between splits, exact
+and near, rows that could not be used, and what converting and an epoch would take here.
+Texts are near duplicates where about 0.8 of their words and pairs of words are common.
+
+--plot draws the classes, the lengths of rows and the terms, which needs matplotlib."""
 
 _EXAMPLE = """\
   ooc-inspect reviews.h5
   ooc-inspect reviews.h5 --plot overview.png
-  ooc-inspect reviews.h5 --verify"""
+  ooc-inspect reviews.h5 --verify
+  ooc-inspect train.csv --test test.csv
+  ooc-inspect 'part*.jsonl.zst' --text title,body --label stars --json"""
 MAX_CLASSES_SHOWN = 60
 MAX_COLUMNS_SHOWN = 20
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_CONVERTED_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True, kw_only=True)
 class InspectOptions:
-    """The file to inspect, and how."""
+    """The file or the rows to inspect, and how."""
 
-    data: Path = option(REQUIRED, "a file written by ooc-convert", positional=True)
-    verify: bool = option(False, "compare all rows with their checksums")
+    data: Paths = option(
+        (),
+        "a file written by ooc-convert; or files or folders of training rows, patterns, or - for "
+        "standard input; a query of a database may take their place, see --sql",
+        positional=True,
+    )
+    verify: bool = option(False, "compare all rows of a converted file with their checksums")
+    json: bool = option(False, "print the report as JSON in place of lines for people")
     plot: Path | None = option(None, "draw the overview to FILE, a .png, .svg or .pdf file")
 
 
-COMMAND = Command("ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions, OutputOptions])
+COMMAND = Command(
+    "ooc-inspect", _DESCRIPTION, _EXAMPLE, [InspectOptions, QueryOptions, RowOptions, OutputOptions]
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,39 +75,111 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    converted = _converted(options.data)
+    if converted is None:
+        return _explore(given)
+    of_rows = given.keywords(RowOptions) | given.keywords(QueryOptions)
+    if of_rows:
+        raise OptionError(
+            f"{converted} is converted already; {listed_flags(of_rows)} cannot be used with it"
+        )
     outputs = {"the plot": options.plot, **shared.outputs}
     force = given.made(OutputOptions).force
-    check_outputs(outputs, [options.data], force=force)
+    check_outputs(outputs, [converted], force=force)
     if options.verify:
-        return _verify(given)
+        return _verify(given, converted)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
 
-    report = measured(lambda: inspect(options.data))
-    say(shared, *_lines(report))
+    report = measured(lambda: inspect(converted))
+    _say(given, report, _lines(report))
     if options.plot:
         from ooc_train.inspection.overview import draw_overview  # noqa: PLC0415 - as above
 
-        draw_overview(options.data, options.plot, force=force)
+        draw_overview(converted, options.plot, force=force)
     return report
 
 
-def _verify(given: Given) -> dict[str, Any]:
+def _converted(data: Paths) -> Path | None:
+    """The one converted file among what is named; ``None`` if rows are named."""
+    named = [Path(one) for one in data]
+    found = [path for path in named if _is_converted(path)]
+    if found and len(named) > 1:
+        raise OptionError(
+            f"{found[0]} is a converted file, of which one is inspected at a time; leave the "
+            f"others out"
+        )
+    return found[0] if found else None
+
+
+def _is_converted(path: Path) -> bool:
+    """Whether a path is that of a converted file, or of a run, or would be if it existed."""
+    if path.suffix in _CONVERTED_SUFFIXES or (path / "settings.json").is_file():
+        return True
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_HDF5)) == _HDF5
+    except OSError:  # of which the reader of rows tells
+        return False
+
+
+def _explore(given: Given) -> dict[str, Any]:
+    """Look at rows that are not converted."""
+    options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    query, of_rows = given.made(QueryOptions), given.made(RowOptions)
+    if options.verify:
+        raise OptionError("--verify is for a converted file; rows have no checksums")
+    rows = query.rows(of_rows.memory_bytes or default_budget(), Path(of_rows.temp_dir or "."))
+    if (rows is None) == (not options.data):
+        raise OptionError(
+            "name a converted file or files of rows, or give --sql and --database"
+            if rows is None
+            else f"the rows are those of the query; leave out {options.data[0]}"
+        )
+    outputs, force = {"the plot": options.plot, **shared.outputs}, given.made(OutputOptions).force
+    check_outputs(outputs, force=force)
+    from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
+
+    report = explore(
+        rows or options.data,
+        progress=progress_of(quiet=shared.quiet),
+        more_outputs=outputs,
+        **given.keywords(RowOptions),
+    )
+    _say(given, report, exploration_lines(report))
+    return report | query.report
+
+
+def _say(given: Given, report: dict[str, Any], lines: Iterable[str]) -> None:
+    """Print the report, as lines for people or as JSON."""
+    if given.made(InspectOptions).json:
+        show(*as_json(report).splitlines())
+    else:
+        say(given.made(SharedOptions), *lines)
+
+
+def _verify(given: Given, path: Path) -> dict[str, Any]:
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
-    options, shared = given.made(InspectOptions), given.made(SharedOptions)
-    report = measured(lambda: verify(options.data, progress=progress_of(quiet=shared.quiet)))
+    quiet = given.made(SharedOptions).quiet
+    report = measured(lambda: verify(path, progress=progress_of(quiet=quiet)))
     damaged = report["damaged"]
-    show(*(damage["text"] for damage in damaged))
+    if not given.made(InspectOptions).json:
+        show(*(damage["text"] for damage in damaged))
     if damaged:
         write_report(given, report)
         raise FormatError(
-            f"{options.data} is damaged in {len(damaged)} places, the first in "
+            f"{path} is damaged in {len(damaged)} places, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"
         )
-    say(
-        shared,
-        f"{options.data}: whole; {report['blocks']:,} blocks of {report['arrays']} arrays, "
-        f"{report['bytes'] / 1e6:,.1f} MB, match their checksums ({report['seconds']:.1f} s)",
+    _say(
+        given,
+        report,
+        [
+            f"{path}: whole; {report['blocks']:,} blocks of {report['arrays']} arrays, "
+            f"{report['bytes'] / 1e6:,.1f} MB, match their checksums ({report['seconds']:.1f} s)",
+        ],
     )
     return report
 

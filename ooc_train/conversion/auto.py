@@ -6,6 +6,7 @@ points of accuracy, at 200 times the seconds.  So n-grams are made of text unles
 asked for, and people are told both.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.text.utf8 import decode
 from ooc_train.dtypes import I64, U8, Bools
 from ooc_train.jit import kernel
@@ -67,15 +69,10 @@ class MeasuredCorpus(Corpus):
 
     def blocks(self) -> Iterator[Block]:
         """All rows that can be used, block by block."""
-        # what str.split takes for white space
-        is_space = np.array([chr(point).isspace() for point in range(_SPACES_BELOW)])
         rows_by_words: Counter[int] = Counter()
         for block in super().blocks():
             if block.split == "train":
-                words = np.empty(len(block.rows), np.int64)
-                _count_words(block.rows.text, block.rows.text_offsets, is_space, words)
-                lengths, counts = np.unique(words, return_counts=True)
-                rows_by_words.update(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
+                add_lengths(rows_by_words, words_of(block.rows))
             yield block
         self._rows_by_words = rows_by_words
 
@@ -83,6 +80,25 @@ class MeasuredCorpus(Corpus):
     def figures(self) -> Figures:
         """The figures of the train rows, when all rows have been read."""
         return Figures.of(self._rows_by_words)
+
+
+def words_of(rows: TextRows) -> I64:
+    """How many words each row has, ``(n_rows,)``: what `str.split` would give."""
+    words = np.empty(len(rows), np.int64)
+    _count_words(rows.text, rows.text_offsets, _spaces(), words)
+    return words
+
+
+def add_lengths(rows_by_length: Counter[int], lengths: I64) -> None:
+    """Count rows of some lengths, ``(n_rows,)``."""
+    distinct, counts = np.unique(lengths, return_counts=True)
+    rows_by_length.update(dict(zip(distinct.tolist(), counts.tolist(), strict=True)))
+
+
+@functools.cache
+def _spaces() -> Bools:
+    """Whether each code point is what `str.split` takes for white space."""
+    return np.array([chr(point).isspace() for point in range(_SPACES_BELOW)])
 
 
 def _median(histogram: Counter[int]) -> float:

@@ -178,15 +178,13 @@ def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
 
     A conversion that is resumed divides it as before.
     """
-    sources = [source for files in plan.sources.values() for source in files]
-    largest = [Largest(source.path, source.held_bytes, source.row_bytes) for source in sources]
     return_freed_memory()  # of the samples of long rows
     divided = MemoryPlan.divide(
         plan.budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
         workers=plan.workers,
-        largest=max(largest, key=lambda source: source.held_bytes + source.row_bytes),
+        largest=Largest.of(source for files in plan.sources.values() for source in files),
         max_row_bytes=plan.max_row_bytes,
     )
     return divided.renumbered(job.numbers(divided.numbers))

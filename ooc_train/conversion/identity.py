@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.inputs import files_read, given_inputs
+from ooc_train.conversion.inputs import files_converted, given_inputs
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, is_pipe
@@ -70,7 +70,7 @@ def _files(
 ) -> Iterator[tuple[str, Any]]:
     """The files that are read: size, time of the last change, and number on the disk."""
     yield "the training rows", [_plain(one) for one in train]
-    for path in (*files_read(train, options), *more):
+    for path in (*files_converted(train, options), *more):
         if path.is_file():
             found = path.stat()
             yield os.path.realpath(path), [found.st_size, found.st_mtime_ns, found.st_ino]

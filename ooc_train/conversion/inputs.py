@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from ooc_train.conversion.options import ConvertOptions, Paths
+from ooc_train.conversion.options import ConvertOptions, Paths, RowOptions
 from ooc_train.conversion.sources.class_names import CLASSES_NAME, ClassNames, read_class_names
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.listing import Splits, listed, splits_in
@@ -49,11 +49,11 @@ class ListedInputs(NamedTuple):
     """
 
     train: list[Input]
-    options: ConvertOptions
+    options: RowOptions
     notes: list[str]
 
 
-def list_inputs(train: Sequence[Input], options: ConvertOptions) -> ListedInputs:
+def list_inputs(train: Sequence[Input], options: RowOptions) -> ListedInputs:
     """The files that patterns and folders stand for.
 
     A folder that is given for the training rows may hold those of other splits, too.
@@ -92,7 +92,7 @@ def list_inputs(train: Sequence[Input], options: ConvertOptions) -> ListedInputs
     return ListedInputs(rows["train"], listed_options, notes)
 
 
-def _check_splits(folder: Path, splits: Splits, options: ConvertOptions) -> None:
+def _check_splits(folder: Path, splits: Splits, options: RowOptions) -> None:
     """Refuse options that contradict the splits of a folder."""
     train, *_ = splits.paths["train"]
     clashes = {
@@ -109,8 +109,8 @@ def _check_splits(folder: Path, splits: Splits, options: ConvertOptions) -> None
             )
 
 
-def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
-    """All files that a conversion reads, and a few that it would read if they existed.
+def files_read(train: Sequence[Input], options: RowOptions) -> Iterator[Path]:
+    """All files that rows are read from, and a few that would be if they existed.
 
     None of them is opened.  Raises ``InputError`` where an archive lacks what its preset reads.
     """
@@ -129,11 +129,16 @@ def files_read(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path
         else:
             yield from (found, found.with_name(CLASSES_NAME))
     others = [] if options.classes is None else [options.classes]
-    if options.vectorizer is not None:
-        others.append(vectorizer_file(options.vectorizer))
     for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
         if not isinstance(label_file, InputFile):
             yield Path(label_file)
+
+
+def files_converted(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
+    """All files that a conversion reads: those of `files_read`, and that of the vectorizer."""
+    yield from files_read(train, options)
+    if options.vectorizer is not None:
+        yield vectorizer_file(options.vectorizer)
 
 
 def given_inputs(given: Paths) -> list[Input]:
@@ -143,7 +148,7 @@ def given_inputs(given: Paths) -> list[Input]:
 
 def find_inputs(
     train: Sequence[Input],
-    options: ConvertOptions,
+    options: RowOptions,
     paths: InputPaths,
     *,
     limit: float = math.inf,
@@ -189,7 +194,7 @@ class _Finder:
     def __init__(
         self,
         layout: LayoutOptions,
-        options: ConvertOptions,
+        options: RowOptions,
         limit: float,
         learned: ColumnNames | None,
     ) -> None:
@@ -246,7 +251,7 @@ class _Finder:
         return layout
 
 
-def _archive(train: Sequence[Input], options: ConvertOptions) -> Archive | None:
+def _archive(train: Sequence[Input], options: RowOptions) -> Archive | None:
     if options.preset is None:
         return None
     if len(train) != 1 or isinstance(train[0], InputFile):
@@ -257,9 +262,7 @@ def _archive(train: Sequence[Input], options: ConvertOptions) -> Archive | None:
     return Archive(options.preset, train[0])
 
 
-def _class_names(
-    first: Source, archive: Archive | None, options: ConvertOptions
-) -> ClassNames | None:
+def _class_names(first: Source, archive: Archive | None, options: RowOptions) -> ClassNames | None:
     """The names that the options give, or the archive's, or those beside the first source."""
     if options.classes:
         return read_class_names(Path(options.classes))

@@ -103,8 +103,8 @@ def is_shards(value: int | str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
-    """The options of `convert`.
+class RowOptions(WorkerOptions, FormatOptions):
+    """The options that say what the rows are, and what they become: of `convert` and `explore`.
 
     The parameters of the features are ``None`` where they are not given, since each kind of
     features has only some of them.
@@ -133,16 +133,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         metavar="NAME",
         choices=tuple(PRESETS),
         group=_ROWS,
-    )
-    rejects: str | os.PathLike[str] | None = option(
-        None,
-        "the file for rejected rows; with --force, an earlier list is removed if no row is "
-        "rejected",
-        fallback="OUTPUT.rejected.csv",
-        group=_ROWS,
-    )
-    max_rejects: int = option(
-        100, "stop if more than N rows are rejected", limits=at_least(0), group=_ROWS
     )
     text: Sequence[str] = option(
         (),
@@ -192,18 +182,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         "what rows become: text becomes tf-idf n-grams, or with sequence the ids of its words; "
         "dense and sparse rows of numbers stay as they are",
         choices=(AUTO, *KINDS),
-        group=_FEATURES,
-    )
-    vectorizer: str | os.PathLike[str] | None = option(
-        None,
-        "take terms, statistics and classes from a converted file, or from a run, instead of "
-        "learning them",
-        group=_FEATURES,
-    )
-    new_classes: bool = option(
-        False,
-        "with --vectorizer, also take classes of the train rows that it does not have, after its "
-        "own, instead of rejecting their rows",
         group=_FEATURES,
     )
     analyzer: str | None = option(
@@ -289,35 +267,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         fallback="from 0 if there is a column 0",
         group=_PARAMETERS,
     )
-    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
-    shuffle: bool = option(
-        True,
-        "keep the training rows in the order of their source, instead of shuffling them",
-        group=_OUTPUT,
-    )
-    compression: str = option(
-        NONE,
-        "make the file smaller, zstd more than lz4, for slower reading; needs the packages "
-        "hdf5plugin, and zstandard or lz4",
-        choices=(NONE, *FILTERS),
-        group=_OUTPUT,
-    )
-    shards: int | str | None = option(
-        None,
-        "write N files, or files of about a size such as 2GB, and an index of them, OUTPUT, whose "
-        "name ends in .json; all commands read an index as they do a file",
-        fallback="one file, and no index",
-        metavar="N|SIZE",
-        limits=Limits(f"a number from 1 to {MOST_SHARDS}, or a size such as 2GB", is_shards),
-        parse=parse_shards,
-        group=_OUTPUT,
-    )
-    append: bool = option(
-        False,
-        "add the rows to the index that the output is, see `convert`",
-        group=_OUTPUT,
-        on_command_line=False,
-    )
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",
@@ -327,16 +276,10 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         parse=parse_size,
         group=_RESOURCES,
     )
-    resume: bool = option(
-        False,
-        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
-        "where this one is, too",
-        group=_OUTPUT,
-    )
     temp_dir: str | os.PathLike[str] | None = option(
         None,
         "a folder on a disk for temporary files",
-        fallback="the folder of the output",
+        fallback="the folder of the output, or if there is none the system's",
         metavar="DIR",
         group=_RESOURCES,
     )
@@ -346,15 +289,6 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction and self.validation:
             raise OptionError("--validation and --validation-fraction exclude each other")
         self._check_preset()
-        check_installed(self.compression)
-        if self.vectorizer and self.append:
-            raise OptionError("--append takes the vectorizer of its index; leave out --vectorizer")
-        if self.given_parameters and (self.vectorizer or self.append):
-            what = "--append" if self.append else "--vectorizer"
-            flags = listed_flags(self.given_parameters)
-            raise OptionError(f"{what} brings its own terms; leave out {flags}")
-        if self.new_classes and not self.vectorizer:
-            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")
         if self.features != AUTO:
             self._check_columns()
 
@@ -384,7 +318,7 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
     @property
     def given_parameters(self) -> dict[str, Any]:
         """The parameters of the features that are given, by name."""
-        names = sorted(o.name for o in declarations(ConvertOptions) if o.group == _PARAMETERS)
+        names = sorted(o.name for o in declarations(RowOptions) if o.group == _PARAMETERS)
         given = {name: getattr(self, name) for name in names}
         return {name: value for name, value in given.items() if value not in (None, AUTO)}
 
@@ -396,3 +330,81 @@ class ConvertOptions(WorkerOptions, FormatOptions, OutputOptions):
         if self.validation_fraction is None:
             return DEFAULT_VALIDATION_FRACTION
         return self.validation_fraction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions(RowOptions, OutputOptions):
+    """The options of `convert`.
+
+    Raises OptionError if one is out of range, or if two contradict each other.
+    """
+
+    rejects: str | os.PathLike[str] | None = option(
+        None,
+        "the file for rejected rows; with --force, an earlier list is removed if no row is "
+        "rejected",
+        fallback="OUTPUT.rejected.csv",
+        group=_ROWS,
+    )
+    max_rejects: int = option(
+        100, "stop if more than N rows are rejected", limits=at_least(0), group=_ROWS
+    )
+    vectorizer: str | os.PathLike[str] | None = option(
+        None,
+        "take terms, statistics and classes from a converted file, or from a run, instead of "
+        "learning them",
+        group=_FEATURES,
+    )
+    new_classes: bool = option(
+        False,
+        "with --vectorizer, also take classes of the train rows that it does not have, after its "
+        "own, instead of rejecting their rows",
+        group=_FEATURES,
+    )
+    seed: int = option(0, "seed of the order of the rows", limits=at_least(0), group=_OUTPUT)
+    shuffle: bool = option(
+        True,
+        "keep the training rows in the order of their source, instead of shuffling them",
+        group=_OUTPUT,
+    )
+    compression: str = option(
+        NONE,
+        "make the file smaller, zstd more than lz4, for slower reading; needs the packages "
+        "hdf5plugin, and zstandard or lz4",
+        choices=(NONE, *FILTERS),
+        group=_OUTPUT,
+    )
+    shards: int | str | None = option(
+        None,
+        "write N files, or files of about a size such as 2GB, and an index of them, OUTPUT, whose "
+        "name ends in .json; all commands read an index as they do a file",
+        fallback="one file, and no index",
+        metavar="N|SIZE",
+        limits=Limits(f"a number from 1 to {MOST_SHARDS}, or a size such as 2GB", is_shards),
+        parse=parse_shards,
+        group=_OUTPUT,
+    )
+    append: bool = option(
+        False,
+        "add the rows to the index that the output is, see `convert`",
+        group=_OUTPUT,
+        on_command_line=False,
+    )
+    resume: bool = option(
+        False,
+        "go on where the same conversion was interrupted, if it was, and keep its temporary files "
+        "where this one is, too",
+        group=_OUTPUT,
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_installed(self.compression)
+        if self.vectorizer and self.append:
+            raise OptionError("--append takes the vectorizer of its index; leave out --vectorizer")
+        if self.given_parameters and (self.vectorizer or self.append):
+            what = "--append" if self.append else "--vectorizer"
+            flags = listed_flags(self.given_parameters)
+            raise OptionError(f"{what} brings its own terms; leave out {flags}")
+        if self.new_classes and not self.vectorizer:
+            raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from ooc_train.atomic import target_of
 from ooc_train.conversion.appending import Appending, check_index_name, opened_for_appending
@@ -14,12 +14,12 @@ from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.identity import record_of
 from ooc_train.conversion.inputs import (
     Inputs,
-    files_read,
+    files_converted,
     find_inputs,
     given_inputs,
     list_inputs,
 )
-from ooc_train.conversion.options import AUTO, ConvertOptions
+from ooc_train.conversion.options import AUTO, ConvertOptions, RowOptions
 from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.sources.class_names import ClassNames
 from ooc_train.conversion.sources.files.input_file import Input, InputFile
@@ -112,7 +112,8 @@ def plan_conversion(
 
     Raises ``OutputError``, ``InputError`` and ``OptionError`` for what cannot be used.
     """
-    train, options, listing = list_inputs(train, options)
+    train, listed, listing = list_inputs(train, options)
+    options = cast(ConvertOptions, listed)
     appending = opened_for_appending(output, options, stack) if options.append else None
     if appending:
         options = appending.options
@@ -123,33 +124,15 @@ def plan_conversion(
         **({} if appending else {"the output": output}),
         **(options.more_outputs or {}),
     }
-    read = [*files_read(train, options), *(files_of(output) if appending else [])]
+    read = [*files_converted(train, options), *(files_of(output) if appending else [])]
     check_outputs(outputs, read, force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     record = record_of(train, output, options)
     fitted = appending.store if appending else _open_fitted(options.vectorizer, stack)
-    features, is_chosen = _kind(options, fitted, train[0])
-    parameters = _parameters(options, features, fitted)
     with disk_errors(output, temp_dir):
-        # Of several pipes, none may wait for another to be read.
-        others = given_inputs([*options.test, *options.validation])
-        n_pipes = sum(map(is_pipe, (*train, *others)))
-        reads_once = n_pipes <= 1 and _reads_once(options, features, fitted)
-        paths = InputPaths(temp_dir, progress, stack, reads_once=reads_once)
-        kind = replace(options, features=features)
-        learned = None if fitted is None else column_names(fitted.provenance["layout"])
-        inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
-        everything = [source for files in inputs.sources.values() for source in files]
-        notes = [*listing, *inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
-        if not options.analyzer and fitted is None and KINDS[features].source == "text":
-            first = inputs.sources["train"][0]
-            if is_spaceless(beginning_of(first)):
-                parameters, note = _by_characters(parameters)
-                notes.append(f"{first.path}: {note}")
-        text_bytes = sum(source.text_bytes for source in everything)
-        needs = parameters.needs
-        sizes = needs.temporary_bytes(text_bytes), needs.output_bytes(text_bytes)
+        found = plan_rows(train, options, InputPaths(temp_dir, progress, stack), fitted)
+        sizes = found.needed_bytes
         if options.shards is not None:  # whose rows are held in temporary files
             sizes = sum(sizes), sizes[1]
         check_disks(temp_dir, target_of(output), *sizes, held_bytes(temp_dir, record))
@@ -161,22 +144,82 @@ def plan_conversion(
         rejects,
         options.max_rejects,
         options.compression,
-        inputs.sources,
-        Features(features, parameters, rule, None if fitted is None else fitted.handle),
+        found.inputs.sources,
+        Features(found.features, found.parameters, rule, None if fitted is None else fitted.handle),
         options.memory_bytes or default_budget(),
         options.workers,
         options.max_row_bytes,
-        _provenance(inputs, options),
-        notes,
-        is_chosen,
+        _provenance(found.inputs, options),
+        [*listing, *found.notes],
+        found.is_chosen,
         fitted,
-        inputs.class_names,
-        inputs.class_order,
+        found.inputs.class_names,
+        found.inputs.class_order,
         options.new_classes or fitted is None,
         options.shards,
         appending.index if appending else None,
         record,
     )
+
+
+class RowPlan(NamedTuple):
+    """The rows of a call, and the features that they become.
+
+    ``is_chosen``: the options left it open what text becomes.  ``notes`` are about the files.
+    """
+
+    features: str
+    is_chosen: bool
+    parameters: Parameters
+    inputs: Inputs
+    notes: Sequence[str]
+
+    @property
+    def text_bytes(self) -> int:
+        """The size of all rows when they are decompressed, an estimate where they are not."""
+        return sum(source.text_bytes for files in self.inputs.sources.values() for source in files)
+
+    @property
+    def needed_bytes(self) -> tuple[int, int]:
+        """The estimated sizes, rather too high, of temporary files and of the converted file."""
+        needs = self.parameters.needs
+        return needs.temporary_bytes(self.text_bytes), needs.output_bytes(self.text_bytes)
+
+
+def plan_rows(
+    train: Sequence[Input],
+    options: RowOptions,
+    paths: InputPaths,
+    fitted: Store | None = None,
+    *,
+    reads_once: bool | None = None,
+) -> RowPlan:
+    """Look into all inputs, which are listed already, and decide what their rows become.
+
+    A pipe is read as it arrives where the rows are read once, which by default depends on the
+    features; of several, each is copied.
+
+    Raises ``InputError`` and ``OptionError`` for what cannot be used.
+    """
+    features, is_chosen = _kind(options, fitted, train[0])
+    parameters = _parameters(options, features, fitted)
+    if reads_once is None:
+        reads_once = _reads_once(options, features, fitted)
+    # Of several pipes, none may wait for another to be read.
+    others = given_inputs([*options.test, *options.validation])
+    n_pipes = sum(map(is_pipe, (*train, *others)))
+    paths.reads_once = n_pipes <= 1 and reads_once
+    kind = replace(options, features=features)
+    learned = None if fitted is None else column_names(fitted.provenance["layout"])
+    inputs = find_inputs(train, kind, paths, limit=parameters.limit, learned=learned)
+    everything = [source for files in inputs.sources.values() for source in files]
+    notes = [*inputs.notes, *remarks_of(everything), *repeated_files(inputs.sources)]
+    if not options.analyzer and fitted is None and KINDS[features].source == "text":
+        first = inputs.sources["train"][0]
+        if is_spaceless(beginning_of(first)):
+            parameters, note = _by_characters(parameters)
+            notes.append(f"{first.path}: {note}")
+    return RowPlan(features, is_chosen, parameters, inputs, notes)
 
 
 def _described(source: Source) -> dict[str, Any]:
@@ -193,7 +236,7 @@ def _open_fitted(path: str | os.PathLike[str] | None, stack: ExitStack) -> Store
     return store
 
 
-def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
+def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str, bool]:
     """The kind of features, and whether it was chosen here, for text that may become several."""
     if fitted is not None and options.features not in (AUTO, fitted.features):
         raise OptionError(
@@ -213,14 +256,14 @@ def _kind(options: ConvertOptions, fitted: Store | None, first: Input) -> tuple[
     return CHOSEN, True
 
 
-def _reads_once(options: ConvertOptions, features: str, fitted: Store | None) -> bool:
+def _reads_once(options: RowOptions, features: str, fitted: Store | None) -> bool:
     """Whether sources are read once, and from their beginning to their end."""
     if fitted is not None or FORMATS[options.format or "csv"].seeks:
         return False
     return vectorizer_class(features).reads_once
 
 
-def _parameters(options: ConvertOptions, features: str, fitted: Store | None) -> Parameters:
+def _parameters(options: RowOptions, features: str, fitted: Store | None) -> Parameters:
     """The parameters of the features: the fitted vectorizer's, or those that are given.
 
     Raises ``OptionError`` if some are given that this kind of features does not have.

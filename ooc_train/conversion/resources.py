@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
+from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
@@ -104,6 +105,12 @@ class Largest(NamedTuple):
     path: Path
     held_bytes: int
     row_bytes: int
+
+    @classmethod
+    def of(cls, sources: Iterable[Source]) -> "Largest":
+        """The same of some sources."""
+        found = [cls(source.path, source.held_bytes, source.row_bytes) for source in sources]
+        return max(found, key=lambda one: one.held_bytes + one.row_bytes)
 
 
 _SMALL = Largest(Path(), 0, 0)

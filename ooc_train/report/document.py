@@ -1,88 +1,98 @@
 """The page of a run as HTML: its figures, tables and words, in their order."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
-from importlib.resources import files
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ooc_train.report import figures
-from ooc_train.visible import visible
+from ooc_train.report.elements import (
+    Bar,
+    Card,
+    Tile,
+    advice,
+    bars,
+    card,
+    cards,
+    cell,
+    command_line,
+    definitions,
+    duration,
+    escaped,
+    figure,
+    line,
+    lists,
+    megabytes,
+    page_of,
+    share_cell,
+    table,
+    tiles,
+)
 
 MAX_MATRIX_CLASSES = 64
+_NARROW_CLASSES = 14
 PAIRS_SHOWN = 12
+_COMPILING_SHARE = 0.25
+"""An epoch that is so much slower than the median one has compiled kernels."""
+_INTERNAL = {
+    "version", "fingerprint", "pads_as_needed", "schedule_epochs", "callbacks", "frozen_epochs",
+    "n_columns", "n_classes", "max_length", "data", "features", "epochs",
+}  # fmt: skip
+"""Settings that are not shown: those of no interest to people, and those that stand elsewhere."""
 
 
 def page(content: Mapping[str, Any]) -> str:
     """The whole page.
 
     ``content`` has a ``title``; ``settings``, the run's ``settings.json``; ``training``, the report
-    of `train`, or ``None``; and ``evaluation``, the result of `evaluate`, or ``None``.
+    of `train`, or ``None``; and ``evaluation``, the result of `evaluate`, or ``None``.  It may have
+    ``date``, ``advice`` (lines), ``command``, ``class_rows`` (the rows by class of each split) and
+    ``terms`` (for some classes those with the largest ``effect``).
     """
-    style = files("ooc_train.report").joinpath("page.css").read_text("utf-8")
-    title = _escaped(content["title"])
     evaluation, training = content["evaluation"], content["training"]
-    sections = [
-        *(_training_sections(training) if training else ()),
-        *(_evaluation_sections(evaluation) if evaluation else ()),
-        *_background_sections(content["settings"], training),
+    groups = [
+        [*(_training_cards(training) if training else ())],
+        [*_evaluation_cards(content), *_class_rows(content)],
+        [*_wide_cards(content)],
+        [*_background_cards(content)],
     ]
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title} · ooc-train</title>
-<style>
-{style}</style>
-</head>
-<body><main>
-<h1>{title}</h1>
-<p class="quiet">{_escaped(_subtitle(content))}</p>
-{_tiles(evaluation, training)}
-<div class="cards">
-{"".join(sections)}</div>
-</main></body>
-</html>
-"""
+    body = tiles([*_tiles(evaluation, training)]) + advice(content.get("advice", ()))
+    return page_of(content["title"], _subtitle(content), body + cards(groups))
 
 
 def _subtitle(content: Mapping[str, Any]) -> str:
     settings, evaluation = content["settings"], content["evaluation"]
-    text = f"{settings['model']} trained on {settings['data']}, {settings['features']} features"
+    date = f" at {content['date']}" if content.get("date") else ""
+    data = f"{settings['data']}, {settings['features']} features"
+    text = f"{settings['model']} trained{date} on {data}"
     if not evaluation:
         return f"{text}; not evaluated, since there are no validation rows"
     return f"{text}; scores on the {evaluation['rows']:,} {evaluation['split']} rows"
 
 
-def _tiles(evaluation: Mapping[str, Any] | None, training: Mapping[str, Any] | None) -> str:
-    figures_of: dict[str, str] = {}
+def _tiles(
+    evaluation: Mapping[str, Any] | None, training: Mapping[str, Any] | None
+) -> Iterator[Tile]:
     if evaluation:
-        figures_of["accuracy"] = f"{evaluation['accuracy']:.4f}"
-        figures_of["most frequent class alone"] = f"{evaluation['baseline_accuracy']:.4f}"
-        figures_of["macro F1"] = f"{evaluation['macro_f1']:.4f}"
+        baseline = f"{evaluation['baseline_accuracy']:.4f} by the most frequent class alone"
+        yield Tile(f"{evaluation['accuracy']:.4f}", "accuracy", baseline)
+        yield Tile(f"{evaluation['macro_f1']:.4f}", "macro F1", "mean over the classes")
         if "top_k_accuracy" in evaluation:
             top = evaluation["top_k_accuracy"]
-            figures_of[f"among the {top['k']} most probable"] = f"{top['accuracy']:.4f}"
+            yield Tile(f"{top['accuracy']:.4f}", f"among the {top['k']} most probable")
         if evaluation.get("roc_auc") is not None:
-            figures_of["ROC area"] = f"{evaluation['roc_auc']:.4f}"
-        figures_of["loss"] = f"{evaluation['loss']:.4f}"
+            yield Tile(f"{evaluation['roc_auc']:.4f}", "ROC area")
+        yield Tile(f"{evaluation['loss']:.4f}", "loss", "mean cross-entropy")
     if training:
         epochs = training["epochs"]
         rates = [epoch["rows_per_second"] for epoch in epochs]
-        figures_of["train rows"] = f"{training['rows']:,}"
-        figures_of["epoch kept"] = f"{_kept(training):g} of {len(epochs)}"
-        figures_of["rows/s"] = f"{np.median(rates):,.0f}" if rates else "–"
-        figures_of["time"] = _duration(training["seconds"])
+        yield Tile(f"{training['rows']:,}", "train rows")
+        yield Tile(f"{_kept(training):g} of {len(epochs)}", "epoch kept")
+        rate = f"{np.median(rates):,.0f} rows/s" if rates else ""
+        yield Tile(duration(training["seconds"]), "time", rate)
         if training.get("peak_rss_bytes"):
-            figures_of["peak resident memory"] = _megabytes(training["peak_rss_bytes"])
-            figures_of["peak anonymous memory"] = _megabytes(training["peak_anon_bytes"])
-    items = (
-        f"<li><b>{_escaped(value)}</b>{_escaped(name)}</li>" for name, value in figures_of.items()
-    )
-    return f'<ul class="tiles">{"".join(items)}</ul>'
+            anonymous = f"{megabytes(training['peak_anon_bytes'])} anonymous"
+            yield Tile(megabytes(training["peak_rss_bytes"]), "peak memory", anonymous)
 
 
 def _kept(training: Mapping[str, Any]) -> float:
@@ -91,51 +101,140 @@ def _kept(training: Mapping[str, Any]) -> float:
     return epoch
 
 
-def _training_sections(training: Mapping[str, Any]) -> Iterator[str]:
+def _training_cards(training: Mapping[str, Any]) -> Iterator[Card]:
     epochs = training["epochs"]
-    for figure in ("loss", "accuracy"):
+    for name in ("loss", "accuracy"):
         inside = training.get("validations", ())
-        drawn = figures.curves(epochs, figure, _kept(training), inside)
-        yield _figure(f"{figure.capitalize()} by epoch", drawn)
+        drawn = figures.curves(epochs, name, _kept(training), inside)
+        yield figure(f"{name.capitalize()} by epoch", drawn)
     if any("learning_rate" in epoch for epoch in epochs):
-        yield _figure("Learning rate", figures.learning_rate(epochs))
-    yield _figure("Training speed", figures.speed(epochs))
+        yield figure("Learning rate", figures.learning_rate(epochs))
+    if epochs:
+        yield _speed(epochs)
     over_time = training.get("memory_over_time")
     if over_time and over_time["seconds"]:
-        levels = {
-            "budget": training.get("memory_budget_bytes"),
-            "resident before the first row": training.get("baseline_rss_bytes"),
-        }
+        before, budget = training.get("baseline_rss_bytes"), training.get("memory_budget_bytes")
+        levels = {"before the first row": before}
+        if before and budget:  # which bounds what rows take beside the model
+            levels["the same with --memory"] = before + budget
         known = {name: level for name, level in levels.items() if level}
-        yield _figure("Memory of the training", figures.memory(over_time, known))
+        yield figure("Memory of the training", figures.memory(over_time, known), "MB")
 
 
-def _evaluation_sections(evaluation: Mapping[str, Any]) -> Iterator[str]:
+def _speed(epochs: Sequence[Mapping[str, Any]]) -> Card:
+    rates = {number: epoch["rows_per_second"] for number, epoch in enumerate(epochs, 1)}
+    said = "rows/s"
+    if len(rates) > 2 and rates[1] < _COMPILING_SHARE * float(np.median([*rates.values()])):
+        said += f"; epoch 1, with {rates[1]:,.0f} rows/s, compiled kernels and is left out"
+        del rates[1]
+    return figure("Training speed", figures.speed(rates), said)
+
+
+def _evaluation_cards(content: Mapping[str, Any]) -> Iterator[Card]:
+    evaluation = content["evaluation"]
+    if not evaluation:
+        return
     classes, split = evaluation["classes"], evaluation["split"]
     names = [score["name"] for score in classes]
-    if evaluation.get("roc_auc") is not None:
-        curves = evaluation["curves"]
-        yield _figure(f"ROC, area {evaluation['roc_auc']:.4f}", figures.roc(curves[1], names))
-        yield _figure("Precision by recall", figures.precision_by_recall(curves, names))
-        yield _section("Thresholds", _threshold_table(classes), f"{split} rows")
+    is_ranked = evaluation.get("roc_auc") is not None
+    if is_ranked:
+        curves, second = evaluation["curves"], names[1]
+        said = f"share of {second} that is found, by the share of {names[0]} taken for it"
+        area = f"area {evaluation['roc_auc']:.4f}"
+        yield figure(f"ROC, {area}", figures.roc(curves[1], names), said)
+        drawn = figures.precision_by_recall(curves, names)
+        yield figure("Precision by recall", drawn)
     if evaluation["confusion"]:
         yield _matrix(evaluation, names)
-    yield _section("Scores by class", _class_table(classes), f"{split} rows")
-    if evaluation["confused_pairs"]:
+    by_split = content.get("class_rows")
+    scores = _class_table(classes, split, by_split["train"] if by_split else None)
+    if is_ranked:
+        scores += f"<h3>Thresholds</h3>{_threshold_table(classes)}"
+    yield card("Scores by class", scores, f"on {split} rows")
+
+
+def _class_rows(content: Mapping[str, Any]) -> Iterator[Card]:
+    """The rows by class of each split, where no scores stand beside them."""
+    by_split = content.get("class_rows")
+    if not by_split or content["evaluation"]:
+        return
+    most = max(1, *by_split["train"])
+    others = [split for split in by_split if split != "train"]
+    lines = [
+        line(
+            [
+                cell(name),
+                *(cell(f"{by_split[split][number]:,}") for split in others),
+                share_cell(f"{by_split['train'][number]:,}", by_split["train"][number] / most),
+            ]
+        )
+        for number, name in enumerate(content["class_names"])
+    ]
+    yield card("Rows by class", table(("class", *others, "train"), lines))
+
+
+def _wide_cards(content: Mapping[str, Any]) -> Iterator[Card]:
+    terms = content.get("terms")
+    if terms:
+        yield _terms(terms)
+    evaluation = content["evaluation"]
+    if evaluation and evaluation["confused_pairs"]:
+        names = [score["name"] for score in evaluation["classes"]]
         said = "with examples that have a high probability of the wrong class"
-        yield _section("Most confused", _pair_table(evaluation, names), said, wide=True)
+        yield card("Most confused", _pair_table(evaluation, names), said, wide=True)
 
 
-def _background_sections(
-    settings: Mapping[str, Any], training: Mapping[str, Any] | None
-) -> Iterator[str]:
-    yield _section("Settings", _definitions(settings))
+def _terms(terms: Sequence[Mapping[str, Any]]) -> Card:
+    """For each class the terms that speak most for it."""
+    most = max([term["effect"] for one in terms for term in one["terms"]], default=1.0)
+    by_class = {
+        one["class"]: bars(
+            [
+                Bar(term["term"], term["effect"] / most, f"{term['effect']:+.1f}")
+                for term in one["terms"]
+            ]
+        )
+        for one in terms
+    }
+    said = (
+        "by the weights: how much a text of this term alone raises the log-odds of the class, "
+        "compared with an empty text"
+    )
+    return card("Terms that speak most for each class", lists(by_class), said, wide=True)
+
+
+def _background_cards(content: Mapping[str, Any]) -> Iterator[Card]:
+    settings, training = content["settings"], content["training"]
+    yield card("Settings", definitions(_shown_settings(settings)))
     environment = (training or {}).get("environment")
     if environment:
-        yield _section("Environment", _definitions(environment))
+        yield card("Environment", definitions(_plain(environment)))
+    if content.get("command"):
+        yield card("To train it again", command_line(content["command"]), wide=True)
 
 
-def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
+def _shown_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in settings.items() if name not in _INTERNAL}
+    given = {
+        name: value for name, value in shown.items() if value not in (None, False, 0, "auto", [])
+    }
+    sizes = {
+        name: f"{settings[key]:,}"
+        for name, key in (("columns", "n_columns"), ("classes", "n_classes"))
+        if key in settings
+    }
+    return {"data": settings["data"], "features": settings["features"]} | sizes | _plain(given)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name.replace("_", " "): value
+        for name, value in values.items()
+        if value is not None and not isinstance(value, Mapping)
+    }
+
+
+def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> Card:
     """The confusion matrix, limited to the classes with the most errors if there are many."""
     counts = np.array(evaluation["confusion"])
     shown = np.arange(len(names))
@@ -146,8 +245,9 @@ def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
         said += f"; only the {len(shown)} of {len(names):,} classes with the most errors"
     part = counts[np.ix_(shown, shown)].tolist()
     drawn = figures.confusion(part, [names[i] for i in shown.tolist()])
-    body = f'<div class="scroll matrix">{drawn}</div>'
-    return _section("Confusion matrix", body, said, wide=len(shown) > 6)
+    size = f"--least:{120 + 21 * len(shown)}px; --most:{max(300, 140 + 44 * len(shown))}px"
+    body = f'<div class="scroll matrix" style="{size}">{drawn}</div>'
+    return card("Confusion matrix", body, said, wide=len(shown) > _NARROW_CLASSES, flexible=False)
 
 
 def _threshold_table(classes: Sequence[Mapping[str, Any]]) -> str:
@@ -159,24 +259,29 @@ def _threshold_table(classes: Sequence[Mapping[str, Any]]) -> str:
         values = (score["average_precision"], score["f1"], best["f1"], best["probability"],
                   best["precision"], best["recall"])  # fmt: skip
         numbers = ("–" if value is None else f"{value:.4f}" for value in values)
-        lines.append(_line(map(_cell, [score["name"], *numbers])))
-    advice = '<p class="quiet">Choose a threshold on validation rows, not on test rows.</p>'
-    return _table(head, lines) + advice
+        lines.append(line(map(cell, [score["name"], *numbers])))
+    said = '<p class="quiet">Choose a threshold on validation rows, not on test rows.</p>'
+    return table(head, lines) + said
 
 
-def _class_table(classes: Sequence[Mapping[str, Any]]) -> str:
+def _class_table(
+    classes: Sequence[Mapping[str, Any]], split: str, train_rows: Sequence[int] | None
+) -> str:
+    trained = split != "train" and train_rows
     lines = []
-    for score in classes:
-        f1 = f"{score['f1']:.4f}"
-        cells = (
-            score["name"],
-            f"{score['support']:,}",
-            f"{score['precision']:.4f}",
-            f"{score['recall']:.4f}",
-        )
-        bar = f'<td>{f1}<meter value="{f1}"></meter></td>'
-        lines.append(_line([*map(_cell, cells), bar]))
-    return _table(("class", "rows", "precision", "recall", "F1"), lines)
+    for number, score in enumerate(classes):
+        cells = [cell(score["name"])]
+        if trained:
+            cells.append(cell(f"{trained[number]:,}"))
+        cells += [
+            cell(f"{score['support']:,}"),
+            cell(f"{score['precision']:.4f}"),
+            cell(f"{score['recall']:.4f}"),
+            share_cell(f"{score['f1']:.4f}", score["f1"]),
+        ]
+        lines.append(line(cells))
+    rows = ("train rows", "rows") if trained else ("rows",)
+    return table(("class", *rows, "precision", "recall", "F1"), lines)
 
 
 def _pair_table(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -188,67 +293,9 @@ def _pair_table(evaluation: Mapping[str, Any], names: Sequence[str]) -> str:
         cells = (f"{names[own]} → {names[other]}", f"{pair['rows']:,}", f"{share:.1%}")
         examples = (
             f"<div>row {example['row']:,} ({example['probability']:.2f}): "
-            f"{_escaped(example['text'])}</div>"
+            f"{escaped(example['text'])}</div>"
             for example in pair["examples"]
         )
-        lines.append(f'<tr class="pair">{"".join(map(_cell, cells))}</tr>')
+        lines.append(f'<tr class="pair">{"".join(map(cell, cells))}</tr>')
         lines.append(f'<tr><td class="text" colspan="3">{"".join(examples)}</td></tr>')
-    return _table(("class → predicted", "rows", "of the class"), lines)
-
-
-def _table(head: Iterable[str], lines: Iterable[str]) -> str:
-    titles = "".join(f"<th>{_escaped(title)}</th>" for title in head)
-    return (
-        f'<div class="scroll"><table><thead><tr>{titles}</tr></thead>\n<tbody>'
-        + "\n".join(lines)
-        + "</tbody></table></div>"
-    )
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _escaped(text: str) -> str:
-    return escape(visible(text))
-
-
-def _cell(text: str) -> str:
-    return f"<td>{_escaped(text)}</td>"
-
-
-def _definitions(values: Mapping[str, Any]) -> str:
-    pairs = (
-        f"<dt>{_escaped(name.replace('_', ' '))}</dt><dd>{_escaped(str(value))}</dd>"
-        for name, value in values.items()
-        if value is not None and not isinstance(value, Mapping)
-    )
-    return f"<dl>{''.join(pairs)}</dl>"
-
-
-def _figure(title: str, svg: str) -> str:
-    return _section(title, f'<div class="figure">{svg}</div>')
-
-
-def _section(title: str, body: str, said: str = "", *, wide: bool = False) -> str:
-    attribute = ' class="wide"' if wide else ""
-    line = f'<p class="quiet">{_escaped(said)}</p>' if said else ""
-    return f"<section{attribute}><h2>{_escaped(title)}</h2>{line}{body}</section>\n"
-
-
-def _duration(seconds: float) -> str:
-    """A length of time for people.
-
-    >>> _duration(12.34), _duration(75), _duration(7300)
-    ('12.3 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def _megabytes(n_bytes: float) -> str:
-    return f"{n_bytes / 1e6:,.0f} MB"
+    return table(("class → predicted", "rows", "of the class"), lines)

@@ -3,7 +3,7 @@
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ooc_train.dtypes import I64
+from ooc_train.report.elements import Key, compact, keys
 from ooc_train.report.names import shortened
 
 # Placeholders for the page's colours, which differ in light and dark surroundings.
@@ -24,12 +25,12 @@ _VARIABLES = {
     _INK: "ink", _FAINT: "faint", _ONE: "one", _TWO: "two",
     _RIGHT: "right", _WRONG: "wrong", _ON: "on",
 }  # fmt: skip
-_SIZE = (4.4, 2.7)  # inches: as wide as a phone
+_SIZE = (4.4, 2.5)  # inches: as wide as a phone
 _STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ooc-train",
     "text.parse_math": False,
-    "font.size": 8,
+    "font.size": 7.2,
     "font.family": "sans-serif",
     "text.color": _INK,
     "axes.edgecolor": _FAINT,
@@ -42,11 +43,12 @@ _STYLE = {
     "grid.alpha": 0.35,
     "xtick.color": _INK,
     "ytick.color": _INK,
-    "legend.frameon": False,
     "lines.linewidth": 1.6,
     "figure.constrained_layout.use": True,
 }
-_CELL, _LABEL = 0.19, 0.068  # inches: a cell of the matrix, and a letter beside it
+_CELL, _ROOMY_CELL, _LABEL = 0.26, 0.38, 0.062  # inches: a cell of the matrix, a letter beside it
+_BORDERS = {"-": "solid", "--": "dashed", ":": "dotted"}
+_MOST_BARS = 40
 _SHARES = (-0.02, 1.03)  # limits of an axis of shares
 
 _CURVES = {
@@ -71,23 +73,25 @@ def curves(
     The figure of accuracies also has the validation rows' other scores between 0 and 1.  Points
     ``inside`` epochs, of a sample of the validation rows, are dots without a line.
     """
+    legend: list[Key] = []
     with _drawing() as (axes, svg):
         numbers = range(1, len(epochs) + 1)
+        size = 3 if len(epochs) <= _MOST_BARS else 0
         for name, label, colour, style in _CURVES[figure]:
             values = [epoch[name] for epoch in epochs if epoch.get(name) is not None]
             if values:
-                axes.plot(numbers, values, f"o{style}", ms=3, color=colour, label=label)
+                axes.plot(numbers, values, f"o{style}", ms=size, color=colour)
+                legend.append(Key(label, _VARIABLES[colour], _BORDERS[style]))
         if inside:
             times = [point["epoch"] for point in inside]
             values = [point[f"val_{figure}"] for point in inside]
-            label = f"{inside[0]['rows']:,} validation rows"
-            axes.plot(times, values, ".", ms=2.5, color=_TWO, alpha=0.6, label=label)
+            axes.plot(times, values, ".", ms=2.5, color=_TWO, alpha=0.6)
+            legend.append(Key(f"{inside[0]['rows']:,} validation rows", "two", "dots"))
         if best_epoch:
-            axes.axvline(best_epoch, color=_FAINT, ls=":", label="kept")
-        axes.set(xlabel="epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.legend()
-    return svg[0]
+            axes.axvline(best_epoch, color=_INK, ls=":", lw=1)
+            legend.append(Key("kept", "ink", "dotted"))
+        _by_epoch(axes, 1, len(epochs))
+    return keys(legend) + svg[0]
 
 
 def learning_rate(epochs: Sequence[dict[str, Any]]) -> str:
@@ -95,24 +99,30 @@ def learning_rate(epochs: Sequence[dict[str, Any]]) -> str:
     with _drawing() as (axes, svg):
         rates = [epoch["learning_rate"] for epoch in epochs]
         axes.plot(range(1, len(epochs) + 1), rates, "o-", ms=3, color=_ONE)
-        axes.set(xlabel="epoch", ylim=(0, None))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set(ylim=(0, None))
+        _by_epoch(axes, 1, len(epochs))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     return svg[0]
 
 
-def speed(epochs: Sequence[dict[str, Any]]) -> str:
-    """Rows per second of each epoch's training."""
+def speed(rates: Mapping[int, float]) -> str:
+    """Rows per second of each epoch's training, by the epoch's number."""
     with _drawing() as (axes, svg):
-        axes.bar(range(1, len(epochs) + 1), [e["rows_per_second"] for e in epochs], 0.7, color=_ONE)
-        axes.set(xlabel="epoch", ylabel="rows/s")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        first, *_, last = [*rates, *rates]
+        if len(rates) <= _MOST_BARS:
+            axes.bar(list(rates), list(rates.values()), 0.7, color=_ONE)
+        else:  # bars would be as thin as hairs
+            edges = np.arange(first, last + 2) - 0.5
+            axes.stairs(list(rates.values()), edges, fill=True, color=_ONE)
+        axes.grid(axis="x", visible=False)
+        _by_epoch(axes, first, last)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
     return svg[0]
 
 
 def memory(over_time: dict[str, list[float]], levels: dict[str, float]) -> str:
     """Resident and anonymous memory over time, with a line at each of the ``levels`` in bytes."""
+    legend: list[Key] = []
     with _drawing() as (axes, svg):
         scale, unit = (60, "minutes") if over_time["seconds"][-1] > 600 else (1, "seconds")
         seconds = np.array([0, *over_time["seconds"]]) / scale
@@ -121,34 +131,49 @@ def memory(over_time: dict[str, list[float]], levels: dict[str, float]) -> str:
             ("anon_bytes", "anonymous", _TWO),
         ):
             megabytes = np.array(over_time[name]) / 1e6
-            axes.stairs(megabytes, seconds, baseline=None, color=colour, lw=1.4, label=label)
-        for (name, level), style in zip(levels.items(), ("--", ":", "-."), strict=False):
-            axes.axhline(level / 1e6, color=_INK, lw=1, ls=style, label=name)
-        axes.set(xlabel=unit, ylabel="MB", xlim=(0, seconds[-1]))
-        axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
-        axes.legend(ncols=2, loc="upper right")
-    return svg[0]
+            axes.stairs(megabytes, seconds, baseline=None, color=colour, lw=1.4)
+            legend.append(Key(label, _VARIABLES[colour], "solid"))
+        for (name, level), style in zip(levels.items(), ("--", ":"), strict=False):
+            axes.axhline(level / 1e6, color=_INK, lw=1, ls=style)
+            legend.append(Key(name, "ink", _BORDERS[style]))
+        axes.set(xlabel=unit, xlim=(0, seconds[-1]), ylim=(0, axes.get_ylim()[1]))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    return keys(legend) + svg[0]
 
 
 def roc(curve: dict[str, list[float]], names: Sequence[str]) -> str:
     """The ROC curve of the second of two classes: its recall by its false positive rate."""
-    one, other = map(shortened, names)
+    one, _ = map(shortened, names)
     with _drawing() as (axes, svg):
         axes.plot([0, 1], [0, 1], color=_FAINT, ls=":")
         axes.plot([0, *curve["false_positive_rate"]], [0, *curve["recall"]], color=_ONE)
-        axes.set(xlabel=f"share of {one} taken for {other}", ylabel=f"share of {other} found")
-        axes.set(xlim=_SHARES, ylim=_SHARES)
+        axes.set(xlabel=f"share of {one} taken for the other", xlim=_SHARES, ylim=_SHARES)
     return svg[0]
 
 
 def precision_by_recall(curves_of: Sequence[dict[str, list[float]]], names: Sequence[str]) -> str:
     """The precision of each of two classes by its recall."""
+    legend = []
     with _drawing() as (axes, svg):
         for curve, name, colour in zip(curves_of, names, (_ONE, _TWO), strict=True):
-            axes.plot(curve["recall"], curve["precision"], color=colour, label=shortened(name))
-        axes.set(xlabel="recall", ylabel="precision", xlim=_SHARES, ylim=_SHARES)
-        axes.legend(loc="lower left")
-    return svg[0]
+            axes.plot(curve["recall"], curve["precision"], color=colour)
+            legend.append(Key(shortened(name), _VARIABLES[colour], "solid"))
+        axes.set(xlabel="recall", xlim=_SHARES, ylim=_SHARES)
+    return keys(legend) + svg[0]
+
+
+def lengths(counts: Sequence[int], width: int, median: float, unit: str) -> str:
+    """How many rows have how many words: ``counts[i]`` from ``i * width`` on, ``width`` numbers."""
+    with _drawing() as (axes, svg):
+        edges = np.arange(len(counts) + 1) * width
+        axes.stairs(counts, edges, fill=True, color=_ONE)
+        axes.axvline(median, color=_TWO, lw=1.4)
+        axes.grid(axis="x", visible=False)
+        axes.set(xlabel=unit, xlim=(0, edges[-1]))
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: compact(value)))
+    return keys([Key(f"median {median:g}", "two", "solid")]) + svg[0]
 
 
 def confusion(counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
@@ -183,10 +208,16 @@ def _draw_cells(axes: Axes, matrix: I64, cell_inches: float) -> None:
         axes.add_collection(PatchCollection(patches, facecolors=colours))
         for i, j in cells:
             count = int(matrix[i, j])
-            text = _compact(count) if cell_inches < 2 * _CELL else f"{count:,}"
+            text = compact(count) if cell_inches < _ROOMY_CELL else f"{count:,}"
             size = min(9, 72 * cell_inches * 1.35 / max(2, len(text)), 72 * cell_inches * 0.55)
             ink = _ON if shares[i, j] > 0.35 else _INK
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", size=size, color=ink)
+
+
+def _by_epoch(axes: Axes, first: int, last: int) -> None:
+    """Ticks at whole epochs, with room for half a bar at both ends."""
+    axes.set(xlabel="epoch", xlim=(first - 0.6, last + 0.6))
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True, min_n_ticks=1))
 
 
 @contextmanager
@@ -211,16 +242,3 @@ def _for_page(text: str) -> str:
         text = text.replace(colour, f"var(--{name})")
     text = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", text)
     return re.sub(r"\s*\n\s*", "\n", text)
-
-
-def _compact(count: int) -> str:
-    """A count in at most four signs or so.
-
-    >>> _compact(999), _compact(28400), _compact(1500000)
-    ('999', '28k', '1.5M')
-    """
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            share = count / size
-            return f"{share:.1f}{unit}" if share < 10 else f"{share:.0f}{unit}"
-    return str(count)

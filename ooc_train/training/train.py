@@ -102,10 +102,11 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     were those of the model), ``best`` (their ``epoch``, such as 1.3 or 2, and figures of all
     validation rows), ``steps``, ``seconds`` of all ``sessions`` (those that died count up to their
     last checkpoint), ``checkpoint_seconds`` and ``validation_seconds`` in which this session stood
-    still for checkpoints and validated, the sizes and the memory figures, ``memory_over_time`` of
-    this session, see `MemoryMonitor.over_time`, ``environment``, ``embeddings`` (``file``,
-    ``dimension``, ``terms``, ``found``, ``coverage``; or ``None``), ``init_from`` (``run``,
-    ``digest`` of its model, ``data``, ``new_classes``; or ``None``), and ``digests`` of the run's
+    still for checkpoints and validated, the sizes and the memory figures, ``memory_budget_bytes``
+    (what ``memory_bytes`` was, or ``None``), ``memory_over_time`` of this session, see
+    `MemoryMonitor.over_time`, ``environment``, ``embeddings`` (``file``, ``dimension``, ``terms``,
+    ``found``, ``coverage``; or ``None``), ``init_from`` (``run``, ``digest`` of its model,
+    ``data``, ``new_classes``; or ``None``), and ``digests`` of the run's
     files, see `run.seal`.  Afterwards a page for people is drawn, see `scores.page`, for which the
     validation rows are read once more; the run is complete without it.
 
@@ -167,6 +168,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "sessions": session.number,
             "peak_rss_bytes": monitor.peak_rss_bytes,
             "peak_anon_bytes": monitor.peak_anon_bytes,
+            "memory_budget_bytes": here.memory_bytes,
             "memory_over_time": monitor.over_time(),
             "environment": environment(),
         }

@@ -268,8 +268,8 @@ def test_the_facade_has_what_it_says():
     import ooc_train
 
     assert sorted(ooc_train.__all__) == [
-        "convert", "evaluate", "inspect", "load", "open", "predict", "train", "train_grid",
-        "verify",
+        "convert", "evaluate", "explore", "inspect", "load", "open", "predict", "train",
+        "train_grid", "verify",
     ]  # fmt: skip
     for name in ooc_train.__all__:
         assert callable(getattr(ooc_train, name))

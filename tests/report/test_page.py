@@ -113,7 +113,8 @@ def test_a_page_has_its_figures_and_tables(n_classes, n_figures):
     assert {"ROC, area" in words, "Precision by recall" in words} == {n_classes == 2}
     assert ("only the 64 of 70 classes" in words) == (n_classes == 70)
     for said in ("run <1>", "<b>&", "a&b.h5", "0.001", "python 3.11.7", "1 min 15 s", "612 MB",
-                 "Confusion matrix", "3 of 3 epoch kept", "Scores by class", "1,001"):  # fmt: skip
+                 "Confusion matrix", "3 of 3 epoch kept", "Scores by class", "1,001 rows/s",
+                 "301 MB anonymous", "before the first row", "the same with --memory"):  # fmt: skip
         assert said in words
     pair = parts["evaluation"]["confused_pairs"][0]
     names = [score["name"] for score in parts["evaluation"]["classes"]]
@@ -136,7 +137,7 @@ def test_a_page_has_the_validations_inside_epochs():
     kept = {"epoch": 1.5, "val_loss": 0.6, "val_accuracy": 0.5}
     text = page(content(training=training(validations=inside, best=kept)))
     assert "1.5 of 3 epoch kept" in checked(text)
-    assert text.count(">1,088 validation rows</text>") == 2  # of the loss and of the accuracy
+    assert text.count(">1,088 validation rows</span>") == 2  # of the loss and of the accuracy
 
 
 @pytest.mark.slow
@@ -148,9 +149,63 @@ def test_a_page_has_what_else_its_epochs_say():
     assert "Learning rate" not in checked(page(content(training=plain)))
     text = page(content(training=more))
     assert "Learning rate" in checked(text)
-    for said in ("validation, macro F1", "validation, top 5", "0.001"):
-        assert f">{said}</text>" in text
-        assert f">{said}</text>" not in page(content(training=plain))
+    for said in ("validation, macro F1</span>", "validation, top 5</span>", "0.001</text>"):
+        assert f">{said}" in text
+        assert f">{said}" not in page(content(training=plain))
+
+
+def test_a_page_has_terms_advice_and_the_command():
+    terms = [
+        {"class": NAMES[0], "terms": [{"term": "<i>", "effect": 4.0}, {"term": "b", "effect": 1}]},
+        {"class": NAMES[1], "terms": []},
+    ]
+    rows = {"train": [100, 2, 30, 4], "test": [9, 8, 7, 6]}
+    more = {"advice": ["Try `--learning-rate 1` & more."], "command": "ooc-train 'a&b.h5' -o r",
+            "date": "2024-01-02 03:04", "terms": terms, "class_rows": rows,
+            "class_names": NAMES}  # fmt: skip
+    text = page(content(**more))
+    words = checked(text)
+    for said in ("What to try next", "Try --learning-rate 1 & more.", "ooc-train 'a&b.h5' -o r",
+                 "2024-01-02 03:04", "Terms that speak most for each class", "<i>",
+                 "+4.0"):  # fmt: skip
+        assert said in words
+    assert "<code>--learning-rate 1</code>" in text
+    assert text.index('width:100.0%"') < text.index('width:25.0%"')  # bars of one scale
+    table = text[text.index("Scores by class") :]
+    assert table.index("<td>100</td>") < table.index("<td>30</td>")
+    words = checked(page(content(evaluation=None, **more)))
+    assert "Rows by class" in words
+    assert "Scores by class" not in words
+
+
+def test_settings_are_those_that_people_chose():
+    words = checked(page(content(settings=SETTINGS | {
+        "fingerprint": "abcdef", "pads_as_needed": True, "callbacks": [], "epochs": 1000,
+        "patience": 2, "weight_decay": 0.0, "lr_factor": None, "batch_size": 64,
+        "n_columns": 20000, "n_classes": 4,
+    })))  # fmt: skip
+    for said in ("batch size 64", "patience 2", "columns 20,000", "features ngram"):
+        assert said in words
+    settings = words[words.index("Settings") :]
+    for unsaid in ("abcdef", "pads", "callbacks", "1000", "weight decay", "lr factor"):
+        assert unsaid not in settings
+
+
+def test_no_card_stands_alone_beside_an_empty_place():
+    for n_classes in (2, 4):
+        for left_out in ({}, {"memory_over_time": None}, {"epochs": training()["epochs"][:1]}):
+            text = page(content(n_classes, training=training(1) | left_out))
+            cards = text[text.index('<div class="cards">') :]
+            for group in cards.split('<section class="wide">'):
+                assert group.count("<section>") % 2 == 0
+
+
+def test_an_epoch_that_compiled_is_left_out_of_the_speed_and_said():
+    slow = training(4)
+    slow["epochs"][0]["rows_per_second"] = 3
+    words = checked(page(content(training=slow)))
+    assert "epoch 1, with 3 rows/s, compiled kernels and is left out" in words
+    assert "left out" not in checked(page(content(training=training(4))))
 
 
 def test_the_matrix_shows_every_count_and_name():
@@ -171,7 +226,7 @@ def test_a_page_without_epochs_scores_or_memory():
     parts["epochs"][0] |= {"val_loss": None, "val_accuracy": None}
     text = page(content(training=parts))
     assert "Memory of the training" not in checked(text)
-    assert "validation</text>" not in text
+    assert ">validation</span>" not in text
     checked(page(content(training=None)))
 
 

@@ -56,11 +56,19 @@ def test_the_page_has_the_scores_of_the_validation_rows(folder):
     scores = evaluate(folder / "run", folder / "toy.h5", split="validation")
     assert "scores on the 90 validation rows" in text
     assert f"<b>{scores['accuracy']:.4f}</b>" in text
+    with open_run(folder / "run") as run, open_store(folder / "toy.h5") as store:
+        content = run_page.page_content(run, run.load_model(), store, scores)
+        assert content["class_rows"]["train"] == store["train"].class_counts().tolist()
+    for one in content["terms"]:
+        assert 0 < len(one["terms"]) <= run_page.N_TERMS
+        assert f">{one['terms'][0]['term']}</span>" in text
     pair = scores["confused_pairs"][0]
     names = [score["name"] for score in scores["classes"]]
     assert f"{names[pair['class']]} → {names[pair['predicted']]}" in text
     assert re.search(r"row \d+ \(0\.\d\d\): term0000\d\d", text)
-    for title in ("Loss by epoch", "Memory of the training", "Environment", "learning rate"):
+    for title in ("Loss by epoch", "Memory of the training", "Environment", "learning rate",
+                  "Terms that speak most for each class", "What to try next",
+                  "ooc-train toy.h5 -o run --epochs 2"):  # fmt: skip
         assert title in text
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
-from ooc_train.conversion.sources.files.rejects import Blank, Reject, RejectFile
+from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
 from ooc_train.conversion.sources.labels import SHOWN, alike, plain_label, unfit_label
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import SourceRows
@@ -77,7 +77,7 @@ class Corpus:
     def __init__(
         self,
         sources: Mapping[str, Sequence[Source]],
-        rejects: RejectFile,
+        rejects: Rejects,
         block_bytes: int,
         classes: Sequence[str] | None = None,
         check_labels: Callable[[list[str]], object] = len,
@@ -147,7 +147,7 @@ class Corpus:
     def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
         message = f"{_names(files)}: no row can be used for the {split} split"
         if self.rejects.count:
-            message += f", such as {self.rejects.examples}; {self.rejects.path} has all of them"
+            message += f", such as {self.rejects.examples}"
         return InputError(message)
 
     def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:

@@ -82,12 +82,13 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
             return opened.load_model()
 
         opened, model = open_with(run, load, trust_code=trust_code)
-        opened.close()
         size = opened.settings["batch_size"] if batch_size is None else batch_size
         result = score_split(opened, model, store, split, batch_size=size, progress=progress)
+        content = page_content(opened, model, store, result) if page else {}
+        opened.close()
     if page:
         progress.start("drawing", None, "")
         with output_file(page, "the page", force=force) as part:
-            draw(page_content(opened, result), part, page)
+            draw(content, part, page)
     progress.finish()
     return result

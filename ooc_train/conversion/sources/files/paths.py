@@ -52,10 +52,10 @@ class InputPaths:
     def __init__(
         self, folder: Path, progress: Progress, stack: ExitStack, *, reads_once: bool = False
     ) -> None:
+        self.reads_once = reads_once
         self._folder = folder
         self._progress = progress
         self._stack = stack
-        self._reads_once = reads_once
         self._is_read = False
 
     def files(self, paths: Iterable[Input]) -> list[InputFile]:
@@ -77,14 +77,14 @@ class InputPaths:
 
     def _kept(self, file: InputFile) -> InputFile:
         """The same, but for a pipe that has to be read twice or is compressed: in a file."""
-        if file.pipe is None or (self._reads_once and (file.is_held or not file.compression)):
+        if file.pipe is None or (self.reads_once and (file.is_held or not file.compression)):
             return file
         with file.pipe.open() as stream:
             return replace(file, pipe=None, spooled=self._spooled(stream, str(file.path)))
 
     def _pipe(self, path: Path) -> InputFile:
         self._progress.start(f"waiting for {path}", None, "B")  # until something writes to it
-        file = streamed(path) if self._reads_once else InputFile(path)
+        file = streamed(path) if self.reads_once else InputFile(path)
         if file.pipe:
             return self._kept(file)
         with path.open("rb", buffering=0) as stream:

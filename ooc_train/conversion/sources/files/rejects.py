@@ -3,7 +3,7 @@
 import contextlib
 import csv
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, Protocol, TextIO
 
 from ooc_train.atomic import flush, publish, target_of
 from ooc_train.errors import InputError
@@ -55,6 +55,19 @@ def too_long(what: str, max_bytes: int) -> str:
     'the label is longer than 1,000 bytes'
     """
     return f"the {what} is longer than {max_bytes:,} bytes"
+
+
+class Rejects(Protocol):
+    """The rows that cannot be used, one after another."""
+
+    count: int
+
+    def add(self, place: Place, reject: Reject) -> None:
+        """Take another one."""
+
+    @property
+    def examples(self) -> str:
+        """The first of them and their reasons, and where all of them are."""
 
 
 class RejectFile:
@@ -113,14 +126,18 @@ class RejectFile:
             self._examples.append(f"{place}: {reject.reason}")
         if self.count > self._limit:
             raise InputError(
-                f"more than {self._limit} rows cannot be used, such as {self.examples}; all "
+                f"more than {self._limit} rows cannot be used, such as {self._first_ones}; all "
                 f"so far are in {self.path}: mend them, or allow more with --max-rejects, and "
                 "give --force to replace that list"
             )
 
     @property
     def examples(self) -> str:
-        """The first rejected rows and their reasons."""
+        """The first rejected rows and their reasons, and where all of them are."""
+        return f"{self._first_ones}; {self.path} has all of them"
+
+    @property
+    def _first_ones(self) -> str:
         return "; ".join(self._examples)
 
     def close(self) -> None:
