@@ -45,7 +45,7 @@ from ooc_train.work_folder import WorkFolder
 
 
 class Output(NamedTuple):
-    """What was written: the bytes that compression saves, and the shards if there are any."""
+    """The output: the bytes that compression saves in it, and the shards if there are any."""
 
     saved_bytes: int
     shards: Sequence[Shard] = ()

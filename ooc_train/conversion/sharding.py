@@ -131,7 +131,7 @@ def number_of_shards(wanted: int | str, splits: Sequence[HeldSplit]) -> int:
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What is the same for all shards: small, but for the maps of `HeldSplit`.
+    """The task of writing any of the shards: small, but for the maps of `HeldSplit`.
 
     ``shared`` is a complete file without rows, whose classes and vectorizer each shard gets.
     """

@@ -54,7 +54,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class Index:
-    """What an index says: its ``shards`` in their order, and the checksum of what they share."""
+    """An index in memory: its ``shards`` in their order, and the checksum of what they share."""
 
     shared: str
     shards: Sequence[Shard]

@@ -129,7 +129,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def shard_of(handle: Handle, conversion: int) -> Shard:
-    """What an index says of a file that lies where it will be read, but for its name."""
+    """The entry for an open file in an index, under the name that the file has now."""
     return Shard(
         file=handle.path.name,
         bytes=os.fstat(handle.descriptor).st_size,

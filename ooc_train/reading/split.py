@@ -19,6 +19,7 @@ from ooc_train.kinds import Layout
 from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches, Seed
 from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows
+from ooc_train.reading.share import Share
 from ooc_train.reading.stream import Stream
 from ooc_train.reading.windows import MappedPlaces, Places
 from ooc_train.system_errors import reason
@@ -108,6 +109,17 @@ class Split(ABC):
         the file where these are mapped, see `window`.
         """
         return Batches(self, batch_size, seed, epoch, by_length)
+
+    def shard(self, number: int, n: int) -> Share:
+        """Part ``number``, from 0, of ``n`` disjoint parts of each epoch, for ``n`` processes.
+
+        It has `batches` and the adapters.  All parts have the same number of batches: the rows
+        that would be left over, fewer than ``n``, come in no part, other ones in each epoch.  The
+        parts of a step together are the batch of ``n`` times the size, see `shared_batches`.
+
+        Raises OptionError unless there is such a part, and at least ``n`` rows.
+        """
+        return Share(self, number, n)
 
     def stream(self, batch_size: int, *, seed: Seed = "auto", by_length: bool = False) -> Stream:
         """An endless stream of batches, epoch after epoch, for training loops of your own.
