@@ -1,9 +1,9 @@
 """One of several equal parts of each epoch, for training in several processes.
 
-Batch ``k`` of part ``i`` of ``n`` is number ``k * n + i`` of the epoch's batches: so the ``n`` parts
-of a step together are, row for row, the batch that one process would have with ``n`` times the batch
-size.  The last of these may be shorter: it is divided equally, too.  The rows that then are left,
-fewer than ``n``, come in no part; they are others in each epoch, as its order is.
+Batch ``k`` of part ``i`` of ``n`` is number ``k * n + i`` of the epoch's batches: so the ``n``
+parts of a step together are, row for row, the batch that one process would have with ``n`` times
+the batch size.  The last of these may be shorter: it is divided equally, too.  The rows that then
+are left, fewer than ``n``, come in no part; they are others in each epoch, as its order is.
 
 All parts have the same number of batches, of the same sizes, so that no process waits for another.
 """
