@@ -11,6 +11,16 @@ Importing this loads neither TensorFlow nor Numba: each name loads its module wh
 
 import importlib
 
+from ooc_train.errors import (
+    BudgetError,
+    EmptyInputError,
+    FormatError,
+    InputError,
+    Interrupted,
+    OocTrainError,
+    OptionError,
+    OutputError,
+)
 from ooc_train.version import __version__ as __version__
 
 TYPE_CHECKING = False  # without importing typing, during which Ctrl-C would be a traceback
@@ -40,6 +50,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "BudgetError",
+    "EmptyInputError",
+    "FormatError",
+    "InputError",
+    "Interrupted",
+    "OocTrainError",
+    "OptionError",
+    "OutputError",
     "convert",
     "evaluate",
     "explore",
@@ -57,3 +75,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *(name for name in globals() if name.startswith("__"))]

@@ -380,6 +380,7 @@ _WORDS: dict[Any, str] = {
     Sequence: "a list",
     tuple: "a list",
     Mapping: "a dictionary",
+    Callable: "a function",
 }
 """The types of values in words; of a number and a whole number, or a path and text, the first."""
 

@@ -20,7 +20,7 @@ PACKAGE = REPOSITORY / "ooc_train"
 GROUND_FLOOR = (
     "atomic", "blas", "dtypes", "environment", "errors", "extras", "imports", "intrinsics", "jit",
     "json_text", "kernel_cache", "kinds", "locks", "memory", "options", "outputs", "permutation",
-    "progress", "signals", "subprocesses", "system_errors", "tasks", "threads", "together",
+    "progress", "signals", "signatures", "subprocesses", "system_errors", "tasks", "threads", "together",
     "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (

@@ -52,7 +52,7 @@ def test_all_python_is_in_the_pages_that_run():
 def test_the_python_examples_run(tmp_path):
     """In a process of its own: the budget that they give is for the whole process."""
     examples = [block for page in PYTHON for block in blocks(page, "python")]
-    assert len(examples) == 10
+    assert len(examples) == 11
     if not importlib.util.find_spec("torch"):
         examples = [block for block in examples if "import torch" not in block]
     examples[1] = examples[1].replace('"reviews.h5"', '"again.h5"').replace("runs/reviews", "again")

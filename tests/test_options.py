@@ -157,12 +157,15 @@ def test_a_wrong_value_is_one_sentence_and_status_2(arguments, message, capsys):
 
 def differences_from_call(call, declared):
     """The keywords of a call that are not declared so, and options that it does not take."""
-    options = {one.name: one.default for each in declared for one in declarations(each)}
+    found = [one for each in declared for one in declarations(each)]
+    options = {one.name: one.default for one in found}
+    spelled = {text[2:].replace("-", "_") for one in found for text in one.spelled} - {*options}
     parameters = inspect.signature(call).parameters.values()
     keywords = {
         parameter.name: parameter.default
         for parameter in parameters
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name != "progress"
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        and parameter.name not in {"progress", *spelled}
     }
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
         keywords = {**options, **keywords}

@@ -38,6 +38,7 @@ from ooc_train.file.schema import check_classes
 from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.signatures import takes
 from ooc_train.threads import ThreadPool
 from ooc_train.together import Together
 from ooc_train.version import __version__
@@ -54,6 +55,7 @@ class Output(NamedTuple):
 _SHOWN_LABELS = 10
 
 
+@takes(ConvertOptions)
 def convert(
     train: Any,
     output: str | os.PathLike[str],

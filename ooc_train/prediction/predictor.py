@@ -11,6 +11,7 @@ from ooc_train.conversion.vectorizer import Encoded, load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.prediction.explanation import Explainer, Explanations
 from ooc_train.prediction.inputs import Trained, given_rows, room_for
+from ooc_train.reading.descriptions import classes_line, megabytes
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions
 from ooc_train.training.run.replacement import open_with
@@ -56,6 +57,14 @@ class Predictor:
         self._trained = Trained(run.features, run.provenance["layout"], self._check_columns)
         self._explainer = Explainer.of(run) if explain else None
         self._classify = classifier_for(run)
+        size = run.model_path.stat().st_size
+        self._line = (
+            f"<predictor of {run.path}: {run.settings['model']} of {run.features} features, "
+            f"{classes_line(run.class_labels)}, a model of {megabytes(size)}>"
+        )
+
+    def __repr__(self) -> str:
+        return self._line
 
     @property
     def row_multiple(self) -> int:

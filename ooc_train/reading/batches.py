@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Literal, Protocol
 
 import numpy as np
@@ -97,7 +98,7 @@ def seed_for(split: _Named, seed: Seed) -> int | None:
     return seed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Batches:
     """One epoch of a split in batches; every iteration gives the same.
 
@@ -112,6 +113,11 @@ class Batches:
     by_length: bool = False
 
     def __post_init__(self) -> None:
+        for value, what in ((self.batch_size, "the batch size"), (self.epoch, "the epoch")):
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise OptionError(f"{what} must be a whole number, not {value!r}")
+        if self.seed is not None and not isinstance(self.seed, Integral):
+            raise OptionError(f"the seed must be a whole number or None, not {self.seed!r}")
         if self.batch_size < 1:
             raise OptionError(f"the batch size must be at least 1, not {self.batch_size}")
         if self.by_length and self.seed is None:
@@ -119,6 +125,14 @@ class Batches:
 
     def __len__(self) -> int:
         return n_steps(self.split.n_rows, self.batch_size)
+
+    def __repr__(self) -> str:
+        order = "in the order of the file" if self.seed is None else f"shuffled with {self.seed=}"
+        lengths = ", of near lengths" if self.by_length else ""
+        return (
+            f"<{len(self):,} batches of {self.batch_size:,} rows of {self.split.where}: epoch "
+            f"{self.epoch}, {order.replace('self.', '')}{lengths}>"
+        )
 
     def __iter__(self) -> Iterator[Batch]:
         return self.from_step(0)

@@ -7,13 +7,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from ooc_train.dtypes import F32, I32, I64, AnyArray
 from ooc_train.kinds import Layout
+from ooc_train.reading.descriptions import counted_rows, megabytes
 
 _SPARE = 32  # a buffer is larger by one part in 32, for windows with a few more entries
 Entries = slice | I64
@@ -55,12 +56,21 @@ class Rows(ABC):
     def is_finite(self) -> bool:
         """Whether every value is a finite number."""
 
+    @property
+    def n_bytes(self) -> int:
+        """The memory of the rows' arrays."""
+        arrays = (getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+        return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
+
+    def __repr__(self) -> str:
+        return f"<{counted_rows(self.layout, len(self), self.width)}, {megabytes(self.n_bytes)}>"
+
     @abstractmethod
     def _joined(self, parts: Sequence[Any]) -> "Rows":
         """The rows of all ``parts``, one after another."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DenseRows(Rows):
     """Rows with a value for every column."""
 
@@ -102,7 +112,7 @@ class DenseRows(Rows):
         return DenseRows(np.concatenate([part.values for part in parts]))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RaggedRows(Rows):
     """Rows of different lengths: row ``i`` owns the entries ``indptr[i]:indptr[i + 1]``."""
 
@@ -144,7 +154,7 @@ class RaggedRows(Rows):
         """Rows of some of the entries, cut by ``indptr``."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SparseRows(RaggedRows):
     """Rows that keep only their values other than zero.
 
@@ -191,7 +201,7 @@ class SparseRows(RaggedRows):
         return SparseRows(_joined_indptr(parts), indices, values, self.n_columns)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class SequenceRows(RaggedRows):
     """Rows of tokens in their order: row ``i`` is ``tokens[indptr[i]:indptr[i + 1]]``.
 
@@ -247,6 +257,11 @@ class Batch(NamedTuple):
 
     rows: Rows
     labels: I64
+
+    def __repr__(self) -> str:
+        what = counted_rows(self.rows.layout, len(self.rows), self.rows.width)
+        size = megabytes(self.rows.n_bytes + self.labels.nbytes)
+        return f"<batch of {what}, with labels, {size}>"
 
     @property
     def lengths(self) -> I64:

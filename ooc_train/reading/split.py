@@ -18,6 +18,8 @@ from ooc_train.file.shards import DataFile, open_data
 from ooc_train.kinds import Layout
 from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches, Seed
+from ooc_train.reading.choosing import chosen_rows, slices_of
+from ooc_train.reading.descriptions import split_line
 from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows
 from ooc_train.reading.share import Share
 from ooc_train.reading.stream import Stream
@@ -57,11 +59,42 @@ class Split(ABC):
     def __len__(self) -> int:
         return self.n_rows
 
+    def __getitem__(self, rows: Any) -> Batch:
+        """The rows that are chosen as those of an array, with their labels, in the order asked for.
+
+        ``rows`` are a number, a slice, or an array or list of numbers, or of True and False for all
+        rows; negative numbers count from the end.  Memory: these rows.
+        """
+        chosen = chosen_rows(rows, self.n_rows, self.where)
+        slices, places = slices_of(chosen)
+        found = self.read_slices(slices)
+        is_in_order = len(places) == len(found.labels) and (np.diff(places) == 1).all()
+        return found if is_in_order else found.take(places)
+
+    def __iter__(self) -> Iterator[Batch]:
+        raise TypeError(
+            f"{self.where} is read in batches: for rows, labels in split.batches(128), or one row "
+            "at a time by its number, split[0]"
+        )
+
+    def __repr__(self) -> str:
+        return split_line(self, self._header.max_length)
+
     def __reduce__(self) -> tuple[Any, ...]:
         # Absolute: another process may be in another folder.
         file = self._file
         place = file.path.absolute()
         return _reopen, (type(self), place, file.verify, file.header.fingerprint, self.name)
+
+    @property
+    def path(self) -> Path:
+        """The file's path."""
+        return self._file.path
+
+    @property
+    def labels(self) -> I64:
+        """The labels of all rows: ``(n_rows,) int64`` class indices, read anew each time."""
+        return self.read_labels(0, self.n_rows)
 
     @property
     def features(self) -> str:

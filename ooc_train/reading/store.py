@@ -17,6 +17,7 @@ from ooc_train.file.handle import Handle, damage_errors
 from ooc_train.file.header import AGAIN
 from ooc_train.file.shards import DataFile, ShardedFile, files_of, open_data
 from ooc_train.kinds import Layout
+from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
 
@@ -77,6 +78,27 @@ class Store:
     def __reduce__(self) -> tuple[Any, ...]:
         # Absolute: another process may be in another folder.
         return _reopen, (self.path.absolute(), self.verify, self.fingerprint)
+
+    def __repr__(self) -> str:
+        return store_line(self)
+
+    def _repr_html_(self) -> str:
+        """The file in a notebook."""
+        return store_table(self)
+
+    @property
+    def classes(self) -> list[str]:
+        """The labels of the classes, in the order of their numbers."""
+        return self.class_labels
+
+    @property
+    def terms(self) -> list[str]:
+        """The terms of the columns, or of the tokens from 1; none where rows are not of text.
+
+        Read anew each time.  Memory: all of them.
+        """
+        group = self.group("vectorizer")
+        return group.strings("terms") if "terms" in group else []
 
     @property
     def handle(self) -> Handle:

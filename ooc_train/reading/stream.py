@@ -29,6 +29,13 @@ class Stream(Iterator[Batch]):
         self.step = step
         self._rest = self._batches.from_step(step)
 
+    def __repr__(self) -> str:
+        batches = self._batches
+        return (
+            f"<stream of batches of {batches.batch_size:,} rows of {batches.split.where}: next is "
+            f"step {self.step:,} of {len(batches):,}, of epoch {self.epoch}>"
+        )
+
     @property
     def epoch(self) -> int:
         """The epoch of the next batch."""

@@ -19,7 +19,7 @@ from ooc_train.options import flag
 from ooc_train.reading.store import Store
 from ooc_train.training.models.model import Model
 from ooc_train.training.models.network import Network
-from ooc_train.training.models.table import MODELS, is_function, spec_of
+from ooc_train.training.models.table import MODELS, is_function, name_of, spec_of
 from ooc_train.training.options import TrainingOptions
 from ooc_train.training.run.comparison import difference
 from ooc_train.training.run.folder import MODEL, Run, open_run
@@ -47,14 +47,15 @@ class Origin:
         not named: its code would be run.
         """
         name, path = self.run.settings["model"], self.run.path
-        if is_function(name) and options.model != name:
+        asked = name_of(options.model)
+        if is_function(name) and asked != name:
             raise OptionError(
                 f"the model of the run {path} is {name}, a function whose code would be run; if "
                 f"you trust it, name it: --model {name}"
             )
-        if options.model not in ("auto", name):
+        if asked not in ("auto", name):
             raise OptionError(
-                f"the run {path} has the model {name}, not {options.model}; leave out --model, or "
+                f"the run {path} has the model {name}, not {asked}; leave out --model, or "
                 "--init-from"
             )
         own = self._model_options(name)
@@ -66,7 +67,8 @@ class Origin:
                     f"it out, or leave out --init-from"
                 )
         taken = {name: value for name, value in own.items() if getattr(options, name) is None}
-        return replace(options, model=name, **taken)
+        model = options.model if is_function(name) else name
+        return replace(options, model=model, **taken)
 
     def _model_options(self, name: str) -> dict[str, Any]:
         """The options that decide the shape of the run's model, by name."""

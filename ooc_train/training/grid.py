@@ -20,6 +20,7 @@ from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
+from ooc_train.signatures import takes
 from ooc_train.subprocesses import python_command
 from ooc_train.system_errors import reason
 from ooc_train.training.early_stopping import monitored
@@ -57,6 +58,7 @@ class Trial:
         return [*options, "--output", str(folder / self.name)]
 
 
+@takes(RunOptions, TrainingOptions)
 def train_grid(
     path: str | Path,
     folder: str | Path,
@@ -183,6 +185,11 @@ def _split(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         raise OptionError(
             "trials are processes of their own, and callbacks cannot be passed to them; leave them "
             "out"
+        )
+    if callable(options.get("model")):
+        raise OptionError(
+            "trials are processes of their own, and a function cannot be passed to them; name it, "
+            "as model='package.module:function'"
         )
     return taken_apart(RunOptions, options)
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from ooc_train.training.models.table import (
     DEFERRED_ADAM,
     MODELS,
     NUMPY_ADAM,
+    check_function,
     is_function,
 )
 from ooc_train.training.run.interval import DEFAULT_EVERY, Interval
@@ -77,7 +78,7 @@ class TrainingOptions:
     Raises OptionError if one is out of range, or if two contradict each other.
     """
 
-    model: str = option(
+    model: str | Callable[[Any], Any] = option(
         "auto",
         f"{', '.join(MODELS)}, or a function of yours as package.module:function; auto is "
         f"{_default_models()}",
@@ -263,7 +264,9 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         check(self)
         parse_mix(self.mix)
-        if not is_function(self.model) and self.model not in ("auto", *MODELS):
+        if not isinstance(self.model, str):
+            check_function(self.model)
+        elif not is_function(self.model) and self.model not in ("auto", *MODELS):
             names = ", ".join(("auto", *MODELS))
             raise declaration(TrainingOptions, "model").error(
                 f"{names}, or a function of yours as package.module:function", self.model
@@ -351,6 +354,13 @@ class RunOptions(OutputOptions):
     resume: bool = option(
         False,
         "continue from the run's last checkpoint; only --epochs may be more than before",
+        group=_RUN,
+    )
+    devices: int = option(
+        1,
+        "GPUs that share the rows of every batch, for sepcnn and models of your own; without GPUs, "
+        "parts of the processor, to try it out",
+        limits=at_least(1),
         group=_RUN,
     )
     tensorboard: bool = option(

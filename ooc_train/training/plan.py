@@ -22,6 +22,7 @@ from ooc_train.training.models.table import (
     MODELS,
     DataShape,
     ModelSpec,
+    name_of,
     spec_of,
 )
 from ooc_train.training.options import (
@@ -59,6 +60,8 @@ class TrainingPlan:
     """The rows that an epoch trains on."""
     origin: Origin | None
     """The run whose model it begins with; ``None`` for a new model."""
+    n_devices: int
+    """The devices that share the rows of each batch."""
     optimizer: str
     """The name of the optimizer, one of `OPTIMIZERS` but ``"auto"``."""
     steps: StepOptions
@@ -85,6 +88,7 @@ class TrainingPlan:
         memory_bytes: int | None = None,
         others: Sequence[Other] = (),
         origin: Origin | None = None,
+        n_devices: int = 1,
     ) -> "TrainingPlan":
         """The plan for the file ``store``, whose rows are mixed with those of ``others``.
 
@@ -100,6 +104,7 @@ class TrainingPlan:
         options = replace(options, batch_size=options.batch_size or _batch_size(store, model))
         optimizer = _optimizer(store, options, model, spec)
         _check_trainable(store, options)
+        _check_devices(n_devices, options, model, spec)
         rows = train_rows(store, others, options.batch_size)
         steps, schedule = _steps(store, rows, options), _schedule(store, rows, options)
         pads_as_needed = options.bucket_by_length or spec.pads_freely
@@ -117,6 +122,7 @@ class TrainingPlan:
             layout=layout,
             rows=rows,
             origin=origin,
+            n_devices=n_devices,
             optimizer=optimizer,
             steps=steps,
             schedule=schedule,
@@ -170,8 +176,8 @@ def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:
     """The model's name, or the user's function, and its entry, which fit the file and options."""
     features = store.features
     default_model = KINDS[features].default_model
-    model = default_model if options.model == "auto" else options.model
-    spec = spec_of(model)
+    asked = default_model if options.model == "auto" else options.model
+    model, spec = name_of(asked), spec_of(asked)
     if store.layout not in spec.optimizers:
         takes = spec.kinds[0]
         raise OptionError(
@@ -225,6 +231,20 @@ def _optimizer(store: Store, options: TrainingOptions, model: str, spec: ModelSp
     if asked != "auto":
         return asked
     return ADAM if options.callbacks else usable[0]
+
+
+def _check_devices(n_devices: int, options: TrainingOptions, model: str, spec: ModelSpec) -> None:
+    """Raise OptionError where several devices cannot share a step."""
+    if n_devices > 1 and spec.is_network:
+        raise OptionError(
+            f"--devices is for sepcnn and models of your own: a step of {model} takes less time "
+            "than adding up its gradients; leave it out"
+        )
+    if n_devices > options.batch_size:
+        raise OptionError(
+            f"--devices {n_devices} leaves no row to some devices in a batch of "
+            f"{options.batch_size}; give fewer, or a larger --batch-size"
+        )
 
 
 def _steps(store: Store, rows: TrainRows, options: TrainingOptions) -> StepOptions:

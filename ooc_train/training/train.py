@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,7 @@ from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import Store
+from ooc_train.signatures import takes
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.inputs import TrainingInputs, opened_inputs
 from ooc_train.training.loop import Loop
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from ooc_train.training.run.event_files import EventFiles
 
 
+@takes(RunOptions, TrainingOptions)
 def train(  # noqa: PLR0913 - the one place where all options meet
     path: str | Path,
     run: str | Path,
@@ -51,6 +54,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     memory_bytes: int | None = RunOptions.memory_bytes,
     verify: bool = RunOptions.verify,
     tensorboard: bool = RunOptions.tensorboard,
+    devices: int = RunOptions.devices,
     progress: Progress | None = None,
     more_outputs: Mapping[str, Path | None] | None = RunOptions.more_outputs,
     **options: Any,
@@ -89,6 +93,8 @@ def train(  # noqa: PLR0913 - the one place where all options meet
 
     ``more_outputs`` are files that the caller will write, by what they are: they may be no inputs,
     and may not lie in the run folder.
+
+    With several ``devices`` each takes a part of every batch, see `distributed_steps`.
 
     ``callbacks`` are called as by ``fit``.  On resume, a learning rate that they have set is
     restored; their own state is not.
@@ -132,6 +138,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         "checkpoint_every": checkpoint_every,
         "verify": verify,
         "tensorboard": tensorboard,
+        "devices": devices,
         "more_outputs": more_outputs,
     }
     here = made(RunOptions, of_run | given, call="train")
@@ -205,6 +212,7 @@ def _planned(
         memory_bytes=here.memory_bytes,
         others=inputs.others,
         origin=inputs.origin,
+        n_devices=here.devices,
     )
     if before:
         check_settings(before, plan.settings, folder.path)
@@ -248,7 +256,8 @@ def _train(
 
         progress.start("compiling", None, "")
         prepare_kernels(store["train"].read(0, 1), progress)
-    model = _model(plan, session.embeddings, pretrained)
+    with _scope(plan):
+        model = _model(plan, session.embeddings, pretrained)
     if plan.origin and not session.checkpoint:
         plan.origin.give_weights(model, store)
     trainer = trainer_for(plan, model)
@@ -301,6 +310,15 @@ def _pretrained(
         f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
     )
     return found
+
+
+def _scope(plan: TrainingPlan) -> AbstractContextManager[object]:
+    """The block in which the model is made, on the devices that train it."""
+    if plan.n_devices == 1:
+        return nullcontext()
+    from ooc_train.training.steps.devices import scope_of  # noqa: PLC0415 - TensorFlow
+
+    return scope_of(plan.n_devices)
 
 
 def _model(
@@ -374,4 +392,5 @@ def _versions(plan: TrainingPlan) -> dict[str, Any]:
         "TensorFlow": tf.__version__,
         "Keras": keras.__version__,
         "processors": n_processors(),
+        "devices": plan.n_devices,
     }

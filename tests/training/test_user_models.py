@@ -363,3 +363,31 @@ def test_a_plain_model_loads_without_its_module(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "my_models")
     assert evaluate(tmp_path / "run", folder / "ngrams.h5", trust_code=True)["rows"] == 100
+
+
+def test_a_program_gives_a_function(tmp_path):
+    path = write_toy(tmp_path / "a.h5", toy=Toy(), train=100, validation=40)
+
+    def build(shape, *more):
+        return keras.Sequential(
+            [keras.Input((shape.n_columns,)), *more, keras.layers.Dense(1, "sigmoid")]
+        )
+
+    report = train(path, tmp_path / "run", epochs=1, model=build)
+    assert report["model"] == f"{__name__}:build"
+    dropout = keras.layers.Dropout(0.1)
+    train(path, tmp_path / "lambda", epochs=1, model=lambda shape: build(shape, dropout))
+    assert open_run(tmp_path / "lambda", trust_code=True).settings["model"].endswith(":function")
+    scores = evaluate(tmp_path / "lambda", path, split="validation", trust_code=True)
+    assert scores["rows"] == 40
+    with pytest.raises(InputError, match="a function whose code would be run"):
+        open_run(tmp_path / "lambda")
+    options = {"epochs": 2, "model": build, "resume": True}
+    assert len(train(path, tmp_path / "run", **options)["epochs"]) == 2
+    train(path, tmp_path / "more", epochs=1, model=build, init_from=tmp_path / "run")
+    with pytest.raises(OptionError, match="a Sequential that is made already; give the function"):
+        train(path, tmp_path / "new", epochs=1, model=build(DataShape("ngram", 60, None, 2, 0)))
+    doubled = keras.layers.Lambda(lambda values: 2 * values)
+    with pytest.raises(OptionError, match="cannot be saved and loaded"):
+        train(path, tmp_path / "new", epochs=1, model=lambda shape: build(shape, doubled))
+    assert not (tmp_path / "new").exists()

@@ -38,6 +38,9 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
         self._lock = threading.Lock()
         self._restart(0)
 
+    def __repr__(self) -> str:
+        return f"<Keras dataset of {self._batches!r}>"
+
     def __len__(self) -> int:
         return len(self._batches)
 

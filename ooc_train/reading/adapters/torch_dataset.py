@@ -32,6 +32,9 @@ class TorchDataset(IterableDataset):  # type: ignore[misc]
         self._said_epoch = torch.tensor(_UNSAID).share_memory_()
         self._n_iterations = 0
 
+    def __repr__(self) -> str:
+        return f"<PyTorch dataset of {self._batches!r}>"
+
     def __len__(self) -> int:
         return len(self._batches)
 

@@ -4,10 +4,12 @@ To add a model, write a function that builds it, in a file of its own, and add a
 """
 
 import importlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
+from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS, Layout
 
 if TYPE_CHECKING:
@@ -96,12 +98,12 @@ MODELS = {
 """By name."""
 
 
-def spec_of(name: str) -> ModelSpec:
+def spec_of(model: str | Callable[[DataShape], Any]) -> ModelSpec:
     """The entry of a name in `MODELS`, or one for a user's function, of which nothing is known."""
-    if name in MODELS:
-        return MODELS[name]
+    if isinstance(model, str) and model in MODELS:
+        return MODELS[model]
     optimizers: dict[Layout, tuple[str, ...]] = dict.fromkeys(get_args(Layout), (ADAM,))
-    return ModelSpec(f"{_MODELS}.user:build_user_model", optimizers, {"function": name})
+    return ModelSpec(f"{_MODELS}.user:build_user_model", optimizers, {"function": model})
 
 
 def is_function(model: str) -> bool:
@@ -112,3 +114,34 @@ def is_function(model: str) -> bool:
     """
     module, _, function = model.partition(":")
     return function.isidentifier() and all(part.isidentifier() for part in module.split("."))
+
+
+def check_function(function: Callable[..., Any]) -> None:
+    """Raise OptionError unless a program's own function can be called with a `DataShape`."""
+    if hasattr(function, "fit") and not isinstance(function, type):
+        raise OptionError(
+            "model= is a function that makes a model, such as lambda shape: ..., and was given "
+            f"a {type(function).__name__} that is made already; give the function"
+        )
+    try:
+        inspect.signature(function).bind(None)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"{name_of(function)} cannot be called with one argument ({error}); it must take the "
+            "DataShape"
+        ) from None
+
+
+def name_of(model: str | Callable[..., Any]) -> str:
+    """The name of a model; of a program's own function, as ``package.module:function``.
+
+    A function without a name of its own, such as a lambda, is called ``function``.
+
+    >>> name_of("mlp"), name_of(lambda shape: None)[-9:]
+    ('mlp', ':function')
+    """
+    if isinstance(model, str):
+        return model
+    name = getattr(model, "__name__", "")
+    module = getattr(model, "__module__", None) or "__main__"
+    return f"{module}:{name if name.isidentifier() else 'function'}"

@@ -16,7 +16,6 @@ then evaluation and prediction, which import the module first if it is trusted, 
 
 import contextlib
 import importlib
-import inspect
 import re
 import sys
 import tempfile
@@ -28,7 +27,7 @@ import numpy as np
 
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
-from ooc_train.training.models.table import DataShape
+from ooc_train.training.models.table import DataShape, check_function, name_of
 
 if TYPE_CHECKING:
     from ooc_train.training.models.backend import keras
@@ -37,8 +36,12 @@ _BOLD = re.compile(r"\x1b\[\d*m")
 _KERAS_START = "Exception encountered when calling"
 
 
-def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
-    """The model that ``function``, ``package.module:function``, returns for ``shape``.
+def build_user_model(
+    shape: DataShape, *, function: str | Callable[[DataShape], Any]
+) -> "keras.Model":
+    """The model that ``function`` returns for ``shape``.
+
+    It is a function, or ``package.module:function``, which is imported.
 
     Keras's global seed is set to ``shape.seed`` first, so that the same seed gives the same
     weights.  The model is tried on two made-up rows, saved and loaded: what fails at the end of a
@@ -48,19 +51,20 @@ def build_user_model(shape: DataShape, *, function: str) -> "keras.Model":
     from ooc_train.training.models.backend import keras  # noqa: PLC0415 - 5 seconds
 
     with _current_folder_importable():
-        build = _find(function)
+        build = _find(function) if isinstance(function, str) else function
+        name = name_of(function)
         keras.utils.set_random_seed(shape.seed)
         try:
             model = build(shape)
         except Exception as error:
-            raise OptionError(f"{function} failed: {_in_words(error)}; mend it") from error
+            raise OptionError(f"{name} failed: {_in_words(error)}; mend it") from error
     if not isinstance(model, keras.Model):
         raise OptionError(
-            f"{function} returned a {type(model).__name__}, not a keras.Model; return the model"
+            f"{name} returned a {type(model).__name__}, not a keras.Model; return the model"
         )
     rows = _two_rows(shape)
-    output = _check(function, model, shape, rows)
-    _check_saving(function, model, rows, output)
+    output = _check(name, model, shape, rows)
+    _check_saving(name, model, rows, output)
     return model
 
 
@@ -82,12 +86,7 @@ def _find(name: str) -> Callable[[DataShape], Any]:
             f"the module {module_name} has no function {function_name!r} in "
             f"{getattr(module, '__file__', None) or 'its folder'}; check it"
         )
-    try:
-        inspect.signature(function).bind(None)
-    except TypeError as error:
-        raise OptionError(
-            f"{name} cannot be called with one argument ({error}); it must take the DataShape"
-        ) from None
+    check_function(function)
     return function
 
 

@@ -53,6 +53,11 @@ def _keras_trainer(plan: "TrainingPlan", model: Any) -> Trainer:
     if plan.options.frozen_epochs and plan.spec.embedding_layer:
         frozen = model.get_layer(plan.spec.embedding_layer).weights
     feed = feed_for(model, plan.layout, plan.train_width)
+    if plan.n_devices > 1:
+        from ooc_train.training.steps.devices import strategy_for  # noqa: PLC0415
+        from ooc_train.training.steps.distributed_steps import DistributedTrainer  # noqa: PLC0415
+
+        return DistributedTrainer(feed, plan.steps, strategy_for(plan.n_devices), frozen=frozen)
     return KerasTrainer(feed, plan.steps, frozen=frozen)
 
 

@@ -10,7 +10,7 @@ from ooc_train.training.models.backend import keras, tf
 from ooc_train.training.steps.feeds import Features, Feed, class_probabilities
 from ooc_train.training.steps.trainer import State, StepOptions, Trainer
 
-_LABELS = tf.TensorSpec((None,), tf.int64)
+LABELS = tf.TensorSpec((None,), tf.int64)
 _Prepared = tuple[Features, I64, np.int64]
 
 
@@ -19,7 +19,7 @@ class KerasEvaluator:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        signature = (feed.signature, _LABELS)
+        signature = (feed.signature, LABELS)
         self._step = tf.function(self._evaluate, input_signature=signature)
 
     def __call__(self, batch: Batch) -> tuple[float, F32]:
@@ -29,7 +29,7 @@ class KerasEvaluator:
 
     def _evaluate(self, features: Features, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         output = self._feed.forward(features)
-        return _cross_entropy(labels, output, StepOptions()), class_probabilities(output)
+        return cross_entropy(labels, output, StepOptions()), class_probabilities(output)
 
 
 class KerasTrainer(Trainer):
@@ -113,7 +113,7 @@ class KerasTrainer(Trainer):
         self._step = self._compiled()
 
     def _compiled(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-        signature = (self._feed.signature, _LABELS, tf.TensorSpec((), tf.int64))
+        signature = (self._feed.signature, LABELS, tf.TensorSpec((), tf.int64))
         return tf.function(self._train, input_signature=signature)
 
     def _train(
@@ -122,7 +122,7 @@ class KerasTrainer(Trainer):
         options = self._options
         with tf.GradientTape() as tape:
             output = self._feed.forward(features, dropout_seed=tf.stack([options.seed, step]))
-            loss = _cross_entropy(labels, output, options)
+            loss = cross_entropy(labels, output, options)
             # Losses that a user's layers add, such as weight penalties.
             penalized = tf.add_n([loss, *self.model.losses])
         gradients = tape.gradient(penalized, self._trained, unconnected_gradients="zero")
@@ -135,10 +135,17 @@ class KerasTrainer(Trainer):
         return loss, tf.math.count_nonzero(predicted == labels)
 
 
-def _cross_entropy(labels: tf.Tensor, output: tf.Tensor, options: StepOptions) -> tf.Tensor:
-    """The mean cross-entropy of a model's outputs for ``(n,)`` labels."""
+def cross_entropy(
+    labels: tf.Tensor, output: tf.Tensor, options: StepOptions, counted: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The mean cross-entropy of a model's outputs for ``(n,)`` labels.
+
+    ``counted`` are factors of the rows' losses, beside the weights of their classes.
+    """
     weights = options.class_weights
-    row_weights = None if weights is None else tf.gather(weights, labels)
+    row_weights = counted if weights is None else tf.gather(weights, labels)
+    if weights is not None and counted is not None:
+        row_weights *= counted
     smoothing = options.label_smoothing
     if output.shape[-1] == 1:
         loss = keras.losses.BinaryCrossentropy(label_smoothing=smoothing)

@@ -15,6 +15,8 @@ from ooc_train.dtypes import F32, I32, I64, U64, Integers
 from ooc_train.jit import inlined_kernel, inner_kernel, kernel
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_FEW_UNITS = 8
+"""Units of a layer that do not fill the lanes of a processor's vectors."""
 
 
 class ByRow(NamedTuple):
@@ -195,6 +197,9 @@ def column_gradient(by_column: ByColumn, column: int, delta: F32, gradient: F32)
 @kernel
 def _forward(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
     """``output = inputs @ weights + bias``."""
+    if len(bias) < _FEW_UNITS:
+        _forward_to_few(inputs, weights, bias, output)
+        return
     for row in range(len(inputs)):
         target = output[row]
         for unit in range(len(target)):
@@ -206,15 +211,33 @@ def _forward(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
 
 
 @kernel
+def _forward_to_few(inputs: F32, weights: F32, bias: F32, output: F32) -> None:
+    """The same, bit for bit, unit by unit: its innermost loop runs over rows."""
+    turned, sums = inputs.T.copy(), np.empty(len(inputs), np.float32)
+    for unit in range(len(bias)):
+        for row in range(len(sums)):
+            sums[row] = bias[unit]
+        for i in range(len(turned)):
+            value, source = weights[i, unit], turned[i]
+            for row in range(len(sums)):
+                sums[row] += value * source[row]
+        for row in range(len(sums)):
+            output[row, unit] = sums[row]
+
+
+@kernel
 def _weights_gradient(inputs: F32, delta: F32, gradient: F32) -> None:
-    """``gradient = inputs.T @ delta``."""
-    gradient[:] = 0
+    """``gradient = inputs.T @ delta``.  The innermost loop runs over inputs: units may be few."""
+    turned = np.zeros((gradient.shape[1], gradient.shape[0]), np.float32)
     for row in range(len(inputs)):
-        source = delta[row]
-        for i in range(len(gradient)):
-            value, target = inputs[row, i], gradient[i]
-            for unit in range(len(target)):
-                target[unit] += value * source[unit]
+        source = inputs[row]
+        for unit in range(len(turned)):
+            value, target = delta[row, unit], turned[unit]
+            for i in range(len(target)):
+                target[i] += value * source[i]
+    for i in range(len(gradient)):
+        for unit in range(len(turned)):
+            gradient[i, unit] = turned[unit, i]
 
 
 @kernel
