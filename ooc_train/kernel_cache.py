@@ -35,38 +35,10 @@ from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 from xxhash import xxh3_64_hexdigest, xxh3_128_digest
 
-from ooc_train import imports
-
-MayCompile = Callable[[], bool]
-
-
-class NotCompiledError(Exception):
-    """A kernel is not kept on disk, and this process is not to compile it."""
-
+from ooc_train import compiling, imports
 
 _SUM_BYTES = 16
 _REMEDY = "set NUMBA_CACHE_DIR to a folder of your own to keep them there"
-
-
-def _always() -> bool:
-    return True
-
-
-_may_compile: MayCompile = _always
-
-
-@contextlib.contextmanager
-def compiling_if(may_compile: MayCompile) -> Iterator[None]:
-    """Raise NotCompiledError, in all threads, where a kernel would be compiled and may not be.
-
-    Where compiled kernels cannot be kept they are compiled nevertheless.
-    """
-    global _may_compile  # noqa: PLW0603 - kernels are compiled wherever they are first called
-    before, _may_compile = _may_compile, may_compile
-    try:
-        yield
-    finally:
-        _may_compile = before
 
 
 class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
@@ -79,6 +51,7 @@ class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
     def __init__(self, function: Callable[..., Any]) -> None:
         code = function.__code__
         source = Path(code.co_filename)
+        self._module, self._function = function.__module__, function.__qualname__
         self._folder = source.parent
         self._name = f"{source.stem}.{function.__qualname__}-{code.co_firstlineno}"
 
@@ -87,9 +60,11 @@ class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
         rtsys.initialize(target_context)
         with imports.around_numba():
             found = self._found(signature, target_context)
+            compile_ = compiling.elsewhere
+            if found is None and compile_ and _folders(self._folder).written is not None:
+                compile_(self._module, self._function, dumps(signature))
+                found = self._found(signature, target_context)
             if found is None:
-                if not _may_compile() and _folders(self._folder).written is not None:
-                    raise NotCompiledError(self._name)
                 # All that compiling takes, in 0.1 s and 20 MB: for loading the runtime suffices.
                 target_context.refresh()
         return found

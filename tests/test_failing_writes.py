@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.faults import injector
+from tests.full_disk import needs_hdf5_that_survives
 
 ROOT = Path(__file__).parents[1]
 
 
+@needs_hdf5_that_survives
 @pytest.mark.skipif(
     not (sys.platform == "linux" and injector.compiler()), reason="needs Linux and a C compiler"
 )

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import os
+import pickle
 import sys
 import tempfile
 
@@ -10,6 +11,7 @@ import numba
 import pytest
 
 from ooc_train import kernel_cache
+from ooc_train.compiling import NotCompiledError, compiled_by, refuse
 from tests.full_disk import limited_files
 
 SOURCE = """
@@ -183,17 +185,26 @@ def test_a_closure_is_never_mistaken_for_another(places):
     assert [kernels(places).multiplied_by(factor)(5) for factor in (2, 3)] == [10, 15]
 
 
-def test_what_is_not_kept_is_not_compiled_where_it_may_not_be(places):
-    never, error = kernel_cache.compiling_if(lambda: False), kernel_cache.NotCompiledError
-    with never, pytest.raises(error, match="doubled"):
-        kernels(places).doubled(3)
-    assert kernels(places).doubled(3) == 6
-    with kernel_cache.compiling_if(lambda: False):
+def test_what_is_not_kept_is_compiled_by_whom_a_context_says(places):
+    asked = []
+    with compiled_by(lambda *kernel: asked.append(kernel)):
+        assert kernels(places).doubled(3) == 6  # here, since nobody has kept it
         assert kernels(places).doubled(3) == 6
+    ((module, name, signature),) = asked
+    assert (module, name) == ("kernels_of_a_test", "doubled")
+    assert pickle.loads(signature) == (numba.int64,)
 
 
 @pytest.mark.filterwarnings("ignore:compiled kernels could not be kept")
-def test_what_cannot_be_kept_is_compiled_nevertheless(places):
+def test_what_cannot_be_kept_is_compiled_here(places):
     block(places, 4)
-    with kernel_cache.compiling_if(lambda: False):
+    with compiled_by(lambda *_: pytest.fail("it was asked for")):
+        assert kernels(places).doubled(3) == 6
+
+
+def test_what_is_not_kept_is_not_compiled_where_that_is_refused(places):
+    with compiled_by(refuse), pytest.raises(NotCompiledError, match=r"kernels_of_a_test\.doubled"):
+        kernels(places).doubled(3)
+    assert kernels(places).doubled(3) == 6
+    with compiled_by(refuse):
         assert kernels(places).doubled(3) == 6

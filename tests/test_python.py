@@ -78,7 +78,7 @@ def test_a_signature_has_all_options(call):
 
 
 def test_type_checkers_are_told_the_same():
-    assert stub.STUB.read_text() == stub.stub(), "run python -m ooc_train.cli.stub"
+    assert stub.STUB.read_text() == stub.stub(), "run python -m ooc_train.cli.reference"
 
 
 @pytest.mark.slow

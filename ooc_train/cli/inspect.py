@@ -19,6 +19,7 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
 from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.report.drawing import check_library
 
 _DESCRIPTION = """\
 Show what is in a converted file, or what rows are before they are converted.
@@ -34,14 +35,15 @@ and those that tell most about each class, duplicates within and between splits,
 and near, rows that could not be used, and what converting and an epoch would take here.
 Texts are near duplicates where about 0.8 of their words and pairs of words are common.
 
---plot draws the classes, the lengths of rows and the terms, which needs matplotlib."""
+--plot draws the classes, the lengths of rows and the terms; --html writes all as a page.
+Both need matplotlib."""
 
 _EXAMPLE = """\
   ooc-inspect reviews.h5
   ooc-inspect reviews.h5 --plot overview.png
   ooc-inspect reviews.h5 --verify
   ooc-inspect train.csv --test test.csv
-  ooc-inspect 'part*.jsonl.zst' --text title,body --label stars --json"""
+  ooc-inspect 'part*.jsonl.zst' --text title,body --label stars --html rows.html"""
 MAX_CLASSES_SHOWN = 60
 MAX_COLUMNS_SHOWN = 20
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -61,6 +63,12 @@ class InspectOptions:
     verify: bool = option(False, "compare all rows of a converted file with their checksums")
     json: bool = option(False, "print the report as JSON in place of lines for people")
     plot: Path | None = option(None, "draw the overview to FILE, a .png, .svg or .pdf file")
+    html: Path | None = option(None, "write all of it as a page to FILE, which opens offline")
+
+    @property
+    def outputs(self) -> dict[str, Path | None]:
+        """The files that are written."""
+        return {"the plot": self.plot, "the page": self.html}
 
 
 COMMAND = Command(
@@ -83,7 +91,7 @@ def _work(given: Given) -> dict[str, Any]:
         raise OptionError(
             f"{converted} is converted already; {listed_flags(of_rows)} cannot be used with it"
         )
-    outputs = {"the plot": options.plot, **shared.outputs}
+    outputs = {**options.outputs, **shared.outputs}
     force = given.made(OutputOptions).force
     check_outputs(outputs, [converted], force=force)
     if options.verify:
@@ -96,6 +104,10 @@ def _work(given: Given) -> dict[str, Any]:
         from ooc_train.inspection.overview import draw_overview  # noqa: PLC0415 - as above
 
         draw_overview(converted, options.plot, force=force)
+    if options.html:
+        from ooc_train.inspection.page import write_description  # noqa: PLC0415 - as above
+
+        write_description(converted, options.html, force=force)
     return report
 
 
@@ -137,8 +149,10 @@ def _explore(given: Given) -> dict[str, Any]:
             if rows is None
             else f"the rows are those of the query; leave out {options.data[0]}"
         )
-    outputs, force = {"the plot": options.plot, **shared.outputs}, given.made(OutputOptions).force
+    outputs, force = {**options.outputs, **shared.outputs}, given.made(OutputOptions).force
     check_outputs(outputs, force=force)
+    for path in filter(None, options.outputs.values()):
+        check_library(path)  # before the rows are read
     from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
 
     report = explore(
@@ -148,7 +162,21 @@ def _explore(given: Given) -> dict[str, Any]:
         **given.keywords(RowOptions),
     )
     _say(given, report, exploration_lines(report))
+    _draw(options, report, force=force)
     return report | query.report
+
+
+def _draw(options: InspectOptions, report: dict[str, Any], *, force: bool) -> None:
+    """Draw rows that are not converted, as a page and as a picture."""
+    title = ", ".join(Path(one).name for one in options.data) or "the query"
+    if options.html:
+        from ooc_train.inspection.page import write_exploration  # noqa: PLC0415 - as above
+
+        write_exploration(report, title, options.html, force=force)
+    if options.plot:
+        from ooc_train.inspection.overview import draw_exploration  # noqa: PLC0415 - as above
+
+        draw_exploration(report, title, options.plot, force=force)
 
 
 def _say(given: Given, report: dict[str, Any], lines: Iterable[str]) -> None:

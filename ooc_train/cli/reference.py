@@ -1,13 +1,14 @@
 """The tables of all options in the guide, made from their declarations.
 
-``python -m ooc_train.cli.reference`` writes them between the two marks of ``guide/options.md``.
+``python -m ooc_train.cli.reference`` writes them between the two marks of ``guide/options.md``, and
+what type checkers know of the same options, see `stub`.
 """
 
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ooc_train.cli import convert, evaluate, inspect, predict, train
+from ooc_train.cli import convert, evaluate, inspect, predict, stub, train
 from ooc_train.cli.command import Command, SharedOptions
 from ooc_train.options import Option, declarations
 
@@ -35,7 +36,9 @@ def written_into(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the tables into the files that are named, or else the guide's; the exit status."""
+    """Write the tables into the files that are named, or else all of the guide; the exit status."""
+    if not arguments:
+        stub.main()
     for path in [Path(name) for name in arguments] or [PAGE]:
         path.write_text(written_into(path.read_text("utf-8")), "utf-8")
     return 0

@@ -21,7 +21,7 @@ _TYPES = {
 }
 """The classes of what calls return, which annotations may name."""
 _MODULE = re.compile(r"\b((?:[a-z_]+\.)+)[A-Z]")
-_ERRORS = [name for name in ooc_train.__all__ if inspect.isclass(getattr(ooc_train, name))]
+_ERRORS = [name for name in ooc_train.__all__ if name[0].isupper()]  # calls load when looked at
 
 
 def stub() -> str:

@@ -35,7 +35,8 @@ from ooc_train.errors import OptionError
 from ooc_train.file.index import Shard
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
-from ooc_train.memory import MemoryMonitor, measure, return_freed_memory
+from ooc_train.kernel_processes import compiling_elsewhere
+from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import Progress, Silent, Stopwatch
 from ooc_train.signatures import takes
@@ -103,13 +104,15 @@ def convert(
     inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
-    with ExitStack() as stack, MemoryMonitor() as memory:
+    compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)
+    with ExitStack() as stack, MemoryMonitor() as memory, compiling as compiler:
         plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
             with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:
                 stopwatch.start("compiling", None, "")
-                convert_few_rows(plan.features, job.path, plan.budget_bytes, stopwatch)
+                convert_few_rows(plan.features, job.path, compiler)
+                compiler.end()
                 stopwatch.start("preparing", None, "")
                 memory_plan = _divided(plan, job)
                 corpus, found, written = _write(plan, memory_plan, job, rejects, stopwatch)

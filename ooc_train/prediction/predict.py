@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.sources.source import remarks_of
 from ooc_train.conversion.vectorizer import Encoded
 from ooc_train.environment import n_processors
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor
 from ooc_train.outputs import check_outputs
 from ooc_train.prediction.explanation import Explanations
@@ -180,7 +181,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     read = [file for one in given for file in files_read(one)]
     check_outputs(outputs, [*files_of(run), *read], force=force)
     kind = format_for(path, output_format)
-    with MemoryMonitor() as memory:
+    with MemoryMonitor() as memory, compiling_elsewhere(None, progress):
         # A pipe is opened once, also where the run is replaced meanwhile and opened again.
         rows = [opened(one, options) for one in given]
         predictor_of = functools.partial(Predictor, explain=explain)

@@ -40,7 +40,10 @@ def write_page(content: dict[str, Any], path: Path) -> None:
 
 
 def draw(content: dict[str, Any], part: Path, path: Path) -> None:
-    """Draw the page of ``content``, see `document.page`, to ``part``, which is to become ``path``.
+    """Draw the page of ``content`` to ``part``, which is to become ``path``.
+
+    It is that of a run, see `document.page`, or where it says ``"page": "data"`` that of rows, see
+    `data_document.data_page`.
 
     The other process takes some two seconds and 150 MB.  Raises OutputError if matplotlib is not
     installed or anything else goes wrong there, and OSError if the page cannot be written.
@@ -64,8 +67,10 @@ def draw(content: dict[str, Any], part: Path, path: Path) -> None:
 
 def main() -> None:
     """Write the page of the JSON content on standard input to standard output."""
-    from ooc_train.report.document import page  # noqa: PLC0415 - imports matplotlib
+    from ooc_train.report.data_document import data_page  # noqa: PLC0415 - imports matplotlib
+    from ooc_train.report.document import page  # noqa: PLC0415
 
-    text = page(json.load(sys.stdin.buffer))
+    content = json.load(sys.stdin.buffer)
+    text = {"run": page, "data": data_page}[content.get("page", "run")](content)
     with os.fdopen(1, "wb") as pipe:  # to the process that has started this one
         pipe.write(text.encode("utf-8"))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
@@ -152,6 +153,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
     )
     with (
         MemoryMonitor() as monitor,
+        compiling_elsewhere(None, progress),
         opened_inputs(path, chosen, verify=verify) as inputs,
         writing(run, force=force, resume=resume) as folder,
     ):
@@ -255,7 +257,7 @@ def _train(
         from ooc_train.training.trial import prepare_kernels  # noqa: PLC0415 - other models need none
 
         progress.start("compiling", None, "")
-        prepare_kernels(store["train"].read(0, 1), progress)
+        prepare_kernels(store["train"].read(0, 1))
     with _scope(plan):
         model = _model(plan, session.embeddings, pretrained)
     if plan.origin and not session.checkpoint:

@@ -1,7 +1,7 @@
 """A step on a few rows, so that all kernels of a training are compiled before it begins.
 
-So the speed of the first epoch is that of training.  Compiling takes some 8 seconds, and 120 MB
-that would stay with this process; hence another one does it.  Later trainings load the result.
+So the speed of the first epoch is that of training.  Compiling takes some 8 seconds, see
+`kernel_processes`; later trainings load the result.
 """
 
 import contextlib
@@ -12,9 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from ooc_train.kernel_cache import NotCompiledError, compiling_if
 from ooc_train.kinds import Layout
-from ooc_train.progress import Progress
 from ooc_train.reading.gathering import gather
 from ooc_train.reading.rows import Batch, DenseRows, Rows, SparseRows
 from ooc_train.subprocesses import end_first, python_command
@@ -24,23 +22,15 @@ from ooc_train.training.steps.networks import NetworkEvaluator
 from ooc_train.training.steps.sparse_steps import CATCH_UP_STEPS, SparseTrainer
 from ooc_train.training.steps.trainer import StepOptions, Trainer
 
-COMPILING = "compiling for this processor, once: some 10 seconds"
 COLUMN_DTYPE = "uint16"
 """The type of the numbers of up to 65,536 columns."""
 _SEED, _DROPOUT = 0, 0.5
 
 
-def prepare_kernels(like: Rows, progress: Progress) -> None:
+def prepare_kernels(like: Rows) -> None:
     """Have all kernels compiled that train a network on rows ``like`` these."""
     columns = like.indices.dtype.name if isinstance(like, SparseRows) else COLUMN_DTYPE
-    try:
-        with compiling_if(lambda: False):
-            _step(like.layout, columns)
-    except NotCompiledError:
-        progress.message(COMPILING)
-        with compiling(like.layout, columns):
-            pass
-        _step(like.layout, columns)  # compiles what the other process could not
+    _step(like.layout, columns)
 
 
 @contextlib.contextmanager

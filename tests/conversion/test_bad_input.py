@@ -20,6 +20,7 @@ from ooc_train.errors import BudgetError, FormatError, InputError, OptionError, 
 from ooc_train.file import output
 from ooc_train.progress import Silent
 from tests.corpora import random_rows, read_split, write_rows
+from tests.full_disk import needs_hdf5_that_survives
 
 GOOD = "".join(f'"{1 + i % 2}","a title","some words of text number {i % 7}"\n' for i in range(40))
 
@@ -394,6 +395,7 @@ for limit in range(0, int(n_bytes), int(n_bytes) // 12):
 """
 
 
+@needs_hdf5_that_survives
 @pytest.mark.parametrize("features", ["ngram", "sequence"])
 def test_wherever_the_disk_gets_full_it_is_told_and_nothing_is_left_behind(tmp_path, features):
     """In a process of its own: HDF5 can crash where its writing fails."""
@@ -425,6 +427,7 @@ for limit in range(0, int(n_bytes), int(n_bytes) // 12):
 """
 
 
+@needs_hdf5_that_survives
 @pytest.mark.parametrize("features", ["ngram", "dense"])
 def test_a_disk_that_stays_full_does_not_crash_the_process_at_its_end(tmp_path, features):
     """HDF5 tries to write again when the process ends."""

@@ -303,7 +303,10 @@ def test_parquet_rows_with_null_or_lists_of_another_length(tmp_path):
             "z": pa.array([[1.0], None, [3.0], [4.0], [5.0], [6.0]], pa.list_(pa.float32(), 1)),
         }
     )
-    pq.write_table(table, tmp_path / "rows.parquet")
+    try:
+        pq.write_table(table, tmp_path / "rows.parquet")
+    except pa.ArrowNotImplementedError as error:
+        pytest.skip(f"this release of pyarrow does not write such rows: {error}")
     with pytest.raises(
         InputError,
         match="all rows have the label 'a'.*4 other rows could not be used, and .*rejected.csv",

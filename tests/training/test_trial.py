@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from ooc_train.progress import Silent
 from ooc_train.training import trial
 from tests.files import write_dense, write_toy
 
@@ -43,39 +42,12 @@ def test_a_training_compiles_nothing_after_its_trial(tmp_path, layout, write):
     subprocess.run([sys.executable, "-c", TRAINED, path, layout], check=True)
 
 
-class Told(Silent):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-
-def test_what_is_compiled_is_not_compiled_again(monkeypatch):
-    """Another process is started where something is left to compile, and then it is said."""
-    calls, progress = [], Told()
-    rows = trial._rows("sparse", "uint16")
-    trial._step("sparse", "uint16")
-    monkeypatch.setattr(trial, "compiling", lambda *given: calls.append(given))
-    trial.prepare_kernels(rows, progress)
-    assert not calls
-    assert not progress.messages
-
-
 @pytest.mark.parametrize("layout", ["sparse", "dense"])
-def test_where_something_is_left_to_compile_it_is_said(monkeypatch, layout):
-    progress, steps = Told(), []
-
-    def step(*given):
-        steps.append(given)
-        if len(steps) == 1:
-            raise trial.NotCompiledError
-
-    monkeypatch.setattr(trial, "_step", step)
-    monkeypatch.setattr(trial, "python_command", lambda *_: [sys.executable, "-c", ""])
-    trial.prepare_kernels(trial._rows(layout, "uint32"), progress)
-    assert progress.messages == [trial.COMPILING]
-    assert len(steps) == 2
+def test_the_step_is_of_the_rows_that_are_to_be_trained_on(monkeypatch, layout):
+    steps = []
+    monkeypatch.setattr(trial, "_step", lambda *given: steps.append(given))
+    trial.prepare_kernels(trial._rows(layout, "uint32"))
+    assert steps == [(layout, "uint32" if layout == "sparse" else trial.COLUMN_DTYPE)]
 
 
 def test_a_command_that_is_interrupted_ends_the_other_process(monkeypatch):

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ooc_train.compiling import NotCompiledError, compiled_by, refuse
 from ooc_train.conversion.convert import convert
 from ooc_train.conversion.options import RowOptions
 from ooc_train.conversion.plan import RowPlan
 from ooc_train.errors import OocTrainError
 from ooc_train.inspection.raw.sample import RowSample
-from ooc_train.kernel_cache import NotCompiledError, compiling_if
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
@@ -95,7 +95,7 @@ def _training(store: Store) -> tuple[float | None, int | None]:
     batches = itertools.cycle(store["train"].batches(plan.options.batch_size or 128, seed=0))
     n_rows, began = 0, 0.0
     try:
-        with compiling_if(lambda: False):
+        with compiled_by(refuse):
             for step, batch in enumerate(batches):
                 if step == _WARMING_STEPS:
                     n_rows, began = 0, time.perf_counter()

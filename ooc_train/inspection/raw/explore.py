@@ -45,6 +45,7 @@ from ooc_train.inspection.raw.sample import RowSample
 from ooc_train.inspection.raw.tally import RejectTally
 from ooc_train.inspection.raw.telling import MOST_CLASSES, frequent_terms, telling_terms
 from ooc_train.inspection.raw.term_table import TermTable
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.kinds import KINDS
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
@@ -156,8 +157,9 @@ class _Survey:
             self._watch.start("compiling", None, "")
             rule = PlacementRule(0.0, 0)
             features = Features(self._plan.features, self._plan.parameters, rule)
-            convert_few_rows(features, self._temp_dir, self._budget, self._watch)
-            _compile_kernels()
+            with compiling_elsewhere(self._budget, self._watch) as compiler:
+                convert_few_rows(features, self._temp_dir, compiler)
+                _compile_kernels()
         memory = self._divided()
         self._corpus = Corpus(
             self._plan.inputs.sources,

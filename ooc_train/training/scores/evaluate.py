@@ -7,6 +7,7 @@ from typing import Any
 
 from ooc_train.atomic import output_file
 from ooc_train.errors import InputError
+from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress, Silent
 from ooc_train.reading.store import open as open_store
@@ -73,7 +74,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     check_outputs(outputs, [*files_of(run), Path(path)], force=force)
     if page:
         check_library(page)
-    with open_store(path) as store:
+    with open_store(path) as store, compiling_elsewhere(None, progress):
 
         def load(opened: Run) -> Model:
             opened.check_matches(store)
