@@ -21,7 +21,8 @@ GROUND_FLOOR = (
     "atomic", "blas", "compiling", "dtypes", "environment", "errors", "extras", "imports",
     "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
     "memory", "options", "outputs", "permutation", "progress", "signals", "signatures",
-    "subprocesses", "system_errors", "tasks", "threads", "together", "version", "visible", "work_folder",
+    "subprocesses", "system_errors", "tasks", "threads", "together", "version", "visible",
+    "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
