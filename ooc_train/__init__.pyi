@@ -67,6 +67,8 @@ def convert(
     seed: int = 0,
     shuffle: bool = True,
     compression: str = 'none',
+    shards: int | str | None = None,
+    append: bool = False,
     resume: bool = False,
 ) -> dict[str, Any]: ...
 

@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ooc_train.errors import OptionError
+from ooc_train.suggestions import did_you_mean
 
 Declared = TypeVar("Declared")
 REQUIRED: Any = dataclasses.MISSING
@@ -277,7 +278,8 @@ def made(
     for keyword, value in keywords.items():
         name = names.get(keyword)
         if name is None:
-            raise TypeError(f"{call}() has no option {keyword!r}{_suggestion(keyword, known)}")
+            hint = did_you_mean(keyword, known) or f"; it has: {', '.join(known)}"
+            raise TypeError(f"{call}() has no option {keyword!r}{hint}")
         if name in values:
             raise TypeError(f"{call}() was given {name!r} twice, once as {keyword!r}")
         values[name] = value
@@ -354,13 +356,6 @@ def column_named(given: Any) -> str:
     if isinstance(given, Integral) and not isinstance(given, bool):
         return str(given)
     raise OptionError(f"columns are names, or numbers from 1, and not {given!r}")
-
-
-def _suggestion(name: str, known: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 - for errors alone
-
-    close = difflib.get_close_matches(name, known, 1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; it has: {', '.join(known)}"
 
 
 def _origins(annotation: Any) -> tuple[type, ...]:

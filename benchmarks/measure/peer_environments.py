@@ -21,6 +21,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "keras": ("tensorflow>=2.18", "h5py>=3.11", "scikit-learn>=1.5", "pandas>=2.2"),
     "sklearn": ("scikit-learn>=1.5", "pandas>=2.2", "h5py>=3.11"),
     "tensorflow": ("tensorflow>=2.18",),
+    "torch": ("torch>=2.4", "h5py>=3.11", "numpy>=1.26"),
     "vowpalwabbit": ("vowpalwabbit>=9.9",),
 }
 """The requirements of each environment, as pip takes them."""

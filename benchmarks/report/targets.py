@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.report import tables
 
+_HEADER = ("results", "target", "bound", "measured", "outcome")
 OUTCOMES = {True: "met", False: "missed", None: "not measured"}
 
 
@@ -85,10 +86,26 @@ def gathered(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def gathered_table(folder: Path) -> str | None:
-    """The targets of all results below a folder as Markdown; `None` without any."""
-    columns = ("results", "text", "bound", "shown", "outcome")
-    lines = [[target[column] for column in columns] for target in gathered(folder)]
-    if not lines:
+def gathered_table(folder: Path, before: str = "") -> str | None:
+    """The targets of all results below a folder as Markdown; `None` without any.
+
+    Lines of ``before``, a table like it, stay where the folder has no figure for them.
+    """
+    found = gathered(folder)
+    if not found:
         return None
-    return tables.table(["results", "target", "bound", "measured", "outcome"], lines)
+    lines = {(line[0], line[1]): line for line in _lines_of(before)}
+    for target in found:
+        line = [str(target[column]) for column in ("results", "text", "bound", "shown", "outcome")]
+        key = line[0], line[1]
+        if target["outcome"] != OUTCOMES[None] or key not in lines:
+            lines[key] = line
+    # By the results' names; those of one as they came.
+    ordered = sorted(lines.values(), key=lambda line: line[0])
+    return tables.table(_HEADER, ordered)
+
+
+def _lines_of(text: str) -> list[list[str]]:
+    """The cells of the lines of a table that `gathered_table` made."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("|")]
+    return [row for row in rows[2:] if len(row) == len(_HEADER)]

@@ -1,10 +1,10 @@
 """Does memory stay bounded? The real commands in a memory cgroup, at sizes that grow.
 
-ooc-convert, the reader and ooc-train run under --cap at 1, 4, 16 and 64 times a base size: the
-largest is 20 times the cap for reading and training, 4 times for converting.  The usual ways in
-memory run under the same cap until they die.  Each run starts with its input dropped from the page
-cache, so that every page that it reads is charged to its cgroup.  Dense rows are random numbers.
-N-gram rows are generated reviews, converted and then repeated.
+The reader, ooc-train and ooc-evaluate run under --cap at 1, 4, 16 and 64 times a base size, of
+which the largest is 20 times the cap; ooc-convert and ooc-predict on text of up to 4 times the cap.
+The usual ways in memory run under the same cap until they die.  Each run starts with its input
+dropped from the page cache, so that every page that it reads is charged to its cgroup.  Dense rows
+are random numbers.  N-gram rows are generated reviews, converted and then repeated.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from benchmarks import study
 from benchmarks.data import generated
 from benchmarks.data.made_files import rows_bytes, write_dense_file, write_repeated_file
 from benchmarks.measure import harness
-from benchmarks.measure.commands import REPORT, SCRATCH, ooc, script
+from benchmarks.measure.commands import REPORT, SCRATCH, call, ooc, script
 from benchmarks.measure.harness import COMPLETED, NOT_INSTALLED, Run, System, say
 from benchmarks.measure.peer_environments import peer_command
 from benchmarks.options import byte_size, words_of
@@ -27,7 +27,13 @@ from benchmarks.study import Findings
 
 DEFAULT_CAP = 512 * 10**6
 MULTIPLES, QUICK_MULTIPLES = (1, 4, 16, 64), (1, 4)
-TIMES_CAP = {"convert": 4, "read": 20, "train": 20}  # the largest input, by stage
+TIMES_CAP = {
+    "convert": 4,
+    "read": 20,
+    "train": 20,
+    "evaluate": 20,
+    "predict": 4,
+}  # the largest input, by stage
 KINDS = ("dense", "ngram")
 DENSE_COLUMNS, MODEL_ROWS = 768, 50_000
 UNLIMITED = ", without the limit"
@@ -77,6 +83,11 @@ class Plan:
     multiples: Sequence[int]
     environments: Path | None
     with_peers: bool
+
+    @property
+    def run(self) -> Path:
+        """The folder of the run that is evaluated, or predicts."""
+        return self.folder / "model"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -162,7 +173,8 @@ def _size(stage: str, multiple: int, cap_bytes: int) -> int:
 def _needed_bytes(options: argparse.Namespace) -> int:
     """Disk space for the largest input, and for converting the largest of text."""
     largest = {stage: _size(stage, options.multiples[-1], options.cap) for stage in options.stages}
-    converted = largest.pop("convert", 0) * (1 + generated.WORK_MULTIPLE)
+    text = {stage: largest.pop(stage, 0) for stage in ("convert", "predict")}
+    converted = max(text["convert"] * (1 + generated.WORK_MULTIPLE), 2 * text["predict"])
     rows = MODEL_ROWS * generated.CONVERTING_BYTES
     return max(converted, int(max(largest.values(), default=0) * 1.01) + rows)
 
@@ -173,19 +185,23 @@ def _needed_bytes(options: argparse.Namespace) -> int:
 def _stages(options: argparse.Namespace, plan: Plan) -> Iterator[list[Case]]:
     """The cases of each stage and kind of rows, an input at a time."""
     if "convert" in options.stages:
-        yield list(_measured(_csv_files(plan), [_converting], plan))
-    later = [_reading] * ("read" in options.stages) + [_training] * ("train" in options.stages)
+        yield list(_measured(_csv_files("convert", plan), [_converting], plan))
+    of_rows = {"read": _reading, "train": _training, "evaluate": _evaluating}
+    later = [stage for name, stage in of_rows.items() if name in options.stages]
     makers = {"dense": _dense_files, "ngram": _ngram_files}
     for kind in options.features if later else ():
         yield list(_measured(makers[kind](plan), later, plan))
+    if "predict" in options.stages:
+        _train_on_text(plan)
+        yield list(_measured(_csv_files("predict", plan), [_predicting], plan))
 
 
-def _csv_files(plan: Plan) -> Iterator[Input]:
+def _csv_files(stage: str, plan: Plan) -> Iterator[Input]:
     for multiple in plan.multiples:
-        n_rows = _size("convert", multiple, plan.budget_bytes) // _CSV_ROW_BYTES
+        n_rows = _size(stage, multiple, plan.budget_bytes) // _CSV_ROW_BYTES
         n_rows = max(generated.LEAST_ROWS, n_rows)
         with generated.rows(n_rows, plan.folder) as path:
-            yield Input("convert", "text", multiple, path, n_rows, path.stat().st_size)
+            yield Input(stage, "text", multiple, path, n_rows, path.stat().st_size)
 
 
 def _dense_files(plan: Plan) -> Iterator[Input]:
@@ -213,13 +229,26 @@ def _ngram_files(plan: Plan) -> Iterator[Input]:
     model.unlink()
 
 
+def _train(data: Path, plan: Plan) -> None:
+    """Train for evaluating and predicting, unmeasured."""
+    call("ooc_train.cli.train", data, "-o", plan.run, "--epochs", 1, "--force", "--quiet")
+
+
+def _train_on_text(plan: Plan) -> None:
+    data = plan.folder / "text.h5"
+    with generated.rows(MODEL_ROWS, plan.folder) as path:
+        generated.convert(path, data, "ngram")
+    _train(data, plan)
+    data.unlink()
+
+
 # ---- Systems.
 
-Stage = Callable[[Input, Plan], tuple[str, list[System], System]]
-"""From an input to the name of the stage, the package's systems, and the one in memory."""
+Stage = Callable[[Input, Plan], tuple[str, list[System], System | None]]
+"""From an input to the name of the stage, the package's systems, and the one in memory, if any."""
 
 
-def _converting(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+def _converting(source: Input, plan: Plan) -> tuple[str, list[System], System | None]:
     ours = ooc(
         "convert", source.path, "-o", f"{SCRATCH}/result.h5", "--features", "ngram",
         "--memory", plan.budget_bytes, "--validation-fraction", 0,
@@ -230,19 +259,30 @@ def _converting(source: Input, plan: Plan) -> tuple[str, list[System], System]:
     return "convert", [own], _system("scikit-learn, in memory", peer, source, plan.cap_bytes)
 
 
-def _reading(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+def _reading(source: Input, plan: Plan) -> tuple[str, list[System], System | None]:
     words = ("read", source.path, "--variant", "shuffled", "--epochs", 1, "--seconds", 1e9)
     ours = script("benchmarks.ours.read_rows", *words)
     own = _system("ooc-train's reader", ours, source, plan.cap_bytes)
     return "read", [own], _in_memory("read", "all rows in memory", source, plan)
 
 
-def _training(source: Input, plan: Plan) -> tuple[str, list[System], System]:
+def _training(source: Input, plan: Plan) -> tuple[str, list[System], System | None]:
     ours = ooc("train", source.path, "--epochs", 1, "-o", f"{SCRATCH}/run")
     systems = [_system("ooc-train", ours, source, plan.cap_bytes)]
     if plan.cap_bytes and source.multiple == max(plan.multiples):
         systems.append(_system("ooc-train" + UNLIMITED, ours, source, None))
     return "train", systems, _in_memory("train", "model.fit, in memory", source, plan)
+
+
+def _evaluating(source: Input, plan: Plan) -> tuple[str, list[System], System | None]:
+    _train(source.path, plan)
+    ours = ooc("evaluate", plan.run, source.path, "--split", "train")
+    return "evaluate", [_system("ooc-evaluate", ours, source, plan.cap_bytes)], None
+
+
+def _predicting(source: Input, plan: Plan) -> tuple[str, list[System], System | None]:
+    ours = ooc("predict", plan.run, source.path, "-o", f"{SCRATCH}/result.csv", "--text", 1)
+    return "predict", [_system("ooc-predict", ours, source, plan.cap_bytes)], None
 
 
 def _in_memory(stage: str, name: str, source: Input, plan: Plan) -> System:
@@ -269,7 +309,8 @@ def _measured(inputs: Iterator[Input], stages: Sequence[Stage], plan: Plan) -> I
             if name not in compiled:
                 compiled.add(name)
                 harness.run_once(replace(own[0], cap_bytes=None), plan.folder, cold=False)
-            peers = [in_memory] if plan.with_peers and in_memory.name not in ended else []
+            is_run = in_memory and plan.with_peers and in_memory.name not in ended
+            peers = [in_memory] if in_memory and is_run else []
             for system in [*own, *peers]:
                 run = harness.run_once(system, plan.folder, cold=True)
                 size = f"{source.n_bytes / 1e6:,.0f} MB"
@@ -299,7 +340,7 @@ def _line(case: Case, cap_bytes: int) -> list[object]:
     run, source = case.run, case.input
     speed = _rows_per_second(case)
     return [
-        source.stage if source.stage == "convert" else f"{source.stage}, {source.features}",
+        source.stage if source.features == "text" else f"{source.stage}, {source.features}",
         f"{source.n_rows:,}",
         f"{source.n_bytes / 1e6:,.0f}",
         f"{source.n_bytes / cap_bytes:.2f}",

@@ -7,7 +7,7 @@ In README.md and benchmarks/README.md the text between the two lines
 
 is replaced by that of NAME.md in --out, or with `NAME, table 2` by its second table alone, under
 the command that made it.  NAME may be in a folder below --out.  `targets` stands for the targets of
-all results there.  Plots go to benchmarks/plots.
+all results there; those of others, which are not there, stay.  Plots go to benchmarks/plots.
 """
 
 import argparse
@@ -57,7 +57,7 @@ def fill(text: str, folder: Path) -> str:
 
     def content(marked: re.Match[str]) -> str:
         begin, what, old, end = marked.groups()
-        found = _content(what, folder)
+        found = _content(what, folder, old)
         if found is None:
             harness.say(f"no results of {what} in {folder}: left as it is")
             return begin + old + end
@@ -66,11 +66,11 @@ def fill(text: str, folder: Path) -> str:
     return _MARKED.sub(content, text)
 
 
-def _content(what: str, folder: Path) -> str | None:
+def _content(what: str, folder: Path, old: str) -> str | None:
     """The text for `NAME`, `NAME, table K` or `targets`; `None` without results."""
     name, _, number = what.partition(", table ")
     if name == "targets":
-        return targets.gathered_table(folder)
+        return targets.gathered_table(folder, old)
     path = folder / f"{name}.md"
     if not path.is_file():
         return None

@@ -1,6 +1,7 @@
-"""Training: ooc-train from the disk beside Keras's model.fit in memory, and fastText.
+"""Training: ooc-train from the disk beside Keras's model.fit in memory, fastText, and PyTorch.
 
-All train the same network on the same rows in batches of 128; the peers hold all rows in memory.
+All train the same network on the same rows in batches of 128; the peers hold all rows in memory,
+but PyTorch, which maps dense ones.
 Rows/s are those of the last epoch without validation, since the first compiles.  "Prebuilt" are
 ooc-train's own steps on batches that are ready in memory: the difference is the cost of reading
 them.  With dense rows most bytes of the file are read, so that the first epoch shows the cost of
@@ -37,7 +38,8 @@ _BATCHES = ("--batch-size", "128")  # as all others have, also of few rows
 PREBUILT = "ooc-train's steps, prebuilt batches"
 MATRIX, GENERATOR = "model.fit, in memory", "model.fit, the guide's generator"
 SPARSE, FASTTEXT = "model.fit, sparse tensor in memory", "fastText, one epoch"
-PEERS = (MATRIX, GENERATOR, SPARSE, FASTTEXT)
+TORCH = "PyTorch, DataLoader over np.memmap"
+PEERS = (MATRIX, GENERATOR, SPARSE, FASTTEXT, TORCH)
 DEFAULT_ROWS = {"sequence": 25_000, "ngram": 400_000, "dense": 325_000}
 DENSE_COLUMNS = 768
 QUICK_ROWS = {"sequence": 1000, "ngram": 3000, "dense": 3000}
@@ -167,7 +169,10 @@ def _systems(
         bucketed = ours(BUCKETED, "--bucket-by-length")
         return [fit(MATRIX, "matrix"), ours(OURS), bucketed, prebuilt]
     if features == "dense":
-        return [ours(OURS), ours(UNCHECKED, "--no-verify"), prebuilt]
+        torch = peer_command(
+            options.peer_environments, "torch", "torch_memmap", data, "--report", REPORT, *epochs
+        )
+        return [ours(OURS), ours(UNCHECKED, "--no-verify"), prebuilt, system(TORCH, torch)]
     systems = [
         ours(OURS), prebuilt, ours(DENSE_ADAM, "--optimizer", "adam"),
         fit(GENERATOR, "generator"), fit(SPARSE, "sparse"),

@@ -2,62 +2,40 @@
 
 import sys
 import time
-from typing import Any
 
 from ooc_train.cli.streams import tell
-from ooc_train.progress import Progress, Silent
+from ooc_train.durations import clock
+from ooc_train.progress import Numbered, Progress, Silent
 
 LINE_SECONDS = 60
+_under_way: list[Progress] = []
 
 
 def progress_of(*, quiet: bool) -> Progress:
     """Bars on standard error, lines where that is no terminal, or nothing if ``quiet``."""
     if quiet:
         return Silent()
-    return Bars() if sys.stderr.isatty() else Lines()
+    _under_way.append(Numbered(terminal_bars() if sys.stderr.isatty() else Lines()))
+    return _under_way[-1]
 
 
-class Bars:
-    """Progress as bars on standard error, for phases that take longer than a second."""
+def finish_all() -> None:
+    """Take away the bars of a command that has ended, in whatever way."""
+    while _under_way:
+        _under_way.pop().finish()
 
-    def __init__(self) -> None:
-        self._bar: Any = None
 
-    def start(self, phase: str, total: int | None, unit: str) -> None:
-        """Show a new bar."""
-        from tqdm import tqdm  # noqa: PLC0415 - 20 ms, which --quiet does without
+def terminal_bars() -> Progress:
+    """Bars on standard error, with messages above them."""
+    from tqdm import tqdm  # noqa: PLC0415 - 20 ms, which --quiet does without
 
-        self.finish()
-        self._bar = tqdm(
-            total=total,
-            desc=phase,
-            unit=unit,
-            unit_scale=True,
-            delay=1,
-            leave=False,
-            mininterval=0.2,
-        )
+    from ooc_train.bars import Bars  # noqa: PLC0415 - as above
 
-    def advance(self, amount: int) -> None:
-        """Move the bar."""
-        if self._bar is not None:
-            self._bar.update(amount)
+    def above_the_bar(text: str) -> None:
+        with tqdm.external_write_mode(sys.stderr):
+            tell(text)
 
-    def show(self, text: str) -> None:
-        """Put figures beside the bar."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(text, refresh=False)
-
-    def message(self, text: str) -> None:
-        """Print a line in place of the bar, which has come to its end."""
-        self.finish()
-        tell(text)
-
-    def finish(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    return Bars(tqdm, above_the_bar)
 
 
 class Lines:
@@ -70,7 +48,9 @@ class Lines:
         self._began = self._printed = time.monotonic()
 
     def start(self, phase: str, total: int | None, unit: str) -> None:
-        """Count anew."""
+        """Count anew; say at once that something is done at all."""
+        if not (total or self._phase):
+            tell(f"{phase} ...")
         self._phase, self._total, self._unit, self._text = phase, total, unit, ""
         self._done, self._began = 0, time.monotonic()
 
@@ -100,14 +80,3 @@ class Lines:
             left = max(0, self._total - self._done) / max(rate, 1e-9)
             parts = [f"{self._done / self._total:.0%}", *parts, f"{clock(left)} left"]
         return f"{self._phase}: {', '.join(parts)}"
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them.
-
-    >>> clock(59.6), clock(3723)
-    ('1:00', '1:02:03')
-    """
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -13,27 +13,39 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ooc_train.atomic import output_file
-from ooc_train.cli import streams
-from ooc_train.cli.options import Given, add_options
+from ooc_train.cli import bars, streams
+from ooc_train.cli.options import Given, add_options, of_commands
 from ooc_train.cli.startup import prepare
 from ooc_train.cli.streams import show, tell
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
-from ooc_train.options import option
+from ooc_train.options import Option, option
 from ooc_train.outputs import OutputOptions, check_outputs
 from ooc_train.signals import INTERRUPTED, ended_by_signals
+from ooc_train.suggestions import closest
 from ooc_train.system_errors import reason
 from ooc_train.version import __version__
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
 _SHARED = "all commands"
+FILES, MOST_USED = "files", "most used"
+"""Headings in ``--help``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedOptions:
     """The options that every command has."""
 
+    config: Path | None = option(
+        None,
+        "take options from FILE, in TOML, with a table for each command, such as [train]; those "
+        "given here win",
+        group=_SHARED,
+    )
+    save_config: Path | None = option(
+        None, "write the options given here to FILE, for --config", group=_SHARED
+    )
     report: Path | None = option(
         None, "write a report of what was done to FILE, as JSON", group=_SHARED
     )
@@ -43,7 +55,7 @@ class SharedOptions:
     @property
     def outputs(self) -> dict[str, Path | None]:
         """The files that the command writes beside those of its library call."""
-        return {"the report": self.report}
+        return {"the report": self.report, "the file of options": self.save_config}
 
 
 _FILES_FOLLOW = "--"
@@ -54,24 +66,52 @@ class Command:
     """One command: its name, its options, and how it ends.
 
     ``declared`` are dataclasses of options, in the order of ``--help``; `SharedOptions` are added.
+    ``first`` are the names of those that matter most, which come before all others there.
     """
 
     def __init__(
-        self, name: str, description: str, example: str, declared: Sequence[type] = ()
+        self,
+        name: str,
+        description: str,
+        example: str,
+        declared: Sequence[type] = (),
+        first: Sequence[str] = (),
     ) -> None:
         self.name, self.declared = name, (*declared, SharedOptions)
-        self._description, self._example = description, example
+        self.example = example
+        self._description, self._first = description, first
 
-    def parser(self) -> "_CommandLine":
-        """The parser of its command line."""
+    def groups(self) -> list[tuple[str, list[Option]]]:
+        """The options under the headings of ``--help``: those that matter most come first."""
+        options = {option.name: option for option in of_commands(self.declared)}
+        found: dict[str, list[Option]] = {FILES: [], MOST_USED: []}
+        found[MOST_USED] = [options.pop(name) for name in self._first]
+        for one in options.values():
+            found.setdefault(FILES if one.positional else one.group, []).append(one)
+        return [(group, options) for group, options in found.items() if options]
+
+    def _usage(self) -> str:
+        """The line that shows how it is called."""
+        words = [self.name]
+        for one in of_commands(self.declared):
+            if one.positional:
+                word = f"{one.name} ..." if one.takes_many else one.name
+                words.append(word if one.is_required else f"[{word}]")
+            elif one.is_required:
+                words.append(f"{one.flags[0]} {one.placeholder or one.name.upper()}")
+        return " ".join([*words, "[options]"])
+
+    def parser(self, *, may_lack: bool = False) -> "_CommandLine":
+        """The parser of its command line, or of one from which required options ``may_lack``."""
         parser = _CommandLine(
             prog=self.name,
             description=self._description,
-            epilog=f"example:\n{self._example}",
+            usage=self._usage(),
+            epilog=f"example:\n{self.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             add_help=False,
         )
-        add_options(parser, self.declared)
+        add_options(parser, self.groups(), may_lack=may_lack)
         add = parser.add_argument_group("help").add_argument
         add("-h", "--help", action="help", help="show this help and exit")
         version = f"%(prog)s {__version__}"
@@ -83,13 +123,24 @@ class Command:
 
         Raises SystemExit after --help and --version.
         """
-        return Given.of(self._parsed(arguments), self.declared)
+        return self._given(self._parsed(arguments))
+
+    def _given(self, namespace: argparse.Namespace) -> Given:
+        """The options of a parsed command line, and of the file that it names."""
+        path, configured = getattr(namespace, "config", None), {}
+        if path is not None:
+            from ooc_train.cli.config import read_config  # noqa: PLC0415 - few have one
+
+            options = of_commands(self.declared)
+            configured = read_config(Path(path), self.name.removeprefix("ooc-"), options)
+        return Given.of(namespace, self.declared, configured)
 
     def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The parsed command line; files may stand before, between and behind options."""
         given = sys.argv[1:] if arguments is None else arguments
-        parser = self.parser()
-        parser.check_options(given)
+        options = list(itertools.takewhile(lambda it: it != _FILES_FOLLOW, given))
+        parser = self.parser(may_lack=any(map(_names_config, options)))
+        parser.check_options(options)
         if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
             return parser.parse_args(given)
         return parser.parse_intermixed_args(given)
@@ -105,17 +156,19 @@ class Command:
             debug = getattr(namespace, "debug", False)
             prepare()
             with self._warnings_told(), ended_by_signals():
-                self._work(work, Given.of(namespace, self.declared))
+                self._work(work, self._given(namespace))
             streams.check_shown()
         except BrokenPipeError:  # whoever read the output has enough
             return EXIT_FAILED
         except (Exception, KeyboardInterrupt) as error:  # a user must not see a traceback
             if debug:
                 raise
+            bars.finish_all()  # so that the line below stands alone
             status, message = _outcome(error)
             tell(f"{self.name}: {message}")
             return status
         finally:
+            bars.finish_all()
             streams.discard_unwritten()
         return 0
 
@@ -123,6 +176,15 @@ class Command:
         shared = given.made(SharedOptions)
         check_outputs(shared.outputs, force=True)  # if it exists, the library call looks
         write_report(given, work(given))
+        if shared.save_config:
+            self.save_config(given, shared.save_config, force=given.made(OutputOptions).force)
+
+    def save_config(self, given: Given, path: Path, *, force: bool) -> None:
+        """Write what was given to a file for ``--config``.  Raises OutputError."""
+        from ooc_train.cli.config import config_text, write_config  # noqa: PLC0415 - as above
+
+        name, options = self.name.removeprefix("ooc-"), of_commands(self.declared)
+        write_config(path, config_text(name, options, given.texts), force=force)
 
     @contextlib.contextmanager
     def _warnings_told(self) -> Iterator[None]:
@@ -144,10 +206,12 @@ class _CommandLine(argparse.ArgumentParser):
         argparse would first complain of what is missing because of it.
         """
         known = self._option_string_actions
-        for text in itertools.takewhile(lambda it: it != _FILES_FOLLOW, given):
+        for text in given:
             name = text.partition("=")[0]
             if name.startswith(_FILES_FOLLOW) and not any(one.startswith(name) for one in known):
-                raise OptionError(f"there is no option {name}{_hint(name, list(known))}")
+                close = closest(name, known)
+                hint = f"did you mean {close}?" if close else "--help lists the options"
+                raise OptionError(f"there is no option {name}; {hint}")
 
     def error(self, message: str) -> NoReturn:
         raise OptionError(f"{message}; {self.prog} --help shows how it is called")
@@ -160,11 +224,10 @@ class _CommandLine(argparse.ArgumentParser):
         super().exit(status, message)
 
 
-def _hint(name: str, known: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 - for errors alone
-
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {close[0]}?" if close else "; --help lists the options"
+def _names_config(text: str) -> bool:
+    """Whether an argument is ``--config``, which argparse lets be cut short."""
+    name = text.partition("=")[0]
+    return len(name) > len("--c") and "--config".startswith(name)
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:

@@ -16,10 +16,10 @@ from ooc_train.cli.command import (
     row_remarks,
     say,
 )
-from ooc_train.cli.exploration import seconds_in_words
 from ooc_train.cli.options import Given
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.durations import in_words
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget, keep_freed_memory
@@ -105,7 +105,11 @@ class ConvertFiles:
 
 
 COMMAND = Command(
-    "ooc-convert", _DESCRIPTION, _EXAMPLE, [ConvertFiles, QueryOptions, ConvertOptions]
+    "ooc-convert",
+    _DESCRIPTION,
+    _EXAMPLE,
+    [ConvertFiles, QueryOptions, ConvertOptions],
+    first=("output", "test", "text", "label", "features"),
 )
 
 
@@ -176,9 +180,7 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
 
 def _advice(figures: dict[str, Any]) -> str:
     """The guide's advice, and the seconds of an epoch of either kind."""
-    ngram, sequence = (
-        seconds_in_words(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence")
-    )
+    ngram, sequence = (in_words(figures["epoch_seconds"][kind]) for kind in ("ngram", "sequence"))
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (
         f"the features are n-grams; Google's guide advises {kinds[figures['advised']]}: "

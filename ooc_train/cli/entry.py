@@ -4,13 +4,8 @@ import functools
 import importlib
 import sys
 
-COMMANDS = {
-    "convert": "labelled data of any size to one HDF5 file of features",
-    "train": "a model from such a file, in bounded memory",
-    "evaluate": "a model's scores on the rows of a file",
-    "predict": "the classes of new rows",
-    "inspect": "what is in a converted file",
-}
+from ooc_train.cli.names import COMMANDS
+
 _USAGE = 2
 _INTERRUPTED = 130
 _SIGNALLED = 128
@@ -46,6 +41,17 @@ def _leave(status: int) -> None:
     os._exit(status)
 
 
+def _completion(arguments: list[str]) -> int:
+    """Print the script for a shell; the exit status."""
+    from ooc_train.cli.completion import SHELLS  # noqa: PLC0415 - takes time
+
+    if len(arguments) != 1 or arguments[0] not in SHELLS:
+        print(f"ooc: name a shell: ooc completion {'|'.join(SHELLS)}", file=sys.stderr)
+        return _USAGE
+    print(SHELLS[arguments[0]](), end="")
+    return 0
+
+
 def ooc() -> int:
     """Run ``ooc``, whose first argument is the name of a command; the exit status."""
     name, *arguments = sys.argv[1:] or ["--help"]
@@ -56,17 +62,20 @@ def ooc() -> int:
         print("usage: ooc COMMAND ...\n")
         for command, purpose in COMMANDS.items():
             print(f"  ooc {command:<9}{purpose}")
-        print("\nooc COMMAND --help shows how a command is called; ooc-COMMAND is the same.")
+        print("\nooc completion bash|zsh|fish prints a script that completes these in a shell.")
+        print("ooc COMMAND --help shows how a command is called; ooc-COMMAND is the same.")
         return 0
+    if name == "completion":
+        return _completion(arguments)
     if name == "--version":
         from ooc_train.version import __version__  # noqa: PLC0415 - takes time
 
         print(f"ooc {__version__}")
         return 0
-    import difflib  # noqa: PLC0415 - takes time
+    from ooc_train.suggestions import closest  # noqa: PLC0415 - takes time
 
-    close = difflib.get_close_matches(name, COMMANDS, 1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"
+    close = closest(name, COMMANDS)
+    hint = f"did you mean {close}?" if close else f"there are {', '.join(COMMANDS)}"
     print(f"ooc: there is no command {name!r}; {hint}", file=sys.stderr)
     return _USAGE
 

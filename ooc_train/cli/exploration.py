@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ooc_train.cli.command import counted, megabytes
+from ooc_train.durations import in_words
 
 _MOST_CLASSES = 30
 _TERMS_OF_A_CLASS, _FREQUENT_TERMS = 6, 10
@@ -147,32 +148,19 @@ def _rejects(rejects: dict[str, Any]) -> Iterator[str]:
 def _cost(cost: dict[str, Any], guide: dict[str, Any], features: str) -> Iterator[str]:
     yield (
         f"estimated from {counted(cost['sample_rows'], 'row')}: converting takes "
-        f"{seconds_in_words(cost['convert_seconds'])}, "
+        f"{in_words(cost['convert_seconds'])}, "
         f"{megabytes(cost['temporary_bytes'])} of temporary files, at most "
         f"{megabytes(cost['memory_budget_bytes'])} of memory (--memory), and makes a file of "
         f"{megabytes(cost['output_bytes'])}"
     )
-    takes = seconds_in_words(cost["epoch_seconds"])
+    takes = in_words(cost["epoch_seconds"])
     memory = cost["training_bytes"]
     line = f"an epoch takes about {takes}" + (
         f" and {megabytes(memory)} of memory" if memory else ""
     )
     other = {"ngram": "sequence", "sequence": "ngram"}[features]
-    instead = seconds_in_words(guide["epoch_seconds"][other])
+    instead = in_words(guide["epoch_seconds"][other])
     yield f"{line}; with --features {other} about {instead} on two cores"
-
-
-def seconds_in_words(seconds: float) -> str:
-    """A time in words, roughly.
-
-    >>> [seconds_in_words(s) for s in (0.2, 1.6, 100, 783, 9000)]
-    ['a second', '2 s', '100 s', '13 minutes', '2.5 hours']
-    """
-    if seconds < 1:
-        return "a second"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.3g} hours"
 
 
 def _cut(text: str, most: int) -> str:

@@ -11,6 +11,7 @@ from ooc_train.cli.command import Command, SharedOptions, measured, say, write_r
 from ooc_train.cli.exploration import exploration_lines
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
+from ooc_train.cli.tables import aligned
 from ooc_train.conversion.options import Paths, RowOptions
 from ooc_train.conversion.sources.database import QueryOptions
 from ooc_train.errors import FormatError, OptionError
@@ -222,11 +223,21 @@ def _lines(report: dict[str, Any]) -> list[str]:
         + ("" if terms is None else f" of {terms:,} kept terms")
         + f" ({parameters})",
         "",
-        f"{'split':<12}{'rows':>12}{'entries':>15}{'a row':>8}{'MB':>10}",
-        *(
-            f"{name:<12}{split['rows']:>12,}{split['entries']:>15,}"
-            f"{split['entries_per_row']:>8.1f}{split['bytes'] / 1e6:>10,.1f}"
-            for name, split in splits.items()
+        *aligned(
+            [
+                ("split", "rows", "entries", "a row", "MB"),
+                *(
+                    (
+                        name,
+                        f"{split['rows']:,}",
+                        f"{split['entries']:,}",
+                        f"{split['entries_per_row']:.1f}",
+                        f"{split['bytes'] / 1e6:,.1f}",
+                    )
+                    for name, split in splits.items()
+                ),
+            ],
+            1,
         ),
         "",
         *_class_lines(report["classes"], splits),
@@ -236,16 +247,12 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 def _class_lines(classes: Sequence[dict[str, str]], splits: dict[str, Any]) -> list[str]:
-    width = max(8, *(len(entry["label"]) for entry in classes))
-    name_width = max(4, *(len(entry["name"]) for entry in classes))
-    head = f"{'label':<{width}}{'name':<{name_width}}" + "".join(f"{s:>12}" for s in splits)
-    lines = [
-        f"{entry['label']:<{width}}{entry['name']:<{name_width}}"
-        + "".join(f"{split['class_counts'][i]:>12,}" for split in splits.values())
-        for i, entry in enumerate(classes[:MAX_CLASSES_SHOWN])
-    ]
-    hidden = len(classes) - len(lines)
-    return [head, *lines] + ([f"... and {hidden} more classes"] if hidden else [])
+    rows = [("label", "name", *splits)]
+    for i, entry in enumerate(classes[:MAX_CLASSES_SHOWN]):
+        counts = [f"{split['class_counts'][i]:,}" for split in splits.values()]
+        rows.append((entry["label"], entry["name"], *counts))
+    hidden = len(classes) - len(rows) + 1
+    return aligned(rows, 2) + ([f"... and {hidden} more classes"] if hidden else [])
 
 
 def _source_lines(provenance: dict[str, Any]) -> list[str]:

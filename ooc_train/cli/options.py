@@ -5,24 +5,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ooc_train.errors import OptionError
 from ooc_train.options import Option, declarations
 
 Declared = TypeVar("Declared")
 
 
-def add_options(parser: argparse.ArgumentParser, declared: Sequence[type]) -> None:
-    """Add the options of these dataclasses, under the headings of their groups.
+def add_options(
+    parser: argparse.ArgumentParser,
+    groups: Sequence[tuple[str, Sequence[Option]]],
+    *,
+    may_lack: bool = False,
+) -> None:
+    """Add options under the headings of their groups.
 
-    Only options that are given are in the parsed namespace, as text.
+    Only options that are given are in the parsed namespace, as text; those that are required, too,
+    if they ``may_lack`` because a file may have them.
     """
-    groups: dict[str, Any] = {}
-    for option in _of_commands(declared):
-        place: Any = parser
-        if not option.positional:
-            if option.group not in groups:
-                groups[option.group] = parser.add_argument_group(option.group)
-            place = groups[option.group]
-        place.add_argument(*(option.flags or [option.name]), **_keywords(option))
+    for heading, options in groups:
+        place = parser.add_argument_group(heading)
+        for option in options:
+            keywords = _keywords(option)
+            if may_lack and option.positional:
+                keywords.setdefault("nargs", "?")
+            elif may_lack:
+                keywords["required"] = False
+            place.add_argument(*(option.flags or [option.name]), **keywords)
 
 
 def help_text(option: Option) -> str:
@@ -33,16 +41,36 @@ def help_text(option: Option) -> str:
 
 @dataclass(frozen=True)
 class Given:
-    """The options that were given on a command line, by their names, as values."""
+    """The options that were given on a command line, by their names, as values and as texts."""
 
     values: dict[str, Any]
+    texts: dict[str, Any]
 
     @classmethod
-    def of(cls, namespace: argparse.Namespace, declared: Sequence[type]) -> "Given":
-        """The values of a parsed namespace.  Raises OptionError for text that stands for none."""
-        given = vars(namespace)
-        options = _of_commands(declared)
-        return cls({o.name: _value(o, given[o.name]) for o in options if o.name in given})
+    def of(
+        cls,
+        namespace: argparse.Namespace,
+        declared: Sequence[type],
+        configured: dict[str, Any] | None = None,
+    ) -> "Given":
+        """The values of a parsed namespace, and those ``configured`` in a file for all others.
+
+        Raises OptionError for text that stands for no value, or where an option is required.
+        """
+        configured = configured or {}
+        given = {**configured, **vars(namespace)}
+        options = of_commands(declared)
+        lacking = [option for option in options if option.is_required and option.name not in given]
+        if lacking:
+            names = ", ".join("/".join(one.flags) or one.name for one in lacking)
+            raise OptionError(f"neither the command line nor the file of --config has {names}")
+        texts = {option.name: given[option.name] for option in options if option.name in given}
+        values = {
+            option.name: _value(option, texts[option.name])
+            for option in options
+            if hasattr(namespace, option.name)
+        }
+        return cls({**configured, **values}, texts)
 
     def keywords(self, declared: type) -> dict[str, Any]:
         """The given options of a dataclass, as keywords of a library's call."""
@@ -54,7 +82,8 @@ class Given:
         return declared(**self.keywords(declared))
 
 
-def _of_commands(declared: Sequence[type]) -> list[Option]:
+def of_commands(declared: Sequence[type]) -> list[Option]:
+    """The options of these dataclasses that a command line may have."""
     return [o for one in declared for o in declarations(one) if o.on_command_line]
 
 

@@ -60,7 +60,11 @@ class PredictFiles:
 
 
 COMMAND = Command(
-    "ooc-predict", _DESCRIPTION, _EXAMPLE, [PredictFiles, QueryOptions, PredictOptions]
+    "ooc-predict",
+    _DESCRIPTION,
+    _EXAMPLE,
+    [PredictFiles, QueryOptions, PredictOptions],
+    first=("output", "text", "keep_text", "top", "explain"),
 )
 
 

@@ -48,6 +48,9 @@ _EXAMPLE = """\
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
 
+CONFIG = "settings.toml"
+"""The file in a run that ``--config`` takes, to repeat it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainFiles:
@@ -78,7 +81,11 @@ class GridOptions:
 
 
 COMMAND = Command(
-    "ooc-train", _DESCRIPTION, _EXAMPLE, [TrainFiles, TrainingOptions, RunOptions, GridOptions]
+    "ooc-train",
+    _DESCRIPTION,
+    _EXAMPLE,
+    [TrainFiles, TrainingOptions, RunOptions, GridOptions],
+    first=("output", "epochs", "learning_rate", "model", "resume"),
 )
 
 
@@ -90,18 +97,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _work(given: Given) -> dict[str, Any]:
     if given.made(GridOptions).grid:
         return _train_grid(given)
+    files, shared = given.made(TrainFiles), given.made(SharedOptions)
+    progress = progress_of(quiet=shared.quiet)
+    progress.start("starting", None, "")  # before imports, which take a second
     from ooc_train.training.standing import kept_figures  # noqa: PLC0415 - --help stays instant
     from ooc_train.training.train import train  # noqa: PLC0415
 
-    files, shared = given.made(TrainFiles), given.made(SharedOptions)
     report = train(
         files.data,
         files.output,
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_outputs=shared.outputs,
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    COMMAND.save_config(given, files.output / CONFIG, force=True)
     best = kept_figures(report)
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
     kind = "validation" if scored == "val_accuracy" else "training"
@@ -130,6 +140,7 @@ def _train_grid(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    COMMAND.save_config(given, files.output / CONFIG, force=True)
     lines = report["trials"]
     say(shared, *_table(columns_of(lines), lines))
     failed = [line["trial"] for line in lines if line["status"] != DONE]

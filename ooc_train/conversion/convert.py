@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ooc_train.atomic import publishing, target_of
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
@@ -38,7 +39,7 @@ from ooc_train.file.schema import check_classes
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
-from ooc_train.progress import Progress, Silent, Stopwatch
+from ooc_train.progress import Progress, Stopwatch
 from ooc_train.signatures import takes
 from ooc_train.threads import ThreadPool
 from ooc_train.together import Together
@@ -101,7 +102,7 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
-    inputs, stopwatch = inputs_of(train), Stopwatch(progress or Silent())
+    inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
     compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)

@@ -48,6 +48,8 @@ from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Reading
 
+_READING, _TRANSFORMING, _PLACING, _WRITING = "reading", "transforming", "placing", "writing"
+
 
 @dataclass(frozen=True)
 class Features:
@@ -140,6 +142,7 @@ class _Conversion:
     def run(self) -> None:
         self._vectorizer.start(self._corpus, self._resources)
         expected = None if self._vectorizer.reads else _known_rows(self._corpus)
+        self._resources.progress.expect(self._phases(reads_first=not expected))
         if expected:
             classes, splits = self._place_at_once(expected)
         else:
@@ -151,12 +154,22 @@ class _Conversion:
         self._write(splits, classes)
         self._save()
 
+    def _phases(self, *, reads_first: bool) -> dict[str, float]:
+        """The names of the phases, and roughly their shares of the time."""
+        learning = {} if self._vectorizer.is_fitted else self._vectorizer.learning_shares
+        return {
+            **({_READING: 25} if reads_first else {}),
+            **learning,
+            (_TRANSFORMING if self._is_text else _PLACING): 25,
+            _WRITING: 10,
+        }
+
     # Read
 
     def _read(self) -> Column:
         """Read all rows; the numbers of their labels."""
         labels = Column(self._resources.folder / "labels", np.int32)
-        reading = Reading(self._resources.progress, "reading", self._corpus.n_bytes)
+        reading = Reading(self._resources.progress, _READING, self._corpus.n_bytes)
         disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
         blocks = self._vectorizer.sample(self._corpus.blocks())
         for block, found in self._resources.pairs(self._vectorizer.reader(), blocks, _block_size):
@@ -262,12 +275,12 @@ class _Conversion:
         """The results of all blocks, with progress in rows, or in bytes where they are read."""
         progress = self._resources.progress
         if self._is_text:
-            progress.start("transforming", sum(self._corpus.n_rows.values()), "row")
+            progress.start(_TRANSFORMING, sum(self._corpus.n_rows.values()), "row")
             for item, result in self._resources.pairs(task, items, _item_size):
                 yield item.block, result
                 progress.advance(len(item.block.rows))
             return
-        reading = Reading(progress, "placing", self._corpus.n_bytes)
+        reading = Reading(progress, _PLACING, self._corpus.n_bytes)
         for item, result in self._resources.pairs(task, items, _item_size):
             yield item.block, result
             reading.advance(item.block.n_bytes, len(item.block.rows))
@@ -276,7 +289,7 @@ class _Conversion:
 
     def _write(self, splits: dict[str, ShuffledSplit], classes: RowClasses) -> None:
         n_rows = sum(split.n_rows for split in splits.values())
-        self._resources.progress.start("writing", n_rows, "row")
+        self._resources.progress.start(_WRITING, n_rows, "row")
         ranks = classes.ranks.astype(label_dtype(len(classes.classes)))
         writer = self._writer(self._output, ranks, self._resources)
         for name in SPLIT_NAMES:

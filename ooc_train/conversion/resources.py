@@ -14,7 +14,7 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
-from ooc_train.progress import Progress
+from ooc_train.progress import PhasedProgress
 from ooc_train.tasks import Item, Result, results_in_order
 
 _MIN_BLOCK_BYTES = 2**18
@@ -222,7 +222,7 @@ class Resources:
     threads: Executor
     temp_dir: Path
     folder: Path
-    progress: Progress
+    progress: PhasedProgress
     is_resumable: bool = False
     journal: Journal = field(default_factory=Journal)
 

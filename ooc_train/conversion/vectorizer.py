@@ -19,7 +19,7 @@ import contextlib
 import functools
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, cast
@@ -117,12 +117,15 @@ class Vectorizer(ABC):
 
     ``report`` holds the figures of the conversion that it takes part in.  ``knows_words`` tells
     whether `encode` gives the shares of unknown words.  ``reads_once`` tells whether it keeps what
-    it needs of the sources while it learns, so that they are read once.
+    it needs of the sources while it learns, so that they are read once.  ``learning_shares`` are
+    the names of the phases that learning is shown as, with their shares of a conversion's time,
+    beside 25 for reading.
     """
 
     Parameters: ClassVar[type[Any]]
     knows_words: ClassVar[bool] = False
     reads_once: ClassVar[bool] = False
+    learning_shares: ClassVar[Mapping[str, float]] = {}
     parameters: Any
     report: ConversionReport
     fitted_in: tuple[Path, str] | None = None

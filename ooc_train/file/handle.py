@@ -26,6 +26,7 @@ from ooc_train.file.objects import (
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
+from ooc_train.suggestions import beside
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
@@ -204,7 +205,7 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if path.is_dir():
         raise InputError(f"{path} is a folder, where a file made by ooc-convert is expected")
     if not path.is_file():
-        raise InputError(f"there is no file {path}; make one with ooc-convert")
+        raise InputError(f"there is no file {path}; make one with ooc-convert{beside(path)}")
     try:
         handle = Handle(path, verify=verify)
     except PermissionError as error:

@@ -7,9 +7,10 @@ from typing import Any, cast
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.file.array import DamageError
 from ooc_train.file.arrays import BlockArray
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 
@@ -50,7 +51,7 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, A
     Raises InputError if there is no such file.  Raises FormatError if the file is truncated or not
     one of this package, or if its header, its list of arrays or its checksums are damaged.
     """
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     with open_store(path) as store:
         shards = [handle.path for handle in store.shards]
         n_bytes = store.n_bytes

@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.conversion.sources.corpus import FileRows
 from ooc_train.conversion.sources.files.rejects import Blank
 from ooc_train.conversion.sources.rows import SourceRows
@@ -34,7 +35,7 @@ from ooc_train.prediction.inputs import (
 from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
 from ooc_train.training.run.folder import files_of
@@ -173,7 +174,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         trust_code=trust_code,
     )
     began = time.perf_counter()
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     target = Path(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}

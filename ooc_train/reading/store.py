@@ -20,6 +20,7 @@ from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
+from ooc_train.suggestions import did_you_mean
 
 
 def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - as ooc_train.open
@@ -147,7 +148,8 @@ class Store:
     def __getitem__(self, name: str) -> Split:
         if name not in self.splits:
             known = ", ".join(self.splits)
-            raise InputError(f"{self.path} has no split {name!r}; it has: {known}")
+            hint = did_you_mean(name, self.splits)
+            raise InputError(f"{self.path} has no split {name!r}; it has: {known}{hint}")
         return self.splits[name]
 
     def __iter__(self) -> Iterator[str]:

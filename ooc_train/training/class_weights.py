@@ -7,6 +7,7 @@ import numpy as np
 from ooc_train.dtypes import F32
 from ooc_train.errors import OptionError
 from ooc_train.reading.store import Store
+from ooc_train.suggestions import did_you_mean
 from ooc_train.training.mixing import TrainRows
 from ooc_train.training.options import parse_class_weight
 
@@ -32,6 +33,6 @@ def class_weights_for(
         more = ", ..." if len(store.class_labels) > 10 else ""
         raise OptionError(
             f"{store.path} has no class {unknown[0]!r} to give a weight to; its labels are "
-            f"{labels}{more}"
+            f"{labels}{more}{did_you_mean(unknown[0], store.class_labels)}"
         )
     return np.array([weights.get(label, 1) for label in store.class_labels], np.float32)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import output_file
+from ooc_train.bars import usual_progress
 from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made, taken_apart
 from ooc_train.outputs import check_outputs
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.signatures import takes
 from ooc_train.subprocesses import python_command
 from ooc_train.system_errors import reason
@@ -89,7 +90,7 @@ def train_grid(
     cannot be written; and Interrupted, when the trial has saved its state, if a signal asks to
     stop.
     """
-    folder, progress = Path(folder), progress or Silent()
+    folder, progress = Path(folder), progress or usual_progress()
     trials = trials_of(grid)
     run, training = _split(options)
     for trial in trials:

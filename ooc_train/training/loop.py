@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import Interrupted, OocTrainError
-from ooc_train.memory import measure
 from ooc_train.progress import Progress
 from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import n_steps
@@ -25,9 +24,10 @@ from ooc_train.training.run.checkpoints import Arrays, Checkpoint
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.standing import Figures, Standing
 from ooc_train.training.steps.choice import evaluators_for
-from ooc_train.training.steps.divergence import divergence
+from ooc_train.training.steps.divergence import LossLimit, divergence
 from ooc_train.training.steps.prefetch import Prefetch
 from ooc_train.training.steps.trainer import Prepared, Trainer
+from ooc_train.training.telling import Duration, epoch_line
 from ooc_train.training.validation import UNVALIDATED, Validator
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ class Loop:
         self._saver = saver
         self._progress = progress
         self._request = StopRequest()
+        self._duration = Duration(
+            plan.epochs,
+            self._epoch_steps,
+            may_stop=self._validation_split is not None,
+            is_given=options.epochs is not None,
+        )
+        self._limit = LossLimit(plan.shape.n_classes, options.learning_rate)
         self._shown = 0.0
         self.validation_seconds = 0.0
         """How long this session has validated so far."""
@@ -214,7 +221,7 @@ class Loop:
         if standing.step == 0:
             self._callbacks.begin_epoch(standing.epoch)
         n_left = len(self._rows) - standing.totals.n_rows
-        self._progress.start(f"epoch {standing.epoch + 1}", n_left, "rows")
+        self._progress.start(self._duration.phase(standing.epoch), n_left, "rows")
 
     def _train_epoch(self, ahead: Prefetch[tuple[Batch, Prepared]]) -> None:
         """Do the steps of an epoch that are left, and save the state when that is due."""
@@ -247,6 +254,7 @@ class Loop:
             raise self._divergence(what, batch, rows, "train")
         standing.step += 1
         standing.totals.add(n_rows=len(batch.rows), mean_loss=loss, n_correct=n_correct)
+        self._limit.check(loss, standing, self._epoch_steps)
         if self._average and (
             self._average.is_due(standing.step) or standing.step == self._epoch_steps
         ):
@@ -255,7 +263,8 @@ class Loop:
         self._progress.advance(len(batch.rows))
         # Not after every step: measuring memory takes longer than a small step.
         if time.perf_counter() - self._shown > SHOW_SECONDS:
-            self._progress.show(_moment(standing, self._epoch_steps))
+            self._progress.show(self._duration.moment(standing))
+            self._duration.say(standing, self._progress)
             self._shown = time.perf_counter()
 
     def _set_learning_rate(self) -> None:
@@ -274,7 +283,7 @@ class Loop:
             if not self._plan.schedule.is_constant:
                 figures["learning_rate"] = self._learning_rate
             self._callbacks.end_epoch(standing.epoch, figures)
-        self._progress.message(_line(standing.epoch, figures))
+        self._progress.message(epoch_line(standing.epoch, figures))
         self._standing = standing.after_epoch(figures)
 
     def _validate(
@@ -376,23 +385,6 @@ def _average_of(trainer: Trainer) -> "MovingAverage":
     from ooc_train.training.steps.moving_average import MovingAverage  # noqa: PLC0415 - TensorFlow
 
     return MovingAverage(trainer.model)
-
-
-def _moment(standing: Standing, n_steps: int) -> str:
-    """The figures of the current epoch, beside the progress bar."""
-    text = f"step {standing.step:,}/{n_steps:,}, loss {standing.totals.loss:.4f}, "
-    text += f"accuracy {standing.totals.accuracy:.4f}"
-    rss_bytes = measure().rss_bytes
-    return text if rss_bytes is None else f"{text}, {rss_bytes / 1e6:,.0f} MB"
-
-
-def _line(epoch: int, figures: Figures) -> str:
-    """The line that reports an epoch."""
-    text = f"epoch {epoch + 1}: loss {figures['loss']:.4f}, accuracy {figures['accuracy']:.4f}"
-    if figures["val_loss"] is not None:
-        text += f", validation loss {figures['val_loss']:.4f}"
-        text += f", validation accuracy {figures['val_accuracy']:.4f}"
-    return f"{text}, {figures['rows_per_second']:,.0f} rows/s"
 
 
 def _prefixed(prefix: str, arrays: Arrays) -> dict[str, AnyArray]:

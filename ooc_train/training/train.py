@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.signatures import takes
 from ooc_train.training.input_budget import check_floor
@@ -143,7 +144,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         "more_outputs": more_outputs,
     }
     here = made(RunOptions, of_run | given, call="train")
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     check_outputs(
         more_outputs or {},
         [*files_read(path, chosen), *_files_of_origin(chosen.init_from, Path(run))],
@@ -247,6 +248,7 @@ def _train(
 ) -> dict[str, Any]:
     """Train, and write all but the report.  Returns it, without the figures of the whole call."""
     folder, progress = session.folder, session.progress
+    _tell_missing_classes(plan, store, progress)
     pretrained = None if session.checkpoint else _pretrained(plan, store, progress)
     if pretrained:
         session.embeddings = pretrained.report
@@ -295,6 +297,17 @@ def _train(
         "checkpoint_seconds": saver.seconds_stopped,
         "validation_seconds": loop.validation_seconds,
     }
+
+
+def _tell_missing_classes(plan: TrainingPlan, store: Store, progress: Progress) -> None:
+    """Tell which classes have no row to train on.  Reads the train labels once."""
+    counts = plan.rows.class_counts()
+    missing = [label for label, n in zip(store.class_labels, counts, strict=True) if not n]
+    if missing:
+        more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""
+        progress.message(
+            f"no train row is of class {', '.join(missing[:3])}{more}; it cannot be learned"
+        )
 
 
 def _pretrained(

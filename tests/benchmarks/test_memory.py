@@ -30,7 +30,10 @@ def test_memory_runs_every_command_under_the_cap(tiny):
     _, output, out = tiny
     record = json.loads((out / "memory.json").read_text("utf-8"))
     cases = {(case["stage"], case["system"]): case for case in record["cases"]}
-    ours = [("convert", "ooc-convert"), ("read", "ooc-train's reader"), ("train", "ooc-train")]
+    ours = [
+        ("convert", "ooc-convert"), ("read", "ooc-train's reader"), ("train", "ooc-train"),
+        ("evaluate", "ooc-evaluate"), ("predict", "ooc-predict"),
+    ]  # fmt: skip
     assert [key for key in cases if key in ours] == ours
     if record["notes"]:  # no limit can be enforced here
         assert "Measured without the cap of 600 MB: " in output
@@ -64,7 +67,7 @@ def test_a_way_in_memory_that_died_is_not_run_again(tmp_path, capsys, monkeypatc
 
     monkeypatch.setattr(harness, "run_once", run_once)
     monkeypatch.setattr(harness, "enforceable", lambda cap: (cap, []))
-    monkeypatch.setattr(memory, "TIMES_CAP", {"convert": 4, "read": 20, "train": 20})
+    monkeypatch.setattr(memory, "TIMES_CAP", dict.fromkeys(memory.TIMES_CAP, 20))
     arguments = ["--cap", "400KB", "--stages", "train", "--features", "dense"]
     assert __main__.main(["memory", "--out", str(tmp_path / "out"), *arguments]) == 0
     trained = ("ooc-train", 400_000)
@@ -116,7 +119,7 @@ def test_dense_rows_are_of_the_size_said(tmp_path):
     ("arguments", "message"),
     [
         ("--multiples 0", "'0' is not a number from 1 to 64, or several"),
-        ("--stages cook", "'cook' is none of: convert, read, train"),
+        ("--stages cook", "'cook' is none of: convert, read, train, evaluate, predict"),
         ("--features words", "'words' is none of: dense, ngram"),
     ],
 )

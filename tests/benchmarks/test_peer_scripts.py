@@ -111,6 +111,18 @@ def test_peers_read_all_rows_once(module, tmp_path):
     assert sum(n for _, n in batches) == n_entries
 
 
+def test_pytorch_trains_on_mapped_rows(tmp_path):
+    pytest.importorskip("torch")
+    write_dense_file(tmp_path / "made.h5", 300, 5)
+    places = [tmp_path / "made.h5", "--report", tmp_path / "report.json"]
+    command = [sys.executable, "-m", "benchmarks.peers.torch_memmap", *places, "--epochs", "2"]
+    subprocess.run(command, cwd=ROOT, check=True)
+    report = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    assert report["rows"] == 300
+    assert len(report["epochs"]) == 2
+    assert report["epochs"][1]["loss"] < report["epochs"][0]["loss"] < 1
+
+
 def run_peer(folder, *arguments, module="sklearn_ngram"):
     command = [sys.executable, "-m", f"benchmarks.peers.{module}", *arguments]
     places = ["--output", folder / "result", "--report", folder / "report.json"]

@@ -44,6 +44,26 @@ def test_readmes_get_what_the_results_say(tmp_path, capsys, monkeypatch):
     assert "end-to-end.md has 2 tables, and no table 3" in capsys.readouterr().err
 
 
+def test_targets_without_a_new_figure_stay(tmp_path):
+    def table(before, **figures):
+        made = [targets.Target(text=t, measured=m, at_least=1) for t, m in figures.items()]
+        results.write(tmp_path, "b", {"targets": [*map(targets.record, made)]}, "")
+        return targets.gathered_table(tmp_path, before)
+
+    before = table("", speed=2.0, memory=3.0)
+    other = "| a | size | at least 1 | 5.000 | met |"
+    header, line = before.split("\n", 2)[:2]
+    merged = table("\n".join([*before.splitlines(), other]), memory=None, speed=0.5, new=None)
+    assert merged.splitlines() == [
+        header,
+        line,
+        other,
+        "| b | speed | at least 1 | 0.500 | missed |",
+        "| b | memory | at least 1 | 3.000 | met |",
+        "| b | new | at least 1 | – | not measured |",
+    ]
+
+
 def test_plots_are_drawn_from_results(tmp_path):
     pytest.importorskip("matplotlib")
     timeline = {"seconds": [0.1, 2.0], "anon_bytes": [1e8, 2e8]}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ooc_train.cli import entry
-from ooc_train.cli.bars import Bars, progress_of
+from ooc_train.cli.bars import progress_of, terminal_bars
 from ooc_train.cli.command import Command
 from ooc_train.errors import InputError, OptionError
 from ooc_train.progress import Reading, Silent
@@ -309,20 +309,20 @@ def test_every_reading_tells_its_rows(tmp_path, features):
 
 def test_a_bar_shows_phase_rows_rates_and_time_left(capsys, monkeypatch):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    bars, clock = Bars(), iter(range(0, 1000, 2))
+    bars, clock = terminal_bars(), iter(range(0, 1000, 2))
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     reading = Reading(bars, "reading", 4_000_000)
     bars._bar.start_t = bars._bar.last_print_t = 0  # long ago, so that it is drawn
     bars._bar._time = lambda: 10.0
     reading.advance(1_000_000, 2000)
     shown = capsys.readouterr().err
-    assert "reading:  25%" in shown
-    assert "1.00M/4.00M [00:10<00:30, 100kB/s, 2,000 rows, 1,000 rows/s]" in shown
+    assert "reading: 25%" in shown
+    assert "00:30 left, 2,000 rows, 1,000 rows/s" in shown
     bars.finish()
 
 
 def test_bars_appear_only_on_standard_error(capsys):
-    bars = Bars()
+    bars = terminal_bars()
     bars.start("reading", 10, "row")
     bars.advance(10)
     bars.show("loss 1")
@@ -354,3 +354,23 @@ def test_where_there_is_no_terminal_a_line_a_minute_is_printed(capsys, monkeypat
         "epoch 2: done\n"
         "reading: 0 lines/s\n",
     )
+
+
+def test_a_log_says_at_once_that_something_is_done(capsys):
+    lines = progress_of(quiet=False)
+    lines.start("starting", None, "")
+    lines.start("compiling", None, "")
+    assert capsys.readouterr().err == "starting ...\n"
+
+
+def test_an_error_stands_on_a_line_of_its_own(capsys, monkeypatch):
+    """Ctrl-C, too: the bar is taken away before the message."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
+    def work(given):
+        progress_of(quiet=False).start("loading TensorFlow", None, "")
+        raise KeyboardInterrupt
+
+    assert Command("ooc-try", "Tries.", "  ooc-try").run(work, []) == 130
+    *_, last = capsys.readouterr().err.rstrip("\n").split("\r")
+    assert last.startswith("ooc-try: interrupted")

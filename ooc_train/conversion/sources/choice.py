@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile
 from ooc_train.conversion.sources.layout import LayoutOptions, Name
 from ooc_train.errors import InputError, OptionError
+from ooc_train.suggestions import did_you_mean
 
 _SHOWN = 20
 _SHOWN_CHARACTERS = 60  # of what may be a text
@@ -127,6 +128,7 @@ def _position(file: ColumnFile, column: str, option: str) -> int:
         raise InputError(
             f"{file.where}: there is no {file.noun} {str(column)!r}; the {file.noun}s are "
             f"{listed(sorted(file.names, key=_is_beside(column), reverse=True))}{hint}"
+            f"{did_you_mean(column, file.names)}"
         )
     raise InputError(
         f"{file.where}: there is no column {column}; the row has {file.n_columns} columns"

@@ -17,10 +17,11 @@ from typing import IO, Any
 
 import numpy as np
 
+from ooc_train.bars import usual_progress
 from ooc_train.dtypes import F32
 from ooc_train.errors import BudgetError, InputError
 from ooc_train.memory import usable_bytes
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 
 LONGEST_LINE_BYTES = 2**20
 _BUFFER_BYTES = 2**20
@@ -78,7 +79,7 @@ def read_embeddings(
     the process may use.  Lines of other words are not parsed, which would take a hundred times as
     long: there only characters that no number has are detected.
     """
-    progress = progress or Silent()
+    progress = progress or usual_progress()
     try:
         with path.open("rb") as start:
             opener: Any = gzip.open if start.read(2) == _GZIP else open

@@ -30,6 +30,7 @@ from ooc_train.file.schema import VECTORIZER_FILE
 from ooc_train.json_text import json_object
 from ooc_train.kinds import KINDS
 from ooc_train.reading.store import Store
+from ooc_train.suggestions import beside
 from ooc_train.training.models.loading import (
     rebuilt_model,
     rebuilt_network,
@@ -238,7 +239,7 @@ def _no_run(path: Path) -> str:
         return f"{path} is not a run folder{such}"
     if path.exists():
         return f"{path} is a file, where a run folder is expected; the run comes before the file"
-    return f"there is no run folder {path}; make one with ooc-train"
+    return f"there is no run folder {path}; make one with ooc-train{beside(path)}"
 
 
 def _opened(folder: Path, settings: dict[str, Any], report: dict[str, Any]) -> Run:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.atomic import output_file
+from ooc_train.bars import usual_progress
 from ooc_train.errors import InputError
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.outputs import check_outputs
-from ooc_train.progress import Progress, Silent
+from ooc_train.progress import Progress
 from ooc_train.reading.store import open as open_store
 from ooc_train.report.drawing import check_library, draw
 from ooc_train.training.models.model import Model
@@ -69,7 +70,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     EvaluateOptions(  # which checks them
         split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
     )
-    progress, page = progress or Silent(), None if html is None else Path(html)
+    progress, page = progress or usual_progress(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}
     check_outputs(outputs, [*files_of(run), Path(path)], force=force)
     if page:

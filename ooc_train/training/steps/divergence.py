@@ -1,4 +1,9 @@
-"""The error of a loss that is not finite: where, for which rows, and which checkpoint is usable."""
+"""The error of a loss that is not finite: where, for which rows, and which checkpoint is usable.
+
+A loss that rises to ten times its first value is an error, too: no such training is of use.
+"""
+
+import math
 
 import numpy as np
 
@@ -6,8 +11,39 @@ from ooc_train.dtypes import I64
 from ooc_train.errors import FormatError, InputError, OocTrainError, OptionError
 from ooc_train.reading.rows import Batch
 from ooc_train.training.run.checkpoints import CheckpointFolder, read_checkpoint
+from ooc_train.training.standing import Standing
 
 _N_NAMED = 256
+_MOST_RISE = 10
+_CHECK_STEPS = 64  # a single batch may be an odd one
+
+
+class LossLimit:
+    """The mean loss, of an epoch so far, above which a training has diverged.
+
+    It is ten times the first loss, or that of guessing among ``n_classes`` if this is higher.
+    """
+
+    def __init__(self, n_classes: int, learning_rate: float) -> None:
+        self._least, self._learning_rate = math.log(max(2, n_classes)), learning_rate
+        self._first: float | None = None
+
+    def check(self, loss: float, standing: Standing, n_steps: int) -> None:
+        """Raise OptionError if the mean loss is above the limit, at every 64th step and the last.
+
+        ``loss`` is that of the step just done, of ``n_steps``, which the first call keeps as the
+        first; after a resumed epoch, that epoch's takes its place.
+        """
+        if self._first is None:
+            before = standing.history[0]["loss"] if standing.history else loss
+            self._first = max(before, self._least)
+        is_due = standing.step % _CHECK_STEPS == 0 or standing.step == n_steps
+        if is_due and standing.totals.loss > _MOST_RISE * self._first:
+            raise OptionError(
+                f"the loss has risen to {standing.totals.loss:.4g} by step {standing.step:,} of "
+                f"epoch {standing.epoch + 1}, from {self._first:.4g} at first, with learning rate "
+                f"{self._learning_rate:g}; try a smaller --learning-rate"
+            )
 
 
 def divergence(

@@ -21,7 +21,9 @@ the number of workers.
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -117,6 +119,7 @@ class NgramVectorizer(TermVectorizer):
     """Tf-idf rows of the selected terms."""
 
     Parameters = NgramParameters
+    learning_shares: ClassVar[Mapping[str, float]] = {"counting": 20, "scoring": 15}
     report: NgramReport
     parameters: NgramParameters
     _fitted: Fitted

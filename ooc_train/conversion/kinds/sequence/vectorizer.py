@@ -18,7 +18,9 @@ number of workers.
 """
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -84,6 +86,7 @@ class SequenceVectorizer(TermVectorizer):
     """Rows of the ids of the most frequent words, from 1."""
 
     Parameters = SequenceParameters
+    learning_shares: ClassVar[Mapping[str, float]] = {"counting": 4}
     report: SequenceReport
     parameters: SequenceParameters
     _table: U64

@@ -19,6 +19,7 @@ from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spellin
 from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
+from ooc_train.suggestions import beside
 from ooc_train.system_errors import reason
 
 Piece = TypeVar("Piece")
@@ -127,7 +128,9 @@ class InputFile:
             if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
                 return path.open("rb", buffering=0)
         except FileNotFoundError:
-            raise InputError(f"{self.path} does not exist; check the path") from None
+            raise InputError(
+                f"{self.path} does not exist; check the path{beside(self.path)}"
+            ) from None
         except IsADirectoryError:
             raise InputError(f"{self.path} is a folder; name the files in it") from None
         except OSError as error:
