@@ -86,7 +86,9 @@ def command_lines(text):
         for start, word in enumerate(words):
             if word in COMMANDS:
                 call = words[start:]
-                stop = next((at for at, one in enumerate(call) if one in {"|", "&&", ">"}), None)
+                stop = next(
+                    (at for at, one in enumerate(call) if one in {"|", "&&", "<", ">"}), None
+                )
                 yield call[:stop]
 
 
