@@ -1,5 +1,6 @@
 # Written by python -m ooc_train.cli.stub.
 import collections.abc
+import concurrent.futures._base
 import ooc_train.prediction.predictor
 import ooc_train.progress
 import os
@@ -69,6 +70,7 @@ def convert(
     compression: str = 'none',
     shards: int | str | None = None,
     append: bool = False,
+    scheduler: str | concurrent.futures._base.Executor | None = None,
     resume: bool = False,
 ) -> dict[str, Any]: ...
 

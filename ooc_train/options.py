@@ -29,6 +29,7 @@ import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -278,7 +279,7 @@ def made(
     for keyword, value in keywords.items():
         name = names.get(keyword)
         if name is None:
-            hint = did_you_mean(keyword, known) or f"; it has: {', '.join(known)}"
+            hint = did_you_mean(keyword, known, 0.5) or f"; it has: {', '.join(known)}"
             raise TypeError(f"{call}() has no option {keyword!r}{hint}")
         if name in values:
             raise TypeError(f"{call}() was given {name!r} twice, once as {keyword!r}")
@@ -376,6 +377,7 @@ _WORDS: dict[Any, str] = {
     tuple: "a list",
     Mapping: "a dictionary",
     Callable: "a function",
+    Executor: "an executor",
 }
 """The types of values in words; of a number and a whole number, or a path and text, the first."""
 

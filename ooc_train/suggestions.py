@@ -6,7 +6,7 @@ from pathlib import Path
 _MOST = 100_000  # names that are compared, which takes a second
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
     """The known name that is most like ``name``, whatever its case; ``None`` if none is.
 
     >>> closest("lable", ["label", "text"]), closest("Text", ["text"]), closest("x", ["yz"])
@@ -16,17 +16,17 @@ def closest(name: str, known: Iterable[str]) -> str | None:
     import itertools  # noqa: PLC0415
 
     folded = {one.casefold(): one for one in reversed(list(itertools.islice(known, _MOST)))}
-    close = difflib.get_close_matches(name.casefold(), folded, 1, cutoff=0.5)
+    close = difflib.get_close_matches(name.casefold(), folded, 1, cutoff=likeness)
     return folded[close[0]] if close else None
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """The end of a sentence about a name that there is not; empty if none is alike.
 
     >>> did_you_mean("lable", ["label", "text"])
     "; did you mean 'label'?"
     """
-    found = closest(name, known)
+    found = closest(name, known, likeness)
     return "" if found is None else f"; did you mean {found!r}?"
 
 

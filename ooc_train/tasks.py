@@ -3,10 +3,33 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Pool(NamedTuple):
+    """An executor, and how many tasks it does at once."""
+
+    executor: Executor
+    n_workers: int
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor in the place of threads: it runs ``n`` tasks at once, some in each process.
+
+    ``n_sharing`` processes share the memory budget, this one included; where each has a budget of
+    its own, it is 1.  ``memory_bytes`` is what the smallest of them may use, if that is known.
+    """
+
+    pool: Executor
+    n: int
+    n_a_process: int = 1
+    n_sharing: int = 1
+    memory_bytes: int | None = None
 
 
 def results_in_order(

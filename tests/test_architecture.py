@@ -45,6 +45,8 @@ HOMES = {
     "partition": ("conversion",),
 }
 LIBRARIES = {  # slow to load, or optional
+    "dask": (),
+    "distributed": ("conversion.cluster",),
     "keras": ("reading.adapters.keras_dataset",),
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),

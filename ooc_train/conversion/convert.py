@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,15 +32,17 @@ from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.trial import convert_few_rows
-from ooc_train.errors import OptionError
+from ooc_train.conversion.workers import check_scheduler, workers_of
+from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.index import Shard
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
-from ooc_train.progress import Progress, Stopwatch
+from ooc_train.progress import PhasedProgress, Progress, Stopwatch
 from ooc_train.signatures import takes
+from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.together import Together
 from ooc_train.version import __version__
@@ -102,6 +104,7 @@ def convert(
     Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
     """
     chosen = made(ConvertOptions, options, call="convert")
+    check_scheduler(chosen)
     inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
@@ -115,8 +118,8 @@ def convert(
                 convert_few_rows(plan.features, job.path, compiler)
                 compiler.end()
                 stopwatch.start("preparing", None, "")
-                memory_plan = _divided(plan, job)
-                corpus, found, written = _write(plan, memory_plan, job, rejects, stopwatch)
+                with _resources(plan, chosen, job, stopwatch) as resources:
+                    corpus, found, written = _write(plan, resources, rejects)
                 rejects.publish()
         figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
@@ -131,7 +134,7 @@ def convert(
             "seconds": stopwatch.seconds(),
             "phase_seconds": stopwatch.phases,
             "memory_budget_bytes": plan.budget_bytes,
-            "workers": memory_plan.n_workers,
+            "workers": resources.workers.n_workers,
             "resumed": job.is_resumed,
             "peak_rss_bytes": memory.peak_rss_bytes,
             "peak_anon_bytes": memory.peak_anon_bytes,
@@ -179,25 +182,54 @@ def _shown(labels: Sequence[str]) -> str:
     return ", ".join(map(repr, labels[:_SHOWN_LABELS])) + more
 
 
-def _divided(plan: ConversionPlan, job: Job) -> MemoryPlan:
-    """The plan for the memory that the program itself, with all kernels loaded, leaves.
+@contextmanager
+def _resources(
+    plan: ConversionPlan, options: ConvertOptions, job: Job, progress: PhasedProgress
+) -> Iterator[Resources]:
+    """The memory and the workers of a conversion; one that is resumed has the tasks of before."""
+    with workers_of(options, job.path) as workers:
+        own = _divided(plan, workers)
+        divided = replace(own, n_workers=workers.n) if workers else own
+        memory = divided.renumbered(job.numbers(divided.numbers))
+        with ThreadPool(own.n_workers, "convert") as pool:
+            threads = Pool(pool, own.n_workers)
+            yield Resources(
+                memory,
+                Pool(workers.pool, workers.n) if workers else threads,
+                threads,
+                plan.temp_dir,
+                job.path,
+                progress,
+                is_resumable=job.record is not None,
+            )
 
-    A conversion that is resumed divides it as before.
-    """
+
+def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:
+    """The plan for the memory that a process itself, with all kernels loaded, leaves."""
     return_freed_memory()  # of the samples of long rows
+    budget_bytes, n_sharing = plan.budget_bytes, 1
+    if workers:
+        budget_bytes = min(budget_bytes, workers.memory_bytes or budget_bytes)
+        n_sharing = workers.n_sharing
     divided = MemoryPlan.divide(
-        plan.budget_bytes,
+        budget_bytes,
         measure().anon_bytes or 0,
         needs=plan.features.parameters.needs,
-        workers=plan.workers,
+        workers=workers.n_a_process if workers else plan.workers,
         largest=Largest.of(source for files in plan.sources.values() for source in files),
         max_row_bytes=plan.max_row_bytes,
+        n_sharing=n_sharing,
     )
-    return divided.renumbered(job.numbers(divided.numbers))
+    if workers and divided.n_workers < workers.n_a_process:
+        raise BudgetError(
+            f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small for workers of "
+            f"{workers.n_a_process} threads; give more with --memory, or start them with fewer"
+        )
+    return divided
 
 
 def _write(
-    plan: ConversionPlan, memory: MemoryPlan, job: Job, rejects: RejectFile, progress: Stopwatch
+    plan: ConversionPlan, resources: Resources, rejects: RejectFile
 ) -> tuple[Corpus, ConversionReport, Output]:
     """Write the output under a temporary name, and give it its own when it is complete.
 
@@ -206,27 +238,22 @@ def _write(
     corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
         rejects,
-        memory.block_bytes,
+        resources.plan.block_bytes,
         classes=plan.class_labels,
         check_labels=plan.class_names,
-        room=memory.room,
+        room=resources.plan.room,
         class_order=plan.class_order,
         only_of=str(plan.output) if plan.appended else None,
         learns_classes=plan.learns_classes,
     )
-    with (
-        _unfinished(plan) as unfinished,
-        ThreadPool(memory.n_workers, "convert") as pool,
-    ):
-        is_resumable = job.record is not None
-        resources = Resources(memory, pool, pool, plan.temp_dir, job.path, progress, is_resumable)
+    with _unfinished(plan) as unfinished:
         if isinstance(unfinished, Path):
             found, saved = _write_file(unfinished, plan, corpus, resources, SplitWriter)
             written = Output(saved)
         else:
             found, written = _write_shards(unfinished, plan, corpus, resources)
         rejects.close()
-        progress.finish()
+        resources.progress.finish()
     return corpus, found, written
 
 

@@ -17,7 +17,15 @@ from ooc_train.file.shards import files_of
 from ooc_train.options import declarations
 from ooc_train.version import __version__
 
-_OF_THE_RUN = ("force", "resume", "rejects", "max_rejects", "more_outputs", "temp_dir")
+_OF_THE_RUN = (
+    "force",
+    "resume",
+    "rejects",
+    "max_rejects",
+    "more_outputs",
+    "temp_dir",
+    "scheduler",
+)
 """Options that change neither the result nor the tasks."""
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -389,6 +390,14 @@ class ConvertOptions(RowOptions, OutputOptions):
         "add the rows to the index that the output is, see `convert`",
         group=_OUTPUT,
         on_command_line=False,
+    )
+    scheduler: str | Executor | None = option(
+        None,
+        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
+        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        fallback="threads, see --workers",
+        metavar="ADDRESS",
+        group=_RESOURCES,
     )
     resume: bool = option(
         False,

@@ -3,10 +3,9 @@
 import functools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.conversion.sources.room import Room
@@ -15,7 +14,7 @@ from ooc_train.conversion.storage.journal import Journal
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError
 from ooc_train.progress import PhasedProgress
-from ooc_train.tasks import Item, Result, results_in_order
+from ooc_train.tasks import Item, Pool, Result, results_in_order
 
 _MIN_BLOCK_BYTES = 2**18
 # Peak memory of a block: 5 times its text (the parser's buffers, the text, folded text), 24 bytes
@@ -26,6 +25,7 @@ _BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
 _RECORD_BYTES, _NUMBER_BYTES = 5, 2
 _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
+_MOST_SENT = 16  # blocks under way, which this process holds
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 
 
@@ -166,14 +166,17 @@ class MemoryPlan:
         workers: int | None = None,
         max_row_bytes: int = MAX_ROW_BYTES,
         largest: Largest = _SMALL,
+        n_sharing: int = 1,
     ) -> "MemoryPlan":
         """Divide what ``budget_bytes`` leaves above ``baseline_bytes``, which are taken already.
 
         By default there is a worker for each processor that this process may use, if the budget
-        allows so many.
+        allows so many.  ``n_sharing`` processes share the budget equally, and this is the plan of
+        each.
 
         Raises ``BudgetError`` with the smallest budget that would do.
         """
+        budget_bytes //= n_sharing
         multiple = needs.block_multiple
         least_block = max(_MIN_BLOCK_BYTES, largest.row_bytes)
         reading = largest.held_bytes + 4 * least_block * multiple
@@ -185,8 +188,9 @@ class MemoryPlan:
             if max(largest.held_bytes, largest.row_bytes) > _MIN_BLOCK_BYTES:
                 takes += f", and rows of {largest.path} {reading / 1e6:,.0f} MB"
             raise BudgetError(
-                f"a memory budget of {budget_bytes / 1e6:.0f} MB is too small, since {takes}; give "
-                f"--memory {least / 1e6:.0f}MB or more"
+                f"a memory budget of {n_sharing * budget_bytes / 1e6:.0f} MB is too small"
+                f"{f' for {n_sharing} processes' if n_sharing > 1 else ''}, since {takes}; give "
+                f"--memory {n_sharing * least / 1e6:.0f}MB or more"
             )
         # A fifth stays free for memory that the allocator holds back.
         free = (budget_bytes - baseline_bytes - largest.held_bytes) * 4 // 5
@@ -212,14 +216,14 @@ class MemoryPlan:
 class Resources:
     """The resources that the steps of a conversion share.
 
-    ``pool`` runs tasks, wherever that is, and ``threads`` those of this process.  ``temp_dir`` is
+    ``workers`` do tasks, wherever that is, and ``threads`` those of this process.  ``temp_dir`` is
     the user's folder for temporary files, ``folder`` the one in it that is the conversion's own.
     ``journal`` keeps the results of tasks, where the conversion ``is_resumable``.
     """
 
     plan: MemoryPlan
-    pool: Executor
-    threads: Executor
+    workers: Pool
+    threads: Pool
     temp_dir: Path
     folder: Path
     progress: PhasedProgress
@@ -250,9 +254,20 @@ class Resources:
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`."""
         step = self.journal.step()
-        most = self._most(usual_bytes or self.plan.block_bytes)
-        pool, n_workers = step.over(self.pool), self.plan.n_workers
+        pool, n_workers = step.over(self.workers.executor), self.workers.n_workers
+        most = _most(min(n_workers, _MOST_SENT), usual_bytes or self.plan.block_bytes)
         yield from step.noted(results_in_order(pool, function, items, n_workers, size, most))
+
+    def begun(self, function: Callable[..., Result], *given: Any) -> Callable[[], Result]:
+        """A task that begins at once, as a function that waits for its result."""
+        step = self.journal.step()
+        future = step.over(self.workers.executor).submit(function, *given)
+
+        def result() -> Result:
+            ((_, found),) = step.noted(iter([(None, future.result())]))
+            return found
+
+        return result
 
     def large_in_order(
         self,
@@ -262,11 +277,14 @@ class Resources:
         usual_bytes: int,
     ) -> Iterator[Result]:
         """Large results, which threads of this process make and nothing keeps, like `in_order`."""
-        most, n_workers = self._most(usual_bytes), self.plan.n_workers
-        pairs = results_in_order(self.threads, function, items, n_workers, size, most)
+        pool, n_workers = self.threads
+        most = _most(n_workers, usual_bytes)
+        pairs = results_in_order(pool, function, items, n_workers, size, most)
         for _, result in pairs:
             yield result
 
-    def _most(self, usual_bytes: int) -> int:
-        # A block ends with the row that begins in it, so most are a bit larger than is usual.
-        return (self.plan.n_workers + 1) * usual_bytes * 9 // 8
+
+def _most(n_workers: int, usual_bytes: int) -> int:
+    """The size of all items that are under way."""
+    # A block ends with the row that begins in it, so most are a bit larger than is usual.
+    return (n_workers + 1) * usual_bytes * 9 // 8

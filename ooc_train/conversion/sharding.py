@@ -161,14 +161,19 @@ class ShardTask:
 
 
 def write_shards(task: ShardTask, resources: Resources) -> list[tuple[Path, int]]:
-    """Write all shards, each by one worker; their paths, and what compression saves in each."""
+    """Write all shards, each by one thread; their paths, and what compression saves in each."""
     progress = resources.progress
     progress.start("writing shards", task.n_shards, "shard")
     found = []
-    for written in resources.in_order(task.write, range(task.n_shards)):
+    for written in resources.large_in_order(task.write, range(task.n_shards), _one, 1):
         found.append(written)
         progress.advance(1)
     return found
+
+
+def _one(number: int) -> int:  # noqa: ARG001 - of all shards
+    """The size of a task that takes little memory."""
+    return 1
 
 
 def publish_shards(

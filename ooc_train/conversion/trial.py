@@ -23,6 +23,7 @@ from ooc_train.file.output import OutputFile
 from ooc_train.kernel_processes import Compiler
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Silent
+from ooc_train.tasks import Pool
 from ooc_train.threads import ThreadPool
 
 _WORDS = ("word", "other word", "Wört")  # three, of which the smallest dictionary lists two
@@ -84,5 +85,5 @@ def _convert(few: Features, temp_dir: Path) -> None:
         found = find_source(path, LayoutOptions(), gives=source)
         corpus = Corpus({"train": [found]}, RejectFile(folder / "none", 0), plan.block_bytes)
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
-            resources = Resources(plan, pool, pool, temp_dir, folder, Silent())
+            resources = Resources(plan, Pool(pool, 1), Pool(pool, 1), temp_dir, folder, Silent())
             write_features(output, corpus, few, resources)

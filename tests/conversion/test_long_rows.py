@@ -21,6 +21,7 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.errors import BudgetError, InputError
 from ooc_train.memory import measure
 from ooc_train.progress import Silent
+from ooc_train.tasks import Pool
 
 GOOD = [b"%d,some words of text number %d" % (1 + i % 2, i % 7) for i in range(40)]
 
@@ -270,7 +271,9 @@ def test_large_items_are_under_way_alone(tmp_path):
 
     sizes = [100, 100, 100, 250, 100, 400, 100, 100, 300, 300]
     with ThreadPoolExecutor(4) as pool:
-        resources = Resources(MemoryPlan(2, 100, 0, 0, 0), pool, pool, tmp_path, tmp_path, Silent())
+        resources = Resources(
+            MemoryPlan(2, 100, 0, 0, 0), Pool(pool, 2), Pool(pool, 2), tmp_path, tmp_path, Silent()
+        )
         list(resources.in_order(work, sizes, int))
     assert [size for size, _ in most] == sizes
     assert all(together <= max(337, size) for size, together in most)

@@ -19,6 +19,7 @@ from ooc_train.conversion.storage.layouts.sparse import SparseArrays, pack_spars
 from ooc_train.conversion.storage.shuffle import Buckets, ShuffledSplit
 from ooc_train.progress import Silent
 from ooc_train.reading.rows import SequenceRows, SparseRows
+from ooc_train.tasks import Pool
 from tests.corpora import random_rows, write_rows
 
 
@@ -176,7 +177,14 @@ def test_no_more_is_under_way_than_the_plan_says(tmp_path):
     )
     begun, taken = [], 0
     with ThreadPoolExecutor(8) as pool:
-        resources = Resources(plan, pool, pool, tmp_path, tmp_path, Silent())
+        resources = Resources(
+            plan,
+            Pool(pool, plan.n_workers),
+            Pool(pool, plan.n_workers),
+            tmp_path,
+            tmp_path,
+            Silent(),
+        )
         for _ in resources.in_order(begun.append, range(50)):
             taken += 1
             assert len(begun) - taken <= plan.n_workers + 1

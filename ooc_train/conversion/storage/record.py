@@ -108,7 +108,11 @@ class Job(JobFolder):
         self.record = found[0] if found else record
         self.is_resumed = found is not None
         if record and not found:
-            record.write(self.path)
+            try:
+                record.write(self.path)
+            except BaseException as error:  # nobody has entered the folder, so nobody leaves it
+                super().__exit__(type(error), error, error.__traceback__)
+                raise
 
     def __exit__(self, *error: object) -> None:
         cause = error[1]

@@ -94,7 +94,9 @@ class SplitWriter:
     ) -> None:
         with contextlib.ExitStack() as stack:
             appenders = [
-                stack.enter_context(self._output.appender(group[name], self._resources.threads))
+                stack.enter_context(
+                    self._output.appender(group[name], self._resources.threads.executor)
+                )
                 for name in array_names(arrays, group)
             ]
             if "indptr" in group:
@@ -119,7 +121,7 @@ class SplitWriter:
             self._copy(items, group[name])
 
     def _copy(self, items: AnyArray, dataset: h5py.Dataset) -> None:
-        with self._output.appender(dataset, self._resources.threads) as target:
+        with self._output.appender(dataset, self._resources.threads.executor) as target:
             if dataset.name.endswith("/indptr"):
                 target.append(np.zeros(1))
             for start in range(0, len(items), _COPY_ITEMS):

@@ -86,11 +86,11 @@ def best_terms(
 
     resources.progress.start("scoring", len(groups), "part")
     # One task, since class sums are added in the order of the rows; first, since it is long.
-    of_words = resources.pool.submit(score_words, scoring, kept.words, blocks)
+    of_words = resources.begun(score_words, scoring, kept.words, blocks)
     for found in resources.in_order(functools.partial(score_partitions, scoring), tasks()):
         best.add(found)
         resources.progress.advance(1)
-    best.add(of_words.result())
+    best.add(of_words())
     return best.candidates()
 
 
