@@ -83,10 +83,11 @@ class ConvertFiles:
         spelled=("-o", "--output"),
         group="output",
     )
-    append: Path | None = option(
+    append_to: Path | None = option(
         None,
         "add the rows to the shards of INDEX, with its vectorizer and classes, behind the rows "
         "that it has; of the new training rows the same share is drawn for validation",
+        spelled=("--append",),
         metavar="INDEX",
         group="output",
     )
@@ -94,14 +95,14 @@ class ConvertFiles:
     @property
     def target(self) -> Path:
         """The file to write.  Raises OptionError unless exactly one is named."""
-        if self.output and self.append:
-            raise OptionError(f"--append writes to {self.append}; leave out -o {self.output}")
-        if not (self.output or self.append):
+        if self.output and self.append_to:
+            raise OptionError(f"--append writes to {self.append_to}; leave out -o {self.output}")
+        if not (self.output or self.append_to):
             raise OptionError(
                 "the following arguments are required: -o/--output; ooc-convert --help shows how "
                 "it is called"
             )
-        return self.output or cast(Path, self.append)
+        return self.output or cast(Path, self.append_to)
 
 
 COMMAND = Command(
@@ -126,7 +127,7 @@ def _work(given: Given) -> dict[str, Any]:
     trial.meanwhile = _compiling_to_train
 
     files, shared = given.made(ConvertFiles), given.made(SharedOptions)
-    keywords = {**given.keywords(ConvertOptions), "append": files.append is not None}
+    keywords = {**given.keywords(ConvertOptions), "append": files.append_to is not None}
     query, options = given.made(QueryOptions), ConvertOptions(**keywords)
     temp_dir = Path(options.temp_dir or files.target.parent)
     rows = query.rows(options.memory_bytes or default_budget(), temp_dir)
