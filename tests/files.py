@@ -45,6 +45,13 @@ class Toy:
         return labels, indptr, cells % self.n_columns, values
 
 
+def without_compiling(said: str) -> str:
+    """What a command has said, without the line of kernels that no process compiled before."""
+    return "".join(
+        line for line in said.splitlines(keepends=True) if not line.startswith("compiling ")
+    )
+
+
 def write_toy(
     path: Path,
     *,

@@ -74,7 +74,7 @@ def refused(case, output, capsys, *more, match):
     arguments = [output if text == "OUT" else text for text in OUTPUTS[case]]
     main = importlib.import_module(f"ooc_train.cli.{case.split()[0]}").main
     assert main([*arguments, *more]) == 1
-    said = capsys.readouterr().err
+    said = capsys.readouterr().err.removeprefix("starting ...\n")
     assert match in said
     assert said.count("\n") == 1
     assert content(Path.cwd()) == before

@@ -50,7 +50,9 @@ def test_the_classifiers_are_the_supported_pythons():
 def test_the_lowest_versions_are_the_bounds_of_pyproject():
     extra = project()["optional-dependencies"].values()
     requirements = [*project()["dependencies"], *(one for many in extra for one in many)]
-    bounds = [re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)(?:,.*)?", one) for one in requirements]
+    bounds = [
+        re.fullmatch(r"([\w-]+)(?:\[.*\])?>=([\d.]+)(?:[,;].*)?", one) for one in requirements
+    ]
     assert all(bounds), requirements
     assert set(lowest_versions.constraints(TEXT)) == {f"{one[1]}=={one[2]}" for one in bounds}
     changed = TEXT.replace('zstd = ["zstandard>=0.22"]', 'zstd = ["zstandard>=0.23"]')

@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-_REQUIREMENT = re.compile(r'"([A-Za-z0-9._-]+)(?:\[[^]]*\])?>=([0-9.]+)[,"]')
+_REQUIREMENT = re.compile(r'"([A-Za-z0-9._-]+)(?:\[[^]]*\])?>=([0-9.]+)[,;"]')
 
 
 def constraints(text: str) -> list[str]:

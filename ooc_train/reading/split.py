@@ -55,6 +55,7 @@ class Split(ABC):
         self.arrays: dict[str, Array] = {}
         self._labels = self._open("labels")
         self.n_rows = len(self._labels)
+        self._class_counts: I64 | None = None
 
     def __len__(self) -> int:
         return self.n_rows
@@ -122,12 +123,16 @@ class Split(ABC):
     def class_counts(self) -> I64:
         """The number of rows of each class: ``(n_classes,) int64``.
 
-        Reads all labels.  Memory: a few megabytes.
+        Reads all labels, the first time.  Memory: a few megabytes.
         """
+        if self._class_counts is not None:
+            return self._class_counts
         counts = np.zeros(self.n_classes, np.int64)
         for start in range(0, self.n_rows, LABELS_AT_ONCE):
             labels = self.read_labels(start, min(start + LABELS_AT_ONCE, self.n_rows))
             counts += np.bincount(labels, minlength=self.n_classes)
+        counts.flags.writeable = False
+        self._class_counts = counts
         return counts
 
     def batches(

@@ -494,7 +494,7 @@ def test_progress(folder, path):
     progress = Listening()
     train(path, folder / "progress", epochs=1, batch_size=128, progress=progress)
     assert [said for said in progress.said if said[0].startswith(("epoch 1", "valid", "fin"))] == [
-        ("epoch 1", 0, "rows"),
+        ("epoch 1 of 1", 0, "rows"),
         ("validation", 0, "rows"),
         (progress.said[-2][0], 0, ""),
         ("finished", 0, ""),

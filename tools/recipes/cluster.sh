@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Convert rows on several machines by Dask, and end what was started for it.
 #
-#   tools/recipes/cluster.sh "host1 host2" N ARGUMENTS OF ooc-convert
-#   tools/recipes/cluster.sh "node07 node08" 16 /shared/reviews.parquet -o /shared/reviews.h5
+#     tools/recipes/cluster.sh "host1 host2" N ARGUMENTS OF ooc-convert
+#     tools/recipes/cluster.sh "node07 node08" 16 /shared/reviews.parquet -o /shared/reviews.h5
 #
 # Starts the scheduler here, and N workers on each host by ssh (on localhost without), in this folder
 # and environment, which all hosts have at the same place.  All see the folder of the output.  Given
