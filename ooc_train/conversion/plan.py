@@ -120,8 +120,8 @@ def plan_conversion(
     check_index_name(output, options)
     rejects = _rejects_path(options, output, appending)
     outputs = {
-        "the list of rejected rows": rejects,
         **({} if appending else {"the output": output}),
+        "the list of rejected rows": rejects,
         **(options.more_outputs or {}),
     }
     read = [*files_converted(train, options), *(files_of(output) if appending else [])]
