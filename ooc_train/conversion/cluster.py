@@ -31,7 +31,7 @@ _RETRIES = 2  # of a task that a file system or a network has failed
 _SECONDS = 60  # to wait for a scheduler, and for its first worker
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TOKEN = "token"
-_QUIET = {  # what Dask finds out about its processes, for its dashboard, takes a tenth of their time
+_QUIET = {  # what Dask finds out about its processes takes a tenth of their time
     "distributed.worker.profile.enabled": False,
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
@@ -101,7 +101,7 @@ def versions() -> dict[str, str]:
 def look(folder: Path, name: str, dask_worker: Any = None) -> Sight:
     """The sight of a worker, which runs this: it reads a token in the job folder, and writes it.
 
-    The worker keeps freed memory from now on: Dask has it returned, which takes a third of the time.
+    The worker keeps freed memory from now on.  Dask has it returned, which takes longer.
     """
     keep_freed_memory()
     limit = getattr(getattr(dask_worker, "memory_manager", None), "memory_limit", None)
