@@ -9,6 +9,7 @@ from ooc_train.file.schema import FORMAT_VERSION
 from ooc_train.json_text import json_object
 from ooc_train.reading.split import Split
 from ooc_train.reading.store import open as open_store
+from ooc_train.remote.url import located
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -19,13 +20,14 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
     Memory: some megabytes of labels at a time.  Raises InputError or FormatError as `store.open`.
     """
+    path = located(path)
     with open_store(path) as store:
         vectorizer = store.group("vectorizer")
         with damage_errors(store.path):
             parameters = json_object(vectorizer.attributes["parameters"])
         return {
             "path": str(path),
-            "bytes": Path(path).stat().st_size,
+            "bytes": store.n_bytes,
             "producer": store.producer,
             "format_version": FORMAT_VERSION,
             "features": store.features,

@@ -12,6 +12,7 @@ from ooc_train.file.arrays import Array, DamageError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
+from ooc_train.remote.url import located
 
 _BLOCKS_AT_ONCE = 16
 
@@ -47,7 +48,7 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, A
     Raises InputError if there is no such file.  Raises FormatError if the file is truncated or not
     one of this package, or if its header, its list of arrays or its checksums are damaged.
     """
-    progress = progress or usual_progress()
+    path, progress = located(path), progress or usual_progress()
     with open_store(path) as store:
         arrays = list(_arrays(store))
         progress.start("verifying", sum(len(array) * array.row_bytes for _, array in arrays), "B")

@@ -22,6 +22,7 @@ from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
+from ooc_train.remote.url import located
 from ooc_train.suggestions import did_you_mean
 
 
@@ -63,7 +64,7 @@ class Store:
         fingerprint: str | None = None,
         needs_rows: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = located(path)
         self.verify = verify
         self._handle = open_file(self.path, verify=verify, fingerprint=fingerprint)
         header = self._handle.header
@@ -115,6 +116,11 @@ class Store:
     def handle(self) -> Handle:
         """The open file itself."""
         return self._handle
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self._handle.content.size
 
     @property
     def file(self) -> h5py.File:

@@ -73,3 +73,8 @@ def located(given: str | os.PathLike[str]) -> Path:
     if isinstance(given, str) and is_url(given):
         return Url.of(given)
     return given if isinstance(given, Path) else Path(given)
+
+
+def address_of(given: str | os.PathLike[str]) -> str:
+    """The whole text of a path or a URL, with which another process finds the same file."""
+    return given.address if isinstance(given, Url) else str(given)

@@ -1,0 +1,150 @@
+"""Ranges of a file at a URL, for readers that know what they will read next."""
+
+import itertools
+import threading
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from ooc_train.errors import InputError
+from ooc_train.remote.content import RemoteContent
+from ooc_train.threads import ThreadPool
+
+N_REQUESTS = 32
+"""How many requests are under way at once: the time of each is mostly waiting."""
+_SMALL_BYTES = 2**16  # structures of a file lie near each other
+_AHEAD_BYTES, _N_AHEAD = 2**21, 4
+_MOST_BYTES = 3 * 2**25
+_N_ENDS = 32
+
+
+@dataclass
+class _Part:
+    """Bytes from ``start`` to before ``stop``, under way or here; ``n_read`` of them were read."""
+
+    start: int
+    stop: int
+    data: "Future[memoryview[int]]"
+    n_read: int = 0
+
+
+class RemoteParts:
+    """The bytes of a file by ranges, of which those expected are asked for ahead, many at a time.
+
+    A range that follows one that was read is expected, too.  Threads may share it.
+
+    Raises InputError where the server gives no parts of the file.
+
+    Memory: what is expected and not yet read, at most 96 MiB; beyond that the ranges that were
+    asked for first are forgotten, and asked for again where they are read.
+    """
+
+    def __init__(self, content: RemoteContent) -> None:
+        self.content = content
+        self.size = content.size
+        if not content.has_ranges:
+            raise InputError(
+                f"{content.url} cannot be read: its server gives no parts of a file; download it "
+                "first"
+            )
+        self._lock = threading.RLock()
+        self._parts: OrderedDict[int, _Part] = OrderedDict()  # by their starts
+        self._n_bytes = 0
+        self._ends: OrderedDict[int, None] = OrderedDict()
+        self._stopped = threading.Event()
+        self._pool: ThreadPool | None = None
+
+    def read_into(self, target: "memoryview[int]", position: int) -> bool:
+        """Fill ``target`` with the bytes from ``position`` on; return whether there were enough.
+
+        Raises InputError where they cannot be read, or the file is not what it was.
+        """
+        self.content.check_process()
+        if position + len(target) > self.size:
+            return False
+        self._go_on(position, position + len(target))
+        while target:
+            data = self._bytes_at(position, len(target))
+            target[: len(data)] = data
+            target, position = target[len(data) :], position + len(data)
+        return True
+
+    def expect(self, position: int, n_bytes: int) -> None:
+        """Ask for bytes that will be read soon."""
+        self.content.check_process()
+        stop = min(position + n_bytes, self.size)
+        with self._lock:
+            for start, end in self._lacking(position, stop):
+                self._ask(start, end)
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        self._stopped.set()
+        with self._lock:
+            self._parts.clear()
+            self._n_bytes = 0
+            if self._pool:
+                self._pool.shutdown(wait=False, cancel_futures=True)
+                self._pool = None
+
+    def _go_on(self, start: int, stop: int) -> None:
+        """Expect what follows, where this range follows one that was read."""
+        with self._lock:
+            if start in self._ends:
+                del self._ends[start]
+                ahead = self._lacking(stop, min(stop + _N_AHEAD * _AHEAD_BYTES, self.size))
+                if sum(end - begin for begin, end in ahead) > _AHEAD_BYTES:  # in large requests
+                    for begin, end in ahead:
+                        self._ask(begin, end)
+            self._ends[stop] = None
+            if len(self._ends) > _N_ENDS:
+                self._ends.popitem(last=False)
+
+    def _bytes_at(self, position: int, wanted: int) -> "memoryview[int]":
+        """Bytes from a position on, at least one: those of a part."""
+        with self._lock:
+            part = self._part_at(position)
+            if part is None:
+                following = min((s for s in self._parts if s > position), default=self.size)
+                stop = min(max(position + wanted, position + _SMALL_BYTES), following)
+                part = self._ask(position, stop)
+        data = part.data.result()[position - part.start :][:wanted]
+        with self._lock:
+            part.n_read += len(data)
+            if part.n_read >= part.stop - part.start:
+                self._forget(part)
+        return data
+
+    def _part_at(self, position: int) -> _Part | None:
+        return next(
+            (part for part in self._parts.values() if part.start <= position < part.stop), None
+        )
+
+    def _lacking(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """The ranges that no part has, cut so that several requests share a long one."""
+        near = sorted(
+            (part.start, part.stop)
+            for part in self._parts.values()
+            if part.start < stop and start < part.stop
+        )
+        found = []
+        for part_start, part_stop in [*near, (stop, stop)]:
+            edges = [*range(start, part_start, _AHEAD_BYTES), part_start]
+            found += [pair for pair in itertools.pairwise(edges) if pair[0] < pair[1]]
+            start = max(start, part_stop)
+        return found
+
+    def _ask(self, start: int, stop: int) -> _Part:
+        if self._pool is None:
+            self._pool = ThreadPool(N_REQUESTS, "remote")
+        data = self._pool.submit(self.content.read, start, stop, self._stopped)
+        part = self._parts[start] = _Part(start, stop, data)
+        self._n_bytes += stop - start
+        while self._n_bytes > _MOST_BYTES and len(self._parts) > 1:
+            self._forget(next(iter(self._parts.values())))
+        return part
+
+    def _forget(self, part: _Part) -> None:
+        if self._parts.get(part.start) is part:
+            del self._parts[part.start]
+            self._n_bytes -= part.stop - part.start
