@@ -170,6 +170,7 @@ def test_parts_read_as_the_file_does(served):
 
 def test_memory_is_bounded(served, monkeypatch):
     monkeypatch.setattr(parts, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(parts, "_MOST_LEFT_BYTES", 30_000)
     whole = os.urandom(500_000)
     found = RemoteParts(content_of(Url.of(served.put("/rows", whole))))
     for start in range(0, 500_000, 20_000):
