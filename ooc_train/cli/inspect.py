@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import progress_of
+from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
 from ooc_train.cli.exploration import duplicate_lines, exploration_lines
 from ooc_train.cli.options import Given
@@ -106,6 +106,7 @@ def _work(given: Given) -> dict[str, Any]:
     check_outputs(outputs, [converted], force=force)
     if options.verify:
         return _verify(given, converted)
+    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
 
     report = measured(
@@ -113,7 +114,7 @@ def _work(given: Given) -> dict[str, Any]:
             converted,
             terms=True,
             duplicates=options.duplicates,
-            progress=progress_of(quiet=shared.quiet),
+            progress=progress,
         )
     )
     _say(given, report, _lines(report))
@@ -170,11 +171,12 @@ def _explore(given: Given) -> dict[str, Any]:
     check_outputs(outputs, force=force)
     for path in filter(None, options.outputs.values()):
         check_library(path)  # before the rows are read
+    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
 
     report = explore(
         rows or options.data,
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_outputs=outputs,
         **given.keywords(RowOptions),
     )
@@ -205,10 +207,10 @@ def _say(given: Given, report: dict[str, Any], lines: Iterable[str]) -> None:
 
 
 def _verify(given: Given, path: Path) -> dict[str, Any]:
+    progress = begun(LOADING, quiet=given.made(SharedOptions).quiet)
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
-    quiet = given.made(SharedOptions).quiet
-    report = measured(lambda: verify(path, progress=progress_of(quiet=quiet)))
+    report = measured(lambda: verify(path, progress=progress))
     damaged = report["damaged"]
     if not given.made(InspectOptions).json:
         show(*(damage["text"] for damage in damaged))

@@ -5,11 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from ooc_train.conversion.kinds.ngram.selection import SCORES
+from ooc_train.conversion.kinds.ngram.scores import SCORES
 from ooc_train.dtypes import F64, I64
 from ooc_train.file.handle import damage_errors
-from ooc_train.inspection.raw.telling import MOST_CLASSES, MOST_FREQUENT, telling_terms
-from ooc_train.inspection.raw.term_table import Counted
+from ooc_train.inspection.raw.telling import (
+    MOST_CLASSES,
+    MOST_FREQUENT,
+    Counted,
+    telling_terms,
+)
 from ooc_train.json_text import json_object
 from ooc_train.reading.rows import Batch, SparseRows
 from ooc_train.reading.store import Store

@@ -8,7 +8,6 @@ from ooc_train.file.group import FileGroup
 from ooc_train.file.handle import damage_errors
 from ooc_train.file.schema import FORMAT_VERSION
 from ooc_train.inspection.column_terms import column_terms
-from ooc_train.inspection.row_duplicates import row_duplicates
 from ooc_train.json_text import json_object
 from ooc_train.progress import Progress
 from ooc_train.reading.split import Split
@@ -43,6 +42,10 @@ def inspect(
         if terms:
             found["terms"] = column_terms(store)
         if duplicates:
+            from ooc_train.inspection.row_duplicates import (  # noqa: PLC0415 - it loads Numba
+                row_duplicates,
+            )
+
             progress = progress or usual_progress()
             found["duplicates"] = row_duplicates(store, progress)
             progress.finish()

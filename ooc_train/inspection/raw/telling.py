@@ -1,15 +1,26 @@
 """The terms that tell most about each class, by the rows that have them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ooc_train.dtypes import F64, I64
-from ooc_train.inspection.raw.term_table import Counted
 
 MOST_FREQUENT, MOST_TELLING, MOST_CLASSES = 30, 10, 30
 _LEAST_ROWS = 2
+
+
+class Counted(NamedTuple):
+    """The terms that were counted, in no particular order.
+
+    ``rows`` (n_terms,) int64 are the rows that have each, ``by_class`` (n_terms, n_classes) those
+    of each class.
+    """
+
+    terms: list[str]
+    rows: I64
+    by_class: I64
 
 
 def frequent_terms(counted: Counted, n_rows: int) -> list[dict[str, Any]]:
