@@ -67,6 +67,7 @@ def convert(
     new_classes: bool = False,
     seed: int = 0,
     shuffle: bool = True,
+    samples: bool = True,
     compression: str = 'none',
     scheduler: str | concurrent.futures._base.Executor | None = None,
     resume: bool = False,

@@ -5,7 +5,7 @@
 ...         ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import FileGroup, read_classes
 from ooc_train.file.handle import Handle, damage_errors, open_file
 from ooc_train.file.header import AGAIN
+from ooc_train.file.samples import samples_in
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.json_text import json_object
 from ooc_train.kinds import Layout
@@ -99,6 +100,16 @@ class Store:
         """
         group = self.group("vectorizer")
         return group.strings("terms") if "terms" in group else []
+
+    def samples(self, split: str) -> Mapping[int, str]:
+        """The texts that the file keeps of some rows of a split, by the rows' numbers.
+
+        They are cut, and for people to read.  There are none of train rows, of rows of numbers, and
+        in files that were made without them.  Raises FormatError where they are damaged.
+        """
+        n_rows = {name: len(rows) for name, rows in self.splits.items()}
+        with damage_errors(self.path):
+            return samples_in(self._handle.root.attributes, n_rows).get(split, {})
 
     @property
     def handle(self) -> Handle:
