@@ -300,7 +300,7 @@ class ChunkedArray(Array):
         self._fill(target, start, verify=True)
 
     def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:
-        """Those of the chunks that were read before; the places of others are not known yet."""
+        """Places of the chunks that were read before; those of others are not known yet."""
         position = n_bytes = 0  # of chunks that lie one after another
         for block in range(start // self.block_length, -(-stop // self.block_length)):
             if self._offsets[block] != position + n_bytes:
