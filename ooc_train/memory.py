@@ -69,6 +69,17 @@ def usable_bytes() -> int:
     return min([total, *_cgroup_limits()])
 
 
+def available_bytes() -> int:
+    """The bytes that the page cache may take for this process, now.
+
+    They are what the system calls available, and at most what this process's own memory leaves of
+    its cgroup's limit.
+    """
+    on_machine = _fields("/proc/meminfo").get("MemAvailable", usable_bytes())
+    limits = _cgroup_limits()
+    return min([on_machine, *(limit - (measure().anon_bytes or 0) for limit in limits)])
+
+
 def default_budget() -> int:
     """A quarter of the memory that this process may use, at most 4 GB."""
     return min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET)

@@ -60,6 +60,19 @@ def test_a_cgroups_limit_counts(monkeypatch, files):
     assert default_budget() == 75_000_000
 
 
+def test_the_page_cache_has_what_this_process_leaves(monkeypatch):
+    meminfo = {"/proc/meminfo": "MemTotal: 800000 kB\nMemAvailable:  400000 kB\n"}
+    fake_files(monkeypatch, meminfo)
+    assert memory.available_bytes() == 400_000 * 1024
+    limited = {
+        "/proc/self/cgroup": "0::/job\n",
+        "/sys/fs/cgroup/job/memory.max": "300000000\n",
+        f"/proc/{os.getpid()}/status": "RssAnon:\t  100000 kB\n",
+    }
+    fake_files(monkeypatch, meminfo | limited)
+    assert memory.available_bytes() == 300_000_000 - 100_000 * 1024
+
+
 def test_without_a_limit_the_machines_memory_counts(monkeypatch):
     fake_files(monkeypatch, {})
     assert memory.usable_bytes() > 10**9
