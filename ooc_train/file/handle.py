@@ -23,6 +23,7 @@ from ooc_train.file.objects import (
     root_attributes,
 )
 from ooc_train.file.structure import array_at, objects_of
+from ooc_train.memory import available_bytes
 from ooc_train.suggestions import beside
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
@@ -125,9 +126,26 @@ class Handle:
 
         Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
         """
+        self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
+
+    def forget(self, position: int, n_bytes: int) -> None:
+        """Ask the kernel to drop bytes from its cache, if it cannot keep the file until next time.
+
+        It would drop prefetched pages as well as used ones; and those that it dropped too early,
+        and had to read again, it then keeps the longest, used or not.
+        """
+        if self.is_too_large:
+            self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+
+    @functools.cached_property
+    def is_too_large(self) -> bool:
+        """Whether the file is larger than the page cache can be, as it was when this was asked."""
+        return os.fstat(self.descriptor).st_size > available_bytes()
+
+    def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
             with contextlib.suppress(OSError):
-                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(self.descriptor, position, n_bytes, getattr(os, advice))
 
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
