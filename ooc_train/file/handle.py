@@ -27,6 +27,7 @@ from ooc_train.file.objects import (
 )
 from ooc_train.file.remote import RemoteBytes
 from ooc_train.file.structure import array_at, objects_of
+from ooc_train.memory import available_bytes
 from ooc_train.remote.content import content_of
 from ooc_train.remote.parts import RemoteParts
 from ooc_train.remote.stream import open_url
@@ -35,6 +36,8 @@ from ooc_train.suggestions import beside
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
+_OF_RUNS = "settings.json"
+"""A file that each run folder has."""
 _REPLACED = "was replaced while it was read; start again with it"
 
 
@@ -135,9 +138,26 @@ class Handle:
 
         Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
         """
+        self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
+
+    def forget(self, position: int, n_bytes: int) -> None:
+        """Ask the kernel to drop bytes from its cache, if it cannot keep the file until next time.
+
+        It would drop prefetched pages as well as used ones; and those that it dropped too early,
+        and had to read again, it then keeps the longest, used or not.
+        """
+        if self.is_too_large:
+            self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+
+    @functools.cached_property
+    def is_too_large(self) -> bool:
+        """Whether the file is larger than the page cache can be, as it was when this was asked."""
+        return os.fstat(self.descriptor).st_size > available_bytes()
+
+    def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
             with contextlib.suppress(OSError):
-                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(self.descriptor, position, n_bytes, getattr(os, advice))
 
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
@@ -168,6 +188,7 @@ class RemoteHandle(Handle):
         self.descriptor = -1
         self._parts = RemoteParts(content_of(url))
         self._is_open = True
+        self.is_too_large = False  # what was read leaves by itself
         self.content = RemoteBytes(self._parts)
 
     def _opened_by_hdf5(self) -> h5py.File:
@@ -236,7 +257,8 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     if isinstance(path, Url):
         return _sound(RemoteHandle(path, verify=verify))
     if path.is_dir():
-        raise InputError(f"{path} is a folder, where a file made by ooc-convert is expected")
+        what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
+        raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert{beside(path)}")
     try:
