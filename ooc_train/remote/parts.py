@@ -84,7 +84,7 @@ class RemoteParts:
         stop = min(position + n_bytes, self.size)
         with self._lock:
             if n_bytes < _SMALL_BYTES:
-                self._small.append((position, stop))
+                self._small += [(position, stop)] if n_bytes else []
                 return
             self._ask_for_small()
             self._ask_for_lacking(position, stop)
