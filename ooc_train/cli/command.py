@@ -197,7 +197,7 @@ class Command:
 
 
 def _without_secrets(given: Any) -> Any:
-    """What was given, where URLs lack their credentials and queries."""
+    """The text or the texts that were given; URLs lack their credentials and queries."""
     if isinstance(given, list):
         return [_without_secrets(one) for one in given]
     return str(located(given)) if is_url(given) else given

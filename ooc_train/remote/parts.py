@@ -20,7 +20,7 @@ _N_ENDS = 32
 
 
 @dataclass
-class _Part:
+class _Range:
     """Bytes from ``start`` to before ``stop``, under way or here; ``n_read`` of them were read.
 
     One that ``goes_on`` was not expected, but followed a range that was read.
@@ -55,8 +55,8 @@ class RemoteParts:
                 "first"
             )
         self._lock = threading.RLock()
-        self._parts: OrderedDict[int, _Part] = OrderedDict()  # by their starts
-        self._left: dict[int, _Part] = {}  # those that were read
+        self._parts: OrderedDict[int, _Range] = OrderedDict()  # by their starts
+        self._left: dict[int, _Range] = {}  # those that were read
         self._n_bytes = 0
         self._small: list[tuple[int, int]] = []
         self._ends: OrderedDict[int, bool] = OrderedDict()
@@ -150,7 +150,7 @@ class RemoteParts:
                 self._leave(part)
         return data
 
-    def _part_at(self, position: int) -> _Part | None:
+    def _part_at(self, position: int) -> _Range | None:
         return next(
             (part for part in self._parts.values() if part.start <= position < part.stop), None
         )
@@ -169,23 +169,23 @@ class RemoteParts:
             start = max(start, part_stop)
         return found
 
-    def _ask(self, start: int, stop: int, *, goes_on: bool = False) -> _Part:
+    def _ask(self, start: int, stop: int, *, goes_on: bool = False) -> _Range:
         if self._pool is None:
             self._pool = ThreadPool(N_REQUESTS, "remote")
         data = self._pool.submit(self.content.read, start, stop, self._stopped)
-        part = self._parts[start] = _Part(start, stop, data, goes_on)
+        part = self._parts[start] = _Range(start, stop, data, goes_on)
         self._n_bytes += stop - start
         while self._n_bytes > _MOST_BYTES and len(self._parts) > 1:
             self._forget(next(iter(self._parts.values())))
         return part
 
-    def _leave(self, part: _Part) -> None:
+    def _leave(self, part: _Range) -> None:
         """Keep what was read for a while: blocks are read again for each slice that has a share."""
         self._left[part.start] = part
         while sum(one.stop - one.start for one in self._left.values()) > _MOST_LEFT_BYTES:
             self._forget(next(iter(self._left.values())))
 
-    def _forget(self, part: _Part) -> None:
+    def _forget(self, part: _Range) -> None:
         self._left.pop(part.start, None)
         if self._parts.get(part.start) is part:
             del self._parts[part.start]

@@ -46,7 +46,7 @@ class Url(PosixPath):
         return str(self).partition(":")[0].lower()
 
     def absolute(self) -> "Url":
-        """The same: it depends on no folder."""
+        """The URL itself, which depends on no folder."""
         return self
 
     def __str__(self) -> str:
