@@ -68,6 +68,8 @@ def convert(
     seed: int = 0,
     shuffle: bool = True,
     compression: str = 'none',
+    shards: int | str | None = None,
+    append: bool = False,
     scheduler: str | concurrent.futures._base.Executor | None = None,
     resume: bool = False,
 ) -> dict[str, Any]: ...

@@ -13,6 +13,7 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, is_pipe
 from ooc_train.conversion.storage.record import Record, boot_id
 from ooc_train.errors import OptionError
+from ooc_train.file.shards import files_of
 from ooc_train.options import declarations
 from ooc_train.version import __version__
 
@@ -43,7 +44,8 @@ def record_of(train: Sequence[Input], output: Path, options: ConvertOptions) -> 
             )
         return None
     identity = {"ooc-train": __version__, "numpy": np.__version__}
-    identity |= dict(_options(options)) | dict(_files(train, options))
+    more = files_of(output) if options.append else []
+    identity |= dict(_options(options)) | dict(_files(train, options, more))
     return Record(os.path.realpath(output), identity, options.resume, boot=boot_id())
 
 
@@ -71,10 +73,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _files(train: Sequence[Input], options: ConvertOptions) -> Iterator[tuple[str, Any]]:
+def _files(
+    train: Sequence[Input], options: ConvertOptions, more: Sequence[Path]
+) -> Iterator[tuple[str, Any]]:
     """The files that are read: size, time of the last change, and number on the disk."""
     yield "the training rows", [_plain(one) for one in train]
-    for path in files_converted(train, options):
+    for path in (*files_converted(train, options), *more):
         if path.is_file():
             found = path.stat()
             yield os.path.realpath(path), [found.st_size, found.st_mtime_ns, found.st_ino]

@@ -10,16 +10,16 @@ decompressing them, on 2 processors as on 16.  Chunks whose packages are not ins
 filters are, are read through h5py.
 """
 
-import bisect
 import contextlib
 import errno
 import functools
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
 
 from ooc_train.dtypes import I64, U8, U64, AnyArray
+from ooc_train.file.array import Array, DamageError
 from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
@@ -31,16 +31,8 @@ from ooc_train.file.structure import array_at
 _CHECK_BYTES = 2**20
 
 
-class DamageError(Exception):
-    """Rows ``start`` up to ``stop`` of an array are not what was written."""
-
-    def __init__(self, start: int, stop: int, reason: str) -> None:
-        super().__init__(reason)
-        self.start, self.stop = start, stop
-
-
-class Array(ABC):
-    """An array on disk, of the ``shape`` and ``dtype`` that it has in the file.
+class BlockArray(Array):
+    """An array in one file, of the ``shape`` and ``dtype`` that it has there.
 
     If the handle verifies, a block is compared with its checksum when a row of it is read for the
     first time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one
@@ -57,19 +49,10 @@ class Array(ABC):
         self._checked = np.zeros(self.n_blocks, np.bool_)
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     @property
     def n_blocks(self) -> int:
         """The number of blocks, each of which has a checksum."""
         return -(-self.shape[0] // self.block_length)
-
-    def read(self, start: int, stop: int) -> AnyArray:
-        """The rows from ``start`` up to ``stop``, as a new array."""
-        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start)
-        return rows
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
@@ -102,11 +85,7 @@ class Array(ABC):
         self._fetch(number, position)
         return int(number[0])
 
-    def find(self, value: int) -> int:
-        """The first position of a number above ``value`` in an ascending array, unchecked."""
-        return bisect.bisect_right(range(len(self)), value, key=self.peek)
-
-    def _expect(self, start: int, stop: int) -> None:  # noqa: B027 - not all can
+    def _expect(self, start: int, stop: int) -> None:
         """Prefetch rows that exist."""
 
     @abstractmethod
@@ -164,7 +143,7 @@ class Array(ABC):
         self._checked[blocks] = True
 
 
-class FlatArray(Array):
+class FlatArray(BlockArray):
     """A contiguous array, read at its offset in the file."""
 
     def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
@@ -204,6 +183,10 @@ class FlatArray(Array):
     def _typed(self, plain: U8) -> AnyArray:
         """Whole rows of bytes as numbers."""
         return plain.view(self.dtype).reshape(-1, *self.shape[1:])
+
+    def addresses(self, rows: I64) -> I64:
+        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
+        return self._map.view.ctypes.data + rows * self.row_bytes
 
     @property
     def plain(self) -> U8:
@@ -269,7 +252,7 @@ class FlatArray(Array):
             raise DamageError(start, start + len(target), "the file is truncated")
 
 
-class ChunkedArray(Array):
+class ChunkedArray(BlockArray):
     """An array of compressed chunks, one to a block, read at their places in the file.
 
     Memory: 12 bytes more for each chunk, and the rows of one.
@@ -344,7 +327,7 @@ class ChunkedArray(Array):
         return DamageError(start, min(start + self.block_length, len(self)), reason)
 
 
-class Hdf5Array(Array):
+class Hdf5Array(BlockArray):
     """An array of compressed chunks whose filters HDF5 has, and this package has not."""
 
     def _fetch(self, target: AnyArray, start: int) -> None:
@@ -352,7 +335,7 @@ class Hdf5Array(Array):
         dataset.read_direct(target, np.s_[start : start + len(target)])
 
 
-def open_array(path: str, handle: Handle) -> Array:
+def open_array(path: str, handle: Handle) -> BlockArray:
     """The array at a path in the file that ``handle`` has open.
 
     Raises KeyError or ValueError if it is missing, or if the handle verifies and the checksums are
@@ -369,7 +352,7 @@ def open_array(path: str, handle: Handle) -> Array:
     return Hdf5Array(path, stored, handle)
 
 
-def check_array(array: Array) -> None:
+def check_array(array: BlockArray) -> None:
     """Compare what was not read yet of an array with its checksums, if its file is to be verified.
 
     Raises DamageError.  Memory: a megabyte, or a block.

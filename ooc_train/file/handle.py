@@ -5,6 +5,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,12 +23,16 @@ from ooc_train.file.objects import (
     read_objects,
     root_attributes,
 )
+from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
+from ooc_train.json_text import json_object
 from ooc_train.suggestions import beside
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
-_REPLACED = "was replaced while it was read; start again with it"
+_SHARED = ("classes", "vectorizer")
+REPLACED = "was replaced while it was read; start again with it"
+"""What is said of a file that is not the one it was."""
 
 
 class Handle:
@@ -69,7 +74,7 @@ class Handle:
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file
             file.close()
-        raise InputError(f"{self.path} {_REPLACED}")
+        raise InputError(f"{self.path} {REPLACED}")
 
     @functools.cached_property
     def root(self) -> StoredGroup:
@@ -91,6 +96,30 @@ class Handle:
     def summary(self) -> str:
         """The summary of the file as it is, to be compared with that of its header."""
         return summary_of(self._items())
+
+    @property
+    def shared(self) -> "Handle":
+        """The file that has the classes and the vectorizer: this one."""
+        return self
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that the file has."""
+        return [name for name in SPLIT_NAMES if name in self.root.members]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows came from.  Raises FormatError where that is damaged."""
+        with damage_errors(self.path):
+            return json_object(self.root.attributes["provenance"])
+
+    def shared_summary(self) -> str:
+        """The checksum of the classes and the vectorizer, by their own checksums."""
+        return summary_of(
+            item
+            for item in self._items()
+            if item.path.removeprefix(f"{GROUP}/").partition("/")[0] in _SHARED
+        )
 
     def _items(self) -> Iterator[Item]:
         for path, found in objects_of(self.root).items():
@@ -155,7 +184,7 @@ def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Ha
                 raise ValueError("its header or checksums are not what was written")
             found = handle.header.fingerprint  # raises where the structure is another
         if fingerprint not in (None, found):
-            raise InputError(f"{path} {_REPLACED}")
+            raise InputError(f"{path} {REPLACED}")
     except BaseException:
         handle.close()
         raise

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.file.group import FileGroup
-from ooc_train.file.handle import damage_errors
+from ooc_train.file.handle import Handle, damage_errors
 from ooc_train.file.schema import FORMAT_VERSION
+from ooc_train.file.shards import shard_of
 from ooc_train.json_text import json_object
 from ooc_train.reading.split import Split
 from ooc_train.reading.store import open as open_store
@@ -15,7 +16,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
     """Describe a converted file: its features, classes, provenance, and the rows of each split.
 
     Sizes are in bytes.  ``class_counts`` of a split are its rows by class.  ``kept_terms`` is
-    ``None`` for features that are not made of text.
+    ``None`` for features that are not made of text.  Of an index, ``shards`` has the ``file``,
+    ``bytes`` and ``rows`` of each.
 
     Memory: some megabytes of labels at a time.  Raises InputError or FormatError as `store.open`.
     """
@@ -25,7 +27,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
             parameters = json_object(vectorizer.attributes["parameters"])
         return {
             "path": str(path),
-            "bytes": Path(path).stat().st_size,
+            "bytes": store.n_bytes,
             "producer": store.producer,
             "format_version": FORMAT_VERSION,
             "features": store.features,
@@ -38,7 +40,14 @@ def inspect(path: str | Path) -> dict[str, Any]:
             ],
             "splits": {name: _describe(split) for name, split in store.splits.items()},
             "provenance": store.provenance,
+            **({"shards": [_described(handle) for handle in store.shards]} if store.shards else {}),
         }
+
+
+def _described(shard: Handle) -> dict[str, Any]:
+    """The size of a shard, and its rows by split."""
+    found = shard_of(shard, 0)
+    return {"file": found.file, "bytes": found.bytes, "rows": found.rows}
 
 
 def _n_kept_terms(vectorizer: FileGroup) -> int | None:

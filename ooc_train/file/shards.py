@@ -1,0 +1,178 @@
+"""The files of an index, open for reading as one.
+
+A `ShardedFile` is to rows what a `Handle` is: `joined` reads the arrays of its files as one.  What
+all of them share, classes and vectorizer, is taken from the first.
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ooc_train.errors import FormatError, InputError
+from ooc_train.file.handle import REPLACED, Handle, damage_errors, open_file
+from ooc_train.file.header import Header
+from ooc_train.file.index import MAX_INDEX_BYTES, Index, Shard, is_index, read_index
+from ooc_train.file.objects import StoredArray
+from ooc_train.file.schema import SPLIT_NAMES
+from ooc_train.file.structure import array_at
+
+_BEGINNING_BYTES = 64
+
+
+class ShardedFile:
+    """An index and the files that it names, all of them open and compared with it.
+
+    Raises InputError for a shard that is missing, or of another conversion than the index says.
+    Memory: that of each file's structure.
+    """
+
+    def __init__(self, path: Path, index: Index, *, verify: bool) -> None:
+        self.path, self.index, self.verify = path, index, verify
+        self.handles: list[Handle] = []
+        try:
+            for shard in index.shards:
+                self.handles.append(_opened(path, shard, index.shared, verify=verify))
+            self._check_alike()
+        except BaseException:
+            self.close()
+            raise
+        self.header: Header = replace(self.shared.header, fingerprint=index.fingerprint)
+
+    @property
+    def shared(self) -> Handle:
+        """The file whose classes and vectorizer are those of all."""
+        return self.handles[0]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can still be read."""
+        return self.shared.is_open
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that any shard has."""
+        return [name for name in SPLIT_NAMES if any(name in it.split_names for it in self.handles)]
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows of all conversions came from; the columns are those of the first."""
+        shards = self.index.shards
+        firsts = [
+            handle.provenance
+            for number, handle in enumerate(self.handles)
+            if not number or shards[number].conversion != shards[number - 1].conversion
+        ]
+        joined = dict(firsts[0])
+        for more in firsts[1:]:
+            with damage_errors(self.path):
+                sources = {split: [*files] for split, files in joined["sources"].items()}
+                for split, files in more["sources"].items():
+                    sources[split] = [*sources.get(split, []), *files]
+                counts = {name: joined[name] + more[name] for name in _COUNTS}
+                joined |= {"sources": sources, **counts}
+        return joined
+
+    def holders(self, split: str) -> Sequence[Handle]:
+        """The files that have rows of a split, in their order; one at least."""
+        holding = [handle for handle in self.handles if split in handle.split_names]
+        return [handle for handle in holding if _labels(handle, split).shape[0]] or holding[:1]
+
+    def close(self) -> None:
+        """Close all files."""
+        for handle in self.handles:
+            handle.close()
+
+    def _check_alike(self) -> None:
+        first = replace(self.shared.header, fingerprint="")
+        for handle in self.handles[1:]:
+            if replace(handle.header, fingerprint="") != first:
+                raise FormatError(
+                    f"the shard {handle.path} of {self.path} has other features than the first; "
+                    "convert the sources again with ooc-convert"
+                )
+
+
+DataFile = Handle | ShardedFile
+"""A file of rows that is open for reading, or several that an index names."""
+_COUNTS = ("replaced_rows", "empty_rows")
+
+
+def open_data(path: Path, *, verify: bool, fingerprint: str | None = None) -> DataFile:
+    """The file at ``path``, or, where that is an index, the files that it names.
+
+    Raises as `handle.open_file`, FormatError for a damaged index, and as `ShardedFile`.
+    """
+    index = index_at(path)
+    if index is None:
+        return open_file(path, verify=verify, fingerprint=fingerprint)
+    if fingerprint not in (None, index.fingerprint):
+        raise InputError(f"{path} {REPLACED}")
+    return ShardedFile(path, index, verify=verify)
+
+
+def index_at(path: Path) -> Index | None:
+    """The index at a path; ``None`` for any other file.  Raises FormatError for a damaged one."""
+    text = _index_text(path)
+    return None if text is None else read_index(path, text)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The file at a path, and where that is an index, the files that it names."""
+    with contextlib.suppress(FormatError):
+        index = index_at(path)
+        if index:
+            return [path, *(path.with_name(shard.file) for shard in index.shards)]
+    return [path]
+
+
+def shard_of(handle: Handle, conversion: int) -> Shard:
+    """The entry for an open file in an index, under the name that the file has now."""
+    return Shard(
+        file=handle.path.name,
+        bytes=os.fstat(handle.descriptor).st_size,
+        fingerprint=handle.header.fingerprint,
+        rows={split: _labels(handle, split).shape[0] for split in handle.split_names},
+        conversion=conversion,
+    )
+
+
+def _index_text(path: Path) -> bytes | None:
+    """The content of an index; ``None`` for all other files, also those that cannot be read."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            if not is_index(file.read(_BEGINNING_BYTES)):
+                return None
+            file.seek(0)
+            return file.read(MAX_INDEX_BYTES)
+    except OSError:
+        return None
+
+
+def _opened(path: Path, shard: Shard, shared: str, *, verify: bool) -> Handle:
+    """A shard of the index at ``path``, compared with what the index says of it."""
+    place = path.with_name(shard.file)
+    if not place.exists():
+        raise InputError(
+            f"{path} names the shard {shard.file}, which is missing; put it beside the index again"
+        )
+    handle = open_file(place, verify=verify)
+    try:
+        found = shard_of(handle, shard.conversion)
+        if found != shard or handle.shared_summary() != shared:
+            raise InputError(
+                f"the shard {place} is not the one that {path} names, but of another conversion; "
+                "put the right one beside the index again"
+            )
+    except BaseException:
+        handle.close()
+        raise
+    return handle
+
+
+def _labels(handle: Handle, split: str) -> StoredArray:
+    return array_at(handle.root, f"{split}/labels")
