@@ -6,6 +6,7 @@ process because this one was killed, takes the names back, see `work_folder`.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ooc_train.atomic import flush, publish, target_of
@@ -28,12 +29,13 @@ class Together:
         for made in (self.members, self._index.parent):
             made.mkdir()
 
-    def publish(self, text: str, *, force: bool) -> None:
+    def publish(self, text: str, *, force: bool, check: Callable[[], None] = lambda: None) -> None:
         """Publish all files, and the index with its ``text``.
 
         Without ``force`` nothing is replaced: that raises OutputError.  With it, an existing index
         stays until all is there.  If this fails, or the process is killed, the old index is left,
-        and nothing of the new files, except on file systems without links.
+        and nothing of the new files, except on file systems without links.  ``check`` is called
+        when only the index is to come, and may raise.
         """
         self._index.write_text(text, "utf-8")
         for member in sorted(self.members.iterdir()):
@@ -43,6 +45,7 @@ class Together:
                 member.replace(place)  # names tell contents: it has the same, or is damaged
             else:
                 _name(member, place)
+        check()
         publish(self._index, self._target, force=force)
 
 

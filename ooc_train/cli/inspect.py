@@ -15,7 +15,9 @@ from ooc_train.cli.tables import aligned
 from ooc_train.conversion.options import Paths, RowOptions
 from ooc_train.conversion.sources.database import QueryOptions
 from ooc_train.errors import FormatError, OptionError
+from ooc_train.file.index import BEGINNING_BYTES, is_index
 from ooc_train.file.provenance import column_names
+from ooc_train.file.shards import data_files
 from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
@@ -94,7 +96,7 @@ def _work(given: Given) -> dict[str, Any]:
         )
     outputs = {**options.outputs, **shared.outputs}
     force = given.made(OutputOptions).force
-    check_outputs(outputs, [converted], force=force)
+    check_outputs(outputs, data_files(converted), force=force)
     if options.verify:
         return _verify(given, converted)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
@@ -132,9 +134,10 @@ def _is_converted(path: Path) -> bool:
         return False
     try:
         with path.open("rb") as file:
-            return file.read(len(_HDF5)) == _HDF5
+            beginning = file.read(BEGINNING_BYTES)
     except OSError:  # of which the reader of rows tells
         return False
+    return beginning.startswith(_HDF5) or is_index(beginning)
 
 
 def _explore(given: Given) -> dict[str, Any]:

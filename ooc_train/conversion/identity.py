@@ -13,7 +13,7 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, is_pipe
 from ooc_train.conversion.storage.record import Record, boot_id
 from ooc_train.errors import OptionError
-from ooc_train.file.shards import files_of
+from ooc_train.file.shards import data_files
 from ooc_train.options import declarations
 from ooc_train.version import __version__
 
@@ -44,7 +44,7 @@ def record_of(train: Sequence[Input], output: Path, options: ConvertOptions) -> 
             )
         return None
     identity = {"ooc-train": __version__, "numpy": np.__version__}
-    more = files_of(output) if options.append else []
+    more = data_files(output) if options.append else []
     identity |= dict(_options(options)) | dict(_files(train, options, more))
     return Record(os.path.realpath(output), identity, options.resume, boot=boot_id())
 

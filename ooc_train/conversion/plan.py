@@ -35,7 +35,7 @@ from ooc_train.errors import OptionError
 from ooc_train.file.index import Index
 from ooc_train.file.provenance import column_names
 from ooc_train.file.schema import vectorizer_file
-from ooc_train.file.shards import files_of
+from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
@@ -120,12 +120,12 @@ def plan_conversion(
     check_index_name(output, options)
     rejects = _rejects_path(options, output, appending)
     outputs = {
-        "the list of rejected rows": rejects,
         **({} if appending else {"the output": output}),
+        "the list of rejected rows": rejects,
         **(options.more_outputs or {}),
     }
-    read = [*files_converted(train, options), *(files_of(output) if appending else [])]
-    check_outputs(outputs, read, force=options.force)
+    appended = data_files(output) if appending else []
+    check_outputs(outputs, [*files_converted(train, options), *appended], force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     record = record_of(train, output, options)

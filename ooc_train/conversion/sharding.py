@@ -6,6 +6,7 @@ its ranges, and what all shards share, the classes and the vectorizer.
 """
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.handle import open_file
 from ooc_train.file.index import MAX_SHARDS, Index, Shard
 from ooc_train.file.output import OutputFile
-from ooc_train.file.shards import files_of, index_at, shard_of
+from ooc_train.file.shards import data_files, index_at, shard_of
 from ooc_train.memory import parse_size
 from ooc_train.together import Together
 
@@ -202,19 +203,26 @@ def publish_shards(
         name = f"{output.stem}-{len(known) + len(shards):05d}-{digits}.h5"
         path.replace(together.members / name)
         shards.append(replace(shard, file=name))
-    if before:
-        found = index_at(output)
-        if found is None or found.fingerprint != before.fingerprint:
-            raise OutputError(
-                f"{output} was changed by another program meanwhile; append the rows again"
-            )
     index = Index(shared, [*known, *shards])
-    together.publish(index.text(), force=force or before is not None)
+    together.publish(
+        index.text(),
+        force=force or before is not None,
+        check=functools.partial(_check_unchanged, output, before),
+    )
     kept = {shard.file for shard in index.shards}
     for path in old:
         if path.name not in kept:
             path.unlink(missing_ok=True)
     return shards
+
+
+def _check_unchanged(output: Path, before: Index | None) -> None:
+    """Raise OutputError unless ``before``, if it was read, still is the index at ``output``."""
+    found = index_at(output) if before else None
+    if before and (found is None or found.fingerprint != before.fingerprint):
+        raise OutputError(
+            f"{output} was changed by another program meanwhile; append the rows again"
+        )
 
 
 def _check_new(shard: Shard, known: Sequence[Shard], output: Path) -> None:
@@ -229,7 +237,7 @@ def _own_shards(output: Path) -> list[Path]:
     if index is None:
         return []
     found = []
-    for shard, path in zip(index.shards, files_of(output)[1:], strict=True):
+    for shard, path in zip(index.shards, data_files(output)[1:], strict=True):
         with (
             contextlib.suppress(Exception),
             contextlib.closing(open_file(path, verify=False)) as it,

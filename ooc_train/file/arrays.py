@@ -8,18 +8,21 @@ where it is not done.  Compressed chunks are read with ``pread``, and decompress
 that reads, without HDF5's lock: handing chunks of 64 KiB to several threads took longer than
 decompressing them, on 2 processors as on 16.  Chunks whose packages are not installed, but HDF5's
 filters are, are read through h5py.
+
+`joined` has the arrays of several files that are read as one.
 """
 
+import bisect
 import contextlib
 import errno
 import functools
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
 
 import numpy as np
 
 from ooc_train.dtypes import I64, U8, U64, AnyArray
-from ooc_train.file.array import Array, DamageError
 from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
@@ -29,6 +32,88 @@ from ooc_train.file.objects import StoredArray
 from ooc_train.file.structure import array_at
 
 _CHECK_BYTES = 2**20
+
+
+class DamageError(Exception):
+    """Rows ``start`` up to ``stop`` of an array are not what was written."""
+
+    def __init__(self, start: int, stop: int, reason: str) -> None:
+        super().__init__(reason)
+        self.start, self.stop = start, stop
+
+
+class Array(ABC):
+    """Rows on disk, all of one shape and dtype.  Any number of threads may read."""
+
+    name: str
+    """The path in its file."""
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    row_bytes: int
+    joints: tuple[int, ...] = ()
+    """The rows with which other files begin than the first."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        """The rows from ``start`` up to ``stop``, as a new array."""
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start)
+        return rows
+
+    @abstractmethod
+    def read_into(self, target: AnyArray, start: int) -> None:
+        """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
+
+        Raises DamageError for rows that are not what was written.
+        """
+
+    @abstractmethod
+    def expect(self, start: int, stop: int) -> None:
+        """Prefetch rows ``start`` up to ``stop``, which will be read soon, where that is possible.
+
+        Takes any numbers: the offsets in a damaged file are checked when the rows are read.
+        """
+
+    @abstractmethod
+    def peek(self, position: int) -> int:
+        """The number at a position of an array of integers, unchecked."""
+
+    def find(self, value: int) -> int:
+        """The first position of a number above ``value`` in an ascending array, unchecked."""
+        return bisect.bisect_right(range(len(self)), value, key=self.peek)
+
+
+class Mappable(Protocol):
+    """An array whose rows can be used as they are mapped, once they are fetched."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the files have all rows by now, asked before fetched ones are touched."""
+
+    def expect(self, start: int, stop: int) -> None:
+        """Prefetch rows."""
+
+    def fetch(self, start: int, stop: int) -> None:
+        """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
+
+        Raises DamageError where a file is truncated or a block does not match its checksum,
+        OSError where the disk fails.
+        """
+
+    def release(self, start: int, stop: int) -> None:
+        """Let go of fetched rows."""
+
+    def take(self, rows: I64) -> AnyArray:
+        """Fetched rows, by their numbers, as a new array."""
+
+    def addresses(self, rows: I64) -> I64:
+        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
 
 
 class BlockArray(Array):

@@ -36,7 +36,8 @@ from ooc_train.json_text import as_json, json_object
 INDEX_FORMAT = "ooc-train index"
 INDEX_VERSION = 1
 MAX_SHARDS = 10_000
-MAX_INDEX_BYTES = 2**22
+MAX_INDEX_BYTES = 2**23
+BEGINNING_BYTES = 256
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}")
 _REMEDY = "restore the index from a copy, or convert the source again with ooc-convert"
 
@@ -84,12 +85,12 @@ def fingerprint_of(content: Mapping[str, Any]) -> str:
 
 
 def is_index(beginning: bytes) -> bool:
-    """Whether the first bytes of a file begin a JSON object, as those of no HDF5 file do.
+    """Whether the first bytes of a file, at least `BEGINNING_BYTES` if it has them, begin an index.
 
-    >>> is_index(b' {"format": '), is_index(bytes([0x89]) + b"HDF")
+    >>> is_index(b'{"format": "ooc-train index", '), is_index(b'{"label": 1}')
     (True, False)
     """
-    return beginning.lstrip()[:1] == b"{"
+    return beginning.lstrip()[:1] == b"{" and f'"{INDEX_FORMAT}"'.encode() in beginning
 
 
 def read_index(path: Path, text: bytes) -> Index:

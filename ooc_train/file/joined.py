@@ -12,8 +12,7 @@ from typing import cast
 import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
-from ooc_train.file.array import Array, DamageError
-from ooc_train.file.arrays import BlockArray, FlatArray, open_array
+from ooc_train.file.arrays import Array, BlockArray, DamageError, FlatArray, open_array
 from ooc_train.file.handle import Handle
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.shards import DataFile

@@ -14,12 +14,17 @@ from typing import Any
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.handle import REPLACED, Handle, damage_errors, open_file
 from ooc_train.file.header import Header
-from ooc_train.file.index import MAX_INDEX_BYTES, Index, Shard, is_index, read_index
+from ooc_train.file.index import (
+    BEGINNING_BYTES,
+    MAX_INDEX_BYTES,
+    Index,
+    Shard,
+    is_index,
+    read_index,
+)
 from ooc_train.file.objects import StoredArray
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at
-
-_BEGINNING_BYTES = 64
 
 
 class ShardedFile:
@@ -119,7 +124,7 @@ def index_at(path: Path) -> Index | None:
     return None if text is None else read_index(path, text)
 
 
-def files_of(path: Path) -> list[Path]:
+def data_files(path: Path) -> list[Path]:
     """The file at a path, and where that is an index, the files that it names."""
     with contextlib.suppress(FormatError):
         index = index_at(path)
@@ -145,7 +150,7 @@ def _index_text(path: Path) -> bytes | None:
         if not path.is_file():
             return None
         with path.open("rb") as file:
-            if not is_index(file.read(_BEGINNING_BYTES)):
+            if not is_index(file.read(BEGINNING_BYTES)):
                 return None
             file.seek(0)
             return file.read(MAX_INDEX_BYTES)

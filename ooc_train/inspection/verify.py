@@ -8,8 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from ooc_train.bars import usual_progress
-from ooc_train.file.array import DamageError
-from ooc_train.file.arrays import BlockArray
+from ooc_train.file.arrays import BlockArray, DamageError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store

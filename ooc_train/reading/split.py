@@ -10,8 +10,7 @@ import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.array import Array, DamageError
-from ooc_train.file.arrays import FlatArray, check_array
+from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array
 from ooc_train.file.header import AGAIN
 from ooc_train.file.joined import JoinedArray, open_rows
 from ooc_train.file.shards import DataFile, open_data

@@ -8,8 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.array import Array, Mappable
-from ooc_train.file.arrays import FlatArray
+from ooc_train.file.arrays import Array, FlatArray, Mappable
 from ooc_train.file.group import FileGroup
 from ooc_train.file.joined import JoinedArray
 from ooc_train.file.shards import DataFile

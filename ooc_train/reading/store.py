@@ -15,7 +15,7 @@ from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import FileGroup, read_classes
 from ooc_train.file.handle import Handle, damage_errors
 from ooc_train.file.header import AGAIN
-from ooc_train.file.shards import DataFile, ShardedFile, files_of, open_data
+from ooc_train.file.shards import DataFile, ShardedFile, data_files, open_data
 from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
@@ -114,7 +114,7 @@ class Store:
     @property
     def n_bytes(self) -> int:
         """The size of the file, and of an index together with its shards."""
-        return sum(path.stat().st_size for path in files_of(self.path))
+        return sum(path.stat().st_size for path in data_files(self.path))
 
     @property
     def file(self) -> h5py.File:

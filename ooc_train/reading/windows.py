@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.array import DamageError, Mappable
+from ooc_train.file.arrays import DamageError, Mappable
 from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
 
 _FRESH_SECONDS = 0.1

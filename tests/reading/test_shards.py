@@ -267,14 +267,19 @@ FAULTS = {
         FormatError,
         "version 2, and this ooc-train reads 1",
     ),
-    "other JSON": (lambda index: index.write_text('{"a": 1}'), FormatError, "no index of shards"),
+    "other JSON": (lambda index: index.write_text('{"a": 1}'), FormatError, "not an HDF5 file"),
+    "another format": (
+        lambda index: index.write_text('{"by": "ooc-train index", "format": "x"}'),
+        FormatError,
+        "no index of shards",
+    ),
     "half of it": (
         lambda index: index.write_text(index.read_text()[:-40]),
         FormatError,
         "is damaged: it is no JSON object",
     ),
     "deeply nested": (
-        lambda index: index.write_text('{"a":' * 10**5),
+        lambda index: index.write_text('{"format": "ooc-train index", "a":' + '{"a":' * 10**5),
         FormatError,
         "is damaged: it is no JSON object",
     ),
