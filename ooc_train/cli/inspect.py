@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import progress_of
-from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
+from ooc_train.cli.command import Command, SharedOptions, counted, measured, say, write_report
 from ooc_train.cli.exploration import exploration_lines
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
@@ -216,12 +216,21 @@ def _verify(given: Given, path: Path) -> dict[str, Any]:
     return report
 
 
+def _shard_lines(shards: Sequence[Any]) -> list[str]:
+    """How many shards an index has, and how large they are; nothing of a single file."""
+    if not shards:
+        return []
+    sizes = [shard["bytes"] / 1e6 for shard in shards]
+    return [f"{counted(len(shards), 'shard')} of {min(sizes):,.1f} to {max(sizes):,.1f} MB"]
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     parameters = ", ".join(f"{key} {value}" for key, value in report["vectorizer"].items())
     splits, terms = report["splits"], report["kept_terms"]
     return [
         f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
         f"written by {report['producer']}",
+        *_shard_lines(report.get("shards", [])),
         f"features: {report['features']}, {report['n_features']:,} columns"
         + ("" if terms is None else f" of {terms:,} kept terms")
         + f" ({parameters})",

@@ -415,5 +415,7 @@ class ConvertOptions(RowOptions, OutputOptions):
             what = "--append" if self.append else "--vectorizer"
             flags = listed_flags(self.given_parameters)
             raise OptionError(f"{what} brings its own terms; leave out {flags}")
+        if self.new_classes and self.append:
+            raise OptionError("--append takes the classes of its index; leave out --new-classes")
         if self.new_classes and not self.vectorizer:
             raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")

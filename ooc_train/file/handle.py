@@ -27,6 +27,7 @@ from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
 from ooc_train.suggestions import beside
+from ooc_train.system_errors import reason
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
@@ -211,7 +212,7 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error}") from error
+        raise InputError(f"{path} cannot be opened: {reason(error)}") from error
     if not is_hdf5(handle.content):
         handle.close()
         raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ooc_train.atomic import target_of
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.handle import REPLACED, Handle, damage_errors, open_file
 from ooc_train.file.header import Header
@@ -129,7 +130,7 @@ def data_files(path: Path) -> list[Path]:
     with contextlib.suppress(FormatError):
         index = index_at(path)
         if index:
-            return [path, *(path.with_name(shard.file) for shard in index.shards)]
+            return [path, *(_place(path, shard) for shard in index.shards)]
     return [path]
 
 
@@ -158,9 +159,15 @@ def _index_text(path: Path) -> bytes | None:
         return None
 
 
+def _place(path: Path, shard: Shard) -> Path:
+    """The path of a shard: beside the index, or where that is a link, beside what it leads to."""
+    beside = path.with_name(shard.file)
+    return beside if beside.exists() else target_of(path).with_name(shard.file)
+
+
 def _opened(path: Path, shard: Shard, shared: str, *, verify: bool) -> Handle:
     """A shard of the index at ``path``, compared with what the index says of it."""
-    place = path.with_name(shard.file)
+    place = _place(path, shard)
     if not place.exists():
         raise InputError(
             f"{path} names the shard {shard.file}, which is missing; put it beside the index again"

@@ -1,5 +1,7 @@
 """Shards: the rows of one file in several, published together or not at all, and appended to."""
 
+import csv
+import errno
 import os
 import signal
 
@@ -9,6 +11,7 @@ import pytest
 import ooc_train
 from ooc_train import work_folder
 from ooc_train.cli import convert as command
+from ooc_train.cli import inspect, train
 from ooc_train.conversion.sources import corpus
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.index import Index
@@ -336,6 +339,12 @@ APPEND_FAULTS = {
         OptionError,
         "leave out --no-shuffle",
     ),
+    "new classes": (
+        lambda index, folder: index,
+        {"new_classes": True},
+        OptionError,
+        "leave out --new-classes",
+    ),
     "other features": (
         lambda index, folder: index,
         {"features": "sequence"},
@@ -375,6 +384,83 @@ def test_an_index_that_changes_meanwhile_is_not_overwritten(index, tmp_path, mon
     with pytest.raises(OutputError, match="was changed by another program meanwhile"):
         ooc_train.convert(new_rows(tmp_path), index, append=True)
     assert index_at(index) == other
+
+
+def test_numbers_of_other_columns_are_not_appended(tmp_path):
+    train, more = write_numbers(tmp_path)
+    ooc_train.convert(train, tmp_path / "a.json", shards=2, **more)
+    before = (tmp_path / "a.json").read_bytes()
+    np.save(tmp_path / "new.npy", np.zeros((N, 6), "f4"))
+    with pytest.raises(InputError, match="rows have 6 columns, and .* have 5"):
+        ooc_train.convert(tmp_path / "new.npy", tmp_path / "a.json", append=True, **more)
+    assert (tmp_path / "a.json").read_bytes() == before
+
+
+def test_columns_are_those_of_the_index(tmp_path):
+    rows = random_rows(N, seed=0)
+    for name, order in {"a": ("stars", "text"), "b": ("text", "stars"), "c": ("text",)}.items():
+        lines = [{"stars": label, "text": " ".join(texts)} for label, *texts in rows]
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, order, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(lines if name == "a" else lines[:40])
+    index = tmp_path / "a.json"
+    ooc_train.convert(tmp_path / "a.csv", index, shards=1, text="text", label="stars")
+    ooc_train.convert(tmp_path / "b.csv", index, append=True, validation_fraction=0)
+    with ooc_train.open(index) as store:
+        assert store["train"].class_counts().sum() == 108 + 40
+    with pytest.raises(InputError, match="there is no column 'stars'"):
+        ooc_train.convert(tmp_path / "c.csv", index, append=True)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_its_own_rows_alone(index, tmp_path):
+    run = tmp_path / "run"
+    ooc_train.train(index, run, epochs=1)
+    ooc_train.train(index, run, epochs=2, resume=True)
+    ooc_train.convert(new_rows(tmp_path), index, append=True)
+    with pytest.raises(OptionError, match="began with other data than .* holds now"):
+        ooc_train.train(index, run, epochs=3, resume=True)
+    assert ooc_train.evaluate(run, index)["rows"] == N_TEST
+    report = ooc_train.train(index, tmp_path / "more", epochs=1, init_from=run)
+    assert report["steps"] > 0
+
+
+def test_no_command_writes_to_a_shard(index, tmp_path, capsys):
+    shard = tmp_path / index_at(index).shards[1].file
+    before = shard.read_bytes()
+    new, run = new_rows(tmp_path), tmp_path / "run"
+    report = ["--report", str(shard), "--force"]
+    calls = [
+        (inspect.main, [index, *report]),
+        (inspect.main, [index, "--plot", shard, "--force"]),
+        (train.main, [index, "-o", run, *report]),
+        (train.main, [index, "-o", run, "--mix", f"{index}:0.5", *report]),
+        (command.main, [new, "--append", index, *report]),
+        (command.main, [new, "--vectorizer", index, "-o", shard, "--force"]),
+    ]
+    for main, arguments in calls:
+        assert main([str(each) for each in arguments]) == 1
+        assert f"is also the input {shard}; give" in capsys.readouterr().err
+        assert shard.read_bytes() == before
+
+
+def test_an_index_is_inspected_and_is_no_rows(index, tmp_path, capsys):
+    renamed = index.rename(tmp_path / "renamed")
+    assert inspect.main([str(renamed)]) == 0
+    assert "2 shards of 0.0 to 0.1 MB" in capsys.readouterr().out
+    assert inspect.main([str(renamed), "--verify"]) == 0
+    with pytest.raises(InputError, match="is an index of converted files; give it to ooc-train"):
+        ooc_train.convert(renamed.rename(index), tmp_path / "b.h5")
+
+
+def test_too_many_open_files_are_told_with_the_remedy(index, monkeypatch):
+    def refused(path, *given, **named):
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr("ooc_train.file.handle.os.open", refused)
+    with pytest.raises(InputError, match=r"Too many open files \(allow more with ulimit -n\)$"):
+        ooc_train.open(index)
 
 
 def test_a_shard_is_no_input_and_no_report(index, tmp_path):

@@ -156,6 +156,15 @@ def test_pickled_and_refused_when_replaced(whole):
         pickle.loads(pickled)
 
 
+def test_an_index_behind_a_link(whole, tmp_path):
+    index = cut(whole, {"train": [100], "test": [10]})
+    (tmp_path / "link.json").symlink_to(index)
+    assert contents(tmp_path / "link.json") == contents(index)
+    for shard in json.loads(index.read_text())["shards"]:  # as some keep data: each file a link
+        (tmp_path / shard["file"]).symlink_to(index.with_name(shard["file"]))
+    assert contents(tmp_path / "link.json") == contents(index)
+
+
 def test_inspected_like_the_whole(tmp_path):
     whole = write_toy(tmp_path / "a.h5", train=N_TRAIN, validation=20, test=N_TEST)
     index = cut(whole, {"train": [100], "test": [0], "validation": [20]})
