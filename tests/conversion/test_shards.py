@@ -448,7 +448,7 @@ def test_no_command_writes_to_a_shard(index, tmp_path, capsys):
 def test_an_index_is_inspected_and_is_no_rows(index, tmp_path, capsys):
     renamed = index.rename(tmp_path / "renamed")
     assert inspect.main([str(renamed)]) == 0
-    assert "2 shards of 0.0 to 0.1 MB" in capsys.readouterr().out
+    assert "2 shards of 0.1 to 0.1 MB" in capsys.readouterr().out
     assert inspect.main([str(renamed), "--verify"]) == 0
     with pytest.raises(InputError, match="is an index of converted files; give it to ooc-train"):
         ooc_train.convert(renamed.rename(index), tmp_path / "b.h5")
