@@ -15,9 +15,7 @@ from ooc_train.cli.tables import aligned
 from ooc_train.conversion.options import Paths, RowOptions
 from ooc_train.conversion.sources.database import QueryOptions
 from ooc_train.errors import FormatError, OptionError
-from ooc_train.file.index import BEGINNING_BYTES, is_index
 from ooc_train.file.provenance import column_names
-from ooc_train.file.shards import data_files
 from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
@@ -94,12 +92,14 @@ def _work(given: Given) -> dict[str, Any]:
         raise OptionError(
             f"{converted} is converted already; {listed_flags(of_rows)} cannot be used with it"
         )
+    from ooc_train.file.shards import data_files  # noqa: PLC0415 - --help stays instant
+
     outputs = {**options.outputs, **shared.outputs}
     force = given.made(OutputOptions).force
     check_outputs(outputs, data_files(converted), force=force)
     if options.verify:
         return _verify(given, converted)
-    from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
+    from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - as above
 
     report = measured(lambda: inspect(converted))
     _say(given, report, _lines(report))
@@ -127,7 +127,9 @@ def _converted(data: Paths) -> Path | None:
 
 
 def _is_converted(path: Path) -> bool:
-    """Whether a path is that of a converted file, or of a run, or would be if it existed."""
+    """Whether a path is that of a converted file or index, or of a run, or would be."""
+    from ooc_train.file.index import BEGINNING_BYTES, is_index  # noqa: PLC0415 - as above
+
     if path.suffix in _CONVERTED_SUFFIXES or (path / "settings.json").is_file():
         return True
     if not path.is_file():
