@@ -67,6 +67,7 @@ def convert(
     new_classes: bool = False,
     seed: int = 0,
     shuffle: bool = True,
+    samples: bool = True,
     compression: str = 'none',
     shards: int | str | None = None,
     append: bool = False,

@@ -20,6 +20,8 @@ from ooc_train.threads import start
 
 SAMPLE_SECONDS = 0.04
 MAX_POINTS = 256
+_SHARES_SECONDS = 1.0
+_SHARING = 0.99
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
     "": 1, "B": 1,
@@ -106,18 +108,28 @@ def measure() -> Memory:
     Pages that processes share count once: with children, the result sums proportional shares.
     """
     pids = _tree(os.getpid())
-    if len(pids) == 1:
-        fields = _fields(f"/proc/{pids[0]}/status")
-        return Memory(fields.get("VmRSS"), fields.get("RssAnon"))
-    shares = [_fields(f"/proc/{pid}/smaps_rollup") for pid in pids]
-    return Memory(
-        sum(share.get("Pss", 0) for share in shares),
-        sum(share.get("Pss_Anon", 0) for share in shares),
-    )
+    return _together(pids) if len(pids) == 1 else _shares(pids)
+
+
+def _together(pids: list[int]) -> Memory:
+    """The memory of all processes together, exact of one and a bound of several."""
+    each = [_fields(f"/proc/{pid}/status") for pid in pids]
+    if "VmRSS" not in each[0]:
+        return Memory(None, None)
+    return Memory(*(sum(fields.get(name, 0) for fields in each) for name in ("VmRSS", "RssAnon")))
+
+
+def _shares(pids: list[int]) -> Memory:
+    """The sums of the processes' proportional shares: some milliseconds, the kernel visits all."""
+    each = [_fields(f"/proc/{pid}/smaps_rollup") for pid in pids]
+    return Memory(*(sum(fields.get(name, 0) for fields in each) for name in ("Pss", "Pss_Anon")))
 
 
 class MemoryMonitor:
     """Samples the process tree's memory in a thread, while used as a context manager.
+
+    Shares of pages take long to measure.  Processes share anonymous pages only if one has forked
+    another; where none has, the shares are measured once a second, for resident memory.
 
     ``peak_anon_bytes`` is the largest sample.  ``peak_rss_bytes`` is the larger of the kernel's
     high-water mark of this process and the largest sample of the tree.  ``over_time`` has at most
@@ -128,6 +140,8 @@ class MemoryMonitor:
         self._peak = Memory(0, 0)
         self._course = _Course()
         self._began = time.perf_counter()
+        self._apart: list[int] = []
+        self._shares, self._measured = Memory(0, 0), 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
@@ -173,9 +187,23 @@ class MemoryMonitor:
 
     def _run(self) -> None:
         while not self._stop.wait(SAMPLE_SECONDS):
-            now = measure()
+            seconds = time.perf_counter() - self._began
+            now = self._look(seconds)
             self._raise_peak(now)
-            self._course.add(time.perf_counter() - self._began, now)
+            self._course.add(seconds, now)
+
+    def _look(self, seconds: float) -> Memory:
+        """The memory now, resident memory that of a second ago where it takes long to measure."""
+        pids = _tree(os.getpid())
+        together = _together(pids)
+        if len(pids) == 1:
+            return together
+        if pids == self._apart and seconds < self._measured + _SHARES_SECONDS:
+            return self._shares._replace(anon_bytes=together.anon_bytes)
+        self._shares, self._measured = _shares(pids), seconds
+        is_apart = (self._shares.anon_bytes or 0) >= _SHARING * (together.anon_bytes or 0)
+        self._apart = pids if is_apart else []
+        return self._shares
 
 
 class _Course:

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ooc_train.errors import OptionError
+from ooc_train.remote.url import located
 from ooc_train.suggestions import did_you_mean
 
 Declared = TypeVar("Declared")
@@ -139,7 +140,7 @@ class Option:
             return self.metavar
         if self.choices:
             return f"{{{','.join(self.choices)}}}"
-        names: dict[Any, str] = {int: "N", float: "F", Path: "FILE"}
+        names: dict[Any, str] = {int: "N", float: "F", located: "FILE"}
         return names.get(self._parser)
 
     @property
@@ -177,7 +178,7 @@ class Option:
         if self.takes_many:
             kinds = _origins(typing.get_args(self.annotation)[0])
         parsers: dict[Any, Callable[[str], Any]]
-        parsers = {os.PathLike: Path, Path: Path, int: int, float: float, str: str}
+        parsers = {os.PathLike: located, Path: located, int: int, float: float, str: str}
         return next(parse for kind, parse in parsers.items() if kind in kinds)
 
     def settled(self, value: Any) -> Any:

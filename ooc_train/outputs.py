@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ooc_train.errors import OutputError
 from ooc_train.options import option
+from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
 REMEDY = "give --force to overwrite it, or another name"
@@ -77,6 +78,8 @@ def check_outputs(
 def check_place(path: Path, what: str) -> None:
     """Raise OutputError if no file, which is ``what`` in words, can be made at ``path``."""
     begin = f"{path}, {what}, cannot be written"
+    if isinstance(path, Url):
+        raise OutputError(f"{begin} to a URL; write it here, and copy it there")
     try:
         with contextlib.suppress(FileNotFoundError):
             path.stat()

@@ -21,7 +21,7 @@ GROUND_FLOOR = (
     "atomic", "bars", "blas", "compiling", "dtypes", "durations", "environment", "errors", "extras",
     "imports",
     "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
-    "memory", "options", "outputs", "permutation", "progress", "signals", "signatures",
+    "memory", "options", "outputs", "permutation", "progress", "remote", "signals", "signatures",
     "subprocesses", "suggestions", "system_errors", "tasks", "threads", "together", "version",
     "visible", "work_folder",
 )  # fmt: skip
@@ -51,6 +51,7 @@ LIBRARIES = {  # slow to load, or optional
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
     "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
+    "obstore": ("remote.content", "remote.stores"),
     "pandas": (),
     "pyarrow": (),
     "scipy": ("reading.adapters.scipy_matrices",),

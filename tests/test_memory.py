@@ -1,6 +1,7 @@
 """Sizes, limits and measurement of memory, and how a budget is divided."""
 
 import mmap
+import os
 import platform
 import subprocess
 import sys
@@ -75,6 +76,55 @@ def test_anonymous_memory_and_its_peak_are_seen():
         del block
     assert monitor.peak_anon_bytes - before == pytest.approx(APPETITE, rel=0.1)
     assert monitor.peak_rss_bytes >= monitor.peak_anon_bytes
+
+
+@pytest.mark.parametrize(("share", "n_measured"), [(100, 3), (50, 50)])
+def test_shares_of_pages_are_measured_seldom_where_none_are_shared(monkeypatch, share, n_measured):
+    measured = []
+
+    def shares(pids):
+        measured.append(pids)
+        return memory.Memory(share * 4, share * 2)
+
+    monkeypatch.setattr(memory, "_tree", lambda _: [1, 2])
+    monkeypatch.setattr(memory, "_together", lambda _: memory.Memory(900, 200))
+    monkeypatch.setattr(memory, "_shares", shares)
+    monitor = memory.MemoryMonitor()
+    seen = {monitor._look(k * 0.05) for k in range(50)}
+    assert seen == {memory.Memory(share * 4, share * 2)}
+    assert len(measured) == n_measured
+    monkeypatch.setattr(memory, "_tree", lambda _: [1, 2, 3])  # which one of them may have forked
+    monitor._look(2.5)
+    assert len(measured) == n_measured + 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+def test_pages_that_processes_share_count_once():
+    block = np.ones(APPETITE, np.uint8)
+    before = memory.measure().anon_bytes
+    command = [sys.executable, "-c", FORK]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        monitor = memory.MemoryMonitor()
+        monitor._raise_peak(monitor._look(0.0))
+        monitor._raise_peak(monitor._look(0.1))
+        assert APPETITE < monitor._peak.anon_bytes - before < 1.6 * APPETITE
+        child.stdin.close()
+    assert block.all()
+
+
+FORK = """
+import os, sys
+block = bytearray(b"x") * 50_000_000
+child = os.fork()
+if child:
+    print(flush=True)
+    sys.stdin.read()
+    os.kill(child, 9)
+else:
+    import time
+    time.sleep(60)
+"""
 
 
 def test_mapped_files_are_not_anonymous(tmp_path):

@@ -20,6 +20,7 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
 from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library
 
 _DESCRIPTION = """\
@@ -116,7 +117,7 @@ def _work(given: Given) -> dict[str, Any]:
 
 def _converted(data: Paths) -> Path | None:
     """The one converted file among what is named; ``None`` if rows are named."""
-    named = [Path(one) for one in data]
+    named = [located(one) for one in data]
     found = [path for path in named if _is_converted(path)]
     if found and len(named) > 1:
         raise OptionError(

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 from ooc_train.conversion.storage.job import forget_all
 from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.extras import pip_install
+from ooc_train.memory import keep_freed_memory
 from ooc_train.system_errors import unwritten
 from ooc_train.tasks import Workers
 from ooc_train.version import __version__
@@ -30,6 +31,15 @@ _RETRIES = 2  # of a task that a file system or a network has failed
 _SECONDS = 60  # to wait for a scheduler, and for its first worker
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _TOKEN = "token"
+_QUIET = {  # what Dask finds out about its processes takes a tenth of their time
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.diagnostics.nvml": False,
+    "distributed.worker.memory.monitor-interval": "10s",
+}
 _ON = "the same command with --resume goes on"
 
 
@@ -64,7 +74,7 @@ def workers(address: str, n: int | None, folder: Path, n_wanted: int = 1) -> Ite
         stack.callback(_forget, client)
         threads = [int(count) for count in client.nthreads().values()]
         limits = [sight.memory_bytes for sight in sights.values() if sight.memory_bytes]
-        with client.get_executor(retries=_RETRIES) as pool:
+        with client.get_executor(retries=_RETRIES, pure=False) as pool:
             try:
                 yield Workers(
                     _ClusterExecutor(pool, folder),
@@ -89,7 +99,11 @@ def versions() -> dict[str, str]:
 
 
 def look(folder: Path, name: str, dask_worker: Any = None) -> Sight:
-    """The sight of a worker, which runs this: it reads a token in the job folder, and writes it."""
+    """The sight of a worker, which runs this: it reads a token in the job folder, and writes it.
+
+    The worker keeps freed memory from now on.  Dask has it returned, which takes longer.
+    """
+    keep_freed_memory()
     limit = getattr(getattr(dask_worker, "memory_manager", None), "memory_limit", None)
     try:
         token = (folder / _TOKEN).read_text("ascii")
@@ -166,12 +180,14 @@ def _client(
 ) -> Any:
     try:
         import distributed  # noqa: PLC0415 - slow to load, and optional
+        from dask import config  # noqa: PLC0415
 
         dask: Any = distributed
     except ImportError as error:
         install = pip_install("distributed")
         raise OptionError(f"--scheduler {address} needs Dask: {install}") from error
     if n:
+        stack.enter_context(config.set(_QUIET))
         cluster = dask.LocalCluster(
             n_workers=n,
             threads_per_worker=1,

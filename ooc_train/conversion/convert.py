@@ -41,6 +41,7 @@ from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.memory import MemoryMonitor, default_budget, measure, return_freed_memory
 from ooc_train.options import made
 from ooc_train.progress import PhasedProgress, Progress, Stopwatch
+from ooc_train.remote.url import located
 from ooc_train.signatures import takes
 from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
@@ -110,7 +111,7 @@ def convert(
         raise OptionError("there are no training rows; give at least one file of them")
     compiling = compiling_elsewhere(chosen.memory_bytes or default_budget(), stopwatch)
     with ExitStack() as stack, MemoryMonitor() as memory, compiling as compiler:
-        plan = plan_conversion(inputs, Path(output), chosen, stopwatch, stack)
+        plan = plan_conversion(inputs, located(output), chosen, stopwatch, stack)
         with disk_errors(plan.output, plan.temp_dir):
             job = Job(plan.temp_dir, plan.record, stopwatch, resume=chosen.resume)
             with job, RejectFile(plan.rejects, plan.max_rejects, force=plan.force) as rejects:

@@ -15,6 +15,8 @@ from ooc_train.conversion.storage.record import Record, boot_id
 from ooc_train.errors import OptionError
 from ooc_train.file.shards import data_files
 from ooc_train.options import declarations
+from ooc_train.remote.content import content_of
+from ooc_train.remote.url import Url, is_url, located
 from ooc_train.version import __version__
 
 _OF_THE_RUN = (
@@ -66,6 +68,8 @@ def _plain(value: Any) -> Any:
     """A value in JSON's types."""
     if isinstance(value, InputFile):
         value = value.path
+    if is_url(value) or isinstance(value, Url):
+        return str(located(value))  # without secrets
     if isinstance(value, os.PathLike):
         return os.path.realpath(value)
     if isinstance(value, list | tuple):
@@ -76,9 +80,14 @@ def _plain(value: Any) -> Any:
 def _files(
     train: Sequence[Input], options: ConvertOptions, more: Sequence[Path]
 ) -> Iterator[tuple[str, Any]]:
-    """The files that are read: size, time of the last change, and number on the disk."""
+    """The files that are read: size, time of the last change, and number on the disk.
+
+    Of a file at a URL, the size and what the server tells of its version.
+    """
     yield "the training rows", [_plain(one) for one in train]
     for path in (*files_converted(train, options), *more):
-        if path.is_file():
+        if isinstance(path, Url):
+            yield str(path), [*content_of(path).version]
+        elif path.is_file():
             found = path.stat()
             yield os.path.realpath(path), [found.st_size, found.st_mtime_ns, found.st_ino]

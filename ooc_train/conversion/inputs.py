@@ -28,6 +28,7 @@ from ooc_train.file.schema import vectorizer_file
 from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS
 from ooc_train.options import listed_flags
+from ooc_train.remote.url import Url, located
 
 
 class Inputs(NamedTuple):
@@ -124,6 +125,9 @@ def files_read(train: Sequence[Input], options: RowOptions) -> Iterator[Path]:
         path = given.behind if isinstance(given, InputFile) else given
         if path is None:
             continue
+        if isinstance(path, Url):
+            yield path
+            continue
         found = STANDARD_INPUT_FILE if path == STANDARD_INPUT else path
         if found.is_dir():
             yield from texts_in(found)
@@ -132,7 +136,7 @@ def files_read(train: Sequence[Input], options: RowOptions) -> Iterator[Path]:
     others = [] if options.classes is None else [options.classes]
     for label_file in (*options.labels, *options.test_labels, *options.validation_labels, *others):
         if not isinstance(label_file, InputFile):
-            yield Path(label_file)
+            yield located(label_file)
 
 
 def files_converted(train: Sequence[Input], options: ConvertOptions) -> Iterator[Path]:
@@ -144,7 +148,7 @@ def files_converted(train: Sequence[Input], options: ConvertOptions) -> Iterator
 
 def given_inputs(given: Paths) -> list[Input]:
     """Paths, or what a program has in their place, as the options have them."""
-    return [one if isinstance(one, InputFile) else Path(one) for one in given]
+    return [one if isinstance(one, InputFile) else located(one) for one in given]
 
 
 def find_inputs(

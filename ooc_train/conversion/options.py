@@ -368,6 +368,12 @@ class ConvertOptions(RowOptions, OutputOptions):
         "keep the training rows in the order of their source, instead of shuffling them",
         group=_OUTPUT,
     )
+    samples: bool = option(
+        True,
+        "do not keep the beginnings of some validation and test texts in the output, from which "
+        "pages show what a model confuses",
+        group=_OUTPUT,
+    )
     compression: str = option(
         NONE,
         "make the file smaller, zstd more than lz4, for slower reading; needs the packages "

@@ -25,6 +25,7 @@ import numpy as np
 from ooc_train.conversion.disk import DiskWatch
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
+from ooc_train.conversion.samples import TextSamples
 from ooc_train.conversion.sources.corpus import Block, Corpus
 from ooc_train.conversion.storage.job import Column, forget_all
 from ooc_train.conversion.storage.journal import Journal
@@ -44,6 +45,7 @@ from ooc_train.conversion.vectorizer import (
 from ooc_train.dtypes import I64, Integers
 from ooc_train.file.handle import Handle
 from ooc_train.file.output import OutputFile
+from ooc_train.file.samples import SAMPLES, samples_text
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Reading
@@ -53,12 +55,16 @@ _READING, _TRANSFORMING, _PLACING, _WRITING = "reading", "transforming", "placin
 
 @dataclass(frozen=True)
 class Features:
-    """The features to make: a kind with its parameters, or those of a ``fitted`` file."""
+    """The features to make: a kind with its parameters, or those of a ``fitted`` file.
+
+    With ``keeps_samples`` the texts of some rows are kept, see `TextSamples`.
+    """
 
     kind: str
     parameters: Any
     rule: PlacementRule
     fitted: Handle | None = None
+    keeps_samples: bool = False
 
     def vectorizer(self, attempt: int) -> Vectorizer:
         """The vectorizer, new or fitted, for an attempt from 0."""
@@ -138,6 +144,9 @@ class _Conversion:
         self._resources = resources
         self._n_text_bytes = 0
         self._is_text = KINDS[features.kind].source == "text"
+        keeps_samples = features.keeps_samples and self._is_text
+        drawn = features.rule.validation_fraction
+        self._samples = TextSamples(drawn) if keeps_samples else None
 
     def run(self) -> None:
         self._vectorizer.start(self._corpus, self._resources)
@@ -175,6 +184,8 @@ class _Conversion:
         for block, found in self._resources.pairs(self._vectorizer.reader(), blocks, _block_size):
             n_spilled = self._vectorizer.note_read(found)
             labels.append(block.labels)
+            if self._samples:
+                self._samples.note(block)
             self._report.spill_bytes += n_spilled
             reading.advance(block.n_bytes, len(block.rows))
             n_text_bytes = len(block.rows.text) if self._is_text else block.n_bytes
@@ -261,6 +272,8 @@ class _Conversion:
     def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
         """All blocks with their rows' destinations; after a reject without, since places shift."""
         n_rejects = self._corpus.rejects.count
+        if self._samples:
+            self._samples.start_placing()
         blocks = (
             self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
         )
@@ -269,7 +282,12 @@ class _Conversion:
                 yield _Item(block, [])
             else:
                 where = (block.split, block.first_row, len(block.rows))
-                yield _Item(block, placement.destinations(*where))
+                destinations = placement.destinations(*where)
+                if self._samples:
+                    if classes is None:  # read now, and not before
+                        self._samples.note(block)
+                    self._samples.place(block, destinations)
+                yield _Item(block, destinations)
 
     def _advancing(self, task: Any, items: Iterator[_Item]) -> Iterator[tuple[Block, Any]]:
         """The results of all blocks, with progress in rows, or in bytes where they are read."""
@@ -299,6 +317,9 @@ class _Conversion:
                 self._report.spill_bytes += written.n_spilled
 
     def _save(self) -> None:
+        samples = self._samples.found() if self._samples else {}
+        if samples:
+            self._output.attribute(SAMPLES, samples_text(samples))
         if self._features.fitted:
             self._output.copy(self._features.fitted.hdf5["vectorizer"])
             return

@@ -28,9 +28,10 @@ from ooc_train.conversion.storage.writing import (
 )
 from ooc_train.dtypes import AnyArray, Integers
 from ooc_train.errors import InputError, OptionError, OutputError
-from ooc_train.file.handle import open_file
+from ooc_train.file.handle import Handle, open_file
 from ooc_train.file.index import MAX_SHARDS, Index, Shard
 from ooc_train.file.output import OutputFile
+from ooc_train.file.samples import SAMPLES, Samples, samples_in, samples_text
 from ooc_train.file.shards import data_files, index_at, shard_of
 from ooc_train.memory import parse_size
 from ooc_train.together import Together
@@ -55,9 +56,13 @@ class HeldSplit:
         """The size of all rows."""
         return sum(len(column) * np.dtype(column.dtype).itemsize for column in self.columns)
 
+    def bounds(self, number: int, n_shards: int) -> tuple[int, int]:
+        """The first row of shard ``number``, and the end of its rows."""
+        return self.n_rows * number // n_shards, self.n_rows * (number + 1) // n_shards
+
     def write(self, output: OutputFile, number: int, n_shards: int) -> None:
         """Write the rows of shard ``number`` to its file."""
-        start, stop = (self.n_rows * k // n_shards for k in (number, number + 1))
+        start, stop = self.bounds(number, n_shards)
         ends = self._ends
         before, last = (int(ends[row - 1]) if len(ends) and row else 0 for row in (start, stop))
         with output.errors():
@@ -158,7 +163,23 @@ class ShardTask:
                 split.write(output, number, self.n_shards)
             for group in ("classes", "vectorizer"):
                 output.copy(source.hdf5[group])
+            samples = self._samples(source, number)
+            if samples:
+                output.attribute(SAMPLES, samples_text(samples))
             return path, output.finish(self.header)
+
+    def _samples(self, source: Handle, number: int) -> Samples:
+        """The texts of rows of a shard, of those that the file without rows keeps of all."""
+        n_rows = {split.name: split.n_rows for split in self.splits}
+        of_all = samples_in(source.root.attributes, n_rows)
+        found = {}
+        for split in self.splits:
+            start, stop = split.bounds(number, self.n_shards)
+            texts = of_all.get(split.name, {})
+            found[split.name] = {
+                row - start: text for row, text in texts.items() if start <= row < stop
+            }
+        return {name: texts for name, texts in found.items() if texts}
 
 
 def write_shards(task: ShardTask, resources: Resources) -> list[tuple[Path, int]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
+from ooc_train.memory import keep_freed_memory
 from ooc_train.tasks import Workers
 
 _OWN = re.compile(r"(processes|local)\[(\d+)\]")
@@ -69,7 +70,7 @@ def _started(chosen: str, n_wanted: int, folder: Path) -> Iterator[Workers]:
 @contextlib.contextmanager
 def _processes(n: int) -> Iterator[Workers]:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n, context, _ignore_interruptions) as pool:
+    with ProcessPoolExecutor(n, context, _begin_worker) as pool:
         try:
             yield Workers(pool, n, n_sharing=n + 1)
         except BrokenExecutor as error:
@@ -81,6 +82,7 @@ def _processes(n: int) -> Iterator[Workers]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ignore_interruptions() -> None:
-    """Leave Ctrl-C to the process that waits for the results."""
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the process that waits for the results, and keep freed memory as it does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()

@@ -23,6 +23,7 @@ from ooc_train.file.objects import (
     read_objects,
     root_attributes,
 )
+from ooc_train.file.samples import Samples, samples_in
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
@@ -107,6 +108,15 @@ class Handle:
     def split_names(self) -> list[str]:
         """The splits that the file has."""
         return [name for name in SPLIT_NAMES if name in self.root.members]
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """The rows of each split."""
+        return {name: array_at(self.root, f"{name}/labels").shape[0] for name in self.split_names}
+
+    def samples(self) -> Samples:
+        """The texts that the file keeps of some rows.  Raises ValueError where they are damaged."""
+        return samples_in(self.root.attributes, self.n_rows)
 
     @property
     def provenance(self) -> dict[str, Any]:

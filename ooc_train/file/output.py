@@ -195,6 +195,11 @@ class OutputFile:
         with self.errors():
             return OutputGroup(self.hdf5.create_group(name), self)
 
+    def attribute(self, name: str, value: Any) -> None:
+        """Write an attribute of the root."""
+        with self.errors():
+            self.hdf5.attrs[name] = value
+
     def copy(self, group: h5py.Group) -> None:
         """Copy a group of another file, with the checksums that its arrays have there."""
         with self.errors():

@@ -13,7 +13,9 @@ Root
     ``"sparse"``), ``order`` = ``"shuffled"`` or ``"source"`` (the order of the train rows),
     ``compression`` = ``"none"``, ``"lz4"`` or ``"zstd"``, ``producer`` (package and version),
     ``provenance`` (JSON text: source names and sizes, options, counts), ``complete`` = 1 (written
-    after everything but the checksums).
+    after everything but the checksums).  Features of texts may have ``samples`` (JSON text), the
+    texts of some rows for people to read, by split and then by the number of the row: at most 200
+    of a split, cut to 600 bytes.  Readers that do not know it ignore it.
 
 ``classes/labels``, ``classes/names``
     String lists (below) of equal length, with one entry for each class: the label as the source

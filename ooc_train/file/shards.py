@@ -23,9 +23,8 @@ from ooc_train.file.index import (
     is_index,
     read_index,
 )
-from ooc_train.file.objects import StoredArray
+from ooc_train.file.samples import MOST_SAMPLES, Samples
 from ooc_train.file.schema import SPLIT_NAMES
-from ooc_train.file.structure import array_at
 
 
 class ShardedFile:
@@ -84,7 +83,23 @@ class ShardedFile:
     def holders(self, split: str) -> Sequence[Handle]:
         """The files that have rows of a split, in their order; one at least."""
         holding = [handle for handle in self.handles if split in handle.split_names]
-        return [handle for handle in holding if _labels(handle, split).shape[0]] or holding[:1]
+        return [handle for handle in holding if handle.n_rows[split]] or holding[:1]
+
+    def samples(self) -> Samples:
+        """The texts that the first shards keep of some rows, as many as one file may have.
+
+        Raises ValueError where they are damaged.
+        """
+        found: dict[str, dict[int, str]] = {split: {} for split in self.split_names}
+        n_before = dict.fromkeys(found, 0)
+        for handle in self.handles:
+            for split, texts in handle.samples().items():
+                for row, text in texts.items():
+                    if len(found[split]) < MOST_SAMPLES:
+                        found[split][n_before[split] + row] = text
+            for split, n_rows in handle.n_rows.items():
+                n_before[split] += n_rows
+        return found
 
     def close(self) -> None:
         """Close all files."""
@@ -140,7 +155,7 @@ def shard_of(handle: Handle, conversion: int) -> Shard:
         file=handle.path.name,
         bytes=os.fstat(handle.descriptor).st_size,
         fingerprint=handle.header.fingerprint,
-        rows={split: _labels(handle, split).shape[0] for split in handle.split_names},
+        rows=handle.n_rows,
         conversion=conversion,
     )
 
@@ -184,7 +199,3 @@ def _opened(path: Path, shard: Shard, shared: str, *, verify: bool) -> Handle:
         handle.close()
         raise
     return handle
-
-
-def _labels(handle: Handle, split: str) -> StoredArray:
-    return array_at(handle.root, f"{split}/labels")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from ooc_train.file.checksums import GROUP, block_length
 from ooc_train.file.filters import FILTERS, MAX_CHUNK_BYTES, NONE, SHUFFLE
 from ooc_train.file.objects import StoredArray, StoredGroup
+from ooc_train.file.samples import SAMPLES
 from ooc_train.file.schema import (
     MAX_CLASSES,
     MAX_CLASSES_BYTES,
@@ -55,7 +56,7 @@ def check_structure(root: StoredGroup) -> Sizes:
     for path, found in objects_of(root).items():
         if isinstance(found, StoredGroup) and None in found.attributes.values():
             raise ValueError(f"an attribute of {path} is neither a number nor a text")
-    _check_attributes("", root, _ROOT)
+    _check_attributes("", root, _ROOT | dict.fromkeys({SAMPLES} & root.attributes.keys(), str))
     kind = KINDS[root.attributes["features"]]
     compression = root.attributes["compression"]
     if root.attributes["order"] not in ("shuffled", "source") or (

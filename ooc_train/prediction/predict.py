@@ -36,6 +36,7 @@ from ooc_train.prediction.options import MOST_USUAL_CLASSES, PredictOptions
 from ooc_train.prediction.outputs import Writer, format_for, open_writer
 from ooc_train.prediction.predictor import Predicted, Predictor
 from ooc_train.progress import Progress
+from ooc_train.remote.url import located
 from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
 from ooc_train.training.run.folder import files_of
@@ -175,7 +176,7 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
     )
     began = time.perf_counter()
     progress = progress or usual_progress()
-    target = Path(output) if isinstance(output, str | os.PathLike) else output
+    target = located(output) if isinstance(output, str | os.PathLike) else output
     path = target if isinstance(target, Path) else None
     outputs = {"the output": path, **(more_outputs or {})}
     given, notes = list_inputs(source, format)

@@ -5,7 +5,7 @@
 ...         ...
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,15 @@ class Store:
         """
         group = self.group("vectorizer")
         return group.strings("terms") if "terms" in group else []
+
+    def samples(self, split: str) -> Mapping[int, str]:
+        """The texts that the file keeps of some rows of a split, by the rows' numbers.
+
+        They are cut, and for people to read.  There are none of train rows, of rows of numbers, and
+        in files that were made without them.  Raises FormatError where they are damaged.
+        """
+        with damage_errors(self.path):
+            return self._file.samples().get(split, {})
 
     @property
     def handle(self) -> Handle:

@@ -32,6 +32,7 @@ from ooc_train.report.elements import (
 MAX_MATRIX_CLASSES = 64
 _NARROW_CLASSES = 14
 PAIRS_SHOWN = 12
+ROWS_SHOWN = 20
 _COMPILING_SHARE = 0.25
 """An epoch that is so much slower than the median one has compiled kernels."""
 _INTERNAL = {
@@ -182,6 +183,26 @@ def _wide_cards(content: Mapping[str, Any]) -> Iterator[Card]:
         names = [score["name"] for score in evaluation["classes"]]
         said = "with examples that have a high probability of the wrong class"
         yield card("Most confused", _pair_table(evaluation, names), said, wide=True)
+    if evaluation and evaluation.get("confused_rows", {}).get("rows"):
+        yield _confused_rows(evaluation)
+
+
+def _confused_rows(evaluation: Mapping[str, Any]) -> Card:
+    """The texts that were most certainly taken for another class."""
+    names = [score["name"] for score in evaluation["classes"]]
+    rows, n_texts = evaluation["confused_rows"]["rows"], evaluation["confused_rows"]["of"]
+    lines = []
+    for one in rows[:ROWS_SHOWN]:
+        pair = f"{names[one['class']]} → {names[one['predicted']]}"
+        cells = map(cell, (pair, f"{one['probability']:.2f}", f"{one['row']:,}"))
+        lines.append(f'<tr class="pair">{"".join(cells)}</tr>')
+        lines.append(f'<tr><td class="text" colspan="3">{escaped(one["text"])}</td></tr>')
+    said = (
+        f"most certain first, among the {n_texts:,} {evaluation['split']} rows whose texts the "
+        f"file keeps"
+    )
+    body = table(("class → predicted", "probability", "row"), lines)
+    return card("Texts taken for another class", body, said, wide=True)
 
 
 def _terms(terms: Sequence[Mapping[str, Any]]) -> Card:

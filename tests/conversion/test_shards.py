@@ -15,6 +15,7 @@ from ooc_train.cli import inspect, train
 from ooc_train.conversion.sources import corpus
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.index import Index
+from ooc_train.file.samples import MOST_SAMPLES
 from ooc_train.file.shards import index_at
 from ooc_train.inspection.verify import verify
 from ooc_train.together import Together
@@ -63,6 +64,7 @@ def rows_of(path):
     found = {}
     with ooc_train.open(path) as store:
         for name, split in store.splits.items():
+            found[name] = store.samples(name)
             for array in split.arrays.values():
                 rows = array.read(0, len(array))
                 found[array.name] = (rows.dtype, rows.shape, rows.tobytes())
@@ -92,6 +94,22 @@ def test_shards_have_the_rows_of_one_file(tmp_path, kind):
             ooc_train.open(tmp_path / "one.h5") as whole,
         ):
             assert store.handle.shared_summary() == whole.handle.shared_summary()
+
+
+def test_texts_that_are_kept_are_those_of_the_first_conversion(tmp_path):
+    train, more = write_texts(tmp_path)
+    ooc_train.convert(train, tmp_path / "one.h5", **more)
+    ooc_train.convert(train, tmp_path / "a.json", shards=3, **more)
+    with ooc_train.open(tmp_path / "one.h5") as one:
+        texts = one.samples("test")
+    assert len(texts) == N_TEST
+    many = write_rows(tmp_path / "many.csv", random_rows(300, seed=2))
+    ooc_train.convert(new_rows(tmp_path), tmp_path / "a.json", append=True, test=[many])
+    with ooc_train.open(tmp_path / "a.json") as store:
+        found = store.samples("test")
+        assert len(found) == MOST_SAMPLES
+        assert {row: text for row, text in found.items() if row < N_TEST} == texts
+        assert max(found) < len(store["test"])
 
 
 def test_the_same_bytes_whatever_the_memory_and_the_workers(tmp_path):

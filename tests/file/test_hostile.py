@@ -77,6 +77,7 @@ def uses(path, *, checked=True):
         for split in store.splits.values():
             for rows, labels in split.batches(32, seed=0):
                 assert len(rows) == len(labels)
+            store.samples(split.name)
         panels_of(store)
         load_vectorizer(store.handle)
 
@@ -383,6 +384,19 @@ WORDS = [
     ("provenance a list", "ngram", say("provenance", "[]"), "a JSON text is no object"),
     ("provenance a number", "ngram", say("provenance", 1), "provenance is 1"),
     ("no producer", "ngram", say("producer", None), "producer is None"),
+    ("samples a number", "ngram", say("samples", 1), "samples is 1"),
+    ("samples a list", "ngram", say("samples", "[]"), "a JSON text is no object"),
+    ("samples of no split", "ngram", say("samples", '{"text": {}}'), "samples are of no split"),
+    ("samples a text", "ngram", say("samples", '{"train": "x"}'), "samples are of no split"),
+    ("samples of no row", "ngram", say("samples", '{"train": {"108": "x"}}'), "of no row"),
+    ("samples before all", "ngram", say("samples", '{"train": {"-1": "x"}}'), "of no row"),
+    ("samples of numbers", "ngram", say("samples", '{"train": {"1": 1}}'), "of no row"),
+    (
+        "a row without end",
+        "ngram",
+        say("samples", f'{{"train": {{"{"9" * 5000}": ""}}}}'),
+        "of no row",
+    ),
     (
         "more names than labels",
         "ngram",

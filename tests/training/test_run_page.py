@@ -1,10 +1,12 @@
 """The page of a run: drawn when the run is complete, and never a reason for it not to be."""
 
 import re
+from html import escape
 
+import numpy as np
 import pytest
 
-from ooc_train import memory
+from ooc_train import convert, load, memory
 from ooc_train.cli import evaluate as command
 from ooc_train.errors import OutputError
 from ooc_train.progress import Silent
@@ -70,6 +72,39 @@ def test_the_page_has_the_scores_of_the_validation_rows(folder):
                   "Terms that speak most for each class", "What to try next",
                   "ooc-train toy.h5 -o run --epochs 2"):  # fmt: skip
         assert title in text
+
+
+def test_the_page_has_the_texts_that_are_most_certainly_confused(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [(str(i % 2), f"<b>text</b> {i} " + " ".join(random.choice(list("abcdef"), 9)))
+            for i in range(300)]  # fmt: skip
+    convert([(text, label) for label, text in rows], tmp_path / "rows.h5", validation_fraction=0.3)
+    train(tmp_path / "rows.h5", tmp_path / "run", epochs=1)
+    scores = evaluate(tmp_path / "run", tmp_path / "rows.h5", split="validation")
+    with open_store(tmp_path / "rows.h5") as store:
+        texts, labels = store.samples("validation"), store["validation"].labels
+        run_page.draw_page(tmp_path / "run", store, Silent())
+    shown = load(tmp_path / "run").predict_proba([texts[row] for row in sorted(texts)])
+    expected = {
+        row: float(p.max())
+        for row, p in zip(sorted(texts), shown, strict=True)
+        if p.argmax() != labels[row]
+    }
+    found = scores["confused_rows"]
+    assert found["of"] == len(texts) == 90
+    assert {one["row"] for one in found["rows"]} <= set(expected)
+    assert len(found["rows"]) == min(len(expected), 50)
+    certainties = [one["probability"] for one in found["rows"]]
+    assert certainties == pytest.approx(sorted(expected.values(), reverse=True)[:50], abs=1e-6)
+    for one in found["rows"]:
+        assert one["text"] == texts[one["row"]]
+        assert (one["class"], one["predicted"]) == (labels[one["row"]], 1 - labels[one["row"]])
+    page = (tmp_path / "run" / "report.html").read_text("utf-8")
+    assert "Texts taken for another class" in page
+    assert escape(found["rows"][0]["text"]) in page
+    assert "<b>text</b>" not in page
+    examples = [e for pair in scores["confused_pairs"] for e in pair["examples"]]
+    assert {e["text"] for e in examples} <= set(texts.values())
 
 
 def test_of_a_run_without_validation_rows_the_page_shows_the_training(folder, tmp_path):

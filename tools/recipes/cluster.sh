@@ -20,7 +20,8 @@ trap 'kill "${started[@]}" 2>/dev/null || true; wait' EXIT
 "$dask" scheduler --port "$port" --no-dashboard &
 started+=($!)
 for host in $hosts; do
-    work=(env "PYTHONPATH=${PYTHONPATH:-}" "$dask" worker "$address" --nworkers "$n" --nthreads 1
+    work=(env "PYTHONPATH=${PYTHONPATH:-}" DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False
+        DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL=1s "$dask" worker "$address" --nworkers "$n" --nthreads 1
         --memory-limit 0 --no-dashboard --death-timeout 60)
     if [ "$host" = localhost ]; then
         "${work[@]}" &

@@ -54,7 +54,7 @@ def find_source(
 
 def _may_be(kind: Format, file: InputFile) -> bool:
     """Whether a file begins as its format does; a pipe is not looked into here."""
-    if file.is_held or file.is_pipe or not file.path.is_file():
+    if file.is_held or file.is_pipe or not file.is_there:
         return True
     return re.match(kind.signature or b"", file.beginning, re.DOTALL) is not None
 

@@ -15,6 +15,7 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.pipe import Pieces, Pipe
 from ooc_train.errors import InputError, OptionError
 from ooc_train.extras import pip_install
+from ooc_train.remote.url import located
 
 _PIECE_BYTES = 2**16
 _ROWS_AT_ONCE = 1000
@@ -255,7 +256,7 @@ def _path(item: Any, given: Any) -> Input:
     if isinstance(item, InputFile):
         return item
     if isinstance(item, str | os.PathLike):
-        return Path(item)
+        return located(item)
     raise not_taken(given, f" of {type(item).__name__}")
 
 

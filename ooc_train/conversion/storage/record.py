@@ -19,6 +19,7 @@ from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.errors import InputError, Interrupted, OptionError
 from ooc_train.json_text import json_object, json_text
 from ooc_train.progress import Progress
+from ooc_train.remote.url import is_url
 from ooc_train.work_folder import RECORD, abandoned
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -79,7 +80,11 @@ class Record:
 
 
 def _difference(name: str, before: Any, now: Any) -> str:
-    if isinstance(before, list) and isinstance(now, list) and name.startswith("/"):
+    if (
+        isinstance(before, list)
+        and isinstance(now, list)
+        and (name.startswith("/") or is_url(name))
+    ):
         return f"{name} has changed"
     return f"{name} was {json_text(before)} and is {json_text(now)}"
 

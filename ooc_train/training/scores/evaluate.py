@@ -53,7 +53,10 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     class and then by the predicted one.  ``confused_pairs`` are the 20 pairs of ``class`` and
     ``predicted`` with the most ``rows``; their ``examples`` are up to 3 rows each, with a high
     ``probability`` of the wrong class, and the ``text`` as far as it is in the file, see
-    `row_text`.  Both are ``None`` for more than 1,024 classes.
+    `row_text`.  Both are ``None`` for more than 1,024 classes.  Where the file keeps texts of some
+    rows, ``confused_rows`` has how many it keeps of the split (``of``), and up to 50 of these
+    ``rows`` that are taken for another class, most certain first: ``row``, ``class``,
+    ``predicted``, its ``probability`` and ``text``.
 
     Two classes also give ``roc_auc``, and for each class ``average_precision`` (the area under its
     precision-recall curve) and ``best_threshold`` (the ``probability`` from which on predicting the

@@ -13,6 +13,7 @@ from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
 from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run
+from ooc_train.training.scores.confused import ConfusedRows
 from ooc_train.training.scores.row_text import describe_row
 from ooc_train.training.scores.tally import Scoring
 from ooc_train.training.steps.choice import evaluator_for
@@ -80,12 +81,14 @@ def score_split(
     split = store[name]
     width = None if run.pads_as_needed else split.width
     evaluator = evaluator_for(model, split.layout, width)
-    scoring = Scoring(split.n_classes)
+    scoring, texts = Scoring(split.n_classes), store.samples(name)
+    confused = ConfusedRows(texts)
     progress.start("evaluating", len(split), "rows")
     batches = evaluation_batches(split, batch_size, pads_as_needed=run.pads_as_needed)
     for numbers, batch in batches:
         loss, probabilities = evaluator(batch)
         scoring.add(numbers, batch.labels, probabilities, loss)
+        confused.add(numbers, batch.labels, probabilities)
         progress.advance(len(numbers))
     result = {"split": name} | scoring.result()
     result["classes"] = [
@@ -96,5 +99,8 @@ def score_split(
     ]
     for pair in result["confused_pairs"] or ():
         for example in pair["examples"]:
-            example["text"] = describe_row(store, split, example["row"])
+            row = example["row"]
+            example["text"] = texts.get(row) or describe_row(store, split, row)
+    if texts:
+        result["confused_rows"] = {"of": len(texts), "rows": confused.result()}
     return result

@@ -19,6 +19,9 @@ from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spellin
 from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.errors import InputError
+from ooc_train.remote.content import content_of
+from ooc_train.remote.stream import open_url
+from ooc_train.remote.url import Url
 from ooc_train.suggestions import beside
 from ooc_train.system_errors import reason
 
@@ -34,8 +37,9 @@ _LONG_SAMPLE_BYTES = 2**23
 class InputFile:
     """A file of rows.
 
-    ``path`` is the name that errors give, and whose suffixes tell the format.  The bytes are in
-    ``spooled`` or come from ``pipe`` where one of these is given, else in the file of that name.
+    ``path`` is the name that errors give, and whose suffixes tell the format; it may be a URL.  The
+    bytes are in ``spooled`` or come from ``pipe`` where one of these is given, else in the file of
+    that name.
     ``encoding`` is that of its text, where it is known.
 
     What a program holds in place of a file has its ``format``, and its rows come from a pipe or are
@@ -57,12 +61,19 @@ class InputFile:
             return int(self.array.nbytes)
         if self.pipe:
             return self.pipe.n_bytes
+        if isinstance(self.path, Url):
+            return content_of(self.path).size
         return (self.spooled or self.path).stat().st_size
 
     @property
     def is_pipe(self) -> bool:
         """Whether the bytes came from a pipe, such as standard input, and not from a file."""
         return self.spooled is not None or self.pipe is not None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is a file that exists, on this machine or, as far as is known, at a URL."""
+        return isinstance(self.path, Url) or self.path.is_file()
 
     @property
     def is_held(self) -> bool:
@@ -122,6 +133,8 @@ class InputFile:
         """
         if self.pipe:
             return self.pipe.open()
+        if isinstance(self.path, Url):
+            return open_url(self.path)
         path = self.spooled or self.path
         try:
             mode = path.stat().st_mode

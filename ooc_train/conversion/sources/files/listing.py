@@ -18,6 +18,7 @@ from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, named_format
 from ooc_train.errors import InputError
+from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
 _ASIDE = (".", "_")
@@ -57,9 +58,13 @@ class FolderEntries(NamedTuple):
 def listed(path: Path, kind: str | None = None) -> FoundPaths:
     """The files that a path stands for; ``kind`` is their format, where an option names it.
 
+    A URL is one file.
+
     Raises ``InputError`` for a pattern that no name matches, for files of several formats, and for
     a folder of several splits.
     """
+    if isinstance(path, Url):
+        return FoundPaths([path])
     if not glob.has_magic(str(path)) or path.exists():
         return _in_folder(path, kind) if path.is_dir() else FoundPaths([path])
     found, aside = _matching(path)

@@ -1,0 +1,1 @@
+"""Files at a URL: their names, the stores that hold them, and their bytes by ranges."""

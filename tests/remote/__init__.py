@@ -1,0 +1,1 @@
+"""Tests of files at URLs, against a server on this machine."""
