@@ -23,10 +23,24 @@ APPETITE = 50_000_000
 
 @pytest.mark.parametrize(
     ("text", "n_bytes"),
-    [("1", 1), ("512MB", 512 * 10**6), ("512 mb", 512 * 10**6), ("2GiB", 2**31), ("0.5k", 500)],
+    [
+        ("4096", 4096),
+        ("1B", 1),
+        ("512MB", 512 * 10**6),
+        ("512 mb", 512 * 10**6),
+        ("2GiB", 2**31),
+        ("0.5k", 500),
+    ],
 )
 def test_sizes(text, n_bytes):
     assert memory.parse_size(text) == n_bytes
+
+
+@pytest.mark.parametrize(("text", "n_bytes"), [("512", 512), ("0", 0), ("0MB", 0)])
+def test_a_size_that_lacks_its_unit(text, n_bytes):
+    said = f"'{text}' means {n_bytes} bytes; write a unit, such as 512MB"
+    with pytest.raises(OptionError, match=said):
+        memory.parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["", "MB", "12 parsecs", "-1MB", "1e3", "MB 12"])
@@ -58,6 +72,19 @@ def test_a_cgroups_limit_counts(monkeypatch, files):
     fake_files(monkeypatch, files)
     assert memory.usable_bytes() == 300_000_000
     assert default_budget() == 75_000_000
+
+
+def test_the_page_cache_has_what_this_process_leaves(monkeypatch):
+    meminfo = {"/proc/meminfo": "MemTotal: 800000 kB\nMemAvailable:  400000 kB\n"}
+    fake_files(monkeypatch, meminfo)
+    assert memory.available_bytes() == 400_000 * 1024
+    limited = {
+        "/proc/self/cgroup": "0::/job\n",
+        "/sys/fs/cgroup/job/memory.max": "300000000\n",
+        f"/proc/{os.getpid()}/status": "RssAnon:\t  100000 kB\n",
+    }
+    fake_files(monkeypatch, meminfo | limited)
+    assert memory.available_bytes() == 300_000_000 - 100_000 * 1024
 
 
 def test_without_a_limit_the_machines_memory_counts(monkeypatch):

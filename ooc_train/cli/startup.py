@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ooc_train import imports
+from ooc_train.report import drawing
 
 
 @functools.cache
@@ -18,6 +19,7 @@ def prepare() -> None:
     """Prepare the process for a command."""
     imports.around_keras = _plots_and_tables_hidden
     imports.around_numba = _linear_algebra_hidden
+    drawing.draws_here = True
     gc.set_threshold(100_000)  # the search for garbage among what imports make takes 0.1 s
     # See `blas`.  Threads that idle would take memory, and where the system grants few of them
     # NumPy's linear algebra would interrupt the process.

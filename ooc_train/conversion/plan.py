@@ -322,4 +322,4 @@ def _rejects_path(options: ConvertOptions, output: Path, appending: Appending | 
     if options.rejects:
         return Path(options.rejects)
     which = f".{len(appending.index.shards):05d}" if appending else ""
-    return output.with_name(f"{output.name}{which}.rejected.csv")
+    return output.parent / f"{output.name}{which}.rejected.csv"

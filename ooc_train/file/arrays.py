@@ -18,6 +18,7 @@ import errno
 import functools
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -74,6 +75,13 @@ class Array(ABC):
         """Prefetch rows ``start`` up to ``stop``, which will be read soon, where that is possible.
 
         Takes any numbers: the offsets in a damaged file are checked when the rows are read.
+        """
+
+    @abstractmethod
+    def forget(self, start: int, stop: int) -> None:
+        """Let the kernel drop rows ``start`` up to ``stop``, which were used.
+
+        Takes any numbers, as `expect` does.
         """
 
     @abstractmethod
@@ -162,7 +170,15 @@ class BlockArray(Array):
             if not self.is_checked(start, stop):  # whole blocks will be read and compared
                 start -= start % self.block_length
                 stop = min(stop + -stop % self.block_length, len(self))
-            self._expect(start, stop)
+            for extent in self._extents(start, stop):
+                self._handle.expect(*extent)
+
+    def forget(self, start: int, stop: int) -> None:
+        """Let the kernel drop rows as all arrays do, see `Handle.forget`."""
+        start, stop = max(start, 0), min(stop, len(self))
+        if start < stop:
+            for extent in self._extents(start, stop):
+                self._handle.forget(*extent)
 
     def peek(self, position: int) -> int:
         """The number at a position of an array of integers, unchecked."""
@@ -170,8 +186,9 @@ class BlockArray(Array):
         self._fetch(number, position)
         return int(number[0])
 
-    def _expect(self, start: int, stop: int) -> None:
-        """Prefetch rows that exist."""
+    def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:  # noqa: ARG002
+        """Positions in the file, with numbers of bytes, of rows that exist; as far as is known."""
+        return ()
 
     @abstractmethod
     def _fetch(self, target: AnyArray, start: int) -> None:
@@ -327,9 +344,8 @@ class FlatArray(BlockArray):
             range(first + numbers[0], first + numbers[-1] + 1) if numbers else range(first, first)
         )
 
-    def _expect(self, start: int, stop: int) -> None:
-        position = self._offset + start * self.row_bytes
-        self._handle.expect(position, (stop - start) * self.row_bytes)
+    def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:
+        return [(self._offset + start * self.row_bytes, (stop - start) * self.row_bytes)]
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         position = self._offset + start * self.row_bytes
@@ -355,10 +371,15 @@ class ChunkedArray(BlockArray):
         """Fill ``target`` as all arrays do; the rows of a chunk are checked together."""
         self._fill(target, start, verify=True)
 
-    def _expect(self, start: int, stop: int) -> None:
-        """Prefetch the chunks that were read before; the places of others are not known yet."""
+    def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:
+        """Places of the chunks that were read before; those of others are not known yet."""
+        position = n_bytes = 0  # of chunks that lie one after another
         for block in range(start // self.block_length, -(-stop // self.block_length)):
-            self._handle.expect(int(self._offsets[block]), int(self._sizes[block]))
+            if self._offsets[block] != position + n_bytes:
+                yield position, n_bytes
+                position, n_bytes = int(self._offsets[block]), 0
+            n_bytes += int(self._sizes[block])
+        yield position, n_bytes
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         self._fill(target, start, verify=False)

@@ -27,6 +27,7 @@ from ooc_train.file.samples import Samples, samples_in
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
+from ooc_train.memory import available_bytes
 from ooc_train.suggestions import beside
 from ooc_train.system_errors import reason
 
@@ -35,6 +36,8 @@ _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeErro
 _SHARED = ("classes", "vectorizer")
 REPLACED = "was replaced while it was read; start again with it"
 """What is said of a file that is not the one it was."""
+_OF_RUNS = "settings.json"
+"""A file that each run folder has."""
 
 
 class Handle:
@@ -163,9 +166,30 @@ class Handle:
 
         Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
         """
+        self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
+
+    def forget(self, position: int, n_bytes: int) -> None:
+        """Ask the kernel to drop bytes from its cache: for files that it cannot keep all of.
+
+        It would drop prefetched pages as well as used ones; and those that it dropped too early,
+        and had to read again, it then keeps the longest, used or not.
+        """
+        self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return os.fstat(self.descriptor).st_size
+
+    @functools.cached_property
+    def is_too_large(self) -> bool:
+        """Whether the file is larger than the page cache can be, as it was when this was asked."""
+        return self.n_bytes > available_bytes()
+
+    def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
             with contextlib.suppress(OSError):
-                os.posix_fadvise(self.descriptor, position, n_bytes, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(self.descriptor, position, n_bytes, getattr(os, advice))
 
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""
@@ -214,7 +238,8 @@ def damage_errors(path: Path) -> Iterator[None]:
 
 def _opened(path: Path, *, verify: bool) -> Handle:
     if path.is_dir():
-        raise InputError(f"{path} is a folder, where a file made by ooc-convert is expected")
+        what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
+        raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert{beside(path)}")
     try:

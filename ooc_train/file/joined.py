@@ -53,6 +53,11 @@ class JoinedArray(Array):
         for number, first, last in self._places(max(start, 0), min(stop, len(self))):
             self._parts[number].expect(first, last)
 
+    def forget(self, start: int, stop: int) -> None:
+        """Let the kernel drop rows as all arrays do."""
+        for number, first, last in self._places(max(start, 0), min(stop, len(self))):
+            self._parts[number].forget(first, last)
+
     def peek(self, position: int) -> int:
         """The number at a position, unchecked."""
         number = self._part_of(position)

@@ -5,7 +5,7 @@ all of them share, classes and vectorizer, is taken from the first.
 """
 
 import contextlib
-import os
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from ooc_train.file.index import (
 )
 from ooc_train.file.samples import MOST_SAMPLES, Samples
 from ooc_train.file.schema import SPLIT_NAMES
+from ooc_train.memory import available_bytes
 
 
 class ShardedFile:
@@ -55,6 +56,11 @@ class ShardedFile:
     def is_open(self) -> bool:
         """Whether rows can still be read."""
         return self.shared.is_open
+
+    @functools.cached_property
+    def is_too_large(self) -> bool:
+        """Whether the files are larger together than the page cache can be, when this was asked."""
+        return sum(handle.n_bytes for handle in self.handles) > available_bytes()
 
     @property
     def split_names(self) -> list[str]:
@@ -153,7 +159,7 @@ def shard_of(handle: Handle, conversion: int) -> Shard:
     """The entry for an open file in an index, under the name that the file has now."""
     return Shard(
         file=handle.path.name,
-        bytes=os.fstat(handle.descriptor).st_size,
+        bytes=handle.n_bytes,
         fingerprint=handle.header.fingerprint,
         rows=handle.n_rows,
         conversion=conversion,

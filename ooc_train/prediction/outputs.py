@@ -1,6 +1,6 @@
 """Rows out: predictions as CSV, JSON Lines or Parquet, behind the columns that rows carry."""
 
-import csv
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +20,19 @@ _SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+_OTHER_SUFFIXES = {
+    ".xlsx",
+    ".xls",
+    ".ods",
+    ".h5",
+    ".hdf5",
+    ".arrow",
+    ".feather",
+    ".npy",
+    ".npz",
+    ".gz",
+}
+"""Names that promise another format than is written."""
 
 Columns = Mapping[str, Any]
 """Columns by their names, with a value for each row: a list of strings, an array of float32, or
@@ -49,13 +62,12 @@ class Writer(ABC):
         Raises InputError for a column that the first rows do not have.
         """
         rows = [{}] * len(columns["label"]) if carried is None else carried
-        for row in rows:
-            if len(row) > len(self._carried) or not row.keys() <= self._names.keys():
-                name = next(name for name in row if name not in self._names)
-                raise InputError(
-                    f"the field {name!r} is not in the first rows, which decide the output's "
-                    "columns; write JSON Lines, --output-format jsonl"
-                )
+        if set().union(*rows) - self._names.keys():
+            name = next(name for row in rows for name in row if name not in self._names)
+            raise InputError(
+                f"the field {name!r} is not in the first rows, which decide the output's "
+                "columns; write JSON Lines, --output-format jsonl"
+            )
         return {self._names[name]: [row.get(name) for row in rows] for name in self._carried}
 
 
@@ -66,24 +78,32 @@ class DelimitedWriter(Writer):
         self, file: TextIO, carried: Sequence[str], predicted: Sequence[str], delimiter: str = ","
     ) -> None:
         super().__init__(carried, predicted)
-        self._file = file
-        self._writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-        self._writer.writerow([*self._names.values(), *predicted])
+        self._file, self._delimiter = file, delimiter
+        self._special = re.compile(f'[{delimiter}"\r\n]')
+        self._write_lines([[name] for name in (*self._names.values(), *predicted)])
 
     def write(self, carried: Sequence[Mapping[str, Any]] | None, columns: Columns) -> None:
         """Write a line for each row.  Nested values are JSON."""
-        others = [
-            [_plain(value) for value in column]
-            for column in self._carried_columns(carried, columns).values()
-        ]
-        predicted = [
-            [f"{value:.6g}" for value in column.tolist()]
-            if isinstance(column, np.ndarray)
-            else list(map(_plain, column))
-            for column in columns.values()
-        ]
-        self._writer.writerows(zip(*others, *predicted, strict=True))
+        others = self._carried_columns(carried, columns).values()
+        self._write_lines([*others, *columns.values()])
         self._file.flush()
+
+    def _write_lines(self, columns: Sequence[Any]) -> None:
+        lines = map(self._delimiter.join, zip(*map(self._fields, columns), strict=True))
+        self._file.write("".join(f"{line}\n" for line in lines))
+
+    def _fields(self, column: Any) -> Sequence[str]:
+        """The fields of a column, quoted where they have to be, as Python's ``csv`` does."""
+        if isinstance(column, np.ndarray):
+            values = column.tolist()
+            return ("%.6g\n" * len(values) % tuple(values)).splitlines()
+        texts = column if set(map(type, column)) == {str} else [*map(_plain, column)]
+        if not self._special.search("".join(texts)):
+            return texts
+        return [self._quoted(text) if self._special.search(text) else text for text in texts]
+
+    def _quoted(self, text: str) -> str:
+        return '"' + text.replace('"', '""') + '"'
 
 
 class JsonLinesWriter(Writer):
@@ -160,8 +180,13 @@ def format_for(path: Path | None, asked: str | None) -> str:
     """The format of an output: the one asked for, else that of the suffix, else CSV.
 
     ``path`` is ``None`` for a stream.  Raises OptionError for a format that a stream cannot take,
-    or whose package is missing.
+    or whose package is missing, and for a name of another format than those that are written.
     """
+    if path and not asked and path.suffix.lower() in _OTHER_SUFFIXES:
+        raise OptionError(
+            f"{path}: predictions are not written as {path.suffix}; name a file "
+            f"{', '.join(sorted(_SUFFIXES))}, or give --output-format"
+        )
     kind = asked or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
     if kind == "parquet":
         if path is None:
@@ -209,9 +234,11 @@ def _text_writer(
     return DelimitedWriter(file, carried, predicted, "\t" if kind == "tsv" else ",")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> str:
     """A value as a field of a delimited line: nested values and booleans are JSON."""
-    return _json(value) if isinstance(value, dict | list | bool) else value
+    if value is None:
+        return ""
+    return _json(value) if isinstance(value, dict | list | bool) else str(value)
 
 
 def _json(value: Any) -> str:

@@ -208,6 +208,7 @@ class Batches:
                 else:
                     held = concatenate([held, loaded.take(left)])
             del loaded  # so that a larger window can take this one's memory
+            self.split.forget(window.slices)
 
     def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
         """The windows, each prefetched while the one before it is used.
@@ -295,6 +296,9 @@ class _Numbered:
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch nothing: only one window is read."""
+
+    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Drop nothing: only one window is read."""
 
 
 def _pick(held: Batch, loaded: LoadedWindow, used: I64, rows: I64) -> Batch:

@@ -356,6 +356,9 @@ class Readable(Protocol):
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next."""
 
+    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Let the system drop slices that were used, where it cannot keep all rows."""
+
 
 def concatenate(batches: Sequence[Batch]) -> Batch:
     """The rows of all ``batches`` (at least one, of one kind), one batch after another."""

@@ -249,6 +249,13 @@ class Split(ABC):
             for array, start, stop in self._places_of(slices):
                 array.expect(start, stop)
 
+    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
+        """Let the kernel drop slices that were used, where the file does not fit into its cache."""
+        if self._file.is_too_large:
+            with suppress(DamageError, OSError):
+                for array, start, stop in self._places_of(slices):
+                    array.forget(start, stop)
+
     @property
     def width(self) -> int:
         """The columns of rows made dense: ``n_columns``, or the length sequences are padded to."""

@@ -1,9 +1,15 @@
 """The file of predictions: one process's own until it is complete, and never half of it."""
 
+import csv
+import io
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ooc_train.errors import OutputError
-from ooc_train.prediction.outputs import open_writer
+from ooc_train.prediction.outputs import DelimitedWriter, open_writer
 from tests.full_disk import limited_files
 
 KINDS = ["csv", "tsv", "jsonl", "parquet"]
@@ -68,3 +74,33 @@ def fail(path, kind):
     with writer(path, kind, force=True) as it:
         it.write(None, {"label": ["new"]})
         raise ZeroDivisionError
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.sampled_from('a,"\t\n\rä ')) | st.none() | st.booleans() | st.integers(),
+            st.floats(width=32),
+        ),
+        min_size=1,
+    ),
+    st.sampled_from([",", "\t"]),
+)
+def test_delimited_lines_are_those_of_pythons_csv(rows, delimiter):
+    values, numbers = zip(*rows, strict=True)
+    written = io.StringIO()
+    writer = DelimitedWriter(written, ["carried"], ["label", "p"], delimiter)
+    carried, labels = [{"carried": value} for value in values], ["one, two"] * len(rows)
+    writer.write(carried, {"label": labels, "p": np.array(numbers, np.float32)})
+    fields = [["carried", "label", "p"]]
+    for value, number in rows:
+        plain = str(value).lower() if isinstance(value, bool) else value
+        fields.append([plain, "one, two", f"{number:.6g}"])
+    assert written.getvalue() == "".join(line(row, delimiter) for row in fields)
+
+
+def line(fields, delimiter):
+    """A line of Python's csv, which quotes a carriage return if it ends lines."""
+    written = io.StringIO()
+    csv.writer(written, delimiter=delimiter, lineterminator="\r\n").writerow(fields)
+    return written.getvalue().removesuffix("\r\n") + "\n"

@@ -14,6 +14,7 @@ import pytest
 
 import ooc_train
 from benchmarks.faults import disks
+from benchmarks.measure import page_cache
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file import mapping
 from ooc_train.file.arrays import FlatArray
@@ -28,7 +29,7 @@ from tests.files import (
     write_toy,
 )
 
-N_ROWS = 1000
+N_ROWS, N_LARGE = 1000, 120_000
 KINDS = {
     "sparse": lambda path: write_toy(path, toy=Toy(mean_entries=9), train=N_ROWS),
     "ragged": lambda path: write_sequences(path, toy=SequenceToy(longest=30), train=N_ROWS),
@@ -232,6 +233,36 @@ def test_pages_are_fetched_again_for_those_who_take_their_time(tmp_path, monkeyp
         now[0] += 0.2
         next(batches)
         assert fetched == first + first
+
+
+LARGE = {
+    "dense": (write_dense, lambda patch, path: None),
+    "dense, not mapped": (write_dense, UNMAPPED["an old kernel"]),
+    "dense, compressed": (write_dense, UNMAPPED["compressed"]),
+    "sparse": (write_toy, lambda patch, path: None),
+}
+
+
+@pytest.mark.parametrize(("write", "change"), LARGE.values(), ids=LARGE)
+def test_used_pages_of_a_file_too_large_for_the_cache_are_dropped(
+    tmp_path, monkeypatch, write, change
+):
+    """So that the kernel need not choose between these and those prefetched for the next window."""
+    monkeypatch.setattr("ooc_train.reading.batches.slice_rows_for", lambda row_bytes: 5000)
+    path = write(tmp_path / "a.h5", train=N_LARGE)
+    change(monkeypatch, path)
+
+    def read(available_bytes):
+        if page_cache.drop(path) != page_cache.COLD:
+            pytest.skip("the page cache cannot be dropped here")
+        monkeypatch.setattr("ooc_train.file.handle.available_bytes", lambda: available_bytes)
+        return contents(path, READS["seed"]), page_cache.cached_share(path)
+
+    kept, share_kept = read(path.stat().st_size)
+    dropped, share_dropped = read(path.stat().st_size - 1)
+    assert kept == dropped
+    assert share_kept > 0.9
+    assert share_dropped < 0.5  # what slices share, pages and whole blocks, may stay
 
 
 CHILD = """

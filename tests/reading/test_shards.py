@@ -16,6 +16,7 @@ from ooc_train.errors import FormatError, InputError
 from ooc_train.file import index as index_file
 from ooc_train.file import mapping
 from ooc_train.file.arrays import FlatArray
+from ooc_train.file.handle import Handle
 from ooc_train.inspection.describe import inspect
 from ooc_train.inspection.verify import verify
 from ooc_train.reading import windows
@@ -115,6 +116,19 @@ def test_rows_of_shards_are_mapped(whole, monkeypatch):
     )
     contents(index)
     assert mapped
+
+
+@pytest.mark.parametrize("is_too_large", [False, True])
+def test_used_pages_are_dropped_where_all_shards_do_not_fit(whole, monkeypatch, is_too_large):
+    index, dropped = cut(whole, {"train": [200], "test": [10]}), set()
+    with ooc_train.open(index) as store:
+        room = sum(handle.n_bytes for handle in store.shards) - is_too_large
+        monkeypatch.setattr("ooc_train.file.shards.available_bytes", lambda: room)
+        monkeypatch.setattr(Handle, "forget", lambda self, *_: dropped.add(self.path.name))
+        for _ in store["train"].batches(32, seed=1):
+            pass
+        names = {handle.path.name for handle in store.shards}
+    assert dropped == (names if is_too_large else set())
 
 
 def test_each_block_is_checked_once(whole, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import OutputError
+from ooc_train.report import drawing
 from ooc_train.report.document import page
 from ooc_train.report.drawing import write_page
 from ooc_train.report.figures import confusion
@@ -241,14 +242,27 @@ def test_the_same_content_gives_the_same_page():
     assert page(content()) == page(content())
 
 
+@pytest.fixture(autouse=True)
+def drawn_elsewhere(monkeypatch):
+    """As in a library, whatever commands this process has run."""
+    monkeypatch.setattr(drawing, "draws_here", False)
+
+
 @pytest.mark.slow
-def test_a_process_of_its_own_draws_it(tmp_path):
-    path = tmp_path / "report.html"
-    write_page(content(), path)
-    checked(path.read_text("utf-8"))
+def test_a_library_has_another_process_draw_it():
     code = "import sys, ooc_train.report, ooc_train.training; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("here", [False, pytest.param(True, id="as in commands")])
+def test_a_page_is_drawn_or_the_one_before_stays(tmp_path, monkeypatch, here):
+    monkeypatch.setattr(drawing, "draws_here", here)
+    if here:
+        monkeypatch.setattr(subprocess, "run", None)
+    path = tmp_path / "report.html"
+    write_page(content(), path)
+    checked(path.read_text("utf-8"))
     path.write_text("the one before")
     with pytest.raises(OutputError, match=r"report\.html could not be drawn: KeyError: 'settings'"):
         write_page({"title": "x", "evaluation": None, "training": None}, path)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.measure.memory import TreeMonitor
 from ooc_train.training.train import train
-from tests.files import SequenceToy, Toy, write_file, write_sequence_file
+from tests.files import SequenceToy, Toy, write_dense, write_file, write_sequence_file
 
 pytestmark = pytest.mark.slow
 
@@ -19,6 +20,7 @@ N_ROWS = 33_000
 # Ten megabytes as a rule, whatever the rows; now and then a thread's arena adds more than as many.
 MOST_GROWTH_BYTES = 35_000_000
 MOST_DIFFERENCE_BYTES = 25_000_000
+MOST_COMMAND_BYTES = 90_000_000
 
 SCRIPT = """
 import json, sys
@@ -127,3 +129,18 @@ def test_memory_grows_neither_with_rows_nor_with_epochs(files, tmp_path):
     assert held["peak_anon_bytes"] - few["peak_anon_bytes"] > MOST_DIFFERENCE_BYTES
     losses = [[e["loss"] for e in report["epochs"]] for report in (held, many)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_a_command_keeps_to_90_mb_and_draws_its_page_in_them(tmp_path):
+    """On dense rows of 768 columns; a process of matplotlib's beside it would take 20 MB more."""
+    pytest.importorskip("matplotlib")
+    path = write_dense(tmp_path / "rows.h5", n_columns=768, train=20_000)
+    command = [sys.executable, "-m", "ooc_train.cli.train", path, "--epochs", "1", "--quiet"]
+    for run in (tmp_path / "compiled", tmp_path / "measured"):
+        with (
+            subprocess.Popen([*command, "-o", run], cwd=Path(__file__).parents[2]) as process,
+            TreeMonitor(process.pid) as monitor,
+        ):
+            assert process.wait() == 0
+        assert (run / "report.html").is_file()
+    assert monitor.peaks().anon_bytes < MOST_COMMAND_BYTES

@@ -94,17 +94,20 @@ class Cells(NamedTuple):
 
     def by_name(self, places: Mapping[str, int]) -> list[dict[str, str]]:
         """The cells of some columns, as text and by their names, for each row."""
-        data = self.data.tobytes()
-        columns = [
-            [
-                data[start:stop].decode("utf-8", "replace")
-                for start, stop in zip(
-                    self.starts[:, k].tolist(), self.stops[:, k].tolist(), strict=True
-                )
-            ]
-            for k in places.values()
-        ]
+        columns = [self._texts(k) for k in places.values()]
         return [dict(zip(places, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def _texts(self, column: int) -> list[str]:
+        """The cells of a column as text."""
+        data = self.data.tobytes()
+        starts, stops = self.starts[:, column].tolist(), self.stops[:, column].tolist()
+        if data.isascii():  # so that characters lie where their bytes do
+            text = data.decode("ascii")
+            return [text[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return [
+            data[start:stop].decode("utf-8", "replace")
+            for start, stop in zip(starts, stops, strict=True)
+        ]
 
     def labels(self, column: int) -> SpelledLabels:
         """The labels in one column."""
