@@ -20,6 +20,7 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
 from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.progress import Progress
 from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library
 
@@ -94,9 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     converted = _converted(options.data)
     if converted is None:
-        return _explore(given)
+        return _explore(given, progress)
     of_rows = given.keywords(RowOptions) | given.keywords(QueryOptions)
     if of_rows:
         raise OptionError(
@@ -108,8 +110,7 @@ def _work(given: Given) -> dict[str, Any]:
     force = given.made(OutputOptions).force
     check_outputs(outputs, data_files(converted), force=force)
     if options.verify:
-        return _verify(given, converted)
-    progress = begun(LOADING, quiet=shared.quiet)
+        return _verify(given, converted, progress)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - as above
 
     report = measured(
@@ -160,7 +161,7 @@ def _is_converted(path: Path) -> bool:
     return beginning.startswith(_HDF5) or is_index(beginning)
 
 
-def _explore(given: Given) -> dict[str, Any]:
+def _explore(given: Given, progress: Progress) -> dict[str, Any]:
     """Look at rows that are not converted."""
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
     query, of_rows = given.made(QueryOptions), given.made(RowOptions)
@@ -177,7 +178,6 @@ def _explore(given: Given) -> dict[str, Any]:
     check_outputs(outputs, force=force)
     for path in filter(None, options.outputs.values()):
         check_library(path)  # before the rows are read
-    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
 
     report = explore(
@@ -212,8 +212,7 @@ def _say(given: Given, report: dict[str, Any], lines: Iterable[str]) -> None:
         say(given.made(SharedOptions), *lines)
 
 
-def _verify(given: Given, path: Path) -> dict[str, Any]:
-    progress = begun(LOADING, quiet=given.made(SharedOptions).quiet)
+def _verify(given: Given, path: Path, progress: Progress) -> dict[str, Any]:
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
     report = measured(lambda: verify(path, progress=progress))
