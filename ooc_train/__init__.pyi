@@ -96,6 +96,10 @@ def explore(
 
 def inspect(
     path: str | pathlib.Path,
+    *,
+    terms: bool = False,
+    duplicates: bool = False,
+    progress: ooc_train.progress.Progress | None = None,
 ) -> dict[str, Any]: ...
 
 def load(

@@ -31,10 +31,10 @@ class Bars:
             leave=False,
             mininterval=0.2,
             dynamic_ncols=True,
+            bar_format=None if total else _uncounted(unit),
         )
-        self._bar.bar_format = self._format(total, unit)
-        if not total:
-            self._bar.refresh()
+        if total:
+            self._bar.bar_format = self._counted()
 
     def advance(self, amount: int) -> None:
         """Move the bar."""
@@ -56,11 +56,15 @@ class Bars:
             self._bar.close()
             self._bar = None
 
-    def _format(self, total: int | None, unit: str) -> str:
-        if not total:
-            return "{desc}: {n_fmt} " + f"{unit}, {{elapsed}}{{postfix}}" if unit else "{desc} ..."
+    def _counted(self) -> str:
+        """The format where the total is known."""
         bar = "|{bar}| " if (self._bar.ncols or _NARROW) >= _NARROW else ", "
         return "{desc}: {percentage:.0f}%" + bar + "{remaining} left{postfix}"
+
+
+def _uncounted(unit: str) -> str:
+    """The format where the total is not known, or there is nothing to count."""
+    return "{desc}: {n_fmt} " + f"{unit}, {{elapsed}}{{postfix}}" if unit else "{desc} ..."
 
 
 def usual_progress() -> Progress:

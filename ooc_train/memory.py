@@ -29,6 +29,7 @@ _UNITS = {
     "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+_LEAST_BARE_BYTES = 1000  # below which a number without a unit is one that lacks it
 _MAX_DEFAULT_BUDGET = 4 * 10**9
 
 
@@ -60,7 +61,10 @@ def parse_size(text: str) -> int:
     unit = match and _UNITS.get(match[2].upper())
     if not match or not unit:
         raise OptionError(f"{text!r} is not a size; write a number and a unit, such as 512MB")
-    return int(float(match[1]) * unit)
+    n_bytes = int(float(match[1]) * unit)
+    if n_bytes == 0 or (n_bytes < _LEAST_BARE_BYTES and not match[2]):
+        raise OptionError(f"{text!r} means {n_bytes} bytes; write a unit, such as 512MB")
+    return n_bytes
 
 
 def usable_bytes() -> int:

@@ -11,7 +11,7 @@ import scipy.sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import chi2, f_classif
 
-from ooc_train.conversion.kinds.ngram.selection import round_scores
+from ooc_train.conversion.kinds.ngram.scores import round_scores
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.placement import Placement
 from tests.files import read_strings

@@ -23,10 +23,24 @@ APPETITE = 50_000_000
 
 @pytest.mark.parametrize(
     ("text", "n_bytes"),
-    [("1", 1), ("512MB", 512 * 10**6), ("512 mb", 512 * 10**6), ("2GiB", 2**31), ("0.5k", 500)],
+    [
+        ("4096", 4096),
+        ("1B", 1),
+        ("512MB", 512 * 10**6),
+        ("512 mb", 512 * 10**6),
+        ("2GiB", 2**31),
+        ("0.5k", 500),
+    ],
 )
 def test_sizes(text, n_bytes):
     assert memory.parse_size(text) == n_bytes
+
+
+@pytest.mark.parametrize(("text", "n_bytes"), [("512", 512), ("0", 0), ("0MB", 0)])
+def test_a_size_that_lacks_its_unit(text, n_bytes):
+    said = f"'{text}' means {n_bytes} bytes; write a unit, such as 512MB"
+    with pytest.raises(OptionError, match=said):
+        memory.parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["", "MB", "12 parsecs", "-1MB", "1e3", "MB 12"])

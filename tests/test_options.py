@@ -15,7 +15,7 @@ import ooc_train
 from ooc_train.cli import reference
 from ooc_train.cli.command import Command, SharedOptions
 from ooc_train.cli.options import Given
-from ooc_train.conversion.kinds.ngram.selection import SCORES
+from ooc_train.conversion.kinds.ngram.scores import SCORES
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.vectorizer import vectorizer_class
 from ooc_train.errors import OptionError

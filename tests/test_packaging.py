@@ -7,12 +7,15 @@ import re
 import shutil
 import sys
 import tarfile
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from ooc_train import extras
+from ooc_train.cli.manual import manual_page
+from ooc_train.cli.reference import COMMANDS
 from ooc_train.extras import pip_install
 from ooc_train.version import __version__
 from tools import lowest_versions
@@ -98,26 +101,29 @@ def test_no_text_advises_what_no_index_has():
     assert found == []
 
 
-# The source distribution
+# The distributions
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-def test_the_source_distribution_is_whole(tmp_path, monkeypatch):
-    """All that is in the clone, but for what git ignores."""
-    pytest.importorskip("setuptools", "77", reason="the build takes setuptools 77")
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of the clone without what git ignores."""
+    source = tmp_path_factory.mktemp("packaging") / "source"
     names = ["README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", ".gitignore", ".ci"]
     names += ["benchmarks", "ooc_train", "tests", "tools"]
     source.mkdir()
+    ignored = shutil.ignore_patterns("__pycache__")
     for name in names:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
-    wanted = {
-        str(path.relative_to(source))
-        for path in source.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, source / name)
+    return source
+
+
+@pytest.fixture
+def backend(source, monkeypatch):
+    """The build backend, in that copy."""
+    pytest.importorskip("setuptools", "77", reason="the build takes setuptools 77")
     monkeypatch.chdir(source)
     specification = importlib.util.spec_from_file_location(
         "build_backend", source / "tools/build_backend.py"
@@ -125,8 +131,26 @@ def test_the_source_distribution_is_whole(tmp_path, monkeypatch):
     backend = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(backend)
     monkeypatch.setattr(sys, "argv", ["setup.py"])
+    return backend
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_wheel_has_pages_for_man_and_the_source_distribution_has_none(
+    source, backend, tmp_path
+):
+    """The pages are current; the source distribution is all that is in the clone, though built."""
+    wanted = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
     with contextlib.redirect_stdout(io.StringIO()):
+        wheel = backend.build_wheel(str(tmp_path))
         name = backend.build_sdist(str(tmp_path))
+    with zipfile.ZipFile(tmp_path / wheel) as archive:
+        pages = {
+            one.rpartition("/")[2]: archive.read(one).decode()
+            for one in archive.namelist()
+            if ".data/data/share/man/man1/" in one
+        }
+    assert pages == {f"{command.name}.1": manual_page(command) for command in COMMANDS}
     assert name == f"ooc_train-{__version__}.tar.gz"
     with tarfile.open(tmp_path / name) as archive:
         held = {one.name.partition("/")[2] for one in archive if one.isfile()}

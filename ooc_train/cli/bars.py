@@ -1,5 +1,6 @@
 """Progress on standard error: bars in a terminal, a line a minute elsewhere."""
 
+import os
 import sys
 import time
 
@@ -9,7 +10,9 @@ from ooc_train.progress import Numbered, Progress, Silent
 
 LINE_SECONDS = 60
 STARTING = "starting"
-"""The phase of a command's imports."""
+"""The phase of a command's imports, which a log is told of, too, since TensorFlow takes seconds."""
+LOADING = "loading"
+"""The phase of imports that take a second: seen in a terminal alone."""
 _under_way: list[Progress] = []
 
 
@@ -17,8 +20,25 @@ def progress_of(*, quiet: bool) -> Progress:
     """Bars on standard error, lines where that is no terminal, or nothing if ``quiet``."""
     if quiet:
         return Silent()
-    _under_way.append(Numbered(terminal_bars() if sys.stderr.isatty() else Lines()))
+    _under_way.append(Numbered(terminal_bars() if _has_room_for_bars() else Lines()))
     return _under_way[-1]
+
+
+def begun(phase: str, *, quiet: bool) -> Progress:
+    """The progress of a command, which says that it loads what it needs, before it does."""
+    progress = progress_of(quiet=quiet)
+    progress.start(phase, None, "")
+    return progress
+
+
+def _has_room_for_bars() -> bool:
+    """Whether standard error is a terminal, of which some have no size: no bar is seen there."""
+    if not sys.stderr.isatty():
+        return False
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        return True
 
 
 def finish_all() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import progress_of
+from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import (
     Command,
     SharedOptions,
@@ -94,13 +94,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
+    files, shared = given.made(ConvertFiles), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     keep_freed_memory()
     from ooc_train.conversion import trial  # noqa: PLC0415 - --help stays instant
     from ooc_train.conversion.convert import convert  # noqa: PLC0415 - as above
 
     trial.meanwhile = _compiling_to_train
 
-    files, shared = given.made(ConvertFiles), given.made(SharedOptions)
     query, options = given.made(QueryOptions), given.made(ConvertOptions)
     temp_dir = Path(options.temp_dir or files.output.parent)
     rows = query.rows(options.memory_bytes or default_budget(), temp_dir)
@@ -113,7 +114,7 @@ def _work(given: Given) -> dict[str, Any]:
     report = convert(
         rows or files.train,
         files.output,
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_outputs=shared.outputs,
         **given.keywords(ConvertOptions),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import progress_of
+from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import Command, SharedOptions, measured, say
 from ooc_train.cli.options import Given
 from ooc_train.options import REQUIRED, option
@@ -46,14 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
+    files, shared = given.made(EvaluateFiles), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.training.scores.evaluate import evaluate  # noqa: PLC0415 - --help stays instant
 
-    files, shared = given.made(EvaluateFiles), given.made(SharedOptions)
     report = measured(
         lambda: evaluate(
             files.run,
             files.data,
-            progress=progress_of(quiet=shared.quiet),
+            progress=progress,
             more_outputs=shared.outputs,
             **given.keywords(EvaluateOptions),
         )

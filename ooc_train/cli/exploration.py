@@ -1,6 +1,6 @@
 """The lines that ``ooc-inspect`` prints about rows that are not converted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ooc_train.cli.command import counted, megabytes
@@ -28,7 +28,9 @@ def exploration_lines(report: dict[str, Any]) -> Iterator[str]:
         yield _guide(report["guide"])
     if report["terms"]:
         yield _frequent(report["terms"])
-    yield from ("", *_duplicates(report))
+    rows = {name: split["rows"] for name, split in report["splits"].items()}
+    what = "a text" if report["guide"] else "numbers"
+    yield from ("", *duplicate_lines(report["duplicates"], rows, what))
     yield from _rejects(report["rejects"])
     if report["cost"]:
         yield from ("", *_cost(report["cost"], report["guide"], report["features"]))
@@ -112,20 +114,23 @@ def _frequent(terms: dict[str, Any]) -> str:
     return _cut(f"in most train rows: {', '.join(shown)}", _WIDTH) + bound
 
 
-def _duplicates(report: dict[str, Any]) -> Iterator[str]:
-    found = report["duplicates"]
-    what = "text" if report["guide"] else "numbers"
+def duplicate_lines(
+    found: Mapping[str, Any], split_rows: Mapping[str, int], what: str
+) -> Iterator[str]:
+    """The lines about duplicates, rows with ``what`` other rows have."""
     lines = []
     for kind, (words, sign) in _KINDS.items():
-        for split, n_rows in found[kind].items():
+        n_found = found.get(kind, {})
+        for split, n_rows in n_found.items():
             if n_rows:
-                share = n_rows / report["splits"][split]["rows"]
+                share = n_rows / split_rows[split]
                 n_said = counted(n_rows, f"{split} row")
-                lines.append(f"{n_said} ({share:.1%}) with a {what} {words}")
-        if any(found[kind].values()):
+                lines.append(f"{n_said} ({share:.1%}) with {what} {words}")
+        if any(n_found.values()):
             lines += [_example(one, sign) for one in found["examples"].get(kind, [])[:_EXAMPLES]]
     if found["conflicting"]:
-        lines.append(f"{counted(found['conflicting'], what)} with rows of several classes")
+        n_said = counted(found["conflicting"], "text" if what == "a text" else "row")
+        lines.append(f"{n_said} that occur with several classes")
     yield from lines or ["no duplicates, neither in a split nor between them"]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import progress_of
+from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import Command, SharedOptions, row_remarks
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import rows_out, tell
@@ -74,9 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _work(given: Given) -> dict[str, Any]:
+    files, shared = given.made(PredictFiles), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.prediction.predict import predict  # noqa: PLC0415 - --help stays instant
 
-    files, shared = given.made(PredictFiles), given.made(SharedOptions)
     query = given.made(QueryOptions)
     rows = query.rows(default_budget(), files.output.parent if files.output else Path())
     named = [*files.files, *([files.input] if files.input else [])]
@@ -88,7 +89,7 @@ def _work(given: Given) -> dict[str, Any]:
         files.run,
         rows or named or STANDARD_INPUT,
         files.output or rows_out(),
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_outputs=shared.outputs,
         **given.keywords(PredictOptions),
     )

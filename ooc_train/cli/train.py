@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ooc_train.cli.bars import STARTING, progress_of
+from ooc_train.cli.bars import LOADING, STARTING, begun
 from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
 from ooc_train.errors import OocTrainError
@@ -98,8 +98,7 @@ def _work(given: Given) -> dict[str, Any]:
     if given.made(GridOptions).grid:
         return _train_grid(given)
     files, shared = given.made(TrainFiles), given.made(SharedOptions)
-    progress = progress_of(quiet=shared.quiet)
-    progress.start(STARTING, None, "")  # before imports, which take a second
+    progress = begun(STARTING, quiet=shared.quiet)
     from ooc_train.training.standing import kept_figures  # noqa: PLC0415 - --help stays instant
     from ooc_train.training.train import train  # noqa: PLC0415
 
@@ -126,15 +125,16 @@ def _work(given: Given) -> dict[str, Any]:
 
 def _train_grid(given: Given) -> dict[str, Any]:
     """Train all trials and print their table; OocTrainError in the end if one failed."""
+    files, shared = given.made(TrainFiles), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.training.grid import DONE, columns_of, parse_grid, train_grid  # noqa: PLC0415
 
-    files, shared = given.made(TrainFiles), given.made(SharedOptions)
     passed_on = {"--quiet": shared.quiet, "--debug": shared.debug}
     report = train_grid(
         files.data,
         files.output,
         parse_grid(given.made(GridOptions).grid),
-        progress=progress_of(quiet=shared.quiet),
+        progress=progress,
         more_arguments=[flag for flag, is_given in passed_on.items() if is_given],
         more_outputs=shared.outputs,
         **given.keywords(RunOptions),

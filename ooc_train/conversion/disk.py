@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,16 @@ def check_temp_dir(folder: Path) -> None:
             f"{folder} lies in memory, which temporary files are meant to spare; give a folder on "
             f"a disk with --temp-dir"
         )
+
+
+def usual_temp_dir() -> Path:
+    """The system's folder for temporary files, or the current one where that lies in memory."""
+    folder = Path(tempfile.gettempdir())
+    try:
+        check_temp_dir(folder)
+    except OptionError:
+        return Path()
+    return folder
 
 
 def _size(n_bytes: int) -> str:

@@ -306,4 +306,4 @@ def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
 def _rejects_path(options: ConvertOptions, output: Path) -> Path:
     if options.rejects:
         return Path(options.rejects)
-    return output.with_name(f"{output.name}.rejected.csv")
+    return output.parent / f"{output.name}.rejected.csv"

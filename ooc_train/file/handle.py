@@ -28,6 +28,8 @@ from ooc_train.suggestions import beside
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
+_OF_RUNS = "settings.json"
+"""A file that each run folder has."""
 _REPLACED = "was replaced while it was read; start again with it"
 
 
@@ -192,7 +194,8 @@ def damage_errors(path: Path) -> Iterator[None]:
 
 def _opened(path: Path, *, verify: bool) -> Handle:
     if path.is_dir():
-        raise InputError(f"{path} is a folder, where a file made by ooc-convert is expected")
+        what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
+        raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")
     if not path.is_file():
         raise InputError(f"there is no file {path}; make one with ooc-convert{beside(path)}")
     try:

@@ -20,6 +20,19 @@ _SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+_OTHER_SUFFIXES = {
+    ".xlsx",
+    ".xls",
+    ".ods",
+    ".h5",
+    ".hdf5",
+    ".arrow",
+    ".feather",
+    ".npy",
+    ".npz",
+    ".gz",
+}
+"""Names that promise another format than is written."""
 
 Columns = Mapping[str, Any]
 """Columns by their names, with a value for each row: a list of strings, an array of float32, or
@@ -167,8 +180,13 @@ def format_for(path: Path | None, asked: str | None) -> str:
     """The format of an output: the one asked for, else that of the suffix, else CSV.
 
     ``path`` is ``None`` for a stream.  Raises OptionError for a format that a stream cannot take,
-    or whose package is missing.
+    or whose package is missing, and for a name of another format than those that are written.
     """
+    if path and not asked and path.suffix.lower() in _OTHER_SUFFIXES:
+        raise OptionError(
+            f"{path}: predictions are not written as {path.suffix}; name a file "
+            f"{', '.join(sorted(_SUFFIXES))}, or give --output-format"
+        )
     kind = asked or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
     if kind == "parquet":
         if path is None:

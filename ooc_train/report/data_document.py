@@ -29,10 +29,17 @@ from ooc_train.report.lengths import binned
 MAX_CLASSES = 200
 _FEW_CLASSES = 8
 _KINDS = {
-    "repeated": "a text that another row of the split has",
-    "leaked": "a text that a train row has",
-    "nearly_repeated": "nearly a text of another row of the split",
-    "nearly_leaked": "nearly a text of a train row",
+    "repeated": "{} that another row of the split has",
+    "leaked": "{} that a train row has",
+    "nearly_repeated": "nearly {} of another row of the split",
+    "nearly_leaked": "nearly {} of a train row",
+}
+"""Sentences about duplicates, each with what is the same."""
+_SCORES = {
+    None: "the ANOVA F of their presence",
+    "f_classif": "the score that selected them, the ANOVA F of their values, between the class and "
+    "all others",
+    "chi2": "the score that selected them, chi-square, between the class and all others",
 }
 
 
@@ -63,9 +70,11 @@ def _tiles(content: Mapping[str, Any]) -> Iterator[Tile]:
         yield Tile(f"{guide['ratio']:,.0f}", "ratio of Google's guide", said)
     found = content.get("duplicates")
     if found:
-        leaked = sum(found["leaked"].values()) + sum(found["nearly_leaked"].values())
+        leaked = sum(found["leaked"].values()) + sum(found.get("nearly_leaked", {}).values())
         if len(content["splits"]) > 1:
-            yield Tile(f"{leaked:,}", "rows in two splits", "the same text, or nearly")
+            same = content.get("same")
+            said = f"the same {same}" if same else "the same text, or nearly"
+            yield Tile(f"{leaked:,}", "rows in two splits", said)
         repeated = sum(found["repeated"].values())
         yield Tile(f"{repeated:,}", "repeated rows", "within a split")
     if content.get("rejects"):
@@ -128,7 +137,7 @@ def _terms(content: Mapping[str, Any]) -> Iterator[Card]:
         most = max((term["share"] for one in terms["telling"] for term in one["terms"]), default=1)
         by_class = {names[one["class"]]: _telling(one["terms"], most) for one in terms["telling"]}
         said = (
-            f"by the ANOVA F of their presence; the share of the class's rows that have each, and "
+            f"by {_SCORES[terms.get('score')]}; the share of the class's rows that have each, and "
             f"the share of all other rows{bound}"
         )
         yield card("Terms that tell most about each class", lists(by_class), said, wide=True)
@@ -156,7 +165,7 @@ def _telling(terms: Sequence[Mapping[str, Any]], most: float) -> str:
 def _troubles(content: Mapping[str, Any]) -> Iterator[Card]:
     found, rejects = content.get("duplicates"), content.get("rejects")
     if found:
-        yield _duplicates(found, content["splits"])
+        yield _duplicates(found, content["splits"], content.get("same", "a text"))
     if rejects and rejects["rows"]:
         lines = [
             line([cell(one["reason"]), cell(one["first"]), cell(f"{one['rows']:,}")])
@@ -166,25 +175,28 @@ def _troubles(content: Mapping[str, Any]) -> Iterator[Card]:
         yield card("Rows that cannot be used", body, wide=True)
 
 
-def _duplicates(found: Mapping[str, Any], splits: Mapping[str, Any]) -> Card:
-    """The numbers of duplicates, and examples with their texts."""
+def _duplicates(found: Mapping[str, Any], splits: Mapping[str, Any], same: str) -> Card:
+    """The numbers of duplicates, rows with the ``same`` as others, and examples."""
     lines = []
     for kind, said in _KINDS.items():
-        for split, n_rows in found[kind].items():
+        n_found = found.get(kind, {})
+        for split, n_rows in n_found.items():
             if n_rows:
                 share = n_rows / max(1, splits[split]["rows"])
-                cells = (f"{split}: {said}", f"{n_rows:,}", f"{share:.1%}")
+                cells = (f"{split}: {said.format(same)}", f"{n_rows:,}", f"{share:.1%}")
                 lines.append(f'<tr class="pair">{"".join(map(cell, cells))}</tr>')
-        if any(found[kind].values()):
+        if any(n_found.values()):
             examples = "".join(map(_example, found["examples"].get(kind, [])))
             lines.append(f'<tr><td class="text" colspan="3">{examples}</td></tr>')
     if found["conflicting"]:
-        cells = ("texts with rows of several classes", f"{found['conflicting']:,}", "")
+        cells = (f"{same} with rows of several classes", f"{found['conflicting']:,}", "")
         lines.append(line(map(cell, cells)))
     if not lines:
         none = '<p class="quiet">None, neither within a split nor between splits.</p>'
         return card("Duplicates", none, wide=True)
-    said = "near ones have about 0.8 of their words and pairs of words in common"
+    said = ""
+    if "nearly_leaked" in found:
+        said = "near ones have about 0.8 of their words and pairs of words in common"
     return card("Duplicates", table(("split", "rows", "share"), lines), said, wide=True)
 
 

@@ -23,6 +23,7 @@ from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.signatures import takes
 from ooc_train.subprocesses import python_command
+from ooc_train.suggestions import did_you_mean
 from ooc_train.system_errors import reason
 from ooc_train.training.early_stopping import monitored
 from ooc_train.training.interruption import StopRequest, stop_requests
@@ -151,8 +152,9 @@ def trials_of(grid: Mapping[str, Sequence[object]]) -> list[Trial]:
     values: dict[str, list[str]] = {}
     for name, given in grid.items():
         if name.replace("-", "_") not in known:
-            names = ", ".join(known).replace("_", "-")
-            raise OptionError(f"a grid cannot vary {name!r}; it can: {names}")
+            names = [one.replace("_", "-") for one in known]
+            hint = did_you_mean(name, names)
+            raise OptionError(f"a grid cannot vary {name!r}; it can: {', '.join(names)}{hint}")
         values[name.replace("_", "-")] = list(dict.fromkeys(map(str, given)))
     combinations = itertools.product(*values.values())
     return [Trial(dict(zip(values, chosen, strict=True))) for chosen in combinations]

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 import ooc_train
+from ooc_train.cli import bars
 from ooc_train.cli.command import Command
 from ooc_train.cli.streams import rows_out, show, tell
 from ooc_train.errors import InputError, OutputError
 from ooc_train.prediction.inputs import list_inputs
+from ooc_train.progress import Silent
 from tests.files import without_compiling
 
 CONVERT = f"{sys.executable} -m ooc_train.cli.convert x.npy --labels y.npy -o o.h5"
@@ -164,3 +166,60 @@ def test_a_warning_is_one_line_with_the_command(capsys):
     work = lambda _: warnings.warn("one\ntwo", stacklevel=1) or {}  # noqa: E731
     assert Command("ooc-test", "", "").run(work, []) == 0
     assert capsys.readouterr().err == "ooc-test: one\\ntwo\n"
+
+
+FIRST_WORDS = """
+import os, sys
+from ooc_train.cli import bars
+
+HEAVY = ("numpy", "numba", "h5py", "pyarrow", "tensorflow", "keras", "xxhash", "matplotlib")
+
+
+class First:
+    def start(self, phase, total, unit):
+        os.write(1, f"{phase}: {[name for name in HEAVY if name in sys.modules]}\\n".encode())
+        os._exit(0)
+
+
+sys.stderr.isatty = lambda: True
+bars.terminal_bars = First
+for name, *arguments in eval(sys.argv[1]):
+    os.write(1, f"{name} ".encode())
+    if os.fork():
+        os.wait()
+    else:
+        main = __import__(f"ooc_train.cli.{name}", fromlist=["main"]).main
+        main(arguments)
+        os._exit(1)
+"""
+"""Each command up to its first word in a terminal: which heavy modules are loaded by then."""
+CALLS = [
+    ("convert", "x.csv", "-o", "x.h5"),
+    ("train", "x.h5", "-o", "run"),
+    ("train", "x.h5", "-o", "run", "--grid", "layers=1,2"),
+    ("evaluate", "run", "x.h5"),
+    ("predict", "run", "x.csv"),
+    ("inspect", "x.h5"),
+    ("inspect", "x.h5", "--verify"),
+    ("inspect", "x.csv"),
+]
+
+
+def test_a_command_says_something_before_it_loads_what_takes_time():
+    command = [sys.executable, "-c", FIRST_WORDS, repr(CALLS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    said = [line.partition(" ")[2] for line in done.stdout.splitlines()]
+    assert said == ["starting: []" if call[0] == "train" and len(call) == 4 else "loading: []"
+                    for call in CALLS]  # fmt: skip
+
+
+def test_a_terminal_without_a_size_is_told_lines(monkeypatch):
+    """Bars would not be seen there."""
+    monkeypatch.setattr(bars, "terminal_bars", Silent)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for columns, expected in ((0, bars.Lines), (80, Silent)):
+        size = os.terminal_size((columns, 24))
+        monkeypatch.setattr(os, "get_terminal_size", lambda _, size=size: size)
+        assert isinstance(bars.progress_of(quiet=False)._inner, expected)
+        bars.finish_all()

@@ -230,6 +230,8 @@ def test_outputs_that_cannot_be_written(tmp_path):
         ooc_train.convert(source, tmp_path / "none" / "o.h5")
     with pytest.raises(OutputError, match="is a folder; name the file to write"):
         ooc_train.convert(source, tmp_path)
+    with pytest.raises(OutputError, match="/, the output, is a folder; name the file to write"):
+        ooc_train.convert(source, "/")
 
 
 def test_an_output_folder_without_permission(tmp_path, monkeypatch):

@@ -12,14 +12,8 @@ from sklearn.feature_selection import f_classif
 import ooc_train
 from ooc_train.cli import convert as command
 from ooc_train.conversion.kinds.ngram import vectorizer
-from ooc_train.conversion.kinds.ngram.selection import (
-    SCORES,
-    BestTerms,
-    Scored,
-    f_scores,
-    round_scores,
-    select_terms,
-)
+from ooc_train.conversion.kinds.ngram.scores import SCORES, f_scores, round_scores
+from ooc_train.conversion.kinds.ngram.selection import BestTerms, Scored, select_terms
 from ooc_train.conversion.kinds.ngram.vectorizer import NgramParameters
 from ooc_train.conversion.kinds.terms import candidates
 from ooc_train.conversion.resources import MemoryPlan

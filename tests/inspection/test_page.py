@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.feature_selection import f_classif
+from sklearn.feature_selection import chi2, f_classif
 
 import ooc_train
 from ooc_train.cli import inspect as command
@@ -135,28 +135,38 @@ def converted(tmp_path_factory):
     return folder / "rows.h5"
 
 
-def test_telling_columns_are_those_of_f_classif(converted, monkeypatch):
+@pytest.mark.parametrize("score", ["f_classif", "chi2", "none"])
+def test_telling_columns_are_those_of_the_score_that_selected_them(tmp_path, monkeypatch, score):
+    write_rows(tmp_path / "rows.csv", random_rows(200))
+    ooc_train.convert(tmp_path / "rows.csv", tmp_path / "rows.h5", score=score, top_k=60)
     monkeypatch.setattr(column_terms, "_ROWS_AT_ONCE", 17)
-    with ooc_train.open(converted) as data:
+    with ooc_train.open(tmp_path / "rows.h5") as data:
         found = telling_columns(data)
-        rows = data["train"].read(0, len(data["train"]))
-        labels = data["train"].read_slices([(0, len(data["train"]))]).labels
-        terms = data.group("vectorizer").strings("terms")
-    present = (rows.to_dense() > 0).astype(float)
+        rows, labels = data["train"][:]
+        terms = data.terms
+    values = rows.to_dense().astype(float)
+    if score == "none":
+        values = (values > 0).astype(float)
     assert [one["class"] for one in found] == list(range(labels.max() + 1))
+    assert ooc_train.inspect(tmp_path / "rows.h5", terms=True)["terms"]["telling"] == found
     for one in found:
-        scores = f_classif(present, labels == one["class"])[0]
+        is_own = labels == one["class"]
+        scores = (chi2 if score == "chi2" else f_classif)(values, is_own)[0]
+        more = (values[is_own] > 0).mean(axis=0) > (values[~is_own] > 0).mean(axis=0)
+        best = sorted(scores[more], reverse=True)[: len(one["terms"])]
+        assert [term["score"] for term in one["terms"]] == pytest.approx(best, rel=1e-4)
         for term in one["terms"]:
-            assert term["score"] == pytest.approx(scores[terms.index(term["term"])])
+            assert term["score"] == pytest.approx(scores[terms.index(term["term"])], rel=1e-4)
     monkeypatch.setattr(column_terms, "_MOST_COUNTS", 10)
-    with ooc_train.open(converted) as data:
+    with ooc_train.open(tmp_path / "rows.h5") as data:
         assert telling_columns(data) == []
 
 
 def test_the_command_writes_the_page_of_a_file_and_of_rows(converted, tmp_path, capsys):
     assert command.main([str(converted), "--html", str(tmp_path / "a.html")]) == 0
     words = checked((tmp_path / "a.html").read_text("utf-8"))
-    for said in ("rows.h5", "Rows by class", "Entries in a row", "Terms that tell most"):
+    for said in ("rows.h5", "Rows by class", "Entries in a row", "Terms that tell most",
+                 "by the score that selected them"):  # fmt: skip
         assert said in words
     source = converted.with_name("rows.csv")
     arguments = [str(source), "--html", str(tmp_path / "b.html"), "--plot", str(tmp_path / "b.svg")]
@@ -174,7 +184,8 @@ def test_the_command_writes_the_page_of_a_file_and_of_rows(converted, tmp_path, 
 
 def test_of_sequences_there_are_tokens(tmp_path):
     path = write_sequences(tmp_path / "s.h5", train=40)
-    write_description(path, tmp_path / "s.html", force=False)
+    found = ooc_train.inspect(path, terms=True)
+    write_description(path, found, tmp_path / "s.html", force=False)
     assert "Tokens in a row" in checked((tmp_path / "s.html").read_text("utf-8"))
 
 

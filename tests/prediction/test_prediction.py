@@ -297,6 +297,10 @@ def test_output_formats_that_cannot_be(trained, tmp_path):
         predicted(folder / "run", folder / "test.csv", output_format="parquet")
     with pytest.raises(OutputError, match="is a folder; name the file to write"):
         ooc_train.predict(folder / "run", folder / "test.csv", tmp_path)
+    for name in ("p.xlsx", "p.csv.gz"):
+        with pytest.raises(OptionError, match=r"predictions are not written as \.(xlsx|gz); name"):
+            ooc_train.predict(folder / "run", folder / "test.csv", tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
     output = io.StringIO()
     ooc_train.predict(folder / "run", folder / "test.csv", output, output_format="jsonl")
     assert json.loads(output.getvalue().splitlines()[0])["column_1"] == TEST_ROWS[0][0]

@@ -169,6 +169,9 @@ def test_missing_file(tmp_path):
 def test_folder(tmp_path):
     with pytest.raises(InputError, match="is a folder, where a file made by ooc-convert is expec"):
         open_store(tmp_path)
+    (tmp_path / "settings.json").touch()
+    with pytest.raises(InputError, match="is a run folder, where a file made by ooc-convert is"):
+        open_store(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"1,a text\n"])

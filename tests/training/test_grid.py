@@ -61,6 +61,7 @@ def test_trials_are_all_combinations():
         (["units"], "'units' is no part of a grid; write a name and its values, as"),
         (["units="], "'units=' is no part of a grid"),
         (["memory=1"], "a grid cannot vary 'memory'; it can: model, epochs, batch-size"),
+        (["lyers=1"], r"a grid cannot vary 'lyers'.*; did you mean 'layers'\?"),
         (["bucket-by-length=1"], "a grid cannot vary 'bucket-by-length'"),
         (["units=1", "units=2"], "the grid names units twice"),
     ],

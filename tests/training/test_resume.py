@@ -508,7 +508,7 @@ def test_a_signal_saves_and_says_how_to_go_on(plain, ngrams, tmp_path, n_batches
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.slow
 def test_the_exit_status_tells_the_signal(ngrams, tmp_path, monkeypatch, capsys, number, status):
-    monkeypatch.setattr("ooc_train.cli.train.progress_of", lambda quiet: Signalling(3, number))
+    monkeypatch.setattr("ooc_train.cli.train.begun", lambda _, quiet: Signalling(3, number))
     assert train_main([str(ngrams), "-o", str(tmp_path / "run")]) == status
     assert capsys.readouterr().err == (
         "ooc-train: stopped after step 3 of epoch 1, and saved; the same command with --resume "

@@ -5,7 +5,6 @@ classes, words, terms, and beside these duplicates, rejects and costs.
 """
 
 import itertools
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,7 +16,7 @@ import numpy as np
 
 from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import Figures, add_lengths, words_of
-from ooc_train.conversion.disk import check_disk, check_temp_dir, disk_errors
+from ooc_train.conversion.disk import check_disk, check_temp_dir, disk_errors, usual_temp_dir
 from ooc_train.conversion.inputs import files_read, list_inputs
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.options import RowOptions
@@ -101,7 +100,7 @@ def explore(
     given, watch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not given:
         raise OptionError("there are no training rows; give at least one file of them")
-    temp_dir = Path(chosen.temp_dir) if chosen.temp_dir else _usual_temp_dir()
+    temp_dir = Path(chosen.temp_dir) if chosen.temp_dir else usual_temp_dir()
     check_temp_dir(temp_dir)
     with ExitStack() as stack, MemoryMonitor() as memory, disk_errors(Path("rows"), temp_dir):
         inputs, chosen, listing = list_inputs(given, chosen)
@@ -360,13 +359,3 @@ def _summary(lengths: Counter[int]) -> dict[str, Any]:
 
 def _size(item: _SourceBlock) -> int:
     return int(item.block.rows.size)
-
-
-def _usual_temp_dir() -> Path:
-    """The system's folder for temporary files, or the current one where that lies in memory."""
-    folder = Path(tempfile.gettempdir())
-    try:
-        check_temp_dir(folder)
-    except OptionError:
-        return Path()
-    return folder

@@ -24,15 +24,15 @@ _FACTORS = np.random.default_rng(0x5EED).integers(2**31, size=N_NUMBERS, dtype=n
 def hashes_of(rows: Any) -> U64:
     """A hash of each row, text or numbers: ``(n_rows,) uint64``, the XXH3 of its bytes."""
     if isinstance(rows, TextRows):
-        return _hashes(rows.text, rows.text_offsets)
+        return byte_hashes(rows.text, rows.text_offsets)
     if isinstance(rows, SparseNumbers):
-        return _hashes(rows.columns.view(np.uint8), 4 * rows.offsets) ^ (
-            _hashes(rows.values.view(np.uint8), 4 * rows.offsets) * np.uint64(3)
+        return byte_hashes(rows.columns.view(np.uint8), 4 * rows.offsets) ^ (
+            byte_hashes(rows.values.view(np.uint8), 4 * rows.offsets) * np.uint64(3)
         )
     dense: DenseNumbers = rows
     n_bytes = dense.values[:1].nbytes
     offsets = np.arange(len(dense) + 1) * n_bytes
-    return _hashes(np.ascontiguousarray(dense.values).reshape(-1).view(np.uint8), offsets)
+    return byte_hashes(np.ascontiguousarray(dense.values).reshape(-1).view(np.uint8), offsets)
 
 
 def signatures_of(grams: Grams) -> U16:
@@ -45,7 +45,8 @@ def signatures_of(grams: Grams) -> U16:
     return signatures
 
 
-def _hashes(data: U8, offsets: I64) -> U64:
+def byte_hashes(data: U8, offsets: I64) -> U64:
+    """The XXH3 of each part of some bytes, ``(n,) uint64``, given where each begins and ends."""
     view, bounds = memoryview(data.data), offsets.tolist()
     found = [
         xxhash.xxh3_64_intdigest(view[start:stop]) for start, stop in itertools.pairwise(bounds)

@@ -1,15 +1,26 @@
 """The terms that tell most about each class, by the rows that have them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ooc_train.dtypes import F64, I64
-from ooc_train.inspection.raw.term_table import Counted
 
 MOST_FREQUENT, MOST_TELLING, MOST_CLASSES = 30, 10, 30
 _LEAST_ROWS = 2
+
+
+class Counted(NamedTuple):
+    """The terms that were counted, in no particular order.
+
+    ``rows`` (n_terms,) int64 are the rows that have each, ``by_class`` (n_terms, n_classes) those
+    of each class.
+    """
+
+    terms: list[str]
+    rows: I64
+    by_class: I64
 
 
 def frequent_terms(counted: Counted, n_rows: int) -> list[dict[str, Any]]:
@@ -23,21 +34,29 @@ def frequent_terms(counted: Counted, n_rows: int) -> list[dict[str, Any]]:
 
 
 def telling_terms(
-    counted: Counted, class_rows: I64, classes: Sequence[int], n_rows: int
+    counted: Counted,
+    class_rows: I64,
+    classes: Sequence[int],
+    n_rows: int,
+    scores_of: Callable[[int], F64] | None = None,
 ) -> list[list[dict[str, Any]]]:
     """For each of some classes the terms whose presence tells most that a row is of the class.
 
     ``class_rows`` are the rows of each class, in the order of the columns of ``by_class``, of
-    ``n_rows`` in all, some of which may be of other classes.  Each
-    term has its ``score`` (the ANOVA F of its presence between the class and all others, which is
-    what ``f_classif`` of scikit-learn gives), and the ``share`` of the class's rows that have it,
-    with that of all other rows, ``elsewhere``.  Terms that are more frequent elsewhere, or in a
-    single row, are left out.
+    ``n_rows`` in all, some of which may be of other classes.  Each term has its ``score`` between
+    the class and all others, and the ``share`` of the class's rows that have it, with that of all
+    other rows, ``elsewhere``.  The score is what ``scores_of`` gives for a class, ``(n_terms,)``;
+    by default the ANOVA F of the term's presence, as ``f_classif`` of scikit-learn computes it.
+    Terms that are more frequent elsewhere, or in a single row, are left out.
     """
     found = []
     for number in classes:
         own, share, elsewhere = _shares(counted, int(class_rows[number]), n_rows, number)
-        scores = presence_scores(counted.rows, own, n_rows, int(class_rows[number]))
+        scores = (
+            scores_of(number)
+            if scores_of
+            else presence_scores(counted.rows, own, n_rows, int(class_rows[number]))
+        )
         is_fit = (share > elsewhere) & (counted.rows >= _LEAST_ROWS)
         best = _first(counted, np.where(is_fit, -scores, 0), MOST_TELLING)
         found.append(

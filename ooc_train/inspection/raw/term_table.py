@@ -14,6 +14,7 @@ from ooc_train.conversion.kinds.terms.grams import chain_hash
 from ooc_train.conversion.text.analyzers import ANALYZERS
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.dtypes import I32, I64, U8, U32, U64
+from ooc_train.inspection.raw.telling import Counted
 from ooc_train.jit import kernel
 
 _LONGEST = 255
@@ -61,18 +62,6 @@ class TermEntries(NamedTuple):
             np.empty(capacity * _USUAL_BYTES + _LONGEST, np.uint8),
             np.zeros(3, np.int64),
         )
-
-
-class Counted(NamedTuple):
-    """The terms that were counted, in no particular order.
-
-    ``rows`` (n_terms,) int64 are the rows that have each, ``by_class`` (n_terms, n_classes) those
-    of each class.
-    """
-
-    terms: list[str]
-    rows: I64
-    by_class: I64
 
 
 class TermTable:

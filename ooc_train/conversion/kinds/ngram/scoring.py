@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import KeptPartition, KeptTerms
-from ooc_train.conversion.kinds.ngram.selection import SCORES, BestTerms, Scored
+from ooc_train.conversion.kinds.ngram.scores import SCORES
+from ooc_train.conversion.kinds.ngram.selection import BestTerms, Scored
 from ooc_train.conversion.kinds.ngram.statistics import (
     class_sums,
     inverse_document_frequency,
