@@ -48,6 +48,7 @@ from ooc_train.file.output import OutputFile
 from ooc_train.file.samples import SAMPLES, samples_text
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
+from ooc_train.memory import return_freed_memory
 from ooc_train.progress import Reading
 
 _READING, _TRANSFORMING, _PLACING, _WRITING = "reading", "transforming", "placing", "writing"
@@ -158,6 +159,8 @@ class _Conversion:
             classes = self._classes(self._read())
             splits = self._place(self._learn(classes), classes)
         self._vectorizer.settle()
+        forget_all()
+        return_freed_memory()  # what encoding needed, since buckets come into other places
         self._report.spill_bytes += sum(split.n_bytes for split in splits.values())
         self._report.classes = classes.classes
         self._write(splits, classes)
