@@ -30,6 +30,7 @@ COMMANDS = (
     "read",
     "remote",
     "resume",
+    "schedulers",
     "scripts",
     "selftest",
     "train",
