@@ -29,6 +29,7 @@ COMMANDS = (
     "publish",
     "read",
     "resume",
+    "schedulers",
     "scripts",
     "selftest",
     "train",

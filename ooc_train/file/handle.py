@@ -5,6 +5,7 @@ import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,15 +23,21 @@ from ooc_train.file.objects import (
     read_objects,
     root_attributes,
 )
+from ooc_train.file.samples import Samples, samples_in
+from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
+from ooc_train.json_text import json_object
 from ooc_train.memory import available_bytes
 from ooc_train.suggestions import beside
+from ooc_train.system_errors import reason
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
+_SHARED = ("classes", "vectorizer")
+REPLACED = "was replaced while it was read; start again with it"
+"""What is said of a file that is not the one it was."""
 _OF_RUNS = "settings.json"
 """A file that each run folder has."""
-_REPLACED = "was replaced while it was read; start again with it"
 
 
 class Handle:
@@ -72,7 +79,7 @@ class Handle:
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file
             file.close()
-        raise InputError(f"{self.path} {_REPLACED}")
+        raise InputError(f"{self.path} {REPLACED}")
 
     @functools.cached_property
     def root(self) -> StoredGroup:
@@ -94,6 +101,39 @@ class Handle:
     def summary(self) -> str:
         """The summary of the file as it is, to be compared with that of its header."""
         return summary_of(self._items())
+
+    @property
+    def shared(self) -> "Handle":
+        """The file that has the classes and the vectorizer: this one."""
+        return self
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that the file has."""
+        return [name for name in SPLIT_NAMES if name in self.root.members]
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """The rows of each split."""
+        return {name: array_at(self.root, f"{name}/labels").shape[0] for name in self.split_names}
+
+    def samples(self) -> Samples:
+        """The texts that the file keeps of some rows.  Raises ValueError where they are damaged."""
+        return samples_in(self.root.attributes, self.n_rows)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows came from.  Raises FormatError where that is damaged."""
+        with damage_errors(self.path):
+            return json_object(self.root.attributes["provenance"])
+
+    def shared_summary(self) -> str:
+        """The checksum of the classes and the vectorizer, by their own checksums."""
+        return summary_of(
+            item
+            for item in self._items()
+            if item.path.removeprefix(f"{GROUP}/").partition("/")[0] in _SHARED
+        )
 
     def _items(self) -> Iterator[Item]:
         for path, found in objects_of(self.root).items():
@@ -129,18 +169,22 @@ class Handle:
         self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
 
     def forget(self, position: int, n_bytes: int) -> None:
-        """Ask the kernel to drop bytes from its cache, if it cannot keep the file until next time.
+        """Ask the kernel to drop bytes from its cache: for files that it cannot keep all of.
 
         It would drop prefetched pages as well as used ones; and those that it dropped too early,
         and had to read again, it then keeps the longest, used or not.
         """
-        if self.is_too_large:
-            self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+        self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return os.fstat(self.descriptor).st_size
 
     @functools.cached_property
     def is_too_large(self) -> bool:
         """Whether the file is larger than the page cache can be, as it was when this was asked."""
-        return os.fstat(self.descriptor).st_size > available_bytes()
+        return self.n_bytes > available_bytes()
 
     def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
@@ -175,7 +219,7 @@ def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Ha
                 raise ValueError("its header or checksums are not what was written")
             found = handle.header.fingerprint  # raises where the structure is another
         if fingerprint not in (None, found):
-            raise InputError(f"{path} {_REPLACED}")
+            raise InputError(f"{path} {REPLACED}")
     except BaseException:
         handle.close()
         raise
@@ -203,7 +247,7 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error}") from error
+        raise InputError(f"{path} cannot be opened: {reason(error)}") from error
     if not is_hdf5(handle.content):
         handle.close()
         raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.errors import OptionError
+from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS, Layout
 from ooc_train.options import flag, saved
 from ooc_train.reading.sampler import n_steps
@@ -169,7 +170,8 @@ class TrainingPlan:
 def files_read(data: str | Path, options: TrainingOptions) -> list[Path]:
     """All files that a training reads: the data, what is mixed in, and pretrained embeddings."""
     mixed = [path for path, _ in parse_mix(options.mix)]
-    return [Path(path) for path in (data, *mixed, options.embeddings) if path is not None]
+    given = [Path(path) for path in (data, *mixed, options.embeddings) if path is not None]
+    return [file for path in given for file in data_files(path)]
 
 
 def _model(store: Store, options: TrainingOptions) -> tuple[str, ModelSpec]:

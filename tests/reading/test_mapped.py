@@ -166,7 +166,7 @@ def test_each_block_is_checked_once_and_damage_is_named(tmp_path, monkeypatch, k
         checked.extend((array.name, first + k) for k in range(-(-len(rows) // array.block_length)))
         original(array, first, rows)
 
-    monkeypatch.setattr("ooc_train.file.arrays.Array._check", check)
+    monkeypatch.setattr("ooc_train.file.arrays.BlockArray._check", check)
     with open_store(path) as store:
         array = store["train"].arrays[name]
         place = array._offset + array.row_bytes * (len(array) // 2)

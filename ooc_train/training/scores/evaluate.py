@@ -8,6 +8,7 @@ from typing import Any
 from ooc_train.atomic import output_file
 from ooc_train.bars import usual_progress
 from ooc_train.errors import InputError
+from ooc_train.file.shards import data_files
 from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
@@ -75,7 +76,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     )
     progress, page = progress or usual_progress(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}
-    check_outputs(outputs, [*files_of(run), Path(path)], force=force)
+    check_outputs(outputs, [*files_of(run), *data_files(Path(path))], force=force)
     if page:
         check_library(page)
     with open_store(path) as store, compiling_elsewhere(None, progress):
