@@ -139,8 +139,13 @@ class Handle:
 
     @functools.cached_property
     def is_too_large(self) -> bool:
-        """Whether the file is larger than the page cache can be, as it was when this was asked."""
-        return os.fstat(self.descriptor).st_size > available_bytes()
+        """Whether the file is larger than the page cache can be."""
+        return os.fstat(self.descriptor).st_size > self.cache_bytes
+
+    @functools.cached_property
+    def cache_bytes(self) -> int:
+        """The most that the page cache could take when this was first asked."""
+        return available_bytes()
 
     def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
