@@ -69,6 +69,8 @@ def convert(
     shuffle: bool = True,
     samples: bool = True,
     compression: str = 'none',
+    shards: int | str | None = None,
+    append: bool = False,
     scheduler: str | concurrent.futures._base.Executor | None = None,
     resume: bool = False,
 ) -> dict[str, Any]: ...

@@ -78,6 +78,25 @@ def copy_bytes(
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def copy_from(
+    typing_context: Any,  # noqa: ARG001
+    address: Any,  # noqa: ARG001
+    target: Any,
+    end: Any,  # noqa: ARG001
+    n: Any,  # noqa: ARG001
+) -> Any:
+    """Copy ``n`` bytes from an address in memory to a uint8 array at ``end``: a memcpy."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = builder.inttoptr(args[0], _BYTE.as_pointer())
+        target = _pointer(_BYTE, context, builder, signature, args, 1)
+        raw_memcpy(builder, target, source, args[3], 1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, target, types.intp, types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def move_bytes(
     typing_context: Any,  # noqa: ARG001
     array: Any,

@@ -1,4 +1,8 @@
-"""Folders of temporary files, which disappear with their process or are removed by the next one."""
+"""Folders of temporary files, which disappear with their process or are removed by the next one.
+
+Where files are published `together`, the folder has links to them in `MEMBERS`, and their index in
+`INDEX` until that has its name.  If the folder is deleted before, they are deleted, too.
+"""
 
 import atexit
 import contextlib
@@ -12,6 +16,8 @@ from ooc_train.locks import lock
 
 _PREFIX = ".ooc-job-"
 _LOCK = "lock"  # held as long as the folder's process lives
+MEMBERS, INDEX = "members", "index"
+"""The folders in a work folder of files that are published together, and of what names them."""
 RECORD = "record.json"
 """What a folder has that may be taken over when its process is dead."""
 _made: dict[Path, int] = {}  # the folders that are in use, and the processes that made them
@@ -62,7 +68,7 @@ class WorkFolder:
             if isinstance(found, OSError) and Path(found.filename or "").is_relative_to(self.path):
                 found.filename = str(self._parent)  # which the user knows
         if _made.get(self.path) == os.getpid():  # a forked process must not delete its parent's
-            shutil.rmtree(self.path, ignore_errors=True)
+            _delete(self.path)
         os.close(self._lock)
         _made.pop(self.path, None)
 
@@ -76,7 +82,7 @@ def _delete_own() -> None:
     """Delete the folders of this process that a signal has kept from being deleted."""
     for folder, process in _made.items():
         if process == os.getpid():
-            shutil.rmtree(folder, ignore_errors=True)
+            _delete(folder)
 
 
 def remove_abandoned(parent: Path) -> None:
@@ -87,7 +93,7 @@ def remove_abandoned(parent: Path) -> None:
     for folder, descriptor in abandoned(parent):
         try:
             if not (folder / RECORD).exists():
-                shutil.rmtree(folder, ignore_errors=True)
+                _delete(folder)
         finally:
             os.close(descriptor)
 
@@ -110,6 +116,22 @@ def abandoned(parent: Path) -> Iterator[tuple[Path, int]]:
                 yield folder, descriptor
             else:
                 os.close(descriptor)
+
+
+def _delete(folder: Path) -> None:
+    """Delete a work folder, and the files beside it that it has published without their index."""
+    for index in (folder / INDEX).glob("*"):
+        if not _is_same(index, folder.parent / index.name):
+            for member in (folder / MEMBERS).glob("*"):
+                if _is_same(member, folder.parent / member.name):
+                    (folder.parent / member.name).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _open_lock(folder: Path) -> int:

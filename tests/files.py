@@ -1,5 +1,6 @@
 """Small files in the package's format, made without the conversion half: the tests' data."""
 
+import contextlib
 import itertools
 import json
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ import h5py
 import numpy as np
 
 from ooc_train.file import checksums, schema
+from ooc_train.file.handle import Handle
+from ooc_train.file.index import Index
 from ooc_train.file.output import Appender
+from ooc_train.file.shards import shard_of
 
 
 @dataclass(frozen=True)
@@ -298,3 +302,48 @@ def _write_split(file, name, rows, *, n_classes, n_columns):
         n_classes=n_classes,
     )
     fill(group, labels=labels, indptr=indptr, indices=indices, values=values)
+
+
+def cut(path: Path, bounds: dict[str, list[int]], compression: str = "none") -> Path:
+    """An index beside the file at ``path``, whose shards have its rows.
+
+    ``bounds`` are, for each split, the first rows of all shards but the first.
+    """
+    with h5py.File(path) as old:
+        sizes = {name: len(old[name]["labels"]) for name in schema.SPLIT_NAMES if name in old}
+        edges = {name: [0, *bounds[name], n_rows] for name, n_rows in sizes.items()}
+        paths = []
+        for number in range(len(edges["train"]) - 1):
+            paths.append(path.with_name(f"{path.stem}-{number}.h5"))
+            with schema.create_file(str(paths[-1])) as new:
+                for name, value in old.attrs.items():
+                    new.attrs[name] = value
+                new.attrs["compression"] = compression
+                for name in ("classes", "vectorizer"):
+                    old.copy(name, new)
+                for name, edge in edges.items():
+                    part = _part(old[name], edge[number], edge[number + 1])
+                    for array, rows in part.items():
+                        add_array(new.require_group(name), array, rows, compression)
+                seal(new)
+    return write_index(path.with_suffix(".json"), paths)
+
+
+def write_index(path: Path, shards: list[Path]) -> Path:
+    """An index at ``path`` of these files."""
+    with contextlib.ExitStack() as stack:
+        handles = [stack.enter_context(contextlib.closing(Handle(shard))) for shard in shards]
+        found = [shard_of(handle, 0) for handle in handles]
+        path.write_text(Index(handles[0].shared_summary(), found).text())
+    return path
+
+
+def _part(group: h5py.Group, start: int, stop: int) -> dict[str, np.ndarray]:
+    """The arrays of some rows of a split."""
+    if "indptr" not in group:
+        return {name: array[start:stop] for name, array in group.items()}
+    indptr = group["indptr"][start : stop + 1]
+    by_row = {"labels": group["labels"][start:stop], "indptr": indptr - indptr[0]}
+    return by_row | {
+        name: array[indptr[0] : indptr[-1]] for name, array in group.items() if name not in by_row
+    }

@@ -22,7 +22,7 @@ GROUND_FLOOR = (
     "imports",
     "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
     "memory", "options", "outputs", "permutation", "progress", "remote", "signals", "signatures",
-    "subprocesses", "suggestions", "system_errors", "tasks", "threads", "version",
+    "subprocesses", "suggestions", "system_errors", "tasks", "threads", "together", "version",
     "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (

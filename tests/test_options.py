@@ -188,7 +188,18 @@ def test_a_keyword_with_another_default_is_found():
 
 def test_commands_and_library_have_the_same_options():
     """Files, folders and rows are arguments in the library; nothing else is the command's alone."""
-    only = {"output", "train", "data", "run", "files", "input", "grid", "sql", "database"}
+    only = {
+        "output",
+        "append_to",
+        "train",
+        "data",
+        "run",
+        "files",
+        "input",
+        "grid",
+        "sql",
+        "database",
+    }
     for call, declared in CALLS.items():
         names = {one.name for one in on_command_line(*COMMANDS[f"ooc-{call}"].declared)}
         shared = {one.name for one in declarations(SharedOptions)}

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from xxhash import xxh3_64
+
 from benchmarks.measure import machine, page_cache
 from benchmarks.measure.cgroup import CapError, MemoryCap, memory_cgroup
 from benchmarks.measure.commands import REPORT_NAME, SCRATCH
@@ -31,6 +33,7 @@ _LOG_NAME = "log"
 _NAMES_OF_INPUTS = ("files", "notes")
 _MESSAGE_CHARACTERS = 2000
 _GRACE_SECONDS = 10.0
+_PIECE_BYTES = 2**22
 _SIGKILL = 9  # signal.SIGKILL, where there is one
 
 
@@ -75,6 +78,8 @@ class Run:
     cap_bytes: int | None = None
     cap_enforced_by: str | None = None
     cap_peak_bytes: int | None = None
+    result_digest: str = ""
+    """XXH3 of the result's bytes; empty where it is no file."""
 
 
 def alternate(
@@ -119,6 +124,7 @@ def _measure(system: System, scratch: Path, cache_state: str, cap: MemoryCap | N
         memory=monitor.peaks(),
         page_cache=cache_state,
         result_bytes=sum(path.stat().st_size for path in scratch.glob(RESULT_PATTERN)),
+        result_digest=_digest(scratch),
         report=_report(scratch),
         message=_log(scratch),
         cap_bytes=cap.limit_bytes if cap else None,
@@ -201,6 +207,15 @@ def _report(scratch: Path) -> dict[str, Any]:
         for key, value in report.items()
         if key not in _NAMES_OF_INPUTS
     }
+
+
+def _digest(scratch: Path) -> str:
+    digest, paths = xxh3_64(), sorted(filter(Path.is_file, scratch.glob(RESULT_PATTERN)))
+    for path in paths:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE_BYTES):
+                digest.update(piece)
+    return digest.hexdigest() if paths else ""
 
 
 def _log(scratch: Path) -> str:

@@ -45,8 +45,7 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
 
 def main() -> None:
     """Read the file of the command line, with the kernel loaded, as a training has it."""
-    mapped = np.frombuffer(b"\0", np.uint8)  # read-only, as a map is
-    gather(mapped, np.dtype("u1"), np.zeros(0, np.int64), np.zeros(1, np.int64))
+    gather(np.zeros(0, np.int64), np.dtype("u1"), np.zeros(1, np.int64))
     packages = ("ooc-train", "h5py", "numpy")
     reading.main(
         Reader(description=__doc__, packages=packages, variants=VARIANTS, open_rows=open_rows)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import (
@@ -23,7 +23,7 @@ from ooc_train.durations import in_words
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget, keep_freed_memory
-from ooc_train.options import REQUIRED, option
+from ooc_train.options import option
 
 _DESCRIPTION = """\
 Convert labelled text of any size to one HDF5 file of features, in bounded memory.
@@ -51,6 +51,8 @@ _EXAMPLE = """\
   ooc-convert train.csv --test test.csv -o reviews.h5
   ooc-convert aclImdb --preset imdb -o imdb.h5
   ooc-convert 'part*.jsonl.zst' --text title,body --label stars -o reviews.h5
+  ooc-convert 'part*.csv' --shards 2GB -o reviews.json
+  ooc-convert monday.csv --append reviews.json
   ooc-convert train.npy --labels train_labels.npy --dtype float16 -o embeddings.h5
   ooc-convert --sql "SELECT stars, text FROM reviews" --database sqlite:///reviews.db \\
       --label stars -o reviews.h5
@@ -74,9 +76,33 @@ class ConvertFiles:
         "database may take their place, see --sql",
         positional=True,
     )
-    output: Path = option(
-        REQUIRED, "the HDF5 file to write", spelled=("-o", "--output"), group="output"
+    output: Path | None = option(
+        None,
+        "the HDF5 file to write; with --shards the index",
+        fallback="required, but for --append",
+        spelled=("-o", "--output"),
+        group="output",
     )
+    append_to: Path | None = option(
+        None,
+        "add the rows to the shards of INDEX, with its vectorizer and classes, behind the rows "
+        "that it has; of the new training rows the same share is drawn for validation",
+        spelled=("--append",),
+        metavar="INDEX",
+        group="output",
+    )
+
+    @property
+    def target(self) -> Path:
+        """The file to write.  Raises OptionError unless exactly one is named."""
+        if self.output and self.append_to:
+            raise OptionError(f"--append writes to {self.append_to}; leave out -o {self.output}")
+        if not (self.output or self.append_to):
+            raise OptionError(
+                "the following arguments are required: -o/--output; ooc-convert --help shows how "
+                "it is called"
+            )
+        return self.output or cast(Path, self.append_to)
 
 
 COMMAND = Command(
@@ -102,8 +128,9 @@ def _work(given: Given) -> dict[str, Any]:
 
     trial.meanwhile = _compiling_to_train
 
-    query, options = given.made(QueryOptions), given.made(ConvertOptions)
-    temp_dir = Path(options.temp_dir or files.output.parent)
+    keywords = {**given.keywords(ConvertOptions), "append": files.append_to is not None}
+    query, options = given.made(QueryOptions), ConvertOptions(**keywords)
+    temp_dir = Path(options.temp_dir or files.target.parent)
     rows = query.rows(options.memory_bytes or default_budget(), temp_dir)
     if (rows is None) == (not files.train):
         raise OptionError(
@@ -113,10 +140,10 @@ def _work(given: Given) -> dict[str, Any]:
         )
     report = convert(
         rows or files.train,
-        files.output,
+        files.target,
         progress=progress,
         more_outputs=shared.outputs,
-        **given.keywords(ConvertOptions),
+        **keywords,
     )
     say(shared, *_summary(report))
     return report | query.report
@@ -147,6 +174,9 @@ def _summary(report: dict[str, Any]) -> Iterator[str]:
             f"{report['compression']} saved {megabytes(saved)}, {saved / (saved + size):.0%}: the "
             f"file has {megabytes(size)}"
         )
+    if report["shards"]:
+        sizes = [shard["bytes"] for shard in report["shards"]]
+        yield f"{counted(len(sizes), 'shard')} of up to {megabytes(max(sizes))}"
     yield from _remarks(report)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import LOADING, begun
-from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
+from ooc_train.cli.command import Command, SharedOptions, counted, measured, say, write_report
 from ooc_train.cli.exploration import duplicate_lines, exploration_lines
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
@@ -20,6 +20,7 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
 from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.progress import Progress
 from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library
 
@@ -94,21 +95,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _work(given: Given) -> dict[str, Any]:
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
+    progress = begun(LOADING, quiet=shared.quiet)
     converted = _converted(options.data)
     if converted is None:
-        return _explore(given)
+        return _explore(given, progress)
     of_rows = given.keywords(RowOptions) | given.keywords(QueryOptions)
     if of_rows:
         raise OptionError(
             f"{converted} is converted already; {listed_flags(of_rows)} cannot be used with it"
         )
+    from ooc_train.file.shards import data_files  # noqa: PLC0415 - --help stays instant
+
     outputs = {**options.outputs, **shared.outputs}
     force = given.made(OutputOptions).force
-    check_outputs(outputs, [converted], force=force)
+    check_outputs(outputs, data_files(converted), force=force)
     if options.verify:
-        return _verify(given, converted)
-    progress = begun(LOADING, quiet=shared.quiet)
-    from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - --help stays instant
+        return _verify(given, converted, progress)
+    from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - as above
 
     report = measured(
         lambda: inspect(
@@ -143,19 +146,22 @@ def _converted(data: Paths) -> Path | None:
 
 
 def _is_converted(path: Path) -> bool:
-    """Whether a path is that of a converted file, or of a run, or would be if it existed."""
+    """Whether a path is that of a converted file or index, or of a run, or would be."""
+    from ooc_train.file.index import BEGINNING_BYTES, is_index  # noqa: PLC0415 - as above
+
     if path.suffix in _CONVERTED_SUFFIXES or (path / "settings.json").is_file():
         return True
     if not path.is_file():
         return False
     try:
         with path.open("rb") as file:
-            return file.read(len(_HDF5)) == _HDF5
+            beginning = file.read(BEGINNING_BYTES)
     except OSError:  # of which the reader of rows tells
         return False
+    return beginning.startswith(_HDF5) or is_index(beginning)
 
 
-def _explore(given: Given) -> dict[str, Any]:
+def _explore(given: Given, progress: Progress) -> dict[str, Any]:
     """Look at rows that are not converted."""
     options, shared = given.made(InspectOptions), given.made(SharedOptions)
     query, of_rows = given.made(QueryOptions), given.made(RowOptions)
@@ -172,7 +178,6 @@ def _explore(given: Given) -> dict[str, Any]:
     check_outputs(outputs, force=force)
     for path in filter(None, options.outputs.values()):
         check_library(path)  # before the rows are read
-    progress = begun(LOADING, quiet=shared.quiet)
     from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
 
     report = explore(
@@ -207,8 +212,7 @@ def _say(given: Given, report: dict[str, Any], lines: Iterable[str]) -> None:
         say(given.made(SharedOptions), *lines)
 
 
-def _verify(given: Given, path: Path) -> dict[str, Any]:
-    progress = begun(LOADING, quiet=given.made(SharedOptions).quiet)
+def _verify(given: Given, path: Path, progress: Progress) -> dict[str, Any]:
     from ooc_train.inspection.verify import verify  # noqa: PLC0415 - as above
 
     report = measured(lambda: verify(path, progress=progress))
@@ -232,12 +236,21 @@ def _verify(given: Given, path: Path) -> dict[str, Any]:
     return report
 
 
+def _shard_lines(shards: Sequence[Any]) -> list[str]:
+    """How many shards an index has, and how large they are; nothing of a single file."""
+    if not shards:
+        return []
+    sizes = [shard["bytes"] / 1e6 for shard in shards]
+    return [f"{counted(len(shards), 'shard')} of {min(sizes):,.1f} to {max(sizes):,.1f} MB"]
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     parameters = ", ".join(f"{key} {value}" for key, value in report["vectorizer"].items())
     splits, terms = report["splits"], report["kept_terms"]
     return [
         f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
         f"written by {report['producer']}",
+        *_shard_lines(report.get("shards", [])),
         f"features: {report['features']}, {report['n_features']:,} columns"
         + ("" if terms is None else f" of {terms:,} kept terms")
         + f" ({parameters})",

@@ -1,28 +1,40 @@
 """The conversion as one call: sources in, one complete HDF5 file and a report out."""
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from ooc_train.atomic import publishing
+from ooc_train.atomic import publishing, target_of
 from ooc_train.bars import usual_progress
 from ooc_train.conversion.auto import MeasuredCorpus
 from ooc_train.conversion.disk import disk_errors
 from ooc_train.conversion.options import ConvertOptions
-from ooc_train.conversion.pipeline import write_features
+from ooc_train.conversion.pipeline import SplitWriters, write_features
 from ooc_train.conversion.plan import ConversionPlan, plan_conversion
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Largest, MemoryPlan, Resources
+from ooc_train.conversion.sharding import (
+    HeldSplit,
+    HeldSplits,
+    ShardTask,
+    number_of_shards,
+    publish_shards,
+    write_shards,
+)
 from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
 from ooc_train.conversion.storage.record import Job
+from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.trial import convert_few_rows
 from ooc_train.conversion.workers import check_scheduler, workers_of
 from ooc_train.errors import BudgetError, OptionError
+from ooc_train.file.index import Shard
 from ooc_train.file.output import OutputFile
 from ooc_train.file.schema import check_classes
 from ooc_train.kernel_processes import compiling_elsewhere
@@ -33,7 +45,17 @@ from ooc_train.remote.url import located
 from ooc_train.signatures import takes
 from ooc_train.tasks import Pool, Workers
 from ooc_train.threads import ThreadPool
+from ooc_train.together import Together
 from ooc_train.version import __version__
+from ooc_train.work_folder import WorkFolder
+
+
+class Output(NamedTuple):
+    """The output: the bytes that compression saves in it, and the shards if there are any."""
+
+    saved_bytes: int
+    shards: Sequence[Shard] = ()
+
 
 _SHOWN_LABELS = 10
 
@@ -59,6 +81,13 @@ def convert(
     ``output`` is the file to write, which appears when it is complete; ``options`` are the
     fields of ``ConvertOptions``, such as ``test=["test.csv"]``; ``test`` and ``validation`` are
     whatever ``train`` may be.
+
+    With ``shards``, a number or a size such as ``"2GB"``, ``output`` is an index, a JSON file, of
+    files beside it, which have the rows in the same order: wherever a file is read, the index may
+    be given, with the same results.  With ``append`` the rows are added to the index ``output``, as
+    a further shard, with its vectorizer: train rows behind its train rows, those of other splits
+    behind theirs, and of the train rows the share for validation that the index has.  Labels that
+    are none of its classes are an error.
 
     Returns a report: ``rows``, ``validation_rows``, ``test_rows``, ``rejected_rows``,
     ``replaced_rows``, ``missing_rows``, ``files`` (of each its ``name``, ``split`` and ``rows``,
@@ -91,7 +120,7 @@ def convert(
                 compiler.end()
                 stopwatch.start("preparing", None, "")
                 with _resources(plan, chosen, job, stopwatch) as resources:
-                    corpus, found, saved_bytes = _write(plan, resources, rejects)
+                    corpus, found, written = _write(plan, resources, rejects)
                 rejects.publish()
         figures = corpus.figures if isinstance(corpus, MeasuredCorpus) else None
         return {
@@ -99,9 +128,10 @@ def convert(
             **({"auto": asdict(figures)} if figures else {}),
             "files": [file.report for file in corpus.files],
             "missing_rows": corpus.missing_rows,
-            "output_bytes": plan.output.stat().st_size,
+            "output_bytes": plan.output.stat().st_size + sum(it.bytes for it in written.shards),
+            "shards": [asdict(shard) for shard in written.shards],
             "compression": plan.compression,
-            "saved_bytes": saved_bytes,
+            "saved_bytes": written.saved_bytes,
             "seconds": stopwatch.seconds(),
             "phase_seconds": stopwatch.phases,
             "memory_budget_bytes": plan.budget_bytes,
@@ -201,10 +231,10 @@ def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:
 
 def _write(
     plan: ConversionPlan, resources: Resources, rejects: RejectFile
-) -> tuple[Corpus, ConversionReport, int]:
-    """Write the file under a temporary name, and give it its own when it is complete.
+) -> tuple[Corpus, ConversionReport, Output]:
+    """Write the output under a temporary name, and give it its own when it is complete.
 
-    Returns the rows that were read, the report, and how many bytes compression saves.
+    Returns the rows that were read, the report, and what was written.
     """
     corpus = (MeasuredCorpus if plan.is_chosen else Corpus)(
         plan.sources,
@@ -214,20 +244,69 @@ def _write(
         check_labels=plan.class_names,
         room=resources.plan.room,
         class_order=plan.class_order,
+        only_of=str(plan.output) if plan.appended else None,
         learns_classes=plan.learns_classes,
     )
-    with publishing(plan.output, force=plan.force) as unfinished:
-        with OutputFile(unfinished, compression=plan.compression) as output:
-            found = write_features(output, corpus, plan.features, resources)
-            names = plan.class_names(found.classes)
-            check_classes(found.classes, names)
-            classes = output.group("classes")
-            classes.strings("labels", found.classes)
-            classes.strings("names", names)
-            saved_bytes = output.finish(_header(plan, found))
+    with _unfinished(plan) as unfinished:
+        if isinstance(unfinished, Path):
+            found, saved = _write_file(unfinished, plan, corpus, resources, SplitWriter)
+            written = Output(saved)
+        else:
+            found, written = _write_shards(unfinished, plan, corpus, resources)
         rejects.close()
         resources.progress.finish()
-    return corpus, found, saved_bytes
+    return corpus, found, written
+
+
+@contextmanager
+def _unfinished(plan: ConversionPlan) -> Iterator[Path | Together]:
+    """Where the output is written before it has its name: a file, or the folder of shards."""
+    if plan.shards is None:
+        with publishing(plan.output, force=plan.force) as unfinished:
+            yield unfinished
+    else:
+        with WorkFolder(target_of(plan.output).parent) as folder:
+            yield Together(folder, plan.output)
+
+
+def _write_shards(
+    together: Together, plan: ConversionPlan, corpus: Corpus, resources: Resources
+) -> tuple[ConversionReport, Output]:
+    """Write and publish shards and their index."""
+    held: list[HeldSplit] = []
+    writer = functools.partial(HeldSplits, held, resources.folder)
+    shared = resources.folder / "shared.h5"
+    found, _ = _write_file(shared, plan, corpus, resources, writer)
+    task = ShardTask(
+        held,
+        shared,
+        _header(plan, found),
+        plan.compression,
+        together.members,
+        number_of_shards(plan.shards or 1, held),
+    )
+    written = write_shards(task, resources)
+    shards = publish_shards(
+        [path for path, _ in written], together, plan.output, before=plan.appended, force=plan.force
+    )
+    return found, Output(sum(saved for _, saved in written), shards)
+
+
+def _write_file(
+    path: Path, plan: ConversionPlan, corpus: Corpus, resources: Resources, writer: SplitWriters
+) -> tuple[ConversionReport, int]:
+    """Write a file, but for rows that a ``writer`` puts elsewhere.
+
+    Returns the report, and how many bytes compression saves.
+    """
+    with OutputFile(path, compression=plan.compression) as output:
+        found = write_features(output, corpus, plan.features, resources, writer)
+        names = plan.class_names(found.classes)
+        check_classes(found.classes, names)
+        classes = output.group("classes")
+        classes.strings("labels", found.classes)
+        classes.strings("names", names)
+        return found, output.finish(_header(plan, found))
 
 
 def _header(plan: ConversionPlan, found: ConversionReport) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.paths import STANDARD_INPUT, is_pipe
 from ooc_train.conversion.storage.record import Record, boot_id
 from ooc_train.errors import OptionError
+from ooc_train.file.shards import data_files
 from ooc_train.options import declarations
 from ooc_train.remote.content import content_of
 from ooc_train.remote.url import Url, is_url, located
@@ -45,7 +46,8 @@ def record_of(train: Sequence[Input], output: Path, options: ConvertOptions) -> 
             )
         return None
     identity = {"ooc-train": __version__, "numpy": np.__version__}
-    identity |= dict(_options(options)) | dict(_files(train, options))
+    more = data_files(output) if options.append else []
+    identity |= dict(_options(options)) | dict(_files(train, options, more))
     return Record(os.path.realpath(output), identity, options.resume, boot=boot_id())
 
 
@@ -75,13 +77,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _files(train: Sequence[Input], options: ConvertOptions) -> Iterator[tuple[str, Any]]:
+def _files(
+    train: Sequence[Input], options: ConvertOptions, more: Sequence[Path]
+) -> Iterator[tuple[str, Any]]:
     """The files that are read: size, time of the last change, and number on the disk.
 
     Of a file at a URL, the size and what the server tells of its version.
     """
     yield "the training rows", [_plain(one) for one in train]
-    for path in files_converted(train, options):
+    for path in (*files_converted(train, options), *more):
         if isinstance(path, Url):
             yield str(path), [*content_of(path).version]
         elif path.is_file():

@@ -25,6 +25,7 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.errors import EmptyInputError, OptionError
 from ooc_train.file.provenance import ColumnNames
 from ooc_train.file.schema import vectorizer_file
+from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS
 from ooc_train.options import listed_flags
 from ooc_train.remote.url import Url, located
@@ -142,7 +143,7 @@ def files_converted(train: Sequence[Input], options: ConvertOptions) -> Iterator
     """All files that a conversion reads: those of `files_read`, and that of the vectorizer."""
     yield from files_read(train, options)
     if options.vectorizer is not None:
-        yield vectorizer_file(options.vectorizer)
+        yield from data_files(vectorizer_file(options.vectorizer))
 
 
 def given_inputs(given: Paths) -> list[Input]:

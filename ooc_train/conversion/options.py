@@ -1,5 +1,6 @@
 """The options of `convert`, checked as far as they can be before anything is read."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -35,6 +36,7 @@ ANALYZERS = ("word", "char")
 SCORES = ("f_classif", "chi2", "none")
 DTYPES = ("float32", "float16", "int8")
 MAX_NGRAM = 8
+MOST_SHARDS = 1000
 GUIDE_TOP_K = 20_000
 """The terms that Google's text-classification guide selects."""
 _FREQUENCY = Limits(
@@ -77,6 +79,28 @@ def parse_top_k(text: str) -> int | str:
     (5, 'auto')
     """
     return text if text == AUTO else int(text)
+
+
+def parse_shards(text: str) -> int | str:
+    """A number of shards, or their size.
+
+    >>> parse_shards("4"), parse_shards("2GB")
+    (4, '2GB')
+    """
+    return int(text) if text.isdecimal() else text
+
+
+def is_shards(value: int | str) -> bool:
+    """Whether a value is a number of shards, or a size.
+
+    >>> is_shards(4), is_shards("2GB"), is_shards("many"), is_shards(0)
+    (True, True, False, False)
+    """
+    if isinstance(value, str):
+        with contextlib.suppress(OptionError, ValueError):
+            return parse_size(value) > 0
+        return False
+    return 1 <= value <= MOST_SHARDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,6 +381,22 @@ class ConvertOptions(RowOptions, OutputOptions):
         choices=(NONE, *FILTERS),
         group=_OUTPUT,
     )
+    shards: int | str | None = option(
+        None,
+        "write N files, or files of about a size such as 2GB, and an index of them, OUTPUT, whose "
+        "name ends in .json; all commands read an index as they do a file",
+        fallback="one file, and no index",
+        metavar="N|SIZE",
+        limits=Limits(f"a number from 1 to {MOST_SHARDS}, or a size such as 2GB", is_shards),
+        parse=parse_shards,
+        group=_OUTPUT,
+    )
+    append: bool = option(
+        False,
+        "add the rows to the index that the output is, see `convert`",
+        group=_OUTPUT,
+        on_command_line=False,
+    )
     scheduler: str | Executor | None = option(
         None,
         "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
@@ -375,8 +415,13 @@ class ConvertOptions(RowOptions, OutputOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_installed(self.compression)
-        if self.given_parameters and self.vectorizer:
+        if self.vectorizer and self.append:
+            raise OptionError("--append takes the vectorizer of its index; leave out --vectorizer")
+        if self.given_parameters and (self.vectorizer or self.append):
+            what = "--append" if self.append else "--vectorizer"
             flags = listed_flags(self.given_parameters)
-            raise OptionError(f"--vectorizer brings its own terms; leave out {flags}")
+            raise OptionError(f"{what} brings its own terms; leave out {flags}")
+        if self.new_classes and self.append:
+            raise OptionError("--append takes the classes of its index; leave out --new-classes")
         if self.new_classes and not self.vectorizer:
             raise OptionError("--new-classes is for --vectorizer; leave it out, or give both")

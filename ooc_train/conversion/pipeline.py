@@ -15,7 +15,7 @@ import contextlib
 import functools
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,12 +42,13 @@ from ooc_train.conversion.vectorizer import (
     load_vectorizer,
     vectorizer_class,
 )
-from ooc_train.dtypes import I64
+from ooc_train.dtypes import I64, Integers
 from ooc_train.file.handle import Handle
 from ooc_train.file.output import OutputFile
 from ooc_train.file.samples import SAMPLES, samples_text
 from ooc_train.file.schema import SPLIT_NAMES, label_dtype
 from ooc_train.kinds import KINDS
+from ooc_train.memory import return_freed_memory
 from ooc_train.progress import Reading
 
 _READING, _TRANSFORMING, _PLACING, _WRITING = "reading", "transforming", "placing", "writing"
@@ -73,10 +74,18 @@ class Features:
         return vectorizer_class(self.kind)(self.parameters.for_attempt(attempt))
 
 
+SplitWriters = Callable[[OutputFile, Integers, Resources], SplitWriter]
+"""A way to make the writer of splits."""
+
+
 def write_features(
-    output: OutputFile, corpus: Corpus, features: Features, resources: Resources
+    output: OutputFile,
+    corpus: Corpus,
+    features: Features,
+    resources: Resources,
+    writer: SplitWriters = SplitWriter,
 ) -> ConversionReport:
-    """Convert all rows, and write their splits and the vectorizer.
+    """Convert all rows, and write their splits, by a ``writer``, and the vectorizer.
 
     Raises ``InputError`` for data without a usable class or feature.
     """
@@ -88,7 +97,7 @@ def write_features(
         with attempt_folder(resources.folder, number) as folder:
             journal = Journal(folder / "journal") if resources.is_resumable else Journal()
             own = replace(resources, folder=folder, journal=journal)
-            _Conversion(output, corpus, features, vectorizer, own).run()
+            _Conversion(output, corpus, features, vectorizer, own, writer).run()
         return vectorizer.report
 
     return without_collision(attempt, resources.progress)
@@ -125,7 +134,9 @@ class _Conversion:
         features: Features,
         vectorizer: Vectorizer,
         resources: Resources,
+        writer: SplitWriters,
     ) -> None:
+        self._writer = writer
         self._output = output
         self._corpus = corpus
         self._features = features
@@ -148,6 +159,8 @@ class _Conversion:
             classes = self._classes(self._read())
             splits = self._place(self._learn(classes), classes)
         self._vectorizer.settle()
+        forget_all()
+        return_freed_memory()  # what encoding needed, since buckets come into other places
         self._report.spill_bytes += sum(split.n_bytes for split in splits.values())
         self._report.classes = classes.classes
         self._write(splits, classes)
@@ -299,7 +312,7 @@ class _Conversion:
         n_rows = sum(split.n_rows for split in splits.values())
         self._resources.progress.start(_WRITING, n_rows, "row")
         ranks = classes.ranks.astype(label_dtype(len(classes.classes)))
-        writer = SplitWriter(self._output, ranks, self._resources)
+        writer = self._writer(self._output, ranks, self._resources)
         for name in SPLIT_NAMES:
             if name in splits:
                 written = writer.write(name, splits[name], self._vectorizer.arrays(name))

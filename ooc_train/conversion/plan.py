@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ooc_train.atomic import target_of
+from ooc_train.conversion.appending import Appending, check_index_name, opened_for_appending
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.identity import record_of
@@ -31,8 +32,10 @@ from ooc_train.conversion.storage.record import Record, held_bytes
 from ooc_train.conversion.text.spaceless import is_spaceless
 from ooc_train.conversion.vectorizer import Parameters, load_vectorizer, vectorizer_class
 from ooc_train.errors import OptionError
+from ooc_train.file.index import Index
 from ooc_train.file.provenance import column_names
 from ooc_train.file.schema import vectorizer_file
+from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags
@@ -48,7 +51,8 @@ class ConversionPlan:
     ``is_chosen``: the options left it open what text becomes; ``fitted`` is the open file whose
     vectorizer and classes are taken; ``provenance`` says how rows are read and divided, and
     ``notes`` what was found out about the files.  ``class_order`` has all labels, where the files
-    tell them.  ``record`` is of a conversion that can be resumed.
+    tell them.  ``shards`` is their number or size, if the output is an index; ``appended`` the
+    index that they are appended to; ``record`` is of a conversion that can be resumed.
     """
 
     output: Path
@@ -69,6 +73,8 @@ class ConversionPlan:
     names: ClassNames | None = None
     class_order: Sequence[str] = ()
     learns_classes: bool = True
+    shards: int | str | None = None
+    appended: Index | None = None
     record: Record | None = None
 
     @property
@@ -108,21 +114,28 @@ def plan_conversion(
     """
     train, listed, listing = list_inputs(train, options)
     options = cast(ConvertOptions, listed)
-    rejects = _rejects_path(options, output)
-    outputs = {"the output": output, "the list of rejected rows": rejects}
-    check_outputs(
-        {**outputs, **(options.more_outputs or {})},
-        files_converted(train, options),
-        force=options.force,
-    )
+    appending = opened_for_appending(output, options, stack) if options.append else None
+    if appending:
+        options = appending.options
+    check_index_name(output, options)
+    rejects = _rejects_path(options, output, appending)
+    outputs = {
+        **({} if appending else {"the output": output}),
+        "the list of rejected rows": rejects,
+        **(options.more_outputs or {}),
+    }
+    appended = data_files(output) if appending else []
+    check_outputs(outputs, [*files_converted(train, options), *appended], force=options.force)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     record = record_of(train, output, options)
-    fitted = _open_fitted(options.vectorizer, stack)
+    fitted = appending.store if appending else _open_fitted(options.vectorizer, stack)
     with disk_errors(output, temp_dir):
         found = plan_rows(train, options, InputPaths(temp_dir, progress, stack), fitted)
-        held = held_bytes(temp_dir, record)
-        check_disks(temp_dir, target_of(output), *found.needed_bytes, held)
+        sizes = found.needed_bytes
+        if options.shards is not None:  # whose rows are held in temporary files
+            sizes = sum(sizes), sizes[1]
+        check_disks(temp_dir, target_of(output), *sizes, held_bytes(temp_dir, record))
     rule = PlacementRule(options.drawn_fraction, options.seed, options.shuffle)
     return ConversionPlan(
         output,
@@ -149,6 +162,8 @@ def plan_conversion(
         found.inputs.class_names,
         found.inputs.class_order,
         options.new_classes or fitted is None,
+        options.shards,
+        appending.index if appending else None,
         record,
     )
 
@@ -303,7 +318,8 @@ def _provenance(inputs: Inputs, options: ConvertOptions) -> dict[str, Any]:
     }
 
 
-def _rejects_path(options: ConvertOptions, output: Path) -> Path:
+def _rejects_path(options: ConvertOptions, output: Path, appending: Appending | None) -> Path:
     if options.rejects:
         return Path(options.rejects)
-    return output.parent / f"{output.name}.rejected.csv"
+    which = f".{len(appending.index.shards):05d}" if appending else ""
+    return output.parent / f"{output.name}{which}.rejected.csv"

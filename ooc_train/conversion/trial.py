@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
+from ooc_train.conversion.text.table import empty_table, grown_table
 from ooc_train.environment import n_processors
 from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
@@ -104,3 +105,5 @@ def _convert(few: Features, temp_dir: Path) -> None:
         with OutputFile(folder / "rows.h5", compression=NONE) as output:
             resources = Resources(plan, Pool(pool, 1), Pool(pool, 1), temp_dir, folder, Silent())
             write_features(output, corpus, few, resources)
+    if source == "text":
+        grown_table(empty_table(0), 1)  # as tables of n-grams do, but for those of few rows

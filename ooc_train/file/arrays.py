@@ -8,6 +8,8 @@ where it is not done.  Compressed chunks are read with ``pread``, and decompress
 that reads, without HDF5's lock: handing chunks of 64 KiB to several threads took longer than
 decompressing them, on 2 processors as on 16.  Chunks whose packages are not installed, but HDF5's
 filters are, are read through h5py.
+
+`joined` has the arrays of several files that are read as one.
 """
 
 import bisect
@@ -17,6 +19,7 @@ import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,7 +44,88 @@ class DamageError(Exception):
 
 
 class Array(ABC):
-    """An array on disk, of the ``shape`` and ``dtype`` that it has in the file.
+    """Rows on disk, all of one shape and dtype.  Any number of threads may read."""
+
+    name: str
+    """The path in its file."""
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    row_bytes: int
+    joints: tuple[int, ...] = ()
+    """The rows with which other files begin than the first."""
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def read(self, start: int, stop: int) -> AnyArray:
+        """The rows from ``start`` up to ``stop``, as a new array."""
+        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        self.read_into(rows, start)
+        return rows
+
+    @abstractmethod
+    def read_into(self, target: AnyArray, start: int) -> None:
+        """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
+
+        Raises DamageError for rows that are not what was written.
+        """
+
+    @abstractmethod
+    def expect(self, start: int, stop: int) -> None:
+        """Prefetch rows ``start`` up to ``stop``, which will be read soon, where that is possible.
+
+        Takes any numbers: the offsets in a damaged file are checked when the rows are read.
+        """
+
+    @abstractmethod
+    def forget(self, start: int, stop: int) -> None:
+        """Let the kernel drop rows ``start`` up to ``stop``, which were used.
+
+        Takes any numbers, as `expect` does.
+        """
+
+    @abstractmethod
+    def peek(self, position: int) -> int:
+        """The number at a position of an array of integers, unchecked."""
+
+    def find(self, value: int) -> int:
+        """The first position of a number above ``value`` in an ascending array, unchecked."""
+        return bisect.bisect_right(range(len(self)), value, key=self.peek)
+
+
+class Mappable(Protocol):
+    """An array whose rows can be used as they are mapped, once they are fetched."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the files have all rows by now, asked before fetched ones are touched."""
+
+    def expect(self, start: int, stop: int) -> None:
+        """Prefetch rows."""
+
+    def fetch(self, start: int, stop: int) -> None:
+        """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
+
+        Raises DamageError where a file is truncated or a block does not match its checksum,
+        OSError where the disk fails.
+        """
+
+    def release(self, start: int, stop: int) -> None:
+        """Let go of fetched rows."""
+
+    def take(self, rows: I64) -> AnyArray:
+        """Fetched rows, by their numbers, as a new array."""
+
+    def addresses(self, rows: I64) -> I64:
+        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
+
+
+class BlockArray(Array):
+    """An array in one file, of the ``shape`` and ``dtype`` that it has there.
 
     If the handle verifies, a block is compared with its checksum when a row of it is read for the
     first time.  Any number of threads may read.  Memory: 9 bytes for each block of 64 KiB, and one
@@ -58,19 +142,10 @@ class Array(ABC):
         self._checked = np.zeros(self.n_blocks, np.bool_)
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     @property
     def n_blocks(self) -> int:
         """The number of blocks, each of which has a checksum."""
         return -(-self.shape[0] // self.block_length)
-
-    def read(self, start: int, stop: int) -> AnyArray:
-        """The rows from ``start`` up to ``stop``, as a new array."""
-        rows = np.empty((stop - start, *self.shape[1:]), self.dtype)
-        self.read_into(rows, start)
-        return rows
 
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target``, contiguous and of this array's dtype, with the rows from ``start`` on.
@@ -99,10 +174,7 @@ class Array(ABC):
                 self._handle.expect(*extent)
 
     def forget(self, start: int, stop: int) -> None:
-        """Let the kernel drop rows ``start`` up to ``stop``, which were used, see `Handle.forget`.
-
-        Takes any numbers, as `expect` does.
-        """
+        """Let the kernel drop rows as all arrays do, see `Handle.forget`."""
         start, stop = max(start, 0), min(stop, len(self))
         if start < stop:
             for extent in self._extents(start, stop):
@@ -113,10 +185,6 @@ class Array(ABC):
         number = np.empty(1, self.dtype)
         self._fetch(number, position)
         return int(number[0])
-
-    def find(self, value: int) -> int:
-        """The first position of a number above ``value`` in an ascending array, unchecked."""
-        return bisect.bisect_right(range(len(self)), value, key=self.peek)
 
     def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:  # noqa: ARG002
         """Positions in the file, with numbers of bytes, of rows that exist; as far as is known."""
@@ -177,7 +245,7 @@ class Array(ABC):
         self._checked[blocks] = True
 
 
-class FlatArray(Array):
+class FlatArray(BlockArray):
     """A contiguous array, read at its offset in the file."""
 
     def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
@@ -208,7 +276,7 @@ class FlatArray(Array):
 
     def _new_map(self) -> FileMap:
         try:
-            return FileMap(self._handle.descriptor, self._offset, self._n_bytes)
+            return self._handle.mapped(self._offset, self._n_bytes)
         except ValueError as error:
             raise DamageError(0, len(self), "the file is truncated") from error
         except OverflowError as error:
@@ -217,6 +285,10 @@ class FlatArray(Array):
     def _typed(self, plain: U8) -> AnyArray:
         """Whole rows of bytes as numbers."""
         return plain.view(self.dtype).reshape(-1, *self.shape[1:])
+
+    def addresses(self, rows: I64) -> I64:
+        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
+        return self._map.view.ctypes.data + rows * self.row_bytes
 
     @property
     def plain(self) -> U8:
@@ -281,7 +353,7 @@ class FlatArray(Array):
             raise DamageError(start, start + len(target), "the file is truncated")
 
 
-class ChunkedArray(Array):
+class ChunkedArray(BlockArray):
     """An array of compressed chunks, one to a block, read at their places in the file.
 
     Memory: 12 bytes more for each chunk, and the rows of one.
@@ -361,7 +433,7 @@ class ChunkedArray(Array):
         return DamageError(start, min(start + self.block_length, len(self)), reason)
 
 
-class Hdf5Array(Array):
+class Hdf5Array(BlockArray):
     """An array of compressed chunks whose filters HDF5 has, and this package has not."""
 
     def _fetch(self, target: AnyArray, start: int) -> None:
@@ -369,7 +441,7 @@ class Hdf5Array(Array):
         dataset.read_direct(target, np.s_[start : start + len(target)])
 
 
-def open_array(path: str, handle: Handle) -> Array:
+def open_array(path: str, handle: Handle) -> BlockArray:
     """The array at a path in the file that ``handle`` has open.
 
     Raises KeyError or ValueError if it is missing, or if the handle verifies and the checksums are
@@ -386,7 +458,7 @@ def open_array(path: str, handle: Handle) -> Array:
     return Hdf5Array(path, stored, handle)
 
 
-def check_array(array: Array) -> None:
+def check_array(array: BlockArray) -> None:
     """Compare what was not read yet of an array with its checksums, if its file is to be verified.
 
     Raises DamageError.  Memory: a megabyte, or a block.

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from h5py._objects import phil
 
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import OptionError
@@ -157,7 +158,8 @@ class ChunkWriter:
 
     The chunks wait in a temporary file beside the dataset's own until `finish`, so that the chunks
     of an array lie together, wherever rows of other arrays come in between.  With a ``pool``, its
-    workers compress; without, the caller does.  Memory: ten chunks of 64 KiB.
+    workers compress; without, the caller does.  Threads may write files of their own at the same
+    time.  Memory: ten chunks of 64 KiB.
     """
 
     def __init__(self, dataset: h5py.Dataset, pool: Executor | None = None) -> None:
@@ -197,7 +199,9 @@ class ChunkWriter:
             self._waiting.seek(0)
         corner = [0] * self._dataset.ndim
         for size in self._sizes:
-            self._dataset.id.write_direct_chunk(tuple(corner), self._waiting.read(size))
+            packed = self._waiting.read(size)
+            with phil:  # which h5py before 3.16 does not take here, unlike everywhere else
+                self._dataset.id.write_direct_chunk(tuple(corner), packed)
             corner[0] += len(self._chunk)
 
     def _empty(self) -> AnyArray:
@@ -227,15 +231,22 @@ def compress_chunks(
 ) -> None:
     """Set ``layout`` to compressed chunks of the shape ``chunk``, for a dataset to be created.
 
-    Raises OptionError if the packages that this takes are not installed, or for very long rows.
+    Raises OptionError if the packages that this takes are not installed, if they give HDF5 no such
+    filter, or for very long rows.
     """
     check_installed(compression)
+    known = FILTERS[compression]
+    if not h5py.h5z.filter_avail(known.filter_id):
+        raise OptionError(
+            f"--compression {compression} needs HDF5's filter {known.filter_id}, which the "
+            "installed hdf5plugin does not give to this HDF5; install hdf5plugin and h5py again, "
+            "or leave out --compression"
+        )
     if math.prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
         raise OptionError(
             f"rows of more than {MAX_CHUNK_BYTES:,} bytes cannot be compressed; leave out "
             f"--compression"
         )
-    known = FILTERS[compression]
     layout.set_chunk(chunk)
     if dtype.itemsize >= _SHUFFLED_BYTES:
         layout.set_shuffle()

@@ -12,7 +12,7 @@ import numpy as np
 
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
-from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array, open_array
+from ooc_train.file.arrays import BlockArray, DamageError, FlatArray, check_array, open_array
 from ooc_train.file.handle import Handle
 from ooc_train.file.header import AGAIN
 from ooc_train.file.objects import StoredGroup
@@ -31,7 +31,7 @@ class FileGroup:
     def __init__(self, handle: Handle, name: str) -> None:
         self._handle, self._name = handle, name
         self._stored = cast(StoredGroup, handle.root.members[name])
-        self._arrays: dict[str, Array] = {}
+        self._arrays: dict[str, BlockArray] = {}
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -41,12 +41,12 @@ class FileGroup:
     def __contains__(self, name: object) -> bool:
         return name in self._stored.members
 
-    def arrays(self) -> list[Array]:
+    def arrays(self) -> list[BlockArray]:
         """All arrays of the group, in the order of their paths."""
         paths = arrays_of(self._stored, f"{self._name}/")
         return [self.array(path.removeprefix(f"{self._name}/")) for path in paths]
 
-    def array(self, name: str) -> Array:
+    def array(self, name: str) -> BlockArray:
         """An array, to read some of its rows."""
         if name not in self._arrays:
             self._arrays[name] = open_array(f"{self._name}/{name}", self._handle)
@@ -107,12 +107,12 @@ class FileGroup:
             found.append(self._text(name, self._rows(blob, start, stop).tobytes()))
         return found
 
-    def _rows(self, array: Array, start: int, stop: int) -> AnyArray:
+    def _rows(self, array: BlockArray, start: int, stop: int) -> AnyArray:
         with self._errors(array):
             return array.read(start, stop)
 
     @contextlib.contextmanager
-    def _errors(self, array: Array) -> Iterator[None]:
+    def _errors(self, array: BlockArray) -> Iterator[None]:
         try:
             yield
         except DamageError as error:

@@ -1,10 +1,12 @@
 """A file open for reading: its descriptor, its handle of HDF5, and its header."""
 
 import contextlib
+import errno
 import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -13,6 +15,7 @@ from ooc_train.dtypes import U64
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.checksums import GROUP, Item, is_sums, summary_of
 from ooc_train.file.header import AGAIN, Header, check_header, read_header
+from ooc_train.file.mapping import FileMap
 from ooc_train.file.objects import (
     FileBytes,
     StoredArray,
@@ -22,15 +25,26 @@ from ooc_train.file.objects import (
     read_objects,
     root_attributes,
 )
+from ooc_train.file.remote import RemoteBytes
+from ooc_train.file.samples import Samples, samples_in
+from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
+from ooc_train.json_text import json_object
 from ooc_train.memory import available_bytes
+from ooc_train.remote.content import content_of
+from ooc_train.remote.parts import RemoteParts
+from ooc_train.remote.stream import open_url
+from ooc_train.remote.url import Url
 from ooc_train.suggestions import beside
+from ooc_train.system_errors import reason
 
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
+_SHARED = ("classes", "vectorizer")
+REPLACED = "was replaced while it was read; start again with it"
+"""What is said of a file that is not the one it was."""
 _OF_RUNS = "settings.json"
 """A file that each run folder has."""
-_REPLACED = "was replaced while it was read; start again with it"
 
 
 class Handle:
@@ -72,7 +86,7 @@ class Handle:
             if os.path.samestat(os.fstat(self.descriptor), os.fstat(file.id.get_vfd_handle())):
                 return file
             file.close()
-        raise InputError(f"{self.path} {_REPLACED}")
+        raise InputError(f"{self.path} {REPLACED}")
 
     @functools.cached_property
     def root(self) -> StoredGroup:
@@ -95,6 +109,39 @@ class Handle:
         """The summary of the file as it is, to be compared with that of its header."""
         return summary_of(self._items())
 
+    @property
+    def shared(self) -> "Handle":
+        """The file that has the classes and the vectorizer: this one."""
+        return self
+
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that the file has."""
+        return [name for name in SPLIT_NAMES if name in self.root.members]
+
+    @property
+    def n_rows(self) -> dict[str, int]:
+        """The rows of each split."""
+        return {name: array_at(self.root, f"{name}/labels").shape[0] for name in self.split_names}
+
+    def samples(self) -> Samples:
+        """The texts that the file keeps of some rows.  Raises ValueError where they are damaged."""
+        return samples_in(self.root.attributes, self.n_rows)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where the rows came from.  Raises FormatError where that is damaged."""
+        with damage_errors(self.path):
+            return json_object(self.root.attributes["provenance"])
+
+    def shared_summary(self) -> str:
+        """The checksum of the classes and the vectorizer, by their own checksums."""
+        return summary_of(
+            item
+            for item in self._items()
+            if item.path.removeprefix(f"{GROUP}/").partition("/")[0] in _SHARED
+        )
+
     def _items(self) -> Iterator[Item]:
         for path, found in objects_of(self.root).items():
             if isinstance(found, StoredGroup):
@@ -106,6 +153,10 @@ class Handle:
     def _bytes_of(self, array: StoredArray) -> bytes:
         """The bytes of a contiguous array."""
         return self.content.read(array.position, array.n_bytes) if array.n_bytes else b""
+
+    def mapped(self, position: int, n_bytes: int) -> FileMap:
+        """Bytes from a position on, mapped.  Raises as `FileMap`."""
+        return FileMap(self.descriptor, position, n_bytes)
 
     @property
     def is_open(self) -> bool:
@@ -129,23 +180,22 @@ class Handle:
         self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
 
     def forget(self, position: int, n_bytes: int) -> None:
-        """Ask the kernel to drop bytes from its cache, if it cannot keep the file until next time.
+        """Ask the kernel to drop bytes from its cache: for files that it cannot keep all of.
 
         It would drop prefetched pages as well as used ones; and those that it dropped too early,
         and had to read again, it then keeps the longest, used or not.
         """
-        if self.is_too_large:
-            self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+        self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return os.fstat(self.descriptor).st_size
 
     @functools.cached_property
     def is_too_large(self) -> bool:
-        """Whether the file is larger than the page cache can be."""
-        return os.fstat(self.descriptor).st_size > self.cache_bytes
-
-    @functools.cached_property
-    def cache_bytes(self) -> int:
-        """The most that the page cache could take when this was first asked."""
-        return available_bytes()
+        """Whether the file is larger than the page cache can be, as it was when this was asked."""
+        return self.n_bytes > available_bytes()
 
     def _advise(self, position: int, n_bytes: int, advice: str) -> None:
         if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
@@ -165,6 +215,60 @@ class Handle:
             os.close(self.descriptor)
 
 
+class RemoteHandle(Handle):
+    """A file at a URL open for reading: ranges of it are asked for, some of them ahead.
+
+    Each answer must be of the version that the first was of.  Threads may read; processes open the
+    file anew, those that were forked are refused.  Memory: see `RemoteParts`.
+    """
+
+    def __init__(self, url: Url, *, verify: bool = True) -> None:
+        self.path = url
+        self.verify = verify
+        self._pid = os.getpid()
+        self._hdf5 = None
+        self._inherited = []
+        self.descriptor = -1
+        self._parts = RemoteParts(content_of(url))
+        self._is_open = True
+        self.is_too_large = False  # what was read leaves by itself
+        self.content = RemoteBytes(self._parts)
+
+    def _opened_by_hdf5(self) -> h5py.File:
+        with damage_errors(self.path):
+            return h5py.File(open_url(cast(Url, self.path)), "r")
+
+    def mapped(self, position: int, n_bytes: int) -> FileMap:  # noqa: ARG002 - as all handles
+        """Raises OSError."""
+        raise OSError(errno.ENOTSUP, "a file at a URL cannot be mapped")
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self._parts.size
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can still be read."""
+        return self._is_open
+
+    def read_into(self, target: memoryview, position: int) -> bool:
+        """Fill ``target`` with the bytes from ``position`` on; return whether there were enough."""
+        return self._parts.read_into(target, position)
+
+    def expect(self, position: int, n_bytes: int) -> None:
+        """Ask for bytes that will be read soon."""
+        self._parts.expect(position, n_bytes)
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        if self._is_open:
+            self._is_open = False
+            self._parts.close()
+            if self._hdf5 is not None and self._pid == os.getpid():
+                self._hdf5.close()
+
+
 def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Handle:
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
 
@@ -180,7 +284,7 @@ def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Ha
                 raise ValueError("its header or checksums are not what was written")
             found = handle.header.fingerprint  # raises where the structure is another
         if fingerprint not in (None, found):
-            raise InputError(f"{path} {_REPLACED}")
+            raise InputError(f"{path} {REPLACED}")
     except BaseException:
         handle.close()
         raise
@@ -198,6 +302,8 @@ def damage_errors(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path, *, verify: bool) -> Handle:
+    if isinstance(path, Url):
+        return _sound(RemoteHandle(path, verify=verify))
     if path.is_dir():
         what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
         raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")
@@ -208,7 +314,13 @@ def _opened(path: Path, *, verify: bool) -> Handle:
     except PermissionError as error:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
-        raise InputError(f"{path} cannot be opened: {error}") from error
+        raise InputError(f"{path} cannot be opened: {reason(error)}") from error
+    return _sound(handle)
+
+
+def _sound(handle: Handle) -> Handle:
+    """The handle of a file that is HDF5's, and that no program writes to."""
+    path = handle.path
     if not is_hdf5(handle.content):
         handle.close()
         raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")

@@ -5,8 +5,9 @@ from typing import Any
 
 from ooc_train.bars import usual_progress
 from ooc_train.file.group import FileGroup
-from ooc_train.file.handle import damage_errors
+from ooc_train.file.handle import Handle, damage_errors
 from ooc_train.file.schema import FORMAT_VERSION
+from ooc_train.file.shards import shard_of
 from ooc_train.inspection.column_terms import column_terms
 from ooc_train.json_text import json_object
 from ooc_train.progress import Progress
@@ -25,7 +26,8 @@ def inspect(
     """Describe a converted file: its features, classes, provenance, and the rows of each split.
 
     Sizes are in bytes.  ``class_counts`` of a split are its rows by class.  ``kept_terms`` is
-    ``None`` for features that are not made of text.
+    ``None`` for features that are not made of text.  Of an index, ``shards`` has the ``file``,
+    ``bytes`` and ``rows`` of each.
 
     With ``terms`` there are also ``terms``: the most ``frequent``, and for the largest classes
     those that are most ``telling`` by the ``score`` that selected them, see `telling_columns`; they
@@ -58,7 +60,7 @@ def _description(store: Store) -> dict[str, Any]:
         parameters = json_object(vectorizer.attributes["parameters"])
     return {
         "path": str(store.path),
-        "bytes": store.path.stat().st_size,
+        "bytes": store.n_bytes,
         "producer": store.producer,
         "format_version": FORMAT_VERSION,
         "features": store.features,
@@ -71,7 +73,14 @@ def _description(store: Store) -> dict[str, Any]:
         ],
         "splits": {name: _describe(split) for name, split in store.splits.items()},
         "provenance": store.provenance,
+        **({"shards": [_described(handle) for handle in store.shards]} if store.shards else {}),
     }
+
+
+def _described(shard: Handle) -> dict[str, Any]:
+    """The size of a shard, and its rows by split."""
+    found = shard_of(shard, 0)
+    return {"file": found.file, "bytes": found.bytes, "rows": found.rows}
 
 
 def _n_kept_terms(vectorizer: FileGroup) -> int | None:

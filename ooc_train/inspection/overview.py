@@ -13,6 +13,7 @@ from ooc_train.atomic import output_file
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
+from ooc_train.file.shards import data_files
 from ooc_train.inspection.column_terms import telling_columns
 from ooc_train.outputs import OutputOptions, check_outputs
 from ooc_train.reading.split import LABELS_AT_ONCE
@@ -45,7 +46,7 @@ def draw_overview(path: Path, picture: Path, *, force: bool = OutputOptions.forc
     another, the picture cannot be written, or matplotlib is not installed; InputError or
     FormatError as `store.open`.
     """
-    check_outputs({"the plot": picture}, [path], force=force)
+    check_outputs({"the plot": picture}, data_files(path), force=force)
     _check_picture(picture)
     with open_store(path) as store:
         panels = panels_of(store)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
+from ooc_train.kinds import Layout
 from ooc_train.reading.rows import (
     Batch,
     Buffers,
@@ -37,7 +38,56 @@ Seed = int | Literal["auto"] | None
 """The seed of an order of rows; without one they come in the file's order, see `seed_for`."""
 
 
-def seed_for(split: Readable, seed: Seed) -> int | None:
+class EpochBatches(Protocol):
+    """One epoch's batches, or a part of them, as adapters take them."""
+
+    @property
+    def split(self) -> Readable:
+        """The rows that the batches are of."""
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, which determines the order."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
+
+    def at_epoch(self, epoch: int) -> "EpochBatches":
+        """The batches of another epoch."""
+
+    def from_step(self, step: int, every: int = 1) -> Iterator[Batch]:
+        """The batches from number ``step`` on, or of these each ``every``-th."""
+
+
+class Splitlike(Protocol):
+    """A split, or a part of it, as adapters take it."""
+
+    @property
+    def name(self) -> str:
+        """The split's name."""
+
+    @property
+    def where(self) -> str:
+        """The file and the split, as error messages name them."""
+
+    @property
+    def layout(self) -> Layout:
+        """How the rows are laid out."""
+
+    def batches(
+        self, batch_size: int, *, seed: int | None = None, epoch: int = 0, by_length: bool = False
+    ) -> EpochBatches:
+        """One epoch in batches."""
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str:
+        """The split's name."""
+
+
+def seed_for(split: _Named, seed: Seed) -> int | None:
     """The seed that ``"auto"`` stands for: 0 for train rows, none for others.
 
     Predictions for validation and test rows are compared with their labels and texts, which are

@@ -8,29 +8,29 @@ from typing import Any
 import numpy as np
 
 from ooc_train.dtypes import I64, U8, AnyArray
-from ooc_train.intrinsics import copy_bytes
+from ooc_train.intrinsics import copy_from
 from ooc_train.jit import kernel
 
 
-def gather(plain: U8, dtype: np.dtype[Any], starts: I64, indptr: I64) -> AnyArray:
+def gather(addresses: I64, dtype: np.dtype[Any], indptr: I64) -> AnyArray:
     """The entries of many rows, one row after another, as a new array of a dtype.
 
-    Row ``i`` begins at entry ``starts[i]`` of those whose bytes are ``plain``, ``(n_bytes,)``, and
-    has as many as ``indptr[i + 1] - indptr[i]``.  The numbers are not checked.
+    Row ``i`` begins in memory at ``addresses[i]``, wherever that is mapped, and has as many entries
+    as ``indptr[i + 1] - indptr[i]``.  Nothing is checked.
 
     >>> entries = np.array([4, 5, 6, 7], np.uint16)
-    >>> starts, indptr = np.array([3, 0]), np.array([0, 1, 3])
-    >>> gather(entries.view(np.uint8), entries.dtype, starts, indptr).tolist()
+    >>> addresses, indptr = entries.ctypes.data + 2 * np.array([3, 0]), np.array([0, 1, 3])
+    >>> gather(addresses, entries.dtype, indptr).tolist()
     [7, 4, 5]
     """
     found = np.empty(int(indptr[-1]), dtype)
-    _copy(plain, dtype.itemsize, starts, indptr, found.view(np.uint8))
+    _copy(addresses, dtype.itemsize, indptr, found.view(np.uint8))
     return found
 
 
 @kernel
-def _copy(source: U8, n_bytes: int, starts: I64, indptr: I64, target: U8) -> None:
+def _copy(addresses: I64, n_bytes: int, indptr: I64, target: U8) -> None:
     """Copy each row, whose entries have ``n_bytes`` bytes."""
-    for row in range(len(starts)):
+    for row in range(len(addresses)):
         first, stop = indptr[row] * n_bytes, indptr[row + 1] * n_bytes
-        copy_bytes(source, starts[row] * n_bytes, target, first, stop - first)
+        copy_from(addresses[row], target, first, stop - first)

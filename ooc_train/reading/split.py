@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,16 +11,19 @@ import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array, open_array
-from ooc_train.file.handle import Handle, open_file
+from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array
 from ooc_train.file.header import AGAIN
+from ooc_train.file.joined import JoinedArray, open_rows
+from ooc_train.file.shards import DataFile, open_data
 from ooc_train.kinds import Layout
+from ooc_train.memory import available_bytes
 from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches, Seed
 from ooc_train.reading.choosing import chosen_rows, slices_of
 from ooc_train.reading.descriptions import split_line
 from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows
 from ooc_train.reading.sampler import WINDOW_BYTES
+from ooc_train.reading.share import Share
 from ooc_train.reading.stream import Stream
 from ooc_train.reading.windows import MappedPlaces, Places
 from ooc_train.system_errors import reason
@@ -45,7 +49,7 @@ class Split(ABC):
     to_keras = adapters.to_keras
     to_torch = adapters.to_torch
 
-    def __init__(self, file: Handle, name: str) -> None:
+    def __init__(self, file: DataFile, name: str) -> None:
         self._file = file
         self._header = file.header
         self.name = name
@@ -148,6 +152,17 @@ class Split(ABC):
         """
         return Batches(self, batch_size, seed, epoch, by_length)
 
+    def shard(self, number: int, n: int) -> Share:
+        """Part ``number``, from 0, of ``n`` disjoint parts of each epoch, for ``n`` processes.
+
+        It has `batches` and the adapters.  All parts have the same number of batches: the rows
+        that would be left over, fewer than ``n``, come in no part, other ones in each epoch.  The
+        parts of a step together are the batch of ``n`` times the size, see `shared_batches`.
+
+        Raises OptionError unless there is such a part, and at least ``n`` rows.
+        """
+        return Share(self, number, n)
+
     def stream(self, batch_size: int, *, seed: Seed = "auto", by_length: bool = False) -> Stream:
         """An endless stream of batches, epoch after epoch, for training loops of your own.
 
@@ -213,6 +228,11 @@ class Split(ABC):
         return {name: self._viewed(array) for name, array in self.arrays.items()}
 
     def _viewed(self, array: Array) -> AnyArray:
+        if isinstance(array, JoinedArray):
+            raise InputError(
+                f"{self.where} lies in several files, which cannot be mapped as one; use batches, "
+                "or open a shard by itself"
+            )
         if not isinstance(array, FlatArray):
             raise InputError(
                 f"{self.where} is compressed, so that its rows cannot be mapped; use batches, or "
@@ -225,13 +245,13 @@ class Split(ABC):
         except (DamageError, OSError) as error:
             raise self._error_of(error, array, 0, len(array)) from error
 
-    @property
+    @cached_property
     def can_prefetch(self) -> bool:
-        """Whether the page cache holds the next window beside the one in use.
+        """Whether the page cache holds the next window beside the one in use, when first asked.
 
         Where it does not, one drives the other out, and everything is read twice.
         """
-        return not self._file.is_too_large or self._file.cache_bytes > CACHED_WINDOWS * WINDOW_BYTES
+        return not self._file.is_too_large or available_bytes() > CACHED_WINDOWS * WINDOW_BYTES
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next.
@@ -345,7 +365,7 @@ class Split(ABC):
 
     def _open(self, name: str) -> Array:
         """The array ``name`` of this split."""
-        self.arrays[name] = open_array(f"{self.name}/{name}", self._file)
+        self.arrays[name] = open_rows(self._file, self.name, name)
         return self.arrays[name]
 
     def _damaged(self, what: str) -> FormatError:
@@ -358,4 +378,4 @@ def named(slices: Sequence[tuple[int, int]]) -> str:
 
 
 def _reopen(kind: type[Split], path: Path, verify: bool, fingerprint: str, name: str) -> Split:
-    return kind(open_file(path, verify=verify, fingerprint=fingerprint), name)
+    return kind(open_data(path, verify=verify, fingerprint=fingerprint), name)

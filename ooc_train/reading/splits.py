@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import Array, FlatArray
+from ooc_train.file.arrays import Array, FlatArray, Mappable
 from ooc_train.file.group import FileGroup
-from ooc_train.file.handle import Handle
+from ooc_train.file.joined import JoinedArray
+from ooc_train.file.shards import DataFile
 from ooc_train.kinds import Layout
 from ooc_train.reading.rows import (
     Buffers,
@@ -38,7 +39,7 @@ class RaggedSplit(Split):
     _entry_names: ClassVar[tuple[str, ...]]
     """The arrays with one value for each entry."""
 
-    def __init__(self, file: Handle, name: str) -> None:
+    def __init__(self, file: DataFile, name: str) -> None:
         super().__init__(file, name)
         self._indptr = self._open("indptr")
         self._entries = [self._open(name) for name in self._entry_names]
@@ -84,9 +85,10 @@ class RaggedSplit(Split):
         places = [(array, int(bound[0]), int(bound[-1])) for array in arrays for bound in bounds]
         where = named(slices)
         with self._mapped_places(places) as held:
+            starts = np.concatenate([bound[:-1] for bound in bounds])
             yield MappedRaggedRows(
-                arrays=arrays,
-                starts=np.concatenate([bound[:-1] for bound in bounds]),
+                dtypes=[array.dtype for array in arrays],
+                addresses=[array.addresses(starts) for array in arrays],
                 lengths=np.concatenate([np.diff(bound) for bound in bounds]),
                 labels=labels,
                 places=held,
@@ -131,6 +133,9 @@ class RaggedSplit(Split):
         first, last = (int(self._slice(self._indptr, i, i + 1)[0]) for i in (0, self.n_rows))
         if (first, last) != (0, self.n_entries):
             raise self._damaged(f"indptr runs from {first} to {last}, not 0 to {self.n_entries}")
+        for row, entry in zip(self._indptr.joints, self._entries[0].joints, strict=True):
+            if self._indptr.peek(row) != entry:
+                raise self._damaged(f"the indptr of the shard with row {row} does not begin with 0")
 
 
 class SparseSplit(RaggedSplit):
@@ -165,10 +170,12 @@ class DenseSplit(Split):
 
     layout = "dense"
 
-    def __init__(self, file: Handle, name: str) -> None:
+    def __init__(self, file: DataFile, name: str) -> None:
         super().__init__(file, name)
         self._features = self._open("features")
-        self._scales = FileGroup(file, "vectorizer").scales() if file.header.has_scales else None
+        self._scales = (
+            FileGroup(file.shared, "vectorizer").scales() if file.header.has_scales else None
+        )
 
     @property
     def row_bytes(self) -> float:
@@ -212,12 +219,14 @@ SPLITS: Mapping[Layout, type[Split]] = {
 """The class of splits for each layout of rows."""
 
 
-def open_split(file: Handle, name: str) -> Split:
+def open_split(file: DataFile, name: str) -> Split:
     """The split of that name.  Raises FormatError if its arrays do not fit together."""
     return SPLITS[file.header.layout](file, name)
 
 
-def _mappable(arrays: Sequence[Array], slices: Sequence[tuple[int, int]]) -> list[FlatArray]:
+def _mappable(arrays: Sequence[Array], slices: Sequence[tuple[int, int]]) -> list[Mappable]:
     """The arrays if slices of all are to be mapped, or none: many small ones are read faster."""
-    found = [each for each in arrays if isinstance(each, FlatArray) and each.can_fetch]
+    found: list[Mappable] = [
+        each for each in arrays if isinstance(each, FlatArray | JoinedArray) and each.can_fetch
+    ]
     return found if len(found) == len(arrays) and len(slices) <= WINDOW_SLICES else []

@@ -5,7 +5,7 @@
 ...         ...
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,21 @@ import h5py
 
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.group import FileGroup, read_classes
-from ooc_train.file.handle import Handle, damage_errors, open_file
+from ooc_train.file.handle import Handle, damage_errors
 from ooc_train.file.header import AGAIN
-from ooc_train.file.samples import samples_in
-from ooc_train.file.schema import SPLIT_NAMES
-from ooc_train.json_text import json_object
+from ooc_train.file.shards import DataFile, ShardedFile, data_files, open_data
 from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
+from ooc_train.remote.url import Url, located
 from ooc_train.suggestions import did_you_mean
 
 
 def open(path: str | Path, *, verify: bool = True) -> "Store":  # noqa: A001 - as ooc_train.open
     """Open the file at ``path`` for reading, as a context manager.
+
+    Or ``path`` is the index of several files, its shards, which are read as if they were one.
 
     Checks the header, and that the arrays' shapes and dtypes fit together, but reads no rows.  With
     ``verify``, rows are compared with their checksums when they are read for the first time.
@@ -63,17 +64,17 @@ class Store:
         fingerprint: str | None = None,
         needs_rows: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = located(path)
         self.verify = verify
-        self._handle = open_file(self.path, verify=verify, fingerprint=fingerprint)
-        header = self._handle.header
+        self._file: DataFile = open_data(self.path, verify=verify, fingerprint=fingerprint)
+        header = self._file.header
         self.features, self.n_columns = header.features, header.n_columns
         self.max_length, self.is_shuffled = header.max_length, header.is_shuffled
         self.fingerprint = header.fingerprint
         try:
             self._read(needs_rows=needs_rows)
         except BaseException:
-            self._handle.close()
+            self._file.close()
             raise
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -107,24 +108,35 @@ class Store:
         They are cut, and for people to read.  There are none of train rows, of rows of numbers, and
         in files that were made without them.  Raises FormatError where they are damaged.
         """
-        n_rows = {name: len(rows) for name, rows in self.splits.items()}
         with damage_errors(self.path):
-            return samples_in(self._handle.root.attributes, n_rows).get(split, {})
+            return self._file.samples().get(split, {})
 
     @property
     def handle(self) -> Handle:
-        """The open file itself."""
-        return self._handle
+        """The open file itself; of an index its first shard, which has what all share."""
+        return self._file.shared
+
+    @property
+    def shards(self) -> Sequence[Handle]:
+        """The open shards of an index, in their order; none for a single file."""
+        return self._file.handles if isinstance(self._file, ShardedFile) else ()
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file, and of an index together with its shards."""
+        if isinstance(self.path, Url):
+            return self.handle.n_bytes
+        return sum(path.stat().st_size for path in data_files(self.path))
 
     @property
     def file(self) -> h5py.File:
-        """The file as h5py has it, a handle of this process."""
-        return self._handle.hdf5
+        """The file as h5py has it, a handle of this process; of an index its first shard."""
+        return self.handle.hdf5
 
     @property
     def layout(self) -> Layout:
         """How the rows are laid out."""
-        return self._handle.header.layout
+        return self._file.header.layout
 
     def __enter__(self) -> "Store":
         return self
@@ -135,15 +147,15 @@ class Store:
     @property
     def is_open(self) -> bool:
         """Whether the splits can be read."""
-        return self._handle.is_open
+        return self._file.is_open
 
     def group(self, name: str) -> FileGroup:
         """The group ``"vectorizer"`` or ``"classes"``, whose arrays are checked when read."""
-        return FileGroup(self._handle, name)
+        return FileGroup(self.handle, name)
 
     def close(self) -> None:
         """Close the file; its splits cannot be read any more."""
-        self._handle.close()
+        self._file.close()
 
     def __getitem__(self, name: str) -> Split:
         if name not in self.splits:
@@ -165,12 +177,10 @@ class Store:
 
     def _read(self, *, needs_rows: bool) -> None:
         with damage_errors(self.path):
-            attributes = self._handle.root.attributes
-            self.producer: str = attributes["producer"]
-            self.provenance = json_object(attributes["provenance"])
-            self.class_labels, self.class_names = read_classes(self._handle)
-            names = [name for name in SPLIT_NAMES if name in self._handle.root.members]
-            self.splits = {name: open_split(self._handle, name) for name in names}
+            self.producer: str = self.handle.root.attributes["producer"]
+            self.provenance = self._file.provenance
+            self.class_labels, self.class_names = read_classes(self.handle)
+            self.splits = {name: open_split(self._file, name) for name in self._file.split_names}
         if needs_rows and "train" not in self.splits:
             raise FormatError(f"{self.path} has no split 'train'; {AGAIN}")
 

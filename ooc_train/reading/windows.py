@@ -3,17 +3,18 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import Array, DamageError, FlatArray
+from ooc_train.file.arrays import DamageError, Mappable
 from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
 
 _FRESH_SECONDS = 0.1
 """How long fetched pages are relied on: the kernel may take them back."""
 
-Places = Sequence[tuple[FlatArray, int, int]]
+Places = Sequence[tuple[Mappable, int, int]]
 """Ranges of mapped arrays: rows from the second number up to the third."""
 
 
@@ -26,7 +27,7 @@ class MappedPlaces:
     """
 
     def __init__(
-        self, places: Places, error_of: Callable[[Exception, Array, int, int], Exception]
+        self, places: Places, error_of: Callable[[Exception, Any, int, int], Exception]
     ) -> None:
         self._places, self._error_of = places, error_of
         self._arrays = [*{id(array): array for array, _, _ in places}.values()]
@@ -38,8 +39,8 @@ class MappedPlaces:
         for array in self._arrays:
             is_safe = is_safe and array.is_whole
         if not is_safe:
-            for place in self._places:
-                FlatArray.expect(*place)
+            for array, start, stop in self._places:
+                array.expect(start, stop)
             self._fetch()
 
     def _fetch(self) -> None:
@@ -52,8 +53,8 @@ class MappedPlaces:
 
     def release(self) -> None:
         """Let go of the pages."""
-        for place in self._places:
-            FlatArray.release(*place)
+        for array, start, stop in self._places:
+            array.release(start, stop)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class StoredRows:
 class MappedRows:
     """A window of dense rows in the file itself."""
 
-    array: FlatArray
+    array: Mappable
     numbers: I64
     """Of the window's rows in the array."""
     labels: I64
@@ -101,10 +102,10 @@ class MappedRows:
 class MappedRaggedRows:
     """A window of rows of different lengths in the file itself."""
 
-    arrays: Sequence[FlatArray]
-    """Those of the entries."""
-    starts: I64
-    """The first entry of each of the window's rows."""
+    dtypes: Sequence[np.dtype[Any]]
+    """Those of the arrays of entries."""
+    addresses: Sequence[I64]
+    """Where the entries of each of the window's rows begin in memory, for each array."""
     lengths: I64
     """The number of entries of each row: ``(n_rows,) int64``."""
     labels: I64
@@ -117,6 +118,9 @@ class MappedRaggedRows:
         from ooc_train.reading.gathering import gather  # noqa: PLC0415 - Numba
 
         self.places.ensure()
-        starts, indptr = self.starts[rows], indptr_of(self.lengths[rows])
-        entries = [gather(array.plain, array.dtype, starts, indptr) for array in self.arrays]
+        indptr = indptr_of(self.lengths[rows])
+        entries = [
+            gather(starts[rows], dtype, indptr)
+            for starts, dtype in zip(self.addresses, self.dtypes, strict=True)
+        ]
         return Batch(self.made(indptr, entries), self.labels[rows])

@@ -77,8 +77,8 @@ def _step(layout: Layout, column_dtype: str) -> None:
 def _rows(layout: Layout, column_dtype: str) -> Rows:
     """Three rows, gathered from a part of a file that is mapped."""
     indptr = np.array([0, 1, 2, 4])
-    mapped = np.frombuffer(np.ones(4, np.float32).tobytes(), np.uint8)
-    values = gather(mapped, np.dtype(np.float32), indptr[:-1], indptr)
+    mapped = np.ones(4, np.float32)
+    values = gather(mapped.ctypes.data + 4 * indptr[:-1], mapped.dtype, indptr)
     if layout == "dense":
         return DenseRows(np.ones((3, 4), np.float32))
     return SparseRows(indptr, np.array([0, 1, 2, 3], column_dtype), values, n_columns=4)

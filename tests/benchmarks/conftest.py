@@ -16,7 +16,7 @@ from tests.benchmarks.runs import Tiny, already_compiled, write_toys
 from tests.files import write_sequences
 
 # Whose subject is what only a process of its own shows, or that start processes themselves.
-IN_PROCESSES = ("convert", "end-to-end", "resume", "selftest")
+IN_PROCESSES = ("convert", "end-to-end", "resume", "schedulers", "selftest")
 
 
 def peers_with_h5py(folder):

@@ -9,10 +9,12 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+from h5py._objects import phil
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -165,6 +167,40 @@ def test_compressing_starts_no_threads(tmp_path, workers):
         with Appender(dataset, pool if workers else None) as target:
             target.append(rows_of((10**6,), "f4"))
             assert threading.active_count() == n_threads
+
+
+def test_chunks_are_written_with_the_lock_of_h5py(tmp_path):
+    """Which h5py before 3.16 does not take: threads that write files of their own break HDF5."""
+    path = write(tmp_path / "a.h5", rows_of((200_000,), "f4"), "lz4")
+    free = []
+
+    def is_free():
+        return phil.acquire(False) and (phil.release() or True)
+
+    def write_direct_chunk(*_):
+        free.append(other.submit(is_free).result())
+
+    with ThreadPoolExecutor(1) as other, h5py.File(path, "r+") as file:
+        dataset = file["split/rows"]
+        names = ("name", "file", "chunks", "dtype", "ndim")
+        watched = SimpleNamespace(**{name: getattr(dataset, name) for name in names})
+        watched.id = SimpleNamespace(
+            get_create_plist=dataset.id.get_create_plist, write_direct_chunk=write_direct_chunk
+        )
+        with compression.ChunkWriter(watched) as writer:
+            for _ in range(3):
+                writer.append(np.ones(watched.chunks, "f4"))
+            writer.finish()
+    assert free == [False] * 3
+
+
+def test_a_plugin_without_the_filter_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr("h5py.h5z.filter_avail", lambda number: number == 2)
+    with (
+        schema.create_file(str(tmp_path / "a.h5")) as file,
+        pytest.raises(OptionError, match="--compression lz4 needs HDF5's filter 32004, which the"),
+    ):
+        schema.create_dataset(file, "a", (10,), "u1", compression="lz4")
 
 
 @pytest.mark.parametrize("layout", ["lz4", "zstd"])

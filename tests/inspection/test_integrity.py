@@ -203,9 +203,10 @@ def test_reading_finds_it_the_first_time(large, tmp_path, layout, seed):
 
 def test_a_block_is_checked_once(large, monkeypatch):
     calls = []
-    original = verify.Array._check
+    original = verify.BlockArray._check
     monkeypatch.setattr(
-        "ooc_train.file.arrays.Array._check", lambda *args: calls.append(args[1]) or original(*args)
+        "ooc_train.file.arrays.BlockArray._check",
+        lambda *args: calls.append(args[1]) or original(*args),
     )
     with open_store(large) as store:
         calls.clear()

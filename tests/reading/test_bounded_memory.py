@@ -9,7 +9,7 @@ import pytest
 
 from ooc_train import memory
 from ooc_train.file import checksums, schema
-from tests.files import complete, repack, write_head, write_numeric_vectorizer
+from tests.files import complete, repack, write_head, write_index, write_numeric_vectorizer
 
 pytestmark = pytest.mark.slow
 
@@ -56,9 +56,12 @@ def path(tmp_path_factory):
 
 @pytest.mark.skipif(not memory.measure().rss_bytes, reason="memory is measured on Linux only")
 @pytest.mark.parametrize("seed", [None, 0])
-@pytest.mark.parametrize("layout", ["none", "zstd"])
+@pytest.mark.parametrize("layout", ["none", "zstd", "shards"])
 def test_reading_takes_a_window(path, tmp_path, layout, seed):
-    if layout != "none":
+    if layout == "shards":
+        half = [write_zeros(tmp_path / f"{i}.h5", N_ROWS // 2, N_COLUMNS) for i in range(2)]
+        path = write_index(tmp_path / "rows.json", half)
+    elif layout != "none":
         path = repack(path, tmp_path / "packed.h5", layout)
     command = [sys.executable, "-c", READ, path, json.dumps(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

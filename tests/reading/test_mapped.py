@@ -166,7 +166,7 @@ def test_each_block_is_checked_once_and_damage_is_named(tmp_path, monkeypatch, k
         checked.extend((array.name, first + k) for k in range(-(-len(rows) // array.block_length)))
         original(array, first, rows)
 
-    monkeypatch.setattr("ooc_train.file.arrays.Array._check", check)
+    monkeypatch.setattr("ooc_train.file.arrays.BlockArray._check", check)
     with open_store(path) as store:
         array = store["train"].arrays[name]
         place = array._offset + array.row_bytes * (len(array) // 2)
@@ -270,7 +270,8 @@ def test_a_window_is_prefetched_where_there_is_memory_for_two(tmp_path, monkeypa
     """Or each is requested when its turn comes, and what comes is the same."""
     path, events = KINDS["dense"](tmp_path / "a.h5"), []
     wanted = contents(path, READS["seed"])
-    monkeypatch.setattr("ooc_train.file.handle.available_bytes", lambda: cache_bytes)
+    for module in ("file.handle", "reading.split"):
+        monkeypatch.setattr(f"ooc_train.{module}.available_bytes", lambda: cache_bytes)
     if cache_bytes > 1000:  # but not again when its turn comes
         monkeypatch.setattr("ooc_train.reading.batches.PREFETCHED_SECONDS", 10**9)
     with open_store(path) as store:

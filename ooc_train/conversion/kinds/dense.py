@@ -91,8 +91,8 @@ class DenseVectorizer(Vectorizer):
         n_columns = _n_columns(corpus)
         if self.is_fitted and n_columns != self.n_columns:
             raise InputError(
-                f"rows have {n_columns:,} columns, and those of --vectorizer {self.n_columns:,}; "
-                f"leave it out, or name the columns with --columns"
+                f"rows have {n_columns:,} columns, and those that the vectorizer is of have "
+                f"{self.n_columns:,}; name the columns with --columns, or convert without it"
             )
         self.report.n_features = self.n_columns = n_columns
         self._largest = np.zeros(n_columns, np.float32)

@@ -68,8 +68,10 @@ class Corpus:
     ``learns_classes``, those come first, and others of the train rows after them.  Where files tell
     all classes, ``class_order`` has their labels, and there are no others.
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
-    `check_class_column` does.  A row that there is no ``room`` for is a ``BudgetError``.  ``files``
-    has the figures of each file, when it was read once.
+    `check_class_column` does.  With ``only_of``, the name of an index that rows are appended to, a
+    label that is none of its ``classes`` is an InputError, and no reject.  A row that there is no
+    ``room`` for is a ``BudgetError``.  ``files`` has the figures of each file, when it was read
+    once.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Corpus:
         class_order: Sequence[str] = (),
         *,
         learns_classes: bool = True,
+        only_of: str | None = None,
     ) -> None:
         self.sources = sources
         self.rejects = rejects
@@ -93,6 +96,7 @@ class Corpus:
         self.given_classes = list(classes or ())
         self._classes = {label.encode(): i for i, label in enumerate(self.given_classes)}
         self.learns_classes = learns_classes
+        self._only_of = only_of
         self.class_order = class_order
         self._alike: dict[str, str] = {}
         self._told = frozenset(label.encode() for label in class_order)
@@ -188,6 +192,11 @@ class Corpus:
             text = texts[numbers[row]]
             raw = b",".join((text, rows.text_bytes(row)))
             reason = unfit_label(text) or self._unknown_label(text)
+            if self._only_of and not unfit_label(text):
+                raise InputError(
+                    f"{source.place(int(rows.lines[row]))}: label {text.decode()[:SHOWN]!r} is no "
+                    f"class of {self._only_of}; leave such rows out, or convert all rows anew"
+                )
             self._reject(source, Reject(int(rows.lines[row]), reason, raw))
         return rows.take(usable), labels[usable]
 

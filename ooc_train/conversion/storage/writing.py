@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -51,12 +52,23 @@ class SplitWriter:
         )
         pieces = self._noted(tasks, written)
         n_entries = arrays.n_entries(rows)
-        if n_entries is None:
-            self._write_uncounted(split, rows.n_rows, arrays, pieces, written)
-        else:
-            group = self._create(split, rows.n_rows, n_entries, arrays)
-            self._write_counted(group, arrays, pieces)
+        self._put(split, rows.n_rows, n_entries, arrays, pieces, written)
         return written
+
+    def _put(
+        self,
+        split: str,
+        n_rows: int,
+        n_entries: int | None,
+        arrays: SplitArrays,
+        pieces: Iterable[Piece],
+        written: Written,
+    ) -> None:
+        if n_entries is None:
+            self._write_uncounted(split, n_rows, arrays, pieces, written)
+        else:
+            group = self._create(split, n_rows, n_entries, arrays)
+            self._write_counted(group, arrays, pieces)
 
     def _create(self, split: str, n_rows: int, n_entries: int, arrays: SplitArrays) -> h5py.Group:
         with self._output.errors():
@@ -85,7 +97,7 @@ class SplitWriter:
                 stack.enter_context(
                     self._output.appender(group[name], self._resources.threads.executor)
                 )
-                for name in _names(arrays, group)
+                for name in array_names(arrays, group)
             ]
             if "indptr" in group:
                 appenders[1].append(np.zeros(1))
@@ -102,18 +114,9 @@ class SplitWriter:
         written: Written,
     ) -> None:
         """Write by way of temporary files: HDF5 must know the number of entries first."""
-        columns: list[Column] = []
-        for piece in pieces:
-            parts = _parts(piece)
-            columns = columns or [
-                Column(self._resources.folder / f"{split}-{number}", part.dtype)
-                for number, part in enumerate(parts)
-            ]
-            for column, items in zip(columns, parts, strict=True):
-                column.append(items)
-                written.n_spilled += items.nbytes
+        columns = hold(pieces, self._resources.folder, split, written)
         group = self._create(split, n_rows, written.n_entries, arrays)
-        for number, name in enumerate(_names(arrays, group)):
+        for number, name in enumerate(array_names(arrays, group)):
             items = columns[number].array().mapped if columns else np.empty(0)
             self._copy(items, group[name])
 
@@ -133,7 +136,23 @@ def _unpacked(arrays: SplitArrays, bucket: BucketOfRows) -> Piece:
     return arrays.unpack(bucket.read())
 
 
-def _names(arrays: SplitArrays, group: h5py.Group) -> list[str]:
+def hold(pieces: Iterable[Piece], folder: Path, split: str, written: Written) -> list[Column]:
+    """Write pieces to temporary files, one for each part of a piece; none if there is no piece."""
+    columns: list[Column] = []
+    for piece in pieces:
+        parts = _parts(piece)
+        if not columns:
+            paths = [folder / f"{split}-{number}" for number in range(len(parts))]
+            for path in paths:
+                path.unlink(missing_ok=True)  # of a writer that was killed
+            columns = [Column(path, part.dtype) for path, part in zip(paths, parts, strict=True)]
+        for column, items in zip(columns, parts, strict=True):
+            column.append(items.reshape(-1))
+            written.n_spilled += items.nbytes
+    return columns
+
+
+def array_names(arrays: SplitArrays, group: h5py.Group) -> list[str]:
     """The arrays of a split, in the order of a piece's parts."""
     return ["labels", *(["indptr"] if "indptr" in group else []), *arrays.names]
 

@@ -15,8 +15,7 @@ from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.extras import pip_install
 from ooc_train.kinds import FORMS
-from ooc_train.reading.batches import Batches, Seed, seed_for
-from ooc_train.reading.rows import Readable
+from ooc_train.reading.batches import EpochBatches, Seed, Splitlike, seed_for
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def to_numpy(
-    split: Readable, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
+    split: Splitlike, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
 ) -> Iterator[tuple[AnyArray, I64]]:
     """One epoch of dense features and labels."""
     batches = _batches(split, batch_size, seed, epoch)
@@ -35,7 +34,7 @@ def to_numpy(
 
 
 def to_scipy(
-    split: Readable, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
+    split: Splitlike, batch_size: int, *, seed: Seed = "auto", epoch: int = 0
 ) -> Iterator[tuple["scipy.sparse.csr_matrix", I64]]:
     """One epoch of sparse rows in CSR matrices, and labels, for scikit-learn's ``partial_fit``.
 
@@ -50,7 +49,7 @@ def to_scipy(
 
 
 def to_tf_dataset(
-    split: Readable, batch_size: int, *, seed: Seed = "auto", form: str | None = None
+    split: Splitlike, batch_size: int, *, seed: Seed = "auto", form: str | None = None
 ) -> "tf.data.Dataset":
     """A ``tf.data.Dataset`` of features and labels, prefetched, for ``model.fit``.
 
@@ -66,7 +65,7 @@ def to_tf_dataset(
     return tf_dataset(_batches(split, batch_size, seed), form)
 
 
-def to_keras(split: Readable, batch_size: int, *, seed: Seed = "auto") -> "keras.utils.PyDataset":
+def to_keras(split: Splitlike, batch_size: int, *, seed: Seed = "auto") -> "keras.utils.PyDataset":
     """A ``keras.utils.PyDataset`` of dense batches, for any backend of Keras.
 
     Give it to ``model.fit`` with ``shuffle=False``: the order is this package's, another one in
@@ -78,7 +77,7 @@ def to_keras(split: Readable, batch_size: int, *, seed: Seed = "auto") -> "keras
 
 
 def to_torch(
-    split: Readable, batch_size: int, *, seed: Seed = "auto", form: str = "dense"
+    split: Splitlike, batch_size: int, *, seed: Seed = "auto", form: str = "dense"
 ) -> "TorchDataset":
     """A ``torch.utils.data.IterableDataset``, for ``DataLoader(dataset, batch_size=None)``.
 
@@ -96,11 +95,11 @@ def to_torch(
     return TorchDataset(_batches(split, batch_size, seed), form)
 
 
-def _batches(split: Readable, batch_size: int, seed: Seed, epoch: int = 0) -> Batches:
-    return Batches(split, batch_size, seed_for(split, seed), epoch)
+def _batches(split: Splitlike, batch_size: int, seed: Seed, epoch: int = 0) -> EpochBatches:
+    return split.batches(batch_size, seed=seed_for(split, seed), epoch=epoch)
 
 
-def _checked_form(split: Readable, form: str | None, offered: Sequence[str]) -> str:
+def _checked_form(split: Splitlike, form: str | None, offered: Sequence[str]) -> str:
     """``form``, or where it is ``None`` the usual one of the rows' layout.
 
     Raises OptionError unless the layout has it and the adapter has ``offered`` it.

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from ooc_train.dtypes import I64, AnyArray
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import EpochBatches
 from ooc_train.reading.rows import Batch
 
 _MOST_AHEAD = 32
@@ -21,7 +21,7 @@ class KerasDataset(keras.utils.PyDataset):  # type: ignore[misc]
     until they are asked for.
     """
 
-    def __init__(self, batches: Batches, **workers: Any) -> None:
+    def __init__(self, batches: EpochBatches, **workers: Any) -> None:
         super().__init__(**workers)
         self._batches = batches
         self._lock = threading.Lock()

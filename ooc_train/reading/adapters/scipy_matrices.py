@@ -6,10 +6,10 @@ from typing import Any
 from scipy.sparse import csr_matrix
 
 from ooc_train.dtypes import I64
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import EpochBatches
 
 
-def csr_batches(batches: Batches) -> Iterator[tuple[csr_matrix, I64]]:
+def csr_batches(batches: EpochBatches) -> Iterator[tuple[csr_matrix, I64]]:
     """Each batch of sparse rows as a CSR matrix ``(n, n_columns)``, and its labels."""
     return ((_matrix(rows), labels) for rows, labels in batches)
 

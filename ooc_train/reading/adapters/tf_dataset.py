@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ooc_train.reading.batches import Batches
+from ooc_train.reading.batches import EpochBatches
 from ooc_train.reading.rows import Rows, SequenceRows, SparseRows
 
 
-def tf_dataset(batches: Batches, form: str) -> tf.data.Dataset:
+def tf_dataset(batches: EpochBatches, form: str) -> tf.data.Dataset:
     """The dataset of `adapters.to_tf_dataset`; each iteration is the epoch after the last one."""
     epochs = itertools.count()
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from ooc_train.reading.batches import Batches
+from ooc_train.errors import OptionError
+from ooc_train.reading.batches import EpochBatches
 from ooc_train.reading.rows import Rows, SparseRows
+from ooc_train.reading.shared_batches import SharedBatches
 
 _UNSAID = -1
 
@@ -22,7 +24,7 @@ class TorchDataset(IterableDataset):  # type: ignore[misc]
     epoch: unless `set_epoch` says it, the epoch is the seed that their loader has drawn.
     """
 
-    def __init__(self, batches: Batches, form: str) -> None:
+    def __init__(self, batches: EpochBatches, form: str) -> None:
         super().__init__()
         self._batches = batches
         self._form = form
@@ -45,6 +47,11 @@ class TorchDataset(IterableDataset):  # type: ignore[misc]
         number, n_workers = (worker.id, worker.num_workers) if worker else (0, 1)
         epoch = int(self._said_epoch)
         if epoch == _UNSAID:
+            if worker and isinstance(self._batches, SharedBatches):
+                raise OptionError(
+                    "the workers of several processes do not know the epoch, and each would have "
+                    "an order of its own; call set_epoch before each epoch"
+                )
             drawn = worker.seed - worker.id if worker else 0  # the same for all workers
             epoch = drawn + self._n_iterations
         self._n_iterations += 1

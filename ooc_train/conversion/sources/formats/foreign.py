@@ -7,6 +7,7 @@ from ooc_train.errors import InputError
 
 _SIGNATURES = {
     rb"\x89HDF\r\n\x1a\n": ("an HDF5 file", "give it to ooc-train if ooc-convert has made it"),
+    rb'\{\s*"format": "ooc-train index"': ("an index of converted files", "give it to ooc-train"),
     rb"SQLite format 3\0": ("an SQLite database", "write its rows as CSV"),
     rb"PK\x03\x04.{26}(\[Content_Types\]|mimetype|META-INF)": (
         "a workbook or document", "save its sheet as CSV"
