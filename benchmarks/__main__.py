@@ -28,6 +28,7 @@ COMMANDS = (
     "peers",
     "publish",
     "read",
+    "remote",
     "resume",
     "schedulers",
     "scripts",

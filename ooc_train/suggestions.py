@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+_LIKE_FILES = 0.7  # more than for other names, since many share their suffix
 _MOST = 100_000  # names that are compared, which takes a second
 
 
@@ -33,7 +34,7 @@ def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
 def beside(path: Path) -> str:
     """The end of a sentence about a file or folder that there is not: what is like it beside it."""
     try:
-        found = closest(path.name, (one.name for one in path.parent.iterdir()))
+        found = closest(path.name, (one.name for one in path.parent.iterdir()), _LIKE_FILES)
     except OSError:  # there is no such folder, or nobody may read it
         return ""
     return "" if found is None else f"; did you mean {path.parent / found}?"

@@ -28,6 +28,8 @@ def test_files_beside(tmp_path):
     (tmp_path / "reviews.h5").touch()
     assert beside(tmp_path / "review.h5") == f"; did you mean {tmp_path / 'reviews.h5'}?"
     assert beside(tmp_path / "none" / "review.h5") == ""
+    (tmp_path / "u.h5").touch()
+    assert beside(tmp_path / "nosuch.h5") == ""  # though the suffix is the same
     with pytest.raises(InputError, match=r"there is no file .*; did you mean .*reviews\.h5\?$"):
         ooc_train.open(tmp_path / "reviws.h5")
     with pytest.raises(InputError, match=r"check the path; did you mean .*reviews\.h5\?$"):

@@ -18,17 +18,6 @@ PAGES = "build/man1"
 
 
 def build_wheel(*arguments: Any, **settings: Any) -> str:
-    """Build a wheel with the pages."""
-    _write_pages()
-    return str(build_meta.build_wheel(*arguments, **settings))
-
-
-def build_editable(*arguments: Any, **settings: Any) -> str:
-    """Build what a clone is installed by, with the pages."""
-    _write_pages()
-    return str(build_meta.build_editable(*arguments, **settings))
-
-
-def _write_pages() -> None:
-    """Write the pages, for which no dependency is needed."""
+    """Build a wheel with the pages, for which no dependency is needed."""
     subprocess.run([sys.executable, "-m", "ooc_train.cli.manual", PAGES], check=True)
+    return str(build_meta.build_wheel(*arguments, **settings))

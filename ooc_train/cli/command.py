@@ -22,6 +22,7 @@ from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import Option, option
 from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.remote.url import is_url, located
 from ooc_train.signals import INTERRUPTED, ended_by_signals
 from ooc_train.suggestions import closest
 from ooc_train.system_errors import reason
@@ -184,7 +185,8 @@ class Command:
         from ooc_train.cli.config import config_text, write_config  # noqa: PLC0415 - as above
 
         name, options = self.name.removeprefix("ooc-"), of_commands(self.declared)
-        write_config(path, config_text(name, options, given.texts), force=force)
+        texts = {key: _without_secrets(value) for key, value in given.texts.items()}
+        write_config(path, config_text(name, options, texts), force=force)
 
     @contextlib.contextmanager
     def _warnings_told(self) -> Iterator[None]:
@@ -192,6 +194,13 @@ class Command:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: tell(f"{self.name}: {message}")
             yield
+
+
+def _without_secrets(given: Any) -> Any:
+    """The text or the texts that were given; URLs lack their credentials and queries."""
+    if isinstance(given, list):
+        return [_without_secrets(one) for one in given]
+    return str(located(given)) if is_url(given) else given
 
 
 class _CommandLine(argparse.ArgumentParser):

@@ -129,8 +129,11 @@ def duplicate_lines(
         if any(n_found.values()):
             lines += [_example(one, sign) for one in found["examples"].get(kind, [])[:_EXAMPLES]]
     if found["conflicting"]:
-        n_said = counted(found["conflicting"], "text" if what == "a text" else "row")
-        lines.append(f"{n_said} that occur with several classes")
+        if what == "a text":
+            lines.append(f"{counted(found['conflicting'], 'text')} with rows of several classes")
+        else:
+            groups = counted(found["conflicting"], "group")
+            lines.append(f"{groups} of rows with the same {what}, but several classes")
     yield from lines or ["no duplicates, neither in a split nor between them"]
 
 

@@ -276,7 +276,7 @@ class FlatArray(BlockArray):
 
     def _new_map(self) -> FileMap:
         try:
-            return FileMap(self._handle.descriptor, self._offset, self._n_bytes)
+            return self._handle.mapped(self._offset, self._n_bytes)
         except ValueError as error:
             raise DamageError(0, len(self), "the file is truncated") from error
         except OverflowError as error:

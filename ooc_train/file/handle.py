@@ -1,11 +1,12 @@
 """A file open for reading: its descriptor, its handle of HDF5, and its header."""
 
 import contextlib
+import errno
 import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from ooc_train.dtypes import U64
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file.checksums import GROUP, Item, is_sums, summary_of
 from ooc_train.file.header import AGAIN, Header, check_header, read_header
+from ooc_train.file.mapping import FileMap
 from ooc_train.file.objects import (
     FileBytes,
     StoredArray,
@@ -23,11 +25,16 @@ from ooc_train.file.objects import (
     read_objects,
     root_attributes,
 )
+from ooc_train.file.remote import RemoteBytes
 from ooc_train.file.samples import Samples, samples_in
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
 from ooc_train.memory import available_bytes
+from ooc_train.remote.content import content_of
+from ooc_train.remote.parts import RemoteParts
+from ooc_train.remote.stream import open_url
+from ooc_train.remote.url import Url
 from ooc_train.suggestions import beside
 from ooc_train.system_errors import reason
 
@@ -147,6 +154,10 @@ class Handle:
         """The bytes of a contiguous array."""
         return self.content.read(array.position, array.n_bytes) if array.n_bytes else b""
 
+    def mapped(self, position: int, n_bytes: int) -> FileMap:
+        """Bytes from a position on, mapped.  Raises as `FileMap`."""
+        return FileMap(self.descriptor, position, n_bytes)
+
     @property
     def is_open(self) -> bool:
         """Whether rows can still be read."""
@@ -204,6 +215,60 @@ class Handle:
             os.close(self.descriptor)
 
 
+class RemoteHandle(Handle):
+    """A file at a URL open for reading: ranges of it are asked for, some of them ahead.
+
+    Each answer must be of the version that the first was of.  Threads may read; processes open the
+    file anew, those that were forked are refused.  Memory: see `RemoteParts`.
+    """
+
+    def __init__(self, url: Url, *, verify: bool = True) -> None:
+        self.path = url
+        self.verify = verify
+        self._pid = os.getpid()
+        self._hdf5 = None
+        self._inherited = []
+        self.descriptor = -1
+        self._parts = RemoteParts(content_of(url))
+        self._is_open = True
+        self.is_too_large = False  # what was read leaves by itself
+        self.content = RemoteBytes(self._parts)
+
+    def _opened_by_hdf5(self) -> h5py.File:
+        with damage_errors(self.path):
+            return h5py.File(open_url(cast(Url, self.path)), "r")
+
+    def mapped(self, position: int, n_bytes: int) -> FileMap:  # noqa: ARG002 - as all handles
+        """Raises OSError."""
+        raise OSError(errno.ENOTSUP, "a file at a URL cannot be mapped")
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the file."""
+        return self._parts.size
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can still be read."""
+        return self._is_open
+
+    def read_into(self, target: memoryview, position: int) -> bool:
+        """Fill ``target`` with the bytes from ``position`` on; return whether there were enough."""
+        return self._parts.read_into(target, position)
+
+    def expect(self, position: int, n_bytes: int) -> None:
+        """Ask for bytes that will be read soon."""
+        self._parts.expect(position, n_bytes)
+
+    def close(self) -> None:
+        """Ask for nothing more."""
+        if self._is_open:
+            self._is_open = False
+            self._parts.close()
+            if self._hdf5 is not None and self._pid == os.getpid():
+                self._hdf5.close()
+
+
 def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Handle:
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
 
@@ -237,6 +302,8 @@ def damage_errors(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path, *, verify: bool) -> Handle:
+    if isinstance(path, Url):
+        return _sound(RemoteHandle(path, verify=verify))
     if path.is_dir():
         what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
         raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")
@@ -248,6 +315,12 @@ def _opened(path: Path, *, verify: bool) -> Handle:
         raise InputError(f"{path} may not be read; check its permissions") from error
     except OSError as error:
         raise InputError(f"{path} cannot be opened: {reason(error)}") from error
+    return _sound(handle)
+
+
+def _sound(handle: Handle) -> Handle:
+    """The handle of a file that is HDF5's, and that no program writes to."""
+    path = handle.path
     if not is_hdf5(handle.content):
         handle.close()
         raise FormatError(f"{path} is not an HDF5 file; make one from it with ooc-convert")

@@ -100,16 +100,22 @@ class FileBytes:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
+        self._start(os.fstat(descriptor).st_size)
+
+    def _start(self, size: int) -> None:
+        self.size = size
         self._heaps: dict[int, dict[int, bytes]] = {}
 
     def read(self, position: int, n_bytes: int) -> bytes:
         """Exactly ``n_bytes`` bytes."""
         self.check_place(position, n_bytes)
-        found = os.pread(self._descriptor, n_bytes, position)
+        found = self._read(position, n_bytes)
         if len(found) < n_bytes:
             raise ValueError("the file is truncated")
         return found
+
+    def _read(self, position: int, n_bytes: int) -> bytes:
+        return os.pread(self._descriptor, n_bytes, position)
 
     def check_place(self, position: int, n_bytes: int) -> None:
         """Raise ValueError unless bytes lie inside the file."""

@@ -12,6 +12,7 @@ from ooc_train.file.arrays import BlockArray, DamageError
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
+from ooc_train.remote.url import located
 
 _BLOCKS_AT_ONCE = 16
 
@@ -50,12 +51,12 @@ def verify(path: str | Path, *, progress: Progress | None = None) -> dict[str, A
     Raises InputError if there is no such file.  Raises FormatError if the file is truncated or not
     one of this package, or if its header, its list of arrays or its checksums are damaged.
     """
-    progress = progress or usual_progress()
+    path, progress = located(path), progress or usual_progress()
     with open_store(path) as store:
         shards = [handle.path for handle in store.shards]
         n_bytes = store.n_bytes
     progress.start("verifying", n_bytes, "B")
-    found = [_verified(place, progress) for place in shards or [Path(path)]]
+    found = [_verified(place, progress) for place in shards or [path]]
     progress.finish()
     sums = {name: sum(each[name] for each in found) for name in ("arrays", "blocks", "bytes")}
     damaged = [damage for each in found for damage in each["damaged"]]

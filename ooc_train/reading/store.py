@@ -20,6 +20,7 @@ from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
+from ooc_train.remote.url import Url, located
 from ooc_train.suggestions import did_you_mean
 
 
@@ -63,7 +64,7 @@ class Store:
         fingerprint: str | None = None,
         needs_rows: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path = located(path)
         self.verify = verify
         self._file: DataFile = open_data(self.path, verify=verify, fingerprint=fingerprint)
         header = self._file.header
@@ -123,6 +124,8 @@ class Store:
     @property
     def n_bytes(self) -> int:
         """The size of the file, and of an index together with its shards."""
+        if isinstance(self.path, Url):
+            return self.handle.n_bytes
         return sum(path.stat().st_size for path in data_files(self.path))
 
     @property

@@ -102,6 +102,14 @@ class RemoteContent:
 
         return self._tried(attempt, PAUSES, stopped)
 
+    def check_process(self) -> None:
+        """Raise InputError in a forked process, where no request would be answered."""
+        if _is_forked():
+            raise InputError(
+                f"{self.url} cannot be read in a forked process; let workers be threads, or start "
+                "them by spawn"
+            )
+
     def pieces(self) -> Iterator[bytes]:
         """The whole file piece by piece, in one request, where the server gives no parts.
 
@@ -128,7 +136,7 @@ class RemoteContent:
         """The answer of the store, whose bytes are still to be read."""
         import obstore  # noqa: PLC0415 - an extra
 
-        _check_process(self.url)
+        self.check_process()
         assert self._store
         options: Any = {} if start is None else {"range": (start, stop)}
         return obstore.get(self._store.store, self._store.key, options=options)
@@ -236,11 +244,7 @@ _process: int | None = None
 """The process that made the first request: obstore's threads are not in those forked from it."""
 
 
-def _check_process(url: Url) -> None:
+def _is_forked() -> bool:
     global _process  # noqa: PLW0603 - true of the process
     _process = _process or os.getpid()
-    if _process != os.getpid():
-        raise InputError(
-            f"{url} cannot be read in a forked process; let workers be threads, or start them by "
-            "spawn"
-        )
+    return _process != os.getpid()

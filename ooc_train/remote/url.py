@@ -46,7 +46,7 @@ class Url(PosixPath):
         return str(self).partition(":")[0].lower()
 
     def absolute(self) -> "Url":
-        """The same: it depends on no folder."""
+        """The URL itself, which depends on no folder."""
         return self
 
     def __str__(self) -> str:
@@ -73,3 +73,8 @@ def located(given: str | os.PathLike[str]) -> Path:
     if isinstance(given, str) and is_url(given):
         return Url.of(given)
     return given if isinstance(given, Path) else Path(given)
+
+
+def address_of(given: str | os.PathLike[str]) -> str:
+    """The whole text of a path or a URL, with which another process finds the same file."""
+    return given.address if isinstance(given, Url) else str(given)

@@ -21,6 +21,7 @@ from ooc_train.errors import Interrupted, OptionError, OutputError
 from ooc_train.options import Option, declarations, made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
+from ooc_train.remote.url import address_of
 from ooc_train.signatures import takes
 from ooc_train.subprocesses import python_command
 from ooc_train.suggestions import did_you_mean
@@ -107,7 +108,7 @@ def train_grid(
         force=here.force,
         resume=here.resume,
     )
-    command = [str(path), *_words(here), *_words(shared), *more_arguments]
+    command = [address_of(path), *_words(here), *_words(shared), *more_arguments]
     lines = []
     for number, trial in enumerate(trials, start=1):
         progress.message(f"trial {number} of {len(trials)}: {trial.name}")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ooc_train.errors import OptionError
+from ooc_train.remote.url import located
 
 
 class MixShare(NamedTuple):
@@ -48,9 +49,9 @@ def parse_mix(texts: Iterable[str]) -> list[MixShare]:
 def _parsed(text: str) -> MixShare:
     path, _, share = str(text).rpartition(":")
     try:
-        found = MixShare(Path(path), float(share))
+        found = MixShare(located(path), float(share))
     except ValueError:
-        found = MixShare(Path(path), 0)
+        found = MixShare(located(path), 0)
     if not path or not 0 < found.share < 1:
         raise OptionError(
             "--mix must be a file and a share between 0 and 1, such as old.h5:0.3, and not "

@@ -11,6 +11,7 @@ from ooc_train.kinds import KINDS, Layout
 from ooc_train.options import flag, saved
 from ooc_train.reading.sampler import n_steps
 from ooc_train.reading.store import Store
+from ooc_train.remote.url import located
 from ooc_train.training.class_weights import class_weights_for
 from ooc_train.training.continuing import Origin
 from ooc_train.training.inner_validations import InnerValidations
@@ -170,7 +171,7 @@ class TrainingPlan:
 def files_read(data: str | Path, options: TrainingOptions) -> list[Path]:
     """All files that a training reads: the data, what is mixed in, and pretrained embeddings."""
     mixed = [path for path, _ in parse_mix(options.mix)]
-    given = [Path(path) for path in (data, *mixed, options.embeddings) if path is not None]
+    given = [located(path) for path in (data, *mixed, options.embeddings) if path is not None]
     return [file for path in given for file in data_files(path)]
 
 
@@ -341,7 +342,7 @@ def _settings(store: Store, plan: TrainingPlan, others: Sequence[Other]) -> dict
         "frozen_epochs": options.frozen_epochs,
         "schedule_epochs": options.epochs if options.lr_schedule == COSINE else None,
         "callbacks": [type(callback).__name__ for callback in options.callbacks],
-        "embeddings": Path(options.embeddings).name if options.embeddings else None,
+        "embeddings": located(options.embeddings).name if options.embeddings else None,
         **(plan.origin.settings if plan.origin else {"init_from": None, "init_from_digest": None}),
         "mix": [f"{other.store.path.name}:{other.share}" for other in others],
         "mix_fingerprints": [other.store.fingerprint for other in others],

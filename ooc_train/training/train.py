@@ -21,6 +21,7 @@ from ooc_train.options import made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
+from ooc_train.remote.url import located
 from ooc_train.signatures import takes
 from ooc_train.training.input_budget import check_floor
 from ooc_train.training.inputs import TrainingInputs, opened_inputs
@@ -143,6 +144,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
         "devices": devices,
         "more_outputs": more_outputs,
     }
+    path = located(path)
     here = made(RunOptions, of_run | given, call="train")
     progress = progress or usual_progress()
     check_outputs(

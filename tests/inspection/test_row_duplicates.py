@@ -86,7 +86,7 @@ def test_the_command_says_them_and_leaves_nothing_behind(folder, tmp_path, monke
     expected, _ = counted(folder / "ngram.h5")
     n_leaked = expected["leaked"]["test"]
     assert f"{n_leaked} test rows ({n_leaked / 100:.1%}) with features that a train row has" in said
-    assert f"{expected['conflicting']} rows that occur with several classes" in said
+    assert f"{expected['conflicting']} groups of rows with the same features, but several" in said
     assert "terms by f_classif between the class and all others:" in said
     assert command.main([path, "--duplicates", "--html", str(tmp_path / "p.html")]) == 0
     page = (tmp_path / "p.html").read_text("utf-8")

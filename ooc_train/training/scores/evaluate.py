@@ -13,6 +13,7 @@ from ooc_train.kernel_processes import compiling_elsewhere
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import open as open_store
+from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library, draw
 from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run, files_of
@@ -74,9 +75,10 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     EvaluateOptions(  # which checks them
         split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
     )
+    path = located(path)
     progress, page = progress or usual_progress(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}
-    check_outputs(outputs, [*files_of(run), *data_files(Path(path))], force=force)
+    check_outputs(outputs, [*files_of(run), *data_files(path)], force=force)
     if page:
         check_library(page)
     with open_store(path) as store, compiling_elsewhere(None, progress):
