@@ -33,6 +33,7 @@ COMMANDS = (
     "schedulers",
     "scripts",
     "selftest",
+    "shards",
     "train",
 )
 """The module of each has its name, in `benchmarks.studies`."""

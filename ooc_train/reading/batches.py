@@ -214,12 +214,13 @@ class Batches:
         """The windows, each prefetched while the one before it is used.
 
         One that is used for long lets the kernel drop what was cached of the next one before, at
-        the latest to make room for the one after that.
+        the latest to make room for the one after that.  Where there is no memory for two, each is
+        requested when its turn comes.
         """
         held, expected_at = None, 0.0
         for window in itertools.chain(windows, [None]):
             is_stale = time.monotonic() - expected_at > PREFETCHED_SECONDS
-            if window:
+            if window and self.split.can_prefetch:
                 self.split.expect(window.slices)
                 expected_at = time.monotonic()
             if held:
@@ -277,7 +278,7 @@ class _Numbered:
         self._split = split
         self.name, self.where, self.fingerprint = split.name, split.where, split.fingerprint
         self.layout, self.n_rows, self.row_bytes = split.layout, split.n_rows, split.row_bytes
-        self.is_shuffled = split.is_shuffled
+        self.is_shuffled, self.can_prefetch = split.is_shuffled, False
 
     def read(self, start: int, stop: int) -> Rows:
         return self._split.read(start, stop)

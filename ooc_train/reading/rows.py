@@ -353,6 +353,10 @@ class Readable(Protocol):
     ) -> AbstractContextManager[LoadedWindow]:
         """The rows of several slices, inside a with block; one at a time with the same buffers."""
 
+    @property
+    def can_prefetch(self) -> bool:
+        """Whether there is memory for a window that is prefetched while another is used."""
+
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next."""
 

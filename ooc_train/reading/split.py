@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,16 +16,20 @@ from ooc_train.file.header import AGAIN
 from ooc_train.file.joined import JoinedArray, open_rows
 from ooc_train.file.shards import DataFile, open_data
 from ooc_train.kinds import Layout
+from ooc_train.memory import available_bytes
 from ooc_train.reading import adapters
 from ooc_train.reading.batches import Batches, Seed
 from ooc_train.reading.choosing import chosen_rows, slices_of
 from ooc_train.reading.descriptions import split_line
 from ooc_train.reading.rows import Batch, Buffers, LoadedWindow, Rows
+from ooc_train.reading.sampler import WINDOW_BYTES
 from ooc_train.reading.share import Share
 from ooc_train.reading.stream import Stream
 from ooc_train.reading.windows import MappedPlaces, Places
 from ooc_train.system_errors import reason
 
+CACHED_WINDOWS = 2.5
+"""The windows that the page cache must hold for prefetching: two, with the libraries' pages."""
 LABELS_AT_ONCE = 2**20
 """Rows whose labels or lengths are counted at a time."""
 
@@ -239,6 +244,14 @@ class Split(ABC):
             return array.view
         except (DamageError, OSError) as error:
             raise self._error_of(error, array, 0, len(array)) from error
+
+    @cached_property
+    def can_prefetch(self) -> bool:
+        """Whether the page cache holds the next window beside the one in use, when first asked.
+
+        Where it does not, one drives the other out, and everything is read twice.
+        """
+        return not self._file.is_too_large or available_bytes() > CACHED_WINDOWS * WINDOW_BYTES
 
     def expect(self, slices: Sequence[tuple[int, int]]) -> None:
         """Prefetch several slices that will be read next.

@@ -265,6 +265,34 @@ def test_used_pages_of_a_file_too_large_for_the_cache_are_dropped(
     assert share_dropped < 0.5  # what slices share, pages and whole blocks, may stay
 
 
+@pytest.mark.parametrize("cache_bytes", [10**9, 1000])
+def test_a_window_is_prefetched_where_there_is_memory_for_two(tmp_path, monkeypatch, cache_bytes):
+    """Or each is requested when its turn comes, and what comes is the same."""
+    path, events = KINDS["dense"](tmp_path / "a.h5"), []
+    wanted = contents(path, READS["seed"])
+    for module in ("file.handle", "reading.split"):
+        monkeypatch.setattr(f"ooc_train.{module}.available_bytes", lambda: cache_bytes)
+    if cache_bytes > 1000:  # but not again when its turn comes
+        monkeypatch.setattr("ooc_train.reading.batches.PREFETCHED_SECONDS", 10**9)
+    with open_store(path) as store:
+        split = store["train"]
+        for name in ("expect", "window"):
+            called = getattr(split, name)
+
+            def noted(*arguments, name=name, called=called):
+                events.append((name, tuple(arguments[0])))
+                return called(*arguments)
+
+            monkeypatch.setattr(split, name, noted)
+        assert [content(batch) for batch in READS["seed"](split)] == wanted
+    windows = [slices for name, slices in events if name == "window"]
+    assert len(windows) >= 5
+    in_turn = [(name, slices) for slices in windows for name in ("expect", "window")]
+    if cache_bytes > 1000:  # each is requested before the one in front of it is used
+        in_turn[1:-1:2], in_turn[2:-1:2] = in_turn[2:-1:2], in_turn[1:-1:2]
+    assert events == in_turn
+
+
 CHILD = """
 import json, sys
 from ooc_train.errors import FormatError, InputError

@@ -1,6 +1,7 @@
 """Equal parts of an epoch for several processes: a partition of its order, with equal steps."""
 
 import itertools
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import ooc_train
 from ooc_train.errors import OptionError
 from ooc_train.reading.batches import Batches, _Numbered
 from ooc_train.reading.share import Share
-from tests.files import SequenceToy, write_sequences
+from tests.files import SequenceToy, write_dense, write_sequences
 
 N_ROWS = 300
 
@@ -98,6 +99,53 @@ def test_parts_in_the_adapters(path):
             for (rows, labels), (features, others) in zip(batches, adapted, strict=True):
                 assert (labels == others).all()
                 assert (rows.to_dense() == features).all()
+
+
+def gradient(weights, features, labels):
+    """Of the mean loss of softmax regression."""
+    scores = np.exp(features @ weights)
+    scores /= scores.sum(axis=1, keepdims=True)
+    scores[np.arange(len(labels)), labels] -= 1
+    return features.T @ scores / len(labels)
+
+
+def train_in_step(number, n, path, shared, barrier):
+    """What each process of DistributedDataParallel does: its own batches, the mean gradient."""
+    gradients, found = (np.frombuffer(it).reshape(n, 20, -1) for it in shared)
+    weights = np.zeros_like(found[number])
+    with ooc_train.open(path) as store:
+        part = store["train"].shard(number, n)
+        for epoch in range(2):
+            for features, labels in part.to_numpy(32, epoch=epoch):
+                gradients[number] = gradient(weights, features, labels)
+                barrier.wait()  # one that has a batch less would be waited for until the timeout
+                weights -= 0.1 * gradients.mean(axis=0)
+                barrier.wait()
+    found[number] = weights
+
+
+@pytest.mark.slow
+def test_processes_in_step_train_like_one_with_larger_batches(tmp_path):
+    n, path, context = 2, tmp_path / "a.h5", multiprocessing.get_context("spawn")
+    write_dense(path, n_columns=20, train=N_ROWS + 1)  # rest: a shorter batch, and a row
+    with ooc_train.open(path) as store:
+        n_classes = len(store.class_names)
+        one = np.zeros((20, n_classes))
+        for epoch in range(2):
+            for features, labels in store["train"].to_numpy(n * 32, epoch=epoch):
+                used = len(labels) // n * n
+                one -= 0.1 * gradient(one, features[:used], labels[:used])
+    shared = [context.RawArray("d", n * 20 * n_classes) for _ in range(2)]
+    arguments = (n, path, shared, context.Barrier(n, timeout=120))
+    processes = [context.Process(target=train_in_step, args=(i, *arguments)) for i in range(n)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * n
+    for weights in np.frombuffer(shared[1]).reshape(n, 20, -1):
+        np.testing.assert_allclose(weights, one, rtol=1e-6, atol=1e-9)
+    assert np.abs(one).max() > 0.01
 
 
 def test_parts_that_there_are_not(path):
