@@ -129,9 +129,12 @@ def measure() -> Memory:
 def _together(pids: list[int]) -> Memory:
     """The memory of all processes together, exact of one and a bound of several."""
     each = [_fields(f"/proc/{pid}/status") for pid in pids]
-    if "VmRSS" not in each[0]:
-        return Memory(None, None)
-    return Memory(*(sum(fields.get(name, 0) for fields in each) for name in ("VmRSS", "RssAnon")))
+    return Memory(
+        *(
+            sum(fields.get(name, 0) for fields in each) if name in each[0] else None
+            for name in ("VmRSS", "RssAnon")
+        )
+    )
 
 
 def _shares(pids: list[int]) -> Memory:
