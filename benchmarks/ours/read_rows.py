@@ -11,8 +11,8 @@ from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
 from ooc_train.file import arrays
 from ooc_train.file.arrays import FlatArray
+from ooc_train.file.gathering import gather
 from ooc_train.reading import store
-from ooc_train.reading.gathering import gather
 from ooc_train.reading.rows import RaggedRows
 
 FILTERS, UNMAPPED = "shuffled-filters", "shuffled-unmapped"

@@ -99,7 +99,7 @@ def _at(delay: str) -> str:
 
 def _system(name: str, place: str, data: Path, options: argparse.Namespace) -> System:
     command = [sys.executable, "-m", "ooc_train.cli.train", place, "-o", f"{SCRATCH}/run"]
-    more = ["--epochs", str(options.epochs), "--patience", "100", "--quiet", "--report", REPORT]
+    more = ["--epochs", str(options.epochs), "--quiet", "--report", REPORT]
     return System(name=name, command=[*command, *more], inputs=[data])
 
 

@@ -34,7 +34,10 @@ _ROWS = {
     "sparse": "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8)),
 }
 """Some rows of each source."""
-
+_KERNELS = Path(__file__).with_name("trial_kernels")
+"""A file for each kind that has many kernels, see `kernels_of`."""
+_BOTH_BYTES = 600_000_000
+"""The memory from which on several processes may compile at once."""
 
 Meanwhile = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -45,12 +48,6 @@ def _nothing(kind: str) -> contextlib.AbstractContextManager[None]:  # noqa: ARG
 
 meanwhile: Meanwhile = _nothing
 """What a command does on another processor while this one compiles, given the kind of features."""
-_BOTH_BYTES = 600_000_000
-"""The memory from which on several processes may compile at once."""
-
-
-_KERNELS = Path(__file__).with_name("trial_kernels")
-"""A file for each kind that has many kernels, see `kernels_of`."""
 
 
 def kernels_of(kind: str) -> list[Kernel]:

@@ -115,7 +115,7 @@ class MappedRaggedRows:
 
     def take(self, rows: I64) -> Batch:
         """The rows with the given numbers, in their order.  A copy."""
-        from ooc_train.reading.gathering import gather  # noqa: PLC0415 - Numba
+        from ooc_train.file.gathering import gather  # noqa: PLC0415 - Numba
 
         self.places.ensure()
         indptr = indptr_of(self.lengths[rows])

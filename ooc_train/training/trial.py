@@ -12,8 +12,8 @@ from typing import cast
 
 import numpy as np
 
+from ooc_train.file.gathering import gather
 from ooc_train.kinds import Layout
-from ooc_train.reading.gathering import gather
 from ooc_train.reading.rows import Batch, DenseRows, Rows, SparseRows
 from ooc_train.subprocesses import end_first, python_command
 from ooc_train.training.models.network import Network

@@ -1,4 +1,4 @@
-"""Rows of different lengths copied from one place after another: the one kernel of reading.
+"""Rows copied from one place in memory after another: the one kernel of reading.
 
 NumPy would take them entry by entry, by numbers that take more memory than the entries.
 """
