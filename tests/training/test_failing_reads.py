@@ -1,6 +1,7 @@
 """A training whose file fails while it is read: an error that says where, and it can be resumed."""
 
 import errno
+import itertools
 import os
 
 import pytest
@@ -9,6 +10,7 @@ from ooc_train.errors import FormatError, InputError
 from ooc_train.file import mapping
 from ooc_train.file.arrays import FlatArray
 from ooc_train.progress import Silent
+from ooc_train.reading.windows import MappedPlaces
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.train import train
 from tests.files import Toy, write_toy
@@ -53,12 +55,21 @@ def test_it_resumes_when_the_file_is_whole_again(path, tmp_path, monkeypatch):
     train(path, tmp_path / "whole", **OPTIONS)
     run, content = tmp_path / "run", path.read_bytes()
 
-    def cut():
-        os.truncate(path, len(content) // 4)
+    ensure, n_calls = MappedPlaces.ensure, itertools.count(1)
 
-    with pytest.raises(FormatError, match=r"rows\.h5: split '(train|validation)' is damaged: the "
-                       r"file is truncated in array '.*', rows \d+ to \d+; convert"):  # fmt: skip
-        train(path, run, progress=Failing(15, cut), **OPTIONS)
+    def cut_before(places):
+        # By the thread that reads: while rows are copied, a truncation is a signal.
+        if next(n_calls) == 15:
+            os.truncate(path, len(content) // 4)
+        ensure(places)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(FormatError, match=r"rows\.h5: split '(train|validation)' is damaged: the "
+                      r"file is truncated in array '.*', rows \d+ to \d+; convert"),
+    ):  # fmt: skip
+        patch.setattr(MappedPlaces, "ensure", cut_before)
+        train(path, run, **OPTIONS)
     with path.open("r+b") as file:
         file.write(content)
 
