@@ -63,13 +63,11 @@ def test_it_resumes_when_the_file_is_whole_again(path, tmp_path, monkeypatch):
             os.truncate(path, len(content) // 4)
         ensure(places)
 
-    with (
-        monkeypatch.context() as patch,
-        pytest.raises(FormatError, match=r"rows\.h5: split '(train|validation)' is damaged: the "
-                      r"file is truncated in array '.*', rows \d+ to \d+; convert"),
-    ):  # fmt: skip
-        patch.setattr(MappedPlaces, "ensure", cut_before)
+    monkeypatch.setattr(MappedPlaces, "ensure", cut_before)
+    with pytest.raises(FormatError, match=r"rows\.h5: split '(train|validation)' is damaged: the "
+                       r"file is truncated in array '.*', rows \d+ to \d+; convert"):  # fmt: skip
         train(path, run, **OPTIONS)
+    monkeypatch.setattr(MappedPlaces, "ensure", ensure)
     with path.open("r+b") as file:
         file.write(content)
 
