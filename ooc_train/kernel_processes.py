@@ -1,6 +1,6 @@
-"""Kernels compiled in other processes, whose memory the system has back: 40 to 150 MB each.
+"""Kernels compiled in another process, whose memory the system has back: 40 to 150 MB.
 
-A process compiles one kernel after another, each from the module that it is in and little else.
+The process compiles one kernel after another, each from the module that it is in and little else.
 When memory is short it ends, and a new one compiles the next.  What it compiles is kept on disk,
 see `kernel_cache`, and loaded from there.
 """
@@ -13,8 +13,7 @@ import select
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 from ooc_train.compiling import compiled_by
 from ooc_train.errors import BudgetError
@@ -27,11 +26,6 @@ _NEXT_BYTES = 32_000_000
 _IDLE_SECONDS = 5.0
 """How long a process waits for another kernel."""
 _DONE = b"\n"
-
-Name = tuple[str, str]
-"""A kernel's module, and its name there."""
-Kernel = tuple[str, str, str]
-"""A kernel's module, its name there, and a signature as Numba reads it."""
 
 
 @contextlib.contextmanager
@@ -46,7 +40,7 @@ def compiling_elsewhere(budget_bytes: int | None, progress: Progress) -> Iterato
 
 
 class Compiler:
-    """Compiles kernels in other processes, so that all of them together stay in a budget.
+    """Compiles kernels in another process, so that both and their children stay in a budget.
 
     One kernel is compiled however small that is.  By default it is what this process may use.
     """
@@ -56,28 +50,25 @@ class Compiler:
         self.before_next: Callable[[], None] | None = None
         """What is called, once, before the next kernel is compiled."""
         self._progress = progress
-        self._process = _Process()
-        self._asked: set[Name] = set()
-        self._ahead: _Ahead | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._n_asked = 0
 
     def compile(self, module: str, name: str, signature: bytes) -> None:
         """Have the kernel ``name`` of a module compiled and kept on disk, where that is possible.
 
         Raises BudgetError if the system ends the process for want of memory.
         """
-        if not self._asked:
+        if not self._n_asked:
             self._progress.message("compiling for this processor, once: some 10 seconds")
-        self._asked.add((module, name))
+        self._n_asked += 1
         before, self.before_next = self.before_next, None
         if before:
             before()
-        if self._ahead:
-            self._ahead.wait_for((module, name))
-        may_be_full = self._process.is_started  # or may have ended, since it was idle
         request = pickle.dumps((module, name, signature))
-        status = self._process.ask(request)
+        may_be_full = self._process is not None  # or may have ended, since it was idle
+        status = self._asked(request)
         if status and may_be_full:
-            status = self._process.ask(request)
+            status = self._asked(request)
         if status == -signal.SIGKILL:
             raise BudgetError(
                 "the memory that this process may use does not suffice for compiling; run the "
@@ -87,80 +78,16 @@ class Compiler:
         if (measure().anon_bytes or 0) + _NEXT_BYTES > self.budget_bytes:
             self.end()
 
-    @contextlib.contextmanager
-    def also_from_the_end(self, kernels: Sequence[Kernel]) -> Iterator[None]:
-        """Compile ``kernels`` on a second processor, too, the last first, until one is asked for.
-
-        They are what will be asked for, in this order, so that two processes meet in the middle.
-        """
-        self._ahead = _Ahead(kernels, self._asked)
-        try:
-            yield
-        finally:
-            self._ahead.end()
-            self._ahead = None
-
     def end(self) -> None:
         """End the process, if there is one; the next kernel begins another."""
-        self._process.end()
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.communicate()
 
-
-class _Ahead:
-    """A thread that has kernels compiled by a process of its own, the last first."""
-
-    def __init__(self, kernels: Sequence[Kernel], asked: Collection[Name]) -> None:
-        self._kernels, self._asked = kernels, asked
-        self._name: Name | None = None
-        self._changed = threading.Condition()
-        self._process = _Process()
-        self._process.start()  # here, so that it can be killed from now on
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def wait_for(self, name: Name) -> None:
-        """Wait while that kernel is being compiled."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._name != name)
-
-    def end(self) -> None:
-        """End the process, whatever it is doing, and the thread."""
-        self._process.kill()
-        self._thread.join()
-
-    def _run(self) -> None:
-        for module, name, signature in reversed(self._kernels):
-            self._set((module, name))
-            # If the process has ended, whoever asks for the kernel finds out why.
-            request = pickle.dumps((module, name, pickle.dumps(signature)))
-            if (module, name) in self._asked or self._process.ask(request):
-                break
-        self._process.end()
-        self._set(None)
-
-    def _set(self, name: Name | None) -> None:
-        with self._changed:
-            self._name = name
-            self._changed.notify_all()
-
-
-class _Process:
-    """A process that compiles, begun when it is first asked for a kernel."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def is_started(self) -> bool:
-        return self._process is not None
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Begin the process, unless it is."""
-        self._process = self._process or _started()
-        return self._process
-
-    def ask(self, request: bytes) -> int:
-        """Ask for a kernel, and wait; 0, or the process's exit status if it has ended."""
-        process = self.start()
+    def _asked(self, request: bytes) -> int:
+        """Ask the process for a kernel, and wait; 0, or its exit status if it has ended."""
+        process = self._process = self._process or _started()
         if not process.stdin or not process.stdout:
             return 1
         try:
@@ -177,18 +104,6 @@ class _Process:
         except BaseException:
             self.end()
             raise
-
-    def kill(self) -> None:
-        """Let the process end, and whoever waits for it know."""
-        if process := self._process:
-            process.kill()
-
-    def end(self) -> None:
-        """End the process, if there is one."""
-        process, self._process = self._process, None
-        if process:
-            process.kill()
-            process.communicate()
 
 
 def _started() -> subprocess.Popen[bytes]:

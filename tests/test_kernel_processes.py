@@ -2,23 +2,16 @@
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
-import threading
-import time
-from typing import ClassVar
 
 import pytest
-from numba.core.sigutils import normalize_signature
 
 from ooc_train import kernel_processes
-from ooc_train.conversion.trial import kernels_of
 from ooc_train.errors import BudgetError
 from ooc_train.kernel_processes import Compiler, compiling_elsewhere
 from ooc_train.progress import Silent
-from tests import trial_kernels
 
 KERNELS = """
 from ooc_train.jit import kernel
@@ -48,7 +41,7 @@ with compiling_elsewhere(None, Silent()) as compiler:
         some_kernels.wrong(1)
     except NumbaError as error:
         said = str(error)
-    process = compiler._process._process
+    process = compiler._process
 loaded = sum(some_kernels.outer.stats.cache_hits.values())
 print(json.dumps([given, loaded, "none" in said, process.poll() is not None, has_compiled]))
 """
@@ -111,7 +104,7 @@ def test_one_process_compiles_kernel_after_kernel_and_ends_with_the_block(starti
         ask(compiler)
         compiler.before_next = lambda: said.message("next")
         ask(compiler, 2)
-        process = compiler._process._process
+        process = compiler._process
         assert process.poll() is None
     assert process.poll() == -signal.SIGKILL
     assert len(started) == 1
@@ -122,99 +115,13 @@ def test_where_memory_is_short_each_kernel_has_a_process_of_its_own(starting):
     started, compiler = starting(LIVES, LIVES), Compiler(1, Silent())
     ask(compiler, 2)
     assert len(started) == 2
-    assert not compiler._process.is_started
-
-
-class Answering:
-    """Stands for a process, and keeps the names of the kernels that it is asked for."""
-
-    asked: ClassVar[list] = []
-
-    def __init__(self):
-        self.is_started, self.is_killed = False, False
-        self.names = []
-        self.number = len(Answering.asked)
-        Answering.asked.append(self.names)
-
-    def start(self):
-        self.is_started = True
-
-    def ask(self, request):
-        self.names.append(pickle.loads(request)[1])
-        while self.names[-1] == WAITS and not self.is_killed:
-            time.sleep(0.01)
-        return int(self.is_killed)
-
-    def kill(self):
-        self.is_killed = True
-
-    def end(self):
-        self.is_started = False
-
-
-WAITS = "waits until the process is killed"
-
-
-@pytest.fixture
-def answering(monkeypatch):
-    """The names that processes were asked for, a list for each process."""
-    monkeypatch.setattr(kernel_processes, "_Process", Answering)
-    monkeypatch.setattr(Answering, "asked", [])
-    return Answering.asked
-
-
-def usual(*names):
-    return [("module", name, "()") for name in names]
-
-
-def test_a_second_process_begins_with_the_last_until_they_meet(answering):
-    compiler = Compiler(None, Silent())
-    compiler.compile("module", "a", b"")
-    compiler.compile("module", "b", b"")
-    with compiler.also_from_the_end(usual("a", "b", "c", "d")):
-        compiler._ahead._thread.join()
-    assert answering == [["a", "b"], ["d", "c"]]
-
-
-def test_a_kernel_that_the_second_process_compiles_is_waited_for(answering, monkeypatch):
-    compiler, order = Compiler(None, Silent()), []
-    ask = Answering.ask
-
-    def slow(process, request):
-        if process.number == 1:
-            compiles.set()
-            time.sleep(0.2)
-        order.append(process.number)
-        return ask(process, request)
-
-    compiles = threading.Event()
-    monkeypatch.setattr(Answering, "ask", slow)
-    with compiler.also_from_the_end(usual("b")):
-        compiles.wait()
-        compiler.compile("module", "b", b"")
-    assert order == [1, 0]
-    assert answering == [["b"], ["b"]]
-
-
-def test_the_second_process_ends_with_the_block(answering):
-    with Compiler(None, Silent()).also_from_the_end(usual("a", WAITS)) as _:
-        pass
-    assert answering[1] in ([], [WAITS])
-
-
-@pytest.mark.parametrize("kind", trial_kernels.KINDS)
-def test_the_usual_kernels_are_those_that_a_conversion_calls(kind):
-    """If this fails, record them anew: ``python -m tests.trial_kernels``."""
-    record = (trial_kernels.RECORDS / f"{kind}.txt").read_text("utf-8").splitlines()
-    assert record == trial_kernels.called(kind)
-    for _, _, signature in kernels_of(kind):
-        normalize_signature(signature)
+    assert compiler._process is None
 
 
 def test_a_process_that_ended_while_it_was_idle_is_followed_by_another(starting):
     started, compiler = starting(ENDS, LIVES), Compiler(None, Silent())
     ask(compiler)
-    compiler._process._process.wait()
+    compiler._process.wait()
     ask(compiler)
     assert len(started) == 2
     compiler.end()
@@ -242,7 +149,7 @@ def test_an_interruption_ends_the_process(starting, monkeypatch):
     processes = []
 
     def interrupted(_):
-        processes.append(compiler._process._process)
+        processes.append(compiler._process)
         raise KeyboardInterrupt
 
     begun = kernel_processes._started
@@ -261,7 +168,7 @@ def test_an_interruption_ends_the_process(starting, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         ask(compiler)
     assert processes[0]._process.poll() == -signal.SIGKILL
-    assert not compiler._process.is_started
+    assert compiler._process is None
 
 
 def test_the_process_ends_with_the_one_that_asks():

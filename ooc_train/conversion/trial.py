@@ -21,7 +21,7 @@ from ooc_train.conversion.text.table import empty_table, grown_table
 from ooc_train.environment import n_processors
 from ooc_train.file.filters import NONE
 from ooc_train.file.output import OutputFile
-from ooc_train.kernel_processes import Compiler, Kernel
+from ooc_train.kernel_processes import Compiler
 from ooc_train.kinds import KINDS
 from ooc_train.progress import Silent
 from ooc_train.tasks import Pool
@@ -34,10 +34,8 @@ _ROWS = {
     "sparse": "".join(f"{i % 2} 1:{i}.5 3:1e-3\n" for i in range(8)),
 }
 """Some rows of each source."""
-_KERNELS = Path(__file__).with_name("trial_kernels")
-"""A file for each kind that has many kernels, see `kernels_of`."""
 _BOTH_BYTES = 600_000_000
-"""The memory from which on several processes may compile at once."""
+"""The memory from which on two processes may compile at once."""
 
 Meanwhile = Callable[[str], contextlib.AbstractContextManager[None]]
 
@@ -50,22 +48,10 @@ meanwhile: Meanwhile = _nothing
 """What a command does on another processor while this one compiles, given the kind of features."""
 
 
-def kernels_of(kind: str) -> list[Kernel]:
-    """The kernels of a conversion with the usual options, in the order in which it calls them.
-
-    They are recorded by ``python -m tests.trial_kernels``, a line each.  With other options some of
-    them are compiled for nothing, or not ahead.
-    """
-    path = _KERNELS / f"{kind}.txt"
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    return [(module, name, types) for module, name, types in (line.split(" ", 2) for line in lines)]
-
-
 def convert_few_rows(features: Features, temp_dir: Path, compiler: Compiler) -> None:
     """Learn from a few rows and convert them, even if the features are fitted.
 
-    If anything is left to compile, ``compiler`` does, on two processors, and `meanwhile` what a
-    command says.
+    If anything is left to compile, ``compiler`` does, and `meanwhile` what a command says.
     """
     few = replace(
         features,
@@ -78,7 +64,6 @@ def convert_few_rows(features: Features, temp_dir: Path, compiler: Compiler) -> 
         def begin() -> None:
             if compiler.budget_bytes >= _BOTH_BYTES and n_processors() > 1:
                 stack.enter_context(meanwhile(few.kind))
-                stack.enter_context(compiler.also_from_the_end(kernels_of(few.kind)))
 
         compiler.before_next = begin
         _convert(few, temp_dir)
