@@ -7,6 +7,8 @@ from multiprocessing import resource_tracker
 import pytest
 from hypothesis import settings
 
+from tests.web_server import serving
+
 # The first call of a kernel compiles it; no test here is about time.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
@@ -53,3 +55,10 @@ def _temporary_files():
         patch.setattr(tempfile, "tempdir", folder)
         patch.setenv("TMPDIR", folder)  # of child processes
         yield
+
+
+@pytest.fixture
+def served():
+    """A web server on this machine."""
+    with serving() as found:
+        yield found

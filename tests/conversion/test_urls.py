@@ -16,17 +16,10 @@ from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.remote import content, stream
 from tests.corpora import random_rows, write_rows
-from tests.web_server import serving
 
 ROWS = random_rows(400)
 OPTIONS = {"features": "ngram", "validation_fraction": 0, "force": True}
 SECRET = "?X-Signature=secret&path=/x.json"
-
-
-@pytest.fixture
-def served():
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)

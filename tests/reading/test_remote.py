@@ -13,16 +13,9 @@ from ooc_train.remote.content import content_of
 from ooc_train.remote.parts import RemoteParts
 from ooc_train.remote.url import Url
 from tests.files import Toy, write_dense, write_sequences, write_toy
-from tests.web_server import serving
 
 SECRET = "?X-Signature=hidden42"
 WRITE = {"sparse": write_toy, "ragged": write_sequences, "dense": write_dense}
-
-
-@pytest.fixture
-def served():
-    with serving() as found:
-        yield found
 
 
 @pytest.fixture(autouse=True)
