@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks.peers import reading
 from benchmarks.peers.reading import Counts, Epoch, Reader
-from ooc_train.file import arrays
-from ooc_train.file.arrays import FlatArray
+from ooc_train.file import layouts
 from ooc_train.file.gathering import gather
+from ooc_train.file.layouts import FlatArray
 from ooc_train.reading import store
 from ooc_train.reading.rows import RaggedRows
 
@@ -25,7 +25,7 @@ def open_rows(path: Path, variant: str, batch_size: int) -> Epoch:
     The variant ``FILTERS`` decompresses chunks by HDF5's filters instead of this package's coders,
     and ``UNMAPPED`` reads windows to memory, as where rows cannot be mapped.
     """
-    without_coders = mock.patch.object(arrays, "coder_of", return_value=None)
+    without_coders = mock.patch.object(layouts, "coder_of", return_value=None)
     with without_coders if variant == FILTERS else contextlib.nullcontext():
         rows = store.open(path, verify=not variant.endswith("-unchecked"))["train"]
     if variant == UNMAPPED:

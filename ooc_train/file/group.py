@@ -12,9 +12,10 @@ import numpy as np
 
 from ooc_train.dtypes import F32, AnyArray
 from ooc_train.errors import FormatError
-from ooc_train.file.arrays import BlockArray, DamageError, FlatArray, check_array, open_array
+from ooc_train.file.arrays import BlockArray, DamageError, check_array
 from ooc_train.file.handle import Handle
 from ooc_train.file.header import AGAIN
+from ooc_train.file.layouts import FlatArray, open_array
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.structure import arrays_of
 

@@ -5,10 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 from ooc_train.errors import OocTrainError
-from ooc_train.file.arrays import DamageError, check_array, open_array
+from ooc_train.file.arrays import DamageError, check_array
 from ooc_train.file.checksums import is_sums
 from ooc_train.file.flat import differs
 from ooc_train.file.handle import open_file
+from ooc_train.file.layouts import open_array
 from ooc_train.file.structure import arrays_of
 
 

@@ -12,8 +12,9 @@ from typing import cast
 import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
-from ooc_train.file.arrays import Array, BlockArray, DamageError, FlatArray, open_array
+from ooc_train.file.arrays import Array, BlockArray, DamageError
 from ooc_train.file.handle import Handle
+from ooc_train.file.layouts import FlatArray, open_array
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.shards import DataFile
 from ooc_train.file.structure import arrays_of
@@ -176,7 +177,7 @@ class JoinedOffsets(JoinedArray):
 def open_rows(file: DataFile, split: str, name: str) -> Array:
     """The array of a split in a file, or in those of an index.
 
-    Raises as `arrays.open_array`, and ValueError where the shards do not fit together.
+    Raises as `layouts.open_array`, and ValueError where the shards do not fit together.
     """
     if isinstance(file, Handle):
         return open_array(f"{split}/{name}", file)

@@ -11,9 +11,10 @@ import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import FormatError, InputError
-from ooc_train.file.arrays import Array, DamageError, FlatArray, check_array
+from ooc_train.file.arrays import Array, DamageError, check_array
 from ooc_train.file.header import AGAIN
 from ooc_train.file.joined import JoinedArray, open_rows
+from ooc_train.file.layouts import FlatArray
 from ooc_train.file.shards import DataFile, open_data
 from ooc_train.kinds import Layout
 from ooc_train.memory import available_bytes

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import Array, FlatArray, Mappable
+from ooc_train.file.arrays import Array, Mappable
 from ooc_train.file.group import FileGroup
 from ooc_train.file.joined import JoinedArray
+from ooc_train.file.layouts import FlatArray
 from ooc_train.file.shards import DataFile
 from ooc_train.kinds import Layout
 from ooc_train.reading.rows import (

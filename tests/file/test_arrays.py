@@ -25,14 +25,9 @@ from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.file import compression, schema
-from ooc_train.file.arrays import (
-    ChunkedArray,
-    DamageError,
-    FlatArray,
-    Hdf5Array,
-    open_array,
-)
+from ooc_train.file.arrays import DamageError
 from ooc_train.file.handle import Handle
+from ooc_train.file.layouts import ChunkedArray, FlatArray, Hdf5Array, open_array
 from ooc_train.file.mapping import FileMap
 from ooc_train.file.output import Appender
 from ooc_train.reading.store import open as open_store

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ooc_train.errors import FormatError, OocTrainError
-from ooc_train.file.arrays import ChunkedArray, FlatArray, open_array
 from ooc_train.file.checksums import GROUP, is_sums, summary
+from ooc_train.file.layouts import ChunkedArray, FlatArray, open_array
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.output import OutputFile
 from ooc_train.file.structure import arrays_of, objects_of

@@ -17,7 +17,7 @@ from benchmarks.faults import disks
 from benchmarks.measure import page_cache
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file import mapping
-from ooc_train.file.arrays import FlatArray
+from ooc_train.file.layouts import FlatArray
 from ooc_train.reading import windows
 from ooc_train.reading.store import open as open_store
 from tests.files import (

@@ -15,8 +15,8 @@ import ooc_train
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file import index as index_file
 from ooc_train.file import mapping
-from ooc_train.file.arrays import FlatArray
 from ooc_train.file.handle import Handle
+from ooc_train.file.layouts import FlatArray
 from ooc_train.inspection.describe import inspect
 from ooc_train.inspection.verify import verify
 from ooc_train.reading import windows

@@ -8,7 +8,7 @@ import pytest
 
 from ooc_train.errors import FormatError, InputError
 from ooc_train.file import mapping
-from ooc_train.file.arrays import FlatArray
+from ooc_train.file.layouts import FlatArray
 from ooc_train.progress import Silent
 from ooc_train.reading.windows import MappedPlaces
 from ooc_train.training.run.folder import open_run
