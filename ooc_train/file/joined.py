@@ -77,7 +77,7 @@ class JoinedArray(Array):
     @property
     def is_whole(self) -> bool:
         """Whether all files have all rows by now."""
-        return all([part.is_whole for part in self._not_empty])
+        return all(part.is_whole for part in self._not_empty)
 
     def fetch(self, start: int, stop: int) -> None:
         """Bring rows ``start`` up to ``stop`` into memory, and check them there."""
