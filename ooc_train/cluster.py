@@ -20,9 +20,8 @@ from typing import Any, NamedTuple, TypeVar
 from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.extras import pip_install
 from ooc_train.memory import keep_freed_memory
-from ooc_train.schedulers import SharedFolder
 from ooc_train.system_errors import unwritten
-from ooc_train.tasks import Workers
+from ooc_train.tasks import SharedFolder, Workers
 from ooc_train.version import __version__
 
 Result = TypeVar("Result")

@@ -7,15 +7,13 @@ arguments, which are small but for blocks of rows, and works in a folder that al
 import contextlib
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import dataclass
-from pathlib import Path
 
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import keep_freed_memory
-from ooc_train.tasks import Workers
+from ooc_train.tasks import SharedFolder, Workers
 
 SCHEDULER = (
     "those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, local[N] of Dask "
@@ -24,20 +22,6 @@ SCHEDULER = (
 """The schedulers that there are, for the help of an option."""
 _OWN = re.compile(r"(processes|local)\[(\d+)\]")
 _ADDRESS = re.compile(r"\w+://.+")
-
-
-@dataclass(frozen=True)
-class SharedFolder:
-    """The folder that tasks work in, below one that the user knows.
-
-    ``what`` lies in it and ``remedy`` is what to do where workers do not share it, for messages.
-    Workers of a cluster call ``forget`` when they are not needed any more.
-    """
-
-    path: Path
-    what: str
-    remedy: str
-    forget: Callable[[], None] | None = None
 
 
 @contextlib.contextmanager

@@ -42,9 +42,9 @@ from ooc_train.memory import MemoryMonitor, default_budget, measure, return_free
 from ooc_train.options import made
 from ooc_train.progress import PhasedProgress, Progress, Stopwatch
 from ooc_train.remote.url import located
-from ooc_train.schedulers import SharedFolder, check_scheduler, workers_of
+from ooc_train.schedulers import check_scheduler, workers_of
 from ooc_train.signatures import takes
-from ooc_train.tasks import Pool, Workers
+from ooc_train.tasks import Pool, SharedFolder, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.together import Together
 from ooc_train.version import __version__

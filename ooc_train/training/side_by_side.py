@@ -17,10 +17,10 @@ from typing import IO, NamedTuple
 
 from ooc_train.errors import Interrupted, OutputError
 from ooc_train.progress import Progress
-from ooc_train.schedulers import SharedFolder, workers_of
+from ooc_train.schedulers import workers_of
 from ooc_train.subprocesses import python_command
 from ooc_train.system_errors import reason
-from ooc_train.tasks import Workers
+from ooc_train.tasks import SharedFolder, Workers
 from ooc_train.training.interruption import stop_requests
 from ooc_train.work_folder import WorkFolder
 

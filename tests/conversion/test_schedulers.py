@@ -20,7 +20,7 @@ from ooc_train.cluster import _ClusterExecutor, run_task
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
-from ooc_train.schedulers import SharedFolder
+from ooc_train.tasks import SharedFolder
 from tests.conversion.test_executors import PLAN
 from tests.corpora import random_rows, write_rows
 
