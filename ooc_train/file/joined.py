@@ -110,7 +110,7 @@ class JoinedArray(Array):
 
     @functools.cached_property
     def _offsets(self) -> I64:
-        """What is to be added to the bytes before a row, for its address, by its part."""
+        """The numbers to be added to the bytes before a row, for its address, one for each part."""
         first = np.zeros(1, np.int64)
         begins = [part.addresses(first)[0] if len(part) else 0 for part in self._mapped]
         return np.array(begins) - np.array(self._starts[:-1]) * self.row_bytes
