@@ -255,7 +255,9 @@ def test_a_shard_that_is_missing_or_another(served, index):
     address = there_with_shards(served, index)
     first, second, _ = sorted(name for name in served.files if name.endswith(".h5"))[:3]
     content_there = served.files.pop(second)
-    with pytest.raises(InputError, match=rf"{second.split('/')[-1]} cannot be read: the server ans"):
+    with pytest.raises(
+        InputError, match=rf"{second.split('/')[-1]} cannot be read: the server ans"
+    ):
         ooc_train.open(address)
     served.files[second] = served.files[first]
     with pytest.raises(InputError, match="is not the one that .* names, but of another conver"):
