@@ -64,7 +64,7 @@ class SpillWriter:
         return Segment(first_row, path, append(path, records), byte_bounds)
 
 
-class Piece(NamedTuple):
+class SpillPiece(NamedTuple):
     """Some records of a partition, in segments of an array with ``PADDING`` bytes behind it.
 
     ``segments`` (n_segments, 2) int64 are the first byte of each and the one behind its last, in
@@ -95,7 +95,7 @@ class Partition:
         """The size of the records."""
         return int(self._places[:, 2].sum())
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[SpillPiece]:
         """The records in pieces of about ``PIECE_BYTES``.
 
         The records of one block are never divided; blocks come by ascending ``first_row``.
@@ -105,7 +105,7 @@ class Partition:
             files = self._opened(stack)
             for some in _in_pieces(self._places[:, 2]):
                 records = _read(files, self._places[some])
-                yield Piece(records, np.array([[0, len(records)]]))
+                yield SpillPiece(records, np.array([[0, len(records)]]))
 
     def read(self) -> U8:
         """All records in one array, by ascending ``first_row`` of their blocks."""
@@ -125,18 +125,18 @@ class Partition:
 class HeldPartition:
     """The records of a partition that are in memory already."""
 
-    all_records: Piece
+    all_records: SpillPiece
 
     @property
     def n_bytes(self) -> int:
         """The size of the records."""
         return self.all_records.n_bytes
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[SpillPiece]:
         """As of a `Partition`, where they lie."""
         records, segments = self.all_records
         for some in _in_pieces(segments[:, 1] - segments[:, 0]):
-            yield Piece(records, segments[some])
+            yield SpillPiece(records, segments[some])
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class PartitionGroup:
             is_there = self.bounds[i] < self.bounds[i + 1]
             if is_there.any():
                 held = (starts + self.bounds[i : i + 2])[:, is_there]
-                yield number, HeldPartition(Piece(records, np.ascontiguousarray(held.T)))
+                yield number, HeldPartition(SpillPiece(records, np.ascontiguousarray(held.T)))
 
 
 class Spill:
