@@ -50,12 +50,13 @@ def test_selected_and_frequent_terms_are_near(n, seed, share, most_df):
         assert len(near) + np.count_nonzero(keys == keys.max()) > room
 
 
-def test_a_selected_term_is_kept():
+def test_a_selected_term_that_is_not_kept_is_not_near():
     hashes, df = kept_terms(100, 0)
-    with pytest.raises(ValueError, match="a selected term is not among the kept terms"):
-        near_table(hashes[:50], df[:50], hashes[49:51])
-    with pytest.raises(ValueError, match="a selected term is not among the kept terms"):
-        near_table(hashes[:0], df[:0], hashes[:1])
+    table = near_table(hashes[:50], df[:50], hashes[48:52])
+    assert np.count_nonzero(table[::2]) == 50
+    assert not np.isin(hashes[50:], table[::2]).any()
+    assert column_of(table[2 * find(table, hashes[49]) + 1]) == 1
+    assert not near_table(hashes[:0], df[:0], hashes[:1]).any()
 
 
 def test_frequent_terms_with_one_address_are_refused():
