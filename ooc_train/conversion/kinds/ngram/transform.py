@@ -56,7 +56,7 @@ class TfidfRows(NamedTuple):
         )
 
 
-class _Distinct(NamedTuple):
+class _DistinctGrams(NamedTuple):
     """Room for the n-grams of a row, each once.
 
     ``counts`` says how often each comes, ``word_counts`` how often as a word, see `TfidfRows`.
@@ -69,7 +69,7 @@ class _Distinct(NamedTuple):
     places: I64
 
 
-class _Sought(NamedTuple):
+class _SoughtGrams(NamedTuple):
     """Room for the n-grams of a row that are not near: hashes and positions among the distinct.
 
     ``found`` and ``known`` are what `find_kept` writes.
@@ -97,11 +97,11 @@ def transform(
     most = 1
     for row in range(len(grams.offsets) - 1):
         most = max(most, grams.offsets[row + 1] - grams.offsets[row])
-    distinct = _Distinct(
+    distinct = _DistinctGrams(
         np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.int32),
         np.zeros(_n_places(most), np.int64),
     )  # fmt: skip
-    sought = _Sought(
+    sought = _SoughtGrams(
         np.empty(most, np.uint64), np.empty(most, np.int32),
         np.empty(most, np.int64), np.empty(most, np.int32),
     )  # fmt: skip
@@ -159,7 +159,7 @@ def _n_places(n_terms: int) -> int:
 
 @kernel
 def _count(
-    own: U64, n_words: int, n_lengths: int, near: U64, n_before: int, distinct: _Distinct
+    own: U64, n_words: int, n_lengths: int, near: U64, n_before: int, distinct: _DistinctGrams
 ) -> int:
     """Each of a row's n-grams once, with its counts; their number.
 
