@@ -158,9 +158,15 @@ class BlockArray(Array):
                 self._handle.expect(*extent)
 
     def forget(self, start: int, stop: int) -> None:
-        """Let the kernel drop rows as all arrays do, see `Handle.forget`."""
+        """Let the kernel drop rows as all arrays do, see `Handle.forget`.
+
+        The blocks that they end in were read whole, to be checked.  Of less than a block nothing is
+        dropped: many other rows lie in the same pages.
+        """
         start, stop = max(start, 0), min(stop, len(self))
-        if start < stop:
+        if stop - start >= self.block_length:
+            start -= start % self.block_length
+            stop = min(stop + -stop % self.block_length, len(self))
             for extent in self._extents(start, stop):
                 self._handle.forget(*extent)
 
