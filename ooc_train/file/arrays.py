@@ -5,6 +5,7 @@ are read as one.
 """
 
 import bisect
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -160,15 +161,20 @@ class BlockArray(Array):
     def forget(self, start: int, stop: int) -> None:
         """Let the kernel drop rows as all arrays do, see `Handle.forget`.
 
-        The blocks that they end in were read whole, to be checked.  Of less than a block nothing is
-        dropped: many other rows lie in the same pages.
+        Of at least a block's rows the blocks go that they begin and end in, which were read whole,
+        to be checked: what stays of each range adds up, and where it fills the memory, the kernel
+        refuses to prefetch.  Of fewer rows all pages stay that have others, too.
         """
         start, stop = max(start, 0), min(stop, len(self))
+        spare = 0
         if stop - start >= self.block_length:
             start -= start % self.block_length
             stop = min(stop + -stop % self.block_length, len(self))
-            for extent in self._extents(start, stop):
-                self._handle.forget(*extent)
+            spare = mmap.PAGESIZE  # the kernel drops whole pages alone
+        if start < stop:
+            for position, n_bytes in self._extents(start, stop):
+                first = max(position - spare, 0)
+                self._handle.forget(first, position + n_bytes + spare - first)
 
     def peek(self, position: int) -> int:
         """The number at a position of an array of integers, unchecked."""

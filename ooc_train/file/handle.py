@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import functools
-import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -181,14 +180,12 @@ class Handle:
         self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
 
     def forget(self, position: int, n_bytes: int) -> None:
-        """Ask the kernel to drop the pages of some bytes: for files that it cannot keep all of.
+        """Ask the kernel to drop bytes from its cache: for files that it cannot keep all of.
 
         It would drop prefetched pages as well as used ones; and those that it dropped too early,
-        and had to read again, it then keeps the longest, used or not.  What stays of each range
-        adds up: where memory is full of it, the kernel refuses to prefetch.
+        and had to read again, it then keeps the longest, used or not.
         """
-        before, after = position % mmap.PAGESIZE, -(position + n_bytes) % mmap.PAGESIZE
-        self._advise(position - before, before + n_bytes + after, "POSIX_FADV_DONTNEED")
+        self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
 
     @property
     def n_bytes(self) -> int:
