@@ -7,7 +7,7 @@ are read as one.
 import bisect
 import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,8 +99,11 @@ class Mappable(Protocol):
         OSError where the disk fails.
         """
 
-    def release(self, start: int, stop: int) -> None:
-        """Let go of fetched rows."""
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Let go of fetched rows, from the first number of each range up to the second.
+
+        Others that are mapped may go with them: what touches them maps them again.
+        """
 
     def take(self, rows: I64) -> AnyArray:
         """Fetched rows, by their numbers, as a new array."""

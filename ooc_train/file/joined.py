@@ -85,11 +85,15 @@ class JoinedArray(Array):
             with self._errors(number):
                 mapped[number].fetch(first, last)
 
-    def release(self, start: int, stop: int) -> None:
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let go of fetched rows."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for start, stop in ranges:
+            for number, first, last in self._places(start, stop):
+                found.setdefault(number, []).append((first, last))
         mapped = self._mapped()
-        for number, first, last in self._places(start, stop):
-            mapped[number].release(first, last)
+        for number, of_part in found.items():
+            mapped[number].release(of_part)
 
     def take(self, rows: I64) -> AnyArray:
         """Fetched rows, by their numbers, as a new array."""

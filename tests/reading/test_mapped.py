@@ -266,8 +266,10 @@ def test_used_pages_of_a_file_too_large_for_the_cache_are_dropped(
 
 
 @can_map
-def test_with_used_rows_go_the_blocks_that_were_read_to_check_them(tmp_path):
-    """Or they would fill the cache, window by window."""
+@pytest.mark.parametrize("at_once", [0, 2**27])
+def test_with_used_rows_go_the_blocks_that_were_read_to_check_them(tmp_path, monkeypatch, at_once):
+    """Or they would fill the cache, window by window.  Mapped pages would stay."""
+    monkeypatch.setattr(mapping, "_RELEASED_BYTES", at_once)
     path = write_dense(tmp_path / "a.h5", train=N_LARGE)
     with open_store(path) as store:
         array = store["train"].arrays["features"]
@@ -276,7 +278,7 @@ def test_with_used_rows_go_the_blocks_that_were_read_to_check_them(tmp_path):
         before, start = page_cache.cached_share(path), array.block_length // 2
         rows = start, start + 3 * array.block_length
         array.fetch(*rows)
-        array.release(*rows)
+        array.release([rows])
         assert page_cache.cached_share(path) > before
         array.forget(*rows)
         assert page_cache.cached_share(path) == before
