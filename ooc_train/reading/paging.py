@@ -1,4 +1,4 @@
-"""What the kernel is told of an epoch's windows: the pages to prefetch, and those to drop.
+"""Windows of an epoch in the page cache: which of their pages the kernel prefetches, and drops.
 
 A window is prefetched while the one before it is used, and given up while the next one is: a few
 ranges with each batch, since the calls for a whole window take as long as some twenty batches, for
