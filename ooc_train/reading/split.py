@@ -260,21 +260,26 @@ class Split(ABC):
         """
         return not self._file.is_too_large or available_bytes() > CACHED_WINDOWS * WINDOW_BYTES
 
-    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Prefetch several slices that will be read next.
+    def expecting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Prefetch several slices that will be read next, a range at each step.
 
         Errors are left to the reading, which says more about them.
         """
         with suppress(DamageError, OSError):
             for array, start, stop in self._places_of(slices):
                 array.expect(start, stop)
+                yield
 
-    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Let the kernel drop slices that were used, where the file does not fit into its cache."""
+    def forgetting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Let the kernel drop slices that were used, where the file does not fit into its cache.
+
+        A range at each step.
+        """
         if self._file.is_too_large:
             with suppress(DamageError, OSError):
                 for array, start, stop in self._places_of(slices):
                     array.forget(start, stop)
+                    yield
 
     @property
     def width(self) -> int:
