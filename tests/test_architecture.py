@@ -18,12 +18,12 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "bars", "blas", "compiling", "dtypes", "durations", "environment", "errors", "extras",
-    "imports",
+    "atomic", "bars", "blas", "compiling", "counts", "dtypes", "durations", "environment", "errors",
+    "extras", "imports",
     "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
     "memory", "options", "outputs", "permutation", "progress", "remote", "signals", "signatures",
-    "subprocesses", "suggestions", "system_errors", "tasks", "threads", "together", "version",
-    "visible", "work_folder",
+    "subprocesses", "suggestions", "system_errors", "tasks", "threads", "together", "toml_text",
+    "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,

@@ -9,6 +9,7 @@ from typing import Any
 from ooc_train.cli.bars import LOADING, STARTING, begun
 from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
+from ooc_train.counts import counted
 from ooc_train.errors import OocTrainError
 from ooc_train.options import REQUIRED, option
 from ooc_train.training.options import RunOptions, TrainingOptions
@@ -47,9 +48,6 @@ _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/grid --grid layers=1,2 units=32,64 learning-rate=1e-3,1e-4
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
-
-CONFIG = "settings.toml"
-"""The file in a run that ``--config`` takes, to repeat it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +108,6 @@ def _work(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
-    COMMAND.save_config(given, files.output / CONFIG, force=True)
     best = kept_figures(report)
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
     kind = "validation" if scored == "val_accuracy" else "training"
@@ -140,6 +137,8 @@ def _train_grid(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    from ooc_train.training.run.repeating import CONFIG  # noqa: PLC0415 - as above
+
     COMMAND.save_config(given, files.output / CONFIG, force=True)
     lines = report["trials"]
     say(shared, *_table(columns_of(lines), lines))
@@ -147,8 +146,8 @@ def _train_grid(given: Given) -> dict[str, Any]:
     if failed:
         write_report(given, report)
         raise OocTrainError(
-            f"{len(failed)} of {len(lines)} trials failed, as said above: {'; '.join(failed)}; "
-            "the same command with --resume tries them again"
+            f"{len(failed)} of {counted(len(lines), 'trial')} failed, as said above: "
+            f"{'; '.join(failed)}; the same command with --resume tries them again"
         )
     return report
 

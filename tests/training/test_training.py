@@ -636,6 +636,12 @@ def test_no_run(tmp_path):
         open_run(tmp_path / "none")
 
 
+def test_no_run_is_written_over_a_file(tmp_path):
+    path = write_toy(tmp_path / "a.h5", toy=Toy(), train=20, validation=0)
+    with pytest.raises(OutputError, match=r"a\.h5 is a file; name a folder to write"):
+        train(path, path, epochs=1)
+
+
 def test_what_is_no_run_says_what_it_is(trained, tmp_path):
     with pytest.raises(InputError, match=r" is a file, where a run folder is expected; the run c"):
         open_run(trained[0])
