@@ -1,6 +1,8 @@
 """Figures as Markdown: systems side by side, how time grows, and remarks."""
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from benchmarks.measure import harness, machine
 from benchmarks.measure.harness import COMPLETED, Run
@@ -21,11 +23,15 @@ _SYSTEMS = (
 )
 _GROWTH = (
     "rows",
+    "input MB",
     "seconds",
+    "processor s",
     "rows/s",
     "times the rows",
     "times the seconds",
     "seconds by rows",
+    "temporary MB",
+    "output MB",
     "peak anonymous MB",
 )
 
@@ -108,25 +114,38 @@ def remarks(runs: Mapping[str, Sequence[Run]], first: Run | None) -> list[str]:
     return [*sentences, f"Page cache of the input before each run: {states}."]
 
 
-def growth(sizes: Mapping[int, Sequence[Run]]) -> str:
-    """The seconds of one system by number of rows, against the smallest that completed."""
-    timed = [(n_rows, results.seconds(runs), runs) for n_rows, runs in sorted(sizes.items())]
-    done = [(n_rows, spread, runs) for n_rows, spread, runs in timed if spread]
-    lines: list[list[object]] = []
-    for n_rows, spread, runs in done:
-        by_rows, by_time = n_rows / done[0][0], spread.median / done[0][1].median
-        lines.append(
-            [
-                f"{n_rows:,}",
-                spread,
-                f"{n_rows / spread.median:,.0f}",
-                f"{by_rows:.2f}",
-                f"{by_time:.2f}",
-                f"{by_time / by_rows:.2f}",
-                megabytes(results.peak(runs, "anon_bytes")),
-            ]
-        )
-    return table(_GROWTH, lines)
+class Growth(NamedTuple):
+    """One system's runs on a number of rows, in files of so many bytes."""
+
+    n_rows: int
+    n_bytes: int
+    runs: Sequence[Run]
+
+
+def growth(sizes: Iterable[Growth]) -> str:
+    """The time, disk and memory of one system by rows, against the fewest that completed."""
+    done = [size for size in sorted(sizes) if results.completed(size.runs)]
+    return table(_GROWTH, [_grown(size, done[0]) for size in done])
+
+
+def _grown(size: Growth, fewest: Growth) -> list[object]:
+    runs = results.completed(size.runs)
+    seconds = statistics.median(run.seconds for run in runs)
+    by_rows = size.n_rows / fewest.n_rows
+    by_time = seconds / statistics.median(run.seconds for run in results.completed(fewest.runs))
+    return [
+        f"{size.n_rows:,}",
+        megabytes(size.n_bytes),
+        results.seconds(runs),
+        f"{statistics.median(run.cpu_seconds for run in runs):.1f}",
+        f"{size.n_rows / seconds:,.0f}",
+        f"{by_rows:.2f}",
+        f"{by_time:.2f}",
+        f"{by_time / by_rows:.2f}",
+        megabytes(runs[0].report.get("spill_bytes")),
+        megabytes(runs[0].result_bytes),
+        megabytes(results.peak(runs, "anon_bytes")),
+    ]
 
 
 def _cell(value: object) -> str:

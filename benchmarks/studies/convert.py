@@ -153,7 +153,10 @@ def _parts(measured: Sequence[Result]) -> list[str]:
         remarks = [*tables.remarks(result.runs, result.first), *_disk(result), *result.notes]
         parts += [f"### {_title(result)}", tables.systems(result.runs, OURS), tables.items(remarks)]
     if len(measured) > 1:
-        sizes = {result.workload.n_rows or 0: result.runs[OURS] for result in measured}
+        sizes = [
+            tables.Growth(result.workload.n_rows or 0, result.n_bytes, result.runs[OURS])
+            for result in measured
+        ]
         parts += [f"### How {OURS} grows with rows", tables.growth(sizes)]
     return parts
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from benchmarks import study
 from benchmarks.data import generated
-from benchmarks.data.generated import ROW_BYTES, WORK_MULTIPLE
+from benchmarks.data.generated import LEAST_ROWS, ROW_BYTES, WORK_MULTIPLE
 from benchmarks.measure import harness
 from benchmarks.measure.commands import SCRATCH, ooc, script
 from benchmarks.measure.harness import Run, System
-from benchmarks.options import add_rows
+from benchmarks.options import add_rows, words_of
 from benchmarks.report import results, tables
 from benchmarks.report.targets import Target
 from benchmarks.study import Findings
@@ -22,7 +22,7 @@ from benchmarks.study import Findings
 DEFAULT_ROWS, QUICK_ROWS = 1_600_000, 100_000
 THREADS, PROCESSES, DASK = "threads", "processes[2]", "local[2]"
 KILLED = f"{DASK}, a worker killed in each phase"
-SYSTEMS = (THREADS, PROCESSES, DASK, KILLED)
+BESIDE = {"processes": PROCESSES, "dask": DASK, "killed": KILLED}
 _MOST_TIMES_THREADS = 1.4
 _HEADER = (
     "workers",
@@ -39,38 +39,47 @@ _HEADER = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of this benchmark."""
     add_rows(parser, DEFAULT_ROWS, QUICK_ROWS)
+    parser.add_argument(
+        "--beside",
+        type=words_of(BESIDE),
+        default=tuple(BESIDE),
+        metavar="NAMES",
+        help=f"the workers beside threads: {', '.join(BESIDE)} (default: all)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write and print; 1 if a run did not complete, or gave other bytes."""
     n_rows = options.rows or (QUICK_ROWS if options.quick else DEFAULT_ROWS)
-    needed = n_rows * ROW_BYTES * (len(SYSTEMS) + WORK_MULTIPLE)
+    needed = n_rows * ROW_BYTES * (1 + len(options.beside) + WORK_MULTIPLE)
     return study.run(
         "schedulers", options, needed, lambda folder: _findings(n_rows, options, folder)
     )
 
 
 def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Findings:
+    with generated.rows(LEAST_ROWS, folder) as path:  # compiles
+        harness.run_once(_system(THREADS, path), folder, cold=options.cold)
     with generated.rows(n_rows, folder) as path:
-        systems = [_system(name, path) for name in SYSTEMS]
-        harness.run_once(systems[0], folder, cold=options.cold)  # compiles
+        names = [THREADS, *(BESIDE[word] for word in options.beside)]
+        systems = [_system(name, path) for name in names]
         runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
     same = {name: _is_same(runs[THREADS], of_one) for name, of_one in runs.items()}
     return Findings(
         parts=[
             f"### {n_rows:,} generated rows",
-            tables.table(_HEADER, [_line(name, runs, same[name]) for name in SYSTEMS]),
+            tables.table(_HEADER, [_line(name, runs, same[name]) for name in names]),
             tables.items(tables.remarks(runs, None)),
         ],
         record={
             "rows": n_rows,
             "workers": {
                 name: {"same_bytes": same[name]} | results.system_record(runs[name], runs[THREADS])
-                for name in SYSTEMS
+                for name in names
             },
         },
         succeeded=all(map(results.all_completed, runs.values())) and all(same.values()),
-        targets=[_target(runs)],
+        targets=[_target(runs)] if DASK in runs else [],
     )
 
 

@@ -59,16 +59,15 @@ def test_peaks_ignore_what_could_not_be_measured():
 
 
 def test_growth_is_against_the_smallest_that_completed():
-    sizes = {
-        4000: [made_run(5.0)],
-        1000: [made_run(1.0, harness.KILLED)],
-        2000: [made_run(2.0), made_run(2.0)],
-    }
-    lines = tables.growth(sizes).splitlines()
-    assert lines[2:] == [
-        "| 2,000 | 2.00 | 1,000 | 1.00 | 1.00 | 1.00 | – |",
-        "| 4,000 | 5.00 | 800 | 2.00 | 2.50 | 1.25 | – |",
+    spilled = {"spill_bytes": 3_000_000}
+    sizes = [
+        tables.Growth(4000, 8_000_000, [made_run(5.0, report=spilled, cpu_seconds=7.0)]),
+        tables.Growth(1000, 2_000_000, [made_run(1.0, harness.KILLED)]),
+        tables.Growth(2000, 4_000_000, [made_run(2.0), made_run(2.0)]),
     ]
+    first, second = tables.growth(sizes).splitlines()[2:]
+    assert first == "| 2,000 | 4 | 2.00 | 2.0 | 1,000 | 1.00 | 1.00 | 1.00 | – | 0 | – |"
+    assert second == "| 4,000 | 8 | 5.00 | 7.0 | 800 | 2.00 | 2.50 | 1.25 | 3 | 0 | – |"
 
 
 def test_a_killed_system_is_a_row_that_says_so():
