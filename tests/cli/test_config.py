@@ -162,7 +162,7 @@ def test_a_run_and_a_conversion_are_repeated(tmp_path, monkeypatch):
 def test_a_training_by_the_library_is_repeated_by_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_toy(tmp_path / "a.h5", toy=Toy(), train=60, validation=20)
-    options = {"batch_size": np.int64(8), "class_weight": {"0": 2}, "epochs": 2, "seed": 3}
+    options = {"batch_size": np.int64(8), "class_weight": {"1": 2}, "epochs": 2, "seed": 3}
     ooc_train.train("a.h5", "run", **options, memory_bytes=10**7, learning_rate=np.float64(0.01))
     assert train.main(["--config", "run/settings.toml", "-o", "again", "--quiet"]) == 0
     weights = [Path(run, "model.keras").read_bytes() for run in ("run", "again")]
