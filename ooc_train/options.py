@@ -195,8 +195,10 @@ class Option:
             return (value,)
         if self.parse and isinstance(value, str) and str not in self.types:
             return self.parsed(value)
-        if float in self.types and int not in self.types and _is_a(value, float):
-            return float(value)  # 0 and 0.0 are one number, in a file, too
+        # NumPy's numbers are Python's, and 0 and 0.0 are one, so that files say the same.
+        for kind in (int, float):
+            if kind in self.types and _is_a(value, kind):
+                return kind(value)
         return value
 
     def check(self, value: Any) -> None:

@@ -75,9 +75,11 @@ def check_outputs(
     if folders or any(path.exists() for path in written.values()):
         found = list(inputs)
     for folder in folders:
-        if folder.is_file():
-            raise OutputError(f"{folder} is a file; name a folder to write")
         for what, path in [*written.items(), *(("the input", path) for path in found)]:
+            if path == folder:
+                raise OutputError(
+                    f"{folder}, the folder to write, is also {what}; give another name"
+                )
             if _is_inside(path, folder):
                 raise OutputError(
                     f"{path}, {what}, lies in {folder}, which is written as a whole; give a path "

@@ -63,7 +63,7 @@ def test_real_numbers_are_no_classes_but_half_stars_are(tmp_path):
 def test_a_first_row_that_is_alike_no_other_names_the_columns(tmp_path):
     labels = ["kind", *(["spam", "ham"] * 25)]
     message = (
-        "line 1 looks like a header: 'kind' is repeated nowhere, and the other 2 classes are, "
+        "line 1 looks like a header: 'kind' is repeated nowhere, and the others are, "
         "such as 'spam'; say --header"
     )
     with pytest.raises(InputError, match=message):

@@ -88,7 +88,7 @@ SIGNS = [
     ({"classes": [{"name": "a", "rows": {"train": 190, "test": 9}},
                   {"name": "b", "rows": {"train": 10, "test": 0}}]}, "10 to 190 train rows"),
     ({"classes": [{"name": "a", "rows": {"train": 190, "test": 9}},
-                  {"name": "b", "rows": {"train": 10, "test": 0}}]}, "no test rows, such as b"),
+                  {"name": "b", "rows": {"train": 10, "test": 0}}]}, "test rows: 1, such as b"),
 ]  # fmt: skip
 
 
