@@ -28,6 +28,7 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.schedulers import SCHEDULER
 from ooc_train.threads import WorkerOptions
 
 AUTO = "auto"
@@ -399,8 +400,7 @@ class ConvertOptions(RowOptions, OutputOptions):
     )
     scheduler: str | Executor | None = option(
         None,
-        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
-        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        f"the workers: {SCHEDULER}",
         fallback="threads, see --workers",
         metavar="ADDRESS",
         group=_RESOURCES,

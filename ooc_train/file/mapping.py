@@ -24,7 +24,7 @@ import sys
 
 import numpy as np
 
-from ooc_train.dtypes import U8
+from ooc_train.dtypes import U8, AnyArray
 
 _FOLIO_BYTES = 2**21  # the most that the page cache holds as one
 _POPULATE_READ = 22  # MADV_POPULATE_READ, which Python does not name
@@ -95,6 +95,33 @@ class FileMap:
         if stop > start and _libc().madvise(first, self._address + stop - first, advice):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
+
+
+def rows_between(first: int, stop: int, row_bytes: int) -> AnyArray:
+    """All rows of some bytes that there can be from one address in memory up to another.
+
+    ``(stop - first - row_bytes + 1,)`` void: element ``i`` is the row that begins ``i`` bytes after
+    the first.  A view, of which only what is mapped may be touched, as long as it is.
+
+    >>> numbers = np.array([4, 5, 6, 7], np.uint16)
+    >>> rows = rows_between(numbers.ctypes.data, numbers.ctypes.data + 8, 4)
+    >>> rows[[4, 2]].view(np.uint16).tolist()
+    [6, 7, 5, 6]
+    """
+    return np.asarray(_Memory(first, stop - first - row_bytes + 1, row_bytes))
+
+
+class _Memory:
+    """Memory as an array of overlapping rows, in the words of NumPy's array interface."""
+
+    def __init__(self, first: int, n_places: int, row_bytes: int) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (first, True),
+            "shape": (n_places,),
+            "strides": (1,),
+            "typestr": f"|V{row_bytes}",
+        }
 
 
 @functools.cache
