@@ -50,7 +50,7 @@ LIBRARIES = {  # slow to load, or optional
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
     "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
-    "obstore": ("remote.content", "remote.stores"),
+    "obstore": ("remote.content", "remote.patterns", "remote.stores"),
     "pandas": (),
     "pyarrow": (),
     "scipy": ("reading.adapters.scipy_matrices",),

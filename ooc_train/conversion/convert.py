@@ -104,7 +104,8 @@ def convert(
     With ``resume`` it goes on where the same conversion, of the same files, was interrupted, to the
     same bytes; and leaves its temporary files where it is interrupted itself.
 
-    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use, at
+    least 128 MB.
     """
     chosen = made(ConvertOptions, options, call="convert")
     if check_scheduler(chosen.scheduler) and chosen.workers is not None:

@@ -87,10 +87,14 @@ class JoinedArray(Array):
             except (DamageError, OSError) as error:
                 raise self._named(error, number) from error
 
-    def release(self, start: int, stop: int) -> None:
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let go of fetched rows."""
-        for number, first, last in self._places(start, stop):
-            self._mapped[number].release(first, last)
+        found: dict[int, list[tuple[int, int]]] = {}
+        for start, stop in ranges:
+            for number, first, last in self._places(start, stop):
+                found.setdefault(number, []).append((first, last))
+        for number, of_part in found.items():
+            self._mapped[number].release(of_part)
 
     def take(self, rows: I64) -> AnyArray:
         """Fetched rows, by their numbers, as a new array."""
