@@ -17,11 +17,13 @@ from typing import NamedTuple
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, named_format
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
 from ooc_train.remote.patterns import is_pattern, matching
 from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
+_OF_RUNS = ("settings.json", "history.csv", "model.keras")
 _ASIDE = (".", "_")
 _CHECKSUM = ".crc"
 _DESCRIPTIONS = {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
@@ -145,7 +147,7 @@ def splits_in(folder: Path, kind: str | None = None) -> Splits | None:
 
 
 def _told(paths: Sequence[Path]) -> str:
-    more = f" and {len(paths) - 1:,} others" if len(paths) > 1 else ""
+    more = f" and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else ""
     return f"{paths[0].name}{more}"
 
 
@@ -181,7 +183,7 @@ def passed_over(names: Sequence[str]) -> str:
     ('_SUCCESS is passed over', '2 others, such as _a, are passed over')
     """
     if len(names) > 1:
-        return f"{len(names):,} others, such as {names[0]}, are passed over"
+        return f"{counted(len(names), 'other')}, such as {names[0]}, are passed over"
     return f"{names[0]} is passed over" if names else ""
 
 
@@ -191,6 +193,8 @@ def _also(names: Sequence[str]) -> str:
 
 def _in_folder(folder: Path, kind: str | None) -> FoundPaths:
     """The files of rows in a folder; the folder itself, if it has none and may hold texts."""
+    if all((folder / name).is_file() for name in _OF_RUNS):
+        raise InputError(f"{folder} is a run folder of ooc-train, where rows are expected")
     splits = splits_in(folder, kind)
     if splits:
         names = " and ".join(map(_told, splits.paths.values()))
