@@ -498,4 +498,4 @@ def test_the_command_appends(index, tmp_path, capsys):
     assert command.main([str(new), "--append", str(index), "-o", "b.h5"]) == 2
     assert "leave out -o b.h5" in capsys.readouterr().err
     assert command.main([str(new)]) == 2
-    assert "required: -o/--output" in capsys.readouterr().err
+    assert "-o/--output is missing" in capsys.readouterr().err
