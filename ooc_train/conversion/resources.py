@@ -257,15 +257,16 @@ class Resources:
     ) -> Iterator[tuple[Item, Result]]:
         """Each item with its result, otherwise like `in_order`.
 
-        Where a result does not hold, ``again`` returns the item that is taken instead.
+        Where a result does not hold, ``again`` returns the item that is taken instead, here in this
+        process.
         """
-        step, executor = self.journal.step(), self.workers.executor
-        pool, n_workers = step.over(executor), self.workers.n_workers
+        step = self.journal.step()
+        pool, n_workers = step.over(self.workers.executor), self.workers.n_workers
         most = _most(min(n_workers, _MOST_SENT), usual_bytes or self.plan.block_bytes)
 
         def once_more(item: Item, result: Result) -> Callable[[], Result] | None:
             other = again(item, result) if again else None
-            return None if other is None else lambda: executor.submit(function, other).result()
+            return None if other is None else lambda: function(other)
 
         yield from step.noted(
             results_in_order(pool, function, items, n_workers, size, most, once_more)

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import itertools
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.corpus import Blocks, Corpus
+from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
 from ooc_train.conversion.sources.formats.svmlight import SvmlightFile
@@ -70,6 +72,10 @@ class InMemoryFile(InMemory):
     @property
     def n_bytes(self):
         return len(self.data)
+
+    @property
+    def stamp(self):
+        return len(self.data), 0
 
 
 def values_of(block):
@@ -169,6 +175,13 @@ def test_few_guesses_are_wrong_where_texts_have_newlines():
     assert n_again == 0
 
 
+@pytest.fixture
+def small(monkeypatch):
+    """Many tasks of few rows, and no trial beforehand."""
+    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
+    monkeypatch.setattr("ooc_train.conversion.convert.convert_few_rows", lambda *_: None)
+
+
 def write_tables(folder):
     """A table of numbers with all that is refused, a compressed one, and one of test rows."""
     values = np.random.default_rng(0).normal(size=(900, 4))
@@ -202,14 +215,14 @@ def converted(folder, name, **options):
     return (folder / f"{name}.h5").read_bytes(), (folder / f"{name}.csv").read_text(), told
 
 
+@pytest.mark.usefixtures("small")
 def test_ranges_and_workers_change_no_byte(tmp_path, monkeypatch):
-    monkeypatch.setattr("ooc_train.conversion.convert.convert_few_rows", lambda *_: None)
     again = counted(monkeypatch, Part, "alone")
     with monkeypatch.context() as patch:
         patch.setattr(Source, "is_divisible", False)
         file, rejects, told = converted(tmp_path, "whole", dtype="int8")
     assert not again
-    for n_workers, block_bytes in ((1, 100), (3, 500), (2, 4000), (3, 100_000)):
+    for n_workers, block_bytes in ((1, 200), (3, 500), (2, 4000), (3, 100_000)):
         plan = replace(PLAN, n_workers=n_workers, block_bytes=block_bytes)
         monkeypatch.setattr(MemoryPlan, "divide", lambda *_, plan=plan, **__: plan)
         found = converted(tmp_path, f"{block_bytes}", dtype="int8")
@@ -233,24 +246,36 @@ def counted(monkeypatch, of, name):
     return calls
 
 
-def test_errors_name_the_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("ooc_train.conversion.convert.convert_few_rows", lambda *_: None)
-    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
+@pytest.mark.usefixtures("small")
+def test_errors_name_the_line(tmp_path):
     header, rows = "label,a,b,c,d", ["0,2,3,4,5", "1,2,3,4,5"] * 250
     options = {"features": "dense", "label": "label"}
     path, index = tmp_path / "a.csv", tmp_path / "o.json"
     path.write_text("\n".join([header, *rows, "1,none,2,3,4", *rows]))
+    first = {"max_rejects": 0, "rejects": tmp_path / "first.csv"}
     with pytest.raises(InputError, match="a.csv, line 502: 'none' is not a number"):
-        ooc_train.convert(path, index, shards=1, max_rejects=0, **options)
+        ooc_train.convert(path, index, shards=1, **first, **options)
     path.write_text("\n".join([header, *rows]))
     ooc_train.convert(path, index, shards=1, **options)
     path.write_text("\n".join([header, *rows, "x,1,2,3,4", *rows]))
     with pytest.raises(InputError, match=f"a.csv, line 502: label 'x' is no class of {index}"):
-        ooc_train.convert(path, index, append=True, rejects=tmp_path / "r.csv")
+        ooc_train.convert(path, index, append=True)
 
 
+@pytest.mark.usefixtures("small")
+def test_what_a_worker_does_not_have_is_read_here(tmp_path, monkeypatch):
+    expected = converted(tmp_path, "there")
+    begun = threading.get_ident()
+    is_here = InputFile.stamp.fget
+    elsewhere = property(lambda file: threading.get_ident() == begun and is_here(file))
+    monkeypatch.setattr(InputFile, "stamp", elsewhere)
+    again = counted(monkeypatch, Part, "alone")
+    assert converted(tmp_path, "here") == expected
+    assert len(again) > 10
+
+
+@pytest.mark.usefixtures("small")
 def test_a_file_that_changes_between_two_readings(tmp_path, monkeypatch):
-    monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
     path = tmp_path / "a.csv"
     lines = [f"{k % 2},{k},1" for k in range(2000)]
     path.write_text("\n".join(["label,a,b", *lines]))

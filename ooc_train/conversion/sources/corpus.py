@@ -331,7 +331,7 @@ class Parts:
                 yield replace(part, rule=rule)
             return
         for source in self._sources:
-            size = source.n_bytes
+            size, stamp = source.n_bytes, source.file.file.stamp
             for start in range(0, size, n_bytes):
                 where = Range(
                     start,
@@ -339,7 +339,7 @@ class Parts:
                     is_guess=start > 0,
                     most_bytes=self._division.most_bytes,
                 )
-                yield Part(self._split, source, where, rule, self._corpus.room)
+                yield Part(self._split, source, where, rule, self._corpus.room, stamp)
 
     def again(self, part: Part, read: PartRead | None) -> Part | None:
         """The part that has to be read instead, alone, where what was read does not hold."""

@@ -38,8 +38,9 @@ class Part:
     """A part of a source: a range of its file, in which rows may have the labels of ``rule``.
 
     Where it was read before, ``n_rows`` are those of its rows that can be used, the first of which
-    is ``first_row`` over all sources, and ``ended`` says where they are.  A part that ``is_alone``
-    takes whatever memory there is ``room`` for.
+    is ``first_row`` over all sources, and ``ended`` says where they are.  Where a worker's machine
+    has another file of that name, ``stamp`` tells it.  A part that ``is_alone`` is read by the
+    process that knows the file, and takes whatever memory there is ``room`` for.
     """
 
     split: str
@@ -47,6 +48,7 @@ class Part:
     range: Range
     rule: LabelRule
     room: Room | None
+    stamp: tuple[int, int] | None
     first_row: int = 0
     n_rows: int | None = None
     ended: Ended | None = None
@@ -106,11 +108,13 @@ def look(function: Callable[[Block], Any], rows: Block | Part) -> Any:
 def read_part(function: Callable[[Block], Any], part: Part) -> PartRead | None:
     """Read a part, and what ``function`` finds in each of its blocks.
 
-    ``None`` for one that has to be read alone: it takes more memory, or its rows cannot be used,
-    unless that is so because its first one was guessed wrongly.
+    ``None`` for one that has to be read alone: it takes more memory, its file is not here, or an
+    error must name its lines, unless there is none where it truly begins.
 
     Raises ``InputError`` and ``BudgetError`` for a part that is read alone.
     """
+    if not part.is_alone and part.source.file.file.stamp != part.stamp:
+        return None
     try:
         return _read(function, part)
     except (InputError, BudgetError, LongRowError):

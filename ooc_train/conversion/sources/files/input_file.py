@@ -132,6 +132,15 @@ class InputFile:
         held = self.is_pipe or self.is_held or isinstance(self.path, Url)
         return not held and self.compression is None and self.spelling.is_usual
 
+    @property
+    def stamp(self) -> tuple[int, int] | None:
+        """The size of a file and the time of its last change, if there is one of this name."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns
+
     def open_raw(self) -> BinaryIO:
         """Open the file itself, unbuffered.  Raises ``InputError`` if that is not possible.
 
