@@ -189,6 +189,7 @@ def train_grid(
     folder: str | pathlib.Path,
     grid: collections.abc.Mapping[str, collections.abc.Sequence[object]],
     *,
+    scheduler: str | concurrent.futures._base.Executor | None = None,
     progress: ooc_train.progress.Progress | None = None,
     more_arguments: collections.abc.Sequence[str] = ...,
     more_outputs: collections.abc.Mapping[str, pathlib.Path | None] | None = None,

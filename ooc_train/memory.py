@@ -30,7 +30,7 @@ _UNITS = {
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 _LEAST_BARE_BYTES = 1000  # below which a number without a unit is one that lacks it
-_MAX_DEFAULT_BUDGET = 4 * 10**9
+_MIN_DEFAULT_BUDGET, _MAX_DEFAULT_BUDGET = 128 * 10**6, 4 * 10**9
 
 
 def keep_freed_memory() -> None:
@@ -84,9 +84,21 @@ def available_bytes() -> int:
     return min([on_machine, *(limit - (measure().anon_bytes or 0) for limit in limits)])
 
 
+def largest_budget() -> int:
+    """The anonymous memory that fits beside code and the pages of files, which count as well.
+
+    That is five eighths of what this process may use.
+    """
+    return usable_bytes() * 5 // 8
+
+
 def default_budget() -> int:
-    """A quarter of the memory that this process may use, at most 4 GB."""
-    return min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET)
+    """A quarter of the memory that this process may use, at least 128 MB and at most 4 GB.
+
+    Where 128 MB do not fit, it is the `largest_budget`.
+    """
+    least = min(_MIN_DEFAULT_BUDGET, largest_budget())
+    return max(least, min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET))
 
 
 def _cgroup_limits() -> list[int]:

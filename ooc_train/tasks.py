@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 Item = TypeVar("Item")
@@ -30,6 +31,20 @@ class Workers:
     n_a_process: int = 1
     n_sharing: int = 1
     memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """The folder that tasks work in, below one that the user knows.
+
+    ``what`` lies in it and ``remedy`` is what to do where workers do not share it, for messages.
+    Workers of a cluster call ``forget`` when they are not needed any more.
+    """
+
+    path: Path
+    what: str
+    remedy: str
+    forget: Callable[[], None] | None = None
 
 
 def _never(item: object, result: object) -> None:

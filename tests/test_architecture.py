@@ -18,12 +18,11 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "bars", "blas", "compiling", "dtypes", "durations", "environment", "errors", "extras",
-    "imports",
-    "intrinsics", "jit", "json_text", "kernel_cache", "kernel_processes", "kinds", "locks",
-    "memory", "options", "outputs", "permutation", "progress", "remote", "signals", "signatures",
-    "subprocesses", "suggestions", "system_errors", "tasks", "threads", "together", "version",
-    "visible", "work_folder",
+    "atomic", "bars", "blas", "cluster", "compiling", "dtypes", "durations", "environment",
+    "errors", "extras", "imports", "intrinsics", "jit", "json_text", "kernel_cache",
+    "kernel_processes", "kinds", "locks", "memory", "options", "outputs", "permutation", "progress",
+    "remote", "schedulers", "signals", "signatures", "subprocesses", "suggestions", "system_errors",
+    "tasks", "threads", "together", "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
@@ -46,7 +45,7 @@ HOMES = {
 }
 LIBRARIES = {  # slow to load, or optional
     "dask": (),
-    "distributed": ("conversion.cluster",),
+    "distributed": ("cluster",),
     "keras": ("reading.adapters.keras_dataset",),
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),

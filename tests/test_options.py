@@ -203,7 +203,8 @@ def test_commands_and_library_have_the_same_options():
     for call, declared in CALLS.items():
         names = {one.name for one in on_command_line(*COMMANDS[f"ooc-{call}"].declared)}
         shared = {one.name for one in declarations(SharedOptions)}
-        assert names - shared - only == {one.name for one in on_command_line(*declared)}
+        of_grids = {"scheduler"} if call == "train" else set()  # a keyword of `train_grid`
+        assert names - shared - only - of_grids == {one.name for one in on_command_line(*declared)}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ So none of their packages weighs on this package's memory.
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "keras": ("tensorflow>=2.18", "h5py>=3.11", "scikit-learn>=1.5", "pandas>=2.2"),
     "sklearn": ("scikit-learn>=1.5", "pandas>=2.2", "h5py>=3.11"),
     "tensorflow": ("tensorflow>=2.18",),
-    "torch": ("torch>=2.4", "h5py>=3.11", "numpy>=1.26"),
+    # A wheel without CUDA ("2.13.0+cpu") is preferred where pip is set up to find one.
+    "torch": ("torch==2.13.0", "h5py>=3.11", "numpy>=1.26"),
     "vowpalwabbit": ("vowpalwabbit>=9.9",),
 }
 """The requirements of each environment, as pip takes them."""
@@ -81,7 +83,7 @@ def _install(folder: Path, requirements: Sequence[str]) -> tuple[str, str]:
         if done.returncode:
             return FAILED, _last_error(done)
     versions = {package["name"].lower(): package["version"] for package in json.loads(done.stdout)}
-    names = [requirement.partition(">")[0].partition("<")[0] for requirement in requirements]
+    names = [re.split("[<=>]", requirement)[0] for requirement in requirements]
     return INSTALLED, ", ".join(f"{name} {versions.get(name, '')}" for name in names)
 
 

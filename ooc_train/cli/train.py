@@ -9,8 +9,9 @@ from typing import Any
 from ooc_train.cli.bars import LOADING, STARTING, begun
 from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
-from ooc_train.errors import OocTrainError
+from ooc_train.errors import OocTrainError, OptionError
 from ooc_train.options import REQUIRED, option
+from ooc_train.schedulers import SCHEDULER
 from ooc_train.training.options import RunOptions, TrainingOptions
 
 _DESCRIPTION = """\
@@ -78,6 +79,17 @@ class GridOptions:
         metavar="NAME=VALUE,...",
         group="grid",
     )
+    scheduler: str | None = option(
+        None,
+        f"train as many trials of --grid at a time as there are workers: {SCHEDULER}",
+        fallback="one trial after another",
+        metavar="ADDRESS",
+        group="grid",
+    )
+
+    def __post_init__(self) -> None:
+        if self.scheduler and not self.grid:
+            raise OptionError("--scheduler is for the trials of --grid; leave it out, or give both")
 
 
 COMMAND = Command(
@@ -130,10 +142,12 @@ def _train_grid(given: Given) -> dict[str, Any]:
     from ooc_train.training.grid import DONE, columns_of, parse_grid, train_grid  # noqa: PLC0415
 
     passed_on = {"--quiet": shared.quiet, "--debug": shared.debug}
+    asked = given.made(GridOptions)
     report = train_grid(
         files.data,
         files.output,
-        parse_grid(given.made(GridOptions).grid),
+        parse_grid(asked.grid),
+        scheduler=asked.scheduler,
         progress=progress,
         more_arguments=[flag for flag, is_given in passed_on.items() if is_given],
         more_outputs=shared.outputs,
@@ -143,14 +157,20 @@ def _train_grid(given: Given) -> dict[str, Any]:
     COMMAND.save_config(given, files.output / CONFIG, force=True)
     lines = report["trials"]
     say(shared, *_table(columns_of(lines), lines))
-    failed = [line["trial"] for line in lines if line["status"] != DONE]
+    failed = [_failed(line) for line in lines if line["status"] != DONE]
     if failed:
         write_report(given, report)
+        said = "" if asked.scheduler else ", as said above"
         raise OocTrainError(
-            f"{len(failed)} of {len(lines)} trials failed, as said above: {'; '.join(failed)}; "
+            f"{len(failed)} of {len(lines)} trials failed{said}: {'; '.join(failed)}; "
             "the same command with --resume tries them again"
         )
     return report
+
+
+def _failed(line: Mapping[str, Any]) -> str:
+    """A trial that failed, and what it said if that was not printed."""
+    return f"{line['trial']} ({line['error']})" if "error" in line else line["trial"]
 
 
 def _table(names: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -29,10 +29,10 @@ from ooc_train.conversion.sources.class_column import class_notes
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.rejects import RejectFile
 from ooc_train.conversion.sources.in_hand import inputs_of
+from ooc_train.conversion.storage.job import forget_all
 from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.trial import convert_few_rows
-from ooc_train.conversion.workers import check_scheduler, workers_of
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.index import Shard
 from ooc_train.file.output import OutputFile
@@ -42,8 +42,9 @@ from ooc_train.memory import MemoryMonitor, default_budget, measure, return_free
 from ooc_train.options import made
 from ooc_train.progress import PhasedProgress, Progress, Stopwatch
 from ooc_train.remote.url import located
+from ooc_train.schedulers import check_scheduler, workers_of
 from ooc_train.signatures import takes
-from ooc_train.tasks import Pool, Workers
+from ooc_train.tasks import Pool, SharedFolder, Workers
 from ooc_train.threads import ThreadPool
 from ooc_train.together import Together
 from ooc_train.version import __version__
@@ -102,10 +103,14 @@ def convert(
     With ``resume`` it goes on where the same conversion, of the same files, was interrupted, to the
     same bytes; and leaves its temporary files where it is interrupted itself.
 
-    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use, at
+    least 128 MB.
     """
     chosen = made(ConvertOptions, options, call="convert")
-    check_scheduler(chosen)
+    if check_scheduler(chosen.scheduler) and chosen.workers is not None:
+        raise OptionError(
+            f"--scheduler {chosen.scheduler} says how many there are; leave out --workers"
+        )
     inputs, stopwatch = inputs_of(train), Stopwatch(progress or usual_progress())
     if not inputs:
         raise OptionError("there are no training rows; give at least one file of them")
@@ -188,7 +193,13 @@ def _resources(
     plan: ConversionPlan, options: ConvertOptions, job: Job, progress: PhasedProgress
 ) -> Iterator[Resources]:
     """The memory and the workers of a conversion; one that is resumed has the tasks of before."""
-    with workers_of(options, job.path) as workers:
+    shared = SharedFolder(
+        job.path,
+        "the conversion's temporary files",
+        "give a folder that they do with --temp-dir",
+        forget_all,
+    )
+    with workers_of(options.scheduler, options.workers, shared) as workers:
         own = _divided(plan, workers)
         divided = replace(own, n_workers=workers.n) if workers else own
         memory = divided.renumbered(job.numbers(divided.numbers))

@@ -28,6 +28,7 @@ from ooc_train.options import (
     option,
 )
 from ooc_train.outputs import OutputOptions
+from ooc_train.schedulers import SCHEDULER
 from ooc_train.threads import WorkerOptions
 
 AUTO = "auto"
@@ -271,7 +272,7 @@ class RowOptions(WorkerOptions, FormatOptions):
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",
-        fallback="a quarter of what it may use, at most 4GB",
+        fallback="a quarter of what it may use, at least 128MB, at most 4GB",
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,
@@ -399,8 +400,7 @@ class ConvertOptions(RowOptions, OutputOptions):
     )
     scheduler: str | Executor | None = option(
         None,
-        "the workers: those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, "
-        "local[N] of Dask and processes[N] of Python; in the library also an executor",
+        f"the workers: {SCHEDULER}",
         fallback="threads, see --workers",
         metavar="ADDRESS",
         group=_RESOURCES,

@@ -5,8 +5,9 @@ are read as one.
 """
 
 import bisect
+import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,8 +99,11 @@ class Mappable(Protocol):
         OSError where the disk fails.
         """
 
-    def release(self, start: int, stop: int) -> None:
-        """Let go of fetched rows."""
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Let go of fetched rows, from the first number of each range up to the second.
+
+        Others that are mapped may go with them: what touches them maps them again.
+        """
 
     def take(self, rows: I64) -> AnyArray:
         """Fetched rows, by their numbers, as a new array."""
@@ -158,11 +162,22 @@ class BlockArray(Array):
                 self._handle.expect(*extent)
 
     def forget(self, start: int, stop: int) -> None:
-        """Let the kernel drop rows as all arrays do, see `Handle.forget`."""
+        """Let the kernel drop rows as all arrays do, see `Handle.forget`.
+
+        Of at least a block's rows the blocks go that they begin and end in, which were read whole,
+        to be checked: what stays of each range adds up, and where it fills the memory, the kernel
+        refuses to prefetch.  Of fewer rows all pages stay that have others, too.
+        """
         start, stop = max(start, 0), min(stop, len(self))
+        spare = 0
+        if stop - start >= self.block_length:
+            start -= start % self.block_length
+            stop = min(stop + -stop % self.block_length, len(self))
+            spare = mmap.PAGESIZE  # the kernel drops whole pages alone
         if start < stop:
-            for extent in self._extents(start, stop):
-                self._handle.forget(*extent)
+            for position, n_bytes in self._extents(start, stop):
+                first = max(position - spare, 0)
+                self._handle.forget(first, position + n_bytes + spare - first)
 
     def peek(self, position: int) -> int:
         """The number at a position of an array of integers, unchecked."""

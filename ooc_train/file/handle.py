@@ -32,7 +32,7 @@ from ooc_train.file.structure import array_at, objects_of
 from ooc_train.json_text import json_object
 from ooc_train.memory import available_bytes
 from ooc_train.remote.content import content_of
-from ooc_train.remote.parts import RemoteParts
+from ooc_train.remote.parts import RemoteParts, Requests
 from ooc_train.remote.stream import open_url
 from ooc_train.remote.url import Url
 from ooc_train.suggestions import beside
@@ -219,17 +219,18 @@ class RemoteHandle(Handle):
     """A file at a URL open for reading: ranges of it are asked for, some of them ahead.
 
     Each answer must be of the version that the first was of.  Threads may read; processes open the
-    file anew, those that were forked are refused.  Memory: see `RemoteParts`.
+    file anew, those that were forked are refused.  Memory: see `RemoteParts`; files that are given
+    the same ``requests`` share it.
     """
 
-    def __init__(self, url: Url, *, verify: bool = True) -> None:
+    def __init__(self, url: Url, *, verify: bool = True, requests: Requests | None = None) -> None:
         self.path = url
         self.verify = verify
         self._pid = os.getpid()
         self._hdf5 = None
         self._inherited = []
         self.descriptor = -1
-        self._parts = RemoteParts(content_of(url))
+        self._parts = RemoteParts(content_of(url), requests)
         self._is_open = True
         self.is_too_large = False  # what was read leaves by itself
         self.content = RemoteBytes(self._parts)
@@ -269,14 +270,18 @@ class RemoteHandle(Handle):
                 self._hdf5.close()
 
 
-def open_file(path: Path, *, verify: bool, fingerprint: str | None = None) -> Handle:
+def open_file(
+    path: Path, *, verify: bool, fingerprint: str | None = None, requests: Requests | None = None
+) -> Handle:
     """The file at ``path``, its header checked, and with ``verify`` its checksums' own checksum.
+
+    Files at URLs share the ``requests``, if given.
 
     Raises InputError if there is no such file, it may not be read, another program writes to it, or
     its fingerprint is not the one that is given; FormatError if it is not a complete, undamaged
     file of this package in a version that this one reads.
     """
-    handle = _opened(path, verify=verify)
+    handle = _opened(path, verify=verify, requests=requests)
     try:
         with damage_errors(path):
             check_header(path, root_attributes(handle.content))
@@ -301,9 +306,9 @@ def damage_errors(path: Path) -> Iterator[None]:
         raise FormatError(f"{path} is damaged: {what}; {AGAIN}") from error
 
 
-def _opened(path: Path, *, verify: bool) -> Handle:
+def _opened(path: Path, *, verify: bool, requests: Requests | None) -> Handle:
     if isinstance(path, Url):
-        return _sound(RemoteHandle(path, verify=verify))
+        return _sound(RemoteHandle(path, verify=verify, requests=requests))
     if path.is_dir():
         what = "run folder" if (path / _OF_RUNS).is_file() else "folder"
         raise InputError(f"{path} is a {what}, where a file made by ooc-convert is expected")

@@ -5,7 +5,7 @@ mapped are taken from where they lie.  HDF5's virtual datasets do the same 13 ti
 """
 
 import bisect
-import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -15,6 +15,7 @@ from ooc_train.dtypes import I64, AnyArray
 from ooc_train.file.arrays import Array, BlockArray, DamageError
 from ooc_train.file.handle import Handle
 from ooc_train.file.layouts import FlatArray, open_array
+from ooc_train.file.mapping import rows_between
 from ooc_train.file.objects import StoredGroup
 from ooc_train.file.shards import DataFile
 from ooc_train.file.structure import arrays_of
@@ -43,11 +44,11 @@ class JoinedArray(Array):
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do."""
         for number, first, stop in self._places(start, start + len(target)):
-            begin = self._starts[number]
-            with self._errors(number):
-                self._parts[number].read_into(
-                    target[begin + first - start : begin + stop - start], first
-                )
+            begin = self._starts[number] - start
+            try:
+                self._parts[number].read_into(target[begin + first : begin + stop], first)
+            except (DamageError, OSError) as error:
+                raise self._named(error, number) from error
 
     def expect(self, start: int, stop: int) -> None:
         """Prefetch rows as all arrays do."""
@@ -76,44 +77,66 @@ class JoinedArray(Array):
     @property
     def is_whole(self) -> bool:
         """Whether all files have all rows by now."""
-        return all(part.is_whole for part in self._mapped() if len(part))
+        return all(part.is_whole for part in self._not_empty)
 
     def fetch(self, start: int, stop: int) -> None:
         """Bring rows ``start`` up to ``stop`` into memory, and check them there."""
-        mapped = self._mapped()
         for number, first, last in self._places(start, stop):
-            with self._errors(number):
-                mapped[number].fetch(first, last)
+            try:
+                self._mapped[number].fetch(first, last)
+            except (DamageError, OSError) as error:
+                raise self._named(error, number) from error
 
-    def release(self, start: int, stop: int) -> None:
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let go of fetched rows."""
-        mapped = self._mapped()
-        for number, first, last in self._places(start, stop):
-            mapped[number].release(first, last)
+        found: dict[int, list[tuple[int, int]]] = {}
+        for start, stop in ranges:
+            for number, first, last in self._places(start, stop):
+                found.setdefault(number, []).append((first, last))
+        for number, of_part in found.items():
+            self._mapped[number].release(of_part)
 
     def take(self, rows: I64) -> AnyArray:
         """Fetched rows, by their numbers, as a new array."""
-        # Without the kernel of `gathering`: Numba would take more memory than all else.
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        numbers = np.searchsorted(self._starts, rows, "right") - 1
-        mapped = self._mapped()
-        for number in np.unique(numbers).tolist():
-            mine = np.flatnonzero(numbers == number)
-            found[mine] = mapped[number].take(rows[mine] - self._starts[number])
-        return found
+        first, memory = self._memory
+        found = memory[self.addresses(rows) - first]
+        return found.view(self.dtype).reshape(-1, *self.shape[1:])
 
     def addresses(self, rows: I64) -> I64:
         """Where in memory the mapped rows of some numbers begin."""
-        firsts = [
-            part.addresses(np.zeros(1, np.int64))[0] if len(part) else 0 for part in self._mapped()
-        ]
-        offsets = np.array(firsts) - np.array(self._starts[:-1]) * self.row_bytes
         # Behind the last row there is none: its address is only that of an end.
-        numbers = np.searchsorted(self._starts[1:-1], rows, "right")
-        return offsets[numbers] + rows * self.row_bytes
+        numbers = self._joints.searchsorted(rows, "right")
+        return self._offsets[numbers] + rows * self.row_bytes
 
+    @functools.cached_property
+    def _joints(self) -> I64:
+        return np.array(self.joints, np.int64)
+
+    @functools.cached_property
+    def _offsets(self) -> I64:
+        """The numbers to be added to the bytes before a row, for its address, one for each part."""
+        first = np.zeros(1, np.int64)
+        begins = [part.addresses(first)[0] if len(part) else 0 for part in self._mapped]
+        return np.array(begins) - np.array(self._starts[:-1]) * self.row_bytes
+
+    @functools.cached_property
+    def _memory(self) -> tuple[int, AnyArray]:
+        """The memory between the first and the last map, as rows at any byte, and where it begins.
+
+        NumPy takes rows of all parts from it in one call, where it would take each part's, and
+        then copy them to their places.
+        """
+        ends = [part.addresses(np.array([0, len(part)])) for part in self._not_empty]
+        first, stop = int(np.min(ends)), int(np.max(ends))
+        return first, rows_between(first, stop, self.row_bytes)
+
+    @property
     def _mapped(self) -> Sequence[FlatArray]:
         return cast(Sequence[FlatArray], self._parts)  # as `can_fetch` says
+
+    @functools.cached_property
+    def _not_empty(self) -> Sequence[FlatArray]:
+        return [part for part in self._mapped if len(part)]
 
     # Parts
 
@@ -121,9 +144,15 @@ class JoinedArray(Array):
         """The number of the part that has a row."""
         return bisect.bisect_right(self.joints, position)
 
-    def _places(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    def _places(self, start: int, stop: int) -> Sequence[tuple[int, int, int]]:
         """The parts that have rows of a range, with the first row in the part, and the end."""
         number = self._part_of(start)
+        begin = self._starts[number]
+        if start < stop <= self._starts[number + 1]:  # as most slices, which are short
+            return [(number, start - begin, stop - begin)]
+        return [*self._places_across(number, start, stop)]
+
+    def _places_across(self, number: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         while start < stop:
             begin, end = self._starts[number], self._starts[number + 1]
             if start < end:
@@ -131,18 +160,14 @@ class JoinedArray(Array):
                 start = end
             number += 1
 
-    @contextlib.contextmanager
-    def _errors(self, number: int) -> Iterator[None]:
-        """Name the file in errors of one, and count their rows from the first file's."""
+    def _named(self, error: DamageError | OSError, number: int) -> DamageError | OSError:
+        """The error of a part, with its file's name, and rows counted from the first file's."""
         begin, file = self._starts[number], self._names[number]
-        try:
-            yield
-        except DamageError as error:
+        if isinstance(error, DamageError):
             found = f"{error} in shard {file}"
-            raise DamageError(begin + error.start, begin + error.stop, found) from error
-        except OSError as error:
-            error.filename = error.filename or file
-            raise
+            return DamageError(begin + error.start, begin + error.stop, found)
+        error.filename = error.filename or file
+        return error
 
 
 class JoinedOffsets(JoinedArray):

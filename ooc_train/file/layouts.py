@@ -14,7 +14,7 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -113,9 +113,10 @@ class FlatArray(BlockArray):
         found = self.plain.reshape(-1, self.row_bytes).take(rows, axis=0)
         return self._typed(found.reshape(-1))
 
-    def release(self, start: int, stop: int) -> None:
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let go of fetched rows."""
-        self._map.release(start * self.row_bytes, stop * self.row_bytes)
+        size = self.row_bytes
+        self._map.release([(start * size, stop * size) for start, stop in ranges])
 
     def _unchecked(self, start: int, stop: int) -> range:
         """The blocks of some rows, without the first and the last ones that are checked."""

@@ -21,12 +21,14 @@ import functools
 import mmap
 import os
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
-from ooc_train.dtypes import U8
+from ooc_train.dtypes import U8, AnyArray
 
 _FOLIO_BYTES = 2**21  # the most that the page cache holds as one
+_RELEASED_BYTES = 2**27  # what the kernel looks through, empty, in the time of a call
 _POPULATE_READ = 22  # MADV_POPULATE_READ, which Python does not name
 _NETWORK = {
     0x6969,  # NFS
@@ -78,23 +80,54 @@ class FileMap:
         """
         self._advise(_POPULATE_READ, start, stop)
 
-    def release(self, start: int, stop: int) -> None:
+    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Take the pages of these bytes out of this process; the page cache may keep them.
 
-        With them go those around: of a large folio that is cached the kernel maps all.
+        With them go those around, since of a large folio that is cached the kernel maps all; and
+        all that is mapped where that is quicker than one call for each range.
         """
-        before = (self._position + start) % _FOLIO_BYTES
-        after = -(self._position + stop) % _FOLIO_BYTES
-        with contextlib.suppress(OSError):
-            self._advise(
-                mmap.MADV_DONTNEED, max(start - before, 0), min(stop + after, len(self.view))
-            )
+        if len(self.view) <= _RELEASED_BYTES * len(ranges):
+            ranges = [(0, len(self.view))]
+        for start, stop in ranges:
+            before = (self._position + start) % _FOLIO_BYTES
+            after = -(self._position + stop) % _FOLIO_BYTES
+            with contextlib.suppress(OSError):
+                self._advise(
+                    mmap.MADV_DONTNEED, max(start - before, 0), min(stop + after, len(self.view))
+                )
 
     def _advise(self, advice: int, start: int, stop: int) -> None:
         first = (self._address + start) & -mmap.PAGESIZE
         if stop > start and _libc().madvise(first, self._address + stop - first, advice):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
+
+
+def rows_between(first: int, stop: int, row_bytes: int) -> AnyArray:
+    """All rows of some bytes that there can be from one address in memory up to another.
+
+    ``(stop - first - row_bytes + 1,)`` void: element ``i`` is the row that begins ``i`` bytes after
+    the first.  A view, of which only what is mapped may be touched, as long as it is.
+
+    >>> numbers = np.array([4, 5, 6, 7], np.uint16)
+    >>> rows = rows_between(numbers.ctypes.data, numbers.ctypes.data + 8, 4)
+    >>> rows[[4, 2]].view(np.uint16).tolist()
+    [6, 7, 5, 6]
+    """
+    return np.asarray(_Memory(first, stop - first - row_bytes + 1, row_bytes))
+
+
+class _Memory:
+    """Memory as an array of overlapping rows, in the words of NumPy's array interface."""
+
+    def __init__(self, first: int, n_places: int, row_bytes: int) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (first, True),
+            "shape": (n_places,),
+            "strides": (1,),
+            "typestr": f"|V{row_bytes}",
+        }
 
 
 @functools.cache

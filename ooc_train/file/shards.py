@@ -26,6 +26,9 @@ from ooc_train.file.index import (
 from ooc_train.file.samples import MOST_SAMPLES, Samples
 from ooc_train.file.schema import SPLIT_NAMES
 from ooc_train.memory import available_bytes
+from ooc_train.remote.parts import Requests
+from ooc_train.remote.stream import open_url
+from ooc_train.remote.url import Url
 
 
 class ShardedFile:
@@ -38,9 +41,12 @@ class ShardedFile:
     def __init__(self, path: Path, index: Index, *, verify: bool) -> None:
         self.path, self.index, self.verify = path, index, verify
         self.handles: list[Handle] = []
+        requests = Requests()
         try:
             for shard in index.shards:
-                self.handles.append(_opened(path, shard, index.shared, verify=verify))
+                handle = _opened(path, shard, verify=verify, requests=requests)
+                self.handles.append(handle)
+                _check_shard(path, shard, index.shared, handle)
             self._check_alike()
         except BaseException:
             self.close()
@@ -60,6 +66,8 @@ class ShardedFile:
     @functools.cached_property
     def is_too_large(self) -> bool:
         """Whether the files are larger together than the page cache can be, when this was asked."""
+        if isinstance(self.path, Url):
+            return False  # what was read leaves by itself
         return sum(handle.n_bytes for handle in self.handles) > available_bytes()
 
     @property
@@ -124,6 +132,7 @@ class ShardedFile:
 
 DataFile = Handle | ShardedFile
 """A file of rows that is open for reading, or several that an index names."""
+_DATA_SUFFIXES = (".h5", ".hdf5")
 _COUNTS = ("replaced_rows", "empty_rows")
 
 
@@ -147,7 +156,9 @@ def index_at(path: Path) -> Index | None:
 
 
 def data_files(path: Path) -> list[Path]:
-    """The file at a path, and where that is an index, the files that it names."""
+    """The file at a path, and where that is an index here, the files that it names."""
+    if isinstance(path, Url):  # which no output is
+        return [path]
     with contextlib.suppress(FormatError):
         index = index_at(path)
         if index:
@@ -168,6 +179,8 @@ def shard_of(handle: Handle, conversion: int) -> Shard:
 
 def _index_text(path: Path) -> bytes | None:
     """The content of an index; ``None`` for all other files, also those that cannot be read."""
+    if isinstance(path, Url):
+        return _index_text_at(path)
     try:
         if not path.is_file():
             return None
@@ -180,28 +193,42 @@ def _index_text(path: Path) -> bytes | None:
         return None
 
 
+def _index_text_at(url: Url) -> bytes | None:
+    """The content of an index at a URL; ``None`` for all other files.
+
+    Those whose names end as converted files' are not looked into: it would be a request more.
+    Raises InputError if it cannot be read.
+    """
+    if url.suffix in _DATA_SUFFIXES:
+        return None
+    with open_url(url) as file:
+        beginning = file.read(BEGINNING_BYTES)
+        return beginning + file.read(MAX_INDEX_BYTES) if is_index(beginning) else None
+
+
 def _place(path: Path, shard: Shard) -> Path:
     """The path of a shard: beside the index, or where that is a link, beside what it leads to."""
+    if isinstance(path, Url):
+        return path.beside(shard.file)
     beside = path.with_name(shard.file)
     return beside if beside.exists() else target_of(path).with_name(shard.file)
 
 
-def _opened(path: Path, shard: Shard, shared: str, *, verify: bool) -> Handle:
-    """A shard of the index at ``path``, compared with what the index says of it."""
+def _opened(path: Path, shard: Shard, *, verify: bool, requests: Requests) -> Handle:
+    """A shard of the index at ``path``."""
     place = _place(path, shard)
-    if not place.exists():
+    if not isinstance(place, Url) and not place.exists():
         raise InputError(
             f"{path} names the shard {shard.file}, which is missing; put it beside the index again"
         )
-    handle = open_file(place, verify=verify)
-    try:
-        found = shard_of(handle, shard.conversion)
-        if found != shard or handle.shared_summary() != shared:
-            raise InputError(
-                f"the shard {place} is not the one that {path} names, but of another conversion; "
-                "put the right one beside the index again"
-            )
-    except BaseException:
-        handle.close()
-        raise
-    return handle
+    return open_file(place, verify=verify, requests=requests)
+
+
+def _check_shard(path: Path, shard: Shard, shared: str, handle: Handle) -> None:
+    """Compare an open shard with what the index at ``path`` says of it."""
+    found = replace(shard_of(handle, shard.conversion), file=shard.file)
+    if found != shard or handle.shared_summary() != shared:
+        raise InputError(
+            f"the shard {handle.path} is not the one that {path} names, but of another conversion; "
+            "put the right one beside the index again"
+        )

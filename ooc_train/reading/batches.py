@@ -1,7 +1,6 @@
 """The batches of an epoch: windows of rows read from a split, cut as the sampler says."""
 
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ import numpy as np
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.kinds import Layout
+from ooc_train.reading.paging import Paging
 from ooc_train.reading.rows import (
     Batch,
     Buffers,
@@ -28,10 +28,10 @@ READ_BYTES = 2_000_000
 """The bytes of consecutive batches that are read in one call."""
 READ_LABELS = 32_768
 """Labels that are read in one call: for fewer the call takes longer than the reading."""
-PREFETCHED_SECONDS = 0.02
-"""How long what was prefetched, or was there, is relied on."""
 TAKE_BYTES = 500_000
 """The bytes that are taken from a window in one call: they fit a processor's cache."""
+_NONE = Window([], np.zeros(0, np.int64))
+"""What comes after the last window."""
 
 
 Seed = int | Literal["auto"] | None
@@ -190,44 +190,30 @@ class Batches:
         next_step = order.window_start(last_position) // size if self.by_length else step
         position = next_step * size
         held = self.split.read_slices([(0, 0)])
-        buffers = Buffers()
-        for window in self._expected(order.windows(position)):
+        buffers, paging = Buffers(), Paging(self.split)
+        windows = itertools.chain(order.windows(position), [_NONE])
+        for window, following in itertools.pairwise(windows):
             position += len(window.rows)
             n_ready = len(held.labels) + len(window.rows)
             n_left = 0 if position == n_rows else n_ready % size
             n_used = max(0, len(window.rows) - n_left)
             used, left = window.rows[:n_used], window.rows[n_used:]
+            paging.begin(window.slices)
             with self.split.window(window.slices, buffers) as loaded:
+                paging.go_on(following.slices, n_ready // (size * every))
                 if n_left < n_ready:
                     cut = self._cut(order, held, loaded, used, next_step)
                     wanted = cut[step - next_step :: every]
-                    yield from self._taken(held, loaded, used, wanted)
+                    for batch in self._taken(held, loaded, used, wanted):
+                        paging.advance()
+                        yield batch
                     step += every * len(wanted)
                     next_step += len(cut)
                     held = loaded.take(left)
                 else:
                     held = concatenate([held, loaded.take(left)])
             del loaded  # so that a larger window can take this one's memory
-            self.split.forget(window.slices)
-
-    def _expected(self, windows: Iterator[Window]) -> Iterator[Window]:
-        """The windows, each prefetched while the one before it is used.
-
-        One that is used for long lets the kernel drop what was cached of the next one before, at
-        the latest to make room for the one after that.  Where there is no memory for two, each is
-        requested when its turn comes.
-        """
-        held, expected_at = None, 0.0
-        for window in itertools.chain(windows, [None]):
-            is_stale = time.monotonic() - expected_at > PREFETCHED_SECONDS
-            if window and self.split.can_prefetch:
-                self.split.expect(window.slices)
-                expected_at = time.monotonic()
-            if held:
-                if is_stale:
-                    self.split.expect(held.slices)
-                yield held
-            held = window
+            paging.end(window.slices)
 
     def _taken(
         self, held: Batch, loaded: LoadedWindow, used: I64, cut: Sequence[I64]
@@ -295,11 +281,13 @@ class _Numbered:
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[Batch]:
         yield self.read_slices(slices, buffers)
 
-    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
+    def expecting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:  # noqa: ARG002
         """Prefetch nothing: only one window is read."""
+        return iter(())
 
-    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
+    def forgetting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:  # noqa: ARG002
         """Drop nothing: only one window is read."""
+        return iter(())
 
 
 def _pick(held: Batch, loaded: LoadedWindow, used: I64, rows: I64) -> Batch:

@@ -5,7 +5,7 @@ SciPy is deliberately not used: where it is installed, Keras imports it whole.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, NamedTuple, Protocol
@@ -357,11 +357,14 @@ class Readable(Protocol):
     def can_prefetch(self) -> bool:
         """Whether there is memory for a window that is prefetched while another is used."""
 
-    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Prefetch several slices that will be read next."""
+    def expecting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Prefetch several slices that will be read next, a part at each step."""
 
-    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Let the system drop slices that were used, where it cannot keep all rows."""
+    def forgetting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Let the system drop slices that were used, where it cannot keep all rows.
+
+        A part at each step.
+        """
 
 
 def concatenate(batches: Sequence[Batch]) -> Batch:

@@ -27,6 +27,7 @@ from ooc_train.reading.sampler import WINDOW_BYTES
 from ooc_train.reading.share import Share
 from ooc_train.reading.stream import Stream
 from ooc_train.reading.windows import MappedPlaces, Places
+from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
 CACHED_WINDOWS = 2.5
@@ -224,7 +225,7 @@ class Split(ABC):
         checksums, unless the file was opened with ``verify=False``.  Memory: none but the page
         cache.
 
-        Raises InputError for compressed rows, FormatError where they are damaged.
+        Raises InputError for compressed rows and files at URLs, FormatError where they are damaged.
         """
         return {name: self._viewed(array) for name, array in self.arrays.items()}
 
@@ -233,6 +234,11 @@ class Split(ABC):
             raise InputError(
                 f"{self.where} lies in several files, which cannot be mapped as one; use batches, "
                 "or open a shard by itself"
+            )
+        if isinstance(self.path, Url):
+            raise InputError(
+                f"{self.where} is at a URL, whose files cannot be mapped; use batches, or download "
+                "the file"
             )
         if not isinstance(array, FlatArray):
             raise InputError(
@@ -254,21 +260,26 @@ class Split(ABC):
         """
         return not self._file.is_too_large or available_bytes() > CACHED_WINDOWS * WINDOW_BYTES
 
-    def expect(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Prefetch several slices that will be read next.
+    def expecting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Prefetch several slices that will be read next, a range at each step.
 
         Errors are left to the reading, which says more about them.
         """
         with suppress(DamageError, OSError):
             for array, start, stop in self._places_of(slices):
                 array.expect(start, stop)
+                yield
 
-    def forget(self, slices: Sequence[tuple[int, int]]) -> None:
-        """Let the kernel drop slices that were used, where the file does not fit into its cache."""
+    def forgetting(self, slices: Sequence[tuple[int, int]]) -> Iterator[None]:
+        """Let the kernel drop slices that were used, where the file does not fit into its cache.
+
+        A range at each step.
+        """
         if self._file.is_too_large:
             with suppress(DamageError, OSError):
                 for array, start, stop in self._places_of(slices):
                     array.forget(start, stop)
+                    yield
 
     @property
     def width(self) -> int:

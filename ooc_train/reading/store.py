@@ -20,6 +20,7 @@ from ooc_train.kinds import Layout
 from ooc_train.reading.descriptions import store_line, store_table
 from ooc_train.reading.split import Split
 from ooc_train.reading.splits import open_split
+from ooc_train.remote.content import content_of
 from ooc_train.remote.url import Url, located
 from ooc_train.suggestions import did_you_mean
 
@@ -125,7 +126,8 @@ class Store:
     def n_bytes(self) -> int:
         """The size of the file, and of an index together with its shards."""
         if isinstance(self.path, Url):
-            return self.handle.n_bytes
+            n_bytes = content_of(self.path).size
+            return n_bytes + sum(shard.n_bytes for shard in self.shards)
         return sum(path.stat().st_size for path in data_files(self.path))
 
     @property

@@ -53,8 +53,8 @@ class MappedPlaces:
 
     def release(self) -> None:
         """Let go of the pages."""
-        for array, start, stop in self._places:
-            array.release(start, stop)
+        for mine in self._arrays:
+            mine.release([(start, stop) for array, start, stop in self._places if array is mine])
 
 
 @dataclass(frozen=True)

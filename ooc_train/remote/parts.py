@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -19,18 +20,81 @@ _MOST_BYTES, _MOST_LEFT_BYTES = 3 * 2**25, 2**23
 _N_ENDS = 32
 
 
-@dataclass
+@dataclass(eq=False)
 class _Range:
     """Bytes from ``start`` to before ``stop``, under way or here; ``n_read`` of them were read.
 
     One that ``goes_on`` was not expected, but followed a range that was read.
     """
 
+    owner: "RemoteParts"
     start: int
     stop: int
     data: "Future[memoryview[int]]"
     goes_on: bool
     n_read: int = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """The number of bytes."""
+        return self.stop - self.start
+
+
+class Requests:
+    """The requests of the files that are read together, and the memory of what they brought.
+
+    ``asked`` are all ranges in the order in which they were asked for, and ``left`` those of them
+    that were read.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.asked: dict[_Range, None] = {}
+        self.left: dict[_Range, None] = {}
+        self._n_bytes = 0
+        self._pool: ThreadPool | None = None
+        self._n_users = 0
+
+    def begin(self) -> None:
+        """Count one more file."""
+        self._n_users += 1
+
+    def end(self) -> None:
+        """Count one file less; after the last nothing is asked for."""
+        self._n_users -= 1
+        if self._pool and not self._n_users:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool = None
+
+    def submit(
+        self, read: "Callable[..., memoryview[int]]", *given: object
+    ) -> "Future[memoryview[int]]":
+        """Make a request, when its turn comes."""
+        if self._pool is None:
+            self._pool = ThreadPool(N_REQUESTS, "remote")
+        return self._pool.submit(read, *given)
+
+    def add(self, part: _Range) -> None:
+        """Note a range that was asked for, and forget the first ones of too many."""
+        self.asked[part] = None
+        self._n_bytes += part.n_bytes
+        while self._n_bytes > _MOST_BYTES and len(self.asked) > 1:
+            self.forget(next(iter(self.asked)))
+
+    def leave(self, part: _Range) -> None:
+        """Keep what was read for a while: blocks are read again for each slice that has a share."""
+        if part in self.asked:
+            self.left[part] = None
+        while sum(one.n_bytes for one in self.left) > _MOST_LEFT_BYTES:
+            self.forget(next(iter(self.left)))
+
+    def forget(self, part: _Range) -> None:
+        """Forget a range."""
+        self.left.pop(part, None)
+        if part in self.asked:
+            del self.asked[part]
+            self._n_bytes -= part.n_bytes
+            part.owner.forget(part)
 
 
 class RemoteParts:
@@ -42,11 +106,12 @@ class RemoteParts:
 
     Raises InputError where the server gives no parts of the file.
 
-    Memory: what is expected and not yet read, at most 96 MiB; beyond that the ranges that were
-    asked for first are forgotten, and asked for again where they are read.
+    Memory: what is expected and not yet read, at most 96 MiB for all files with the same
+    ``requests``; beyond that the ranges that were asked for first are forgotten, and asked for
+    again where they are read.
     """
 
-    def __init__(self, content: RemoteContent) -> None:
+    def __init__(self, content: RemoteContent, requests: Requests | None = None) -> None:
         self.content = content
         self.size = content.size
         if not content.has_ranges:
@@ -54,14 +119,13 @@ class RemoteParts:
                 f"{content.url} cannot be read: its server gives no parts of a file; download it "
                 "first"
             )
-        self._lock = threading.RLock()
-        self._parts: OrderedDict[int, _Range] = OrderedDict()  # by their starts
-        self._left: dict[int, _Range] = {}  # those that were read
-        self._n_bytes = 0
+        self._requests = requests or Requests()
+        self._requests.begin()
+        self._lock = self._requests.lock
+        self._parts: dict[int, _Range] = {}  # by their starts
         self._small: list[tuple[int, int]] = []
         self._ends: OrderedDict[int, bool] = OrderedDict()
         self._stopped = threading.Event()
-        self._pool: ThreadPool | None = None
 
     def read_into(self, target: "memoryview[int]", position: int) -> bool:
         """Fill ``target`` with the bytes from ``position`` on; return whether there were enough.
@@ -93,12 +157,15 @@ class RemoteParts:
         """Ask for nothing more."""
         self._stopped.set()
         with self._lock:
-            self._parts.clear()
-            self._left.clear()
-            self._n_bytes = 0
-            if self._pool:
-                self._pool.shutdown(wait=False, cancel_futures=True)
-                self._pool = None
+            for part in [*self._parts.values()]:
+                part.data.cancel()
+                self._requests.forget(part)
+            self._requests.end()
+
+    def forget(self, part: _Range) -> None:
+        """Ask for a range again where it is read."""
+        if self._parts.get(part.start) is part:
+            del self._parts[part.start]
 
     def _go_on(self, start: int, stop: int) -> None:
         """Expect what follows, where this range follows one that was read."""
@@ -147,7 +214,7 @@ class RemoteParts:
         with self._lock:
             part.n_read += len(data)
             if part.n_read >= part.stop - part.start:
-                self._leave(part)
+                self._requests.leave(part)
         return data
 
     def _part_at(self, position: int) -> _Range | None:
@@ -170,23 +237,10 @@ class RemoteParts:
         return found
 
     def _ask(self, start: int, stop: int, *, goes_on: bool = False) -> _Range:
-        if self._pool is None:
-            self._pool = ThreadPool(N_REQUESTS, "remote")
-        data = self._pool.submit(self.content.read, start, stop, self._stopped)
-        part = self._parts[start] = _Range(start, stop, data, goes_on)
-        self._n_bytes += stop - start
-        while self._n_bytes > _MOST_BYTES and len(self._parts) > 1:
-            self._forget(next(iter(self._parts.values())))
+        before = self._parts.get(start)
+        if before:
+            self._requests.forget(before)
+        data = self._requests.submit(self.content.read, start, stop, self._stopped)
+        part = self._parts[start] = _Range(self, start, stop, data, goes_on)
+        self._requests.add(part)
         return part
-
-    def _leave(self, part: _Range) -> None:
-        """Keep what was read for a while: blocks are read again for each slice that has a share."""
-        self._left[part.start] = part
-        while sum(one.stop - one.start for one in self._left.values()) > _MOST_LEFT_BYTES:
-            self._forget(next(iter(self._left.values())))
-
-    def _forget(self, part: _Range) -> None:
-        self._left.pop(part.start, None)
-        if self._parts.get(part.start) is part:
-            del self._parts[part.start]
-            self._n_bytes -= part.stop - part.start

@@ -6,6 +6,7 @@ credentials and the query, where signatures are.  Only the stores are given the 
 
 import os
 import re
+import urllib.parse
 from pathlib import Path, PosixPath
 from typing import Any
 
@@ -39,6 +40,20 @@ class Url(PosixPath):
     def address(self) -> str:
         """The whole address.  Raises AttributeError for what was made of another path."""
         return self._address
+
+    def beside(self, name: str) -> "Url":
+        """The URL of another file in the same folder, with the same credentials and query.
+
+        >>> Url.of("https://me:secret@host/a/rows.json?token=secret").beside("b c").address
+        'https://me:secret@host/a/b%20c?token=secret'
+        >>> Url.of("s3://bucket/rows.json").beside("b c").address
+        's3://bucket/b c'
+        """
+        if self.scheme not in ("http", "https"):
+            return Url.of(f"{self.address.rpartition('/')[0]}/{name}")
+        place = re.split("[?#]", self.address, maxsplit=1)[0]
+        query = self.address[len(place) :]
+        return Url.of(f"{place.rpartition('/')[0]}/{urllib.parse.quote(name)}{query}")
 
     @property
     def scheme(self) -> str:

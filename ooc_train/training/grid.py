@@ -2,15 +2,15 @@
 
 Each trial is the command ``ooc-train`` with its values, in a process of its own.  So a trial gives
 all its memory back, cannot change another's weights, and may fail, or be killed for want of memory,
-without ending the others.
+without ending the others.  They run one after another, or as `side_by_side` has them.
 """
 
 import csv
 import io
 import itertools
 import os
-import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,24 +22,23 @@ from ooc_train.options import Option, declarations, made, taken_apart
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.remote.url import address_of
+from ooc_train.schedulers import check_scheduler
 from ooc_train.signatures import takes
-from ooc_train.subprocesses import python_command
 from ooc_train.suggestions import did_you_mean
 from ooc_train.system_errors import reason
 from ooc_train.training.early_stopping import monitored
-from ooc_train.training.interruption import StopRequest, stop_requests
+from ooc_train.training.interruption import stop_requests
 from ooc_train.training.options import RunOptions, TrainingOptions
 from ooc_train.training.plan import files_read
 from ooc_train.training.run.folder import REPORT
 from ooc_train.training.run.json_files import read_json
+from ooc_train.training.side_by_side import Ended, begin_trial, side_by_side, waited
 from ooc_train.training.standing import kept_figures
 
 TABLE = "grid.csv"
 DONE = "done"
 FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "val_top_5_accuracy")
 """The figures of a trial's best epoch in the table, as far as it has them."""
-_COMMAND = "ooc_train.cli.train"  # run as a process, never imported from here
-_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ def train_grid(
     folder: str | Path,
     grid: Mapping[str, Sequence[object]],
     *,
+    scheduler: str | Executor | None = None,
     progress: Progress | None = None,
     more_arguments: Sequence[str] = ("--quiet",),
     more_outputs: Mapping[str, Path | None] | None = RunOptions.more_outputs,
@@ -81,11 +81,16 @@ def train_grid(
     ``ooc-train`` prints with ``more_arguments``.  With ``resume``, trials that are complete are not
     trained again.
 
+    The workers of a ``scheduler``, as for `convert`, train several trials at a time, to the same
+    weights; those of this machine share ``memory_bytes``, if given, equally.  Such a trial prints
+    nothing.  An executor runs as many as it has workers.
+
     Returns ``trials``, the best first by the monitored figure, each a dictionary of ``trial`` (its
     name), its values, the figures of its best epoch, ``best_epoch`` (1.3 for weights of a point
     inside the second), ``seconds`` and ``status``:
     ``"done"``, or ``"failed (N)"`` with the exit status of a trial that failed, which does not end
-    the others.  ``grid.csv`` in ``folder`` has the same as a table.
+    the others; what a scheduler's trial said then is ``error``.  ``grid.csv`` in ``folder`` has the
+    same as a table.
 
     Raises OptionError, before the first trial, for options or values that no training can have;
     OutputError if trials of this grid exist, without ``resume`` or ``force``, or if the table
@@ -93,6 +98,7 @@ def train_grid(
     stop.
     """
     folder, progress = Path(folder), progress or usual_progress()
+    check_scheduler(scheduler)
     trials = trials_of(grid)
     run, training = _split(options)
     for trial in trials:
@@ -109,11 +115,12 @@ def train_grid(
         resume=here.resume,
     )
     command = [address_of(path), *_words(here), *_words(shared), *more_arguments]
-    lines = []
-    for number, trial in enumerate(trials, start=1):
-        progress.message(f"trial {number} of {len(trials)}: {trial.name}")
-        status = _run([*command, *trial.arguments(folder)])
-        lines.append(_line(trial, folder, status))
+    commands = {trial.name: [*command, *trial.arguments(folder)] for trial in trials}
+    if scheduler is None:
+        ended = _one_by_one(commands, progress)
+    else:
+        ended = side_by_side(scheduler, commands, folder, here.memory_bytes, progress)
+    lines = [_line(trial, folder, ended[trial.name]) for trial in trials]
     lines.sort(key=lambda line: _rank(line, shared.monitor))
     _write_table(table, lines, force=here.force or here.resume)
     return {"trials": lines}
@@ -162,9 +169,9 @@ def trials_of(grid: Mapping[str, Sequence[object]]) -> list[Trial]:
 
 
 def columns_of(lines: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns of the table, without the trials' names, which repeat their values."""
+    """The columns of the table: not the trials' names, which repeat their values, nor errors."""
     names = dict.fromkeys(itertools.chain.from_iterable(lines))
-    return [*(name for name in names if name not in ("trial", "status")), "status"]
+    return [*(name for name in names if name not in ("trial", "error", "status")), "status"]
 
 
 def _options_to_vary() -> dict[str, Option]:
@@ -232,40 +239,33 @@ def _check_free(folder: Path, trials: Sequence[Trial], run: RunOptions) -> None:
         )
 
 
+def _one_by_one(commands: Mapping[str, Sequence[str]], progress: Progress) -> dict[str, Ended]:
+    """How each trial ended, by name.  Its standard error is this process's."""
+    ended = {}
+    for number, (name, command) in enumerate(commands.items(), start=1):
+        progress.message(f"trial {number} of {len(commands)}: {name}")
+        ended[name] = Ended(_run(command))
+    return ended
+
+
 def _run(arguments: Sequence[str]) -> int:
-    """The exit status of one training, whose standard error is this process's."""
-    with (
-        stop_requests() as request,
-        # In a session of its own, a terminal's Ctrl-C reaches it only once: from here.
-        subprocess.Popen(
-            python_command(_COMMAND, arguments),
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process,
-    ):
-        return _wait(process, request)
-
-
-def _wait(process: subprocess.Popen[bytes], request: StopRequest) -> int:
-    """The exit status of a trial.  Passes a signal on, once, and then raises Interrupted."""
-    while request.signal_number is None:
-        try:
-            return process.wait(_POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-    process.send_signal(request.signal_number)
-    process.wait()
+    """The exit status of one training."""
+    with stop_requests() as request, begin_trial(arguments, stderr=None) as process:
+        status = waited(process, lambda: request.signal_number)
+        if request.signal_number is None:
+            return status
     raise Interrupted(
         "stopped, and the trial saved; the same command with --resume continues from there",
         request.signal_number,
     )
 
 
-def _line(trial: Trial, folder: Path, status: int) -> dict[str, Any]:
+def _line(trial: Trial, folder: Path, ended: Ended) -> dict[str, Any]:
     """The line of a trial in the table."""
     line: dict[str, Any] = {"trial": trial.name, **trial.values}
-    if status:
-        return line | {"status": f"failed ({status})"}
+    if ended.status:
+        error = {"error": ended.error} if ended.error else {}
+        return line | error | {"status": f"failed ({ended.status})"}
     report = read_json(folder / trial.name / REPORT)
     best = kept_figures(report)
     line |= {name: best[name] for name in FIGURES if best.get(name) is not None}

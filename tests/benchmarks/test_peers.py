@@ -26,13 +26,13 @@ def test_an_environment_is_made_once_and_again_when_it_needs_something_else(tmp_
         return subprocess.CompletedProcess(command, 0, output, "")
 
     monkeypatch.setattr(peer_environments, "_call", call)
-    monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=3", "numpy<2"))
+    monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=3", "numpy<2", "lapack==4"))
     for _ in range(2):
         record = peer_environments.make(tmp_path / "h5py", "h5py")
-        assert record["message"] == "weka 3.9, numpy "
+        assert record["message"] == "weka 3.9, numpy , lapack "
     assert calls == [
         f"-m venv --clear {tmp_path}/h5py",
-        "-m pip install --quiet weka>=3 numpy<2",
+        "-m pip install --quiet weka>=3 numpy<2 lapack==4",
         "-m pip list --format json",
     ]
     monkeypatch.setitem(peer_environments.GROUPS, "h5py", ("weka>=4",))

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 import ooc_train
-from ooc_train.conversion import cluster
-from ooc_train.conversion.cluster import _ClusterExecutor, run_task
+from ooc_train import cluster
+from ooc_train.cluster import _ClusterExecutor, run_task
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
+from ooc_train.tasks import SharedFolder
 from tests.conversion.test_executors import PLAN
 from tests.corpora import random_rows, write_rows
 
@@ -191,7 +192,7 @@ class Attempts(ThreadPoolExecutor):
 )
 def test_only_what_may_pass_is_tried_again(tmp_path, error, raised, n):
     with Attempts(1) as pool:
-        promised = _ClusterExecutor(pool, tmp_path / "job").submit(failing, error)
+        promised = _ClusterExecutor(pool, shared(tmp_path)).submit(failing, error)
         with pytest.raises(raised):
             promised.result()
         assert pool.n == n
@@ -201,8 +202,12 @@ def test_a_full_disk_is_named_with_its_host(tmp_path, monkeypatch):
     monkeypatch.setattr("socket.gethostname", lambda: "host7")
     outcome = run_task(failing, OSError(errno.ENOSPC, "full"))
     with ThreadPoolExecutor(1) as pool:
-        named = _ClusterExecutor(pool, tmp_path / "job")._named(outcome.error, outcome.host)
+        named = _ClusterExecutor(pool, shared(tmp_path))._named(outcome.error, outcome.host)
     assert f"the disk is full at {tmp_path} on host7; free some space there" in str(named)
+
+
+def shared(folder):
+    return SharedFolder(folder / "job", "the conversion's temporary files", "give another")
 
 
 class KilledWorker(Exception):  # noqa: N818 - as Dask calls it
@@ -222,7 +227,7 @@ def test_the_end_of_a_cluster(tmp_path, error, raised, said):
             return super().submit(failing, error)
 
     with Lost(1) as pool:
-        promised = _ClusterExecutor(pool, tmp_path / "job").submit(len, "")
+        promised = _ClusterExecutor(pool, shared(tmp_path)).submit(len, "")
         with pytest.raises(raised, match=said):
             promised.result()
 

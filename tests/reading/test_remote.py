@@ -10,9 +10,9 @@ from ooc_train.cli import train as command
 from ooc_train.errors import FormatError, InputError
 from ooc_train.remote import content, parts
 from ooc_train.remote.content import content_of
-from ooc_train.remote.parts import RemoteParts
+from ooc_train.remote.parts import RemoteParts, Requests
 from ooc_train.remote.url import Url
-from tests.files import Toy, write_dense, write_sequences, write_toy
+from tests.files import Toy, cut, write_dense, write_sequences, write_toy
 
 SECRET = "?X-Signature=hidden42"
 WRITE = {"sparse": write_toy, "ragged": write_sequences, "dense": write_dense}
@@ -125,7 +125,12 @@ def test_a_server_must_give_parts(served, here):
 
 
 def test_rows_at_a_url_are_not_mapped(served, here):
-    with ooc_train.open(there(served, here)) as store, pytest.raises(InputError):
+    with (
+        ooc_train.open(there(served, here)) as store,
+        pytest.raises(
+            InputError, match="is at a URL, whose files cannot be mapped; use batches, or download"
+        ),
+    ):
         store["train"].mapped()
 
 
@@ -168,10 +173,107 @@ def test_memory_is_bounded(served, monkeypatch):
     found = RemoteParts(content_of(Url.of(served.put("/rows", whole))))
     for start in range(0, 500_000, 20_000):
         found.expect(start, 20_000)
-        assert found._n_bytes == sum(part.stop - part.start for part in found._parts.values())
-        assert found._n_bytes <= 100_000
+        assert found._requests._n_bytes == sum(part.n_bytes for part in found._parts.values())
+        assert found._requests._n_bytes <= 100_000
     target = bytearray(500_000)
     assert found.read_into(memoryview(target), 0)
     assert target == whole
-    assert found._n_bytes <= 100_000
+    assert found._requests._n_bytes <= 100_000
     found.close()
+
+
+def test_files_that_are_read_together_share_memory_and_threads(served, monkeypatch):
+    monkeypatch.setattr(parts, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(parts, "_MOST_LEFT_BYTES", 30_000)
+    requests = Requests()
+    wholes = [os.urandom(200_000) for _ in range(5)]
+    found = [
+        RemoteParts(content_of(Url.of(served.put(f"/{k}", whole))), requests)
+        for k, whole in enumerate(wholes)
+    ]
+    for start in range(0, 200_000, 20_000):
+        for one, whole in zip(found, wholes, strict=True):
+            one.expect(start, 20_000)
+            target = bytearray(15_000)
+            assert one.read_into(memoryview(target), start)
+            assert target == whole[start : start + 15_000]
+            held = [part for each in found for part in each._parts.values()]
+            assert {*held} == {*requests.asked}
+            assert sum(part.n_bytes for part in held) == requests._n_bytes <= 100_000
+    pool = requests._pool
+    for number, one in enumerate(found, start=1):
+        one.close()
+        assert all(part.owner in found[number:] for part in requests.asked)
+        assert pool._shutdown == (number == len(found))
+    assert not requests.asked
+    assert not requests.left
+
+
+# Shards
+
+
+@pytest.fixture
+def index(tmp_path):
+    """Three shards, of which one has no train rows, and the file that they were cut from."""
+    whole = write_toy(tmp_path / "whole.h5", toy=Toy(n_columns=200), train=900, validation=90)
+    return cut(whole, {"train": [400, 400], "validation": [30, 60]})
+
+
+def there_with_shards(served, index):
+    for path in index.parent.iterdir():
+        served.put(f"/a b/{path.name}".replace(" ", "%20"), path.read_bytes())
+    return served.url(f"/a%20b/{index.name}") + SECRET
+
+
+@pytest.mark.slow
+def test_an_index_is_read_like_the_one_here(served, index, tmp_path):
+    address = there_with_shards(served, index)
+    with ooc_train.open(index) as local, ooc_train.open(address) as remote:
+        assert remote.fingerprint == local.fingerprint
+        assert remote.n_bytes == local.n_bytes
+        assert len(remote.shards) == len(local.shards) == 3
+        for epoch, seed in ((0, 1), (1, 1), (0, None)):
+            batches = [
+                store["train"].batches(100, seed=seed, epoch=epoch) for store in (local, remote)
+            ]
+            for one, other in zip(*batches, strict=True):
+                same(one, other)
+    served.faults = [None] * 20 + [500, "reset", "cut", "short", None, 503]
+    for path, run in ((index, "local"), (address, "remote")):
+        ooc_train.train(path, tmp_path / run, epochs=2)
+    local, remote = ((tmp_path / run / "model.keras").read_bytes() for run in ("local", "remote"))
+    assert local == remote
+    report = ooc_train.inspect(address)
+    assert [shard["rows"] for shard in report["shards"]] == [
+        shard["rows"] for shard in ooc_train.inspect(index)["shards"]
+    ]
+    assert ooc_train.verify(address)["damaged"] == []
+    assert "hidden42" not in (tmp_path / "remote" / "report.json").read_text()
+
+
+def test_a_shard_that_is_missing_or_another(served, index):
+    address = there_with_shards(served, index)
+    first, second, _ = sorted(name for name in served.files if name.endswith(".h5"))[:3]
+    content_there = served.files.pop(second)
+    with pytest.raises(
+        InputError, match=rf"{second.split('/')[-1]} cannot be read: the server ans"
+    ):
+        ooc_train.open(address)
+    served.files[second] = served.files[first]
+    with pytest.raises(InputError, match="is not the one that .* names, but of another conver"):
+        ooc_train.open(address)
+    served.files[second] = content_there
+    ooc_train.open(address).close()
+
+
+def test_other_files_are_not_taken_for_an_index(served, here):
+    served.put("/toy.h5", here.read_bytes())
+    with ooc_train.open(served.url("/toy.h5")):
+        assert served.requests[0][2] == "bytes=0-0"
+        n_requests = len(served.requests)
+    served.put("/toy", here.read_bytes())
+    with ooc_train.open(served.url("/toy")) as store:
+        assert len(store["train"]) == 3000
+    assert len(served.requests) == 2 * n_requests + 1
+    with pytest.raises(FormatError, match="is not an HDF5 file"):
+        ooc_train.open(served.put("/rows.json", b'{"label": 1}'))

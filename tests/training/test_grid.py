@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 import ooc_train
 from ooc_train.cli.train import main
 from ooc_train.errors import Interrupted, OptionError
-from ooc_train.training import grid
-from ooc_train.training.interruption import StopRequest
+from ooc_train.training import grid, side_by_side
 from ooc_train.training.run.folder import open_run
+from ooc_train.training.side_by_side import waited
 from tests.files import Toy, write_toy
 
 COMMON = ["--epochs", "2", "--batch-size", "32", "--quiet"]
@@ -182,10 +185,146 @@ def test_trials_in_processes(path, tmp_path):
     assert open_run(folder / "learning-rate=1e-3").class_labels == ["1", "2"]
 
 
-def test_a_signal_is_passed_on_once_and_ends_the_grid():
-    request = StopRequest()
+def test_a_signal_is_passed_on_once():
+    asked = [signal.SIGTERM, None]
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
-        threading.Timer(0.3, setattr, (request, "signal_number", signal.SIGTERM)).start()
-        with pytest.raises(Interrupted, match="stopped, and the trial saved; the same command"):
-            grid._wait(process, request)
-    assert process.returncode == -signal.SIGTERM
+        assert waited(process, lambda: asked.pop(0)) == -signal.SIGTERM
+    assert asked == [None]
+
+
+def test_a_signal_ends_the_grid(monkeypatch):
+    def begun(*_, **__):
+        threading.Timer(0.3, signal.raise_signal, [signal.SIGTERM]).start()
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+    monkeypatch.setattr(grid, "begin_trial", begun)
+    with pytest.raises(Interrupted, match="stopped, and the trial saved; the same command"):
+        grid._run([])
+
+
+# Side by side
+
+
+def weights(folder):
+    return [
+        [array.tobytes() for array in open_run(run).load_model().get_weights()]
+        for run in sorted(folder.glob("learning-rate=*"))
+    ]
+
+
+@pytest.mark.slow
+def test_trials_side_by_side_are_those_one_after_another(
+    path, tmp_path, monkeypatch, in_this_process, capsys
+):
+    """The same weights and table from a scheduler, and of a failed trial what it said."""
+    common = [*COMMON, "--memory", "64MB", "--grid", "learning-rate=0.01,1e30,0.001"]
+    assert main([str(path), "-o", str(tmp_path / "one"), *common]) == 1
+    assert len(in_this_process) == 3
+    capsys.readouterr()
+    monkeypatch.chdir(tmp_path)  # relative paths are those of the caller
+    many = [str(path), "-o", "many", *common, "--scheduler", "processes[2]"]
+    assert main(many) == 1
+    assert len(in_this_process) == 3
+    said = capsys.readouterr().err
+    assert "1 of 3 trials failed: learning-rate=1e30 (the loss became nan at" in said
+    assert "with --resume tries them again" in said
+    assert weights(tmp_path / "many") == weights(tmp_path / "one")
+    with_seconds = [table(tmp_path / name) for name in ("one", "many")]
+    for line in [line for lines in with_seconds for line in lines]:
+        line.pop("seconds")
+    assert with_seconds[0] == with_seconds[1]
+    settings = json.loads((tmp_path / "many" / "learning-rate=0.01" / "report.json").read_text())
+    assert settings["memory_budget_bytes"] == 32_000_000
+    assert not list((tmp_path / "many").glob(".ooc-*"))
+
+
+class Pretended:
+    """Trials that are other programs, by the value of their option; their command lines."""
+
+    def __init__(self, monkeypatch, programs):
+        self.ran, self._programs = [], programs
+        monkeypatch.setattr(side_by_side, "python_command", self.command)
+
+    def command(self, _module, arguments):
+        self.ran.append(arguments)
+        (name,) = [name for name in self._programs if f"--learning-rate={name}" in arguments]
+        return [sys.executable, "-c", self._programs[name]]
+
+
+def sided(path, folder, **options):
+    with ThreadPoolExecutor(2) as pool:
+        return ooc_train.train_grid(
+            path, folder, {"learning_rate": [1.0, 2.0]}, scheduler=pool, **options
+        )
+
+
+def test_a_signal_stops_all_trials_and_waits_for_them(path, tmp_path, monkeypatch):
+    saving = (
+        "import pathlib, signal, sys, time\n"
+        "def saved(number, frame):\n"
+        "    time.sleep(0.3); pathlib.Path({0!r}).write_text(str(number))\n"
+        "    sys.exit(3)\n"
+        "signal.signal(signal.SIGINT, saved)\n"
+        "pathlib.Path({1!r}).touch()\n"
+        "time.sleep(60)\n"
+    )
+    places = {
+        name: (tmp_path / f"saved{name}", tmp_path / f"begun{name}") for name in ("1.0", "2.0")
+    }
+    programs = {
+        name: saving.format(str(saved), str(begun)) for name, (saved, begun) in places.items()
+    }
+    Pretended(monkeypatch, programs)
+
+    def interrupt():
+        while not all(begun.exists() for _, begun in places.values()):
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(Interrupted, match="stopped, and the trials saved; the same command with"):
+        sided(path, tmp_path / "grid")
+    thread.join()
+    assert [saved.read_text() for saved, _ in places.values()] == ["2", "2"]
+    assert not list((tmp_path / "grid").iterdir())
+
+
+def test_what_trials_say_when_they_fail(path, tmp_path, monkeypatch):
+    failing = "import sys; sys.exit('first line\\nooc-train: no room')"
+    ran = Pretended(monkeypatch, {"1.0": failing, "2.0": "import os; os.abort()"}).ran
+    lines = sided(path, tmp_path / "grid", memory_bytes=64_000_000)["trials"]
+    assert [line["status"] for line in lines] == ["failed (1)", "failed (-6)"]
+    assert lines[0]["error"] == "no room"
+    assert "error" not in lines[1]
+    assert all("--memory=64000000" in words and "--resume" not in words for words in ran)
+
+
+def test_a_task_whose_worker_died_continues_its_run(tmp_path, monkeypatch):
+    ran = Pretended(monkeypatch, {"1.0": "", "2.0": ""}).ran
+    (tmp_path / "run").mkdir()
+    for more in ([], ["--force"], ["--resume"]):
+        words = ["--learning-rate=1.0", *more]
+        side_by_side.run_trial(words, Path("run"), str(tmp_path), tmp_path)
+    assert [words[1:] for words in ran] == [["--resume"], ["--force"], ["--resume"]]
+    there = tmp_path / "elsewhere"
+    ended = side_by_side.run_trial(["--learning-rate=1.0"], Path("run"), str(there), tmp_path)
+    assert ended.status == 1
+    assert f"there is no folder {there} on " in ended.error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scheduler", "processes[2]"], "--scheduler is for the trials of --grid; leave it out"),
+        (["--scheduler", "four", "--grid", "units=1"], "--scheduler is an address such as tcp://"),
+    ],
+)
+def test_schedulers_that_a_training_cannot_have(path, tmp_path, capsys, words, message):
+    try:
+        status = main([str(path), "-o", str(tmp_path / "grid"), *words])
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "grid").exists()

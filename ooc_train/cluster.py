@@ -17,12 +17,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ooc_train.conversion.storage.job import forget_all
 from ooc_train.errors import BudgetError, OptionError, OutputError
 from ooc_train.extras import pip_install
 from ooc_train.memory import keep_freed_memory
 from ooc_train.system_errors import unwritten
-from ooc_train.tasks import Workers
+from ooc_train.tasks import SharedFolder, Workers
 from ooc_train.version import __version__
 
 Result = TypeVar("Result")
@@ -61,7 +60,9 @@ class Sight(NamedTuple):
 
 
 @contextlib.contextmanager
-def workers(address: str, n: int | None, folder: Path, n_wanted: int = 1) -> Iterator[Workers]:
+def workers(
+    address: str, n: int | None, folder: SharedFolder, n_wanted: int = 1
+) -> Iterator[Workers]:
     """The workers of the scheduler at an address, or ``n`` processes of this machine.
 
     The first ``n_wanted`` workers at the address are waited for; all that are there then are used.
@@ -69,9 +70,9 @@ def workers(address: str, n: int | None, folder: Path, n_wanted: int = 1) -> Ite
     versions, and ``BudgetError`` where a task has ended several of them.
     """
     with contextlib.ExitStack() as stack:
-        client = _client(address, n, n_wanted, folder, stack)
+        client = _client(address, n, n_wanted, folder.path, stack)
         sights = _sights(client, folder)
-        stack.callback(_forget, client)
+        stack.callback(_forget, client, folder)
         threads = [int(count) for count in client.nthreads().values()]
         limits = [sight.memory_bytes for sight in sights.values() if sight.memory_bytes]
         with client.get_executor(retries=_RETRIES, pure=False) as pool:
@@ -132,7 +133,7 @@ def run_task(function: Callable[..., Any], *given: Any) -> Outcome:
 class _ClusterExecutor(Executor):
     """The executor of Dask, whose errors are those of this package."""
 
-    def __init__(self, pool: Executor, folder: Path) -> None:
+    def __init__(self, pool: Executor, folder: SharedFolder) -> None:
         self._pool, self._folder = pool, folder
 
     def submit(self, fn: Callable[..., Result], /, *given: Any, **_: Any) -> "Future[Result]":
@@ -161,8 +162,8 @@ class _ClusterExecutor(Executor):
         """The error of a task, with the host where a disk is full."""
         if not isinstance(error, OSError):
             return error
-        place = Path(f"{self._folder.parent} on {host}")
-        return unwritten("the conversion's temporary files", error, place)
+        place = Path(f"{self._folder.path.parent} on {host}")
+        return unwritten(self._folder.what, error, place)
 
 
 def _told(error: Exception) -> Exception:
@@ -191,7 +192,7 @@ def _client(
         cluster = dask.LocalCluster(
             n_workers=n,
             threads_per_worker=1,
-            memory_limit=0,  # the conversion bounds its memory itself
+            memory_limit=0,  # tasks bound their memory themselves
             dashboard_address=None,
             silence_logs="CRITICAL",
             local_directory=str(folder),
@@ -208,16 +209,16 @@ def _client(
     return client
 
 
-def _sights(client: Any, folder: Path) -> dict[str, Sight]:
+def _sights(client: Any, folder: SharedFolder) -> dict[str, Sight]:
     """The sight of each worker, by address.  Raises ``OptionError`` if that is not enough."""
     token = secrets.token_hex()
-    (folder / _TOKEN).write_text(token, "ascii")
+    (folder.path / _TOKEN).write_text(token, "ascii")
     addresses = list(client.nthreads())
     names = {address: secrets.token_hex(8) for address in addresses}
     found: dict[str, Sight] = {}
     for address, name in names.items():
         try:
-            found |= client.run(look, folder, name, workers=[address])
+            found |= client.run(look, folder.path, name, workers=[address])
         except (ImportError, AttributeError) as error:
             raise OptionError(
                 f"the worker {address} has no ooc-train, or another version ({error}); install "
@@ -225,11 +226,11 @@ def _sights(client: Any, folder: Path) -> dict[str, Sight]:
             ) from error
     for address, sight in found.items():
         where = f"the worker {address} on {sight.host}"
-        back = folder / f"{_TOKEN}-{names[address]}"
+        back = folder.path / f"{_TOKEN}-{names[address]}"
         if sight.token != token or not back.exists() or back.read_text("ascii") != token:
             raise OptionError(
-                f"{where} cannot read and write {folder.parent}, which all workers must share; "
-                "give a folder that they do with --temp-dir"
+                f"{where} cannot read and write {folder.path.parent}, which all workers must "
+                f"share; {folder.remedy}"
             )
         back.unlink()
         for package, version in versions().items():
@@ -241,7 +242,8 @@ def _sights(client: Any, folder: Path) -> dict[str, Sight]:
     return found
 
 
-def _forget(client: Any) -> None:
-    """Give back the memory of what the workers have kept for the conversion."""
-    with contextlib.suppress(Exception):
-        client.run(forget_all)
+def _forget(client: Any, folder: SharedFolder) -> None:
+    """Give back the memory of what the workers have kept."""
+    if folder.forget:
+        with contextlib.suppress(Exception):
+            client.run(folder.forget)

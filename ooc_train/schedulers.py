@@ -1,67 +1,73 @@
-"""Where a conversion's tasks run: threads of this process, processes, or the workers of a cluster.
+"""Where tasks run: in processes of this machine, on the workers of a cluster, or on any executor.
 
-All run the same tasks, and every result is the same.  A task is a function and its arguments, which
-are small but for blocks of rows, and the job folder is on a disk that all workers share.
+All run the same tasks, and every result is the same.  A task is a function of a module and its
+arguments, which are small but for blocks of rows, and works in a folder that all workers share.
 """
 
 import contextlib
-import multiprocessing
 import re
 import signal
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
-from pathlib import Path
+from concurrent.futures import BrokenExecutor, Executor
 
-from ooc_train.conversion.options import ConvertOptions
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import keep_freed_memory
-from ooc_train.tasks import Workers
+from ooc_train.tasks import SharedFolder, Workers
 
+SCHEDULER = (
+    "those of Dask's scheduler at tcp://HOST:PORT, or processes of this machine, local[N] of Dask "
+    "and processes[N] of Python; in the library also an executor"
+)
+"""The schedulers that there are, for the help of an option."""
 _OWN = re.compile(r"(processes|local)\[(\d+)\]")
 _ADDRESS = re.compile(r"\w+://.+")
 
 
 @contextlib.contextmanager
-def workers_of(options: ConvertOptions, folder: Path) -> Iterator[Workers | None]:
-    """The workers that the options ask for, ``None`` for threads of this process.
+def workers_of(
+    chosen: str | Executor | None, n: int | None, folder: SharedFolder
+) -> Iterator[Workers | None]:
+    """The workers of a scheduler, ``None`` where none is chosen.
 
-    ``folder`` is the job folder.  Raises ``OptionError`` for workers that are not there or that
-    cannot work in it, and ``BudgetError`` where they end one after another.
+    ``n`` are the workers of an executor, or those to wait for at an address.  Raises
+    ``OptionError`` for workers that are not there or that cannot work in the folder, and
+    ``BudgetError`` where they end one after another.
     """
-    chosen = options.scheduler
     if chosen is None:
         yield None
     elif isinstance(chosen, Executor):
-        yield Workers(chosen, options.workers or n_processors())
+        yield Workers(chosen, n or n_processors())
     else:
-        with _started(chosen, options.workers or 1, folder) as workers:
+        with _started(chosen, n or 1, folder) as workers:
             yield workers
 
 
-def check_scheduler(options: ConvertOptions) -> None:
-    """Raise ``OptionError`` for a scheduler that is none, or two numbers of workers."""
-    chosen = options.scheduler
+def check_scheduler(chosen: str | Executor | None) -> bool:
+    """Whether the scheduler says how many workers there are.  Raises ``OptionError`` if it is none.
+
+    >>> check_scheduler("processes[4]")
+    True
+    """
     if not isinstance(chosen, str):
-        return
+        return False
     own = _OWN.fullmatch(chosen)
     if not (int(own[2]) > 0 if own else _ADDRESS.fullmatch(chosen)):
         raise OptionError(
             f"--scheduler is an address such as tcp://host:8786, or local[4] or processes[4], and "
             f"not {chosen!r}"
         )
-    if own and options.workers is not None:
-        raise OptionError(f"--scheduler {chosen} says how many there are; leave out --workers")
+    return own is not None
 
 
 @contextlib.contextmanager
-def _started(chosen: str, n_wanted: int, folder: Path) -> Iterator[Workers]:
+def _started(chosen: str, n_wanted: int, folder: SharedFolder) -> Iterator[Workers]:
     own = _OWN.fullmatch(chosen)
     if own and own[1] == "processes":
         with _processes(int(own[2])) as workers:
             yield workers
         return
-    from ooc_train.conversion import cluster  # noqa: PLC0415 - slow to load, and optional
+    from ooc_train import cluster  # noqa: PLC0415 - slow to load, and optional
 
     with cluster.workers(chosen, int(own[2]) if own else None, folder, n_wanted) as found:
         yield found
@@ -69,6 +75,9 @@ def _started(chosen: str, n_wanted: int, folder: Path) -> Iterator[Workers]:
 
 @contextlib.contextmanager
 def _processes(n: int) -> Iterator[Workers]:
+    import multiprocessing  # noqa: PLC0415 - slow to load
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415
+
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(n, context, _begin_worker) as pool:
         try:
