@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ooc_train.conversion.kinds.ngram import term_index
 from ooc_train.conversion.kinds.ngram.term_index import TermIndex, find_kept, hash_ranges
 
 HASHES = st.integers(1, 2**64 - 1)
@@ -39,3 +40,13 @@ def test_ranges_have_a_few_hashes(n_hashes):
     found = np.empty(n_hashes, np.int64)
     find_kept(ascending, index_of(ascending), found, np.empty(n_hashes, np.int32))
     assert found.tolist() == list(range(n_hashes))
+
+
+def test_the_number_of_ranges_is_bounded(monkeypatch):
+    monkeypatch.setattr(term_index, "_MOST_RANGES", 4)
+    ascending = np.unique(np.random.default_rng(0).integers(1, 2**64, 1000, np.uint64))
+    assert len(hash_ranges(ascending)) == 5
+    sought = np.concatenate((ascending, ascending + np.uint64(1)))
+    found, known = np.empty(len(sought), np.int64), np.empty(len(sought), np.int32)
+    assert find_kept(sought, index_of(ascending), found, known) == len(ascending)
+    assert found.tolist() == [*range(len(ascending)), *[-1] * len(ascending)]

@@ -91,8 +91,8 @@ def explore(
 
     ``guide``, ``terms`` and ``cost`` are ``None`` for rows of numbers.
 
-    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.  Disk:
-    120 bytes for each row in ``temp_dir``, and some 30 MB.
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use, at
+    least 128 MB.  Disk: 120 bytes for each row in ``temp_dir``, and some 30 MB.
 
     Raises what `convert` does for rows that cannot be used.
     """

@@ -24,6 +24,8 @@ _COMPARED = 8
 """How many hashes a search compares without a branch."""
 _TABLED = 1 << 14
 """Document frequencies below it, those of most terms, have their idf in a table."""
+_MOST_RANGES = 1 << 22
+"""So many ranges at most: 16 MB, for 33 million terms; of more terms a range has more."""
 
 
 class TermIndex(NamedTuple):
@@ -42,10 +44,14 @@ class TermIndex(NamedTuple):
 
     @classmethod
     def of(cls, hashes: U64, df: U32, n_documents: int) -> "TermIndex":
-        """The terms of a file.  Memory: 0.5 to 1 byte for each, beside the two arrays."""
+        """The terms of a file.  Memory: 0.5 to 1 byte for each, 16 MB at most, and the arrays."""
         tabled = np.arange(min(n_documents + 1, _TABLED), dtype=np.uint32)
-        idfs = inverse_document_frequency(tabled, n_documents)
-        squared = squared_idf(tabled, n_documents)
+        pairs = np.empty((len(tabled), 2), np.uint64)  # side by side: one cache line
+        idfs, squared = pairs.view(np.float64)[:, 0], pairs[:, 1]
+        idfs[:], squared[:] = (
+            inverse_document_frequency(tabled, n_documents),
+            squared_idf(tabled, n_documents),
+        )
         return cls(hashes, df, n_documents, hash_ranges(hashes), idfs, squared)
 
 
@@ -85,9 +91,14 @@ def find_kept(hashes: U64, terms: TermIndex, found: I64, known: I32) -> int:
 
 
 @kernel
-def idf_and_square(terms: TermIndex, term: int) -> tuple[float, np.uint64]:
-    """The idf of a term, and its square as a fixed-point number."""
-    df = terms.df[term]
+def expect_kept(value: np.uint64, terms: TermIndex) -> None:
+    """Prefetch the range of a hash that is sought soon."""
+    prefetch(terms.ranges, np.int64(value >> _range_bits(terms.ranges)))
+
+
+@kernel
+def idf_and_square(terms: TermIndex, df: int) -> tuple[float, np.uint64]:
+    """The idf of a term in ``df`` documents, and its square as a fixed-point number."""
     if df < len(terms.idfs):
         return terms.idfs[df], terms.squared_idfs[df]
     idf = idf_of(df, terms.n_documents)
@@ -98,12 +109,13 @@ def hash_ranges(ascending: U64) -> U32:
     """Where the hashes of each range begin: ``(n_ranges + 1,)``.
 
     All 64-bit numbers are divided into ranges of equal size, a power of two of them, so that a
-    range has 4 to 8 hashes on average.  Memory: 0.5 to 1 byte a hash.  Raises ValueError for more
-    hashes than 32 bits count.
+    range has 4 to 8 hashes on average, or more where there would be more than `_MOST_RANGES`.
+    Memory: 0.5 to 1 byte a hash, 16 MB at most.  Raises ValueError for more hashes than 32 bits
+    count.
     """
     if len(ascending) > np.iinfo(np.uint32).max:
         raise ValueError(f"{len(ascending):,} kept terms are too many")
-    n_ranges = 1 << max(1, (len(ascending) // 8).bit_length())
+    n_ranges = min(1 << max(1, (len(ascending) // 8).bit_length()), _MOST_RANGES)
     begins = np.zeros(n_ranges + 1, np.uint32)
     _find_ranges(ascending, begins)
     return begins

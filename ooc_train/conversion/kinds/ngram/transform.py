@@ -4,8 +4,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.kinds.ngram.near_terms import column_of, document_frequency
 from ooc_train.conversion.kinds.ngram.statistics import add_occurrence, inverse_norm
-from ooc_train.conversion.kinds.ngram.term_index import TermIndex, find_kept, idf_and_square
+from ooc_train.conversion.kinds.ngram.term_index import (
+    TermIndex,
+    expect_kept,
+    find_kept,
+    idf_and_square,
+)
 from ooc_train.conversion.kinds.terms.grams import Grams
 from ooc_train.conversion.storage.sorting import SortingScratch, sort_entries
 from ooc_train.conversion.text.table import expect, find
@@ -14,14 +20,14 @@ from ooc_train.jit import kernel
 
 
 class Fitted(NamedTuple):
-    """The state of a fitted vectorizer: the kept terms, and a table of the selected ones.
+    """The state of a fitted vectorizer: the kept terms, and a table of those that are near.
 
-    ``table`` has the columns of the selected terms by their hashes, see `conversion.text.table`.
-    Terms have ``ngrams[0]`` to ``ngrams[1]`` tokens.
+    ``near`` is a `near_table`: it has all selected terms.  Terms have ``ngrams[0]`` to
+    ``ngrams[1]`` tokens.
     """
 
     kept: TermIndex
-    table: U64
+    near: U64
     ngrams: tuple[int, int]
 
 
@@ -50,6 +56,31 @@ class TfidfRows(NamedTuple):
         )
 
 
+class _DistinctGrams(NamedTuple):
+    """Room for the n-grams of a row, each once.
+
+    ``counts`` says how often each comes, ``word_counts`` how often as a word, see `TfidfRows`.
+    ``places`` is a hash table of their positions.
+    """
+
+    hashes: U64
+    counts: I32
+    word_counts: I32
+    places: I64
+
+
+class _SoughtGrams(NamedTuple):
+    """Room for the n-grams of a row that are not near: hashes and positions among the distinct.
+
+    ``found`` and ``known`` are what `find_kept` writes.
+    """
+
+    hashes: U64
+    at: I32
+    found: I64
+    known: I32
+
+
 @kernel
 def transform(
     grams: Grams, token_offsets: I64, fitted: Fitted, rows: TfidfRows, scratch: SortingScratch
@@ -58,58 +89,63 @@ def transform(
 
     ``token_offsets`` (n_rows + 1,) are those of the tokens that the n-grams consist of.
 
-    Each row takes three steps: its n-grams are sought among the kept terms, each term is counted
-    once, and the selected terms become entries.
+    Each row takes three steps: its n-grams are counted, so that each is looked up once; most are
+    found in the table of near terms, and become entries if they are selected; the others are sought
+    among all kept terms, and add to the norm alone.
     """
-    kept, table, (shortest, longest) = fitted
+    kept, near, (shortest, longest) = fitted
     most = 1
     for row in range(len(grams.offsets) - 1):
         most = max(most, grams.offsets[row + 1] - grams.offsets[row])
-    found, known = np.empty(most, np.int64), np.empty(most, np.int32)
-    terms, counts = np.empty(most, np.int64), np.empty(most, np.int32)
-    hashes, weighted = np.empty(most, np.uint64), np.empty(most)
-    places = np.zeros(_n_places(most), np.int64)
+    distinct = _DistinctGrams(
+        np.empty(most, np.uint64), np.empty(most, np.int32), np.empty(most, np.int32),
+        np.zeros(_n_places(most), np.int64),
+    )  # fmt: skip
+    sought = _SoughtGrams(
+        np.empty(most, np.uint64), np.empty(most, np.int32),
+        np.empty(most, np.int64), np.empty(most, np.int32),
+    )  # fmt: skip
+    weighted = np.empty(most)
     n = n_before = 0
     for row in range(len(grams.offsets) - 1):
         own = grams.hashes[grams.offsets[row] : grams.offsets[row + 1]]
-        n_known = find_kept(own, kept, found, known)
-        n_terms = _count(
-            own, found, known[:n_known], table, n_before, places, terms, counts, hashes
-        )
-        n_before += n_terms
+        n_words = token_offsets[row + 1] - token_offsets[row] - shortest + 1
+        n_distinct = _count(own, n_words, longest - shortest + 1, near, n_before, distinct)
+        n_before += n_distinct
         whole = fraction = np.uint64(0)
-        begin = n
-        for i in range(n_terms):
-            idf, squared = idf_and_square(kept, terms[i])
-            for k in range(1, counts[i] + 1):
+        begin, n_sought = n, 0
+        for i in range(n_distinct):
+            value = distinct.hashes[i]
+            entry = find(near, value)
+            if near[2 * entry] == 0:
+                sought.hashes[n_sought], sought.at[n_sought] = value, i
+                n_sought += 1
+                expect_kept(value, kept)
+                continue
+            count, column = distinct.counts[i], column_of(near[2 * entry + 1])
+            idf, squared = idf_and_square(kept, document_frequency(near[2 * entry + 1]))
+            for k in range(1, count + 1):
                 whole, fraction = add_occurrence(k, squared, whole, fraction)
-            entry = find(table, hashes[i])
-            rows.columns[n] = table[2 * entry + 1]
-            weighted[n - begin] = counts[i] * idf
-            n += np.int64(table[2 * entry] != 0)
+            rows.columns[n] = column
+            weighted[n - begin] = count * idf
+            n += np.int64(column >= 0)
+        n_known = find_kept(sought.hashes[:n_sought], kept, sought.found, sought.known)
+        for j in range(n_known):
+            i = np.int64(sought.known[j])
+            _, squared = idf_and_square(kept, np.int64(kept.df[sought.found[i]]))
+            for k in range(1, distinct.counts[sought.at[i]] + 1):
+                whole, fraction = add_occurrence(k, squared, whole, fraction)
         inverse = inverse_norm(whole, fraction)
         for k in range(begin, n):
             rows.values[k] = weighted[k - begin] * inverse
         sort_entries(rows.columns, rows.values, begin, n, scratch)
         rows.indptr[row + 1] = n
-        n_words = token_offsets[row + 1] - token_offsets[row] - shortest + 1
-        rows.unknown_shares[row] = _unknown_share(found, n_words, longest - shortest + 1)
+        n_unknown = 0
+        for i in range(n_sought):
+            if sought.found[i] < 0:
+                n_unknown += np.int64(distinct.word_counts[sought.at[i]])
+        rows.unknown_shares[row] = n_unknown / max(n_words, 1)
     return n
-
-
-@kernel
-def _unknown_share(found: I64, n_words: int, n_lengths: int) -> float:
-    """The share of a row's words that are no kept terms.
-
-    ``found`` has the term of each word, followed by those of the longer n-grams that begin with it,
-    -1 for none.  There are ``n_lengths`` of them with the word itself, or fewer at the end of the
-    row.
-    """
-    n_unknown = place = 0
-    for word in range(n_words):
-        n_unknown += np.int64(found[place] < 0)
-        place += min(n_lengths, n_words - word)
-    return n_unknown / max(n_words, 1)
 
 
 @kernel
@@ -123,33 +159,32 @@ def _n_places(n_terms: int) -> int:
 
 @kernel
 def _count(
-    own: U64,
-    found: I64,
-    known: I32,
-    table: U64,
-    n_before: int,
-    places: I64,
-    terms: I64,
-    counts: I32,
-    hashes: U64,
+    own: U64, n_words: int, n_lengths: int, near: U64, n_before: int, distinct: _DistinctGrams
 ) -> int:
-    """Each of a row's kept terms once, with its count and hash; their number.
+    """Each of a row's n-grams once, with its counts; their number.
 
-    ``places`` is a hash table of positions in ``terms``, counted from ``n_before`` + 1.  No row
-    before had one that high, so what those left behind counts as free, and nothing is cleared.
+    ``own`` has each word, followed by the longer n-grams that begin with it: of ``n_lengths``
+    lengths with the word itself, or fewer at the end of the row.
+
+    Places are counted from ``n_before`` + 1.  No row before had one that high, so what those left
+    behind counts as free, and nothing is cleared.
     """
+    hashes, counts, word_counts, places = distinct
     mask = _n_places(len(own)) - 1
-    n = 0
-    for k in range(len(known)):
-        i = np.int64(known[k])
-        term = found[i]
-        place = np.int64(own[i] & np.uint64(mask))
-        while places[place] > n_before and terms[places[place] - n_before - 1] != term:
-            place = (place + 1) & mask
-        if places[place] <= n_before:
-            terms[n], counts[n], hashes[n] = term, 0, own[i]
-            n += 1
-            places[place] = n_before + n
-            expect(table, own[i])
-        counts[places[place] - n_before - 1] += 1
+    n = i = 0
+    for word in range(n_words):
+        for length in range(min(n_lengths, n_words - word)):
+            value = own[i]
+            i += 1
+            place = np.int64(value & np.uint64(mask))
+            while places[place] > n_before and hashes[places[place] - n_before - 1] != value:
+                place = (place + 1) & mask
+            if places[place] <= n_before:
+                hashes[n], counts[n], word_counts[n] = value, 0, 0
+                n += 1
+                places[place] = n_before + n
+                expect(near, value)
+            at = places[place] - n_before - 1
+            counts[at] += 1
+            word_counts[at] += np.int32(length == 0)
     return n

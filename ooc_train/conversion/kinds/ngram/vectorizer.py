@@ -29,6 +29,7 @@ import numpy as np
 
 from ooc_train.conversion.kinds.ngram.counting import Counting, KeptTerms, count_terms
 from ooc_train.conversion.kinds.ngram.matching import Entries, encode_tokens
+from ooc_train.conversion.kinds.ngram.near_terms import near_table
 from ooc_train.conversion.kinds.ngram.scoring import TermScoring, best_terms
 from ooc_train.conversion.kinds.ngram.selection import select_terms
 from ooc_train.conversion.kinds.ngram.statistics import inverse_document_frequency
@@ -53,7 +54,7 @@ from ooc_train.conversion.storage.layouts.counted import CountedArrays
 from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.conversion.storage.sorting import SortingScratch
-from ooc_train.conversion.text.table import check_hashes, index_table
+from ooc_train.conversion.text.table import check_hashes
 from ooc_train.conversion.vectorizer import EncodeBlock, Encoded, Parameters
 from ooc_train.dtypes import I64
 from ooc_train.errors import InputError
@@ -139,12 +140,14 @@ class NgramVectorizer(TermVectorizer):
         The arrays over all kept terms are mapped, not loaded.  Memory: the selected terms' hashes.
         """
         vectorizer = cls(parameters)
-        hashes, n_documents = group.read("term_hashes"), group.attributes["n_documents"]
-        check_hashes(hashes)
+        selected, n_documents = group.read("term_hashes"), group.attributes["n_documents"]
+        check_hashes(selected)
         _check_kept(group, n_documents)
-        vectorizer.n_columns = len(hashes)
-        kept = TermIndex.of(group.mapped("kept_hashes"), group.mapped("kept_df"), n_documents)
-        vectorizer._fitted = Fitted(kept, index_table(hashes), parameters.ngrams)
+        vectorizer.n_columns = len(selected)
+        hashes, df = group.mapped("kept_hashes"), group.mapped("kept_df")
+        near = near_table(hashes, df, selected)
+        kept = TermIndex.of(hashes, df, n_documents)
+        vectorizer._fitted = Fitted(kept, near, parameters.ngrams)
         vectorizer.report = NgramReport(
             n_features=vectorizer.n_columns, kept_terms=len(kept.hashes), attempts=0
         )
