@@ -26,8 +26,8 @@ from ooc_train.conversion.disk import DiskWatch
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.samples import TextSamples
-from ooc_train.conversion.sources.corpus import Blocks, Corpus, ReadRows, Run
-from ooc_train.conversion.sources.parts import Part, look
+from ooc_train.conversion.sources.corpus import Blocks, Corpus, ReadRows, RowRun
+from ooc_train.conversion.sources.parts import SourcePart, look
 from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.storage.job import Column, forget_all
 from ooc_train.conversion.storage.journal import Journal
@@ -122,7 +122,7 @@ def attempt_folder(parent: Path, number: int) -> Iterator[Path]:
 class _Item(NamedTuple):
     """A block or a part, and where its rows go."""
 
-    rows: Block | Part
+    rows: Block | SourcePart
     destinations: Sequence[Destination]
 
 
@@ -201,7 +201,7 @@ class _Conversion:
                 disk.check(rows.n_bytes, n_spilled=n_spilled, n_text_bytes=n_text_bytes)
         return labels
 
-    def _runs(self, blocks: Iterable[Block] | None) -> Iterator[Run]:
+    def _runs(self, blocks: Iterable[Block] | None) -> Iterator[RowRun]:
         """All rows as the items of tasks: ``blocks``, or else the corpus's, in parts if possible.
 
         Texts come as blocks: what is kept of them needs the numbers of their rows.
@@ -302,7 +302,7 @@ class _Conversion:
             blocks = self._vectorizer.blocks(self._corpus, classes)
         for run in self._runs(blocks):
 
-            def again(item: _Item, found: Any, run: Run = run) -> _Item | None:
+            def again(item: _Item, found: Any, run: RowRun = run) -> _Item | None:
                 other = run.again(item.rows, found)
                 return None if other is None else item._replace(rows=other)
 
@@ -311,7 +311,7 @@ class _Conversion:
                 yield run.noted(item.rows, found)
 
     def _placed(
-        self, run: Run, placement: Placement, n_rejects: int, *, is_read_now: bool
+        self, run: RowRun, placement: Placement, n_rejects: int, *, is_read_now: bool
     ) -> Iterator["_Item"]:
         """All items with their rows' destinations; after a reject without, since places shift."""
         for rows in run:
@@ -360,7 +360,7 @@ class _Conversion:
         self._vectorizer.save(group)
 
 
-def _size(rows: Block | Part) -> int:
+def _size(rows: Block | SourcePart) -> int:
     return rows.size
 
 

@@ -23,7 +23,7 @@ from ooc_train.conversion.sources.formats.delimited import DelimitedFile
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
 from ooc_train.conversion.sources.formats.svmlight import SvmlightFile
 from ooc_train.conversion.sources.numbers import DenseSource, SparseSource
-from ooc_train.conversion.sources.parts import Division, Part, look
+from ooc_train.conversion.sources.parts import Division, SourcePart, look
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.sources.texts import TextSource
 from ooc_train.errors import InputError
@@ -217,7 +217,7 @@ def converted(folder, name, **options):
 
 @pytest.mark.usefixtures("small")
 def test_ranges_and_workers_change_no_byte(tmp_path, monkeypatch):
-    again = counted(monkeypatch, Part, "alone")
+    again = counted(monkeypatch, SourcePart, "alone")
     with monkeypatch.context() as patch:
         patch.setattr(Source, "is_divisible", False)
         file, rejects, told = converted(tmp_path, "whole", dtype="int8")
@@ -269,7 +269,7 @@ def test_what_a_worker_does_not_have_is_read_here(tmp_path, monkeypatch):
     is_here = InputFile.stamp.fget
     elsewhere = property(lambda file: threading.get_ident() == begun and is_here(file))
     monkeypatch.setattr(InputFile, "stamp", elsewhere)
-    again = counted(monkeypatch, Part, "alone")
+    again = counted(monkeypatch, SourcePart, "alone")
     assert converted(tmp_path, "here") == expected
     assert len(again) > 10
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
-from ooc_train.conversion.sources.files.ranges import Ended, Range
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
 from ooc_train.conversion.sources.label_rule import LabelRule
 from ooc_train.conversion.sources.labels import SHOWN
-from ooc_train.conversion.sources.parts import Division, Part, PartRead
+from ooc_train.conversion.sources.parts import Division, PartRead, SourcePart
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.sources.source import Source
@@ -27,7 +27,7 @@ from ooc_train.file.schema import MAX_CLASSES
 _MAX_LABELS_BYTES = 2**23
 """The size of the labels of all classes together: there are some copies of them in memory."""
 
-_BEGINNING = Ended(0, 0, 1)
+_BEGINNING = RangeEnd(0, 0, 1)
 
 
 class ReadRows(NamedTuple):
@@ -101,7 +101,7 @@ class Corpus:
         self.learns_classes = learns_classes
         self._only_of = only_of
         self.class_order = class_order
-        self.known_parts: dict[int, list[Part]] = {}
+        self.known_parts: dict[int, list[SourcePart]] = {}
         self.first_row = 0
         self._check_labels = check_labels
         self.read_once = False
@@ -130,7 +130,7 @@ class Corpus:
             self._end_split(split)
         self._end()
 
-    def runs(self, division: Division) -> Iterator["Run"]:
+    def runs(self, division: Division) -> Iterator["RowRun"]:
         """All rows that can be used, as blocks, or as parts of sources that can be divided.
 
         Each run is taken to its end, and its parts are noted, before the next one is asked for.
@@ -272,7 +272,7 @@ class Corpus:
             self.rejects.add(source.place(reject.line), reject)
 
 
-class Run(Protocol):
+class RowRun(Protocol):
     """Some rows as items of tasks, which are noted in their order."""
 
     def __iter__(self) -> Iterator[Any]: ...
@@ -285,7 +285,7 @@ class Run(Protocol):
 
 
 class Blocks:
-    """Blocks that were read already: a `Run`."""
+    """Blocks that were read already: a `RowRun`."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
         self._blocks = blocks
@@ -302,7 +302,7 @@ class Blocks:
 
 
 class Parts:
-    """The parts of consecutive sources of one split, in one reading of a corpus: a `Run`.
+    """The parts of consecutive sources of one split, in one reading of a corpus: a `RowRun`.
 
     It is the run of some ``number``, which it has in all readings.
     At the first reading most parts begin where a row is guessed to begin, and each is compared with
@@ -324,7 +324,7 @@ class Parts:
         self._division = division
         self._reached = _BEGINNING
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[SourcePart]:
         rule, n_bytes = self._corpus.rule(self._split), self._division.n_bytes
         if self._corpus.read_once:
             for part in self._known:
@@ -339,9 +339,9 @@ class Parts:
                     is_guess=start > 0,
                     most_bytes=self._division.most_bytes,
                 )
-                yield Part(self._split, source, where, rule, self._corpus.room, stamp)
+                yield SourcePart(self._split, source, where, rule, self._corpus.room, stamp)
 
-    def again(self, part: Part, read: PartRead | None) -> Part | None:
+    def again(self, part: SourcePart, read: PartRead | None) -> SourcePart | None:
         """The part that has to be read instead, alone, where what was read does not hold."""
         reached = self._before(part)
         if reached.stop >= part.range.stop:
@@ -350,7 +350,7 @@ class Parts:
             return part.alone(reached.stop, reached.line)
         return None
 
-    def noted(self, part: Part, read: PartRead | None) -> ReadRows:
+    def noted(self, part: SourcePart, read: PartRead | None) -> ReadRows:
         """Number the rows, lines and labels of a part, which come behind those of all before."""
         reached = self._before(part)
         if part.range.start == 0:
@@ -381,7 +381,7 @@ class Parts:
             [block.found for block in read.blocks],
         )
 
-    def _before(self, part: Part) -> Ended:
+    def _before(self, part: SourcePart) -> RangeEnd:
         """Where the rows before a part end."""
         return self._reached if part.range.start else _BEGINNING
 

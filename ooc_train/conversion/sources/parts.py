@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.sources.files.ranges import Ended, LongRowError, Range
+from ooc_train.conversion.sources.files.ranges import LongRowError, Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject
 from ooc_train.conversion.sources.label_rule import LabelRule
 from ooc_train.conversion.sources.room import Room
@@ -34,7 +34,7 @@ class Division(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Part:
+class SourcePart:
     """A part of a source: a range of its file, in which rows may have the labels of ``rule``.
 
     Where it was read before, ``n_rows`` are those of its rows that can be used, the first of which
@@ -51,7 +51,7 @@ class Part:
     stamp: tuple[int, int] | None
     first_row: int = 0
     n_rows: int | None = None
-    ended: Ended | None = None
+    ended: RangeEnd | None = None
     is_alone: bool = False
 
     @property
@@ -64,14 +64,14 @@ class Part:
         """The size of its rows, rather too high."""
         return EXPANSION * self.n_bytes
 
-    def alone(self, start: int, first_line: int) -> "Part":
+    def alone(self, start: int, first_line: int) -> "SourcePart":
         """The part that begins where the one before ends, to be read when nothing else is."""
         exact = Range(start, self.range.stop, first_line)
         return replace(self, range=exact, is_alone=True)
 
 
 class PartBlock(NamedTuple):
-    """What a task has found in a block of a part.
+    """The findings of a task in a block of a part.
 
     ``numbers`` (n_rows,) int32 are those of its rows' labels among ``labels``.
     """
@@ -82,13 +82,13 @@ class PartBlock(NamedTuple):
 
 
 class PartRead(NamedTuple):
-    """What a task has found in a part; lines are counted from ``first_line``.
+    """The findings of a task in a part; lines are counted from ``first_line``.
 
     ``rejects`` are in the order of their lines.
     """
 
     first_line: int
-    ended: Ended
+    ended: RangeEnd
     blocks: list[PartBlock]
     rejects: list[Reject]
     n_blank: int
@@ -100,12 +100,12 @@ class PartRead(NamedTuple):
         return sum(len(block.numbers) for block in self.blocks)
 
 
-def look(function: Callable[[Block], Any], rows: Block | Part) -> Any:
-    """What ``function`` finds in a block, or, as a `PartRead`, in those of a part."""
-    return read_part(function, rows) if isinstance(rows, Part) else function(rows)
+def look(function: Callable[[Block], Any], rows: Block | SourcePart) -> Any:
+    """The findings of ``function`` in a block, or, as a `PartRead`, in those of a part."""
+    return read_part(function, rows) if isinstance(rows, SourcePart) else function(rows)
 
 
-def read_part(function: Callable[[Block], Any], part: Part) -> PartRead | None:
+def read_part(function: Callable[[Block], Any], part: SourcePart) -> PartRead | None:
     """Read a part, and what ``function`` finds in each of its blocks.
 
     ``None`` for one that has to be read alone: it takes more memory, its file is not here, or an
@@ -123,16 +123,16 @@ def read_part(function: Callable[[Block], Any], part: Part) -> PartRead | None:
         return None
 
 
-def _read(function: Callable[[Block], Any], part: Part) -> PartRead:
+def _read(function: Callable[[Block], Any], part: SourcePart) -> PartRead:
     rule, source, n_rows = part.rule, part.source, 0
     classes = rule.numbers
-    found = PartRead(part.range.first_line, Ended(0, 0, 0), [], [], 0, 0)
+    found = PartRead(part.range.first_line, RangeEnd(0, 0, 0), [], [], 0, 0)
     for piece, _ in source.read_range(part.n_bytes, part.range, part.room):
         if isinstance(piece, Reject):
             found.rejects.append(piece)
         elif isinstance(piece, Blank):
             found = found._replace(n_blank=piece.n_lines)
-        elif isinstance(piece, Ended):
+        elif isinstance(piece, RangeEnd):
             found = found._replace(ended=piece)
         elif piece.size > part.range.most_bytes:
             raise LongRowError

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
-from ooc_train.conversion.sources.files.ranges import Ended, Range
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
 from ooc_train.file.provenance import ColumnNames
@@ -45,7 +45,7 @@ class Source(ABC):
     def read_range(
         self, block_bytes: int, part: Range, room: Room | None = None
     ) -> Iterator[tuple[Any, int]]:
-        """What `read` gives, of the rows that begin in a range, and at last where they are."""
+        """The rows that begin in a range, as `read` gives them, and at last where they are."""
         return self._read(self.file.read_range(self.chosen, block_bytes, part), room)
 
     def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
@@ -60,7 +60,7 @@ class Source(ABC):
         return self._read(self.tables(block_bytes), room)
 
     def _read(
-        self, pieces: Iterator[tuple[Piece | Ended, int]], room: Room | None
+        self, pieces: Iterator[tuple[Piece | RangeEnd, int]], room: Room | None
     ) -> Iterator[tuple[Any, int]]:
         for piece, progress in pieces:
             if not isinstance(piece, Table):

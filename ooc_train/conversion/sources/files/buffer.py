@@ -8,7 +8,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.ranges import Ended, LongRowError, Range
+from ooc_train.conversion.sources.files.ranges import LongRowError, Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
 from ooc_train.intrinsics import PADDING
@@ -138,7 +138,7 @@ def line_blocks(
 
 def range_blocks(
     stream: BinaryIO, block_bytes: int, max_row_bytes: int, part: Range
-) -> Iterator[bytes | Ended]:
+) -> Iterator[bytes | RangeEnd]:
     """The lines that begin in a range, as `line_blocks` gives them, and where they are.
 
     The line that is reached is not counted: it is the first one of the range.
@@ -157,7 +157,7 @@ def range_blocks(
             block = buffer.data[: max_row_bytes + 1].tobytes() + b"\n"
             buffer.skip_line()
             yield block
-    yield Ended(start, buffer.position, part.first_line)
+    yield RangeEnd(start, buffer.position, part.first_line)
 
 
 def first_lines(

@@ -35,7 +35,7 @@ class Range(NamedTuple):
         return min(block_bytes, self.stop - self.start + _OVERHANG)
 
 
-class Ended(NamedTuple):
+class RangeEnd(NamedTuple):
     """Where the first row of a range begins, where its last row ends, and on which line."""
 
     start: int

@@ -21,7 +21,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer
-from ooc_train.conversion.sources.files.ranges import Ended, Range
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import (
     MAX_ROW_BYTES,
     Blank,
@@ -80,7 +80,7 @@ class Parsed(NamedTuple):
 
 def read_rows(
     stream: BinaryIO, parser: "Parser", block_bytes: int, part: Range = _ALL, *, n_least: int = 0
-) -> Iterator[Parsed | Reject | Blank | Ended]:
+) -> Iterator[Parsed | Reject | Blank | RangeEnd]:
     """Rows of about ``block_bytes`` together, rejects where they occur, and the blank lines.
 
     They are those that begin in a range, and ``n_least`` rows at least, if there are so many.  The
@@ -106,7 +106,7 @@ def read_rows(
             buffer.skip_line()
     if parser.n_blank:
         yield Blank(parser.n_blank)
-    yield Ended(start, buffer.position, parser.line)
+    yield RangeEnd(start, buffer.position, parser.line)
 
 
 def _skip_to_row(buffer: Buffer, parser: "Parser") -> None:

@@ -24,7 +24,7 @@ from ooc_train.conversion.sources.columns import (
 )
 from ooc_train.conversion.sources.files.buffer import first_lines, range_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.ranges import Ended, Range
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import (
     MAX_ROW_BYTES,
     Blank,
@@ -58,7 +58,7 @@ class SvmlightFile(ColumnFile):
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows in tables of about ``block_bytes``, each with the progress."""
         for piece, progress in self.read_range(chosen, block_bytes, Range()):
-            if not isinstance(piece, Ended):
+            if not isinstance(piece, RangeEnd):
                 yield piece, progress
 
     @property
@@ -71,14 +71,14 @@ class SvmlightFile(ColumnFile):
         chosen: Chosen,  # noqa: ARG002 - all columns are read
         block_bytes: int,
         part: Range,
-    ) -> Iterator[tuple[Piece | Ended, int]]:
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
         """The rows that begin in a range, and where they are."""
         line, n_rows = part.first_line, 0
         size = part.buffer_bytes(block_bytes)
         for text, progress in self.file.parsed(
             lambda stream: range_blocks(stream, size, self.max_row_bytes, part), part.first_byte
         ):
-            if isinstance(text, Ended):
+            if isinstance(text, RangeEnd):
                 if line - part.first_line > n_rows:
                     yield Blank(line - part.first_line - n_rows), 0
                 yield text._replace(line=line), progress
