@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from ooc_train.counts import counted
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.threads import start
 
@@ -63,7 +64,7 @@ def parse_size(text: str) -> int:
         raise OptionError(f"{text!r} is not a size; write a number and a unit, such as 512MB")
     n_bytes = int(float(match[1]) * unit)
     if n_bytes == 0 or (n_bytes < _LEAST_BARE_BYTES and not match[2]):
-        raise OptionError(f"{text!r} means {n_bytes} bytes; write a unit, such as 512MB")
+        raise OptionError(f"{text!r} means {counted(n_bytes, 'byte')}; write a unit, such as 512MB")
     return n_bytes
 
 

@@ -18,6 +18,7 @@ from ooc_train.conversion.sources.files.compression import (
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK, Spelling, spelling_of
 from ooc_train.conversion.sources.files.pipe import Pipe, compressed
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
 from ooc_train.remote.content import content_of
 from ooc_train.remote.stream import open_url
@@ -222,7 +223,7 @@ class InputFile:
     def begins_blank(self, n_bytes: int) -> InputError:
         """The error for a file that begins with ``n_bytes`` of blank lines."""
         return InputError(
-            f"{self.path} begins with {n_bytes:,} bytes of blank lines; take them out"
+            f"{self.path} begins with {counted(n_bytes, 'byte')} of blank lines; take them out"
         )
 
 
