@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from ooc_train.compiling import compiled_by
 from ooc_train.errors import BudgetError
-from ooc_train.memory import measure, usable_bytes
+from ooc_train.memory import largest_budget, measure
 from ooc_train.progress import Progress
 from ooc_train.subprocesses import end_first, python_command
 
@@ -42,11 +42,12 @@ def compiling_elsewhere(budget_bytes: int | None, progress: Progress) -> Iterato
 class Compiler:
     """Compiles kernels in another process, so that both and their children stay in a budget.
 
-    One kernel is compiled however small that is.  By default it is what this process may use.
+    One kernel is compiled however small that is.  It is at most `memory.largest_budget`, also by
+    default: the system ends a process that compiles while the pages of code do not fit beside it.
     """
 
     def __init__(self, budget_bytes: int | None, progress: Progress) -> None:
-        self.budget_bytes = min(budget_bytes or sys.maxsize, usable_bytes())
+        self.budget_bytes = min(budget_bytes or sys.maxsize, largest_budget())
         self.before_next: Callable[[], None] | None = None
         """What is called, once, before the next kernel is compiled."""
         self._progress = progress

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from ooc_train.counts import counted
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.threads import start
 
@@ -30,7 +31,7 @@ _UNITS = {
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 _LEAST_BARE_BYTES = 1000  # below which a number without a unit is one that lacks it
-_MAX_DEFAULT_BUDGET = 4 * 10**9
+_MIN_DEFAULT_BUDGET, _MAX_DEFAULT_BUDGET = 128 * 10**6, 4 * 10**9
 
 
 def keep_freed_memory() -> None:
@@ -63,7 +64,7 @@ def parse_size(text: str) -> int:
         raise OptionError(f"{text!r} is not a size; write a number and a unit, such as 512MB")
     n_bytes = int(float(match[1]) * unit)
     if n_bytes == 0 or (n_bytes < _LEAST_BARE_BYTES and not match[2]):
-        raise OptionError(f"{text!r} means {n_bytes} bytes; write a unit, such as 512MB")
+        raise OptionError(f"{text!r} means {counted(n_bytes, 'byte')}; write a unit, such as 512MB")
     return n_bytes
 
 
@@ -84,9 +85,21 @@ def available_bytes() -> int:
     return min([on_machine, *(limit - (measure().anon_bytes or 0) for limit in limits)])
 
 
+def largest_budget() -> int:
+    """The anonymous memory that fits beside code and the pages of files, which count as well.
+
+    That is five eighths of what this process may use.
+    """
+    return usable_bytes() * 5 // 8
+
+
 def default_budget() -> int:
-    """A quarter of the memory that this process may use, at most 4 GB."""
-    return min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET)
+    """A quarter of the memory that this process may use, at least 128 MB and at most 4 GB.
+
+    Where 128 MB do not fit, it is the `largest_budget`.
+    """
+    least = min(_MIN_DEFAULT_BUDGET, largest_budget())
+    return max(least, min(usable_bytes() // 4, _MAX_DEFAULT_BUDGET))
 
 
 def _cgroup_limits() -> list[int]:

@@ -26,6 +26,7 @@ import csv
 import dataclasses
 import math
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -167,7 +168,7 @@ class Option:
         except OptionError as error:
             raise OptionError(f"{self.flag}: {error}") from None
         except ValueError:
-            raise self.error(_words_for(self.types), text) from None
+            raise self.error(_words_for(self.types), text, _without_commas(text)) from None
 
     @property
     def _parser(self) -> Callable[[str], Any]:
@@ -194,6 +195,10 @@ class Option:
             return (value,)
         if self.parse and isinstance(value, str) and str not in self.types:
             return self.parsed(value)
+        # NumPy's numbers are Python's, and 0 and 0.0 are one, so that files say the same.
+        for kind in (int, float):
+            if kind in self.types and _is_a(value, kind):
+                return kind(value)
         return value
 
     def check(self, value: Any) -> None:
@@ -203,13 +208,14 @@ class Option:
         if not any(_is_a(value, kind) for kind in self.types):
             raise self.error(_words_for(self.types), value)
         if self.choices and value not in self.choices:
-            raise self.error(f"one of {', '.join(self.choices)}", value)
+            hint = did_you_mean(str(value), self.choices)
+            raise self.error(f"one of {', '.join(self.choices)}", value, hint)
         if self.limits and not self.limits.hold(value):
             raise self.error(self.limits.words, value)
 
-    def error(self, wanted: str, value: Any) -> OptionError:
+    def error(self, wanted: str, value: Any, hint: str = "") -> OptionError:
         """The error for a value that is not what is ``wanted``, in the one wording for all."""
-        return OptionError(f"{self.flag} must be {wanted}, not {value!r}")
+        return OptionError(f"{self.flag} must be {wanted}, not {value!r}{hint}")
 
 
 def option(default: Any, help: str, *, group: str = "options", **details: Any) -> Any:  # noqa: A002 - as argparse has it
@@ -387,6 +393,17 @@ def _words_for(kinds: Sequence[Any]) -> str:
     covered: set[Any] = {int} if float in kinds else set()
     covered |= {str} if {os.PathLike, Path} & set(kinds) else set()
     return " or ".join(_WORDS[kind] for kind in kinds if kind not in covered)
+
+
+def _without_commas(text: str) -> str:
+    """The end of a sentence about a number that has commas: how it is written without them.
+
+    >>> _without_commas("20,000"), _without_commas("0,5"), _without_commas("many")
+    ('; write 20000', '; write 0.5', '')
+    """
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", text):
+        return f"; write {text.replace(',', '')}"
+    return f"; write {text.replace(',', '.')}" if re.fullmatch(r"\d+,\d+", text) else ""
 
 
 def _is_a(value: Any, kind: Any) -> bool:

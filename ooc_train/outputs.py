@@ -3,18 +3,32 @@
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ooc_train.errors import OutputError
+from ooc_train.errors import OptionError, OutputError
 from ooc_train.options import option
 from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
 REMEDY = "give --force to overwrite it, or another name"
+CONVERTED = (".h5", ".hdf5")
+"""How the names of converted files end."""
 _STREAM = re.compile(r"/dev/(std(in|out|err)|fd/\d+)|/proc/[^/]+/fd/\d+")
 """Names of what a process has open, which may be a file at the moment."""
+_SUFFIXES = frozenset({
+    ".csv", ".tsv", ".tab", ".json", ".jsonl", ".ndjson", ".parquet", ".pq", ".arrow", ".feather",
+    ".xlsx", ".xls", ".ods", ".h5", ".hdf5", ".npy", ".npz", ".svm", ".svmlight", ".libsvm",
+    ".html", ".htm", ".toml", ".png", ".svg", ".pdf", ".keras", ".pkl", ".db", ".sqlite",
+    ".zip", ".gz", ".bz2", ".xz", ".zst",
+})  # fmt: skip
+"""Ends of names that promise a kind of file."""
+_KINDS = {
+    "the page": (".html", ".htm"),
+    "the list of rejected rows": (".csv",),
+}
+"""What outputs are, whoever writes them, and how their names may end if they promise a kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +58,8 @@ def check_outputs(
 ) -> None:
     """Raise OutputError unless all ``outputs`` can be written and nothing is destroyed by that.
 
+    Raises OptionError for a name that promises another kind of file, see `check_suffix`.
+
     ``outputs`` are the files to write by what they are, in words, such as ``"the report"``; those
     that are ``None`` are not written.  No output may be one of the ``inputs`` or another output,
     whatever their names, nor a folder, a device or a pipe.  Only with ``force`` may an output
@@ -60,6 +76,11 @@ def check_outputs(
         found = list(inputs)
     for folder in folders:
         for what, path in [*written.items(), *(("the input", path) for path in found)]:
+            if path == folder:
+                raise OutputError(
+                    f"{folder}, a folder which is written as a whole, is also {what}; give another "
+                    "name"
+                )
             if _is_inside(path, folder):
                 raise OutputError(
                     f"{path}, {what}, lies in {folder}, which is written as a whole; give a path "
@@ -72,7 +93,23 @@ def check_outputs(
             raise OutputError(f"{path}, {what}, is also {taken[identity]}; give another name")
         if path.exists() and not force:
             raise OutputError(f"{path} exists; {'give another name' if resume else REMEDY}")
+        if what in _KINDS:
+            check_suffix(path, f"{what} is", _KINDS[what])
         taken[identity] = what
+
+
+def check_suffix(
+    path: Path, what: str, suffixes: Collection[str], remedy: str = "name a file {suffixes}"
+) -> None:
+    """Raise OptionError if a name promises another kind of file than those with ``suffixes``.
+
+    ``what`` begins the sentence, such as ``"the report is"``.  A name without a suffix, or with one
+    that says nothing, such as ``.txt`` or ``.part1``, promises none.
+    """
+    found = path.suffix.lower()
+    if found in _SUFFIXES.difference(suffixes):
+        told = remedy.format(suffixes=" or ".join(suffixes))
+        raise OptionError(f"{path}: {what} not written as {found}; {told}")
 
 
 def check_place(path: Path, what: str) -> None:

@@ -18,11 +18,11 @@ REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
-    "atomic", "bars", "blas", "cluster", "compiling", "dtypes", "durations", "environment",
-    "errors", "extras", "imports", "intrinsics", "jit", "json_text", "kernel_cache",
+    "atomic", "bars", "blas", "cluster", "compiling", "counts", "dtypes", "durations",
+    "environment", "errors", "extras", "imports", "intrinsics", "jit", "json_text", "kernel_cache",
     "kernel_processes", "kinds", "locks", "memory", "options", "outputs", "permutation", "progress",
     "remote", "schedulers", "signals", "signatures", "subprocesses", "suggestions", "system_errors",
-    "tasks", "threads", "together", "version", "visible", "work_folder",
+    "tasks", "threads", "together", "toml_text", "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
@@ -50,7 +50,7 @@ LIBRARIES = {  # slow to load, or optional
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
     "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
-    "obstore": ("remote.content", "remote.stores"),
+    "obstore": ("remote.content", "remote.patterns", "remote.stores"),
     "pandas": (),
     "pyarrow": (),
     "scipy": ("reading.adapters.scipy_matrices",),

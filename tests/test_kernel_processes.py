@@ -118,6 +118,14 @@ def test_where_memory_is_short_each_kernel_has_a_process_of_its_own(starting):
     assert compiler._process is None
 
 
+def test_the_pages_of_code_have_room_beside_what_compiles(monkeypatch):
+    """A budget as large as a container leaves them none, and the system ends a process."""
+    monkeypatch.setattr("ooc_train.memory.usable_bytes", lambda: 192_000_000)
+    for budget in (192_000_000, None):
+        assert Compiler(budget, Silent()).budget_bytes == 120_000_000
+    assert Compiler(100_000_000, Silent()).budget_bytes == 100_000_000
+
+
 def test_a_process_that_ended_while_it_was_idle_is_followed_by_another(starting):
     started, compiler = starting(ENDS, LIVES), Compiler(None, Silent())
     ask(compiler)

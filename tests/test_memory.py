@@ -71,7 +71,15 @@ def fake_files(monkeypatch, files):
 def test_a_cgroups_limit_counts(monkeypatch, files):
     fake_files(monkeypatch, files)
     assert memory.usable_bytes() == 300_000_000
-    assert default_budget() == 75_000_000
+
+
+@pytest.mark.parametrize(
+    ("usable", "budget"),
+    [(96, 60), (160, 100), (192, 120), (256, 128), (512, 128), (800, 200), (64_000, 4000)],
+)
+def test_the_default_is_a_quarter_but_what_a_conversion_takes(monkeypatch, usable, budget):
+    monkeypatch.setattr(memory, "usable_bytes", lambda: usable * 10**6)
+    assert default_budget() == budget * 10**6
 
 
 def test_the_page_cache_has_what_this_process_leaves(monkeypatch):

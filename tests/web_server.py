@@ -6,10 +6,12 @@ import socket
 import struct
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from xml.sax.saxutils import escape
 
 
 @dataclass
@@ -65,10 +67,39 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
         elif isinstance(fault, int):
             self._answer(fault, b"", {})
+        elif "list-type=2" in self.path:
+            self._listing(served)
         elif self.path.partition("?")[0] not in served.files:
             self._answer(404, b"no such file", {})
         else:
             self._file(served, served.files[self.path.partition("?")[0]], wanted, fault)
+
+    def _listing(self, served: Served) -> None:
+        """The objects of a bucket, in the words of Amazon's ListObjectsV2."""
+        place = urllib.parse.urlsplit(self.path)
+        asked = {name: some[0] for name, some in urllib.parse.parse_qs(place.query).items()}
+        prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter")
+        found, folders = [], set()
+        for path in sorted(served.files):
+            key = urllib.parse.unquote(path.removeprefix(f"{place.path.rstrip('/')}/"))
+            rest = key.removeprefix(prefix)
+            if key == urllib.parse.unquote(path) or not key.startswith(prefix):
+                continue
+            if delimiter and delimiter in rest:
+                folders.add(prefix + rest.partition(delimiter)[0] + delimiter)
+            else:
+                found.append(
+                    f"<Contents><Key>{escape(key)}</Key><Size>{len(served.files[path])}</Size>"
+                    "<LastModified>2001-09-09T01:46:40.000Z</LastModified></Contents>"
+                )
+        found += [
+            f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>"
+            for name in sorted(folders)
+        ]
+        text = (
+            f"<ListBucketResult><IsTruncated>false</IsTruncated>{''.join(found)}</ListBucketResult>"
+        )
+        self._answer(200, text.encode(), {"Content-Type": "application/xml"})
 
     def _file(self, served: Served, content: bytes, wanted: str, fault: Any) -> None:
         headers = {"Last-Modified": email.utils.formatdate(served.modified, usegmt=True)}

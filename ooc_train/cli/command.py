@@ -10,21 +10,21 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from ooc_train.atomic import output_file
 from ooc_train.cli import bars, streams
-from ooc_train.cli.options import Given, add_options, of_commands
+from ooc_train.cli.command_line import CommandLine, check_units, surplus
+from ooc_train.cli.options import Given, add_options, lacking, of_commands
 from ooc_train.cli.startup import prepare
 from ooc_train.cli.streams import show, tell
+from ooc_train.counts import counted
 from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import Option, option
 from ooc_train.outputs import OutputOptions, check_outputs
-from ooc_train.remote.url import is_url, located
 from ooc_train.signals import INTERRUPTED, ended_by_signals
-from ooc_train.suggestions import closest
 from ooc_train.system_errors import reason
 from ooc_train.version import __version__
 
@@ -102,9 +102,9 @@ class Command:
                 words.append(f"{one.flags[0]} {one.placeholder or one.name.upper()}")
         return " ".join([*words, "[options]"])
 
-    def parser(self, *, may_lack: bool = False) -> "_CommandLine":
+    def parser(self, *, may_lack: bool = False) -> CommandLine:
         """The parser of its command line, or of one from which required options ``may_lack``."""
-        parser = _CommandLine(
+        parser = CommandLine(
             prog=self.name,
             description=self._description,
             usage=self._usage(),
@@ -129,22 +129,37 @@ class Command:
     def _given(self, namespace: argparse.Namespace) -> Given:
         """The options of a parsed command line, and of the file that it names."""
         path, configured = getattr(namespace, "config", None), {}
+        options = of_commands(self.declared)
         if path is not None:
             from ooc_train.cli.config import read_config  # noqa: PLC0415 - few have one
 
-            options = of_commands(self.declared)
             configured = read_config(Path(path), self.name.removeprefix("ooc-"), options)
+        missing = lacking(options, {**configured, **vars(namespace)})
+        if missing:
+            raise OptionError(self._missing(missing[0], is_configured=path is not None))
         return Given.of(namespace, self.declared, configured)
+
+    def _missing(self, option: Option, *, is_configured: bool) -> str:
+        """The sentence about a required option that was not given."""
+        name = "/".join(option.flags) or option.name
+        if is_configured:
+            return f"neither the command line nor the file of --config has {name}, {option.help}"
+        return f"{name} is missing, {option.help}; write {self._usage()}"
 
     def _parsed(self, arguments: Sequence[str] | None) -> argparse.Namespace:
         """The parsed command line; files may stand before, between and behind options."""
         given = sys.argv[1:] if arguments is None else arguments
         options = list(itertools.takewhile(lambda it: it != _FILES_FOLLOW, given))
-        parser = self.parser(may_lack=any(map(_names_config, options)))
+        parser, known = self.parser(may_lack=True), of_commands(self.declared)
         parser.check_options(options)
-        if _FILES_FOLLOW in given:  # which argparse forgets where files stand between options
-            return parser.parse_args(given)
-        return parser.parse_intermixed_args(given)
+        check_units(options, known)
+        # Two hyphens are forgotten by argparse where files stand between options.
+        has_hyphens = _FILES_FOLLOW in given
+        parse = parser.parse_known_args if has_hyphens else parser.parse_known_intermixed_args
+        namespace, others = parse(given)
+        if others:
+            parser.error(surplus(others, lacking(known, vars(namespace))))
+        return namespace
 
     def run(
         self, work: Callable[[Given], dict[str, Any]], arguments: Sequence[str] | None = None
@@ -182,11 +197,11 @@ class Command:
 
     def save_config(self, given: Given, path: Path, *, force: bool) -> None:
         """Write what was given to a file for ``--config``.  Raises OutputError."""
-        from ooc_train.cli.config import config_text, write_config  # noqa: PLC0415 - as above
+        from ooc_train.cli.config import write_config  # noqa: PLC0415 - as above
+        from ooc_train.toml_text import options_text  # noqa: PLC0415
 
         name, options = self.name.removeprefix("ooc-"), of_commands(self.declared)
-        texts = {key: _without_secrets(value) for key, value in given.texts.items()}
-        write_config(path, config_text(name, options, texts), force=force)
+        write_config(path, options_text(name, options, given.texts), force=force)
 
     @contextlib.contextmanager
     def _warnings_told(self) -> Iterator[None]:
@@ -194,49 +209,6 @@ class Command:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: tell(f"{self.name}: {message}")
             yield
-
-
-def _without_secrets(given: Any) -> Any:
-    """The text or the texts that were given; URLs lack their credentials and queries."""
-    if isinstance(given, list):
-        return [_without_secrets(one) for one in given]
-    return str(located(given)) if is_url(given) else given
-
-
-class _CommandLine(argparse.ArgumentParser):
-    """Prints by `streams`: a wrong argument may be the name of any file.
-
-    What is wrong is an OptionError of one sentence, without the usage text.
-    """
-
-    def check_options(self, given: Sequence[str]) -> None:
-        """Raise OptionError for an option that does not exist, with those that are alike.
-
-        argparse would first complain of what is missing because of it.
-        """
-        known = self._option_string_actions
-        for text in given:
-            name = text.partition("=")[0]
-            if name.startswith(_FILES_FOLLOW) and not any(one.startswith(name) for one in known):
-                close = closest(name, known)
-                hint = f"did you mean {close}?" if close else "--help lists the options"
-                raise OptionError(f"there is no option {name}; {hint}")
-
-    def error(self, message: str) -> NoReturn:
-        raise OptionError(f"{message}; {self.prog} --help shows how it is called")
-
-    def _print_message(self, message: str, file: Any = None) -> None:
-        (show if file is sys.stdout else tell)(*message.splitlines())
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        streams.check_shown()
-        super().exit(status, message)
-
-
-def _names_config(text: str) -> bool:
-    """Whether an argument is ``--config``, which argparse lets be cut short."""
-    name = text.partition("=")[0]
-    return len(name) > len("--c") and "--config".startswith(name)
 
 
 def _outcome(error: BaseException) -> tuple[int, str]:
@@ -273,11 +245,6 @@ def row_remarks(report: dict[str, Any]) -> Iterator[str]:
     n_blank = sum(file["blank_lines"] for file in report["files"])
     if n_blank:
         yield f"{counted(n_blank, 'blank line')} passed over"
-
-
-def counted(number: int, noun: str) -> str:
-    """So many things, in the singular or the plural."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def measured(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -9,9 +9,8 @@ files as ``--help`` shows them; values are text as on the command line, numbers,
     learning-rate = 1e-3
 """
 
-import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,12 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.options import Option
 from ooc_train.suggestions import did_you_mean
 from ooc_train.system_errors import reason
+from ooc_train.toml_text import key_of
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-OF_THIS_CALL = ("config", "save_config", "force", "resume", "report", "quiet", "debug")
-"""Options that a saved file leaves out: another call needs none of them, or others."""
 
 
 def read_config(path: Path, command: str, options: Sequence[Option]) -> dict[str, Any]:
@@ -38,8 +35,8 @@ def read_config(path: Path, command: str, options: Sequence[Option]) -> dict[str
     for what is no command, no option, or no value that the option may have.
     """
     table = _table(path, command)
-    known = {_key(option): option for option in options if option.name != "config"}
-    by_name = {name: option for option in known.values() for name in (option.name, _key(option))}
+    known = {key_of(option): option for option in options if option.name != "config"}
+    by_name = {name: option for option in known.values() for name in (option.name, key_of(option))}
     values: dict[str, Any] = {}
     for key, value in table.items():
         option = by_name.get(key.replace("-", "_")) or known.get(key)
@@ -82,12 +79,6 @@ def _table(path: Path, command: str) -> dict[str, Any]:
     return found
 
 
-def _key(option: Option) -> str:
-    """The key of an option in a file: its flag, or its name."""
-    is_named = option.positional or (option.is_switch and option.default)
-    return option.name.replace("_", "-") if is_named else option.flag.removeprefix("--")
-
-
 def _value(option: Option, value: Any) -> Any:
     """The value that an option has in a file, as a command line would give it."""
     if option.is_switch:
@@ -98,49 +89,6 @@ def _value(option: Option, value: Any) -> Any:
         many = value if isinstance(value, list) else [value]
         return [option.parsed(str(one)) for one in many]
     return option.parsed(value) if isinstance(value, str) else option.settled(value)
-
-
-# ---- Writing.
-
-
-def config_text(command: str, options: Sequence[Option], given: Mapping[str, Any]) -> str:
-    """The file that repeats a command: what was ``given``, and the defaults as comments.
-
-    ``given`` are texts of a command line by the options' names; of switches, their values.
-    """
-    lines = [f"# ooc-{command} --config THIS_FILE repeats this; the command line wins over it."]
-    return "\n".join([*lines, f"[{command}]", *_lines(options, given), ""])
-
-
-def _lines(options: Sequence[Option], given: Mapping[str, Any]) -> Iterator[str]:
-    for option in options:
-        if option.name in OF_THIS_CALL:
-            continue
-        if option.name in given:
-            yield f"{_key(option)} = {_toml(option, given[option.name])}"
-        elif option.default_text:
-            yield f"# {_key(option)}: {option.default_text}"
-
-
-def _toml(option: Option, value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(_toml(option, one) for one in value)}]"
-    if isinstance(value, Mapping):
-        inner = ", ".join(
-            f"{_quoted(str(key))} = {_toml(option, one)}" for key, one in value.items()
-        )
-        return f"{{{inner}}}"
-    if isinstance(value, int | float):
-        return repr(value)
-    is_number = option.parse is None and {int, float} & set(option.types)
-    return str(option.parsed(value)) if is_number else _quoted(str(value))
-
-
-def _quoted(text: str) -> str:
-    """Text as TOML has it: as JSON, but for one character that may not stand there."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_config(path: Path, text: str, *, force: bool) -> None:

@@ -11,7 +11,6 @@ from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import (
     Command,
     SharedOptions,
-    counted,
     megabytes,
     row_remarks,
     say,
@@ -19,11 +18,14 @@ from ooc_train.cli.command import (
 from ooc_train.cli.options import Given
 from ooc_train.conversion.options import ConvertOptions, Paths
 from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.counts import counted, rows_by_split
 from ooc_train.durations import in_words
 from ooc_train.errors import OptionError
 from ooc_train.kinds import KINDS
 from ooc_train.memory import default_budget, keep_freed_memory
 from ooc_train.options import option
+from ooc_train.outputs import CONVERTED
+from ooc_train.remote.url import located
 
 _DESCRIPTION = """\
 Convert labelled text of any size to one HDF5 file of features, in bounded memory.
@@ -98,11 +100,16 @@ class ConvertFiles:
         if self.output and self.append_to:
             raise OptionError(f"--append writes to {self.append_to}; leave out -o {self.output}")
         if not (self.output or self.append_to):
-            raise OptionError(
-                "the following arguments are required: -o/--output; ooc-convert --help shows how "
-                "it is called"
-            )
+            raise OptionError(f"-o/--output is missing, the HDF5 file to write; {self._proposal}")
         return self.output or cast(Path, self.append_to)
+
+    @property
+    def _proposal(self) -> str:
+        """How to name the output, which may stand among the files of rows."""
+        last = located(self.train[-1]) if self.train else None
+        if isinstance(last, Path) and last.suffix in CONVERTED and not last.exists():
+            return f"if it is {last}, write -o {last}"
+        return "write ooc-convert train ... -o OUTPUT [options]"
 
 
 COMMAND = Command(
@@ -160,10 +167,12 @@ def _compiling_to_train(kind: str) -> AbstractContextManager[None]:
 
 def _summary(report: dict[str, Any]) -> Iterator[str]:
     """The summary, a line each."""
+    splits = {"train": "rows", "validation": "validation_rows", "test": "test_rows"}
+    rows = rows_by_split({split: report[key] for split, key in splits.items()})
+    said = f"{report['features']} feature"
     yield (
-        f"{report['output']}: {report['rows']:,} train, {report['validation_rows']:,} validation "
-        f"and {report['test_rows']:,} test rows of {len(report['classes'])} classes, "
-        f"{report['n_features']:,} {report['features']} features "
+        f"{report['output']}: {rows} of {counted(len(report['classes']), 'class')}, "
+        f"{counted(report['n_features'], said)} "
         f"({report['seconds']:.1f} s, {megabytes(report['peak_anon_bytes'])} of memory)"
     )
     if "auto" in report:
@@ -186,7 +195,8 @@ def _advice(figures: dict[str, Any]) -> str:
     kinds = {"ngram": "n-grams, too", "sequence": "sequences"}
     return (
         f"the features are n-grams; Google's guide advises {kinds[figures['advised']]}: "
-        f"{figures['rows']:,} rows, {figures['median_words']:g} words in a median row, ratio "
+        f"{counted(figures['rows'], 'row')}, {figures['median_words']:g} words in a median row, "
+        f"ratio "
         f"{figures['ratio']:,.0f} (sequences from 1,500 on); on two cores an epoch takes about "
         f"{ngram} with n-grams, {sequence} with sequences (--features sequence)"
     )
@@ -200,14 +210,15 @@ def _remarks(report: dict[str, Any]) -> Iterator[str]:
         yield f"{n_rejected} could not be used: {report['rejects']}"
     yield from row_remarks(report)
     if report.get("clipped_values"):
-        clipped = f"{report['clipped_values']:,}"
-        yield f"{clipped} values were beyond those of the training rows, and were clipped"
+        clipped = counted(report["clipped_values"], "value")
+        yield f"{clipped} beyond those of the training rows, clipped"
     if report.get("ignored_entries"):
-        ignored = f"{report['ignored_entries']:,}"
-        yield f"{ignored} values in columns that no training row has were left out"
+        ignored = counted(report["ignored_entries"], "value")
+        yield f"{ignored} in columns that no training row has, left out"
     if report["empty_rows"]:
         kind = KINDS[report["features"]]
-        yield f"{report['empty_rows']:,} rows have no {_EMPTY[kind.source, kind.layout]}"
+        empty = counted(report["empty_rows"], "row")
+        yield f"{empty} without a {_EMPTY[kind.source, kind.layout]}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 from ooc_train.cli.bars import LOADING, begun
 from ooc_train.cli.command import Command, SharedOptions, measured, say
 from ooc_train.cli.options import Given
+from ooc_train.counts import counted
 from ooc_train.options import REQUIRED, option
 from ooc_train.training.scores.options import EvaluateOptions
 
@@ -64,10 +65,11 @@ def _work(given: Given) -> dict[str, Any]:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
+    said = f"{report['split']} row"
     lines = [
         f"accuracy {report['accuracy']:.4f} ({report['baseline_accuracy']:.4f} by naming the most "
         f"frequent class), loss {report['loss']:.4f}, macro F1 {report['macro_f1']:.4f} on "
-        f"{report['rows']:,} {report['split']} rows"
+        f"{counted(report['rows'], said)}"
     ]
     if "top_k_accuracy" in report:
         top = report["top_k_accuracy"]

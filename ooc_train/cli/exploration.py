@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ooc_train.cli.command import counted, megabytes
+from ooc_train.cli.command import megabytes
+from ooc_train.counts import counted, rows_by_split
 from ooc_train.durations import in_words
 
 _MOST_CLASSES = 30
@@ -40,10 +41,10 @@ def exploration_lines(report: dict[str, Any]) -> Iterator[str]:
 
 
 def _head(report: dict[str, Any]) -> str:
-    rows = " and ".join(f"{split['rows']:,} {name}" for name, split in report["splits"].items())
+    rows = rows_by_split({name: split["rows"] for name, split in report["splits"].items()})
     kind = "text" if report["guide"] else f"{report['features']} numbers"
     return (
-        f"{rows} rows of {kind} of {len(report['classes']):,} classes, read in "
+        f"{rows} of {kind} of {counted(len(report['classes']), 'class')}, read in "
         f"{report['seconds']:.1f} s with {megabytes(report['peak_anon_bytes'])} of memory"
     )
 
@@ -65,7 +66,7 @@ def _classes(report: dict[str, Any]) -> Iterator[str]:
         line = f"{_cut(one['name'], width):<{width}}{counts}{share:>8.1%}"
         yield _cut(f"{line}  {terms.get(number, '')}".rstrip(), _WIDTH)
     if len(classes) > _MOST_CLASSES:
-        yield f"... and {len(classes) - _MOST_CLASSES:,} more classes"
+        yield f"... and {counted(len(classes) - _MOST_CLASSES, 'more class')}"
 
 
 def _splits(report: dict[str, Any]) -> Iterator[str]:
@@ -102,8 +103,8 @@ def _guide(figures: dict[str, Any]) -> str:
     kinds = {"ngram": "n-grams", "sequence": "sequences"}
     side = "below" if figures["advised"] == "ngram" else "not below"
     return (
-        f"Google's guide: {figures['rows']:,} rows / {figures['median_words']:g} words in a median "
-        f"row = {figures['ratio']:,.0f}, {side} 1,500: {kinds[figures['advised']]}"
+        f"Google's guide: {counted(figures['rows'], 'row')} / {figures['median_words']:g} words "
+        f"in a median row = {figures['ratio']:,.0f}, {side} 1,500: {kinds[figures['advised']]}"
     )
 
 

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.cli.bars import LOADING, begun
-from ooc_train.cli.command import Command, SharedOptions, counted, measured, say, write_report
+from ooc_train.cli.command import Command, SharedOptions, measured, say, write_report
 from ooc_train.cli.exploration import duplicate_lines, exploration_lines
 from ooc_train.cli.options import Given
 from ooc_train.cli.streams import show
 from ooc_train.cli.tables import aligned
 from ooc_train.conversion.options import Paths, RowOptions
 from ooc_train.conversion.sources.database import QueryOptions
+from ooc_train.counts import counted
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.file.provenance import column_names
 from ooc_train.json_text import as_json
 from ooc_train.memory import default_budget
 from ooc_train.options import listed_flags, option
-from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.outputs import CONVERTED, OutputOptions, check_outputs
 from ooc_train.progress import Progress
 from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library
@@ -54,7 +55,6 @@ MAX_CLASSES_SHOWN = 60
 MAX_COLUMNS_SHOWN = 20
 TERMS_SHOWN = 8
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_CONVERTED_SUFFIXES = (".h5", ".hdf5")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +149,7 @@ def _is_converted(path: Path) -> bool:
     """Whether a path is that of a converted file or index, or of a run, or would be."""
     from ooc_train.file.index import BEGINNING_BYTES, is_index  # noqa: PLC0415 - as above
 
-    if path.suffix in _CONVERTED_SUFFIXES or (path / "settings.json").is_file():
+    if path.suffix in CONVERTED or (path / "settings.json").is_file():
         return True
     if not path.is_file():
         return False
@@ -222,14 +222,15 @@ def _verify(given: Given, path: Path, progress: Progress) -> dict[str, Any]:
     if damaged:
         write_report(given, report)
         raise FormatError(
-            f"{path} is damaged in {len(damaged)} places, the first in "
+            f"{path} is damaged in {counted(len(damaged), 'place')}, the first in "
             f"{damaged[0]['text']}; convert the source again with ooc-convert"
         )
     _say(
         given,
         report,
         [
-            f"{path}: whole; {report['blocks']:,} blocks of {report['arrays']} arrays, "
+            f"{path}: whole; {counted(report['blocks'], 'block')} of "
+            f"{counted(report['arrays'], 'array')}, "
             f"{report['bytes'] / 1e6:,.1f} MB, match their checksums ({report['seconds']:.1f} s)",
         ],
     )
@@ -251,8 +252,8 @@ def _lines(report: dict[str, Any]) -> list[str]:
         f"{report['path']}: {report['bytes'] / 1e6:,.1f} MB, format {report['format_version']}, "
         f"written by {report['producer']}",
         *_shard_lines(report.get("shards", [])),
-        f"features: {report['features']}, {report['n_features']:,} columns"
-        + ("" if terms is None else f" of {terms:,} kept terms")
+        f"features: {report['features']}, {counted(report['n_features'], 'column')}"
+        + ("" if terms is None else f" of {counted(terms, 'kept term')}")
         + f" ({parameters})",
         "",
         *aligned(
@@ -286,7 +287,7 @@ def _class_lines(classes: Sequence[dict[str, str]], splits: dict[str, Any]) -> l
         counts = [f"{split['class_counts'][i]:,}" for split in splits.values()]
         rows.append((entry["label"], entry["name"], *counts))
     hidden = len(classes) - len(rows) + 1
-    return aligned(rows, 2) + ([f"... and {hidden} more classes"] if hidden else [])
+    return aligned(rows, 2) + ([f"... and {counted(hidden, 'more class')}"] if hidden else [])
 
 
 def _term_lines(terms: dict[str, Any] | None, classes: Sequence[dict[str, str]]) -> list[str]:
@@ -316,7 +317,7 @@ def _source_lines(provenance: dict[str, Any]) -> list[str]:
     ] + [
         *_column_lines(provenance.get("layout", {})),
         f"seed {provenance['seed']}, validation fraction {provenance['validation_fraction']}, "
-        f"{provenance['replaced_rows']:,} rows with invalid UTF-8, "
+        f"{counted(provenance['replaced_rows'], 'row')} with invalid UTF-8, "
         f"{provenance['empty_rows']:,} without a word",
     ]
 

@@ -1,11 +1,10 @@
 """Arguments of a command line, made from options as they are declared, and back."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ooc_train.errors import OptionError
 from ooc_train.options import Option, declarations
 
 Declared = TypeVar("Declared")
@@ -55,15 +54,11 @@ class Given:
     ) -> "Given":
         """The values of a parsed namespace, and those ``configured`` in a file for all others.
 
-        Raises OptionError for text that stands for no value, or where an option is required.
+        Raises OptionError for text that stands for no value.
         """
         configured = configured or {}
         given = {**configured, **vars(namespace)}
         options = of_commands(declared)
-        lacking = [option for option in options if option.is_required and option.name not in given]
-        if lacking:
-            names = ", ".join("/".join(one.flags) or one.name for one in lacking)
-            raise OptionError(f"neither the command line nor the file of --config has {names}")
         texts = {option.name: given[option.name] for option in options if option.name in given}
         values = {
             option.name: _value(option, texts[option.name])
@@ -80,6 +75,11 @@ class Given:
     def made(self, declared: type[Declared]) -> Declared:
         """An instance of a dataclass, with the defaults of options that were not given."""
         return declared(**self.keywords(declared))
+
+
+def lacking(options: Sequence[Option], given: Container[str]) -> list[Option]:
+    """The required options that were not given."""
+    return [option for option in options if option.is_required and option.name not in given]
 
 
 def of_commands(declared: Sequence[type]) -> list[Option]:

@@ -9,6 +9,7 @@ from typing import Any
 from ooc_train.cli.bars import LOADING, STARTING, begun
 from ooc_train.cli.command import Command, SharedOptions, megabytes, say, write_report
 from ooc_train.cli.options import Given
+from ooc_train.counts import counted
 from ooc_train.errors import OocTrainError, OptionError
 from ooc_train.options import REQUIRED, option
 from ooc_train.schedulers import SCHEDULER
@@ -48,9 +49,6 @@ _EXAMPLE = """\
   ooc-train reviews.h5 -o runs/grid --grid layers=1,2 units=32,64 learning-rate=1e-3,1e-4
   ooc-train sequences.h5 -o runs/cnn --bucket-by-length --embeddings glove.6B.200d.txt
   ooc-train sequences.h5 -o runs/mine --model my_models:lstm"""
-
-CONFIG = "settings.toml"
-"""The file in a run that ``--config`` takes, to repeat it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +120,6 @@ def _work(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
-    COMMAND.save_config(given, files.output / CONFIG, force=True)
     best = kept_figures(report)
     scored = "val_accuracy" if best["val_accuracy"] is not None else "accuracy"
     kind = "validation" if scored == "val_accuracy" else "training"
@@ -154,6 +151,8 @@ def _train_grid(given: Given) -> dict[str, Any]:
         **given.keywords(RunOptions),
         **given.keywords(TrainingOptions),
     )
+    from ooc_train.training.run.repeating import CONFIG  # noqa: PLC0415 - as above
+
     COMMAND.save_config(given, files.output / CONFIG, force=True)
     lines = report["trials"]
     say(shared, *_table(columns_of(lines), lines))
@@ -162,7 +161,7 @@ def _train_grid(given: Given) -> dict[str, Any]:
         write_report(given, report)
         said = "" if asked.scheduler else ", as said above"
         raise OocTrainError(
-            f"{len(failed)} of {len(lines)} trials failed{said}: {'; '.join(failed)}; "
+            f"{len(failed)} of {counted(len(lines), 'trial')} failed{said}: {'; '.join(failed)}; "
             "the same command with --resume tries them again"
         )
     return report

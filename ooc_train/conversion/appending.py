@@ -12,7 +12,7 @@ from ooc_train.conversion.options import ConvertOptions
 from ooc_train.errors import InputError, OptionError
 from ooc_train.file.index import Index
 from ooc_train.file.shards import index_at
-from ooc_train.outputs import check_place
+from ooc_train.outputs import CONVERTED, check_place, check_suffix
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
 
@@ -60,10 +60,14 @@ def opened_for_appending(output: Path, options: ConvertOptions, stack: ExitStack
     return Appending(store, index, chosen)
 
 
-def check_index_name(output: Path, options: ConvertOptions) -> None:
-    """Raise OptionError where an index would have the name of another kind of file."""
+def check_output_name(output: Path, options: ConvertOptions) -> None:
+    """Raise OptionError where a file, or an index, would have the name of another kind of file."""
     if options.shards is not None and output.suffix != INDEX_SUFFIX:
         raise OptionError(
             "with --shards the output is an index, a JSON file, and the shards lie beside it; "
             f"name it {output.with_suffix(INDEX_SUFFIX)}"
         )
+    if not (options.shards or options.append):
+        remedy = "name a file {suffixes}"
+        remedy += ", or give --shards" if output.suffix == INDEX_SUFFIX else ""
+        check_suffix(output, "a converted file is HDF5, and", CONVERTED, remedy)

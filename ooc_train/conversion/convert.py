@@ -33,6 +33,7 @@ from ooc_train.conversion.storage.job import forget_all
 from ooc_train.conversion.storage.record import Job
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.conversion.trial import convert_few_rows
+from ooc_train.counts import counted
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.file.index import Shard
 from ooc_train.file.output import OutputFile
@@ -103,7 +104,8 @@ def convert(
     With ``resume`` it goes on where the same conversion, of the same files, was interrupted, to the
     same bytes; and leaves its temporary files where it is interrupted itself.
 
-    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use, at
+    least 128 MB.
     """
     chosen = made(ConvertOptions, options, call="convert")
     if check_scheduler(chosen.scheduler) and chosen.workers is not None:
@@ -169,15 +171,15 @@ def _notes(plan: ConversionPlan, found: ConversionReport) -> list[str]:
     if found.kept_rows:
         n_rows = found.split_rows.get("validation", 0)
         notes.append(
-            f"{found.kept_rows:,} rows that were drawn for validation stay in training, since "
-            f"their classes have no other row there; {n_rows:,} validation rows are left"
+            f"drawn for validation, but kept in training, where their classes have no other row: "
+            f"{counted(found.kept_rows, 'row')}; for validation there remain {n_rows:,}"
         )
     if plan.fitted is None:
         n_rows = sum(found.split_rows.get(split, 0) for split in ("train", "validation"))
         notes += class_notes(found.classes, n_rows)
     elif len(found.classes) > len(plan.fitted.class_labels):
         new = found.classes[len(plan.fitted.class_labels) :]
-        notes.append(f"{len(new):,} new {'class' if len(new) == 1 else 'classes'}: {_shown(new)}")
+        notes.append(f"{counted(len(new), 'new class')}: {_shown(new)}")
     return notes
 
 

@@ -22,6 +22,7 @@ from ooc_train.conversion.sources.labels import plain_label
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.presets import Archive
 from ooc_train.conversion.sources.source import Source
+from ooc_train.counts import counted
 from ooc_train.errors import EmptyInputError, OptionError
 from ooc_train.file.provenance import ColumnNames
 from ooc_train.file.schema import vectorizer_file
@@ -218,8 +219,8 @@ class _Finder:
             labels = [held_labels(labels)]  # as strings, which name no files here
         if labels and len(labels) != len(files):
             raise OptionError(
-                f"there are {len(files)} files of rows and {len(labels)} of labels; give one for "
-                f"each"
+                f"labels come from {counted(len(labels), 'file')}, and rows from "
+                f"{counted(len(files), 'file')}; give one for each"
             )
         beside = given_inputs(labels) if labels else [None] * len(files)
         found: list[Source] = []
@@ -232,7 +233,11 @@ class _Finder:
         if empty and (labels or not found):
             raise empty[0]
         if empty:
-            more = f", and {len(empty) - 1:,} more files without rows" if len(empty) > 1 else ""
+            more = (
+                f", and {counted(len(empty) - 1, 'more file')} without rows"
+                if len(empty) > 1
+                else ""
+            )
             self.notes.append(f"passed over: {empty[0]}{more}")
         return found
 
@@ -260,7 +265,7 @@ def _archive(train: Sequence[Input], options: RowOptions) -> Archive | None:
     if options.preset is None:
         return None
     if len(train) != 1 or isinstance(train[0], InputFile):
-        what = train[0].path if isinstance(train[0], InputFile) else f"{len(train)} paths"
+        what = train[0].path if isinstance(train[0], InputFile) else counted(len(train), "path")
         raise OptionError(
             f"--preset {options.preset} takes the one folder of its archive, not {what}"
         )

@@ -272,7 +272,7 @@ class RowOptions(WorkerOptions, FormatOptions):
     memory_bytes: int | None = option(
         None,
         "memory for the whole process, such as 512MB",
-        fallback="a quarter of what it may use, at most 4GB",
+        fallback="a quarter of what it may use, at least 128MB, at most 4GB",
         spelled=("--memory",),
         metavar="SIZE",
         parse=parse_size,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from ooc_train.atomic import target_of
-from ooc_train.conversion.appending import Appending, check_index_name, opened_for_appending
+from ooc_train.conversion.appending import Appending, check_output_name, opened_for_appending
 from ooc_train.conversion.auto import CHOSEN
 from ooc_train.conversion.disk import check_disks, check_temp_dir, disk_errors
 from ooc_train.conversion.identity import record_of
@@ -42,6 +42,7 @@ from ooc_train.options import listed_flags
 from ooc_train.outputs import check_outputs
 from ooc_train.progress import Progress
 from ooc_train.reading.store import Store
+from ooc_train.remote.url import Url
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,6 @@ def plan_conversion(
     appending = opened_for_appending(output, options, stack) if options.append else None
     if appending:
         options = appending.options
-    check_index_name(output, options)
     rejects = _rejects_path(options, output, appending)
     outputs = {
         **({} if appending else {"the output": output}),
@@ -126,6 +126,7 @@ def plan_conversion(
     }
     appended = data_files(output) if appending else []
     check_outputs(outputs, [*files_converted(train, options), *appended], force=options.force)
+    check_output_name(output, options)
     temp_dir = Path(options.temp_dir) if options.temp_dir else output.parent
     check_temp_dir(temp_dir)
     record = record_of(train, output, options)
@@ -250,6 +251,7 @@ def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str,
             f"leave out --features"
         )
     if fitted is not None:
+        _check_rows_fit(fitted, options, first)
         return fitted.features, False
     if options.features != AUTO:
         return options.features, False
@@ -260,6 +262,31 @@ def _kind(options: RowOptions, fitted: Store | None, first: Input) -> tuple[str,
     if options.columns or options.labels or options.dtype:
         return "dense", False
     return CHOSEN, True
+
+
+def _check_rows_fit(fitted: Store, options: RowOptions, first: Input) -> None:
+    """Raise ``OptionError`` for rows of text with a vectorizer of numbers, or the other way round.
+
+    Only what is certain is refused here: formats are found, and columns compared, later.
+    """
+    made_of = KINDS[fitted.features].source
+    found = "text" if options.text else "numbers" if options.columns or options.labels else None
+    if made_of == "sparse" and not _has_entries(first, options):
+        found = "text"
+    taken = "text" if made_of == "text" else "numbers"
+    if found not in (None, taken):
+        raise OptionError(
+            f"--vectorizer {fitted.path} takes {taken} ({fitted.features} features), and these "
+            f"rows are {found}; name a file or run made of {found}, or leave it out"
+        )
+
+
+def _has_entries(first: Input, options: RowOptions) -> bool:
+    """Whether the first lines of a file may be those of svmlight, whatever it is called."""
+    file = first if isinstance(first, InputFile) else InputFile(first)
+    if options.format or isinstance(file.path, Url) or not file.is_there or file.is_held:
+        return True
+    return FORMATS[format_of(file)].gives == ("sparse",) or b":" in file.beginning
 
 
 def _reads_once(options: RowOptions, features: str, fitted: Store | None) -> bool:

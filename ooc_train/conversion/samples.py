@@ -5,13 +5,13 @@ nothing.  While rows are read for the first time, it is not known which train ro
 validation: more texts are kept then, of which some turn out to be of such rows.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.dtypes import U64
 from ooc_train.file.samples import MOST_SAMPLES, MOST_TEXT_BYTES, Samples
@@ -48,13 +48,14 @@ class TextSamples:
         ranks = _ranks(block.first_row, len(block.rows))
         limit = np.uint64(held[-1][0] if len(held) == room else 2**64 - 1)
         lower = np.flatnonzero(ranks <= limit)
-        lower = lower[np.argsort(ranks[lower], kind="stable")][:room]
-        if len(lower):
-            new = {
-                (int(ranks[row]), block.first_row + row, _beginning(block.rows, row))
-                for row in lower.tolist()
-            }
-            self._candidates[block.split] = sorted({*held, *new})[:room]
+        lower = lower[np.argsort(ranks[lower])][:room]
+        new = [
+            (rank, block.first_row + row, _beginning(block.rows, row))
+            for rank, row in zip(ranks[lower].tolist(), lower.tolist(), strict=True)
+        ]
+        # Two runs in their order, which takes no time to sort; of equal neighbours one stays.
+        both = sorted(held + new)
+        self._candidates[block.split] = [one for one, _ in itertools.groupby(both)][:room]
 
     def start_placing(self) -> None:
         """Begin to place rows, or begin again."""

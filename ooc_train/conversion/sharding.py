@@ -26,6 +26,7 @@ from ooc_train.conversion.storage.writing import (
     array_names,
     hold,
 )
+from ooc_train.counts import counted
 from ooc_train.dtypes import AnyArray, Integers
 from ooc_train.errors import InputError, OptionError, OutputError
 from ooc_train.file.handle import Handle, open_file
@@ -130,7 +131,8 @@ def number_of_shards(wanted: int | str, splits: Sequence[HeldSplit]) -> int:
         return min(found, splits[0].n_rows)
     if wanted > splits[0].n_rows:
         raise OptionError(
-            f"--shards {wanted} are more than the {splits[0].n_rows:,} train rows; give fewer"
+            f"--shards {wanted} are more than the {counted(splits[0].n_rows, 'train row')}; give "
+            f"fewer"
         )
     return wanted
 

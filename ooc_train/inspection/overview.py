@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ooc_train.atomic import output_file
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64
 from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
@@ -51,7 +52,7 @@ def draw_overview(path: Path, picture: Path, *, force: bool = OutputOptions.forc
     with open_store(path) as store:
         panels = panels_of(store)
         n_rows = sum(map(len, store.splits.values()))
-        title = f"{path.name}: {n_rows:,} rows, {store.features} features"
+        title = f"{path.name}: {counted(n_rows, 'row')}, {store.features} features"
     with output_file(picture, "the plot", force=force) as part:
         draw_panels(panels, part, picture.suffix, title)
 
@@ -79,7 +80,7 @@ def draw_exploration(
         panels.append(TermPanel("rows", [one["term"] for one in frequent], n_rows))
         panels += _telling_panel(names, terms["telling"])
     with output_file(picture, "the plot", force=force) as part:
-        draw_panels(panels, part, picture.suffix, f"{title}: {report['rows']:,} rows")
+        draw_panels(panels, part, picture.suffix, f"{title}: {counted(report['rows'], 'row')}")
 
 
 def _check_picture(picture: Path) -> None:

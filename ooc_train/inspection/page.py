@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ooc_train.atomic import output_file
+from ooc_train.counts import counted
 from ooc_train.inspection.overview import row_lengths
 from ooc_train.inspection.raw.advice import advice_for
 from ooc_train.reading.split import Split
@@ -20,11 +21,12 @@ _INTERNAL = ("hash_seed",)
 
 def write_exploration(report: Mapping[str, Any], title: str, page: Path, *, force: bool) -> None:
     """Write the page of a report of `explore`.  Raises OutputError as `draw`."""
+    rows = counted(report["rows"], "row")
     content = {
         **report,
         "page": "data",
         "title": title,
-        "said": f"{report['rows']:,} rows, not converted; read in {report['seconds']:.1f} s",
+        "said": f"{rows}, not converted; read in {report['seconds']:.1f} s",
         "unit": "words" if report["guide"] else "entries",
         "advice": advice_for(report),
     }
@@ -51,8 +53,9 @@ def _write(content: dict[str, Any], page: Path, *, force: bool) -> None:
 def _content_of(store: Store, found: Mapping[str, Any]) -> dict[str, Any]:
     splits = {name: split for name, split in store.splits.items() if len(split)}
     rows = {name: split.class_counts().tolist() for name, split in splits.items()}
+    n_rows = counted(sum(map(len, splits.values())), "converted row")
     details = {
-        "features": f"{found['features']}, {found['n_features']:,} columns",
+        "features": f"{found['features']}, {counted(found['n_features'], 'column')}",
         **{
             name.replace("_", " "): value
             for name, value in found["vectorizer"].items()
@@ -65,7 +68,7 @@ def _content_of(store: Store, found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "page": "data",
         "title": store.path.name,
-        "said": f"{sum(map(len, splits.values())):,} converted rows, {store.features} features",
+        "said": f"{n_rows}, {store.features} features",
         "unit": "tokens" if store.features == "sequence" else "entries",
         "advice": [],
         "classes": [

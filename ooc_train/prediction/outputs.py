@@ -13,6 +13,7 @@ import orjson
 from ooc_train.atomic import output_file
 from ooc_train.errors import InputError, OptionError
 from ooc_train.extras import pip_install
+from ooc_train.outputs import check_suffix
 from ooc_train.prediction.explanation import Explanations
 
 _SUFFIXES = {
@@ -20,20 +21,6 @@ _SUFFIXES = {
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-_OTHER_SUFFIXES = {
-    ".xlsx",
-    ".xls",
-    ".ods",
-    ".h5",
-    ".hdf5",
-    ".arrow",
-    ".feather",
-    ".npy",
-    ".npz",
-    ".gz",
-}
-"""Names that promise another format than is written."""
-
 Columns = Mapping[str, Any]
 """Columns by their names, with a value for each row: a list of strings, an array of float32, or
 `Explanations`."""
@@ -182,11 +169,9 @@ def format_for(path: Path | None, asked: str | None) -> str:
     ``path`` is ``None`` for a stream.  Raises OptionError for a format that a stream cannot take,
     or whose package is missing, and for a name of another format than those that are written.
     """
-    if path and not asked and path.suffix.lower() in _OTHER_SUFFIXES:
-        raise OptionError(
-            f"{path}: predictions are not written as {path.suffix}; name a file "
-            f"{', '.join(sorted(_SUFFIXES))}, or give --output-format"
-        )
+    if path and not asked:
+        remedy = f"name a file {', '.join(sorted(_SUFFIXES))}, or give --output-format"
+        check_suffix(path, "predictions are", _SUFFIXES, remedy)
     kind = asked or (_SUFFIXES.get(path.suffix.lower(), "csv") if path else "csv")
     if kind == "parquet":
         if path is None:

@@ -39,7 +39,7 @@ from ooc_train.progress import Progress
 from ooc_train.remote.url import located
 from ooc_train.tasks import results_in_order
 from ooc_train.threads import ThreadPool
-from ooc_train.training.run.folder import files_of
+from ooc_train.training.run.folder import check_order, files_of
 from ooc_train.training.run.replacement import open_with
 
 UNKNOWN, EXPLAIN = "unknown_words", "explain"
@@ -174,6 +174,8 @@ def predict(  # noqa: PLR0913 - the one place where all options meet
         force=force,
         trust_code=trust_code,
     )
+    for one in source if isinstance(source, list | tuple) else [source]:
+        check_order(run, one)
     began = time.perf_counter()
     progress = progress or usual_progress()
     target = located(output) if isinstance(output, str | os.PathLike) else output

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import OptionError
 from ooc_train.kinds import Layout
@@ -130,8 +131,8 @@ class Batches:
         order = "in the order of the file" if self.seed is None else f"shuffled with {self.seed=}"
         lengths = ", of near lengths" if self.by_length else ""
         return (
-            f"<{len(self):,} batches of {self.batch_size:,} rows of {self.split.where}: epoch "
-            f"{self.epoch}, {order.replace('self.', '')}{lengths}>"
+            f"<{counted(len(self), 'batch')} of {counted(self.batch_size, 'row')} of "
+            f"{self.split.where}: epoch {self.epoch}, {order.replace('self.', '')}{lengths}>"
         )
 
     def __iter__(self) -> Iterator[Batch]:

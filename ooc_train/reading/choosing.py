@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64
 
 
@@ -27,7 +28,7 @@ def chosen_rows(key: Any, n_rows: int, where: str) -> I64:
         return np.flatnonzero(numbers)
     if numbers.dtype == bool and numbers.ndim == 1:
         raise IndexError(
-            f"{where} has {n_rows:,} rows, and not {len(numbers):,}, as True and False"
+            f"{where} has {counted(n_rows, 'row')}, and not {len(numbers):,}, as True and False"
         )
     if numbers.ndim != 1 or (numbers.dtype.kind not in "iu" and numbers.size):
         raise TypeError(
@@ -37,7 +38,7 @@ def chosen_rows(key: Any, n_rows: int, where: str) -> I64:
     numbers = numbers.astype(np.int64)
     wrong = numbers[(numbers < -n_rows) | (numbers >= n_rows)]
     if wrong.size:
-        raise IndexError(f"{where} has {n_rows:,} rows, from 0, and no row {wrong[0]}")
+        raise IndexError(f"{where} has {counted(n_rows, 'row')}, from 0, and no row {wrong[0]}")
     return np.where(numbers < 0, numbers + n_rows, numbers)
 
 

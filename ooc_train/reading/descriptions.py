@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
 
+from ooc_train.counts import counted, rows_by_split
 from ooc_train.kinds import Layout
 
 _SHOWN_CLASSES = 10
@@ -26,9 +27,9 @@ def counted_rows(layout: Layout, n_rows: int, width: int | None) -> str:
     ('5 sparse rows of 20,000 columns', '1 sequence of up to 500 words')
     """
     noun = _NOUNS[layout] if n_rows != 1 else _NOUNS[layout][:-1]
-    of = "" if width is None else f" of {width:,} columns"
+    of = "" if width is None else f" of {counted(width, 'column')}"
     if layout == "ragged" and width is not None:
-        of = f" of up to {width:,} words"
+        of = f" of up to {counted(width, 'word')}"
     return f"{n_rows:,} {noun}{of}"
 
 
@@ -36,17 +37,16 @@ def split_line(split: Any, max_length: int | None) -> str:
     """A `Split` in a line."""
     rows = counted_rows(split.layout, split.n_rows, max_length or split.n_columns)
     size = megabytes(split.row_bytes * split.n_rows)
-    return f"<split {split.name!r} of {split.path}: {rows}, {split.n_classes:,} classes, {size}>"
+    classes = counted(split.n_classes, "class")
+    return f"<split {split.name!r} of {split.path}: {rows}, {classes}, {size}>"
 
 
 def store_line(store: Any) -> str:
     """An open file, a `Store`, in a line."""
-    counts = [f"{split.n_rows:,} {name}" for name, split in store.splits.items()]
-    *first, last = counts or ["no"]
-    rows = f"{', '.join(first)} and {last} rows" if first else f"{last} rows"
+    rows = rows_by_split({name: split.n_rows for name, split in store.splits.items()})
     closed = "" if store.is_open else ", closed"
     return (
-        f"<file {store.path}: {store.features} features, {store.n_columns:,} columns, "
+        f"<file {store.path}: {store.features} features, {counted(store.n_columns, 'column')}, "
         f"{classes_line(store.class_labels)}; {rows}{closed}>"
     )
 
@@ -58,12 +58,12 @@ def classes_line(labels: Sequence[str]) -> str:
     '2 classes (neg, pos)'
     """
     named = f" ({', '.join(labels)})" if len(labels) <= _SHOWN_CLASSES else ""
-    return f"{len(labels):,} classes{named}"
+    return f"{counted(len(labels), 'class')}{named}"
 
 
 def store_table(store: Any) -> str:
     """An open file, a `Store`, as HTML: its splits, and its classes."""
-    head = f"{store.features} features, {store.n_columns:,} columns"
+    head = f"{store.features} features, {counted(store.n_columns, 'column')}"
     return "".join(
         [
             f"<p><b>{escape(str(store.path))}</b>: {escape(head)}, "

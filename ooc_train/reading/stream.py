@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ooc_train.counts import counted
 from ooc_train.errors import OptionError
 from ooc_train.reading.batches import Batches, Seed, seed_for
 from ooc_train.reading.rows import Batch, Readable
@@ -32,7 +33,8 @@ class Stream(Iterator[Batch]):
     def __repr__(self) -> str:
         batches = self._batches
         return (
-            f"<stream of batches of {batches.batch_size:,} rows of {batches.split.where}: next is "
+            f"<stream of batches of {counted(batches.batch_size, 'row')} of "
+            f"{batches.split.where}: next is "
             f"step {self.step:,} of {len(batches):,}, of epoch {self.epoch}>"
         )
 

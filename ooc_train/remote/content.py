@@ -71,7 +71,7 @@ class RemoteContent:
             if self._version is None:
                 try:
                     self._store = stored(self.url)
-                    self._version = self._tried(self._first_version, PAUSES[:_FIRST_PAUSES])
+                    self._version = answered(self.url, self._first_version, is_first=True)
                 except InputError as error:
                     self._error = error
                     raise
@@ -100,7 +100,7 @@ class RemoteContent:
                 raise _AgainError("the server gave other bytes")
             return data
 
-        return self._tried(attempt, PAUSES, stopped)
+        return answered(self.url, attempt, stopped)
 
     def check_process(self) -> None:
         """Raise InputError in a forked process, where no request would be answered."""
@@ -116,16 +116,17 @@ class RemoteContent:
         Raises InputError if the connection breaks: there is no way to go on.
         """
         expected = self.version
-        answer = self._tried(self._get, PAUSES)
+        answer = answered(self.url, self._get)
         self._check(Version.of(answer.meta), expected)
         n_bytes, stream = 0, iter(answer.stream(min_chunk_size=_PIECE_BYTES))
         while True:
             try:
                 piece = next(stream, None)
             except _failures() as error:
-                raise self._unread(
+                raise _unread(
+                    self.url,
                     f"{_reason(error)} after {n_bytes:,} bytes, and this server gives no parts of "
-                    "a file; download it first"
+                    "a file; download it first",
                 ) from None
             if piece is None:
                 return
@@ -157,34 +158,41 @@ class RemoteContent:
         if found != expected:
             raise InputError(f"{self.url} changed while it was read; start again with it")
 
-    def _tried(
-        self,
-        request: Callable[[], Answer],
-        pauses: tuple[float, ...],
-        stopped: threading.Event | None = None,
-    ) -> Answer:
-        """The answer to a request, which is made again after each of the pauses."""
-        stopped = stopped or threading.Event()
-        for pause in (*pauses, None):
-            try:
-                return request()
-            except _AgainError as error:
-                why = str(error)
-            except InputError:
-                raise
-            except _failures() as error:
-                why = _reason(error)
-                if _is_final(error):
-                    raise self._unread(f"{why}; {_remedy(error)}") from None
-            if pause is None or stopped.wait(pause):
-                break
-        raise self._unread(
-            f"{why}, {len(pauses) + 1} times; check the URL and the network, and run the command "
-            "again"
-        )
 
-    def _unread(self, why: str) -> InputError:
-        return InputError(f"{self.url} cannot be read: {why}")
+def answered(
+    url: Url,
+    request: Callable[[], Answer],
+    stopped: threading.Event | None = None,
+    *,
+    is_first: bool = False,
+) -> Answer:
+    """The answer to a request, which is made again after pauses, of which the first has fewer.
+
+    Raises InputError, which names the URL, if all attempts fail.
+    """
+    stopped = stopped or threading.Event()
+    pauses = PAUSES[:_FIRST_PAUSES] if is_first else PAUSES
+    for pause in (*pauses, None):
+        try:
+            return request()
+        except _AgainError as error:
+            why = str(error)
+        except InputError:
+            raise
+        except _failures() as error:
+            why = _reason(error)
+            if _is_final(error):
+                raise _unread(url, f"{why}; {_remedy(error)}") from None
+        if pause is None or stopped.wait(pause):
+            break
+    raise _unread(
+        url,
+        f"{why}, {len(pauses) + 1} times; check the URL and the network, and run the command again",
+    )
+
+
+def _unread(url: Url, why: str) -> InputError:
+    return InputError(f"{url} cannot be read: {why}")
 
 
 def content_of(url: Url) -> RemoteContent:

@@ -12,6 +12,8 @@ from ooc_train.errors import InputError, OptionError
 from ooc_train.extras import pip_install
 from ooc_train.remote.url import Url
 
+BUCKETS = ("s3", "gs", "az")
+"""The schemes of object storage, which lists what it has."""
 _CONNECT_SECONDS, _SILENT_SECONDS = 20, 30
 _NO_RETRIES: Any = {
     "max_retries": 0,  # `content` tries again
@@ -136,7 +138,5 @@ _SCHEMES: dict[str, Callable[[Url], Stored]] = {
     "https": _web,
     "http": _web,
     "hf": _hub,
-    "s3": _bucket,
-    "gs": _bucket,
-    "az": _bucket,
+    **dict.fromkeys(BUCKETS, _bucket),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ooc_train.counts import counted
 from ooc_train.report import figures
 from ooc_train.report.elements import (
     Bar,
@@ -114,7 +115,7 @@ def _lengths(content: Mapping[str, Any]) -> Iterator[Card]:
         drawn = figures.lengths(bins.counts, bins.width, bins.median, f"{unit} in a row")
         said = f"train rows, in bins of {bins.width:,} {unit}" if bins.width > 1 else "train rows"
         if bins.n_longer:
-            said += f"; {bins.n_longer:,} longer ones, up to {bins.longest:,}, are left out"
+            said += f"; left out: {counted(bins.n_longer, 'longer one')}, up to {bins.longest:,}"
         body = f'<div class="figure">{drawn}</div>'
         if _is_beside_lengths(content):
             body += _background(content)
@@ -131,7 +132,7 @@ def _terms(content: Mapping[str, Any]) -> Iterator[Card]:
     if not terms:
         return
     missed = terms["missed_rows"]
-    bound = f"; counts may be {missed:,} rows too low" if missed else ""
+    bound = f"; counts may be {counted(missed, 'row')} too low" if missed else ""
     if terms["telling"]:
         names = [one["name"] for one in content["classes"]]
         most = max((term["share"] for one in terms["telling"] for term in one["terms"]), default=1)
@@ -220,7 +221,9 @@ def _background(content: Mapping[str, Any]) -> str:
     epoch = f"about {duration(seconds)}" if seconds >= 1 else "less than a second"
     if cost["training_bytes"]:
         epoch += f", {megabytes(cost['training_bytes'])} of memory"
-    said = f"Estimates for this machine, from a conversion of {cost['sample_rows']:,} rows."
+    said = (
+        f"Estimates for this machine, from a conversion of {counted(cost['sample_rows'], 'row')}."
+    )
     figures_of = {
         "converting": f"{duration(cost['convert_seconds'])}, at most "
         f"{megabytes(cost['memory_budget_bytes'])} of memory",

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.report import figures
 from ooc_train.report.elements import (
     Bar,
@@ -263,7 +264,7 @@ def _matrix(evaluation: Mapping[str, Any], names: Sequence[str]) -> Card:
     if len(names) > MAX_MATRIX_CLASSES:
         wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
         shown = np.sort(np.argsort(-wrong, kind="stable")[:MAX_MATRIX_CLASSES])
-        said += f"; only the {len(shown)} of {len(names):,} classes with the most errors"
+        said += f"; only the {len(shown)} of {counted(len(names), 'class')} with the most errors"
     part = counts[np.ix_(shown, shown)].tolist()
     drawn = figures.confusion(part, [names[i] for i in shown.tolist()])
     size = f"--least:{120 + 21 * len(shown)}px; --most:{max(300, 140 + 44 * len(shown))}px"

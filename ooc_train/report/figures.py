@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64
 from ooc_train.report.elements import Key, compact, keys
 from ooc_train.report.names import shortened
@@ -86,7 +87,7 @@ def curves(
             times = [point["epoch"] for point in inside]
             values = [point[f"val_{figure}"] for point in inside]
             axes.plot(times, values, ".", ms=2.5, color=_TWO, alpha=0.6)
-            legend.append(Key(f"{inside[0]['rows']:,} validation rows", "two", "dots"))
+            legend.append(Key(counted(inside[0]["rows"], "validation row"), "two", "dots"))
         if best_epoch:
             axes.axvline(best_epoch, color=_INK, ls=":", lw=1)
             legend.append(Key("kept", "ink", "dotted"))

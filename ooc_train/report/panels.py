@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64
 from ooc_train.report.elements import compact
 from ooc_train.report.lengths import binned
@@ -58,7 +59,7 @@ class ClassPanel(Panel):
     def draw(self, axes: "Axes") -> None:
         """Draw the panel."""
         _draw_bars(axes, self.names, self.counts)
-        more = f", and {self.n_more:,} smaller classes" if self.n_more else ""
+        more = f", and {counted(self.n_more, 'smaller class')}" if self.n_more else ""
         _title(axes, f"rows by class{more}")
         if len(self.counts) > 1:
             axes.legend(
@@ -79,7 +80,7 @@ class LengthPanel(Panel):
         edges = np.arange(len(bins.counts) + 1) * bins.width
         axes.stairs(bins.counts, edges, fill=True, color=_COLOURS[0])
         axes.axvline(bins.median, color=_COLOURS[1], lw=1.5, label=f"median {bins.median:g}")
-        longer = f"; {bins.n_longer:,} longer ones left out" if bins.n_longer else ""
+        longer = f"; {counted(bins.n_longer, 'longer one')} left out" if bins.n_longer else ""
         axes.set(xlabel=f"{self.unit} of a row{longer}", xlim=(0, edges[-1]))
         _title(axes, "lengths of train rows")
         axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64, AnyArray
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.reading.batches import Batches
@@ -204,7 +205,7 @@ def _sized(part: Part, batch_size: int) -> Part:
         )
     if part.split.n_rows < n_rows:
         raise OptionError(
-            f"{part.split.where} has {part.split.n_rows} rows, fewer than the {n_rows} that its "
-            "share of each batch takes; give a smaller share"
+            f"{part.split.where} has {counted(part.split.n_rows, 'row')}, fewer than the {n_rows} "
+            f"that its share of each batch takes; give a smaller share"
         )
     return replace(part, n_rows=n_rows)

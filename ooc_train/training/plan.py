@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ooc_train.counts import counted
 from ooc_train.errors import OptionError
 from ooc_train.file.shards import data_files
 from ooc_train.kinds import KINDS, Layout
@@ -282,7 +283,7 @@ def _schedule(store: Store, rows: TrainRows, options: TrainingOptions) -> Schedu
         total = options.epochs * n_steps(len(rows), options.batch_size)
         if total <= options.warmup_steps:
             raise OptionError(
-                f"the training has {total:,} steps, which leaves none after "
+                f"the training has {counted(total, 'step')}, which leaves none after "
                 f"--warmup-steps {options.warmup_steps}; give fewer of these, or more --epochs"
             )
         decay_steps = total - options.warmup_steps

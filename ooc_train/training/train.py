@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ooc_train.bars import usual_progress
+from ooc_train.counts import counted
 from ooc_train.environment import environment, n_processors
 from ooc_train.errors import FormatError, OptionError
 from ooc_train.kernel_processes import compiling_elsewhere
@@ -33,6 +34,7 @@ from ooc_train.training.plan import TrainingPlan, files_read
 from ooc_train.training.run.checkpoints import Checkpoint
 from ooc_train.training.run.folder import TENSORBOARD, files_of
 from ooc_train.training.run.interval import Interval
+from ooc_train.training.run.repeating import write_config
 from ooc_train.training.run.resuming import DELETE_IT, check_settings
 from ooc_train.training.run.saver import Saver
 from ooc_train.training.run.session import Session
@@ -184,6 +186,7 @@ def train(  # noqa: PLR0913 - the one place where all options meet
             "memory_over_time": monitor.over_time(),
             "environment": environment(),
         }
+        write_config(folder.path, path, run, chosen, here)
         report = folder.complete(report)
         folder.take_place()
         draw_page(folder.path, store, progress)
@@ -323,8 +326,8 @@ def _pretrained(
     terms = store.group("vectorizer").strings("terms")
     found = read_embeddings(Path(path), terms, progress=progress)
     progress.message(
-        f"{path}: {found.n_found:,} of {len(terms):,} terms found "
-        f"({found.n_found / len(terms):.1%}), {found.matrix.shape[1]} dimensions"
+        f"{path}: {found.n_found:,} of {counted(len(terms), 'term')} found "
+        f"({found.n_found / len(terms):.1%}), {counted(found.matrix.shape[1], 'dimension')}"
     )
     return found
 

@@ -70,7 +70,7 @@ def test_a_mistyped_option_is_told_before_what_is_missing_for_it(capsys):
         "ooc-convert: there is no option --ouput; did you mean --output?\n"
     )
     assert main_of("convert")(["a.csv"]) == 2
-    assert "the following arguments are required: -o/--output; " in capsys.readouterr().err
+    assert "-o/--output is missing, the HDF5 file to write; " in capsys.readouterr().err
 
 
 def test_behind_two_hyphens_files_are_called_like_options(capsys, tmp_path, monkeypatch):

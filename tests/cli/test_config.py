@@ -1,16 +1,26 @@
 """Options in a file: what is written is what is read, and what is wrong is said."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ooc_train
 from ooc_train.cli import convert, evaluate, predict, train
-from ooc_train.cli.config import OF_THIS_CALL, config_text, read_config
+from ooc_train.cli.config import read_config
 from ooc_train.cli.options import of_commands
 from ooc_train.errors import InputError, OptionError
+from ooc_train.toml_text import OF_THIS_CALL, options_text
 from tests.corpora import random_rows, write_rows
+from tests.files import Toy, write_toy
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 COMMANDS = [convert.COMMAND, train.COMMAND, evaluate.COMMAND, predict.COMMAND]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
@@ -50,7 +60,7 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, line):
     by_name = {option.name: option for option in options}
     path = tmp_path_factory.mktemp("config") / "options.toml"
     name = command.name.removeprefix("ooc-")
-    path.write_text(config_text(name, options, given), "utf-8")
+    path.write_text(options_text(name, options, given), "utf-8")
     expected = {
         name: value
         if isinstance(value, bool)
@@ -61,7 +71,7 @@ def test_what_is_written_is_what_is_read(tmp_path_factory, line):
     }
     found = read_config(path, name, options)
     assert found == expected
-    path.write_text(config_text(name, options, found), "utf-8")  # values, too, are written
+    path.write_text(options_text(name, options, found), "utf-8")  # values, too, are written
     assert read_config(path, name, options) == expected
 
 
@@ -147,3 +157,28 @@ def test_a_run_and_a_conversion_are_repeated(tmp_path, monkeypatch):
     assert "learning-rate = 0.01\n" in text
     assert "# seed: 0\n" in text
     assert train.main(["--config", "run/settings.toml", "--quiet"]) == 1  # the run exists
+
+
+def test_a_training_by_the_library_is_repeated_by_the_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_toy(tmp_path / "a.h5", toy=Toy(), train=60, validation=20)
+    options = {"batch_size": np.int64(8), "class_weight": {"1": 2}, "epochs": 2, "seed": 3}
+    ooc_train.train("a.h5", "run", **options, memory_bytes=10**7, learning_rate=np.float64(0.01))
+    assert train.main(["--config", "run/settings.toml", "-o", "again", "--quiet"]) == 0
+    weights = [Path(run, "model.keras").read_bytes() for run in ("run", "again")]
+    assert weights[0] == weights[1]
+    text = Path("run/settings.toml").read_text("utf-8")
+    for line in ('data = "a.h5"', "batch-size = 8", "learning-rate = 0.01", "memory = 10000000"):
+        assert f"{line}\n" in text
+    assert "program" not in text
+
+
+def test_what_no_file_can_hold_is_a_comment():
+    options = of_commands(train.COMMAND.declared)
+    given = {"model": lambda shape: shape, "callbacks": [object()], "seed": 1}
+    text = options_text("train", options, given, files={"data": "https://me:secret@a.b/c.h5"})
+    assert "# Not repeated: model is an object of a program.\n" in text
+    assert "# Not repeated: callbacks is an object of a program.\n" in text
+    assert "seed = 1\n" in text
+    assert "secret" not in text
+    assert {*tomllib.loads(text)["train"]} == {"data", "seed"}

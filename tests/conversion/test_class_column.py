@@ -63,7 +63,7 @@ def test_real_numbers_are_no_classes_but_half_stars_are(tmp_path):
 def test_a_first_row_that_is_alike_no_other_names_the_columns(tmp_path):
     labels = ["kind", *(["spam", "ham"] * 25)]
     message = (
-        "line 1 looks like a header: 'kind' is repeated nowhere, and the other 2 classes are, "
+        "line 1 looks like a header: 'kind' is repeated nowhere, and the others are, "
         "such as 'spam'; say --header"
     )
     with pytest.raises(InputError, match=message):
@@ -90,8 +90,8 @@ def test_each_class_keeps_a_train_row(tmp_path, shuffle, monkeypatch):
     report = convert(tmp_path, rows_of(labels), **options)
     assert (report["rows"], report["validation_rows"], report["kept_rows"]) == (32, 28, 2)
     assert report["notes"] == [
-        "2 rows that were drawn for validation stay in training, since their classes have no other "
-        "row there; 28 validation rows are left"
+        "drawn for validation, but kept in training, where their classes have no other row: "
+        "2 rows; for validation there remain 28"
     ]
     numbers = {label: number for number, label in enumerate(report["classes"])}
     train = labels_in(tmp_path / "o.h5", "train")

@@ -338,16 +338,16 @@ VALUES = np.zeros((4, 2), np.float32)
         (npy(VALUES[0]), npy(np.arange(4)), r"has features of the shape \(2,\) and type float32"),
         (npy(VALUES[:0]), npy(np.arange(0)), "rows.npy is empty; it holds no rows"),
         (npy(np.array([["a", "b"]] * 4)), npy(np.arange(4)), "shape .* and type <U1; rows of num"),
-        (npy(VALUES), npy(np.arange(5)), "labels has 5 labels, and there are 4 rows"),
+        (npy(VALUES), npy(np.arange(5)), "labels has 5 labels for 4 rows"),
         (npy(VALUES), npy(np.zeros((4, 2))), r"labels has the shape \(4, 2\); labels are one for"),
         (
             npy(VALUES),
             npy(np.array([0, 1.5, 1, 0])),
             ", row 2: the label 1.5 is not a whole number",
         ),
-        (npy(VALUES), b"a\nb\na\n", "labels has 3 labels, and there are 4 rows"),
-        (npy(VALUES), b"a\nb\na\nb\n\nb\n", "labels has more than 4 labels, and there are 4 rows"),
-        (npy(VALUES), b"", "labels has 0 labels, and there are 4 rows"),
+        (npy(VALUES), b"a\nb\na\n", "labels has 3 labels for 4 rows"),
+        (npy(VALUES), b"a\nb\na\nb\n\nb\n", "labels has more than 4 labels for 4 rows"),
+        (npy(VALUES), b"", "labels has 0 labels for 4 rows"),
     ],
 )
 def test_arrays_that_cannot_be_used(tmp_path, content, labels, message):
@@ -394,7 +394,11 @@ def test_damaged_archives(tmp_path, rows):
     [
         ({}, OptionError, "rows.npy holds no labels; give a file of them with --labels"),
         ({"label": "1", "labels": ["l"]}, OptionError, "is one array, without names; leave out"),
-        ({"labels": ["a", "b"]}, OptionError, "there are 1 files of rows and 2 of labels; give"),
+        (
+            {"labels": ["a", "b"]},
+            OptionError,
+            "labels come from 2 files, and rows from 1 file",
+        ),
         (
             {"features": "ngram"},
             OptionError,
@@ -473,3 +477,38 @@ def test_a_sparse_matrix_of_scipy_is_named(tmp_path):
     sparse.save_npz(tmp_path / "rows.npz", sparse.csr_matrix(np.eye(4)))
     with pytest.raises(InputError, match="rows.npz is a sparse matrix of SciPy; write it and its"):
         ooc_train.convert(tmp_path / "rows.npz", tmp_path / "o.h5")
+
+
+def test_a_vectorizer_of_numbers_takes_no_text_and_the_other_way_round(tmp_path):
+    texts = tmp_path / "texts.csv"
+    texts.write_text("label,text\n" + "a,one two\nb,two three\n" * 20)
+    (tmp_path / "rows.csv").write_text("label,x,y\n" + "a,1,2\nb,2,3\n" * 20)
+    (tmp_path / "rows.svm").write_text("1 1:1\n2 2:1\n" * 20)
+    (tmp_path / "rows.txt").write_text("1 1:1\n2 2:1\n" * 20)
+    columns = {"columns": ["x", "y"], "label": "label"}
+    words = {"text": "text", "label": "label"}
+    ooc_train.convert(tmp_path / "rows.csv", tmp_path / "dense.h5", **columns)
+    ooc_train.convert(tmp_path / "rows.svm", tmp_path / "sparse.h5")
+    ooc_train.convert(texts, tmp_path / "text.h5", **words)
+    for fitted, rows, options, taken, found in (
+        ("dense", texts, words, r"numbers \(dense features\)", "text"),
+        ("sparse", texts, words, r"numbers \(sparse features\)", "text"),
+        ("sparse", texts, {}, r"numbers \(sparse features\)", "text"),
+        ("text", tmp_path / "rows.csv", columns, r"text \(ngram features\)", "numbers"),
+    ):
+        given = {**options, "vectorizer": tmp_path / f"{fitted}.h5"}
+        with pytest.raises(OptionError, match=rf"takes {taken}, and these rows are {found}; name"):
+            ooc_train.convert(rows, tmp_path / "o.h5", **given)
+    fitted = tmp_path / "sparse.h5"
+    report = ooc_train.convert(tmp_path / "rows.txt", tmp_path / "o.h5", vectorizer=fitted)
+    assert report["features"] == "sparse"
+
+
+def test_numbers_of_either_type_give_the_same_bytes(tmp_path, rows):
+    write_npy(tmp_path, *rows)
+    options = {"labels": tmp_path / "labels.npy"}
+    for name, fraction in (("int", 0), ("float", 0.0), ("numpy", np.float32(0))):
+        output = tmp_path / f"{name}.h5"
+        ooc_train.convert(tmp_path / "rows.npy", output, validation_fraction=fraction, **options)
+    contents = {(tmp_path / f"{name}.h5").read_bytes() for name in ("int", "float", "numpy")}
+    assert len(contents) == 1

@@ -177,7 +177,7 @@ def test_rows_without_a_label_in_an_array_of_labels_are_rejected(tmp_path):
     labels = [None, float("nan"), *["a", "b"] * 29]
     report = ooc_train.convert(NUMBERS, tmp_path / "o.h5", labels=labels)
     assert (report["classes"], report["rejected_rows"]) == (["a", "b"], 2)
-    with pytest.raises(InputError, match="the labels has 59 labels, and there are 60 rows"):
+    with pytest.raises(InputError, match="the labels has 59 labels for 60 rows"):
         ooc_train.convert(NUMBERS, tmp_path / "o.h5", labels=[0, *SIDES[:58]], force=True)
 
 

@@ -222,3 +222,10 @@ def test_patterns_and_folders_that_stand_for_nothing(tmp_path):
         convert(tmp_path / "*.csv", tmp_path)
     with pytest.raises(InputError, match="empty has no subfolders"):
         convert(tmp_path / "empty", tmp_path)
+
+
+def test_a_run_is_no_folder_of_rows(tmp_path):
+    for name in ("settings.json", "history.csv", "model.keras"):
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=r"is a run folder of ooc-train, where rows are expected"):
+        listed(tmp_path)

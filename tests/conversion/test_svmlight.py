@@ -76,7 +76,7 @@ def test_the_command_says_how_many_rows_are_empty(tmp_path, capsys):
     (tmp_path / "rows.svm").write_text("1 1:1 3:2\n0 2:1\n1\n0 1:3\n1 2:2\n0 3:1\n")
     command = [tmp_path / "rows.svm", "-o", tmp_path / "o.h5", "--validation-fraction", "0"]
     assert convert_main([str(part) for part in command]) == 0
-    assert "1 rows have no column that is not zero; kept" in capsys.readouterr().out
+    assert "1 row without a column that is not zero; kept" in capsys.readouterr().out
 
 
 PLANS = [

@@ -170,7 +170,7 @@ def patched(place, value):
         (patched(16, b"\0\0\0\0"), "array 'x' cannot be read to its end: Bad CRC-32"),
         (patched(46, b"\xff"), "rows.npz has no arrays features and labels, or x and y, but"),
         (archive([("x.npy", saved(VALUES) + b"!"), Y]), "array 'x' goes on behind the 4 rows"),
-        (archive([X, ("y.npy", saved(LABELS[:3]))]), "'y' has 3 labels, and there are 4 rows"),
+        (archive([X, ("y.npy", saved(LABELS[:3]))]), "'y' has 3 labels for 4 rows"),
         (archive([X, ("y.npy", saved(VALUES))]), r"'y' has the shape \(4, 3\); labels are one"),
         (
             archive([(f"{'x' * 250}{i}", b"") for i in range(4000)]),

@@ -180,10 +180,11 @@ def test_bad_rows_are_listed_with_their_url(served, tmp_path):
     assert "secret" not in listed
 
 
-def test_a_pattern_in_a_url_is_none(served, tmp_path):
+def test_a_pattern_of_a_web_server_is_refused(served, tmp_path):
     url = served.url("/part*.csv")
-    with pytest.raises(InputError, match=r"part\*.csv cannot be read: the server answers 404"):
+    with pytest.raises(InputError, match=r"part\*.csv is a pattern, and only buckets \(s3, gs"):
         converted(url, tmp_path / "x.h5")
+    assert not served.requests
 
 
 def test_outputs_are_files_here(tmp_path, served):

@@ -82,13 +82,13 @@ def test_a_page_of_numbers_has_no_words():
 
 SIGNS = [
     ({}, "7 test rows are train rows, too, and 2 test rows are nearly train rows: scores on them"),
-    ({}, "4 texts have rows of several classes"),
+    ({}, "Texts with rows of several classes: 4."),
     ({}, "--max-rejects 120"),
     ({"guide": explored()["guide"] | {"advised": "sequence", "ratio": 2000}}, "above 1,500"),
     ({"classes": [{"name": "a", "rows": {"train": 190, "test": 9}},
                   {"name": "b", "rows": {"train": 10, "test": 0}}]}, "10 to 190 train rows"),
     ({"classes": [{"name": "a", "rows": {"train": 190, "test": 9}},
-                  {"name": "b", "rows": {"train": 10, "test": 0}}]}, "no test rows, such as b"),
+                  {"name": "b", "rows": {"train": 10, "test": 0}}]}, "test rows: 1, such as b"),
 ]  # fmt: skip
 
 

@@ -91,6 +91,15 @@ def assert_equals_evaluation(folder, evaluation):
     assert -np.log(np.float64(truth)).mean() == pytest.approx(evaluation["loss"], abs=1e-4)
 
 
+def test_a_run_and_a_file_that_are_swapped_are_said(trained):
+    folder, _, _ = trained
+    for call, more in ((ooc_train.evaluate, []), (ooc_train.predict, [io.StringIO()])):
+        with pytest.raises(
+            InputError, match=r"test\.csv is a file, and .*run is a run folder: swap"
+        ):
+            call(folder / "test.csv", folder / "run", *more)
+
+
 def test_frozen_features_equal_the_converted_ones_to_the_bit(trained):
     folder, _, matrix = trained
     predictor = ooc_train.load(folder / "run")

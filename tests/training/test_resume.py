@@ -32,7 +32,8 @@ from tests.full_disk import limited_files
 
 RATES = ("seconds", "rows_per_second", "input_wait_share")
 RUN_FILES = [
-    "checkpoints", "history.csv", "model.keras", "report.json", "settings.json", "vectorizer.h5",
+    "checkpoints", "history.csv", "model.keras", "report.json", "settings.json", "settings.toml",
+    "vectorizer.h5",
 ]  # fmt: skip
 N_TERMS = 60
 OWN_MODEL = "tests.training.test_resume:own_model"

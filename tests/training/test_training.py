@@ -304,7 +304,8 @@ def test_the_settings(trained):
 
 def test_nothing_else_is_left(trained):
     path, run, _ = trained
-    assert sorted(file.name for file in run.iterdir()) == [CHECKPOINTS, *RUN_FILES]
+    files = {file.name for file in run.iterdir()}
+    assert files == {CHECKPOINTS, *RUN_FILES, "settings.toml"}
     assert not [name for name in leftovers(path.parent) if name.startswith(".")]
     # Others may read it as they may read what else its owner makes.
     other = path.parent / "other"
@@ -634,6 +635,14 @@ def test_half_a_run_is_refused(trained, tmp_path, name):
 def test_no_run(tmp_path):
     with pytest.raises(InputError, match=r"there is no run folder .*none; make one with ooc-train"):
         open_run(tmp_path / "none")
+
+
+def test_no_run_is_written_over_a_file(tmp_path):
+    path = write_toy(tmp_path / "a.h5", toy=Toy(), train=20, validation=0)
+    with pytest.raises(
+        OutputError, match=r"a\.h5, a folder which is written as a whole, is also the"
+    ):
+        train(path, path, epochs=1)
 
 
 def test_what_is_no_run_says_what_it_is(trained, tmp_path):

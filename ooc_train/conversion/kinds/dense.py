@@ -30,6 +30,7 @@ from ooc_train.conversion.vectorizer import (
     Parameters,
     Vectorizer,
 )
+from ooc_train.counts import counted
 from ooc_train.dtypes import F32, I64, AnyArray
 from ooc_train.errors import InputError
 from ooc_train.file.group import FileGroup
@@ -91,8 +92,8 @@ class DenseVectorizer(Vectorizer):
         n_columns = _n_columns(corpus)
         if self.is_fitted and n_columns != self.n_columns:
             raise InputError(
-                f"rows have {n_columns:,} columns, and those that the vectorizer is of have "
-                f"{self.n_columns:,}; name the columns with --columns, or convert without it"
+                f"rows have {counted(n_columns, 'column')}, and those that the vectorizer is of "
+                f"have {self.n_columns:,}; name the columns with --columns, or convert without it"
             )
         self.report.n_features = self.n_columns = n_columns
         self._largest = np.zeros(n_columns, np.float32)
@@ -117,7 +118,7 @@ class DenseVectorizer(Vectorizer):
         """Raise ``InputError`` for rows of another number of columns."""
         if n_columns != self.n_columns:
             raise InputError(
-                f"the rows have {n_columns:,} columns, and the model takes "
+                f"the rows have {counted(n_columns, 'column')}, and the model takes "
                 f"{self.n_columns:,}; name them with --columns"
             )
 
@@ -198,8 +199,8 @@ def _n_columns(corpus: Corpus) -> int:
     for source in sources:
         if source.n_columns != first.n_columns:
             raise InputError(
-                f"{source.path} has {source.n_columns:,} columns of features, and {first.path} "
-                f"{first.n_columns:,}; name the same with --columns"
+                f"{source.path} has {counted(source.n_columns, 'column')} of features, and "
+                f"{first.path} {first.n_columns:,}; name the same with --columns"
             )
     return first.n_columns
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile
 from ooc_train.conversion.sources.layout import LayoutOptions, Name
+from ooc_train.counts import counted
 from ooc_train.errors import InputError, OptionError
 from ooc_train.suggestions import did_you_mean
 
@@ -131,8 +132,8 @@ def _position(file: ColumnFile, column: str, option: str) -> int:
             f"{did_you_mean(column, file.names)}"
         )
     raise InputError(
-        f"{file.where}: there is no column {column}; the row has {file.n_columns} columns"
-        f"{file.hint}"
+        f"{file.where}: there is no column {column}; the row has "
+        f"{counted(file.n_columns, 'column')}{file.hint}"
     )
 
 

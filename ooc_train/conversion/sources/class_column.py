@@ -7,6 +7,7 @@ import numpy as np
 from ooc_train.conversion.sources.labels import alike
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.source import Source
+from ooc_train.counts import counted
 from ooc_train.dtypes import I64
 from ooc_train.errors import InputError
 
@@ -39,7 +40,7 @@ def check_class_column(sources: Sequence[Source], labels: Sequence[str], counts:
     if not first.file.names and _is_header(len(sources), labels, counts):
         raise InputError(
             f"{first.file.where} looks like a header: {labels[0]!r} is repeated nowhere, and the "
-            f"other {n_classes - 1} classes are, such as {labels[1]!r}; say --header, or name the "
+            f"others are, such as {labels[1]!r}; say --header, or name the "
             f"columns with --text and --label"
         )
 
@@ -49,7 +50,7 @@ def class_notes(labels: Sequence[str], n_rows: int) -> list[str]:
     notes = []
     if n_rows >= _FEW_ROWS and 2 * len(labels) > n_rows:
         notes.append(
-            f"there are {len(labels):,} classes in {n_rows:,} rows, such as "
+            f"there are {counted(len(labels), 'class')} in {counted(n_rows, 'row')}, such as "
             f"{labels[0][:_SHOWN_CHARACTERS]!r}: does --label name the right column?"
         )
     nulls = [label for label in labels if label.lower() in _NULLS]
@@ -99,5 +100,5 @@ def _error(sources: Sequence[Source], labels: Sequence[str], n_rows: int, why: s
         remedy += "" if first.file.names else ", by names where the first row has them"
     return InputError(
         f"{first.path}: the {column} was taken for the class and has {len(labels):,} different "
-        f"values in {n_rows:,} rows, such as {shown}; {why}{remedy}"
+        f"values in {counted(n_rows, 'row')}, such as {shown}; {why}{remedy}"
     )

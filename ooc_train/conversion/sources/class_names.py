@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ooc_train.conversion.sources.labels import plain_label
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
 
 CLASSES_NAME = "classes.txt"
@@ -30,7 +31,8 @@ class ClassNames:
         for label, number in zip(labels, numbers, strict=True):
             if not 1 <= number <= len(self.names):
                 raise InputError(
-                    f"{self.where} names {len(self.names)} classes, one a line, but there is no "
+                    f"{self.where} names {counted(len(self.names), 'class')}, one a line, but "
+                    f"there is no "
                     f"line for label {label!r}; add it, or name another file with --classes"
                 )
         return [self.names[number - 1] for number in numbers]

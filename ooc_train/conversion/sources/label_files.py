@@ -15,6 +15,7 @@ from ooc_train.conversion.sources.files.input_file import Input, InputFile
 from ooc_train.conversion.sources.files.npy import ArrayStream, HeldArray, open_npy
 from ooc_train.conversion.sources.files.rejects import MAX_LABEL_BYTES
 from ooc_train.conversion.sources.rows import SpelledLabels
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
 
 Take = Callable[[int], SpelledLabels]
@@ -138,4 +139,4 @@ def _bare(line: bytes) -> bytes:
 
 
 def _wrong_number(where: str, found: str, expected: int) -> InputError:
-    return InputError(f"{where} has {found} labels, and there are {expected:,} rows")
+    return InputError(f"{where} has {found} labels for {counted(expected, 'row')}")

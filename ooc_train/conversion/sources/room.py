@@ -7,6 +7,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.rejects import Place
 from ooc_train.conversion.sources.rows import SourceRows
+from ooc_train.counts import counted
 from ooc_train.errors import BudgetError
 
 
@@ -31,7 +32,7 @@ class Room(NamedTuple):
         longest = int(np.argmax(rows.sizes))
         n_bytes = int(rows.sizes[longest])
         raise BudgetError(
-            f"{place(int(rows.lines[longest]))}: a row of {n_bytes:,} bytes takes up to "
+            f"{place(int(rows.lines[longest]))}: a row of {counted(n_bytes, 'byte')} takes up to "
             f"{n_bytes * self.multiple / 1e6:.0f} MB of memory, and {self.n_bytes / 1e6:.0f} MB "
             f"are left for it; {self.advice(n_bytes * self.multiple)}"
         )

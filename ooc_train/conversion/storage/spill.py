@@ -20,10 +20,11 @@ from numba import types
 
 from ooc_train.conversion.storage.job import append, expect_jumps, not_read_back, worker_file
 from ooc_train.dtypes import I32, I64, U8, AnyArray, Integers
-from ooc_train.intrinsics import PADDING, copy_bytes
+from ooc_train.intrinsics import PADDING
 from ooc_train.jit import kernel
 
-PIECE_BYTES = 2**18
+PIECE_BYTES = 2**16
+"""About the size of a piece: with all that is made of it, it stays in a processor's cache."""
 _MOST_IN_U32 = np.iinfo(np.uint32).max
 _ALL = slice(None)
 _pread = types.ExternalFunction(  # of the C library
@@ -63,6 +64,22 @@ class SpillWriter:
         return Segment(first_row, path, append(path, records), byte_bounds)
 
 
+class SpillPiece(NamedTuple):
+    """Some records of a partition, in segments of an array with ``PADDING`` bytes behind it.
+
+    ``segments`` (n_segments, 2) int64 are the first byte of each and the one behind its last, in
+    the order of their blocks.
+    """
+
+    records: U8
+    segments: I64
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the records."""
+        return int((self.segments[:, 1] - self.segments[:, 0]).sum())
+
+
 class Partition:
     """The records of a partition, wherever they lie; small when pickled.
 
@@ -78,16 +95,17 @@ class Partition:
         """The size of the records."""
         return int(self._places[:, 2].sum())
 
-    def pieces(self) -> Iterator[U8]:
-        """The records in arrays of about ``PIECE_BYTES``, with ``PADDING`` bytes behind each.
+    def pieces(self) -> Iterator[SpillPiece]:
+        """The records in pieces of about ``PIECE_BYTES``.
 
         The records of one block are never divided; blocks come by ascending ``first_row``.
         Memory: a piece.
         """
         with contextlib.ExitStack() as stack:
             files = self._opened(stack)
-            for some in _in_pieces(self._places):
-                yield _read(files, some)
+            for some in _in_pieces(self._places[:, 2]):
+                records = _read(files, self._places[some])
+                yield SpillPiece(records, np.array([[0, len(records)]]))
 
     def read(self) -> U8:
         """All records in one array, by ascending ``first_row`` of their blocks."""
@@ -103,28 +121,22 @@ class Partition:
         return np.array(files, np.int32)
 
 
+@dataclass(frozen=True)
 class HeldPartition:
-    """The records of a partition that are in memory already.
+    """The records of a partition that are in memory already."""
 
-    ``places`` (n_segments, 3) int64 are, of each segment, 0, the first byte in ``records`` and how
-    many there are.
-    """
-
-    def __init__(self, records: U8, places: I64) -> None:
-        self._records = records
-        self._places = places
+    all_records: SpillPiece
 
     @property
     def n_bytes(self) -> int:
         """The size of the records."""
-        return int(self._places[:, 2].sum())
+        return self.all_records.n_bytes
 
-    def pieces(self) -> Iterator[U8]:
-        """As of a `Partition`."""
-        for some in _in_pieces(self._places):
-            piece = _room_for(some)
-            _copy_segments(self._records, some, piece)
-            yield piece
+    def pieces(self) -> Iterator[SpillPiece]:
+        """As of a `Partition`, where they lie."""
+        records, segments = self.all_records
+        for some in _in_pieces(segments[:, 1] - segments[:, 0]):
+            yield SpillPiece(records, segments[some])
 
 
 @dataclass(frozen=True)
@@ -154,10 +166,10 @@ class PartitionGroup:
         records, segments = self.records.read(), self.bounds[-1]
         starts = np.cumsum(segments) - segments
         for i, number in enumerate(self.numbers):
-            begin, sizes = self.bounds[i], self.bounds[i + 1] - self.bounds[i]
-            places = np.stack((np.zeros_like(sizes), starts + begin, sizes), axis=1)
-            if sizes.any():
-                yield number, HeldPartition(records, places[sizes > 0])
+            is_there = self.bounds[i] < self.bounds[i + 1]
+            if is_there.any():
+                held = (starts + self.bounds[i : i + 2])[:, is_there]
+                yield number, HeldPartition(SpillPiece(records, np.ascontiguousarray(held.T)))
 
 
 class Spill:
@@ -211,22 +223,19 @@ class Spill:
             path.unlink(missing_ok=True)
 
 
-def _in_pieces(places: I64) -> Iterator[I64]:
-    """The segments in groups of about ``PIECE_BYTES``."""
-    ends = np.cumsum(places[:, 2])
-    for some in np.split(places, 1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))):
-        if len(some):
-            yield some
-
-
-def _room_for(places: I64) -> U8:
-    """An array for some segments, with ``PADDING`` bytes behind it."""
-    n_bytes = int(places[:, 2].sum())
-    return np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
+def _in_pieces(sizes: I64) -> Iterator[slice]:
+    """Segments of some sizes in groups of about ``PIECE_BYTES``."""
+    ends = np.cumsum(sizes)
+    cuts = (1 + np.flatnonzero(np.diff(ends // PIECE_BYTES))).tolist()
+    for start, stop in itertools.pairwise([0, *cuts, len(sizes)]):
+        if start < stop:
+            yield slice(start, stop)
 
 
 def _read(files: I32, places: I64) -> U8:
-    records = _room_for(places)
+    """The records of some segments, with ``PADDING`` bytes behind them."""
+    n_bytes = int(places[:, 2].sum())
+    records = np.empty(n_bytes + PADDING, np.uint8)[:n_bytes]
     if not _read_segments(files, places, records):
         raise not_read_back()
     return records
@@ -248,11 +257,3 @@ def _read_segments(files: I32, places: I64, records: U8) -> bool:
             end += n_read
             position += n_read
     return True
-
-
-@kernel
-def _copy_segments(records: U8, places: I64, piece: U8) -> None:
-    end = 0
-    for k in range(len(places)):
-        copy_bytes(records, places[k, 1], piece, end, places[k, 2])
-        end += places[k, 2]

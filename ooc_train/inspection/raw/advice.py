@@ -39,8 +39,8 @@ def _about_duplicates(report: Mapping[str, Any]) -> Iterator[str]:
         )
     if found["conflicting"]:
         yield (
-            f"{found['conflicting']:,} texts have rows of several classes: the labels of such rows "
-            f"are worth a look."
+            f"Texts with rows of several classes: {found['conflicting']:,}. The labels of such "
+            f"rows are worth a look."
         )
 
 
@@ -55,7 +55,7 @@ def _about_classes(report: Mapping[str, Any]) -> Iterator[str]:
         absent = [one["name"] for one in report["classes"] if not one["rows"][split]]
         if absent and split != "train":
             yield (
-                f"{len(absent):,} classes have no {split} rows, such as {absent[0]}: nothing will "
+                f"Classes without {split} rows: {len(absent):,}, such as {absent[0]}. Nothing will "
                 f"be known about them."
             )
 

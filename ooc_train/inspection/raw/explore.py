@@ -24,11 +24,11 @@ from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.plan import RowPlan, plan_rows
 from ooc_train.conversion.resources import Largest, MemoryPlan
 from ooc_train.conversion.sources.class_column import class_notes
-from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.formats.table import FORMATS
 from ooc_train.conversion.sources.in_hand import inputs_of
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.storage.row_classes import sorted_classes
@@ -91,8 +91,8 @@ def explore(
 
     ``guide``, ``terms`` and ``cost`` are ``None`` for rows of numbers.
 
-    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use.  Disk:
-    120 bytes for each row in ``temp_dir``, and some 30 MB.
+    Memory: ``memory_bytes`` for the whole process, by default a quarter of what it may use, at
+    least 128 MB.  Disk: 120 bytes for each row in ``temp_dir``, and some 30 MB.
 
     Raises what `convert` does for rows that cannot be used.
     """

@@ -18,6 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from ooc_train.bars import usual_progress
+from ooc_train.counts import counted
 from ooc_train.dtypes import F32
 from ooc_train.errors import BudgetError, InputError
 from ooc_train.memory import usable_bytes
@@ -88,7 +89,9 @@ def read_embeddings(
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}; check the file") from error
     if not found:
-        raise InputError(f"{path} has none of the {len(terms):,} terms; is it of their language?")
+        raise InputError(
+            f"{path} has none of the {counted(len(terms), 'term')}; is it of their language?"
+        )
     vectors = np.array([*found.values()], np.float64)
     vectors -= vectors.mean(axis=0)
     size = float(np.sqrt(np.mean(np.square(vectors))))
@@ -135,8 +138,9 @@ class _Reader:
         needed = _RESULT_MULTIPLE * 4 * dimension * (len(self._wanted) + 1)
         if needed > usable_bytes() // 2:
             raise BudgetError(
-                f"{self._path} has vectors of {dimension:,} numbers; those of "
-                f"{len(self._wanted):,} terms may take {needed / 1e6:,.0f} MB of memory, more than "
+                f"{self._path} has vectors of {counted(dimension, 'number')}; those of "
+                f"{counted(len(self._wanted), 'term')} may take {needed / 1e6:,.0f} MB of memory, "
+                f"more than "
                 f"a half of what there is; give shorter vectors, or convert with a smaller --top-k"
             )
 
@@ -156,7 +160,9 @@ class _Reader:
             return line[: line.index(b" ")]
         word = line.rsplit(b" ", dimension)[0]
         if n_spaces < dimension or _NUMBER.fullmatch(word.rpartition(b" ")[2]):
-            raise self._bad(number, f"{n_spaces} numbers, where the others have {dimension}")
+            raise self._bad(
+                number, f"{counted(n_spaces, 'number')}, where the others have {dimension}"
+            )
         return word
 
     def _vector(self, numbers: bytes, number: int) -> F32:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from ooc_train.counts import counted
 from ooc_train.errors import FormatError, InputError, OptionError
 from ooc_train.training.models.archive import in_words, open_archive
 from ooc_train.training.models.keras_form import read_layers
@@ -47,7 +48,8 @@ def users_network(path: Path, shape: DataShape) -> Network | None:
     n_columns, n_classes = network.sizes[0], max(2, network.sizes[-1])
     if (n_columns, n_classes) != (shape.n_columns, shape.n_classes):
         raise FormatError(
-            f"{path} is a model for {n_columns:,} columns and {n_classes:,} classes, and its run "
+            f"{path} is a model for {counted(n_columns, 'column')} and "
+            f"{counted(n_classes, 'class')}, and its run "
             f"has {shape.n_columns:,} and {shape.n_classes:,}; {AGAIN}"
         )
     return network

@@ -231,6 +231,15 @@ def open_run(path: str | os.PathLike[str], *, trust_code: bool = False) -> Run:
     return _opened(folder, settings, report)
 
 
+def check_order(run: Any, data: Any) -> None:
+    """Raise InputError if a run and the file that it is used with were given in the other order."""
+    are_paths = isinstance(run, str | os.PathLike) and isinstance(data, str | os.PathLike)
+    if are_paths and Path(run).is_file() and (Path(data) / SETTINGS).is_file():
+        raise InputError(
+            f"{run} is a file, and {data} is a run folder: swap them, the run comes first"
+        )
+
+
 def _no_run(path: Path) -> str:
     """The reason why there is no run at a path, and what to give instead."""
     if path.is_dir():

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ooc_train.counts import counted
+
 _FEW_ROWS_ERROR = 0.02
 _GAP = 0.1
 _LITTLE = 0.02
@@ -58,8 +60,9 @@ def _about_scores(scores: Mapping[str, Any], class_rows: Sequence[int]) -> Itera
             )
     error = 1.96 * math.sqrt(accuracy * (1 - accuracy) / n_rows)
     if error > _FEW_ROWS_ERROR:
+        said = f"{scores['split']} row"
         yield (
-            f"{n_rows:,} {scores['split']} rows tell the accuracy to ±{error:.3f} only: smaller "
+            f"{counted(n_rows, said)} tell the accuracy to ±{error:.3f} only: smaller "
             f"differences between runs mean nothing."
         )
 

@@ -16,7 +16,7 @@ from ooc_train.reading.store import open as open_store
 from ooc_train.remote.url import located
 from ooc_train.report.drawing import check_library, draw
 from ooc_train.training.models.model import Model
-from ooc_train.training.run.folder import Run, files_of
+from ooc_train.training.run.folder import Run, check_order, files_of
 from ooc_train.training.run.replacement import open_with
 from ooc_train.training.scores.options import EvaluateOptions
 from ooc_train.training.scores.page import page_content
@@ -75,6 +75,7 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
     EvaluateOptions(  # which checks them
         split=split, batch_size=batch_size, html=html, force=force, trust_code=trust_code
     )
+    check_order(run, path)
     path = located(path)
     progress, page = progress or usual_progress(), None if html is None else Path(html)
     outputs = {"the page": page, **(more_outputs or {})}

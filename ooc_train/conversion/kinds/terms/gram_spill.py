@@ -21,7 +21,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ooc_train.conversion.kinds.terms.dictionary import WordList
-from ooc_train.conversion.kinds.terms.grams import HASH_BITS, N_PARTITIONS, chain_hash, low_hash
+from ooc_train.conversion.kinds.terms.grams import (
+    HASH_BITS,
+    N_PARTITIONS,
+    chain_hash,
+    low_hash,
+    n_grams,
+)
 from ooc_train.conversion.storage.spill import (
     HeldPartition,
     Partition,
@@ -37,6 +43,7 @@ _ROW_MARK, _LONG_GAP = 15, 14
 _MOST_GAP = _LONG_GAP + 255
 _HASH_BYTES, _MARK_BYTES = 7, 8
 _LEAST_BYTES = 3  # of a record
+_MOST_PARTS = 2  # of a record
 _MOST_NUMBERED = 1 << 24
 _GROUPS_A_WORKER = 8  # so that all end at about the same time
 
@@ -64,10 +71,10 @@ class GramPartition:
     def pieces(self) -> Iterator[SpilledGrams]:
         """The n-grams in the order of their rows.  Memory: a piece."""
         listed = self.words.listed().hashes
-        for records in self.records.pieces():
-            hashes = np.empty(len(records) // _LEAST_BYTES + 1, np.uint64)
+        for piece in self.records.pieces():
+            hashes = np.empty(piece.n_bytes // _LEAST_BYTES + 1, np.uint64)
             rows = np.empty(len(hashes), np.uint32)
-            n = _decode(records, self.number, listed, hashes, rows)
+            n = _decode(piece.records, piece.segments, self.number, listed, hashes, rows)
             yield SpilledGrams(hashes[:n], rows[:n])
 
 
@@ -108,6 +115,23 @@ class GramSpill:
         self.spill.remove()
 
 
+class _Parts(NamedTuple):
+    """Records as they come, in parts of at most 8 bytes.
+
+    Of each part the bytes, from the lowest of a word on, the partition, and how many bytes it has.
+    """
+
+    words: U64
+    partitions: U8
+    sizes: U8
+
+    @classmethod
+    def room_for(cls, n_grams: int) -> "_Parts":
+        """Room for the records of so many n-grams: 10 bytes for each part that is written."""
+        n = _MOST_PARTS * n_grams
+        return cls(np.empty(n, np.uint64), np.empty(n, np.uint8), np.empty(n, np.uint8))
+
+
 def gram_records(
     tokens: Tokens, numbers: I32, ngrams: tuple[int, int], first_row: int
 ) -> tuple[U8, I64]:
@@ -118,52 +142,59 @@ def gram_records(
     Returns uint8 records, and int64 bounds (N_PARTITIONS + 1,): those of partition ``p`` are
     ``records[bounds[p]:bounds[p + 1]]``.
     """
-    bounds = np.zeros(N_PARTITIONS + 1, np.int64)
-    rows = tokens.hashes, numbers, tokens.offsets, *ngrams, first_row
-    _lay_out(*rows, bounds[1:], np.empty(0, np.uint8))
+    parts = _Parts.room_for(n_grams(np.diff(tokens.offsets), ngrams))
+    bounds, marks = np.zeros(N_PARTITIONS + 1, np.int64), np.zeros(N_PARTITIONS, np.uint64)
+    n = _make_parts(
+        tokens.hashes, numbers, tokens.offsets, *ngrams, first_row, parts, bounds[1:], marks
+    )
     np.cumsum(bounds, out=bounds)
     records = np.empty(bounds[-1] + PADDING, np.uint8)
-    _lay_out(*rows, bounds[:-1].copy(), records)
+    _scatter(parts, n, marks, bounds, records)
     return records[: bounds[-1]], bounds
 
 
 @kernel
-def _lay_out(
+def _make_parts(
     hashes: U64,
     numbers: I32,
     offsets: I64,
     shortest: int,
     longest: int,
     first_row: int,
-    ends: I64,
-    records: U8,
-) -> None:
-    """Write each record at the end of its partition, or only move the ends if there is no room."""
+    parts: _Parts,
+    n_bytes: I64,
+    marks: U64,
+) -> int:
+    """Make the parts of all records but the mark that each partition begins with; their number.
+
+    ``n_bytes`` (N_PARTITIONS,) are zeros, and become the sizes of the partitions.
+    """
     last = np.full(N_PARTITIONS, -_MOST_GAP - 1, np.int64)
+    n = 0
     for row in range(len(offsets) - 1):
         stop = offsets[row + 1]
         for first in range(offsets[row], stop):
             value, number = hashes[first], np.int64(numbers[first])
             if shortest == 1 and number < 0:
-                _put(value, low_hash(value), _HASH_BYTES, 0, row, first_row, last, ends, records)
+                n = _add(
+                    value, low_hash(value), _HASH_BYTES, 0, row, first_row, last, parts, n,
+                    n_bytes, marks,
+                )  # fmt: skip
             for end in range(first + 1, min(first + longest, stop)):
                 value = chain_hash(value, hashes[end])
                 if end - first + 1 < shortest:
                     continue
                 known, second = nonzero(value), np.int64(numbers[end])
+                payload, size, lengths = low_hash(known), _HASH_BYTES, 0
                 is_pair = (end == first + 1) & (number >= 0) & (second >= 0)
                 if is_pair and max(number, second) < _MOST_NUMBERED:
                     n_first, n_second = _n_bytes(number), _n_bytes(second)
-                    pair = np.uint64(number) | (np.uint64(second) << np.uint64(8 * n_first))
-                    lengths = (n_first << 4) | (n_second << 6)
-                    _put(
-                        known, pair, n_first + n_second, lengths, row, first_row, last, ends,
-                        records,
-                    )  # fmt: skip
-                else:
-                    _put(
-                        known, low_hash(known), _HASH_BYTES, 0, row, first_row, last, ends, records
-                    )
+                    payload = np.uint64(number) | (np.uint64(second) << np.uint64(8 * n_first))
+                    size, lengths = n_first + n_second, (n_first << 4) | (n_second << 6)
+                n = _add(
+                    known, payload, size, lengths, row, first_row, last, parts, n, n_bytes, marks
+                )
+    return n
 
 
 @inner_kernel
@@ -173,72 +204,93 @@ def _n_bytes(number: int) -> int:
 
 
 @inner_kernel
-def _put(
+def _add(
     value: np.uint64,
     payload: np.uint64,
-    n_bytes: int,
+    size: int,
     lengths: int,
     row: int,
     first_row: int,
     last: I64,
-    ends: I64,
-    records: U8,
-) -> None:
-    """Write a record of ``n_bytes`` of payload."""
+    parts: _Parts,
+    n: int,
+    n_bytes: I64,
+    marks: U64,
+) -> int:
+    """Add the parts of a record with ``size`` bytes of payload behind the ``n``; the new ``n``."""
     partition = np.int64(value >> np.uint64(HASH_BITS))
-    gap, end = row - last[partition], ends[partition]
+    gap = row - last[partition]
     last[partition] = row
-    is_written = len(records) > 0
     if gap > _MOST_GAP:
         # The first record of a block, or one too far from the record before.
-        if is_written:
-            number = np.uint64(first_row + row)
-            store_word(records, end, (number << np.uint64(8)) | np.uint64(_ROW_MARK))
+        mark = (np.uint64(first_row + row) << np.uint64(8)) | np.uint64(_ROW_MARK)
+        if n_bytes[partition] == 0:
+            marks[partition] = mark
+        else:
+            parts.words[n], parts.partitions[n], parts.sizes[n] = mark, partition, _MARK_BYTES
+            n += 1
+        n_bytes[partition] += _MARK_BYTES
         gap = 0
-        end += _MARK_BYTES
-    is_long = np.int64(gap >= _LONG_GAP)
-    if is_written:
-        records[end] = lengths | min(gap, _LONG_GAP)
-        if is_long:
-            records[end + 1] = gap - _LONG_GAP
-        end += 1 + is_long
-        # The bytes behind are those of another partition, and may be there already.
-        mask = low_bytes(np.uint64(0xFFFFFFFFFFFFFFFF), n_bytes)
-        others = load_word(records, end) & ~mask
-        store_word(records, end, payload | others)
-    else:
-        end += 1 + is_long
-    ends[partition] = end + n_bytes
+    if gap < _LONG_GAP:
+        parts.words[n] = (payload << np.uint64(8)) | np.uint64(lengths | gap)
+        parts.partitions[n], parts.sizes[n] = partition, 1 + size
+        n_bytes[partition] += 1 + size
+        return n + 1
+    head = ((gap - _LONG_GAP) << 8) | lengths | _LONG_GAP
+    parts.words[n], parts.partitions[n], parts.sizes[n] = np.uint64(head), partition, 2
+    parts.words[n + 1], parts.partitions[n + 1], parts.sizes[n + 1] = payload, partition, size
+    n_bytes[partition] += 2 + size
+    return n + 2
 
 
 @kernel
-def _decode(records: U8, partition: int, listed: U64, hashes: U64, rows: U32) -> int:
-    """The n-grams of some records; how many there are."""
+def _scatter(parts: _Parts, n: int, marks: U64, bounds: I64, records: U8) -> None:
+    """Write each part to the end of its partition."""
+    ends = bounds[:-1] + _MARK_BYTES
+    for k in range(n):
+        partition = np.int64(parts.partitions[k])
+        end = ends[partition]
+        # Whole words, so also some bytes behind: those of parts to come, or a mark.
+        store_word(records, end, parts.words[k])
+        ends[partition] = end + np.int64(parts.sizes[k])
+    for partition in range(len(marks)):
+        if bounds[partition] < bounds[partition + 1]:
+            store_word(records, bounds[partition], marks[partition])
+
+
+@kernel
+def _decode(records: U8, segments: I64, partition: int, listed: U64, hashes: U64, rows: U32) -> int:
+    """The n-grams of some segments of records; how many there are.
+
+    Numbers are unsigned, since an index that may be negative takes longer.
+    """
     first_bits = np.uint64(partition) << np.uint64(HASH_BITS)
-    n = i = row = 0
-    while i < len(records):
-        head = np.int64(records[i])
-        gap = head & 15
-        if gap == _ROW_MARK:
-            row = np.int64(load_word(records, i) >> np.uint64(8))
-            i += _MARK_BYTES
-            continue
-        i += 1
-        if gap == _LONG_GAP:
-            gap += np.int64(records[i])
+    n = row = np.uint64(0)
+    for segment in range(len(segments)):
+        i, stop = segments[segment]
+        while i < stop:
+            word = load_word(records, i)
+            gap, payload = word & np.uint64(15), word >> np.uint64(8)
+            if gap == np.uint64(_ROW_MARK):
+                row = payload
+                i += _MARK_BYTES
+                continue
             i += 1
-        row += gap
-        payload = load_word(records, i)
-        n_first, n_second = (head >> 4) & 3, head >> 6
-        if n_first == 0:
-            hashes[n] = low_hash(payload) | first_bits
-            i += _HASH_BYTES
-        else:
-            first = low_bytes(payload, n_first)
-            second = low_bytes(payload >> np.uint64(8 * n_first), n_second)
-            pair = chain_hash(listed[np.int64(first)], listed[np.int64(second)])
-            hashes[n] = nonzero(pair)
-            i += n_first + n_second
-        rows[n] = row
-        n += 1
-    return n
+            if gap == np.uint64(_LONG_GAP):
+                gap += payload & np.uint64(0xFF)
+                i += 1
+                payload = load_word(records, i)
+            row += gap
+            n_first = np.int64((word >> np.uint64(4)) & np.uint64(3))
+            n_second = np.int64((word >> np.uint64(6)) & np.uint64(3))
+            if n_first == 0:
+                hashes[n] = low_hash(payload) | first_bits
+                i += _HASH_BYTES
+            else:
+                first = low_bytes(payload, n_first)
+                second = low_bytes(payload >> np.uint64(8 * n_first), n_second)
+                hashes[n] = nonzero(chain_hash(listed[first], listed[second]))
+                i += n_first + n_second
+            rows[n] = row
+            n += np.uint64(1)
+    return np.int64(n)

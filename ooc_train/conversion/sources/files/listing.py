@@ -17,10 +17,13 @@ from typing import NamedTuple
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.table import FORMATS, format_of, named_format
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
+from ooc_train.remote.patterns import is_pattern, matching
 from ooc_train.remote.url import Url
 from ooc_train.system_errors import reason
 
+_OF_RUNS = ("settings.json", "history.csv", "model.keras")
 _ASIDE = (".", "_")
 _CHECKSUM = ".crc"
 _DESCRIPTIONS = {"dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"}
@@ -58,19 +61,21 @@ class FolderEntries(NamedTuple):
 def listed(path: Path, kind: str | None = None) -> FoundPaths:
     """The files that a path stands for; ``kind`` is their format, where an option names it.
 
-    A URL is one file.
+    A URL is one file, unless it is a pattern.
 
     Raises ``InputError`` for a pattern that no name matches, for files of several formats, and for
     a folder of several splits.
     """
     if isinstance(path, Url):
-        return FoundPaths([path])
-    if not glob.has_magic(str(path)) or path.exists():
+        if not is_pattern(path):
+            return FoundPaths([path])
+    elif not glob.has_magic(str(path)) or path.exists():
         return _in_folder(path, kind) if path.is_dir() else FoundPaths([path])
     found, aside = _matching(path)
     if not found:
         raise InputError(f"no file matches {path}; check the pattern")
-    parts = [listed(one, kind).paths for one in found]
+    # What a pattern has found is no further pattern, whatever its name.
+    parts = [[one] if isinstance(one, Url) else listed(one, kind).paths for one in found]
     paths = sorted({str(one): one for part in parts for one in part}.values(), key=str)
     _check_formats(path, paths, kind)
     said = [passed_over(aside), _splits_among(paths, _n_fixed(path))]
@@ -83,7 +88,12 @@ def _matching(path: Path) -> tuple[list[Path], list[str]]:
     fixed = _n_fixed(path)
     is_asked_for = any(is_aside(part) for part in path.parts[fixed:])
     paths, aside = [], []
-    for one in map(Path, sorted(glob.glob(str(path), recursive=True))):  # noqa: PTH207 - absolute
+    found: Iterable[Path]
+    if isinstance(path, Url):
+        found = matching(path)
+    else:
+        found = map(Path, sorted(glob.glob(str(path), recursive=True)))  # noqa: PTH207 - absolute
+    for one in found:
         parts = one.parts[fixed:]
         if is_asked_for or not any(map(is_aside, parts)):
             paths.append(one)
@@ -137,7 +147,7 @@ def splits_in(folder: Path, kind: str | None = None) -> Splits | None:
 
 
 def _told(paths: Sequence[Path]) -> str:
-    more = f" and {len(paths) - 1:,} others" if len(paths) > 1 else ""
+    more = f" and {counted(len(paths) - 1, 'other')}" if len(paths) > 1 else ""
     return f"{paths[0].name}{more}"
 
 
@@ -173,7 +183,7 @@ def passed_over(names: Sequence[str]) -> str:
     ('_SUCCESS is passed over', '2 others, such as _a, are passed over')
     """
     if len(names) > 1:
-        return f"{len(names):,} others, such as {names[0]}, are passed over"
+        return f"{counted(len(names), 'other')}, such as {names[0]}, are passed over"
     return f"{names[0]} is passed over" if names else ""
 
 
@@ -183,6 +193,8 @@ def _also(names: Sequence[str]) -> str:
 
 def _in_folder(folder: Path, kind: str | None) -> FoundPaths:
     """The files of rows in a folder; the folder itself, if it has none and may hold texts."""
+    if all((folder / name).is_file() for name in _OF_RUNS):
+        raise InputError(f"{folder} is a run folder of ooc-train, where rows are expected")
     splits = splits_in(folder, kind)
     if splits:
         names = " and ".join(map(_told, splits.paths.values()))

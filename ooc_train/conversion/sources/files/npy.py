@@ -18,6 +18,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.compression import DecompressionError
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.counts import counted
 from ooc_train.dtypes import AnyArray
 from ooc_train.errors import InputError
 
@@ -139,8 +140,8 @@ class ArrayStream:
 
     def _too_long(self) -> InputError:
         return InputError(
-            f"{self._where} goes on behind the {self.shape[0]:,} rows that its header declares; "
-            f"make the file again, with one array in it"
+            f"{self._where} goes on behind the {counted(self.shape[0], 'row')} that its header "
+            f"declares; make the file again, with one array in it"
         )
 
 

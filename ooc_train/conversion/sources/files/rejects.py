@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TextIO
 
 from ooc_train.atomic import flush, publish, target_of
+from ooc_train.counts import counted
 from ooc_train.errors import InputError
 from ooc_train.system_errors import errors_at
 from ooc_train.work_folder import WorkFolder
@@ -101,7 +102,7 @@ class RejectFile:
             if self.count and isinstance(error, InputError):
                 self.publish()
                 if str(self.path) not in str(error):
-                    n_rows = f"{self.count:,} other rows could not be used"
+                    n_rows = f"{counted(self.count, 'other row')} could not be used"
                     raise InputError(f"{error}; {n_rows}, and {self.path} says why") from error
         finally:
             with contextlib.suppress(OSError):  # nothing is published, so nothing is lost
@@ -175,4 +176,4 @@ def _shown(raw: bytes) -> str:
     """The text of a row, as far as it is written."""
     text = raw[:_SHOWN_BYTES].decode("utf-8", "replace").replace("\0", "\\0")
     n_more = len(raw) - _SHOWN_BYTES
-    return f"{text}... ({n_more:,} more bytes)" if n_more > 0 else text
+    return f"{text}... ({counted(n_more, 'more byte')})" if n_more > 0 else text

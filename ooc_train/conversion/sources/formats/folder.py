@@ -26,6 +26,7 @@ from ooc_train.conversion.sources.files.listing import entries, is_aside, passed
 from ooc_train.conversion.sources.files.rejects import Place, Reject, too_long
 from ooc_train.conversion.sources.formats.table import named_format
 from ooc_train.conversion.sources.layout import LayoutOptions
+from ooc_train.counts import counted
 from ooc_train.errors import InputError, OptionError
 from ooc_train.system_errors import reason
 
@@ -221,7 +222,7 @@ def _remarks(others: Sequence[str], suffixes: Counter[str]) -> tuple[str, ...]:
             for suffix, n in suffixes.most_common(_MOST_SUFFIXES)
         ]
         more = len(suffixes) - len(told)
-        told += [f"{more:,} other suffixes"] if more > 0 else []
+        told += [counted(more, "other suffix")] if more > 0 else []
         remarks.append(f"all files are texts, whatever their suffix: {', '.join(told)}")
     return tuple(remarks)
 

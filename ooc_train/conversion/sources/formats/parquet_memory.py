@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.formats.parquet_pages import (
     StoredColumn,
     read_pages,
 )
+from ooc_train.counts import counted
 from ooc_train.dtypes import F64, I64
 
 ROWS_AT_ONCE = tuple(4096 >> k for k in range(13))
@@ -161,7 +162,7 @@ class _Pages:
         n_values = self._counts.sum()
         if not leaf.is_nested and n_values != n_rows:
             raise ParquetError(
-                f"the column {leaf.path!r} has {n_values:,.0f} values for {n_rows:,} rows"
+                f"the column {leaf.path!r} has {n_values:,.0f} values for {counted(n_rows, 'row')}"
             )
         largest = self._sizes.max(initial=0)
         held = (
