@@ -78,7 +78,8 @@ def check_outputs(
         for what, path in [*written.items(), *(("the input", path) for path in found)]:
             if path == folder:
                 raise OutputError(
-                    f"{folder}, the folder to write, is also {what}; give another name"
+                    f"{folder}, a folder which is written as a whole, is also {what}; give another "
+                    "name"
                 )
             if _is_inside(path, folder):
                 raise OutputError(

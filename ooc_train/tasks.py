@@ -47,6 +47,10 @@ class SharedFolder:
     forget: Callable[[], None] | None = None
 
 
+def _never(item: object, result: object) -> None:
+    """No function: the result holds."""
+
+
 def results_in_order(
     pool: Executor,
     function: Callable[[Item], Result],
@@ -54,30 +58,41 @@ def results_in_order(
     n_workers: int,
     size: Callable[[Item], int],
     most: int,
+    again: Callable[[Item, Result], Callable[[], Result] | None] = _never,
 ) -> Iterator[tuple[Item, Result]]:
     """Each item with its result: one for each worker is under way, and one more.
 
     Fewer are where the sum of their sizes would be above ``most``; an item above it is under way
     alone.
+
+    Where a result does not hold, now that all before it are known, ``again`` returns a function
+    that gives one that does.  It is called when nothing else is under way.
     """
+
+    def first() -> tuple[Item, Result]:
+        item, future = waiting.popleft()
+        result = future.result()
+        instead = again(item, result)
+        if instead is None:
+            return item, result
+        for _, other in waiting:
+            if not other.done():
+                other.exception()  # which is told in its turn
+        return item, instead()
+
     waiting: deque[tuple[Item, Future[Result]]] = deque()
     try:
         for item in items:
             while waiting and size(item) + sum(size(one) for one, _ in waiting) > most:
-                yield _first(waiting)
+                yield first()
             waiting.append((item, pool.submit(function, item)))
             while waiting and (len(waiting) > n_workers or waiting[0][1].done()):
-                yield _first(waiting)
+                yield first()
             if size(item) > most:
                 while waiting:
-                    yield _first(waiting)
+                    yield first()
         while waiting:
-            yield _first(waiting)
+            yield first()
     finally:
         for _, future in waiting:
             future.cancel()
-
-
-def _first(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
-    item, future = waiting.popleft()
-    return item, future.result()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block, Corpus
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.text.utf8 import decode
 from ooc_train.dtypes import I64, U8, Bools
 from ooc_train.jit import kernel

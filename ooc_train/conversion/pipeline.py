@@ -15,7 +15,7 @@ import contextlib
 import functools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,9 @@ from ooc_train.conversion.disk import DiskWatch
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.samples import TextSamples
-from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.corpus import Blocks, Corpus, ReadRows, RowRun
+from ooc_train.conversion.sources.parts import SourcePart, look
+from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.storage.job import Column, forget_all
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.conversion.storage.placement import Destination, Placement, PlacementRule
@@ -118,9 +120,9 @@ def attempt_folder(parent: Path, number: int) -> Iterator[Path]:
 
 
 class _Item(NamedTuple):
-    """A block, and where its rows go."""
+    """A block or a part, and where its rows go."""
 
-    block: Block
+    rows: Block | SourcePart
     destinations: Sequence[Destination]
 
 
@@ -183,18 +185,31 @@ class _Conversion:
         labels = Column(self._resources.folder / "labels", np.int32)
         reading = Reading(self._resources.progress, _READING, self._corpus.n_bytes)
         disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
-        blocks = self._vectorizer.sample(self._corpus.blocks())
-        for block, found in self._resources.pairs(self._vectorizer.reader(), blocks, _block_size):
-            n_spilled = self._vectorizer.note_read(found)
-            labels.append(block.labels)
-            if self._samples:
-                self._samples.note(block)
-            self._report.spill_bytes += n_spilled
-            reading.advance(block.n_bytes, len(block.rows))
-            n_text_bytes = len(block.rows.text) if self._is_text else block.n_bytes
-            self._n_text_bytes += n_text_bytes
-            disk.check(block.n_bytes, n_spilled=n_spilled, n_text_bytes=n_text_bytes)
+        texts = self._vectorizer.sample(self._corpus.blocks()) if self._is_text else None
+        task = functools.partial(look, self._vectorizer.reader())
+        for run in self._runs(texts):
+            for item, found in self._resources.pairs(task, run, _size, again=run.again):
+                rows = run.noted(item, found)
+                if self._samples:
+                    self._samples.note(item)
+                n_spilled = sum(map(self._vectorizer.note_read, rows.found))
+                labels.append(rows.labels)
+                self._report.spill_bytes += n_spilled
+                reading.advance(rows.n_bytes, len(rows.labels))
+                n_text_bytes = item.size if self._is_text else rows.n_bytes
+                self._n_text_bytes += n_text_bytes
+                disk.check(rows.n_bytes, n_spilled=n_spilled, n_text_bytes=n_text_bytes)
         return labels
+
+    def _runs(self, blocks: Iterable[Block] | None) -> Iterator[RowRun]:
+        """All rows as the items of tasks: ``blocks``, or else the corpus's, in parts if possible.
+
+        Texts come as blocks: what is kept of them needs the numbers of their rows.
+        """
+        if blocks is not None:
+            yield Blocks(blocks)
+        else:
+            yield from self._corpus.runs(self._resources.division(self._corpus.n_bytes))
 
     def _classes(self, labels: Column) -> RowClasses:
         """The classes: those that are given in their order, then others that were met, sorted."""
@@ -259,52 +274,64 @@ class _Conversion:
             bucket_bytes=self._resources.plan.bucket_bytes,
         )
         buckets = {name: split.buckets for name, split in splits.items()}
-        task = functools.partial(_encode_block, self._vectorizer.encoder(), buckets)
-        for block, placed in self._advancing(task, self._placed(placement, classes)):
-            if placed is not None:
-                encoded, segments = placed
+        task = functools.partial(_encode, self._vectorizer.encoder(), buckets)
+        advance = self._placing_progress()
+        for rows in self._encoded(task, placement, classes):
+            for encoded, segments in filter(None, rows.found):
                 self._report.replaced_rows += encoded.n_replaced
                 self._report.empty_rows += encoded.n_empty
                 self._vectorizer.note_encoded(encoded.found)
                 for name, segment in segments:
                     splits[name].segments.append(segment)
             if labels is not None:
-                labels.append(block.labels)
+                labels.append(rows.labels)
+            advance(rows.n_bytes, len(rows.labels))
         return splits
 
-    def _placed(self, placement: Placement, classes: RowClasses | None) -> Iterator[_Item]:
-        """All blocks with their rows' destinations; after a reject without, since places shift."""
+    def _encoded(
+        self, task: Callable[["_Item"], Any], placement: Placement, classes: RowClasses | None
+    ) -> Iterator[ReadRows]:
+        """All rows, encoded and placed."""
         n_rejects = self._corpus.rejects.count
         if self._samples:
             self._samples.start_placing()
-        blocks = (
-            self._vectorizer.blocks(self._corpus, classes) if classes else self._corpus.blocks()
-        )
-        for block in blocks:
-            if self._corpus.rejects.count > n_rejects:
-                yield _Item(block, [])
-            else:
-                where = (block.split, block.first_row, len(block.rows))
-                destinations = placement.destinations(*where)
-                if self._samples:
-                    if classes is None:  # read now, and not before
-                        self._samples.note(block)
-                    self._samples.place(block, destinations)
-                yield _Item(block, destinations)
+        blocks: Iterable[Block] | None = None
+        if classes is None:
+            blocks = self._corpus.blocks()
+        elif self._is_text:
+            blocks = self._vectorizer.blocks(self._corpus, classes)
+        for run in self._runs(blocks):
 
-    def _advancing(self, task: Any, items: Iterator[_Item]) -> Iterator[tuple[Block, Any]]:
-        """The results of all blocks, with progress in rows, or in bytes where they are read."""
+            def again(item: _Item, found: Any, run: RowRun = run) -> _Item | None:
+                other = run.again(item.rows, found)
+                return None if other is None else item._replace(rows=other)
+
+            items = self._placed(run, placement, n_rejects, is_read_now=classes is None)
+            for item, found in self._resources.pairs(task, items, _item_size, again=again):
+                yield run.noted(item.rows, found)
+
+    def _placed(
+        self, run: RowRun, placement: Placement, n_rejects: int, *, is_read_now: bool
+    ) -> Iterator["_Item"]:
+        """All items with their rows' destinations; after a reject without, since places shift."""
+        for rows in run:
+            if self._corpus.rejects.count > n_rejects or not rows.n_rows:
+                yield _Item(rows, [])
+                continue
+            destinations = placement.destinations(rows.split, rows.first_row, rows.n_rows)
+            if self._samples:
+                if is_read_now:
+                    self._samples.note(rows)
+                self._samples.place(rows, destinations)
+            yield _Item(rows, destinations)
+
+    def _placing_progress(self) -> Callable[[int, int], None]:
+        """The progress in rows, or in bytes where they are read: takes how many of both."""
         progress = self._resources.progress
         if self._is_text:
             progress.start(_TRANSFORMING, sum(self._corpus.n_rows.values()), "row")
-            for item, result in self._resources.pairs(task, items, _item_size):
-                yield item.block, result
-                progress.advance(len(item.block.rows))
-            return
-        reading = Reading(progress, _PLACING, self._corpus.n_bytes)
-        for item, result in self._resources.pairs(task, items, _item_size):
-            yield item.block, result
-            reading.advance(item.block.n_bytes, len(item.block.rows))
+            return lambda _, n_rows: progress.advance(n_rows)
+        return Reading(progress, _PLACING, self._corpus.n_bytes).advance
 
     # Write
 
@@ -333,24 +360,34 @@ class _Conversion:
         self._vectorizer.save(group)
 
 
-def _block_size(block: Block) -> int:
-    return int(block.rows.size)
+def _size(rows: Block | SourcePart) -> int:
+    return rows.size
 
 
 def _item_size(item: _Item) -> int:
-    return _block_size(item.block)
+    return item.rows.size
+
+
+def _encode(encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item) -> Any:
+    """Encode the rows of an item, and write their records to the buckets of their places.
+
+    Returns what was found in a block, `_Placed`, ``None`` for one without destinations; or a
+    `PartRead`.
+    """
+    if isinstance(item.rows, Block) and not item.destinations:
+        return None
+    return look(functools.partial(_encode_block, encode, buckets, item), item.rows)
+
+
+_Placed = tuple[EncodedBlock, list[tuple[str, Segment]]]
 
 
 def _encode_block(
-    encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item
-) -> tuple[EncodedBlock, list[tuple[str, Segment]]] | None:
-    """Encode a block, and write its records to the buckets of their places.
-
-    Returns ``None`` for a block without destinations.
-    """
-    block, destinations = item
-    if not destinations:
-        return None
+    encode: EncodeBlock, buckets: dict[str, Buckets], item: _Item, block: Block
+) -> _Placed:
+    """Encode a block of an item, and write its records to the buckets of their places."""
+    first = block.first_row - item.rows.first_row
+    destinations = [one.within(first, first + block.n_rows) for one in item.destinations]
     encoded = encode(block.rows, destinations)
     segments = [
         (split, buckets[split].write(places, block.labels, encoded.records, chosen))

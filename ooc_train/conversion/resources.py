@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
+from ooc_train.conversion.sources.parts import EXPANSION, Division
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
@@ -25,6 +26,7 @@ _BLOCK_MULTIPLE, _TOKEN_BYTES, _TERM_BYTES, _LOOKED_UP_BYTES = 5, 24, 16, 20
 _RECORD_BYTES, _NUMBER_BYTES = 5, 2
 _MAX_DICTIONARY_BYTES = 2**28
 _READ_MULTIPLE = 10  # while a long row is read
+_PARTS_A_WORKER = 8  # so that all end at about the same time
 _MOST_SENT = 16  # blocks under way, which this process holds
 _BUDGET_SHARE = 10 / 7  # of what is added to a budget, at least so much is for blocks
 
@@ -251,12 +253,31 @@ class Resources:
         items: Iterable[Item],
         size: Callable[[Item], int] = _small,
         usual_bytes: int | None = None,
+        again: Callable[[Item, Result], Item | None] | None = None,
     ) -> Iterator[tuple[Item, Result]]:
-        """Each item with its result, otherwise like `in_order`."""
+        """Each item with its result, otherwise like `in_order`.
+
+        Where a result does not hold, ``again`` returns the item that is taken instead, here in this
+        process.
+        """
         step = self.journal.step()
         pool, n_workers = step.over(self.workers.executor), self.workers.n_workers
         most = _most(min(n_workers, _MOST_SENT), usual_bytes or self.plan.block_bytes)
-        yield from step.noted(results_in_order(pool, function, items, n_workers, size, most))
+
+        def once_more(item: Item, result: Result) -> Callable[[], Result] | None:
+            other = again(item, result) if again else None
+            return None if other is None else lambda: function(other)
+
+        yield from step.noted(
+            results_in_order(pool, function, items, n_workers, size, most, once_more)
+        )
+
+    def division(self, n_bytes: int) -> Division:
+        """How sources of ``n_bytes`` in all are divided: some parts for each worker."""
+        n_workers, block_bytes = self.workers.n_workers, self.plan.block_bytes
+        wanted = max(_MIN_BLOCK_BYTES, n_bytes // (_PARTS_A_WORKER * n_workers))
+        most = _most(min(n_workers, _MOST_SENT), block_bytes) // min(n_workers, _MOST_SENT)
+        return Division(min(block_bytes // EXPANSION, wanted), most)
 
     def begun(self, function: Callable[..., Result], *given: Any) -> Callable[[], Result]:
         """A task that begins at once, as a function that waits for its result."""

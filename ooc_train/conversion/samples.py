@@ -11,8 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ooc_train.conversion.sources.corpus import Block
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.dtypes import U64
 from ooc_train.file.samples import MOST_SAMPLES, MOST_TEXT_BYTES, Samples

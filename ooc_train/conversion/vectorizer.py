@@ -27,7 +27,8 @@ from typing import Any, ClassVar, NamedTuple, cast
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Needs, Resources
-from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
 from ooc_train.conversion.storage.layouts.ragged import pack_ragged

@@ -166,7 +166,7 @@ class BlockArray(Array):
 
         Of at least a block's rows the blocks go that they begin and end in, which were read whole,
         to be checked: what stays of each range adds up, and where it fills the memory, the kernel
-        refuses to prefetch.  Of fewer rows all pages stay that have others, too.
+        drops others for it.  Of fewer rows all pages stay that have others, too.
         """
         start, stop = max(start, 0), min(stop, len(self))
         spare = 0

@@ -54,6 +54,8 @@ def write_numbers(folder):
         for row, label in zip(values, labels, strict=True)
     ]
     (folder / "rows.svm").write_text("\n".join(lines))
+    numbers = [f"{k % 3},{k % 7 / 8},{k}" for k in range(900)]
+    (folder / "numbers.csv").write_text("\n".join(numbers))
 
 
 CASES = {
@@ -61,6 +63,7 @@ CASES = {
     "characters": ("train.csv", {"features": "ngram", "analyzer": "char", "score": "chi2"}),
     "sequence": ("train.csv", {"features": "sequence", "top_k": 30}),
     "dense": ("rows.npz", {"dtype": "int8"}),
+    "dense CSV": ("numbers.csv", {"features": "dense"}),
     "sparse": ("rows.svm", {}),
 }
 

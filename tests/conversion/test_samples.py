@@ -11,8 +11,7 @@ import pytest
 import ooc_train
 from ooc_train.cli import convert as command
 from ooc_train.conversion.samples import TextSamples, _shown
-from ooc_train.conversion.sources.corpus import Block
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.errors import OptionError
 from ooc_train.file.samples import MOST_SAMPLES, MOST_TEXT_BYTES

@@ -24,6 +24,8 @@ from ooc_train.tasks import SharedFolder
 from tests.conversion.test_executors import PLAN
 from tests.corpora import random_rows, write_rows
 
+DEADLY = [("train.csv", {"features": "ngram"}, 5), ("numbers.csv", {"features": "dense"}, 2)]
+
 
 @pytest.fixture
 def rows(tmp_path):
@@ -58,9 +60,13 @@ def kill_a_worker(dask):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("small")
-def test_a_worker_dies_in_each_step(tmp_path, monkeypatch, dask, rows):
-    ooc_train.convert(rows, tmp_path / "threads.h5", features="ngram")
+@pytest.mark.usefixtures("small", "rows")
+@pytest.mark.parametrize(("name", "options", "n_steps"), DEADLY)
+def test_a_worker_dies_in_each_step(tmp_path, monkeypatch, dask, name, options, n_steps):
+    numbers = [f"{k % 3},{k % 7 / 8},{k}" for k in range(2000)]
+    (tmp_path / "numbers.csv").write_text("\n".join(numbers))
+    rows = tmp_path / name
+    ooc_train.convert(rows, tmp_path / "threads.h5", **options)
     note, killed = Journal.note, set()
 
     def noted(journal, step, task, result):
@@ -71,8 +77,8 @@ def test_a_worker_dies_in_each_step(tmp_path, monkeypatch, dask, rows):
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "note", noted)
         address = dask.scheduler_address
-        ooc_train.convert(rows, tmp_path / "dask.h5", features="ngram", scheduler=address)
-    assert len(killed) >= 5
+        ooc_train.convert(rows, tmp_path / "dask.h5", scheduler=address, **options)
+    assert len(killed) >= n_steps
     assert (tmp_path / "dask.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
     assert not list(tmp_path.glob(".ooc-*"))
 

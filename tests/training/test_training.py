@@ -639,7 +639,9 @@ def test_no_run(tmp_path):
 
 def test_no_run_is_written_over_a_file(tmp_path):
     path = write_toy(tmp_path / "a.h5", toy=Toy(), train=20, validation=0)
-    with pytest.raises(OutputError, match=r"a\.h5, the folder to write, is also the input;"):
+    with pytest.raises(
+        OutputError, match=r"a\.h5, a folder which is written as a whole, is also the"
+    ):
         train(path, path, epochs=1)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ooc_train.conversion.kinds.numbers import NumberNeeds
 from ooc_train.conversion.report import SparseReport
-from ooc_train.conversion.sources.corpus import Block
+from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.sparse import ENTRY_ITEMS, SparseArrays
 from ooc_train.conversion.storage.row_classes import TrainClasses

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Blank, Place, Reject
 from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
 from ooc_train.dtypes import F32, I32, I64, U8
@@ -197,6 +198,17 @@ class ColumnFile:
 
         A format of lines also tells how many of them are blank, where some are.
         """
+        raise NotImplementedError
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `read_range` reads a part of it alone."""
+        return False
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows that begin in a range, as `read` gives them, and where they are."""
         raise NotImplementedError
 
     @property

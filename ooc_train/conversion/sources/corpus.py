@@ -4,17 +4,21 @@ The stream can be read as often as needed and is the same each time.  The first 
 classes and lists rejected rows; later ones skip the same rows silently.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ooc_train.conversion.sources.class_column import check_class_column
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
-from ooc_train.conversion.sources.labels import SHOWN, alike, plain_label, unfit_label
+from ooc_train.conversion.sources.label_rule import LabelRule
+from ooc_train.conversion.sources.labels import SHOWN
+from ooc_train.conversion.sources.parts import Division, PartRead, SourcePart
 from ooc_train.conversion.sources.room import Room
-from ooc_train.conversion.sources.rows import SourceRows
+from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
@@ -23,19 +27,18 @@ from ooc_train.file.schema import MAX_CLASSES
 _MAX_LABELS_BYTES = 2**23
 """The size of the labels of all classes together: there are some copies of them in memory."""
 
+_BEGINNING = RangeEnd(0, 0, 1)
 
-class Block(NamedTuple):
-    """Consecutive rows of one source, `SourceRows`.
 
-    ``first_row`` counts over all sources.  ``labels`` (n_rows,) int32 number the classes in the
-    order in which they were met.  ``n_bytes`` is the progress in the source since the last block.
+class ReadRows(NamedTuple):
+    """Rows that were read: ``labels`` (n_rows,) int32 as of a `Block`, and what tasks have found.
+
+    ``n_bytes`` is the progress in the source.
     """
 
-    split: str
-    first_row: int
-    rows: Any
     labels: I32
     n_bytes: int
+    found: list[Any]
 
 
 @dataclass
@@ -92,16 +95,16 @@ class Corpus:
         self.n_rows = dict.fromkeys(sources, 0)
         self.missing_rows = 0
         self.block_bytes = block_bytes
-        self._room = room
+        self.room = room
         self.given_classes = list(classes or ())
         self._classes = {label.encode(): i for i, label in enumerate(self.given_classes)}
         self.learns_classes = learns_classes
         self._only_of = only_of
         self.class_order = class_order
-        self._alike: dict[str, str] = {}
-        self._told = frozenset(label.encode() for label in class_order)
+        self.known_parts: dict[int, list[SourcePart]] = {}
+        self.first_row = 0
         self._check_labels = check_labels
-        self._read_once = False
+        self.read_once = False
         self._n_label_bytes = 0
         self._class_rows = np.zeros(0, np.int64)
         self.files: list[FileRows] = []
@@ -121,28 +124,49 @@ class Corpus:
         Raises ``InputError`` for a split without rows, too many rejects, or files that changed
         between two readings.
         """
-        counts = dict.fromkeys(self.sources, 0)
-        first_row = 0
+        self._begin()
         for split, files in self.sources.items():
-            for source in files:
-                for block in self._source_blocks(split, source, first_row):
-                    first_row += len(block.rows)
-                    counts[split] += len(block.rows)
-                    if self._read_once and counts[split] > self.n_rows[split]:
-                        raise changed_input()
-                    yield block
-            if counts[split] == 0:
-                raise self._no_rows(files, split)
-        if self._read_once and counts != self.n_rows:
+            yield from self._blocks(split, files)
+            self._end_split(split)
+        self._end()
+
+    def runs(self, division: Division) -> Iterator["RowRun"]:
+        """All rows that can be used, as blocks, or as parts of sources that can be divided.
+
+        Each run is taken to its end, and its parts are noted, before the next one is asked for.
+        Raises the errors of `blocks`.
+        """
+        self._begin()
+        number = 0
+        for split, files in self.sources.items():
+            for is_divisible, some in itertools.groupby(files, lambda file: file.is_divisible):
+                number += 1
+                if is_divisible:
+                    yield Parts(self, number, split, list(some), division)
+                else:
+                    yield Blocks(self._blocks(split, list(some)))
+            self._end_split(split)
+        self._end()
+
+    def _begin(self) -> None:
+        self._counts = dict.fromkeys(self.sources, 0)
+        self.first_row = 0
+
+    def _end_split(self, split: str) -> None:
+        if self._counts[split] == 0:
+            raise self._no_rows(self.sources[split], split)
+
+    def _end(self) -> None:
+        if self.read_once and self._counts != self.n_rows:
             raise changed_input()
-        if not self._read_once:
+        if not self.read_once:
             labels = self.met_classes()
             if self.learns_classes:
                 new = slice(len(self.given_classes), len(labels))
                 check_class_column(self.sources["train"], labels[new], self._class_rows[new])
             self._check_labels(labels)
-        self.n_rows = counts
-        self._read_once = True
+        self.n_rows = self._counts
+        self.read_once = True
 
     def _no_rows(self, files: Sequence[Source], split: str) -> InputError:
         message = f"{_names(files)}: no row can be used for the {split} split"
@@ -150,59 +174,74 @@ class Corpus:
             message += f", such as {self.rejects.examples}"
         return InputError(message)
 
-    def _source_blocks(self, split: str, source: Source, first_row: int) -> Iterator[Block]:
-        progress = 0
-        if not self._read_once:
+    def _blocks(self, split: str, sources: Iterable[Source]) -> Iterator[Block]:
+        rule = self.rule(split)
+        for source in sources:
+            self.begin_file(split, source)
+            progress = 0
+            for piece, n_bytes in source.read(self.block_bytes, self.room):
+                progress += n_bytes
+                if isinstance(piece, Reject):
+                    self.reject(source, piece)
+                    continue
+                if isinstance(piece, Blank):
+                    self.count_blank(piece.n_lines)
+                    continue
+                labelled = rule.labelled(piece, source.place)
+                labels = self.numbered(split, source, labelled.labels, labelled.numbers)
+                for reject in labelled.rejects:
+                    self.reject(source, reject)
+                first_row = self.count_rows(split, len(labels), labelled.n_missing)
+                if len(labels):
+                    yield Block(split, first_row, labelled.rows, labels, progress)
+                    progress = 0
+
+    def rule(self, split: str) -> LabelRule:
+        """The labels that rows of a split may have in this reading."""
+        is_open = split == "train" and self.learns_classes and not self.read_once
+        known = self.given_classes if is_open else self.met_classes()
+        return LabelRule(
+            tuple(label.encode() for label in known),
+            tuple(label.encode() for label in self.class_order),
+            is_open,
+            self.learns_classes,
+            self._only_of,
+        )
+
+    def begin_file(self, split: str, source: Source) -> None:
+        """Begin to count the rows of a source."""
+        if not self.read_once:
             self.files.append(FileRows(str(source.path), split))
-        for piece, n_bytes in source.read(self.block_bytes, self._room):
-            progress += n_bytes
-            if isinstance(piece, Reject):
-                self._reject(source, piece)
-                continue
-            if isinstance(piece, Blank):
-                self.files[-1].blank_lines += 0 if self._read_once else piece.n_lines
-                continue
-            rows, labels = self._label(split, source, piece)
-            if not self._read_once:
-                self.files[-1].kept += len(rows)
-            if len(rows):
-                yield Block(split, first_row, rows, labels, progress)
-                first_row += len(rows)
-                progress = 0
 
-    def _label(self, split: str, source: Source, rows: SourceRows) -> tuple[SourceRows, I32]:
-        """Number the labels of rows, and leave out rows whose label cannot be used."""
-        distinct, numbers = rows.labels
-        texts = [self._spelling(label.strip()) for label in distinct]
-        if split == "train" and self.learns_classes and not self._read_once:
-            for text in texts:
-                is_told = not self._told or text in self._told
-                if is_told and text not in self._classes and not unfit_label(text):
-                    self._add_class(source, text)
-        places = np.array([self._classes.get(text, -1) for text in texts], np.int32)
-        if split == "train" and not self._read_once:
-            self._count(places, np.bincount(numbers, minlength=len(texts)))
-        labels = places[numbers]
-        usable = labels >= 0
-        if not self._read_once and rows.missing is not None:
-            self.missing_rows += int((rows.missing & usable).sum())
-        if usable.all():
-            return rows, labels
-        for row in np.flatnonzero(~usable).tolist():
-            text = texts[numbers[row]]
-            raw = b",".join((text, rows.text_bytes(row)))
-            reason = unfit_label(text) or self._unknown_label(text)
-            if self._only_of and not unfit_label(text):
-                raise InputError(
-                    f"{source.place(int(rows.lines[row]))}: label {text.decode()[:SHOWN]!r} is no "
-                    f"class of {self._only_of}; leave such rows out, or convert all rows anew"
-                )
-            self._reject(source, Reject(int(rows.lines[row]), reason, raw))
-        return rows.take(usable), labels[usable]
+    def count_blank(self, n_lines: int) -> None:
+        """Count blank lines."""
+        if not self.read_once:
+            self.files[-1].blank_lines += n_lines
 
-    def _spelling(self, label: bytes) -> bytes:
-        """The label as all formats spell it; a class of an older file may be spelled otherwise."""
-        return label if label in self._classes else plain_label(label)
+    def count_rows(self, split: str, n_rows: int, n_missing: int) -> int:
+        """Count rows that can be used, of which some have no text; the number of the first one."""
+        first_row = self.first_row
+        self.first_row += n_rows
+        self._counts[split] += n_rows
+        if not self.read_once:
+            self.files[-1].kept += n_rows
+            self.missing_rows += n_missing
+        elif self._counts[split] > self.n_rows[split]:
+            raise changed_input()
+        return first_row
+
+    def numbered(self, split: str, source: Source, labels: Sequence[bytes], numbers: I32) -> I32:
+        """The number of the class of each row, (n_rows,) int32, given its label among ``labels``.
+
+        A label that is none of the classes becomes one.  It is counted how many rows a class has.
+        """
+        for label in labels:
+            if label and label not in self._classes:
+                self._add_class(source, label)
+        places = np.array([self._classes.get(label, -1) for label in labels], np.int32)
+        if split == "train" and not self.read_once:
+            self._count(places, np.bincount(numbers, minlength=len(labels)))
+        return places[numbers]
 
     def _count(self, classes: I32, n_rows: I64) -> None:
         """Count rows of classes, of some of which there are several entries."""
@@ -211,17 +250,6 @@ class Corpus:
             more = np.zeros(missing + len(self._class_rows), np.int64)
             self._class_rows = np.concatenate([self._class_rows, more])
         np.add.at(self._class_rows, classes[classes >= 0], n_rows[classes >= 0])
-
-    def _unknown_label(self, label: bytes) -> str:
-        shown = f"label {label.decode()[:SHOWN]!r}"
-        if self.learns_classes and self._told and label not in self._told:
-            return f"{shown} is no class name of the train rows' metadata"
-        where = "in the train rows" if self.learns_classes else "among the vectorizer's classes"
-        if not self._alike:  # all classes are known by now
-            self._alike = {alike(known): known for known in self.met_classes()}
-        known = self._alike.get(alike(label.decode()), "")
-        hint = f"; {known!r} does, which differs in case, spaces or kinds of characters alone"
-        return f"{shown} does not occur {where}{hint if known else ''}"
 
     def _add_class(self, source: Source, label: bytes) -> None:
         self._n_label_bytes += len(label)
@@ -237,10 +265,125 @@ class Corpus:
             )
         self._classes[label] = len(self._classes)
 
-    def _reject(self, source: Source, reject: Reject) -> None:
-        if not self._read_once:
+    def reject(self, source: Source, reject: Reject) -> None:
+        """List a row that cannot be used."""
+        if not self.read_once:
             self.files[-1].rejected += 1
             self.rejects.add(source.place(reject.line), reject)
+
+
+class RowRun(Protocol):
+    """Some rows as items of tasks, which are noted in their order."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def again(self, item: Any, found: Any) -> Any:
+        """The item that is taken instead, where what a task has found does not hold."""
+
+    def noted(self, item: Any, found: Any) -> ReadRows:
+        """The rows of an item, and what tasks have found in them."""
+
+
+class Blocks:
+    """Blocks that were read already: a `RowRun`."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self._blocks = blocks
+
+    def __iter__(self) -> Iterator[Block]:
+        yield from self._blocks
+
+    def again(self, block: Block, found: Any) -> None:
+        """None: whatever was found holds."""
+
+    def noted(self, block: Block, found: Any) -> ReadRows:
+        """The rows of a block."""
+        return ReadRows(block.labels, block.n_bytes, [found])
+
+
+class Parts:
+    """The parts of consecutive sources of one split, in one reading of a corpus: a `RowRun`.
+
+    It is the run of some ``number``, which it has in all readings.
+    At the first reading most parts begin where a row is guessed to begin, and each is compared with
+    the end of the one before; at later ones all is known.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        number: int,
+        split: str,
+        sources: Sequence[Source],
+        division: Division,
+    ) -> None:
+        self._corpus = corpus
+        self._known = corpus.known_parts.setdefault(number, [])
+        self._split = split
+        self._sources = sources
+        self._division = division
+        self._reached = _BEGINNING
+
+    def __iter__(self) -> Iterator[SourcePart]:
+        rule, n_bytes = self._corpus.rule(self._split), self._division.n_bytes
+        if self._corpus.read_once:
+            for part in self._known:
+                yield replace(part, rule=rule)
+            return
+        for source in self._sources:
+            size, stamp = source.n_bytes, source.file.file.stamp
+            for start in range(0, size, n_bytes):
+                where = Range(
+                    start,
+                    min(start + n_bytes, size),
+                    is_guess=start > 0,
+                    most_bytes=self._division.most_bytes,
+                )
+                yield SourcePart(self._split, source, where, rule, self._corpus.room, stamp)
+
+    def again(self, part: SourcePart, read: PartRead | None) -> SourcePart | None:
+        """The part that has to be read instead, alone, where what was read does not hold."""
+        reached = self._before(part)
+        if reached.stop >= part.range.stop:
+            return None
+        if read is None or read.ended.start != reached.stop:
+            return part.alone(reached.stop, reached.line)
+        return None
+
+    def noted(self, part: SourcePart, read: PartRead | None) -> ReadRows:
+        """Number the rows, lines and labels of a part, which come behind those of all before."""
+        reached = self._before(part)
+        if part.range.start == 0:
+            self._corpus.begin_file(self._split, part.source)
+        if read is None or reached.stop >= part.range.stop:  # a row of another part goes across it
+            return ReadRows(np.empty(0, np.int32), 0, [])
+        n_before = reached.line - read.first_line
+        ended = read.ended._replace(line=read.ended.line + n_before)
+        if part.ended and (ended, read.n_rows) != (part.ended, part.n_rows):
+            raise changed_input()
+        for reject in read.rejects:
+            self._corpus.reject(part.source, reject._replace(line=reject.line + n_before))
+        self._corpus.count_blank(read.n_blank)
+        labels = [
+            self._corpus.numbered(self._split, part.source, block.labels, block.numbers)
+            for block in read.blocks
+        ]
+        first_row = self._corpus.count_rows(self._split, read.n_rows, read.n_missing)
+        if part.ended is None:
+            exact = part.range._replace(start=reached.stop, first_line=reached.line, is_guess=False)
+            self._known.append(
+                replace(part, range=exact, first_row=first_row, n_rows=read.n_rows, ended=ended)
+            )
+        self._reached = ended
+        return ReadRows(
+            np.concatenate([np.empty(0, np.int32), *labels]),
+            ended.stop - reached.stop,
+            [block.found for block in read.blocks],
+        )
+
+    def _before(self, part: SourcePart) -> RangeEnd:
+        """Where the rows before a part end."""
+        return self._reached if part.range.start else _BEGINNING
 
 
 def changed_input() -> InputError:

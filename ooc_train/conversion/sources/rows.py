@@ -105,6 +105,31 @@ class TextRows:
         return TextRows(text, offsets, self.labels.take(keep), self.lines[keep], carried, missing)
 
 
+class Block(NamedTuple):
+    """Consecutive rows of one source, `SourceRows`.
+
+    ``first_row`` counts over all sources, or within a part where the rows before it are not known.
+    ``labels`` (n_rows,) int32 number the classes in the order in which they were met.  ``n_bytes``
+    is the progress in the source since the last block.
+    """
+
+    split: str
+    first_row: int
+    rows: Any
+    labels: I32
+    n_bytes: int
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all rows."""
+        return int(self.rows.size)
+
+
 class SpelledLabels(NamedTuple):
     """The different labels of some rows, as they are spelled, and each row's place among them.
 

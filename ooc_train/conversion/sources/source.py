@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Place, Reject
 from ooc_train.conversion.sources.room import Room
 from ooc_train.file.provenance import ColumnNames
@@ -36,6 +37,17 @@ class Source(ABC):
         """The rows as the file gives them: see `ColumnFile.read`."""
         return self.file.read(self.chosen, block_bytes)
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `read_range` reads a part of it alone."""
+        return self.file.is_divisible
+
+    def read_range(
+        self, block_bytes: int, part: Range, room: Room | None = None
+    ) -> Iterator[tuple[Any, int]]:
+        """The rows that begin in a range, as `read` gives them, and at last where they are."""
+        return self._read(self.file.read_range(self.chosen, block_bytes, part), room)
+
     def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
         """Blocks of rows, rejects where they occur, and blank lines, with the progress in bytes.
 
@@ -45,7 +57,12 @@ class Source(ABC):
         Memory: five times ``block_bytes`` or the longest row, see ``ColumnFile.max_row_bytes``; for
         JSON Lines ten times.
         """
-        for piece, progress in self.tables(block_bytes):
+        return self._read(self.tables(block_bytes), room)
+
+    def _read(
+        self, pieces: Iterator[tuple[Piece | RangeEnd, int]], room: Room | None
+    ) -> Iterator[tuple[Any, int]]:
+        for piece, progress in pieces:
             if not isinstance(piece, Table):
                 yield piece, progress
                 continue

@@ -17,6 +17,11 @@ class Destination(NamedTuple):
     chosen: I64
     places: I64
 
+    def within(self, start: int, stop: int) -> "Destination":
+        """The same of a part of the block, whose positions are counted from its ``start``."""
+        first, last = np.searchsorted(self.chosen, (start, stop))
+        return Destination(self.split, self.chosen[first:last] - start, self.places[first:last])
+
 
 class Placement:
     """Places for rows numbered over all sources, train rows first.

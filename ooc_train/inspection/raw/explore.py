@@ -24,11 +24,11 @@ from ooc_train.conversion.pipeline import Features
 from ooc_train.conversion.plan import RowPlan, plan_rows
 from ooc_train.conversion.resources import Largest, MemoryPlan
 from ooc_train.conversion.sources.class_column import class_notes
-from ooc_train.conversion.sources.corpus import Block, Corpus
+from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.files.paths import InputPaths
 from ooc_train.conversion.sources.formats.table import FORMATS
 from ooc_train.conversion.sources.in_hand import inputs_of
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.job import JobFolder
 from ooc_train.conversion.storage.placement import PlacementRule
 from ooc_train.conversion.storage.row_classes import sorted_classes

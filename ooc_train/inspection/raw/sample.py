@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from ooc_train.conversion.sources.corpus import Block
+from ooc_train.conversion.sources.rows import Block
 
 
 class RowSample:

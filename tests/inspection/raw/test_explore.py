@@ -15,9 +15,8 @@ import pytest
 import ooc_train
 from ooc_train.cli import convert as convert_command
 from ooc_train.cli import inspect as command
-from ooc_train.conversion.sources.corpus import Block
 from ooc_train.conversion.sources.files.rejects import Place, Reject
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.errors import InputError
 from ooc_train.inspection.raw.explore import explore
 from ooc_train.inspection.raw.sample import RowSample

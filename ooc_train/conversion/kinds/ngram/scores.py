@@ -1,7 +1,8 @@
 """Scores of terms, as scikit-learn computes them, but for the last digits.
 
-Many terms tie, and which of two sums is larger in the sixteenth digit depends on the order of
-summation.  So scores count to `SCORE_DIGITS` significant digits.
+Many terms tie, and which of two scores is larger in the sixteenth digit depends on how they are
+computed: the sums are exact here, see ``class_sums``, and those of scikit-learn are rounded in the
+order of the rows.  So scores count to `SCORE_DIGITS` significant digits.
 """
 
 from collections.abc import Callable

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ooc_train.conversion.kinds.ngram.class_sums import ClassSums
 from ooc_train.conversion.kinds.ngram.counting import KeptPartition, KeptTerms
 from ooc_train.conversion.kinds.ngram.scores import SCORES
 from ooc_train.conversion.kinds.ngram.selection import BestTerms, Scored
@@ -21,8 +22,9 @@ from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.row_classes import TrainClasses
 from ooc_train.dtypes import F64, I32, U32, U64
 
-Sums = tuple[F64, F64]
-"""Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of terms' values."""
+SumsOf = Callable[[U32, F64, I32, int], ClassSums]
+"""Gives the class sums of terms with these document frequencies, from the inverse norms and classes
+of all rows, and the number of classes."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,17 @@ class TermScoring:
     @property
     def terms_at_once(self) -> int:
         """How many terms' class sums fit into the memory of a worker."""
-        return max(1, self.table_bytes // (8 * (len(self.train.counts) + 8)))
+        return max(1, self.table_bytes // (8 * (len(self.train.counts) + 10)))
 
-    def of(self, hashes: U64, df: U32, sums_of: Callable[[F64, F64, I32, int], Sums]) -> Scored:
-        """Terms with their scores, from their class sums if the score depends on these.
-
-        ``sums_of`` takes the terms' idf, the inverse norms and classes of all rows, and the number
-        of classes.
-        """
+    def of(self, hashes: U64, df: U32, sums_of: SumsOf) -> Scored:
+        """Terms with their scores, from their class sums if the score depends on these."""
         score = SCORES[self.score]
         if score.of_sums is None:
             return Scored(hashes, df, df.astype(np.float64))
         counts = self.train.counts
         idf = inverse_document_frequency(df, self.train.n_rows)
         inverse_norms, classes = self.inverse_norms.mapped, self.train.of_row.mapped
-        sums, squares = sums_of(idf, inverse_norms, classes, len(counts))
+        sums, squares = sums_of(df, inverse_norms, classes, len(counts)).values(df, idf)
         return Scored(hashes, df, score.of_sums(sums, squares, counts))
 
 
@@ -86,7 +84,7 @@ def best_terms(
             yield parts, group, best.least
 
     resources.progress.start("scoring", len(groups), "part")
-    # One task, since class sums are added in the order of the rows; first, since it is long.
+    # One task, and first, since it is long.
     of_words = resources.begun(score_words, scoring, kept.words, blocks)
     for found in resources.in_order(functools.partial(score_partitions, scoring), tasks()):
         best.add(found)

@@ -7,8 +7,7 @@ sums the values of each kept n-gram by class, from which its score follows.  In 
 third a partition needs nothing but its own records and arrays with one element a row, and in the
 second no two tasks share a row, so all go in any order and in parallel.
 
-Rounding does not depend on that: squared norms are sums of integers (fixed point), and class sums
-are added in the order of the rows.
+Rounding does not depend on that: squared norms and class sums are sums of integers (fixed point).
 """
 
 import math
@@ -16,6 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.kinds.ngram.class_sums import (
+    ClassSums,
+    add_square,
+    fixed_inverse,
+    shifted,
+    shifts_of,
+)
 from ooc_train.conversion.kinds.terms.gram_spill import GramPartition
 from ooc_train.conversion.kinds.terms.grams import HASH_BITS, low_hash
 from ooc_train.conversion.kinds.terms.ranges import HashRange, TableTooLarge
@@ -99,19 +105,20 @@ def add_squared_norms(
 def class_sums(
     partition: GramPartition,
     hashes: U64,
-    idf: F64,
+    df: U32,
     inverse_norms: F64,
     fit_classes: I32,
     n_classes: int,
-) -> tuple[F64, F64]:
-    """Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of the terms' values."""
+) -> ClassSums:
+    """The sums of the terms' values by class."""
     table = index_table(hashes, first=1)  # 0: none of the terms, and adds nothing
-    idf = np.concatenate((np.zeros(1), idf))
-    sums, squares = np.zeros((len(idf), n_classes)), np.zeros(len(idf))
-    seen = np.zeros((len(idf), 2), np.int64)
+    shifts = np.concatenate((np.zeros(1, np.uint64), shifts_of(df)))
+    by_class = np.zeros((len(shifts), n_classes), np.uint64)
+    squares = np.zeros(2 * len(shifts), np.uint64)
+    seen = np.zeros((len(shifts), 2), np.int64)
     for found, rows in partition.pieces():
-        _add_values(found, rows, table, seen, idf, inverse_norms, fit_classes, sums, squares)
-    return sums[1:], squares[1:]
+        _add_values(found, rows, table, seen, shifts, inverse_norms, fit_classes, by_class, squares)
+    return ClassSums(by_class[1:], squares.reshape(-1, 2)[1:])
 
 
 @kernel
@@ -268,11 +275,11 @@ def _add_values(
     rows: U32,
     table: U64,
     seen: I64,
-    idf: F64,
+    shifts: U64,
     inverse_norms: F64,
     fit_classes: I32,
-    sums: F64,
-    squares: F64,
+    by_class: U64,
+    squares: U64,
 ) -> None:
     for i in range(len(hashes)):
         row = np.int64(rows[i])
@@ -280,7 +287,6 @@ def _add_values(
         if fit_classes[row] < 0:
             continue
         term = _term_of(hashes[i], table)
-        value = idf[term] * inverse_norms[row]
-        sums[term, fit_classes[row]] += value
-        # n occurrences make n times the value, and n ** 2 times its square: 1 + 3 + 5 + ...
-        squares[term] += (2 * _count_again(seen, term, row) - 1) * (value * value)
+        inverse = shifted(fixed_inverse(inverse_norms[row]), shifts[term])
+        by_class[term, fit_classes[row]] += inverse
+        add_square(squares, 2 * term, _count_again(seen, term, row), inverse)

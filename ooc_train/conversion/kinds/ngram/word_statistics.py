@@ -9,6 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.kinds.ngram.class_sums import (
+    ClassSums,
+    add_square,
+    fixed_inverse,
+    shifted,
+    shifts_of,
+)
 from ooc_train.conversion.kinds.ngram.statistics import add_occurrence
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock, item_ahead, token_at
 from ooc_train.conversion.storage.codes import code_at
@@ -17,7 +24,7 @@ from ooc_train.intrinsics import prefetch
 from ooc_train.jit import kernel
 
 # What is known of a word lies side by side, so that it is one cache line: most are far apart.
-_WORD_ITEMS, _TERM_ITEMS = 4, 4
+_WORD_ITEMS, _TERM_ITEMS, _SQUARES = 4, 5, 3
 _AHEAD = 32  # tokens from fetching what is known of a word to using it
 
 
@@ -57,23 +64,25 @@ def add_squared_word_norms(
 def word_class_sums(
     blocks: Sequence[TokenBlock],
     slots: I32,
-    idf: F64,
+    df: U32,
     inverse_norms: F64,
     fit_classes: I32,
     n_classes: int,
-) -> tuple[F64, F64]:
-    """Sums by class (n_terms, n_classes) and sums of squares (n_terms,) of the terms' values.
+) -> ClassSums:
+    """The sums of the terms' values by class.
 
     ``slots`` (n_words,) numbers the terms from 1, 0 for words that are none of them.
     """
-    terms = np.zeros((1 + len(idf), _TERM_ITEMS + n_classes))
-    terms[1:, 0] = idf
+    terms = np.zeros((1 + len(df), _TERM_ITEMS + n_classes), np.uint64)
+    terms[1:, 0] = shifts_of(df)
     for block in blocks:
         _add_values(
             block.read(), block.n_rows, block.first_row, slots, terms, inverse_norms,
             fit_classes,
         )  # fmt: skip
-    return np.ascontiguousarray(terms[1:, _TERM_ITEMS:]), terms[1:, 3].copy()
+    return ClassSums(
+        np.ascontiguousarray(terms[1:, _TERM_ITEMS:]), terms[1:, _SQUARES:_TERM_ITEMS].copy()
+    )
 
 
 @kernel
@@ -146,19 +155,19 @@ def _add_values(
     n_rows: int,
     first_row: int,
     slots: I32,
-    terms: F64,
+    terms: U64,
     inverse_norms: F64,
     fit_classes: I32,
 ) -> None:
     """Add the values of a block's terms to their sums.
 
-    ``terms`` (n_terms, 4 + n_classes) are the idf, the last row plus 1 that each occurred in, how
-    often, the sum of squares, and the sums by class.
+    ``terms`` (n_terms, 5 + n_classes) are the shift, the last row plus 1 that each occurred in, how
+    often, the two halves of the sum of squares, and the sums by class.
     """
-    width = terms.shape[1]
+    width, flat = terms.shape[1], terms.reshape(-1)
     i = 0
     for row in range(first_row, first_row + n_rows):
-        number, inverse = fit_classes[row], inverse_norms[row]
+        number, inverse = fit_classes[row], fixed_inverse(inverse_norms[row])
         n, i = code_at(items, i)
         for _ in range(n):
             word, after = token_at(items, i)
@@ -176,10 +185,10 @@ def _add_values(
                 # A row that is not of the train split.
                 continue
             term = np.int64(slots[word])
-            value = terms[term, 0] * inverse
+            own = shifted(inverse, terms[term, 0])
             if terms[term, 1] != row + 1:
                 # Its first occurrence in this row.
                 terms[term, 1], terms[term, 2] = row + 1, 0
-            terms[term, 2] += 1
-            terms[term, 3] += (2 * terms[term, 2] - 1) * (value * value)
-            terms[term, _TERM_ITEMS + number] += value
+            terms[term, 2] += np.uint64(1)
+            add_square(flat, width * term + _SQUARES, np.int64(terms[term, 2]), own)
+            terms[term, _TERM_ITEMS + number] += own

@@ -19,8 +19,8 @@ from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
 from ooc_train.conversion.kinds.terms.grams import n_grams
 from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
 from ooc_train.conversion.resources import Resources
-from ooc_train.conversion.sources.corpus import Block, Corpus
-from ooc_train.conversion.sources.rows import TextRows
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.row_classes import RowClasses
 from ooc_train.conversion.storage.spill import Segment, Spill, SpillWriter
 from ooc_train.conversion.text.tokens import Tokens, tokenize

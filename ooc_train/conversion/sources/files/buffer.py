@@ -8,9 +8,12 @@ import numpy as np
 
 from ooc_train.conversion.sources.files.encoding import BYTE_ORDER_MARK
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import LongRowError, Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
 from ooc_train.dtypes import U8
 from ooc_train.intrinsics import PADDING
+
+_ALL = Range()
 
 
 class Buffer:
@@ -20,17 +23,27 @@ class Buffer:
     that it is done with.  Where they hold no whole row, it lets the buffer grow or skips the line.
     A buffer that has grown shrinks again when the long row is dropped.
 
+    ``position`` is the place of ``data`` in the file.  The stream begins at that of ``part``.
+
     Memory: ``n_bytes``, or twice the longest row, which is at most ``max_row_bytes``.
     """
 
-    def __init__(self, stream: BinaryIO, n_bytes: int, max_row_bytes: int = MAX_ROW_BYTES) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        n_bytes: int,
+        max_row_bytes: int = MAX_ROW_BYTES,
+        part: Range = _ALL,
+    ) -> None:
         self.is_last = False
+        self.position = part.first_byte
+        self._most_bytes = part.most_bytes
         self._stream = stream
         self._max_row_bytes = max_row_bytes
         self._usual_bytes = max(n_bytes, len(BYTE_ORDER_MARK))
         self._bytes = bytearray(self._usual_bytes + PADDING)
         self._n_filled = 0
-        self._at_start = True
+        self._at_start = part.start == 0
 
     @property
     def data(self) -> U8:
@@ -72,9 +85,15 @@ class Buffer:
             self._bytes = bytearray(max(self._usual_bytes, len(rest)) + PADDING)
         self._bytes[: len(rest)] = rest
         self._n_filled = len(rest)
+        self.position += n_bytes
 
     def grow(self) -> bool:
-        """Make room for a longer row; ``False`` if it is too long to be one."""
+        """Make room for a longer row; ``False`` if it is too long to be one.
+
+        Raises ``LongRowError`` for more than the range may take.
+        """
+        if 2 * self.capacity > self._most_bytes:
+            raise LongRowError
         if self.capacity > self._max_row_bytes:
             return False
         grown = bytearray(min(2 * self.capacity, self._max_row_bytes + 1) + PADDING)
@@ -83,12 +102,14 @@ class Buffer:
         self._bytes = grown
         return True
 
-    def end_of_lines(self) -> int:
+    def end_of_lines(self, n_begin: int) -> int:
         """Where whole lines end: within the usual size, or behind the first line if it is longer.
 
-        0 if there is no whole line.
+        They begin within the first ``n_begin`` bytes.  0 if there is no whole line.
         """
         last = self._bytes.rfind(b"\n", 0, min(self._usual_bytes, self._n_filled))
+        if last >= n_begin:
+            last = self._bytes.find(b"\n", n_begin - 1)
         return (last if last >= 0 else self._bytes.find(b"\n", 0, self._n_filled)) + 1
 
     def skip_line(self) -> None:
@@ -110,9 +131,24 @@ def line_blocks(
 
     Memory: the block, and that of a `Buffer`, which has shrunk when a block is given.
     """
-    buffer = Buffer(stream, block_bytes, max_row_bytes)
-    while buffer.fill():
-        stop = buffer.end_of_lines()
+    for block in range_blocks(stream, block_bytes, max_row_bytes, _ALL):
+        if isinstance(block, bytes):
+            yield block
+
+
+def range_blocks(
+    stream: BinaryIO, block_bytes: int, max_row_bytes: int, part: Range
+) -> Iterator[bytes | RangeEnd]:
+    """The lines that begin in a range, as `line_blocks` gives them, and where they are.
+
+    The line that is reached is not counted: it is the first one of the range.
+    """
+    buffer = Buffer(stream, block_bytes, max_row_bytes, part)
+    if part.is_guess:
+        buffer.skip_line()
+    start = buffer.position
+    while buffer.position < part.stop and buffer.fill():
+        stop = buffer.end_of_lines(part.stop - buffer.position)
         if stop:
             block = buffer.data[:stop].tobytes()
             buffer.drop(stop)
@@ -121,6 +157,7 @@ def line_blocks(
             block = buffer.data[: max_row_bytes + 1].tobytes() + b"\n"
             buffer.skip_line()
             yield block
+    yield RangeEnd(start, buffer.position, part.first_line)
 
 
 def first_lines(

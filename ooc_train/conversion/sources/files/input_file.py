@@ -127,6 +127,21 @@ class InputFile:
         """The size of what is in the file, an estimate if it is compressed."""
         return self.n_bytes * (self.compression.ratio if self.compression else 1)
 
+    @property
+    def is_divisible(self) -> bool:
+        """Whether its text can be read from any byte on."""
+        held = self.is_pipe or self.is_held or isinstance(self.path, Url)
+        return not held and self.compression is None and self.spelling.is_usual
+
+    @property
+    def stamp(self) -> tuple[int, int] | None:
+        """The size of a file and the time of its last change, if there is one of this name."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_size, found.st_mtime_ns
+
     def open_raw(self) -> BinaryIO:
         """Open the file itself, unbuffered.  Raises ``InputError`` if that is not possible.
 
@@ -172,13 +187,19 @@ class InputFile:
         with self.open() as (stream, file):
             yield spelling.stream(stream), file
 
-    def parsed(self, parse: Callable[[BinaryIO], Iterator[Piece]]) -> Iterator[tuple[Piece, int]]:
+    def parsed(
+        self, parse: Callable[[BinaryIO], Iterator[Piece]], first_byte: int = 0
+    ) -> Iterator[tuple[Piece, int]]:
         """The pieces that ``parse`` makes of the text, each with the progress in bytes.
+
+        A text that ``is_divisible`` may be read from ``first_byte`` on.
 
         Raises ``InputError`` for a file or a compression that cannot be read to its end.
         """
-        position = 0
+        position = first_byte
         with self.open_text() as (stream, file):
+            if first_byte:
+                file.seek(first_byte)
             for piece in self.readable(parse(stream)):
                 progress = file.tell() - position
                 position += progress

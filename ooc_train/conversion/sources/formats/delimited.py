@@ -15,6 +15,7 @@ import numpy as np
 from ooc_train.conversion.sources.class_names import CLASSES_NAME
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
     Dialect,
@@ -131,17 +132,29 @@ class DelimitedFile(ColumnFile):
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
-        is_header = bool(self.names)
-        parser = Parser(
-            self.dialect, self.n_columns, chosen.cells, self.max_row_bytes, self.first_line
-        )
+        for piece, progress in self.read_range(chosen, block_bytes, Range()):
+            if not isinstance(piece, RangeEnd):
+                yield piece, progress
 
-        def rows(stream: BinaryIO) -> Iterator[Parsed | Reject | Blank]:
+    @property
+    def is_divisible(self) -> bool:
+        """Whether its text can be read from any byte on; of one that names its delimiter, not."""
+        return self.first_line == 1 and self.file.is_divisible
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows that begin in a range, and where they are; with the first byte the header."""
+        is_header = bool(self.names) and part.start == 0
+        first_line = part.first_line + self.first_line - 1
+        parser = Parser(self.dialect, self.n_columns, chosen.cells, self.max_row_bytes, first_line)
+
+        def rows(stream: BinaryIO) -> Iterator[Parsed | Reject | Blank | RangeEnd]:
             if self.first_line > 1:
                 stream.readline()
-            return read_rows(stream, parser, block_bytes)
+            return read_rows(stream, parser, block_bytes, part, n_least=int(is_header))
 
-        for piece, progress in self.file.parsed(rows):
+        for piece, progress in self.file.parsed(rows, part.first_byte):
             if not isinstance(piece, Parsed):
                 yield piece, progress
                 continue

@@ -21,6 +21,7 @@ import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells
 from ooc_train.conversion.sources.files.buffer import Buffer
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import (
     MAX_ROW_BYTES,
     Blank,
@@ -38,6 +39,8 @@ _NONE = -1  # no byte
 _WRONG_COLUMNS, _HAS_NUL, _TEXT_AFTER_QUOTE, _QUOTE_OPEN, _TOO_LONG = 1, 2, 3, 4, 5
 _NOTHING, _PLAIN, _QUOTED = 0, 1, 2  # what a field has escapes as
 _MAX_REJECTS_A_CALL = 256
+_LOOKED_BYTES, _MOST_GUESSES, _FITTING_ROWS = 2**16, 64, 16
+_ALL = Range()
 _CELL_BYTES = 16
 MAX_COLUMNS = 2**19
 """More are no columns: each takes 16 bytes a row, and some 150 while they are chosen."""
@@ -76,19 +79,23 @@ class Parsed(NamedTuple):
 
 
 def read_rows(
-    stream: BinaryIO,
-    parser: "Parser",
-    block_bytes: int,
-) -> Iterator[Parsed | Reject | Blank]:
+    stream: BinaryIO, parser: "Parser", block_bytes: int, part: Range = _ALL, *, n_least: int = 0
+) -> Iterator[Parsed | Reject | Blank | RangeEnd]:
     """Rows of about ``block_bytes`` together, rejects where they occur, and the blank lines.
 
-    The cells lie in a buffer that the next rows overwrite.
+    They are those that begin in a range, and ``n_least`` rows at least, if there are so many.  The
+    cells lie in a buffer that the next rows overwrite.
 
     Memory: twice ``block_bytes`` or the longest row.
     """
-    buffer = Buffer(stream, block_bytes, parser.max_row_bytes)
-    while buffer.fill():
-        parsed, rejects, consumed = parser.parse(buffer.data, buffer.is_last, block_bytes)
+    buffer = Buffer(stream, part.buffer_bytes(block_bytes), parser.max_row_bytes, part)
+    if part.is_guess:
+        _skip_to_row(buffer, parser)
+    start, n_rows = buffer.position, 0
+    while (buffer.position < part.stop or n_rows < n_least) and buffer.fill():
+        n_begin = min(block_bytes, max(1, part.stop - buffer.position))
+        parsed, rejects, consumed = parser.parse(buffer.data, buffer.is_last, n_begin)
+        n_rows += len(parsed.lines)
         yield from rejects
         if len(parsed.lines):
             yield parsed
@@ -99,6 +106,23 @@ def read_rows(
             buffer.skip_line()
     if parser.n_blank:
         yield Blank(parser.n_blank)
+    yield RangeEnd(start, buffer.position, parser.line)
+
+
+def _skip_to_row(buffer: Buffer, parser: "Parser") -> None:
+    """Skip to the first line from which on rows can be read, as far as some rows tell.
+
+    A line within a quoted field is hardly ever a row, or the lines behind it are none.
+    """
+    buffer.fill()
+    looked_at = buffer.data[:_LOOKED_BYTES]
+    starts = (1 + np.flatnonzero(looked_at == _NEWLINE)[:_MOST_GUESSES]).tolist()
+    for start in starts:
+        data = buffer.data[start : start + _LOOKED_BYTES]
+        if parser.fits(data, buffer.is_last and start + len(data) == len(buffer.data)):
+            buffer.drop(start)
+            return
+    buffer.skip_line()
 
 
 class Parser:
@@ -149,6 +173,16 @@ class Parser:
         rejects = [self._reject(data, *found) for found in rejected[:n_rejected].tolist()]
         cells = Cells(data, starts[:n_rows], stops[:n_rows])
         return Parsed(lines[:n_rows].copy(), cells), rejects, consumed
+
+    def fits(self, data: U8, is_last: bool) -> bool:
+        """Whether the first rows of ``data`` can be used, as far as they are whole."""
+        starts, stops = np.empty((2, _FITTING_ROWS, self._n_wanted), np.int64)
+        _, n_rejected, *_ = _parse(
+            np.concatenate((data, np.zeros(PADDING, np.uint8)))[: len(data)], is_last, len(data),
+            self.max_row_bytes, 1, *self._codes, self._places, starts, stops,
+            np.empty(_FITTING_ROWS, np.int64), np.empty((1, 5), np.int64),
+        )  # fmt: skip
+        return n_rejected == 0
 
     def too_long(self, data: U8) -> Reject:
         """Reject the row at the beginning of ``data`` that has no end there, but for its line."""

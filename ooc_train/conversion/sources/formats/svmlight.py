@@ -22,8 +22,9 @@ from ooc_train.conversion.sources.columns import (
     SparseEntries,
     Table,
 )
-from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
+from ooc_train.conversion.sources.files.buffer import first_lines, range_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import (
     MAX_ROW_BYTES,
     Blank,
@@ -54,23 +55,39 @@ class SvmlightFile(ColumnFile):
         """The format alone."""
         return {"format": self.format}
 
-    def read(
+    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
+        """The rows in tables of about ``block_bytes``, each with the progress."""
+        for piece, progress in self.read_range(chosen, block_bytes, Range()):
+            if not isinstance(piece, RangeEnd):
+                yield piece, progress
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether its text can be read from any byte on."""
+        return self.file.is_divisible
+
+    def read_range(
         self,
         chosen: Chosen,  # noqa: ARG002 - all columns are read
         block_bytes: int,
-    ) -> Iterator[tuple[Piece, int]]:
-        """The rows in tables of about ``block_bytes``, each with the progress."""
-        line, n_rows = 1, 0
+        part: Range,
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows that begin in a range, and where they are."""
+        line, n_rows = part.first_line, 0
+        size = part.buffer_bytes(block_bytes)
         for text, progress in self.file.parsed(
-            lambda stream: line_blocks(stream, block_bytes, self.max_row_bytes)
+            lambda stream: range_blocks(stream, size, self.max_row_bytes, part), part.first_byte
         ):
+            if isinstance(text, RangeEnd):
+                if line - part.first_line > n_rows:
+                    yield Blank(line - part.first_line - n_rows), 0
+                yield text._replace(line=line), progress
+                return
             for table in tables(text, line, self.max_row_bytes):
                 yield table, progress
                 n_rows += len(table.lines)
                 progress = 0  # noqa: PLW2901 - the others of the same block
             line += text.count(b"\n")
-        if line - 1 > n_rows:
-            yield Blank(line - 1 - n_rows), 0
 
 
 def open_svmlight(file: InputFile, options: LayoutOptions) -> SvmlightFile:
