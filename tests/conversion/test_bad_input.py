@@ -370,7 +370,7 @@ def test_names_of_classes(tmp_path):
         def start(self, phase, total, unit):
             phases.append(phase)
 
-    with pytest.raises(InputError, match=r"names 1 classes, .* no line for label '2'"):
+    with pytest.raises(InputError, match=r"names 1 class, .* no line for label '2'"):
         convert(tmp_path, GOOD, force=True, progress=Recorder())
     assert phases[-1] == "reading"  # found before the long work
     with pytest.raises(InputError, match="the classes' names, cannot be read"):

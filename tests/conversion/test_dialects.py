@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import ooc_train
 from ooc_train.conversion.sources.files.encoding import spelling_of
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject
 from ooc_train.conversion.sources.find import find_source
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect, Parser, read_rows
@@ -36,7 +37,7 @@ def parsed(data, dialect, n_columns=2, block_bytes=64):
     for piece in read_rows(io.BytesIO(data), parser, block_bytes):
         if isinstance(piece, Reject):
             reasons.append(piece.reason)
-        else:
+        elif not isinstance(piece, RangeEnd):
             rows += [
                 tuple(piece.cells.cell(row, k) for k in range(n_columns))
                 for row in range(len(piece.lines))

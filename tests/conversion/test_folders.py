@@ -158,7 +158,7 @@ def test_parts_without_rows_are_passed_over_and_said(tmp_path):
     assert (report["rows"], report["rejected_rows"], len(report["files"])) == (36, 0, 2)
     assert report["notes"][1] == (
         f"passed over: {folder / 'part-0.csv'} is empty; it must hold one row a line, and 1 more "
-        f"files without rows"
+        f"file without rows"
     )
     for name in ("part-1.csv", "part-3.csv"):
         (folder / name).write_text("")
