@@ -170,8 +170,8 @@ class ColumnFile:
     of more than ``max_row_bytes`` is rejected.  ``remarks`` say what was found out about the file,
     where it is not what a reader expects.
 
-    A subclass has to define `read`.  An instance follows from the path and the options alone, and
-    holds no open file.
+    A subclass has to define `read`, or `read_range` if it can be divided.  An instance follows from
+    the path and the options alone, and holds no open file.
     """
 
     file: InputFile
@@ -198,7 +198,9 @@ class ColumnFile:
 
         A format of lines also tells how many of them are blank, where some are.
         """
-        raise NotImplementedError
+        for piece, progress in self.read_range(chosen, block_bytes, Range()):
+            if not isinstance(piece, RangeEnd):
+                yield piece, progress
 
     @property
     def is_divisible(self) -> bool:

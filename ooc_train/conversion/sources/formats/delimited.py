@@ -130,12 +130,6 @@ class DelimitedFile(ColumnFile):
             layout["label_name"] = self.names[chosen.label] if chosen.label >= 0 else None
         return layout
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
-        """The rows in tables of about ``block_bytes``, and rejects, each with the progress."""
-        for piece, progress in self.read_range(chosen, block_bytes, Range()):
-            if not isinstance(piece, RangeEnd):
-                yield piece, progress
-
     @property
     def is_divisible(self) -> bool:
         """Whether its text can be read from any byte on; of one that names its delimiter, not."""

@@ -55,12 +55,6 @@ class SvmlightFile(ColumnFile):
         """The format alone."""
         return {"format": self.format}
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
-        """The rows in tables of about ``block_bytes``, each with the progress."""
-        for piece, progress in self.read_range(chosen, block_bytes, Range()):
-            if not isinstance(piece, RangeEnd):
-                yield piece, progress
-
     @property
     def is_divisible(self) -> bool:
         """Whether its text can be read from any byte on."""
