@@ -185,7 +185,7 @@ REFUSED = {
     "a number": (5, "rows cannot be read from an int; give paths, a table"),
     "a list of numbers": ([1, 2], "rows cannot be read from a list of int; give"),
     "columns": ({"text": ["a"], "label": ["1"]}, "rows cannot be read from a dict; give"),
-    "a column": (pd.Series(["a"]), "the Series is one column without a name; give a table"),
+    "a column": (pa.chunked_array([["a"]]), "the ChunkedArray is one column without a name;"),
     "triples": ([("a", "b", "c")], "rows cannot be read from a list of tuple; give"),
     "a mixture": ([("a", "1"), 7], "the list, row 2 is 7, an int, and neither a dict nor a pair"),
     "an empty table": (table().slice(0, 0), "the Table is empty; it holds no rows"),

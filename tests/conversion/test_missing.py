@@ -120,8 +120,10 @@ def write_arrow(path, **columns):
 
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64", "dictionary"])
 def test_nan_among_numbers_in_place_of_texts_is_missing(tmp_path, kind):
-    values = pa.array([1.5, float("nan"), None, 2.0] * 5, "float32")
-    values = values.dictionary_encode() if kind == "dictionary" else values.cast(kind)
+    dtype = "float32" if kind == "dictionary" else kind
+    numbers = np.array([1.5, np.nan, 0, 2] * 5, dtype)
+    values = pa.array(numbers, mask=np.array([False, False, True, False] * 5))
+    values = values.dictionary_encode() if kind == "dictionary" else values
     write_arrow(tmp_path / "a.arrow", text=values, label=["a", "b"] * 10)
     report = convert(tmp_path / "a.arrow", tmp_path, analyzer="char", min_df=1)
     assert (report["rows"], report["missing_rows"], report["empty_rows"]) == (20, 10, 10)

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import itertools
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,8 @@ from ooc_train.errors import InputError
 from tests.conversion.test_delimited import InMemory
 from tests.conversion.test_executors import PLAN
 
-FIELDS = st.text(alphabet='12,"\n\r \0', max_size=6)
+# Python 3.10 writes no NUL.
+FIELDS = st.text('12,"\n\r ' + ("\0" if sys.version_info >= (3, 11) else ""), max_size=6)
 LINES = st.lists(st.sampled_from(["1,2,3", "4,5", "", "6,x,7", '8,"9,0",1', '"1,2,3', '"2",3,4"']))
 
 

@@ -605,6 +605,10 @@ def test_a_full_disk(path, tmp_path, monkeypatch):
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == left
 
 
+@pytest.mark.skipif(
+    h5py.version.version_tuple < (3, 12),
+    reason="HDF5 of h5py 3.11 ends the process where a copy cannot be written",
+)
 def test_a_disk_that_is_full_from_the_start(path, tmp_path):
     with limited_files(1000), pytest.raises(OutputError, match="run cannot be written: File too"):
         train(path, tmp_path / "run", epochs=1)
