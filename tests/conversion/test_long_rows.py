@@ -14,7 +14,7 @@ import ooc_train
 from ooc_train.conversion.resources import MemoryPlan, Resources, TextNeeds
 from ooc_train.conversion.sources.files.rejects import MAX_LABEL_BYTES, MAX_ROW_BYTES, Place
 from ooc_train.conversion.sources.find import find_source
-from ooc_train.conversion.sources.formats import delimited_kernel, json_lines
+from ooc_train.conversion.sources.formats import delimited_kernel, delimited_sample, json_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import TextRows
@@ -289,7 +289,7 @@ def test_a_long_row_takes_more_than_a_block_where_terms_are_looked_up():
 
 def test_the_first_rows_are_those_that_are_read():
     text = b'\n1,a\n2,"b\n3"\n\0,c\nx\n4,d\n5,"e'
-    sample = delimited_kernel.Sample(text, sys.maxsize, is_whole=False)
+    sample = delimited_sample.Sample(text, sys.maxsize, is_whole=False)
     found = sample.rows(delimited_kernel.Dialect(","), 2)
     assert found.fields == [[b"1", b"a"], [b"2", b"b\n3"]]
     assert found.lines[:2] == [2, 3]

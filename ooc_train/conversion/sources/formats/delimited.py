@@ -19,12 +19,11 @@ from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, UnfitError, too_long
 from ooc_train.conversion.sources.formats.delimited_kernel import (
     Dialect,
-    FirstRows,
     Parsed,
     Parser,
-    Sample,
     read_rows,
 )
+from ooc_train.conversion.sources.formats.delimited_sample import FirstRows, Sample
 from ooc_train.conversion.sources.formats.dialects import TAB, find_dialect, remarks
 from ooc_train.conversion.sources.labels import NULL
 from ooc_train.conversion.sources.layout import LayoutOptions

@@ -1,6 +1,7 @@
 """Which dialect of CSV a file has: given by options, or that which most of its first rows fit."""
 
-from ooc_train.conversion.sources.formats.delimited_kernel import Dialect, Sample, most_frequent
+from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
+from ooc_train.conversion.sources.formats.delimited_sample import Sample, most_frequent
 from ooc_train.conversion.sources.layout import LayoutOptions
 
 TAB = "\t"
