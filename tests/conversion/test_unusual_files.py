@@ -1,8 +1,10 @@
 """Pipes, devices and dirty files as sources: read to the end, or refused in one sentence."""
 
 import bz2
+import contextlib
 import gzip
 import io
+import json
 import os
 import sys
 import threading
@@ -193,11 +195,22 @@ def test_every_row_of_a_dirty_file_is_kept_or_rejected(tmp_path_factory, name, s
         lines[block_bytes] = (kept, sorted(rejects), n_blank)
         numbers = sorted([*kept, *(line for line, _ in rejects)])
         assert len(set(numbers)) == len(numbers)
-        if name in ("a.jsonl", "a.svm"):  # a row is a line
+        if getattr(source.file, "is_array", False):  # a row is an element
+            assert n_blank == 0
+            with contextlib.suppress(ValueError):
+                assert numbers == list(range(1, len(json.loads(content)) + 1))
+        elif name in ("a.jsonl", "a.svm"):  # a row is a line
             assert numbers == rows_expected(name, content, max_row_bytes)
-            n_lines = len(io.BytesIO(content).readlines())
-            assert n_blank == (0 if getattr(source.file, "is_array", 0) else n_lines - len(numbers))
+            assert n_blank == len(io.BytesIO(content).readlines()) - len(numbers)
     assert lines[8] == lines[50] == lines[2**20]
+
+
+@pytest.mark.parametrize("beginning", [b"[}{", b"[1]{", b'["a"}{'])
+def test_brackets_of_an_array_that_do_not_match_are_refused(tmp_path, beginning):
+    path = tmp_path / "a.json"
+    path.write_bytes(beginning + b'{"label":1,"text":"a"}}')
+    with pytest.raises(InputError, match="line 1: not JSON"):
+        find_source(path, LayoutOptions(), gives="text")
 
 
 @pytest.mark.parametrize("block_bytes", [8, 2**20])

@@ -10,7 +10,8 @@ from ooc_train.jit import kernel
 
 _PIECE_BYTES = 2**18
 _NEWLINE, _SPACE, _QUOTE, _BACKSLASH, _COMMA, _CONTROL = 10, 32, 34, 92, 44, 1
-_OPENING, _CLOSING = (91, 123), (93, 125)  # [ { and ] }
+_ARRAY, _ARRAY_END = 91, 93
+_OPENING, _CLOSING = (_ARRAY, 123), (_ARRAY_END, 125)  # [ { and ] }
 _DEPTH, _IN_STRING, _ESCAPED = 0, 1, 2
 
 
@@ -63,12 +64,12 @@ def _break_lines(data: U8, state: I64) -> None:  # noqa: C901, PLR0912 - one sta
         elif byte == _QUOTE:
             in_string = 1
         elif byte in _OPENING:
-            if depth == 0:
+            if depth == 0 and byte == _ARRAY:
                 data[i] = _SPACE
             depth += 1
         elif byte in _CLOSING:
             depth = max(0, depth - 1)
-            if depth == 0:
+            if depth == 0 and byte == _ARRAY_END:  # another stays, so that the row is rejected
                 data[i] = _NEWLINE
         elif byte == _COMMA and depth == 1:
             data[i] = _NEWLINE
