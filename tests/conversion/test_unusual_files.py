@@ -209,7 +209,7 @@ def test_every_row_of_a_dirty_file_is_kept_or_rejected(tmp_path_factory, name, s
 def test_brackets_of_an_array_that_do_not_match_are_refused(tmp_path, beginning):
     path = tmp_path / "a.json"
     path.write_bytes(beginning + b'{"label":1,"text":"a"}}')
-    with pytest.raises(InputError, match="line 1: not JSON"):
+    with pytest.raises(InputError, match="a.json, line 1: .*one JSON object a line is expected"):
         find_source(path, LayoutOptions(), gives="text")
 
 
