@@ -70,7 +70,7 @@ class JsonLinesFile(ColumnFile):
     def read_range(
         self, chosen: Chosen, block_bytes: int, part: Range
     ) -> Iterator[tuple[Piece | RangeEnd, int]]:
-        """The rows that begin in a range, in tables of about ``block_bytes``, and where they are."""
+        """The rows that begin in a range, and where they are."""
         text = [self.paths[column] for column in chosen.columns]
         label = self.paths[chosen.label] if chosen.label >= 0 else None
         left_out = None
