@@ -22,7 +22,9 @@ from ooc_train.conversion.sources.corpus import Blocks, Corpus
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
+from ooc_train.conversion.sources.formats.json_lines import JsonLinesFile, open_json_lines
 from ooc_train.conversion.sources.formats.svmlight import SvmlightFile
+from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numbers import DenseSource, SparseSource
 from ooc_train.conversion.sources.parts import Division, SourcePart, look
 from ooc_train.conversion.sources.source import Source
@@ -66,6 +68,18 @@ def svmlight_source(data):
     file = InMemoryFile(Path("rows.svm"), data=data)
     file = SvmlightFile(file=file, format="svmlight", names=(), max_row_bytes=1000)
     return SparseSource(file, Chosen((), numbers=True), len(data))
+
+
+def json_source(data):
+    file = InMemoryFile(Path("rows.jsonl"), data=data)
+    file = JsonLinesFile(
+        file=file,
+        format="jsonl",
+        names=("text", "label"),
+        paths=(("text",), ("label",)),
+        max_row_bytes=60,
+    )
+    return TextSource(file, Chosen((0,), 1), len(data))
 
 
 class InMemoryFile(InMemory):
@@ -153,6 +167,30 @@ def test_sparse_rows_are_the_same_in_ranges(lines, division, has_end):
     data = "\n".join(["1 2:3", *rows]).encode() + b"\n" * has_end
     source = svmlight_source(data)
     assert outcome(source, division) == outcome(source)
+
+
+JSON_LINES = st.lists(
+    st.sampled_from([
+        '{"text": "a", "label": 1}', '{"text": "b, c", "label": "x"}', "", "  ", '{"text": 1}',
+        '{"text": "cut', "[]", '{"text": "' + 80 * "long" + '", "label": 2}', '{"label": 3}',
+    ])
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(JSON_LINES, DIVISIONS, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+def test_json_rows_are_the_same_in_ranges(lines, division, newline, has_mark, has_end):
+    text = newline.join(['{"text": "first", "label": 0}', *lines]) + newline * has_end
+    source = json_source(codecs.BOM_UTF8 * has_mark + text.encode())
+    assert outcome(source, division) == outcome(source)
+
+
+def test_a_json_array_is_not_divided(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    lines = '{"text": "a", "label": 1}\n{"text": "b", "label": 0}'
+    for text, is_divisible in ((lines, True), (f"[{lines}]".replace("\n", ","), False)):
+        path.write_text(text)
+        assert open_json_lines(InputFile(path), LayoutOptions()).is_divisible == is_divisible
 
 
 def test_every_border_of_quoted_newlines():
