@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import gc
 import gzip
 import io
 import itertools
@@ -257,6 +258,19 @@ def test_rows_of_arrays_are_the_same_in_ranges(rows, division, order, kind):
     values = np.array([[x or 0, 1] for _, x in rows], kind, order=order)
     source = array_source(values, np.array([label or "" for label, _ in rows]))
     assert outcome(source, division) == outcome(source)
+
+
+def test_a_part_of_a_parquet_file_leaves_no_metadata_in_memory():
+    """A cycle with them would stay until Python looks for cycles, for each part."""
+    source = parquet_source([("a", 1.0)] * 20, [10], partition=False)
+    metadata = pytest.importorskip("pyarrow.parquet").FileMetaData
+    gc.collect()
+    gc.disable()
+    try:
+        assert list(source.read_range(100, next(source.ranges(1))))
+        assert not [found for found in gc.get_objects() if isinstance(found, metadata)]
+    finally:
+        gc.enable()
 
 
 def test_row_groups_that_are_far_too_large_are_not_read_in_parts():

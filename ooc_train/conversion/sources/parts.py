@@ -43,7 +43,7 @@ class Division(NamedTuple):
             return source.is_divisible
         longest = max(part.stop - part.start for part in source.ranges(self.n_bytes))
         return longest <= _MOST_OF_A_PART * source.n_rows * min(
-            self.n_bytes / source.n_bytes, self.block_bytes / source.text_bytes
+            self.n_bytes / max(1, source.n_bytes), self.block_bytes / max(1, source.text_bytes)
         )
 
     def ranges(self, source: Source) -> Iterator[Range]:
