@@ -4,6 +4,7 @@ What goes through a pipe or a scheduler is copied again and again, in pieces, by
 for each other.  A file is written once and read once, and mostly stays in the page cache.
 """
 
+import contextlib
 import functools
 import pickle
 import secrets
@@ -47,9 +48,10 @@ class Parcel:
         return pickle.loads(self.path.read_bytes() if self.path else self.pickled)
 
     def remove(self) -> None:
-        """Delete the file, if there is one."""
+        """Delete the file, if there is one; what cannot be deleted goes with its folder."""
         if self.path:
-            self.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
 
 class ParcelExecutor(Executor):
@@ -89,12 +91,17 @@ def _pass_on(promised: _Promised, task: Parcel, sent: "Future[Parcel]") -> None:
     task.remove()
     if sent.cancelled():
         Future.cancel(promised)
-        return
+    elif error := sent.exception():  # not raised, which would keep this frame, and with it the pool
+        promised.set_exception(error)
+    else:
+        _open(promised, sent.result())
+
+
+def _open(promised: _Promised, result: Parcel) -> None:
     try:
-        result = sent.result()
         opened = result.opened()
         result.remove()
-    except BaseException as error:  # noqa: BLE001 - of the task, which whoever waits is told
+    except Exception as error:  # noqa: BLE001 - whoever waits for the result is told
         promised.set_exception(error)
     else:
         promised.set_result(opened)
