@@ -8,7 +8,7 @@ headers of pages, and the file that it reads from watches what it takes.
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -137,16 +137,18 @@ class ParquetReader:
         batches = self._batches(group, leaves, [field.name], 1)
         return column_at(next(batches), field.path)
 
-    def blocks(self, columns: Sequence[int], block_bytes: int) -> Iterator[list[Any]]:
-        """All rows of some columns, as record batches that make a block together.
+    def blocks(
+        self, columns: Sequence[int], block_bytes: int, groups: Iterable[int]
+    ) -> Iterator[list[Any]]:
+        """The rows of some columns in some groups, as record batches that make a block together.
 
         A block has about ``block_bytes``, as the rows are when texts are repeated; a row that is
         longer has one to itself.
         """
         leaves = self._leaves(columns)
         names = list(dict.fromkeys(self.fields[column].name for column in columns))
-        for group, n_rows in enumerate(self.footer.n_rows):
-            n_left = n_rows
+        for group in groups:
+            n_left = self.footer.n_rows[group]
             plan = self._plan(group, leaves)
             self._watch(group, plan)
             if n_left:
