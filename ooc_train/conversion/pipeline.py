@@ -282,7 +282,7 @@ class _Conversion:
                 self._report.empty_rows += encoded.n_empty
                 self._vectorizer.note_encoded(encoded.found)
                 for name, segment in segments:
-                    splits[name].segments.append(segment)
+                    splits[name].add(segment, rows.new)
             if labels is not None:
                 labels.append(rows.labels)
             advance(rows.n_bytes, len(rows.labels))
@@ -296,10 +296,10 @@ class _Conversion:
         if self._samples:
             self._samples.start_placing()
         blocks: Iterable[Block] | None = None
-        if classes is None:
+        if self._is_text:
             blocks = self._corpus.blocks()
-        elif self._is_text:
-            blocks = self._vectorizer.blocks(self._corpus, classes)
+            if classes is not None:
+                blocks = self._vectorizer.blocks(self._corpus, classes)
         for run in self._runs(blocks):
 
             def again(item: _Item, found: Any, run: RowRun = run) -> _Item | None:

@@ -18,7 +18,7 @@ from ooc_train.conversion.sources.label_rule import LabelRule
 from ooc_train.conversion.sources.labels import SHOWN
 from ooc_train.conversion.sources.parts import Division, PartRead, SourcePart
 from ooc_train.conversion.sources.room import Room
-from ooc_train.conversion.sources.rows import Block
+from ooc_train.conversion.sources.rows import Block, NewClasses
 from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32, I64
 from ooc_train.errors import InputError
@@ -31,14 +31,15 @@ _BEGINNING = RangeEnd(0, 0, 1)
 
 
 class ReadRows(NamedTuple):
-    """Rows that were read: ``labels`` (n_rows,) int32 as of a `Block`, and what tasks have found.
+    """Rows that were read: ``labels`` (n_rows,) int32, and what tasks have found.
 
-    ``n_bytes`` is the progress in the source.
+    ``n_bytes`` is the progress in the source.  Tasks did not know the ``new`` classes.
     """
 
     labels: I32
     n_bytes: int
     found: list[Any]
+    new: NewClasses | None = None
 
 
 @dataclass
@@ -114,6 +115,11 @@ class Corpus:
         """The size of all files on the disk."""
         return sum(source.n_bytes for files in self.sources.values() for source in files)
 
+    @property
+    def numbers(self) -> Mapping[bytes, int]:
+        """The numbers of the classes that were met so far."""
+        return self._classes
+
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
         return [label.decode() for label in self._classes]
@@ -139,9 +145,9 @@ class Corpus:
         self._begin()
         number = 0
         for split, files in self.sources.items():
-            for is_divisible, some in itertools.groupby(files, lambda file: file.is_divisible):
+            for is_divided, some in itertools.groupby(files, division.divides):
                 number += 1
-                if is_divisible:
+                if is_divided:
                     yield Parts(self, number, split, list(some), division)
                 else:
                     yield Blocks(self._blocks(split, list(some)))
@@ -325,21 +331,32 @@ class Parts:
         self._reached = _BEGINNING
 
     def __iter__(self) -> Iterator[SourcePart]:
-        rule, n_bytes = self._corpus.rule(self._split), self._division.n_bytes
+        rule, known = self._corpus.rule(self._split), tuple(self._corpus.numbers)
         if self._corpus.read_once:
             for part in self._known:
-                yield replace(part, rule=rule)
+                yield replace(part, rule=rule, known=known)
             return
+        first_row = self._corpus.first_row
         for source in self._sources:
-            size, stamp = source.n_bytes, source.file.file.stamp
-            for start in range(0, size, n_bytes):
-                where = Range(
-                    start,
-                    min(start + n_bytes, size),
-                    is_guess=start > 0,
-                    most_bytes=self._division.most_bytes,
-                )
-                yield SourcePart(self._split, source, where, rule, self._corpus.room, stamp)
+            blank = SourcePart(
+                self._split,
+                source,
+                Range(),
+                rule,
+                known,
+                self._corpus.room,
+                source.stamp,
+                self._division.block_of(source),
+            )
+            for where in self._division.ranges(source):
+                if len(known) < len(self._corpus.numbers):
+                    known = tuple(self._corpus.numbers)
+                part = replace(blank, range=where, known=known)
+                if source.n_rows is not None:
+                    n_rows = where.stop - where.start
+                    part = replace(part, first_row=first_row, n_rows=n_rows)
+                    first_row += n_rows
+                yield part
 
     def again(self, part: SourcePart, read: PartRead | None) -> SourcePart | None:
         """The part that has to be read instead, alone, where what was read does not hold."""
@@ -377,8 +394,9 @@ class Parts:
         self._reached = ended
         return ReadRows(
             np.concatenate([np.empty(0, np.int32), *labels]),
-            ended.stop - reached.stop,
+            part.source.n_bytes_in(Range(reached.stop, ended.stop)),
             [block.found for block in read.blocks],
+            read.new_classes(self._corpus.numbers),
         )
 
     def _before(self, part: SourcePart) -> RangeEnd:
