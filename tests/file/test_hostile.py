@@ -607,7 +607,7 @@ def test_training_takes_no_crafted_rows(crafted, tmp_path):
 
 @pytest.mark.slow
 def test_kernels_stay_in_bounds_with_whatever_the_checks_let_pass(wholes, tmp_path):
-    """In a process of its own, where kernels check bounds and so are compiled, but not optimized."""
+    """In a process of its own, where kernels check bounds and are compiled without optimizing."""
     for kind in ("ngram", "sequence"):
         shutil.copy(wholes / f"{kind}.h5", tmp_path)
     variables = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_OPT": "0"}
