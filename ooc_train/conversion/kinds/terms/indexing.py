@@ -17,7 +17,11 @@ import numpy as np
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
 from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
 from ooc_train.conversion.kinds.terms.grams import n_grams
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
+from ooc_train.conversion.kinds.terms.token_file import (
+    TokenBlock,
+    groups_to_encode,
+    write_tokens,
+)
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.rows import Block, TextRows
@@ -132,13 +136,13 @@ class TermVectorizer(Vectorizer):
         return GramSpill(Spill(self._segments), self.words)
 
     def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
-        """The blocks of tokens, unless the vectorizer is fitted and takes the corpus's."""
+        """The blocks of tokens, grouped; or the corpus's, if the vectorizer is fitted."""
         if self.is_fitted:
             yield from corpus.blocks()
             return
-        for block in self.token_blocks:
-            labels = classes.labels.mapped[block.first_row : block.first_row + len(block)]
-            yield Block(block.split, block.first_row, block, labels, 0)
+        for group in groups_to_encode(self.token_blocks, self.resources.plan.n_workers):
+            labels = classes.labels.mapped[group.first_row : group.first_row + len(group)]
+            yield Block(group.split, group.first_row, group, labels, 0)
 
 
 def _block_size(block: Block) -> int:
