@@ -16,7 +16,7 @@ from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
 from ooc_train.conversion.sources.label_rule import LabelRule
 from ooc_train.conversion.sources.labels import SHOWN
-from ooc_train.conversion.sources.parts import Division, PartRead, SourcePart
+from ooc_train.conversion.sources.parts import Division, PartRead, Sampler, SourcePart
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.sources.source import Source
@@ -33,12 +33,13 @@ _BEGINNING = RangeEnd(0, 0, 1)
 class ReadRows(NamedTuple):
     """Rows that were read: ``labels`` (n_rows,) int32 as of a `Block`, and what tasks have found.
 
-    ``n_bytes`` is the progress in the source.
+    ``n_bytes`` is the progress in the source; ``sampled`` what the corpus's sampler has found.
     """
 
     labels: I32
     n_bytes: int
     found: list[Any]
+    sampled: Sequence[Any] = ()
 
 
 @dataclass
@@ -73,8 +74,9 @@ class Corpus:
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
     `check_class_column` does.  With ``only_of``, the name of an index that rows are appended to, a
     label that is none of its ``classes`` is an InputError, and no reject.  A row that there is no
-    ``room`` for is a ``BudgetError``.  ``files`` has the figures of each file, when it was read
-    once.
+    ``room`` for is a ``BudgetError``.  A ``sampler`` finds something in all parts when their rows
+    are numbered, from the second reading on.  ``files`` has the figures of each file, when it was
+    read once.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Corpus:
         self.class_order = class_order
         self.known_parts: dict[int, list[SourcePart]] = {}
         self.first_row = 0
+        self.sampler: Sampler | None = None
         self._check_labels = check_labels
         self.read_once = False
         self._n_label_bytes = 0
@@ -113,6 +116,23 @@ class Corpus:
     def n_bytes(self) -> int:
         """The size of all files on the disk."""
         return sum(source.n_bytes for files in self.sources.values() for source in files)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether all sources can be read in parts."""
+        return all(source.is_divisible for files in self.sources.values() for source in files)
+
+    @property
+    def expansion(self) -> int:
+        """How much larger than in the files rows may be."""
+        return max(source.expansion for files in self.sources.values() for source in files)
+
+    def measurer(self) -> Callable[[Block], Any]:
+        """The task that looks at a block where rows are only numbered; `note_measured` gets it."""
+        return pass_over
+
+    def note_measured(self, found: Any) -> None:
+        """Add the findings of a `measurer`."""
 
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
@@ -328,7 +348,7 @@ class Parts:
         rule, n_bytes = self._corpus.rule(self._split), self._division.n_bytes
         if self._corpus.read_once:
             for part in self._known:
-                yield replace(part, rule=rule)
+                yield replace(part, rule=rule, sampler=self._corpus.sampler)
             return
         for source in self._sources:
             size, stamp = source.n_bytes, source.file.file.stamp
@@ -379,11 +399,16 @@ class Parts:
             np.concatenate([np.empty(0, np.int32), *labels]),
             ended.stop - reached.stop,
             [block.found for block in read.blocks],
+            [one for block in read.blocks for one in block.sampled],
         )
 
     def _before(self, part: SourcePart) -> RangeEnd:
         """Where the rows before a part end."""
         return self._reached if part.range.start else _BEGINNING
+
+
+def pass_over(block: Block) -> None:
+    """Find nothing: only the number of rows matters."""
 
 
 def changed_input() -> InputError:

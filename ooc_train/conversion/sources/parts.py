@@ -19,8 +19,9 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32
 from ooc_train.errors import BudgetError, InputError
 
-EXPANSION = 2
-"""How much larger than their text numbers may be: one of a digit and a delimiter takes 4 bytes."""
+
+Sampler = Callable[[Block], list[Any]]
+"""A function of a module that finds something in a block."""
 
 
 class Division(NamedTuple):
@@ -39,8 +40,9 @@ class SourcePart:
 
     Where it was read before, ``n_rows`` are those of its rows that can be used, the first of which
     is ``first_row`` over all sources, and ``ended`` says where they are.  Where a worker's machine
-    has another file of that name, ``stamp`` tells it.  A part that ``is_alone`` is read by the
-    process that knows the file, and takes whatever memory there is ``room`` for.
+    has another file of that name, ``stamp`` tells it.  A ``sampler`` finds something beside what a
+    task looks for.  A part that ``is_alone`` is read by the process that knows the file, and takes
+    whatever memory there is ``room`` for.
     """
 
     split: str
@@ -52,6 +54,7 @@ class SourcePart:
     first_row: int = 0
     n_rows: int | None = None
     ended: RangeEnd | None = None
+    sampler: Sampler | None = None
     is_alone: bool = False
 
     @property
@@ -62,7 +65,7 @@ class SourcePart:
     @property
     def size(self) -> int:
         """The size of its rows, rather too high."""
-        return EXPANSION * self.n_bytes
+        return self.source.expansion * self.n_bytes
 
     def alone(self, start: int, first_line: int) -> "SourcePart":
         """The part that begins where the one before ends, to be read when nothing else is."""
@@ -73,12 +76,14 @@ class SourcePart:
 class PartBlock(NamedTuple):
     """The findings of a task in a block of a part.
 
-    ``numbers`` (n_rows,) int32 are those of its rows' labels among ``labels``.
+    ``numbers`` (n_rows,) int32 are those of its rows' labels among ``labels``; ``sampled`` is what
+    the part's sampler has found.
     """
 
     labels: list[bytes]
     numbers: I32
     found: Any
+    sampled: list[Any]
 
 
 class PartRead(NamedTuple):
@@ -105,6 +110,13 @@ def look(function: Callable[[Block], Any], rows: Block | SourcePart) -> Any:
     return read_part(function, rows) if isinstance(rows, SourcePart) else function(rows)
 
 
+def findings(rows: Block | SourcePart, found: Any) -> list[Any]:
+    """The findings in each block of what `look` has returned; none in what has to be read alone."""
+    if isinstance(rows, Block):
+        return [found]
+    return [block.found for block in found.blocks] if found else []
+
+
 def read_part(function: Callable[[Block], Any], part: SourcePart) -> PartRead | None:
     """Read a part, and what ``function`` finds in each of its blocks.
 
@@ -127,7 +139,8 @@ def _read(function: Callable[[Block], Any], part: SourcePart) -> PartRead:
     rule, source, n_rows = part.rule, part.source, 0
     classes = rule.numbers
     found = PartRead(part.range.first_line, RangeEnd(0, 0, 0), [], [], 0, 0)
-    for piece, _ in source.read_range(part.n_bytes, part.range, part.room):
+    # Twice the part, so that its last row, which ends behind it, comes in the same block.
+    for piece, _ in source.read_range(2 * part.n_bytes, part.range, part.room):
         if isinstance(piece, Reject):
             found.rejects.append(piece)
         elif isinstance(piece, Blank):
@@ -143,7 +156,8 @@ def _read(function: Callable[[Block], Any], part: SourcePart) -> PartRead:
             if len(rows):
                 known = np.array([classes.get(label, -1) for label in labels], np.int32)
                 block = Block(part.split, part.first_row + n_rows, rows, known[numbers], 0)
-                found.blocks.append(PartBlock(labels, numbers, function(block)))
+                sampled = part.sampler(block) if part.sampler else []
+                found.blocks.append(PartBlock(labels, numbers, function(block), sampled))
                 n_rows += len(rows)
     found.rejects.sort(key=lambda reject: reject.line)
     return found
