@@ -19,7 +19,6 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32
 from ooc_train.errors import BudgetError, InputError
 
-
 Sampler = Callable[[Block], list[Any]]
 """A function of a module that finds something in a block."""
 
