@@ -149,7 +149,7 @@ class _Conversion:
         self._resources = resources
         self._n_text_bytes = 0
         self._is_text = KINDS[features.kind].source == "text"
-        takes_parts = resources.plan.texts_in_parts and corpus.is_divisible
+        takes_parts = resources.plan.texts_in_parts and corpus.has_lines
         self._texts_in_parts = self._is_text and takes_parts
         keeps_samples = features.keeps_samples and self._is_text
         drawn = features.rule.validation_fraction
@@ -321,7 +321,7 @@ class _Conversion:
                 self._report.empty_rows += encoded.n_empty
                 self._vectorizer.note_encoded(encoded.found)
                 for name, segment in segments:
-                    splits[name].segments.append(segment)
+                    splits[name].add(segment, rows.new)
             if labels is not None:
                 labels.append(rows.labels)
             advance(rows.n_bytes, len(rows.labels))
@@ -334,7 +334,7 @@ class _Conversion:
         n_rejects = self._corpus.rejects.count
         if self._samples:
             self._samples.start_placing()
-        blocks = self._vectorizer.kept_blocks(classes) if classes else self._corpus.blocks()
+        blocks = self._vectorizer.kept_blocks(classes) if classes else None
         runs: Iterable[RowRun] = self._runs() if blocks is None else [Blocks(blocks)]
         for run in runs:
 

@@ -283,7 +283,7 @@ class Resources:
         n_workers, block_bytes = self.workers.n_workers, self.plan.block_bytes
         wanted = max(_MIN_BLOCK_BYTES, n_bytes // (_PARTS_A_WORKER * n_workers))
         most = _most(min(n_workers, _MOST_SENT), block_bytes) // min(n_workers, _MOST_SENT)
-        return Division(min(block_bytes // expansion, wanted), most)
+        return Division(min(block_bytes // expansion, wanted), most, block_bytes)
 
     def begun(self, function: Callable[..., Result], *given: Any) -> Callable[[], Result]:
         """A task that begins at once, as a function that waits for its result."""

@@ -10,7 +10,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion.resources import MemoryPlan
-from ooc_train.conversion.sources.parts import SourcePart
+from ooc_train.conversion.sources.parts import PartRead, SourcePart
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import InputError
 from tests.conversion.test_executors import PLAN
@@ -128,7 +128,7 @@ def test_other_workers_go_on(tmp_path, monkeypatch, began_with_threads):
 
     def noted(journal, step, task, result):
         note(journal, step, task, result)
-        done.append(task)
+        done.append(isinstance(result, PartRead))
         if len(done) == 30:
             raise Killed
 
@@ -142,6 +142,7 @@ def test_other_workers_go_on(tmp_path, monkeypatch, began_with_threads):
                 ooc_train.convert(rows, tmp_path / "o.h5", **given, **first)
         assert ooc_train.convert(rows, tmp_path / "o.h5", **given, **second)["resumed"]
     assert (tmp_path / "o.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    assert any(done) != began_with_threads
 
 
 def test_a_label_that_is_no_class_names_its_line(tmp_path, converted, monkeypatch):
