@@ -62,7 +62,7 @@ def in_parts(n_workers, block_bytes):
     return replace(PLAN, n_workers=n_workers, block_bytes=block_bytes, texts_in_parts=True)
 
 
-@pytest.mark.parametrize("features", ["auto", "ngram", "sequence"])
+@pytest.mark.parametrize("features", ["auto", "sequence"])
 def test_parts_and_workers_change_no_byte(tmp_path, converted, monkeypatch, features):
     options = {"features": features, "top_k": 300}
     fitted = {"vectorizer": tmp_path / "passed.h5", "text": (), "label": None}
