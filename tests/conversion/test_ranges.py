@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import gc
 import gzip
 import io
 import itertools
@@ -21,6 +22,7 @@ from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.corpus import Blocks, Corpus, Parts
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats import delimited_kernel
 from ooc_train.conversion.sources.formats.arrays import open_npy_file
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
@@ -259,6 +261,19 @@ def test_rows_of_arrays_are_the_same_in_ranges(rows, division, order, kind):
     assert outcome(source, division) == outcome(source)
 
 
+def test_a_part_of_a_parquet_file_leaves_no_metadata_in_memory():
+    """A cycle with them would stay until Python looks for cycles, for each part."""
+    source = parquet_source([("a", 1.0)] * 20, [10], partition=False)
+    metadata = pytest.importorskip("pyarrow.parquet").FileMetaData
+    gc.collect()
+    gc.disable()
+    try:
+        assert list(source.read_range(100, next(source.ranges(1))))
+        assert not [found for found in gc.get_objects() if isinstance(found, metadata)]
+    finally:
+        gc.enable()
+
+
 def test_row_groups_that_are_far_too_large_are_not_read_in_parts():
     source = parquet_source([("a", 1.0)] * 100, [10] * 9 + [90], partition=False)
     a_row = source.n_bytes / 100
@@ -275,8 +290,9 @@ def test_a_json_array_is_not_divided(tmp_path):
         assert open_json_lines(InputFile(path), LayoutOptions()).is_divisible == is_divisible
 
 
-def test_every_border_of_quoted_newlines():
+def test_every_border_of_quoted_newlines(monkeypatch):
     """Most first rows are guessed wrongly here: every line within a field is a row as well."""
+    monkeypatch.setattr(delimited_kernel, "_FITTING_ROWS", 1)
     row = '1,"2\n1,2,3\n1,2,4\n1,2,5\n",7\n2,8,9\n'
     data = (4 * row).encode()
     source = csv_source(data)

@@ -11,6 +11,7 @@ from ooc_train.conversion.sources.columns import Chosen, Piece
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
+from ooc_train.conversion.sources.formats.parquet_memory import Leaf
 from ooc_train.conversion.sources.formats.parquet_pages import Footer
 from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -24,6 +25,7 @@ class ParquetFile(ArrowFile):
     """
 
     footer: Footer = field(compare=False, repr=False)
+    leaves: Sequence[Leaf] = field(compare=False, repr=False)
     memory_bytes: int
 
     def first_row(self, column: int) -> Any:
@@ -70,7 +72,7 @@ class ParquetFile(ArrowFile):
         yield RangeEnd(part.start, row, row + 1), 0
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
-        return open_reader(self.file, self.memory_bytes, self.footer, self.fields)
+        return open_reader(self.file, self.memory_bytes, self.footer, self.fields, self.leaves)
 
 
 def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
@@ -84,6 +86,7 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             schema=reader.schema,
             known_names=options.class_names,
             footer=reader.footer,
+            leaves=reader.leaves,
             max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,
         )

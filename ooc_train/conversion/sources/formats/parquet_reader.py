@@ -48,10 +48,11 @@ def open_reader(
     memory_bytes: int,
     footer: Footer | None = None,
     fields: Sequence[Field] = (),
+    leaves: Sequence[Leaf] = (),
 ) -> Iterator["ParquetReader"]:
     """Open a file, of which reading may take a part of ``memory_bytes``.
 
-    ``footer`` and ``fields`` are the file's, if it was opened before.
+    ``footer``, ``fields`` and ``leaves`` are the file's, if it was opened before.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
     ``BudgetError`` for what would take too much memory.
@@ -69,7 +70,7 @@ def open_reader(
     with file.open_raw() as raw:
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
-            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields)
+            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields, leaves)
         except (pyarrow.ArrowException, OSError, UnicodeError, ParquetError) as error:
             if watched.error:
                 raise watched.error from None
@@ -78,7 +79,7 @@ def open_reader(
 
 
 class ParquetReader:
-    """An open file: its ``schema``, its ``footer``, and its columns block by block."""
+    """An open file: its ``schema``, its ``footer``, its ``leaves``, and its columns in blocks."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class ParquetReader:
         memory_bytes: int,
         footer: Footer | None,
         fields: Sequence[Field],
+        leaves: Sequence[Leaf],
     ) -> None:
         self._path, self._n_bytes = file.path, file.n_bytes
         self._raw, self._watched = raw, watched
@@ -107,6 +109,9 @@ class ParquetReader:
             != (self.footer.columns.shape[1])
         ):
             raise ParquetError("its columns are not those of its schema")
+        # pyarrow's metadata and their schema are a cycle, which stays in memory for long.
+        n_leaves = self.footer.columns.shape[1]
+        self.leaves = leaves or leaves_of(self._metadata.schema, range(n_leaves))
 
     @property
     def n_rows(self) -> int:
@@ -206,7 +211,7 @@ class ParquetReader:
 
     def _leaves(self, columns: Sequence[int]) -> list[Leaf]:
         numbers = dict.fromkeys(k for c in columns for k in self.fields[c].leaves)
-        return leaves_of(self._metadata.schema, numbers)
+        return [self.leaves[number] for number in numbers]
 
     def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
         columns = {leaf: self.footer.column(group, leaf.number) for leaf in leaves}
