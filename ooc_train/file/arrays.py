@@ -105,8 +105,11 @@ class Mappable(Protocol):
         Others that are mapped may go with them: what touches them maps them again.
         """
 
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
+    def positions(self, rows: I64) -> I64:
+        """What `take` finds rows by, for their numbers."""
+
+    def take(self, positions: I64) -> AnyArray:
+        """Fetched rows, by their positions, as a new array."""
 
     def addresses(self, rows: I64) -> I64:
         """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
@@ -127,7 +130,7 @@ class BlockArray(Array):
         self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
         self.block_length = block_length(self.shape, self.dtype)
         self._sums: U64 | None = handle.sums(path) if handle.verify else None
-        self._checked = np.zeros(self.n_blocks, np.bool_)
+        self._checked = bytearray(self.n_blocks)  # 1 for a block that was
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
     @property
@@ -196,7 +199,7 @@ class BlockArray(Array):
     def is_checked(self, start: int, stop: int) -> bool:
         """Whether rows ``start`` up to ``stop`` need no check, or have passed theirs."""
         first, last = start // self.block_length, -(-stop // self.block_length)
-        return self._sums is None or bool(self._checked[first:last].all())
+        return self._sums is None or self._checked.find(0, first, last) < 0
 
     def _fetch_checked(self, target: AnyArray, start: int, stop: int) -> None:
         """Read and check rows: whole blocks straight to their place, the ends by `_block`."""
@@ -234,14 +237,14 @@ class BlockArray(Array):
         if self._sums is None:
             return
         found = checksums(rows, self.block_length)
-        blocks = slice(first, first + len(found))
-        wanted = self._sums[blocks].tolist()
+        stop = first + len(found)
+        wanted = self._sums[first:stop].tolist()
         if found != wanted:
             wrong = first + next(k for k, sum_ in enumerate(found) if sum_ != wanted[k])
             start = wrong * self.block_length
-            stop = min(start + self.block_length, len(self))
-            raise DamageError(start, stop, "the checksum differs")
-        self._checked[blocks] = True
+            end = min(start + self.block_length, len(self))
+            raise DamageError(start, end, "the checksum differs")
+        self._checked[first:stop] = b"\1" * len(found)
 
 
 def check_array(array: BlockArray) -> None:

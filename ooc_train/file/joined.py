@@ -96,10 +96,13 @@ class JoinedArray(Array):
         for number, of_part in found.items():
             self._mapped[number].release(of_part)
 
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
-        first, memory = self._memory
-        found = memory[self.addresses(rows) - first]
+    def positions(self, rows: I64) -> I64:
+        """What `take` finds rows by: the byte between the first and the last map where one begins."""
+        return self.addresses(rows) - self._memory[0]
+
+    def take(self, positions: I64) -> AnyArray:
+        """Fetched rows, by their positions, as a new array."""
+        found = self._memory[1][positions]
         return found.view(self.dtype).reshape(-1, *self.shape[1:])
 
     def addresses(self, rows: I64) -> I64:

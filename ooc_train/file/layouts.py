@@ -107,10 +107,14 @@ class FlatArray(BlockArray):
             plain = self.plain[blocks.start * block_bytes : blocks.stop * block_bytes]
             self._check(blocks.start, self._typed(plain))
 
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
+    def positions(self, rows: I64) -> I64:
+        """What `take` finds rows by: their numbers."""
+        return rows
+
+    def take(self, positions: I64) -> AnyArray:
+        """Fetched rows, by their positions, as a new array."""
         # As bytes: of an array that lies at no multiple of its items NumPy would copy all first.
-        found = self.plain.reshape(-1, self.row_bytes).take(rows, axis=0)
+        found = self.plain.reshape(-1, self.row_bytes).take(positions, axis=0)
         return self._typed(found.reshape(-1))
 
     def release(self, ranges: Sequence[tuple[int, int]]) -> None:
@@ -120,13 +124,10 @@ class FlatArray(BlockArray):
 
     def _unchecked(self, start: int, stop: int) -> range:
         """The blocks of some rows, without the first and the last ones that are checked."""
-        first = start // self.block_length
-        if self._sums is None:
-            return range(first, first)
-        numbers = np.flatnonzero(~self._checked[first : -(-stop // self.block_length)]).tolist()
-        return (
-            range(first + numbers[0], first + numbers[-1] + 1) if numbers else range(first, first)
-        )
+        if self.is_checked(start, stop):
+            return range(0)
+        blocks = start // self.block_length, -(-stop // self.block_length)
+        return range(self._checked.find(0, *blocks), self._checked.rfind(0, *blocks) + 1)
 
     def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:
         return [(self._offset + start * self.row_bytes, (stop - start) * self.row_bytes)]

@@ -198,8 +198,8 @@ class DenseSplit(Split):
             return
         places = [(arrays[0], start, stop) for start, stop in slices]
         with self._mapped_places(places) as held:
-            numbers = numbers_of(slices)
-            yield MappedRows(arrays[0], numbers, labels, self._unscaled, held)
+            positions = arrays[0].positions(numbers_of(slices))
+            yield MappedRows(arrays[0], positions, labels, self._unscaled, held)
 
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> DenseRows:
         return DenseRows(self._unscaled(self._read_array(self._features, slices, buffers)))

@@ -13,6 +13,8 @@ from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
 
 _FRESH_SECONDS = 0.1
 """How long fetched pages are relied on: the kernel may take them back."""
+_WHOLE_SECONDS = 0.001
+"""How long files are relied on to have all rows, once they had: asking takes a call for each."""
 
 Places = Sequence[tuple[Mappable, int, int]]
 """Ranges of mapped arrays: rows from the second number up to the third."""
@@ -35,13 +37,15 @@ class MappedPlaces:
 
     def ensure(self) -> None:
         """See to it that the rows can be touched now."""
-        is_safe = time.monotonic() < self._fresh_until
-        for array in self._arrays:
-            is_safe = is_safe and array.is_whole
-        if not is_safe:
-            for array, start, stop in self._places:
-                array.expect(start, stop)
-            self._fetch()
+        now = time.monotonic()
+        if now < self._whole_until:
+            return
+        if now < self._fresh_until and all(array.is_whole for array in self._arrays):
+            self._whole_until = now + _WHOLE_SECONDS
+            return
+        for array, start, stop in self._places:
+            array.expect(start, stop)
+        self._fetch()
 
     def _fetch(self) -> None:
         for array, start, stop in self._places:
@@ -49,7 +53,8 @@ class MappedPlaces:
                 array.fetch(start, stop)
             except (DamageError, OSError) as error:
                 raise self._error_of(error, array, start, stop) from error
-        self._fresh_until = time.monotonic() + _FRESH_SECONDS
+        now = time.monotonic()
+        self._fresh_until, self._whole_until = now + _FRESH_SECONDS, now + _WHOLE_SECONDS
 
     def release(self) -> None:
         """Let go of the pages."""
@@ -80,8 +85,8 @@ class MappedRows:
     """A window of dense rows in the file itself."""
 
     array: Mappable
-    numbers: I64
-    """Of the window's rows in the array."""
+    positions: I64
+    """Of the window's rows in the array, see `Mappable.positions`."""
     labels: I64
     unscaled: Callable[[AnyArray], F32]
     places: MappedPlaces
@@ -89,12 +94,12 @@ class MappedRows:
     @property
     def lengths(self) -> I64:
         """The number of columns, once for each row: ``(n_rows,) int64``."""
-        return np.full(len(self.numbers), self.array.shape[1])
+        return np.full(len(self.positions), self.array.shape[1])
 
     def take(self, rows: I64) -> Batch:
         """The rows with the given numbers, in their order.  A copy."""
         self.places.ensure()
-        found = self.array.take(self.numbers[rows])
+        found = self.array.take(self.positions[rows])
         return Batch(DenseRows(self.unscaled(found)), self.labels[rows])
 
 
