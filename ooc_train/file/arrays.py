@@ -7,12 +7,12 @@ are read as one.
 import bisect
 import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ooc_train.dtypes import I64, U64, AnyArray
+from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.handle import Handle
 from ooc_train.file.objects import StoredArray
@@ -26,6 +26,10 @@ class DamageError(Exception):
     def __init__(self, start: int, stop: int, reason: str) -> None:
         super().__init__(reason)
         self.start, self.stop = start, stop
+
+
+Failure = DamageError | OSError
+"""What is raised where rows cannot be read."""
 
 
 class Array(ABC):
@@ -78,43 +82,6 @@ class Array(ABC):
         return bisect.bisect_right(range(len(self)), value, key=self.peek)
 
 
-class Mappable(Protocol):
-    """An array whose rows can be used as they are mapped, once they are fetched."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the files have all rows by now, asked before fetched ones are touched."""
-
-    def expect(self, start: int, stop: int) -> None:
-        """Prefetch rows."""
-
-    def fetch(self, start: int, stop: int) -> None:
-        """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
-
-        Raises DamageError where a file is truncated or a block does not match its checksum,
-        OSError where the disk fails.
-        """
-
-    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Let go of fetched rows, from the first number of each range up to the second.
-
-        Others that are mapped may go with them: what touches them maps them again.
-        """
-
-    def positions(self, rows: I64) -> I64:
-        """What `take` finds rows by, for their numbers."""
-
-    def take(self, positions: I64) -> AnyArray:
-        """Fetched rows, by their positions, as a new array."""
-
-    def addresses(self, rows: I64) -> I64:
-        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
-
-
 class BlockArray(Array):
     """An array in one file, of the ``shape`` and ``dtype`` that it has there.
 
@@ -124,7 +91,7 @@ class BlockArray(Array):
     """
 
     def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
-        self._handle = handle
+        self.handle = handle
         self.name = path
         self.shape, self.dtype = stored.shape, stored.dtype
         self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
@@ -162,7 +129,7 @@ class BlockArray(Array):
                 start -= start % self.block_length
                 stop = min(stop + -stop % self.block_length, len(self))
             for extent in self._extents(start, stop):
-                self._handle.expect(*extent)
+                self.handle.expect(*extent)
 
     def forget(self, start: int, stop: int) -> None:
         """Let the kernel drop rows as all arrays do, see `Handle.forget`.
@@ -180,7 +147,7 @@ class BlockArray(Array):
         if start < stop:
             for position, n_bytes in self._extents(start, stop):
                 first = max(position - spare, 0)
-                self._handle.forget(first, position + n_bytes + spare - first)
+                self.handle.forget(first, position + n_bytes + spare - first)
 
     def peek(self, position: int) -> int:
         """The number at a position of an array of integers, unchecked."""

@@ -352,6 +352,7 @@ class Split(ABC):
 
     def _error_of(self, error: Exception, array: Array, start: int, stop: int) -> Exception:
         """The error for users that says which rows could not be read."""
+        self._check_open()
         if isinstance(error, DamageError):
             start, stop = error.start, error.stop
         try:

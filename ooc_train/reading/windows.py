@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import DamageError, Mappable
+from ooc_train.file.arrays import DamageError
+from ooc_train.file.handle import Handle
+from ooc_train.file.joined import Mappable
+from ooc_train.file.layouts import FlatArray
 from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
 
 _FRESH_SECONDS = 0.1
 """How long fetched pages are relied on: the kernel may take them back."""
-_WHOLE_SECONDS = 0.001
-"""How long files are relied on to have all rows, once they had: asking takes a call for each."""
 
 Places = Sequence[tuple[Mappable, int, int]]
 """Ranges of mapped arrays: rows from the second number up to the third."""
@@ -31,35 +32,45 @@ class MappedPlaces:
     def __init__(
         self, places: Places, error_of: Callable[[Exception, Any, int, int], Exception]
     ) -> None:
-        self._places, self._error_of = places, error_of
-        self._arrays = [*{id(array): array for array, _, _ in places}.values()]
+        self._error_of = error_of
+        self._ranges: dict[FlatArray, list[tuple[int, int]]] = {}
+        self._arrays: dict[FlatArray, Mappable] = {}
+        for array, start, stop in places:
+            for part, first, last in array.cut(start, stop):
+                self._ranges.setdefault(part, []).append((first, last))
+                self._arrays[part] = array
+        self._ends: dict[Handle, int] = {}  # of what is used of each file
+        for part in self._ranges:
+            self._ends[part.handle] = max(part.end, self._ends.get(part.handle, 0))
         self._fetch()
 
     def ensure(self) -> None:
         """See to it that the rows can be touched now."""
-        now = time.monotonic()
-        if now < self._whole_until:
+        is_safe = time.monotonic() < self._fresh_until
+        for handle, end in self._ends.items():
+            is_safe = is_safe and handle.reaches(end)
+        if is_safe:
             return
-        if now < self._fresh_until and all(array.is_whole for array in self._arrays):
-            self._whole_until = now + _WHOLE_SECONDS
-            return
-        for array, start, stop in self._places:
-            array.expect(start, stop)
+        for part, ranges in self._ranges.items():
+            for first, last in ranges:
+                part.expect(first, last)
         self._fetch()
 
     def _fetch(self) -> None:
-        for array, start, stop in self._places:
-            try:
-                array.fetch(start, stop)
-            except (DamageError, OSError) as error:
-                raise self._error_of(error, array, start, stop) from error
-        now = time.monotonic()
-        self._fresh_until, self._whole_until = now + _FRESH_SECONDS, now + _WHOLE_SECONDS
+        for part, ranges in self._ranges.items():
+            for first, last in ranges:
+                try:
+                    part.fetch(first, last)
+                except (DamageError, OSError) as error:
+                    array = self._arrays[part]
+                    rows = first + array.begin_of(part), last + array.begin_of(part)
+                    raise self._error_of(array.named(error, part), array, *rows) from error
+        self._fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def release(self) -> None:
         """Let go of the pages."""
-        for mine in self._arrays:
-            mine.release([(start, stop) for array, start, stop in self._places if array is mine])
+        for part, ranges in self._ranges.items():
+            part.release(ranges)
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def test_each_block_is_checked_once(whole, monkeypatch):
     def check(array, first, rows):
         if array.name.startswith("train/"):
             blocks = range(first, first - (-len(rows) // array.block_length))
-            checked.extend((array._handle.path, array.name, block) for block in blocks)
+            checked.extend((array.handle.path, array.name, block) for block in blocks)
         original(array, first, rows)
 
     monkeypatch.setattr("ooc_train.file.arrays.BlockArray._check", check)
