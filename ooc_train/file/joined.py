@@ -126,7 +126,7 @@ class JoinedArray(Array):
         number = bisect.bisect_right(self.joints, start)
         begin = self._starts[number]
         if 0 <= start < stop <= self._starts[number + 1]:  # as most slices, which are short
-            return [(number, start - begin, stop - begin)]
+            return ((number, start - begin, stop - begin),)
         return [*self._places_across(number, max(start, 0), min(stop, len(self)))]
 
     def _places_across(self, number: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
