@@ -129,7 +129,7 @@ class FlatArray(BlockArray):
             self._check(blocks.start, self._typed(plain))
 
     def positions(self, rows: I64) -> I64:
-        """What `take` finds rows by: their numbers."""
+        """The positions that `take` needs of some rows: their numbers."""
         return rows
 
     def take(self, positions: I64) -> AnyArray:
