@@ -83,7 +83,7 @@ class JoinedArray(Array):
         return [(self._mapped[n], first, last) for n, first, last in self._places(start, stop)]
 
     def positions(self, rows: I64) -> I64:
-        """The positions that `take` needs of ascending rows: bytes from the beginning of all maps."""
+        """The positions that `take` needs of ascending rows: bytes from the first map on."""
         return self.addresses(rows) - self._memory[0]
 
     def take(self, positions: I64) -> AnyArray:
