@@ -26,6 +26,8 @@ _SUFFIXES = frozenset({
 """Ends of names that promise a kind of file."""
 _KINDS = {
     "the page": (".html", ".htm"),
+    "the report": (".json",),
+    "the file of options": (".toml",),
     "the list of rejected rows": (".csv",),
 }
 """What outputs are, whoever writes them, and how their names may end if they promise a kind."""

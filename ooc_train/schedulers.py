@@ -9,10 +9,12 @@ import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor
+from dataclasses import replace
 
 from ooc_train.environment import n_processors
 from ooc_train.errors import BudgetError, OptionError
 from ooc_train.memory import keep_freed_memory
+from ooc_train.parcels import ParcelExecutor
 from ooc_train.tasks import SharedFolder, Workers
 
 SCHEDULER = (
@@ -64,13 +66,13 @@ def check_scheduler(chosen: str | Executor | None) -> bool:
 def _started(chosen: str, n_wanted: int, folder: SharedFolder) -> Iterator[Workers]:
     own = _OWN.fullmatch(chosen)
     if own and own[1] == "processes":
-        with _processes(int(own[2])) as workers:
-            yield workers
-        return
-    from ooc_train import cluster  # noqa: PLC0415 - slow to load, and optional
+        started = _processes(int(own[2]))
+    else:
+        from ooc_train import cluster  # noqa: PLC0415 - slow to load, and optional
 
-    with cluster.workers(chosen, int(own[2]) if own else None, folder, n_wanted) as found:
-        yield found
+        started = cluster.workers(chosen, int(own[2]) if own else None, folder, n_wanted)
+    with started as found:
+        yield replace(found, pool=ParcelExecutor(found.pool, folder.path))
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from hypothesis import settings
 
 from tests.web_server import serving
 
-# The first call of a kernel compiles it; no test here is about time.  CI draws the same examples each
-# time, so that none fails for what another change did; by hand they are new ones.
+# The first call of a kernel compiles it; no test here is about time.  CI draws the same examples
+# each time, so that none fails for what another change did; by hand they are new ones.
 settings.register_profile("project", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("project")
 _LONG = 40

@@ -39,7 +39,7 @@ _SIGKILL = 9  # signal.SIGKILL, where there is one
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """A command to measure; in its words `SCRATCH` stands for the folder of the run.
+    """A command to measure; in its words and variables `SCRATCH` stands for the folder of the run.
 
     `inputs` are the files whose pages are warmed or dropped before a run.  `variables` change the
     environment.  With `cap_bytes` it runs in a memory cgroup and starts with its input dropped, so
@@ -55,6 +55,12 @@ class System:
     def words(self, scratch: Path) -> list[str]:
         """The command of a run in the folder ``scratch``."""
         return [str(word).replace(SCRATCH, str(scratch)) for word in self.command]
+
+    def environment(self, scratch: Path) -> dict[str, str]:
+        """The variables of a run in the folder ``scratch``."""
+        return {
+            name: value.replace(SCRATCH, str(scratch)) for name, value in self.variables.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +115,7 @@ def run_once(system: System, folder: Path, *, cold: bool) -> Run:
 def _measure(system: System, scratch: Path, cache_state: str, cap: MemoryCap | None) -> Run:
     command = [*(cap.prefix if cap else ()), *system.words(scratch)]
     before, start = _Clocks.now(), time.perf_counter()
-    with _started(command, system.variables, scratch / _LOG_NAME) as process:
+    with _started(command, system.environment(scratch), scratch / _LOG_NAME) as process:
         with TreeMonitor(process.pid) as monitor:
             process.wait()
             seconds = time.perf_counter() - start

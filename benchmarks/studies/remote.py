@@ -2,7 +2,8 @@
 
 A web server on this machine answers each request after each of --delays.  N-gram rows are
 generated reviews, converted; --data takes a converted file in their place.  Each training runs
---epochs in a process of its own, alternating.  Rows/s are those of its fastest epoch; the server
+--epochs in a process of its own, alternating; the last one keeps what it reads in a folder, from
+which it reads it in the epochs after the first.  Rows/s are those of its fastest epoch; the server
 takes its processor time from the same machine.
 """
 
@@ -24,6 +25,7 @@ from benchmarks.report import results, tables
 from benchmarks.report.targets import Target
 from benchmarks.study import Findings
 from ooc_train.errors import OptionError
+from ooc_train.remote import local_copy
 
 DEFAULT_ROWS, QUICK_ROWS = 400_000, 20_000
 LOCAL = "on the disk"
@@ -72,6 +74,10 @@ def _findings(n_rows: int, options: argparse.Namespace, folder: Path) -> Finding
             server = stack.enter_context(serving(data.parent, float(delay)))
             places[_at(delay)] = f"{server.url}/{data.name}"
         systems = [_system(name, place, data, options) for name, place in places.items()]
+        if BAR in options.delays:
+            kept = {local_copy.FOLDER: f"{SCRATCH}/kept"}
+            at = _at(BAR)
+            systems.append(_system(f"{at}, kept", places[at], data, options, kept))
         runs = harness.alternate(systems, options.runs, folder, cold=options.cold)
     return Findings(
         parts=[tables.table(_TABLE, [_line(name, runs) for name in runs])],
@@ -97,10 +103,16 @@ def _at(delay: str) -> str:
     return f"at a URL, {1000 * float(delay):.0f} ms a request"
 
 
-def _system(name: str, place: str, data: Path, options: argparse.Namespace) -> System:
+def _system(
+    name: str,
+    place: str,
+    data: Path,
+    options: argparse.Namespace,
+    variables: Mapping[str, str] | None = None,
+) -> System:
     command = [sys.executable, "-m", "ooc_train.cli.train", place, "-o", f"{SCRATCH}/run"]
-    more = ["--epochs", str(options.epochs), "--quiet", "--report", REPORT]
-    return System(name=name, command=[*command, *more], inputs=[data])
+    command += ["--epochs", str(options.epochs), "--quiet", "--report", REPORT]
+    return System(name=name, command=command, inputs=[data], variables=variables or {})
 
 
 def _rows_per_second(run: Run) -> float:

@@ -23,7 +23,7 @@ from ooc_train.errors import Interrupted, OocTrainError, OptionError
 from ooc_train.json_text import as_json
 from ooc_train.memory import MemoryMonitor
 from ooc_train.options import Option, option
-from ooc_train.outputs import OutputOptions, check_outputs
+from ooc_train.outputs import OutputOptions, check_place
 from ooc_train.signals import INTERRUPTED, ended_by_signals
 from ooc_train.system_errors import reason
 from ooc_train.version import __version__
@@ -190,7 +190,9 @@ class Command:
 
     def _work(self, work: Callable[[Given], dict[str, Any]], given: Given) -> None:
         shared = given.made(SharedOptions)
-        check_outputs(shared.outputs, force=True)  # if it exists, the library call looks
+        for what, path in shared.outputs.items():  # the library call looks at all else
+            if path:
+                check_place(path, what)
         write_report(given, work(given))
         if shared.save_config:
             self.save_config(given, shared.save_config, force=given.made(OutputOptions).force)

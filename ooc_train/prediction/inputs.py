@@ -1,6 +1,7 @@
 """Rows in: blocks of the rows of a file, of a stream, or of what a program has in memory."""
 
 import functools
+import glob
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +40,8 @@ from ooc_train.file.provenance import column_names
 from ooc_train.kinds import KINDS, MadeOf
 from ooc_train.memory import measure, usable_bytes
 from ooc_train.prediction.options import PredictOptions
+from ooc_train.remote.url import Url
+from ooc_train.suggestions import beside
 from ooc_train.training.run.folder import Run
 
 Input = Path | InputFile | BinaryIO
@@ -103,8 +106,8 @@ def list_inputs(source: Any, kind: str | None = None) -> GivenInputs:
     Patterns and folders are the files that they stand for, and ``-`` is standard input.  ``kind``
     is the format, where an option names it.
 
-    Raises ``InputError`` for anything else, and for standard input that is closed; ``OptionError``
-    where there is no input, or standard input is one twice.
+    Raises ``InputError`` for anything else, such as a text, and for standard input that is closed;
+    ``OptionError`` where there is no input, or standard input is one twice.
     """
     if hasattr(source, "read1"):
         return GivenInputs([source], [])
@@ -123,10 +126,23 @@ def list_inputs(source: Any, kind: str | None = None) -> GivenInputs:
                 raise InputError("standard input is closed; name a file")
             inputs.append(sys.stdin.buffer)
         else:
+            _check_no_text(one)
             paths, note = listed(one, kind)
             inputs += paths
             notes += [note] if note else []
     return GivenInputs(inputs, notes)
+
+
+def _check_no_text(path: Path) -> None:
+    """Raise InputError for what may be a text: no file, with spaces in it or without a suffix."""
+    name = str(path)
+    is_name = isinstance(path, Url) or (" " not in name and (path.suffix or os.sep in name))
+    if not is_name and not os.path.exists(name) and not glob.glob(name):  # noqa: PTH110, PTH207 - a long text is no error there
+        hint = beside(path) or (
+            "; if it is a text, give it on standard input, as in: echo 'A TEXT' | ooc-predict RUN, "
+            "or in Python to ooc_train.load(RUN).predict"
+        )
+        raise InputError(f"there is no file {name!r:.70}{hint}")
 
 
 def files_read(given: Input) -> list[Path]:

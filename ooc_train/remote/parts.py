@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ooc_train.errors import InputError
 from ooc_train.remote.content import RemoteContent
+from ooc_train.remote.local_copy import local_copy
 from ooc_train.threads import ThreadPool
 
 N_REQUESTS = 64
@@ -104,6 +105,9 @@ class RemoteParts:
     asked for when a large one is expected, or any is read: together where they are near each other.
     Threads may share it.
 
+    What was read stays in the folder of `local_copy`, if there is one, and comes from there
+    afterwards.
+
     Raises InputError where the server gives no parts of the file.
 
     Memory: what is expected and not yet read, at most 96 MiB for all files with the same
@@ -119,6 +123,7 @@ class RemoteParts:
                 f"{content.url} cannot be read: its server gives no parts of a file; download it "
                 "first"
             )
+        self._copy = local_copy(content)
         self._requests = requests or Requests()
         self._requests.begin()
         self._lock = self._requests.lock
@@ -161,6 +166,8 @@ class RemoteParts:
                 part.data.cancel()
                 self._requests.forget(part)
             self._requests.end()
+        if self._copy:
+            self._copy.note()
 
     def forget(self, part: _Range) -> None:
         """Ask for a range again where it is read."""
@@ -236,11 +243,21 @@ class RemoteParts:
             start = max(start, part_stop)
         return found
 
+    def _read(self, start: int, stop: int) -> "memoryview[int]":
+        """The bytes of a range: those that are kept here, or else those of the server."""
+        if self._copy is None:
+            return self.content.read(start, stop, self._stopped)
+        data = self._copy.read(start, stop)
+        if data is None:
+            data = self.content.read(start, stop, self._stopped)
+            self._copy.keep(start, data)
+        return data
+
     def _ask(self, start: int, stop: int, *, goes_on: bool = False) -> _Range:
         before = self._parts.get(start)
         if before:
             self._requests.forget(before)
-        data = self._requests.submit(self.content.read, start, stop, self._stopped)
+        data = self._requests.submit(self._read, start, stop)
         part = self._parts[start] = _Range(self, start, stop, data, goes_on)
         self._requests.add(part)
         return part

@@ -66,6 +66,9 @@ def test_nothing_is_meant_by_what_is_like_nothing(name):
          " a file .h5 or .hdf5"),
         ("ooc-convert {} -o e.json", "name a file .h5 or .hdf5, or give --shards"),
         ("ooc-convert {} -o e.h5 --rejects e.xlsx", "the list of rejected rows is not written as"),
+        ("ooc-convert {} -o e.h5 --report e.csv", "e.csv: the report is not written as .csv; name a"
+         " file .json"),
+        ("ooc-convert {} -o e.h5 --save-config e.json", "the file of options is not written as"),
         ("ooc-inspect {} --html e.pdf", "e.pdf: the page is not written as .pdf; name a file"),
     ],
 )  # fmt: skip

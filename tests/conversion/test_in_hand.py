@@ -381,6 +381,19 @@ def test_a_predictor_takes_what_convert_takes(run, tmp_path):
     assert pd.read_csv(tmp_path / "found.csv").columns[:2].tolist() == ["stars", "n"]
 
 
+@pytest.mark.parametrize("name", ["text", None])
+def test_a_series_is_a_table_of_one_column(run, tmp_path, name):
+    texts = frame()["text"].fillna("").rename(name)
+    report = ooc_train.predict(run, texts, tmp_path / "found.csv")
+    assert report["files"][0]["name"] == "the Series"
+    expected = ooc_train.load(run).predict(texts.tolist())
+    assert pd.read_csv(tmp_path / "found.csv", dtype=str)["label"].tolist() == expected.tolist()
+    with pytest.raises(InputError, match="the Series: there is no column 'text'; the column"):
+        ooc_train.predict(run, texts.rename("review"), tmp_path / "other.csv")
+    with pytest.raises(OptionError, match="the Series: name the column of the labels"):
+        ooc_train.convert(texts, tmp_path / "o.h5")
+
+
 @pytest.mark.parametrize(("given", "message"), [
     (5, "rows cannot be read from an int; give"),
     ({"text": ["a"]}, "rows cannot be read from a dict; give"),

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import ooc_train
-from ooc_train import cluster
+from ooc_train import cluster, parcels
 from ooc_train.cluster import _ClusterExecutor, run_task
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.storage.journal import Journal
@@ -34,7 +34,8 @@ def rows(tmp_path):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Many tasks of few rows, and no trial beforehand."""
+    """Many tasks of few rows, whose arguments are sent in files, and no trial beforehand."""
+    monkeypatch.setattr(parcels, "_MOST_SENT_BYTES", 0)
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
     monkeypatch.setattr("ooc_train.conversion.convert.convert_few_rows", lambda *_: None)
 

@@ -123,7 +123,7 @@ def test_rows_do_not_depend_on_blocks(tmp_path, way):
 
 def blocks_of(path, columns, block_bytes):
     with open_reader(InputFile(path), MEMORY) as reader:
-        for block in reader.blocks(columns, block_bytes):
+        for block in reader.blocks(columns, block_bytes, range(len(reader.footer.n_rows))):
             yield (
                 sum(batch.num_rows for batch in block),
                 [column for batch in block for column in batch.columns],

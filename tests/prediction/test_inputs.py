@@ -133,6 +133,24 @@ def test_every_file_is_looked_at_before_a_row_is_predicted(folder, tmp_path):
     assert not (tmp_path / "o.csv").exists()
 
 
+@pytest.mark.parametrize("text", ["A film?", "awful", "long " * 99, "1 [draft].csv"])
+def test_a_text_is_no_file(folder, tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="there is no file '.*if it is a text, give it on standa"):
+        ooc_train.predict(folder / "headed", text, tmp_path / "o.csv")
+    with pytest.raises(InputError, match="gone.csv does not exist; check the path"):
+        ooc_train.predict(folder / "headed", "gone.csv", tmp_path / "o.csv")
+
+
+def test_a_name_with_spaces_is_a_file(folder, tmp_path):
+    path = tmp_path / "two words [1]"
+    path.write_text("stars,text\n1,alpha beta\n")
+    for given in (path, str(tmp_path / "two *[[]1]")):
+        output = tmp_path / "o.csv"
+        report = ooc_train.predict(folder / "headed", given, output, format="csv", force=True)
+        assert report["rows"] == 1
+
+
 def test_the_command_takes_files_before_and_behind_its_options(folder, tmp_path, capsys):
     one = write(tmp_path / "one.csv", rows(3))
     one.write_text(one.read_text() + "\n")

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd, byte_ranges, row_ranges
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES, Blank, Place, Reject
 from ooc_train.conversion.sources.rows import SpelledLabels, distinct_cells, joined
 from ooc_train.dtypes import F32, I32, I64, U8
@@ -206,6 +206,24 @@ class ColumnFile:
     def is_divisible(self) -> bool:
         """Whether `read_range` reads a part of it alone."""
         return False
+
+    @property
+    def borders(self) -> Sequence[int]:
+        """The rows of a table that can be read without those before them, from 0, and `n_rows`."""
+        return (0, self.n_rows or 0)
+
+    def ranges(self, n_bytes: int) -> Iterator[Range]:
+        """All of it, in ranges of about ``n_bytes`` of the file.
+
+        Between the `borders` of a table there may be more.
+        """
+        if self.n_rows is None:
+            return byte_ranges(self.n_bytes, n_bytes)
+        return row_ranges(self.borders, max(1, self.n_rows * n_bytes // max(1, self.n_bytes)))
+
+    def byte_at(self, border: int) -> int:
+        """How many bytes of the file are before a border, of a table about so many."""
+        return border if self.n_rows is None else self.n_bytes * border // self.n_rows
 
     def read_range(
         self, chosen: Chosen, block_bytes: int, part: Range

@@ -23,21 +23,22 @@ _TAKEN = (
     "paths, a table (of pandas, Polars, pyarrow, DuckDB or Hugging Face, or a cursor of ADBC), "
     "dicts, pairs of a text and its label, or an array (n_rows, n_columns) of numbers"
 )
+_TEXT = "text"  # the column of a text and its label, or of a Series without a name
 _UNKNOWN = ("NAType", "NaTType")  # pandas' missing values
 
 
 def inputs_of(given: Any) -> list[Input]:
     """The inputs that a program gives; a single path is one, and so is a table or an array.
 
-    Rows are dicts, or pairs of a text and its label.  What cannot be read twice is read when it is
-    asked for.  Raises ``InputError`` for anything else, and ``OptionError`` where pyarrow is
-    needed and not installed.
+    A Series of pandas or Polars is a table of one column.  Rows are dicts, or pairs of a text and
+    its label.  What cannot be read twice is read when it is asked for.  Raises ``InputError`` for
+    anything else, and ``OptionError`` where pyarrow is needed and not installed.
     """
     if isinstance(given, str | os.PathLike | InputFile):
         return [_path(given, given)]
     if _is_array(given):
         return [_held_array(given, _name(given))]
-    table = table_of(given)
+    table = _table_of_series(given) if _is_series(given) else table_of(given)
     if table:
         return [table]
     if _has_stream(given):
@@ -102,9 +103,20 @@ def table_of(given: Any) -> InputFile | None:
     return _table(_name(given), _reader(given))
 
 
+def _table_of_series(given: Any) -> InputFile:
+    """The rows of a Series as a table of one column, which has its name."""
+    column = _TEXT if given.name in (None, "") else given.name
+    return _table(_name(given), _reader(given.to_frame(column)))
+
+
 def _is_dataset(given: Any) -> bool:
     """Whether it is a data set of Hugging Face, which gives Arrow's tables some rows at a time."""
     return hasattr(given, "with_format") and hasattr(given, "iter")
+
+
+def _is_series(given: Any) -> bool:
+    """Whether it is a column of pandas or Polars; old versions of pandas give no stream of it."""
+    return hasattr(given, "to_frame") and hasattr(given, "name") and not isinstance(given, type)
 
 
 def _has_stream(given: Any) -> bool:
@@ -125,6 +137,10 @@ def _has_columns(given: Any) -> bool:
 def _reader(given: Any) -> Any:
     """Arrow's reader of a table."""
     pyarrow = _pyarrow(_name(given))
+    if isinstance(given, pyarrow.RecordBatch):
+        given = pyarrow.Table.from_batches([given])
+    if isinstance(given, pyarrow.Table):  # whose stream of short texts in views ends pyarrow 21
+        return given.to_reader()
     try:
         if _has_stream(given):
             return pyarrow.RecordBatchReader.from_stream(given)
@@ -202,7 +218,7 @@ def _lines(rows: Iterable[Any], name: str) -> Iterator[bytes]:
                 f"{name}, row {number} is {row!r:.50}, {_a(row)}, and neither a dict nor a pair of "
                 f"a text and its label"
             )
-        fields = row if isinstance(row, Mapping) else {"text": row[0], "label": row[1]}
+        fields = row if isinstance(row, Mapping) else {_TEXT: row[0], "label": row[1]}
         lines.append(_line(dict(fields)))
         n_bytes += len(lines[-1])
         if n_bytes >= _PIECE_BYTES:

@@ -26,17 +26,30 @@ _PIECE_BYTES = 2**22
 _MOST_LINE_BYTES = 2 * MAX_LABEL_BYTES  # with white space and quotes
 
 
+def input_of(given: Input) -> InputFile:
+    """The file of labels."""
+    return given if isinstance(given, InputFile) else InputFile(given)
+
+
+def has_borders(given: Input) -> bool:
+    """Whether labels can be read from any row on: those of an ``.npy`` file on this machine."""
+    file = input_of(given)
+    return file.is_seekable and ".npy" in file.suffixes
+
+
 @contextmanager
-def open_labels(given: Input, n_rows: int) -> Iterator[Take]:
+def open_labels(given: Input, n_rows: int, first_row: int = 0) -> Iterator[Take]:
     """Open the labels of ``n_rows`` rows: an array, an ``.npy`` file, or a file with one a line.
+
+    Where they have `has_borders`, they may be read from ``first_row`` on.
 
     Raises ``InputError`` if there are more or fewer.
     """
-    file = given if isinstance(given, InputFile) else InputFile(given)
+    file = input_of(given)
     path = file.path
     if file.array is not None or ".npy" in file.suffixes:
         with open_npy(file) as labels:
-            yield taking(labels, str(path), n_rows)
+            yield taking(labels, str(path), n_rows, first_row)
         return
     with file.open_text() as (stream, _), io.BufferedReader(stream) as buffered:  # type: ignore[type-var]
         lines = file.readable(_lines(cast(BinaryIO, buffered)))
@@ -56,8 +69,8 @@ def open_labels(given: Input, n_rows: int) -> Iterator[Take]:
         yield take
 
 
-def taking(labels: ArrayStream | HeldArray, where: str, n_rows: int) -> Take:
-    """A function that gives the labels of ``n_rows`` rows from an array.
+def taking(labels: ArrayStream | HeldArray, where: str, n_rows: int, first_row: int = 0) -> Take:
+    """A function that gives the labels of ``n_rows`` rows from an array, from ``first_row`` on.
 
     Raises ``InputError`` for an array of another shape.
     """
@@ -73,7 +86,8 @@ def taking(labels: ArrayStream | HeldArray, where: str, n_rows: int) -> Take:
             f"{MAX_LABEL_BYTES:,} bytes"
         )
     n_at_once = _PIECE_BYTES // labels.row_bytes
-    n_taken = 0
+    labels.skip(first_row)
+    n_taken = first_row
 
     def piece(n: int) -> SpelledLabels:
         nonlocal n_taken

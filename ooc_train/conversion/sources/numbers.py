@@ -4,7 +4,7 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from ooc_train.conversion.sources.columns import (
     Table,
 )
 from ooc_train.conversion.sources.files.input_file import Input
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Reject
-from ooc_train.conversion.sources.label_files import open_labels
+from ooc_train.conversion.sources.label_files import has_borders, input_of, open_labels
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.numerals import parse_table
 from ooc_train.conversion.sources.rows import DenseNumbers, SparseNumbers, without
@@ -49,11 +50,30 @@ class DenseSource(Source):
 
     def tables(self, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows as the file gives them, with the labels of the other file if there is one."""
-        pieces = super().tables(block_bytes)
+        return self._labelled(super().tables(block_bytes))
+
+    def range_tables(self, block_bytes: int, part: Range) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The same of the rows in a range."""
+        return self._labelled(super().range_tables(block_bytes, part), part.start)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether both files can be read from any of some rows on."""
+        return super().is_divisible and (self.labels is None or has_borders(self.labels))
+
+    @property
+    def stamp(self) -> tuple[Any, ...]:
+        """The sizes and times of both files."""
+        return (*super().stamp, self.labels and input_of(self.labels).stamp)
+
+    def _labelled(
+        self, pieces: Iterator[tuple[Any, int]], first_row: int = 0
+    ) -> Iterator[tuple[Any, int]]:
+        """Tables from a row on, counted from 0, with the labels of the other file."""
         if self.labels is None:
             yield from pieces
             return
-        with open_labels(self.labels, self.n_rows or 0) as take:
+        with open_labels(self.labels, self.n_rows or 0, first_row) as take:
             for piece, progress in pieces:
                 if isinstance(piece, Table):
                     yield replace(piece, labels=take(len(piece.lines))), progress

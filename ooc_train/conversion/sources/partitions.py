@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 import numpy as np
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Place
 from ooc_train.conversion.sources.numerals import number
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -167,8 +168,30 @@ class PartitionedFile(ColumnFile):
 
     def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
         """The rows as the file itself gives them, with these columns."""
+        return self._completed(self.inner.read(self._own(chosen), block_bytes), chosen)
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether `read_range` reads a part of the file alone."""
+        return self.inner.is_divisible
+
+    @property
+    def borders(self) -> Sequence[int]:
+        """The rows of a table that can be read without those before them."""
+        return self.inner.borders
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows in a range as the file itself gives them, with these columns."""
+        return self._completed(self.inner.read_range(self._own(chosen), block_bytes, part), chosen)
+
+    def _completed(
+        self, pieces: Iterable[tuple[Any, int]], chosen: Chosen
+    ) -> Iterator[tuple[Any, int]]:
+        """The pieces of the file itself, with the columns that it has not."""
         own = self._own(chosen)
-        for piece, progress in self.inner.read(own, block_bytes):
+        for piece, progress in pieces:
             is_table = isinstance(piece, Table)
             yield self._table(cast(Table, piece), chosen, own) if is_table else piece, progress
 

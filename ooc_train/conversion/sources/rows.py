@@ -109,8 +109,9 @@ class Block(NamedTuple):
     """Consecutive rows of one source, `SourceRows`.
 
     ``first_row`` counts over all sources, or within a part where the rows before it are not known.
-    ``labels`` (n_rows,) int32 number the classes in the order in which they were met.  ``n_bytes``
-    is the progress in the source since the last block.
+    ``labels`` (n_rows,) int32 number the classes in the order in which they were met, within a part
+    those that are not known, see `NewClasses`.  ``n_bytes`` is the progress in the source since the
+    last block.
     """
 
     split: str
@@ -128,6 +129,16 @@ class Block(NamedTuple):
     def size(self) -> int:
         """The bytes of all rows."""
         return int(self.rows.size)
+
+
+class NewClasses(NamedTuple):
+    """Classes that were not known yet when some rows were read: ``numbers`` (n,) int32.
+
+    The label ``first + i`` of these rows stands for ``numbers[i]``.
+    """
+
+    first: int
+    numbers: I32
 
 
 class SpelledLabels(NamedTuple):

@@ -1,12 +1,13 @@
 """A source: the rows of a file or a folder, made of the columns that were chosen."""
 
 import filecmp
+import functools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
@@ -29,6 +30,10 @@ class Source(ABC):
     chosen: Chosen
     text_bytes: int
 
+    expansion: ClassVar[int] = 2
+    """How much larger than in the file rows may be: a number of a digit and a delimiter takes 4
+    bytes."""
+
     @abstractmethod
     def rows_of(self, table: Table) -> tuple[Any, list[Reject]]:
         """The rows of a table that can be used, `SourceRows`, and the others."""
@@ -37,16 +42,28 @@ class Source(ABC):
         """The rows as the file gives them: see `ColumnFile.read`."""
         return self.file.read(self.chosen, block_bytes)
 
+    def range_tables(self, block_bytes: int, part: Range) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows in a range as the file gives them: see `ColumnFile.read_range`."""
+        return self.file.read_range(self.chosen, block_bytes, part)
+
     @property
     def is_divisible(self) -> bool:
         """Whether `read_range` reads a part of it alone."""
         return self.file.is_divisible
 
+    def ranges(self, n_bytes: int) -> Iterator[Range]:
+        """All of the file, in ranges of about ``n_bytes`` of it: see `ColumnFile.ranges`."""
+        return self.file.ranges(n_bytes)
+
+    def n_bytes_in(self, part: Range) -> int:
+        """The size of a range in the file, of a table an estimate."""
+        return self.file.byte_at(part.stop) - self.file.byte_at(part.start)
+
     def read_range(
         self, block_bytes: int, part: Range, room: Room | None = None
     ) -> Iterator[tuple[Any, int]]:
         """The rows that begin in a range, as `read` gives them, and at last where they are."""
-        return self._read(self.file.read_range(self.chosen, block_bytes, part), room)
+        return self._read(self.range_tables(block_bytes, part), room)
 
     def read(self, block_bytes: int, room: Room | None = None) -> Iterator[tuple[Any, int]]:
         """Blocks of rows, rejects where they occur, and blank lines, with the progress in bytes.
@@ -84,11 +101,16 @@ class Source(ABC):
         return self.file.n_bytes
 
     @property
+    def stamp(self) -> tuple[Any, ...]:
+        """The sizes and times of what is read, by which a worker knows the same files."""
+        return (self.file.file.stamp,)
+
+    @property
     def n_rows(self) -> int | None:
         """The number of rows, usable or not, where it is known before they are read."""
         return self.file.n_rows
 
-    @property
+    @functools.cached_property
     def held_bytes(self) -> int:
         """The memory that is taken beside blocks while the rows are read."""
         return self.file.held_bytes(self.chosen)

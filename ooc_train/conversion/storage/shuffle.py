@@ -8,13 +8,14 @@ A row's *record* is a run of items of two bytes: its place in the bucket, its la
 of items that follow, two items each; and these, which the layout makes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from ooc_train.conversion.sources.rows import NewClasses
 from ooc_train.conversion.storage.codes import ITEM_BYTES, put_u32, u32_at
 from ooc_train.conversion.storage.placement import Placement
 from ooc_train.conversion.storage.spill import Partition, Segment, Spill, SpillWriter
@@ -81,10 +82,14 @@ class Buckets:
 
 
 class BucketOfRows(NamedTuple):
-    """The task of reading a bucket: its records and its number of rows."""
+    """The task of reading a bucket: its records and its number of rows.
+
+    The labels in some bytes of the records, from a first to a last, are of new classes.
+    """
 
     records: Partition
     n_rows: int
+    new: Sequence[tuple[int, int, NewClasses]] = ()
 
     @property
     def n_bytes(self) -> int:
@@ -97,15 +102,26 @@ class BucketOfRows(NamedTuple):
         labels = np.empty(self.n_rows, np.int32)
         starts, lengths = np.empty((2, self.n_rows), np.int64)
         _locate(items, labels, starts, lengths)
+        for first, last, (n_known, numbers) in self.new:
+            places = ITEM_BYTES * starts
+            some = (first <= places) & (places < last) & (labels >= n_known)
+            labels[some] = numbers[labels[some] - n_known]
         return Bucket(labels, starts, lengths, items)
 
 
 @dataclass
 class ShuffledSplit:
-    """The rows of a split in its buckets."""
+    """The rows of a split in its buckets; ``new`` are the new classes of some segments."""
 
     buckets: Buckets
     segments: list[Segment] = field(default_factory=list)
+    new: dict[int, NewClasses] = field(default_factory=dict)
+
+    def add(self, segment: Segment, new: NewClasses | None = None) -> None:
+        """Add rows that were written, some of which may be of new classes."""
+        if new:
+            self.new[len(self.segments)] = new
+        self.segments.append(segment)
 
     @property
     def n_rows(self) -> int:
@@ -131,7 +147,13 @@ class ShuffledSplit:
         spill = Spill(self.segments)
         for number in range(self.buckets.n_buckets):
             n_rows = self.n_rows - number * self.buckets.rows_a_bucket
-            yield BucketOfRows(spill.partition(number), min(self.buckets.rows_a_bucket, n_rows))
+            sizes = spill.sizes(number)
+            ends = np.cumsum(sizes)
+            yield BucketOfRows(
+                spill.partition(number),
+                min(self.buckets.rows_a_bucket, n_rows),
+                [(int(ends[k] - sizes[k]), int(ends[k]), new) for k, new in self.new.items()],
+            )
 
 
 def shuffled_splits(

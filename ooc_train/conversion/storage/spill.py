@@ -193,6 +193,10 @@ class Spill:
         """The records of a partition."""
         return self._group(number, number + 1, _ALL).records
 
+    def sizes(self, number: int) -> I64:
+        """The bytes of a partition in each block, in the order in which they are read."""
+        return np.diff(self._bounds[number : number + 2].astype(np.int64), axis=0)[0]
+
     def groups(self, most_bytes: int, most: int, blocks: slice = _ALL) -> list[PartitionGroup]:
         """All partitions of which there is anything, adjacent ones together.
 

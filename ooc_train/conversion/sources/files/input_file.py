@@ -128,10 +128,15 @@ class InputFile:
         return self.n_bytes * (self.compression.ratio if self.compression else 1)
 
     @property
+    def is_seekable(self) -> bool:
+        """Whether it is a file on this machine, and can be read from any byte on."""
+        held = self.is_pipe or self.is_held or isinstance(self.path, Url)
+        return not held and self.compression is None
+
+    @property
     def is_divisible(self) -> bool:
         """Whether its text can be read from any byte on."""
-        held = self.is_pipe or self.is_held or isinstance(self.path, Url)
-        return not held and self.compression is None and self.spelling.is_usual
+        return self.is_seekable and self.spelling.is_usual
 
     @property
     def stamp(self) -> tuple[int, int] | None:

@@ -77,6 +77,12 @@ class ArrayStream:
         """The bytes of all rows."""
         return self.dtype.itemsize * math.prod(self.shape)
 
+    def skip(self, n_rows: int) -> None:
+        """Pass over the next rows, which takes a file that seeks."""
+        if n_rows:
+            self._row += n_rows
+            self._seek(self._row * math.prod(self.shape[1:]))
+
     def take(self, n_rows: int) -> AnyArray:
         """Read the next ``n_rows``, fewer at the end."""
         n_rows = min(n_rows, self.shape[0] - self._row)
@@ -205,6 +211,10 @@ class HeldArray:
     def row_bytes(self) -> int:
         """The bytes of a row."""
         return self.dtype.itemsize * math.prod(self.shape[1:])
+
+    def skip(self, n_rows: int) -> None:
+        """Pass over the next rows."""
+        self._row += n_rows
 
     def take(self, n_rows: int) -> AnyArray:
         """The next ``n_rows``, fewer at the end."""

@@ -14,6 +14,7 @@ import numpy as np
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Table
 from ooc_train.conversion.sources.files.input_file import InputFile
 from ooc_train.conversion.sources.files.npy import ArrayStream, HeldArray, open_npy, open_npz
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.label_files import Take, taking
 from ooc_train.conversion.sources.layout import LayoutOptions
 from ooc_train.conversion.sources.rows import SpelledLabels
@@ -54,20 +55,34 @@ class ArrayFile(ColumnFile):
         """The layout as a converted file's provenance has it; an ``.npy`` file has no names."""
         return super().layout(chosen) | ({"columns": []} if self.format == "npy" else {})
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table, int]]:
-        """The rows in tables of about ``block_bytes``, each with the progress.
+    @property
+    def is_divisible(self) -> bool:
+        """Whether rows can be read alone: not those in an archive, which has sums of all."""
+        return self.format == "npy" and self.file.is_seekable
+
+    @property
+    def borders(self) -> Sequence[int]:
+        """All rows."""
+        return range((self.n_rows or 0) + 1)
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Table | RangeEnd, int]]:
+        """The rows in a range, and where they are.
 
         Memory: a block, and once more where the array is of another type or order.
         """
-        n_rows = self.n_rows or 0
+        stop = min(part.stop, self.n_rows or 0)
         n_at_once = max(1, block_bytes // (self.width * max(_VALUE_BYTES, self.value_bytes)))
         with self._opened(chosen) as (features, labels):
-            for first in range(0, n_rows, n_at_once):
-                values = _as_values(features.take(n_at_once))
-                last = first + len(values)
-                spelled = labels(len(values)) if labels else SpelledLabels.none(len(values))
-                progress = self.n_bytes * last // n_rows - self.n_bytes * first // n_rows
+            features.skip(part.start)
+            for first in range(part.start, stop, n_at_once):
+                last = min(first + n_at_once, stop)
+                values = _as_values(features.take(last - first))
+                spelled = labels(last - first) if labels else SpelledLabels.none(last - first)
+                progress = self.byte_at(last) - self.byte_at(first)
                 yield Table(np.arange(first + 1, last + 1), spelled, [values]), progress
+        yield RangeEnd(part.start, stop, stop + 1), 0
 
     @contextmanager
     def _opened(self, chosen: Chosen) -> Iterator[tuple[ArrayStream | HeldArray, Take | None]]:

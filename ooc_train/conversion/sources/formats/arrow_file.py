@@ -46,7 +46,8 @@ class ArrowFile(ColumnFile):
     Labels that are numbers of classes with names become these: those that the file tells, or else
     ``known_names``.
 
-    A subclass defines `read` and `first_row`, and makes tables of record batches by `piece`.
+    A subclass defines `read` or `read_range`, and `first_row`, and makes tables of record batches
+    by `piece`.
     """
 
     schema: Any

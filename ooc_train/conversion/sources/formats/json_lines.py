@@ -21,8 +21,9 @@ import numpy as np
 import orjson
 
 from ooc_train.conversion.sources.columns import Cells, Chosen, ColumnFile, Piece, Table
-from ooc_train.conversion.sources.files.buffer import first_lines, line_blocks
+from ooc_train.conversion.sources.files.buffer import first_lines, range_blocks
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Place, UnfitError, too_long
 from ooc_train.conversion.sources.formats.json_array import ArrayLines, array_lines
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -61,22 +62,34 @@ class JsonLinesFile(ColumnFile):
         """The number of fields, without those of objects within."""
         return sum(len(path) == 1 for path in self.paths)
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Piece, int]]:
-        """The rows in tables of about ``block_bytes``, each with the progress."""
+    @property
+    def is_divisible(self) -> bool:
+        """Whether its text can be read from any byte on; of an array, not."""
+        return not self.is_array and self.file.is_divisible
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows that begin in a range, and where they are."""
         text = [self.paths[column] for column in chosen.columns]
         label = self.paths[chosen.label] if chosen.label >= 0 else None
         left_out = None
         if chosen.carried is not None:
             left_out = {self.names[column] for column in chosen.columns}.difference(chosen.carried)
-        parser = _Parser(text, label, self.max_row_bytes, left_out)
+        parser = _Parser(text, label, self.max_row_bytes, left_out, part.first_line)
+        size = part.buffer_bytes(block_bytes)
 
-        def tables(stream: BinaryIO) -> Iterator[Table | Blank]:
+        def pieces(stream: BinaryIO) -> Iterator[Piece | RangeEnd]:
             lines = cast(BinaryIO, ArrayLines(stream)) if self.is_array else stream
-            yield from map(parser.parse, line_blocks(lines, block_bytes, self.max_row_bytes))
-            if parser.n_blank and not self.is_array:
-                yield Blank(parser.n_blank)
+            for block in range_blocks(lines, size, self.max_row_bytes, part):
+                if not isinstance(block, RangeEnd):
+                    yield parser.parse(block)
+                    continue
+                if parser.n_blank and not self.is_array:
+                    yield Blank(parser.n_blank)
+                yield block._replace(line=parser.line)
 
-        return self.file.parsed(tables)
+        return self.file.parsed(pieces, part.first_byte)
 
     def place(self, line: int) -> Place:
         """The place of a row: its line, or its number in an array."""
@@ -85,7 +98,7 @@ class JsonLinesFile(ColumnFile):
 
 
 class _Parser:
-    """Makes tables of lines, and counts the lines, of which ``n_blank`` are blank.
+    """Makes tables of lines, of which ``line`` is the next, and ``n_blank`` were blank.
 
     Rows carry all fields but those that are ``left_out``; none where that is ``None``.
     """
@@ -96,12 +109,13 @@ class _Parser:
         label: Path | None,
         max_row_bytes: int,
         left_out: Collection[str] | None,
+        first_line: int,
     ) -> None:
         self._text = text
         self._label = label
         self._max_row_bytes = max_row_bytes
         self._left_out = left_out
-        self._line = 1
+        self.line = first_line
         self.n_blank = 0
         paths = [*text] if label is None else [*text, label]
         self._n_cells = len(paths)
@@ -118,7 +132,7 @@ class _Parser:
         reasons: dict[int, str] = {}
         missing: list[int] = []
         plain = min(self._max_row_bytes, _LONG_BYTES)
-        for number, line in enumerate(block.split(b"\n")[:-1], self._line):
+        for number, line in enumerate(block.split(b"\n")[:-1], self.line):
             if not line or (line.isspace() and len(line) <= self._max_row_bytes):
                 continue
             # The usual values, written out: a call for each row would take a third as long again.
@@ -133,7 +147,7 @@ class _Parser:
             lines.append(line)
             numbers.append(number)
         n_lines = block.count(b"\n")
-        self._line += n_lines
+        self.line += n_lines
         self.n_blank += n_lines - len(lines)
         found = Cells.of(cells, self._n_cells)
         labels = SpelledLabels.none(len(lines))

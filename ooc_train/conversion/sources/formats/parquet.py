@@ -1,14 +1,17 @@
 """Parquet files through pyarrow.  A row's place is its number in the file."""
 
+import functools
+import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ooc_train.conversion.sources.columns import Chosen, Table
+from ooc_train.conversion.sources.columns import Chosen, Piece
 from ooc_train.conversion.sources.files.input_file import InputFile
-from ooc_train.conversion.sources.files.rejects import Reject
+from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
+from ooc_train.conversion.sources.formats.parquet_memory import Leaf
 from ooc_train.conversion.sources.formats.parquet_pages import Footer
 from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
 from ooc_train.conversion.sources.layout import LayoutOptions
@@ -22,6 +25,7 @@ class ParquetFile(ArrowFile):
     """
 
     footer: Footer = field(compare=False, repr=False)
+    leaves: Sequence[Leaf] = field(compare=False, repr=False)
     memory_bytes: int
 
     def first_row(self, column: int) -> Any:
@@ -39,22 +43,36 @@ class ParquetFile(ArrowFile):
         with self._opened() as reader:
             return reader.held_bytes(chosen.cells)
 
-    def read(self, chosen: Chosen, block_bytes: int) -> Iterator[tuple[Table | Reject, int]]:
-        """The rows in tables of about ``block_bytes``, each with the progress.
+    @property
+    def is_divisible(self) -> bool:
+        """Whether row groups can be read alone."""
+        return self.file.is_seekable
+
+    @functools.cached_property
+    def borders(self) -> Sequence[int]:
+        """The first rows of the row groups, and the number of all rows."""
+        return list(itertools.accumulate(self.footer.n_rows, initial=0))
+
+    def read_range(
+        self, chosen: Chosen, block_bytes: int, part: Range
+    ) -> Iterator[tuple[Piece | RangeEnd, int]]:
+        """The rows of the row groups that begin in a range, and where they are.
 
         Memory: a block, and `held_bytes`.
         """
         widths = self.widths(chosen.columns) if chosen.numbers else ()
-        n_rows, row, done = self.n_rows or 0, 1, 0
+        groups = [k for k, row in enumerate(self.borders[:-1]) if part.start <= row < part.stop]
+        row = part.start
         with self._opened() as reader:
-            for batches in reader.blocks(chosen.cells, block_bytes):
+            for batches in reader.blocks(chosen.cells, block_bytes, groups):
                 next_row = row + sum(batch.num_rows for batch in batches)
-                progress = self.n_bytes * (next_row - 1) // n_rows - done
-                yield self.piece(batches, row, chosen, widths), progress
-                row, done = next_row, done + progress
+                progress = self.byte_at(next_row) - self.byte_at(row)
+                yield self.piece(batches, row + 1, chosen, widths), progress
+                row = next_row
+        yield RangeEnd(part.start, row, row + 1), 0
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
-        return open_reader(self.file, self.memory_bytes, self.footer, self.fields)
+        return open_reader(self.file, self.memory_bytes, self.footer, self.fields, self.leaves)
 
 
 def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
@@ -68,6 +86,7 @@ def open_parquet(file: InputFile, options: LayoutOptions) -> ParquetFile:
             schema=reader.schema,
             known_names=options.class_names,
             footer=reader.footer,
+            leaves=reader.leaves,
             max_row_bytes=options.max_row_bytes,
             memory_bytes=options.memory_bytes,
         )

@@ -8,7 +8,7 @@ headers of pages, and the file that it reads from watches what it takes.
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
@@ -48,10 +48,11 @@ def open_reader(
     memory_bytes: int,
     footer: Footer | None = None,
     fields: Sequence[Field] = (),
+    leaves: Sequence[Leaf] = (),
 ) -> Iterator["ParquetReader"]:
     """Open a file, of which reading may take a part of ``memory_bytes``.
 
-    ``footer`` and ``fields`` are the file's, if it was opened before.
+    ``footer``, ``fields`` and ``leaves`` are the file's, if it was opened before.
 
     Raises ``InputError`` for what is not Parquet, or damaged, also while it is read, and
     ``BudgetError`` for what would take too much memory.
@@ -69,7 +70,7 @@ def open_reader(
     with file.open_raw() as raw:
         watched = _WatchedFile(raw, pyarrow.total_allocated_bytes)
         try:
-            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields)
+            yield ParquetReader(file, raw, watched, memory_bytes, footer, fields, leaves)
         except (pyarrow.ArrowException, OSError, UnicodeError, ParquetError) as error:
             if watched.error:
                 raise watched.error from None
@@ -78,7 +79,7 @@ def open_reader(
 
 
 class ParquetReader:
-    """An open file: its ``schema``, its ``footer``, and its columns block by block."""
+    """An open file: its ``schema``, its ``footer``, its ``leaves``, and its columns in blocks."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class ParquetReader:
         memory_bytes: int,
         footer: Footer | None,
         fields: Sequence[Field],
+        leaves: Sequence[Leaf],
     ) -> None:
         self._path, self._n_bytes = file.path, file.n_bytes
         self._raw, self._watched = raw, watched
@@ -107,6 +109,9 @@ class ParquetReader:
             != (self.footer.columns.shape[1])
         ):
             raise ParquetError("its columns are not those of its schema")
+        # pyarrow's metadata and their schema are a cycle, which stays in memory for long.
+        n_leaves = self.footer.columns.shape[1]
+        self.leaves = leaves or leaves_of(self._metadata.schema, range(n_leaves))
 
     @property
     def n_rows(self) -> int:
@@ -137,16 +142,18 @@ class ParquetReader:
         batches = self._batches(group, leaves, [field.name], 1)
         return column_at(next(batches), field.path)
 
-    def blocks(self, columns: Sequence[int], block_bytes: int) -> Iterator[list[Any]]:
-        """All rows of some columns, as record batches that make a block together.
+    def blocks(
+        self, columns: Sequence[int], block_bytes: int, groups: Iterable[int]
+    ) -> Iterator[list[Any]]:
+        """The rows of some columns in some groups, as record batches that make a block together.
 
         A block has about ``block_bytes``, as the rows are when texts are repeated; a row that is
         longer has one to itself.
         """
         leaves = self._leaves(columns)
         names = list(dict.fromkeys(self.fields[column].name for column in columns))
-        for group, n_rows in enumerate(self.footer.n_rows):
-            n_left = n_rows
+        for group in groups:
+            n_left = self.footer.n_rows[group]
             plan = self._plan(group, leaves)
             self._watch(group, plan)
             if n_left:
@@ -204,7 +211,7 @@ class ParquetReader:
 
     def _leaves(self, columns: Sequence[int]) -> list[Leaf]:
         numbers = dict.fromkeys(k for c in columns for k in self.fields[c].leaves)
-        return leaves_of(self._metadata.schema, numbers)
+        return [self.leaves[number] for number in numbers]
 
     def _plan(self, group: int, leaves: Sequence[Leaf]) -> GroupPlan:
         columns = {leaf: self.footer.column(group, leaf.number) for leaf in leaves}
