@@ -8,6 +8,7 @@ import pytest
 
 import ooc_train
 from ooc_train.conversion import convert as module
+from ooc_train.conversion.kinds.terms import token_file
 from ooc_train.conversion.resources import MemoryPlan
 from tests.corpora import random_rows, write_rows
 
@@ -77,6 +78,7 @@ def test_processes_give_the_bytes_of_threads(tmp_path, monkeypatch, processes, c
     fitted = {"vectorizer": tmp_path / "threads.h5", "validation_fraction": 0}
     ooc_train.convert(tmp_path / source, tmp_path / "fitted.h5", **fitted)
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
+    monkeypatch.setattr(token_file, "_GROUPS_A_WORKER", 1)  # so that groups have several blocks
     pool = Lent(processes)
     monkeypatch.setattr(module, "ThreadPool", pool)
     report = ooc_train.convert(tmp_path / source, tmp_path / "processes.h5", **options)

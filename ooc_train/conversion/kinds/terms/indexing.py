@@ -17,7 +17,11 @@ import numpy as np
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
 from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
 from ooc_train.conversion.kinds.terms.grams import n_grams
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
+from ooc_train.conversion.kinds.terms.token_file import (
+    TokenBlock,
+    groups_to_encode,
+    write_tokens,
+)
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.parts import SourcePart, findings, look
@@ -136,13 +140,13 @@ class TermVectorizer(Vectorizer):
         return GramSpill(Spill(self._segments), self.words)
 
     def kept_blocks(self, classes: RowClasses) -> Iterable[Block] | None:
-        """The blocks of tokens, unless the vectorizer is fitted and takes texts."""
+        """The blocks of tokens in groups, unless the vectorizer is fitted and takes texts."""
         return None if self.is_fitted else self._kept_blocks(classes)
 
     def _kept_blocks(self, classes: RowClasses) -> Iterator[Block]:
-        for block in self.token_blocks:
-            labels = classes.labels.mapped[block.first_row : block.first_row + len(block)]
-            yield Block(block.split, block.first_row, block, labels, 0)
+        for group in groups_to_encode(self.token_blocks, self.resources.plan.n_workers):
+            labels = classes.labels.mapped[group.first_row : group.first_row + len(group)]
+            yield Block(group.split, group.first_row, group, labels, 0)
 
 
 def _size(rows: Block | SourcePart) -> int:
