@@ -19,11 +19,11 @@ PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
     "atomic", "bars", "blas", "cluster", "compiling", "counts", "dtypes", "durations",
-    "environment", "errors", "extras", "imports", "intrinsics", "jit", "json_text", "kernel_cache",
-    "kernel_processes", "kinds", "linked_kernels", "locks", "memory", "options", "outputs",
-    "parcels", "permutation", "progress", "remote", "schedulers", "signals", "signatures", "subprocesses",
-    "suggestions", "system_errors", "tasks", "threads", "together", "toml_text", "version",
-    "visible", "work_folder",
+    "environment", "errors", "extras", "imports", "intrinsics", "jit", "json_text",
+    "kernel_cache", "kernel_processes", "kinds", "linked_kernels", "locks", "memory", "options",
+    "outputs", "parcels", "permutation", "progress", "remote", "schedulers", "signals",
+    "signatures", "subprocesses", "suggestions", "system_errors", "tasks", "threads",
+    "together", "toml_text", "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
