@@ -50,7 +50,7 @@ LIBRARIES = {  # slow to load, or optional
     "keras": ("reading.adapters.keras_dataset",),
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
-    "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
+    "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache", "linked_kernels"),
     "obstore": ("remote.content", "remote.patterns", "remote.stores"),
     "pandas": (),
     "pyarrow": (),
