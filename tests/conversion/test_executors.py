@@ -49,6 +49,8 @@ def write_numbers(folder):
     values = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
     labels = np.arange(400) % 3
     np.savez(folder / "rows.npz", x=values, y=labels)
+    np.save(folder / "rows.npy", values)
+    np.save(folder / "labels.npy", labels)
     lines = [
         f"{label} " + " ".join(f"{i + 1}:{value:g}" for i, value in enumerate(row) if value > 0)
         for row, label in zip(values, labels, strict=True)
@@ -64,6 +66,7 @@ CASES = {
     "sequence": ("train.csv", {"features": "sequence", "top_k": 30}),
     "dense": ("rows.npz", {"dtype": "int8"}),
     "dense CSV": ("numbers.csv", {"features": "dense"}),
+    "array": ("rows.npy", {"labels": "labels.npy"}),
     "sparse": ("rows.svm", {}),
 }
 
@@ -73,8 +76,10 @@ def test_processes_give_the_bytes_of_threads(tmp_path, monkeypatch, processes, c
     write_rows(tmp_path / "train.csv", random_rows(300))
     write_numbers(tmp_path)
     source, options = CASES[case]
+    labels = {"labels": tmp_path / options["labels"]} if "labels" in options else {}
+    options = options | labels
     ooc_train.convert(tmp_path / source, tmp_path / "threads.h5", **options)
-    fitted = {"vectorizer": tmp_path / "threads.h5", "validation_fraction": 0}
+    fitted = {"vectorizer": tmp_path / "threads.h5", "validation_fraction": 0, **labels}
     ooc_train.convert(tmp_path / source, tmp_path / "fitted.h5", **fitted)
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
     pool = Lent(processes)
