@@ -415,6 +415,8 @@ import ooc_train
 from ooc_train.errors import OutputError
 
 source, output, features, n_bytes = sys.argv[1:]
+ooc_train.convert(source, output, features=features, workers=1)  # loads all that children need
+os.unlink(output)
 for limit in range(0, int(n_bytes), int(n_bytes) // 12):
     child = os.fork()
     if not child:

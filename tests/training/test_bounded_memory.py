@@ -1,4 +1,4 @@
-"""Memory of training, in fresh processes: it must not grow with the rows, nor with the epochs."""
+"""Memory of training, in a fresh process: it must not grow with the rows, nor with the epochs."""
 
 import json
 import subprocess
@@ -31,12 +31,7 @@ from ooc_train.training import train as fitting
 from ooc_train.training.train import train
 
 fitting.draw_page = lambda *arguments: None  # as in all tests
-path, run, in_memory, options = *sys.argv[1:3], sys.argv[3] == "memory", json.loads(sys.argv[4])
-
-if in_memory:
-    # The same steps on the same batches, from all rows at once: what the bound must catch.
-    streamed = Batches.from_step
-    Batches.from_step = lambda self, step: iter(list(streamed(self, step)))
+streamed = Batches.from_step
 
 class Sampling(Silent):
     n_steps, tenth_bytes, most_bytes = 0, 0, 0
@@ -47,10 +42,14 @@ class Sampling(Silent):
         elif self.n_steps % 20 == 0:
             self.most_bytes = max(self.most_bytes, measure().anon_bytes)
 
-progress = Sampling()
-report = train(path, run, progress=progress, **options)
-report["growth_bytes"] = progress.most_bytes - progress.tenth_bytes
-print(json.dumps(report))
+for path, run, how, options in json.load(sys.stdin):
+    if how == "in memory":
+        # The same steps on the same batches, from all rows at once: what the bound must catch.
+        Batches.from_step = lambda self, step: iter(list(streamed(self, step)))
+    progress = Sampling()
+    report = train(path, run, progress=progress, **options)
+    report["growth_bytes"] = progress.most_bytes - progress.tenth_bytes
+    print(json.dumps(report))
 """
 
 
@@ -103,29 +102,36 @@ def repeated(rows, n_times):
     return np.tile(labels, n_times), indptr, *(np.tile(array, n_times) for array in entries)
 
 
-def training(data, run, *, how="streamed", **options):
-    """The report of a training in a process of its own, which must say nothing else."""
+def trained(*trainings):
+    """The reports of trainings, in a process of their own, which must say nothing else.
+
+    In one, since TensorFlow's start takes longer than all of them.
+    """
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(data), str(run), how, json.dumps(options)],
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(trainings),
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[2],
     )
     assert done.stderr == ""
-    return json.loads(done.stdout)
+    return map(json.loads, done.stdout.splitlines())
 
 
 def test_memory_grows_neither_with_rows_nor_with_epochs(files, tmp_path):
-    little, much, options = files
-    few = training(little, tmp_path / "few", epochs=2, **options)
-    many = training(much, tmp_path / "many", epochs=1, **options)
+    *paths, options = files
+    little, much = map(str, paths)
+    few, many, held = trained(
+        (little, str(tmp_path / "few"), "streamed", {"epochs": 2, **options}),
+        (much, str(tmp_path / "many"), "streamed", {"epochs": 1, **options}),
+        (much, str(tmp_path / "held"), "in memory", {"epochs": 1, **options}),
+    )
     for report in (few, many):
         assert report["growth_bytes"] < MOST_GROWTH_BYTES
     assert many["peak_anon_bytes"] - few["peak_anon_bytes"] < MOST_DIFFERENCE_BYTES
 
     # The bound can fail: the same steps with all rows in memory fail it.
-    held = training(much, tmp_path / "held", how="memory", epochs=1, **options)
     assert held["peak_anon_bytes"] - few["peak_anon_bytes"] > MOST_DIFFERENCE_BYTES
     losses = [[e["loss"] for e in report["epochs"]] for report in (held, many)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)

@@ -9,6 +9,7 @@ import pytest
 
 from ooc_train.errors import OptionError
 from ooc_train.progress import Silent
+from ooc_train.training import train as fitting
 from ooc_train.training.run.folder import open_run
 from ooc_train.training.train import train
 from tests.files import Toy, write_sequences, write_toy
@@ -75,7 +76,8 @@ def farthest(one, other):
 
 
 def trials(folder):
-    """What is compared, by name, in a process whose TensorFlow has two devices."""
+    """What is compared, by name, in a process whose TensorFlow has two devices, without pages."""
+    fitting.draw_page = lambda *arguments: None
     # 97 rows: the last batch has one, so that a device has none.
     data = {
         "sequences": write_sequences(folder / "s.h5", train=97, validation=40),
