@@ -21,7 +21,7 @@ from ooc_train.threads import start
 
 SAMPLE_SECONDS = 0.04
 MAX_POINTS = 256
-_SHARES_SECONDS = 1.0
+_SHARES_SECONDS, _SHARES_LOAD = 1.0, 0.01
 _SHARING = 0.99
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _UNITS = {
@@ -160,7 +160,8 @@ class MemoryMonitor:
     """Samples the process tree's memory in a thread, while used as a context manager.
 
     Shares of pages take long to measure.  Processes share anonymous pages only if one has forked
-    another; where none has, the shares are measured once a second, for resident memory.
+    another; where none has, the shares are measured once a second, for resident memory, and less
+    often where that takes more than a hundredth of a processor.
 
     ``peak_anon_bytes`` is the largest sample.  ``peak_rss_bytes`` is the larger of the kernel's
     high-water mark of this process and the largest sample of the tree.  ``over_time`` has at most
@@ -172,7 +173,7 @@ class MemoryMonitor:
         self._course = _Course()
         self._began = time.perf_counter()
         self._apart: list[int] = []
-        self._shares, self._measured = Memory(0, 0), 0.0
+        self._shares, self._next = Memory(0, 0), 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
@@ -229,9 +230,12 @@ class MemoryMonitor:
         together = _together(pids)
         if len(pids) == 1:
             return together
-        if pids == self._apart and seconds < self._measured + _SHARES_SECONDS:
+        if pids == self._apart and seconds < self._next:
             return self._shares._replace(anon_bytes=together.anon_bytes)
-        self._shares, self._measured = _shares(pids), seconds
+        began = time.thread_time()
+        self._shares = _shares(pids)
+        took = time.thread_time() - began
+        self._next = seconds + max(_SHARES_SECONDS, took / _SHARES_LOAD)
         is_apart = (self._shares.anon_bytes or 0) >= _SHARING * (together.anon_bytes or 0)
         self._apart = pids if is_apart else []
         return self._shares

@@ -113,8 +113,10 @@ def test_anonymous_memory_and_its_peak_are_seen():
     assert monitor.peak_rss_bytes >= monitor.peak_anon_bytes
 
 
-@pytest.mark.parametrize(("share", "n_measured"), [(100, 3), (50, 50)])
-def test_shares_of_pages_are_measured_seldom_where_none_are_shared(monkeypatch, share, n_measured):
+@pytest.mark.parametrize(("share", "took", "n_measured"), [(100, 0, 3), (100, 2, 2), (50, 2, 50)])
+def test_shares_of_pages_are_measured_seldom_where_none_are_shared(
+    monkeypatch, share, took, n_measured
+):
     measured = []
 
     def shares(pids):
@@ -124,6 +126,7 @@ def test_shares_of_pages_are_measured_seldom_where_none_are_shared(monkeypatch, 
     monkeypatch.setattr(memory, "_tree", lambda _: [1, 2])
     monkeypatch.setattr(memory, "_together", lambda _: memory.Memory(900, 200))
     monkeypatch.setattr(memory, "_shares", shares)
+    monkeypatch.setattr("time.thread_time", lambda: took / 100 * len(measured))
     monitor = memory.MemoryMonitor()
     seen = {monitor._look(k * 0.05) for k in range(50)}
     assert seen == {memory.Memory(share * 4, share * 2)}

@@ -8,7 +8,7 @@ asked for, and people are told both.
 
 import functools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,19 +67,38 @@ class MeasuredCorpus(Corpus):
 
     _rows_by_words: Counter[int]
 
+    def _begin(self) -> None:
+        super()._begin()
+        if not self.read_once:
+            self._rows_by_words = Counter()
+
     def blocks(self) -> Iterator[Block]:
         """All rows that can be used, block by block."""
-        rows_by_words: Counter[int] = Counter()
         for block in super().blocks():
-            if block.split == "train":
-                add_lengths(rows_by_words, words_of(block.rows))
+            self.note_measured(measured(block))
             yield block
-        self._rows_by_words = rows_by_words
+
+    def measurer(self) -> Callable[[Block], Counter[int]]:
+        """The task that measures the train rows of a block."""
+        return measured
+
+    def note_measured(self, found: Counter[int]) -> None:
+        """Add the rows of a block, at the first reading."""
+        if not self.read_once:
+            self._rows_by_words.update(found)
 
     @property
     def figures(self) -> Figures:
         """The figures of the train rows, when all rows have been read."""
         return Figures.of(self._rows_by_words)
+
+
+def measured(block: Block) -> Counter[int]:
+    """How many train rows of a block have how many words."""
+    rows_by_words: Counter[int] = Counter()
+    if block.split == "train":
+        add_lengths(rows_by_words, words_of(block.rows))
+    return rows_by_words
 
 
 def words_of(rows: TextRows) -> I64:

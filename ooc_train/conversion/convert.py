@@ -202,7 +202,7 @@ def _resources(
     )
     with workers_of(options.scheduler, options.workers, shared) as workers:
         own = _divided(plan, workers)
-        divided = replace(own, n_workers=workers.n) if workers else own
+        divided = replace(own, n_workers=workers.n, texts_in_parts=True) if workers else own
         memory = divided.renumbered(job.numbers(divided.numbers))
         with ThreadPool(own.n_workers, "convert") as pool:
             threads = Pool(pool, own.n_workers)

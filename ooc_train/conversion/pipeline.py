@@ -1,7 +1,8 @@
 """The one way from sources to a file: read, learn, place, write.
 
 1. Read all rows, count them, note their labels; the vectorizer may look at each block.  Where the
-   sources say how many rows they have, and the vectorizer need not look, this is left out.
+   sources say how many rows they have, and the vectorizer need not look, this is left out.  Texts
+   that tasks read themselves are numbered by a reading before.
 2. Decide each row's place; the vectorizer learns from the train rows, unless it is fitted.
 3. Encode all rows, block by block; their records go to the buckets of their places.
 4. Write: records bucket by bucket as the arrays of the splits, then the vectorizer.
@@ -53,7 +54,8 @@ from ooc_train.kinds import KINDS
 from ooc_train.memory import return_freed_memory
 from ooc_train.progress import Reading
 
-_READING, _TRANSFORMING, _PLACING, _WRITING = "reading", "transforming", "placing", "writing"
+_NUMBERING, _READING = "numbering", "reading"
+_TRANSFORMING, _PLACING, _WRITING = "transforming", "placing", "writing"
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class _Conversion:
         self._resources = resources
         self._n_text_bytes = 0
         self._is_text = KINDS[features.kind].source == "text"
+        takes_parts = resources.plan.texts_in_parts and corpus.has_lines
+        self._texts_in_parts = self._is_text and takes_parts
         keeps_samples = features.keeps_samples and self._is_text
         drawn = features.rule.validation_fraction
         self._samples = TextSamples(drawn) if keeps_samples else None
@@ -172,6 +176,7 @@ class _Conversion:
         """The names of the phases, and roughly their shares of the time."""
         learning = {} if self._vectorizer.is_fitted else self._vectorizer.learning_shares
         return {
+            **({_NUMBERING: 2} if self._numbers_first else {}),
             **({_READING: 25} if reads_first else {}),
             **learning,
             (_TRANSFORMING if self._is_text else _PLACING): 25,
@@ -180,36 +185,70 @@ class _Conversion:
 
     # Read
 
+    @property
+    def _numbers_first(self) -> bool:
+        """Whether rows are numbered first: what is kept of texts needs the numbers of their rows.
+
+        A task does not know them, unless its part was read before.
+        """
+        return self._texts_in_parts and self._vectorizer.reads
+
     def _read(self) -> Column:
         """Read all rows; the numbers of their labels."""
         labels = Column(self._resources.folder / "labels", np.int32)
-        reading = Reading(self._resources.progress, _READING, self._corpus.n_bytes)
-        disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
-        texts = self._vectorizer.sample(self._corpus.blocks()) if self._is_text else None
-        task = functools.partial(look, self._vectorizer.reader())
-        for run in self._runs(texts):
+        if self._numbers_first:
+            self._number_rows(labels)
+            self._expect_samples()
+            self._look(None)
+        else:
+            self._look(labels)
+            self._expect_samples()
+        return labels
+
+    def _number_rows(self, labels: Column) -> None:
+        """Read all rows for their numbers and labels, which go to ``labels``."""
+        reading = Reading(self._resources.progress, _NUMBERING, self._corpus.n_bytes)
+        task = functools.partial(look, self._corpus.measurer())
+        for run in self._runs():
             for item, found in self._resources.pairs(task, run, _size, again=run.again):
                 rows = run.noted(item, found)
-                if self._samples:
-                    self._samples.note(item)
-                n_spilled = sum(map(self._vectorizer.note_read, rows.found))
+                for measured in rows.found:
+                    self._corpus.note_measured(measured)
                 labels.append(rows.labels)
+                reading.advance(rows.n_bytes, len(rows.labels))
+
+    def _look(self, labels: Column | None) -> None:
+        """Have the vectorizer look at all rows; the numbers of their labels go to ``labels``."""
+        reading = Reading(self._resources.progress, _READING, self._corpus.n_bytes)
+        disk = DiskWatch(self._resources.temp_dir, self._corpus.n_bytes)
+        for run in self._runs():
+            items = self._vectorizer.sample(iter(run))
+            task = functools.partial(look, self._vectorizer.reader())
+            for item, found in self._resources.pairs(task, items, _size, again=run.again):
+                rows = run.noted(item, found)
+                if self._samples:
+                    self._samples.note(item, rows.sampled)
+                n_spilled = sum(map(self._vectorizer.note_read, rows.found))
+                if labels is not None:
+                    labels.append(rows.labels)
                 self._report.spill_bytes += n_spilled
                 reading.advance(rows.n_bytes, len(rows.labels))
                 n_text_bytes = item.size if self._is_text else rows.n_bytes
                 self._n_text_bytes += n_text_bytes
                 disk.check(rows.n_bytes, n_spilled=n_spilled, n_text_bytes=n_text_bytes)
-        return labels
 
-    def _runs(self, blocks: Iterable[Block] | None) -> Iterator[RowRun]:
-        """All rows as the items of tasks: ``blocks``, or else the corpus's, in parts if possible.
+    def _expect_samples(self) -> None:
+        """Have the next reading find sample texts in parts, now that all rows are numbered."""
+        if self._samples:
+            self._corpus.sampler = self._samples.sampler(self._corpus.n_rows)
 
-        Texts come as blocks: what is kept of them needs the numbers of their rows.
-        """
-        if blocks is not None:
-            yield Blocks(blocks)
-        else:
-            yield from self._corpus.runs(self._resources.division(self._corpus.n_bytes))
+    def _runs(self) -> Iterator[RowRun]:
+        """All rows as the items of tasks, in parts where these can be read by themselves."""
+        if self._is_text and not self._texts_in_parts:
+            yield Blocks(self._corpus.blocks())
+            return
+        n_bytes, expansion = self._corpus.n_bytes, self._corpus.expansion
+        yield from self._corpus.runs(self._resources.division(n_bytes, expansion))
 
     def _classes(self, labels: Column) -> RowClasses:
         """The classes: those that are given in their order, then others that were met, sorted."""
@@ -295,34 +334,29 @@ class _Conversion:
         n_rejects = self._corpus.rejects.count
         if self._samples:
             self._samples.start_placing()
-        blocks: Iterable[Block] | None = None
-        if self._is_text:
-            blocks = self._corpus.blocks()
-            if classes is not None:
-                blocks = self._vectorizer.blocks(self._corpus, classes)
-        for run in self._runs(blocks):
+        blocks = self._vectorizer.kept_blocks(classes) if classes else None
+        runs: Iterable[RowRun] = self._runs() if blocks is None else [Blocks(blocks)]
+        for run in runs:
 
             def again(item: _Item, found: Any, run: RowRun = run) -> _Item | None:
                 other = run.again(item.rows, found)
                 return None if other is None else item._replace(rows=other)
 
-            items = self._placed(run, placement, n_rejects, is_read_now=classes is None)
+            items = self._placed(run, placement, n_rejects)
             for item, found in self._resources.pairs(task, items, _item_size, again=again):
-                yield run.noted(item.rows, found)
+                rows = run.noted(item.rows, found)
+                if self._samples:
+                    self._samples.note(item.rows, rows.sampled)
+                    self._samples.place(*item)
+                yield rows
 
-    def _placed(
-        self, run: RowRun, placement: Placement, n_rejects: int, *, is_read_now: bool
-    ) -> Iterator["_Item"]:
+    def _placed(self, run: RowRun, placement: Placement, n_rejects: int) -> Iterator["_Item"]:
         """All items with their rows' destinations; after a reject without, since places shift."""
         for rows in run:
             if self._corpus.rejects.count > n_rejects or not rows.n_rows:
                 yield _Item(rows, [])
                 continue
             destinations = placement.destinations(rows.split, rows.first_row, rows.n_rows)
-            if self._samples:
-                if is_read_now:
-                    self._samples.note(rows)
-                self._samples.place(rows, destinations)
             yield _Item(rows, destinations)
 
     def _placing_progress(self) -> Callable[[int, int], None]:

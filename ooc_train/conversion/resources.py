@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from ooc_train.conversion.sources.files.rejects import MAX_ROW_BYTES
-from ooc_train.conversion.sources.parts import EXPANSION, Division
+from ooc_train.conversion.sources.parts import Division
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.source import Source
 from ooc_train.conversion.storage.journal import Journal
@@ -133,6 +133,8 @@ def _advice(budget_bytes: int, free_bytes: int, needed_bytes: int) -> str:
 class MemoryPlan:
     """A memory budget by purpose.  No result of a conversion depends on it.
 
+    ``texts_in_parts`` says that tasks read texts themselves, where the sources can be divided: that
+    is a second reading, which is cheaper than to pass texts to other processes.
     ``room`` is for a long row, which is converted alone; ``tie_bytes`` for terms that tie.
     """
 
@@ -141,15 +143,16 @@ class MemoryPlan:
     table_bytes: int
     bucket_bytes: int
     dictionary_bytes: int
+    texts_in_parts: bool = False
     room: Room | None = None
     tie_bytes: int = sys.maxsize
 
     @property
     def numbers(self) -> dict[str, int]:
         """The numbers that decide what is a task, by name; `renumbered` takes them."""
-        return {each.name: getattr(self, each.name) for each in fields(self)[:5]}
+        return {each.name: getattr(self, each.name) for each in fields(self)[:6]}
 
-    def renumbered(self, numbers: Mapping[str, int]) -> "MemoryPlan":
+    def renumbered(self, numbers: Mapping[str, Any]) -> "MemoryPlan":
         """The plan of a conversion that is resumed: its tasks are those of before."""
         return MemoryPlan(**numbers, room=self.room, tie_bytes=self.tie_bytes)
 
@@ -272,12 +275,15 @@ class Resources:
             results_in_order(pool, function, items, n_workers, size, most, once_more)
         )
 
-    def division(self, n_bytes: int) -> Division:
-        """How sources of ``n_bytes`` in all are divided: some parts for each worker."""
+    def division(self, n_bytes: int, expansion: int) -> Division:
+        """How sources of ``n_bytes`` in all are divided: some parts for each worker.
+
+        Rows may be ``expansion`` times larger than in the files.
+        """
         n_workers, block_bytes = self.workers.n_workers, self.plan.block_bytes
         wanted = max(_MIN_BLOCK_BYTES, n_bytes // (_PARTS_A_WORKER * n_workers))
         most = _most(min(n_workers, _MOST_SENT), block_bytes) // min(n_workers, _MOST_SENT)
-        return Division(min(block_bytes // EXPANSION, wanted), most, block_bytes)
+        return Division(min(block_bytes // expansion, wanted), most, block_bytes)
 
     def begun(self, function: Callable[..., Result], *given: Any) -> Callable[[], Result]:
         """A task that begins at once, as a function that waits for its result."""

@@ -2,15 +2,18 @@
 
 Which rows they are depends on their numbers alone, so that memory, workers and a resumption change
 nothing.  While rows are read for the first time, it is not known which train rows will be drawn for
-validation: more texts are kept then, of which some turn out to be of such rows.
+validation: more texts are kept then, of which some turn out to be of such rows.  Of rows that are
+read in parts the numbers are not known, either, so that their texts are kept at the next reading.
 """
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from ooc_train.conversion.sources.parts import SourcePart
 from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.placement import Destination
 from ooc_train.dtypes import U64
@@ -20,10 +23,24 @@ from ooc_train.visible import visible
 _MOST_CANDIDATES = 4096
 _SPARE = 1.2
 """More candidates than would do on average, since how many of them are drawn varies."""
+_HIGHEST = 2**64 - 1
+_ROWS_AT_ONCE = 2**16
 _CUT = "…"
 
 _Candidate = tuple[int, int, bytes]
 """A row's rank, its number over all sources or in its split, and the beginning of its text."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Finds the candidates in a block: the rows with ranks up to those of their splits."""
+
+    limits: Mapping[str, int]
+
+    def __call__(self, block: Block) -> list[_Candidate]:
+        """The candidates, by their ranks."""
+        limit = self.limits.get(block.split)
+        return [] if limit is None else _candidates(block, limit)
 
 
 class TextSamples:
@@ -39,40 +56,49 @@ class TextSamples:
         self._candidates: dict[str, list[_Candidate]] = {}
         self._placed: dict[str, list[_Candidate]] = {}
 
-    def note(self, block: Block) -> None:
-        """Keep the beginnings of some of a block's texts; once more changes nothing."""
-        room = self._room.get(block.split, MOST_SAMPLES)
-        held = self._candidates.setdefault(block.split, [])
-        if not room or not isinstance(block.rows, TextRows):
+    def note(self, rows: Block | SourcePart, sampled: Iterable[_Candidate] = ()) -> None:
+        """Keep the beginnings of some of a block's texts; once more changes nothing.
+
+        Of a part, what a `Sampler` has found in it.
+        """
+        room = self._room.get(rows.split, MOST_SAMPLES)
+        held = self._candidates.setdefault(rows.split, [])
+        if isinstance(rows, SourcePart):
+            held.extend(sampled)
             return
-        ranks = _ranks(block.first_row, len(block.rows))
-        limit = np.uint64(held[-1][0] if len(held) == room else 2**64 - 1)
-        lower = np.flatnonzero(ranks <= limit)
-        lower = lower[np.argsort(ranks[lower])][:room]
-        new = [
-            (rank, block.first_row + row, _beginning(block.rows, row))
-            for rank, row in zip(ranks[lower].tolist(), lower.tolist(), strict=True)
-        ]
+        if not room or not isinstance(rows.rows, TextRows):
+            return
+        limit = held[-1][0] if len(held) == room else _HIGHEST
         # Two runs in their order, which takes no time to sort; of equal neighbours one stays.
-        both = sorted(held + new)
-        self._candidates[block.split] = [one for one, _ in itertools.groupby(both)][:room]
+        both = sorted(held + _candidates(rows, limit, room))
+        self._candidates[rows.split] = [one for one, _ in itertools.groupby(both)][:room]
+
+    def sampler(self, n_rows: Mapping[str, int]) -> Sampler:
+        """The function that finds what `note` would keep of splits of so many rows, train first."""
+        limits, first_row = {}, 0
+        for split, n in n_rows.items():
+            room = self._room.get(split, MOST_SAMPLES)
+            if room:
+                limits[split] = _limit(first_row, n, room)
+            first_row += n
+        return Sampler(limits)
 
     def start_placing(self) -> None:
         """Begin to place rows, or begin again."""
         self._placed = {}
 
-    def place(self, block: Block, destinations: Iterable[Destination]) -> None:
-        """Note the places in the file of a block's rows whose texts were kept."""
-        stop = block.first_row + len(block.rows)
-        candidates = self._candidates.get(block.split, ())
-        held = [one for one in candidates if block.first_row <= one[1] < stop]
+    def place(self, rows: Block | SourcePart, destinations: Iterable[Destination]) -> None:
+        """Note the places in the file of the rows among these whose texts were kept."""
+        stop = rows.first_row + (rows.n_rows or 0)
+        candidates = self._candidates.get(rows.split, ())
+        held = [one for one in candidates if rows.first_row <= one[1] < stop]
         for split, chosen, places in destinations if held else ():
             if split == "train":
                 continue
             found = self._placed.setdefault(split, [])
             for rank, row, text in held:
-                k = int(np.searchsorted(chosen, row - block.first_row))
-                if k < len(chosen) and chosen[k] == row - block.first_row:
+                k = int(np.searchsorted(chosen, row - rows.first_row))
+                if k < len(chosen) and chosen[k] == row - rows.first_row:
                     found.append((rank, int(places[k]), text))
 
     def found(self) -> Samples:
@@ -94,6 +120,28 @@ def _ranks(first_row: int, n_rows: int) -> U64:
     ranks = (ranks ^ (ranks >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     ranks = (ranks ^ (ranks >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return ranks ^ (ranks >> np.uint64(31))
+
+
+def _limit(first_row: int, n_rows: int, n: int) -> int:
+    """The rank that ``n`` of some rows have at most, or the highest of all if there are fewer."""
+    lowest = np.empty(0, np.uint64)
+    for start in range(first_row, first_row + n_rows, _ROWS_AT_ONCE):
+        some = _ranks(start, min(_ROWS_AT_ONCE, first_row + n_rows - start))
+        lowest = np.concatenate((lowest, some))
+        if len(lowest) > n:
+            lowest = np.partition(lowest, n - 1)[:n]
+    return int(lowest.max()) if len(lowest) == n else _HIGHEST
+
+
+def _candidates(block: Block, limit: int, most: int | None = None) -> list[_Candidate]:
+    """The rows of a block with ranks up to a limit, by their ranks: the first of these."""
+    ranks = _ranks(block.first_row, block.n_rows)
+    lower = np.flatnonzero(ranks <= np.uint64(limit))
+    lower = lower[np.argsort(ranks[lower])][:most]
+    return [
+        (rank, block.first_row + row, _beginning(block.rows, row))
+        for rank, row in zip(ranks[lower].tolist(), lower.tolist(), strict=True)
+    ]
 
 
 def _beginning(rows: TextRows, row: int) -> bytes:

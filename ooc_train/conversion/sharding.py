@@ -37,7 +37,8 @@ from ooc_train.file.shards import data_files, index_at, shard_of
 from ooc_train.memory import parse_size
 from ooc_train.together import Together
 
-_COPY_BYTES = 2**22
+_COPY_BYTES = 2**24  # of which nothing is in memory but pages of the temporary file
+_CHANGED_BYTES = 2**22
 _FINGERPRINT_DIGITS = 8
 
 
@@ -278,7 +279,8 @@ def _copy(
     output: OutputFile,
 ) -> None:
     """Fill a dataset with some first items, and with ``items`` minus ``before``."""
-    step = max(1, _COPY_BYTES // max(1, items[:1].nbytes))
+    n_bytes = _CHANGED_BYTES if before else _COPY_BYTES
+    step = max(1, n_bytes // max(1, items[:1].nbytes))
     with output.appender(dataset) as target:
         for part in first:
             target.append(part)

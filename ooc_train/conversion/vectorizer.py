@@ -3,10 +3,11 @@
 A conversion calls its methods in this order:
 
 1. ``start``: the sources are known, nothing is read.
-2. ``sample``, ``reader``, ``note_read``: the first reading, block by block.  ``reader`` returns a
-   task for the workers, ``note_read`` gets its results in the order of the blocks.
+2. ``sample``, ``reader``, ``note_read``: rows are read, block by block, and are numbered over all
+   sources.  ``reader`` returns a task for the workers, ``note_read`` gets its results in the order
+   of the blocks.
 3. ``learn``: the places and classes of all rows are known.
-4. ``blocks``, ``encoder``, ``note_encoded``: rows become records, block by block, likewise.
+4. ``kept_blocks``, ``encoder``, ``note_encoded``: rows become records, block by block, likewise.
 5. ``settle``: all rows are encoded, so the final numbers of columns can be fixed.
 6. ``arrays``, ``note_written``: the records of a split become its arrays.
 7. ``save``: what was learned becomes the file's group ``vectorizer``.
@@ -27,7 +28,8 @@ from typing import Any, ClassVar, NamedTuple, cast
 from ooc_train.conversion.options import ConvertOptions
 from ooc_train.conversion.report import ConversionReport
 from ooc_train.conversion.resources import Needs, Resources
-from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.corpus import Corpus, pass_over
+from ooc_train.conversion.sources.parts import SourcePart
 from ooc_train.conversion.sources.rows import Block
 from ooc_train.conversion.storage.layouts.arrays import SplitArrays
 from ooc_train.conversion.storage.layouts.dense import pack_dense
@@ -177,13 +179,13 @@ class Vectorizer(ABC):
     def start(self, corpus: Corpus, resources: Resources) -> None:  # noqa: B027 - not all kinds do anything
         """Begin, or begin again, when the sources are known and nothing is read."""
 
-    def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """Look at the first blocks.  Returns all blocks."""
-        return blocks
+    def sample(self, rows: Iterator[Block | SourcePart]) -> Iterator[Block | SourcePart]:
+        """Look at the first blocks or parts of some rows.  Returns all of them."""
+        return rows
 
     def reader(self) -> ReadBlock:
         """The task that looks at a block in the first reading."""
-        return _pass_over
+        return pass_over
 
     def note_read(self, found: Any) -> int:  # noqa: ARG002
         """Add the findings of a `reader`.  Returns how many bytes of temporary files it wrote."""
@@ -196,9 +198,9 @@ class Vectorizer(ABC):
         """About how many items the records of all rows will have."""
         return ENTRY_ITEMS * cast(int, self.parameters.needs.n_terms(n_text_bytes))
 
-    def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:  # noqa: ARG002
-        """The blocks to encode: those of the corpus, or what was kept of them."""
-        return corpus.blocks()
+    def kept_blocks(self, classes: RowClasses) -> Iterable[Block] | None:  # noqa: ARG002
+        """The blocks to encode that were kept, ``None`` where the sources are read again."""
+        return None
 
     def encoder(self) -> EncodeBlock:
         """The task that makes records of a block's rows, given their destinations."""
@@ -212,10 +214,6 @@ class Vectorizer(ABC):
 
     def note_written(self, split: str, written: Written) -> None:  # noqa: B027 - not all kinds do anything
         """Add the figures of a split that is written."""
-
-
-def _pass_over(block: Block) -> None:
-    """Find nothing: only the number of rows matters."""
 
 
 def _encode(

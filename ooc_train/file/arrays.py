@@ -7,12 +7,12 @@ are read as one.
 import bisect
 import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ooc_train.dtypes import I64, U64, AnyArray
+from ooc_train.dtypes import U64, AnyArray
 from ooc_train.file.checksums import block_length, checksums
 from ooc_train.file.handle import Handle
 from ooc_train.file.objects import StoredArray
@@ -26,6 +26,10 @@ class DamageError(Exception):
     def __init__(self, start: int, stop: int, reason: str) -> None:
         super().__init__(reason)
         self.start, self.stop = start, stop
+
+
+Failure = DamageError | OSError
+"""What is raised where rows cannot be read."""
 
 
 class Array(ABC):
@@ -78,40 +82,6 @@ class Array(ABC):
         return bisect.bisect_right(range(len(self)), value, key=self.peek)
 
 
-class Mappable(Protocol):
-    """An array whose rows can be used as they are mapped, once they are fetched."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the files have all rows by now, asked before fetched ones are touched."""
-
-    def expect(self, start: int, stop: int) -> None:
-        """Prefetch rows."""
-
-    def fetch(self, start: int, stop: int) -> None:
-        """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
-
-        Raises DamageError where a file is truncated or a block does not match its checksum,
-        OSError where the disk fails.
-        """
-
-    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Let go of fetched rows, from the first number of each range up to the second.
-
-        Others that are mapped may go with them: what touches them maps them again.
-        """
-
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
-
-    def addresses(self, rows: I64) -> I64:
-        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
-
-
 class BlockArray(Array):
     """An array in one file, of the ``shape`` and ``dtype`` that it has there.
 
@@ -121,13 +91,13 @@ class BlockArray(Array):
     """
 
     def __init__(self, path: str, stored: StoredArray, handle: Handle) -> None:
-        self._handle = handle
+        self.handle = handle
         self.name = path
         self.shape, self.dtype = stored.shape, stored.dtype
         self.row_bytes: int = int(self.dtype.itemsize * np.prod(self.shape[1:], dtype=np.int64))
         self.block_length = block_length(self.shape, self.dtype)
         self._sums: U64 | None = handle.sums(path) if handle.verify else None
-        self._checked = np.zeros(self.n_blocks, np.bool_)
+        self._checked = bytearray(self.n_blocks)  # 1 for a block that was
         self._last: tuple[int, AnyArray] = (-1, np.empty(0, self.dtype))
 
     @property
@@ -159,7 +129,7 @@ class BlockArray(Array):
                 start -= start % self.block_length
                 stop = min(stop + -stop % self.block_length, len(self))
             for extent in self._extents(start, stop):
-                self._handle.expect(*extent)
+                self.handle.expect(*extent)
 
     def forget(self, start: int, stop: int) -> None:
         """Let the kernel drop rows as all arrays do, see `Handle.forget`.
@@ -177,7 +147,7 @@ class BlockArray(Array):
         if start < stop:
             for position, n_bytes in self._extents(start, stop):
                 first = max(position - spare, 0)
-                self._handle.forget(first, position + n_bytes + spare - first)
+                self.handle.forget(first, position + n_bytes + spare - first)
 
     def peek(self, position: int) -> int:
         """The number at a position of an array of integers, unchecked."""
@@ -196,7 +166,7 @@ class BlockArray(Array):
     def is_checked(self, start: int, stop: int) -> bool:
         """Whether rows ``start`` up to ``stop`` need no check, or have passed theirs."""
         first, last = start // self.block_length, -(-stop // self.block_length)
-        return self._sums is None or bool(self._checked[first:last].all())
+        return self._sums is None or self._checked.find(0, first, last) < 0
 
     def _fetch_checked(self, target: AnyArray, start: int, stop: int) -> None:
         """Read and check rows: whole blocks straight to their place, the ends by `_block`."""
@@ -234,14 +204,14 @@ class BlockArray(Array):
         if self._sums is None:
             return
         found = checksums(rows, self.block_length)
-        blocks = slice(first, first + len(found))
-        wanted = self._sums[blocks].tolist()
+        stop = first + len(found)
+        wanted = self._sums[first:stop].tolist()
         if found != wanted:
             wrong = first + next(k for k, sum_ in enumerate(found) if sum_ != wanted[k])
             start = wrong * self.block_length
-            stop = min(start + self.block_length, len(self))
-            raise DamageError(start, stop, "the checksum differs")
-        self._checked[blocks] = True
+            end = min(start + self.block_length, len(self))
+            raise DamageError(start, end, "the checksum differs")
+        self._checked[first:stop] = b"\1" * len(found)
 
 
 def check_array(array: BlockArray) -> None:

@@ -41,6 +41,8 @@ from ooc_train.system_errors import reason
 # What is raised where the structures of a file are damaged, here or in HDF5's library.
 _DAMAGE = (KeyError, ValueError, OSError, RuntimeError, TypeError, AttributeError, MemoryError)
 _SHARED = ("classes", "vectorizer")
+_WILL_NEED: int | None = getattr(os, "POSIX_FADV_WILLNEED", None)  # which not all systems have
+_DO_NOT_NEED: int | None = getattr(os, "POSIX_FADV_DONTNEED", None)
 REPLACED = "was replaced while it was read; start again with it"
 """What is said of a file that is not the one it was."""
 _OF_RUNS = "settings.json"
@@ -158,6 +160,28 @@ class Handle:
         """Bytes from a position on, mapped.  Raises as `FileMap`."""
         return FileMap(self.descriptor, position, n_bytes)
 
+    def reaches(self, stop: int) -> bool:
+        """Whether the file is open and has all bytes up to ``stop``: others may cut it short.
+
+        By the quickest of the system's calls that tell: each batch asks for each shard.
+        """
+        return self.descriptor >= 0 and os.lseek(self.descriptor, 0, os.SEEK_END) >= stop
+
+    def whole_map(self, stop: int) -> FileMap:
+        """The map of the whole file, up to ``stop`` at least, whose bytes are fetched to be used.
+
+        Raises as `FileMap`.
+        """
+        if len(self._whole_map.view) < stop:
+            raise ValueError(f"the file has no {stop} bytes")
+        return self._whole_map
+
+    @functools.cached_property
+    def _whole_map(self) -> FileMap:
+        found = self.mapped(0, self.n_bytes)
+        found.expect_fetching()
+        return found
+
     @property
     def is_open(self) -> bool:
         """Whether rows can still be read."""
@@ -177,7 +201,7 @@ class Handle:
 
         Disks serve many requests at a time faster than one by one.  Advice: no error if it fails.
         """
-        self._advise(position, n_bytes, "POSIX_FADV_WILLNEED")
+        self._advise(position, n_bytes, _WILL_NEED)
 
     def forget(self, position: int, n_bytes: int) -> None:
         """Ask the kernel to drop bytes from its cache: for files that it cannot keep all of.
@@ -185,7 +209,7 @@ class Handle:
         It would drop prefetched pages as well as used ones; and those that it dropped too early,
         and had to read again, it then keeps the longest, used or not.
         """
-        self._advise(position, n_bytes, "POSIX_FADV_DONTNEED")
+        self._advise(position, n_bytes, _DO_NOT_NEED)
 
     @property
     def n_bytes(self) -> int:
@@ -197,10 +221,10 @@ class Handle:
         """Whether the file is larger than the page cache can be, as it was when this was asked."""
         return self.n_bytes > available_bytes()
 
-    def _advise(self, position: int, n_bytes: int, advice: str) -> None:
-        if n_bytes and hasattr(os, "posix_fadvise"):  # 0 bytes would mean all to the end
+    def _advise(self, position: int, n_bytes: int, advice: int | None) -> None:
+        if n_bytes and advice is not None:  # 0 bytes would mean all to the end
             with contextlib.suppress(OSError):
-                os.posix_fadvise(self.descriptor, position, n_bytes, getattr(os, advice))
+                os.posix_fadvise(self.descriptor, position, n_bytes, advice)
 
     def close(self) -> None:
         """Close the descriptor and HDF5's handle."""

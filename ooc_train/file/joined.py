@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 
 from ooc_train.dtypes import I64, AnyArray
-from ooc_train.file.arrays import Array, BlockArray, DamageError
+from ooc_train.file.arrays import Array, BlockArray, DamageError, Failure
 from ooc_train.file.handle import Handle
 from ooc_train.file.layouts import FlatArray, open_array
 from ooc_train.file.mapping import rows_between
@@ -37,6 +37,7 @@ class JoinedArray(Array):
                 raise ValueError(f"{part.name} of {name} has another type than in {names[0]}")
         self._parts, self._names = parts, names
         self._starts: list[int] = np.cumsum([0, *map(len, parts)]).tolist()
+        self._added = [0] * len(parts)  # to the numbers of each part
         self.name, self.dtype, self.row_bytes = first.name, first.dtype, first.row_bytes
         self.shape = (self._starts[-1], *first.shape[1:])
         self.joints = tuple(self._starts[1:-1])
@@ -44,26 +45,29 @@ class JoinedArray(Array):
     def read_into(self, target: AnyArray, start: int) -> None:
         """Fill ``target`` as all arrays do."""
         for number, first, stop in self._places(start, start + len(target)):
-            begin = self._starts[number] - start
+            part, begin = self._parts[number], self._starts[number] - start
+            rows = target[begin + first : begin + stop]
             try:
-                self._parts[number].read_into(target[begin + first : begin + stop], first)
+                part.read_into(rows, first)
             except (DamageError, OSError) as error:
-                raise self._named(error, number) from error
+                raise self.named(error, part) from error
+            if self._added[number]:
+                rows += self._added[number]
 
     def expect(self, start: int, stop: int) -> None:
         """Prefetch rows as all arrays do."""
-        for number, first, last in self._places(max(start, 0), min(stop, len(self))):
+        for number, first, last in self._places(start, stop):
             self._parts[number].expect(first, last)
 
     def forget(self, start: int, stop: int) -> None:
         """Let the kernel drop rows as all arrays do."""
-        for number, first, last in self._places(max(start, 0), min(stop, len(self))):
+        for number, first, last in self._places(start, stop):
             self._parts[number].forget(first, last)
 
     def peek(self, position: int) -> int:
         """The number at a position, unchecked."""
-        number = self._part_of(position)
-        return self._parts[number].peek(position - self._starts[number])
+        number = bisect.bisect_right(self.joints, position)
+        return self._parts[number].peek(position - self._starts[number]) + self._added[number]
 
     # Mapped
 
@@ -74,43 +78,24 @@ class JoinedArray(Array):
             isinstance(part, FlatArray) and part.can_fetch for part in self._parts if len(part)
         )
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all files have all rows by now."""
-        return all(part.is_whole for part in self._not_empty)
+    def cut(self, start: int, stop: int) -> Sequence[tuple[FlatArray, int, int]]:
+        """The parts that have rows of a range, with the first row in the part, and the end."""
+        return [(self._mapped[n], first, last) for n, first, last in self._places(start, stop)]
 
-    def fetch(self, start: int, stop: int) -> None:
-        """Bring rows ``start`` up to ``stop`` into memory, and check them there."""
-        for number, first, last in self._places(start, stop):
-            try:
-                self._mapped[number].fetch(first, last)
-            except (DamageError, OSError) as error:
-                raise self._named(error, number) from error
+    def positions(self, rows: I64) -> I64:
+        """The positions that `take` needs of ascending rows: bytes from the first map on."""
+        return self.addresses(rows) - self._memory[0]
 
-    def release(self, ranges: Sequence[tuple[int, int]]) -> None:
-        """Let go of fetched rows."""
-        found: dict[int, list[tuple[int, int]]] = {}
-        for start, stop in ranges:
-            for number, first, last in self._places(start, stop):
-                found.setdefault(number, []).append((first, last))
-        for number, of_part in found.items():
-            self._mapped[number].release(of_part)
-
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
-        first, memory = self._memory
-        found = memory[self.addresses(rows) - first]
+    def take(self, positions: I64) -> AnyArray:
+        """Fetched rows, by their positions, as a new array."""
+        found = self._memory[1][positions]
         return found.view(self.dtype).reshape(-1, *self.shape[1:])
 
     def addresses(self, rows: I64) -> I64:
-        """Where in memory the mapped rows of some numbers begin."""
+        """Where in memory the mapped rows of some ascending numbers begin."""
         # Behind the last row there is none: its address is only that of an end.
-        numbers = self._joints.searchsorted(rows, "right")
-        return self._offsets[numbers] + rows * self.row_bytes
-
-    @functools.cached_property
-    def _joints(self) -> I64:
-        return np.array(self.joints, np.int64)
+        counts = np.diff(rows.searchsorted(self.joints), prepend=0, append=len(rows))
+        return rows * self.row_bytes + self._offsets.repeat(counts)
 
     @functools.cached_property
     def _offsets(self) -> I64:
@@ -126,31 +111,23 @@ class JoinedArray(Array):
         NumPy takes rows of all parts from it in one call, where it would take each part's, and
         then copy them to their places.
         """
-        ends = [part.addresses(np.array([0, len(part)])) for part in self._not_empty]
+        ends = [part.addresses(np.array([0, len(part)])) for part in self._mapped if len(part)]
         first, stop = int(np.min(ends)), int(np.max(ends))
         return first, rows_between(first, stop, self.row_bytes)
 
-    @property
+    @functools.cached_property
     def _mapped(self) -> Sequence[FlatArray]:
         return cast(Sequence[FlatArray], self._parts)  # as `can_fetch` says
 
-    @functools.cached_property
-    def _not_empty(self) -> Sequence[FlatArray]:
-        return [part for part in self._mapped if len(part)]
-
     # Parts
-
-    def _part_of(self, position: int) -> int:
-        """The number of the part that has a row."""
-        return bisect.bisect_right(self.joints, position)
 
     def _places(self, start: int, stop: int) -> Sequence[tuple[int, int, int]]:
         """The parts that have rows of a range, with the first row in the part, and the end."""
-        number = self._part_of(start)
+        number = bisect.bisect_right(self.joints, start)
         begin = self._starts[number]
-        if start < stop <= self._starts[number + 1]:  # as most slices, which are short
-            return [(number, start - begin, stop - begin)]
-        return [*self._places_across(number, start, stop)]
+        if 0 <= start < stop <= self._starts[number + 1]:  # as most slices, which are short
+            return ((number, start - begin, stop - begin),)
+        return [*self._places_across(number, max(start, 0), min(stop, len(self)))]
 
     def _places_across(self, number: int, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
         while start < stop:
@@ -160,14 +137,22 @@ class JoinedArray(Array):
                 start = end
             number += 1
 
-    def _named(self, error: DamageError | OSError, number: int) -> DamageError | OSError:
+    def begin_of(self, part: BlockArray) -> int:
+        """The number of a part's first row among all rows."""
+        return self._starts[self._parts.index(part)]
+
+    def named(self, error: Failure, part: BlockArray) -> Failure:
         """The error of a part, with its file's name, and rows counted from the first file's."""
-        begin, file = self._starts[number], self._names[number]
+        begin, file = self.begin_of(part), self._names[self._parts.index(part)]
         if isinstance(error, DamageError):
             found = f"{error} in shard {file}"
             return DamageError(begin + error.start, begin + error.stop, found)
         error.filename = error.filename or file
         return error
+
+
+Mappable = FlatArray | JoinedArray
+"""Arrays whose rows can be used as they are mapped, once they are fetched."""
 
 
 class JoinedOffsets(JoinedArray):
@@ -185,18 +170,7 @@ class JoinedOffsets(JoinedArray):
         self._starts[-1] += 1
         self.shape = (self._starts[-1],)
         self.joints = tuple(self._starts[1:-1])
-        self._added: list[int] = np.cumsum([0, *n_entries]).tolist()
-
-    def read_into(self, target: AnyArray, start: int) -> None:
-        """Fill ``target`` as all arrays do."""
-        super().read_into(target, start)
-        for number, first, stop in self._places(start, start + len(target)):
-            begin = self._starts[number] - start
-            target[begin + first : begin + stop] += self._added[number]
-
-    def peek(self, position: int) -> int:
-        """The number at a position, unchecked."""
-        return super().peek(position) + self._added[self._part_of(position)]
+        self._added = np.cumsum([0, *n_entries]).tolist()
 
 
 def open_rows(file: DataFile, split: str, name: str) -> Array:

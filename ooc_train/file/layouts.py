@@ -14,12 +14,12 @@ import contextlib
 import errno
 import functools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from ooc_train.dtypes import I64, U8, AnyArray
-from ooc_train.file.arrays import BlockArray, DamageError
+from ooc_train.file.arrays import BlockArray, DamageError, Failure
 from ooc_train.file.chunk_tree import chunks_near
 from ooc_train.file.compression import ChunkCoder, check_filters, coder_of
 from ooc_train.file.handle import Handle
@@ -42,7 +42,10 @@ class FlatArray(BlockArray):
         Touching them ends the process where the file is cut short by then.  Raises DamageError
         where it is already, OSError where files cannot be mapped.
         """
-        return self._typed(self._new_map().view) if len(self) else np.empty(self.shape, self.dtype)
+        if not len(self):
+            return np.empty(self.shape, self.dtype)
+        with self._map_errors():
+            return self._typed(self.handle.mapped(self._offset, self._n_bytes).view)
 
     @functools.cached_property
     def can_fetch(self) -> bool:
@@ -51,15 +54,35 @@ class FlatArray(BlockArray):
             return self._n_bytes > 0 and self._map.can_fetch
         return False
 
+    # What `JoinedArray` does for several files.
+
+    def cut(self, start: int, stop: int) -> "Sequence[tuple[FlatArray, int, int]]":
+        """The arrays in one file each that have rows of a range: this one has all."""
+        return [(self, start, stop)]
+
+    def begin_of(self, part: BlockArray) -> int:  # noqa: ARG002
+        """The number of a part's first row among all rows: this array is the one part."""
+        return 0
+
+    def named(self, error: Failure, part: BlockArray) -> Failure:  # noqa: ARG002
+        """The error of a part, which is the one of this array."""
+        return error
+
+    @property
+    def end(self) -> int:
+        """The position in the file behind the last row."""
+        return self._offset + self._n_bytes
+
     @functools.cached_property
     def _map(self) -> FileMap:
-        found = self._new_map()
-        found.expect_fetching()
-        return found
+        """The file's, of which all arrays use one: it has more large pages than several."""
+        with self._map_errors():
+            return self.handle.whole_map(self.end)
 
-    def _new_map(self) -> FileMap:
+    @contextlib.contextmanager
+    def _map_errors(self) -> Iterator[None]:
         try:
-            return self._handle.mapped(self._offset, self._n_bytes)
+            yield
         except ValueError as error:
             raise DamageError(0, len(self), "the file is truncated") from error
         except OverflowError as error:
@@ -70,18 +93,16 @@ class FlatArray(BlockArray):
         return plain.view(self.dtype).reshape(-1, *self.shape[1:])
 
     def addresses(self, rows: I64) -> I64:
-        """Where in memory the mapped rows of some numbers begin; only fetched ones may be read."""
-        return self._map.view.ctypes.data + rows * self.row_bytes
+        """Where in memory the mapped rows of some ascending numbers begin.
 
-    @property
+        Only fetched ones may be read.
+        """
+        return self._map.address + self._offset + rows * self.row_bytes
+
+    @functools.cached_property
     def plain(self) -> U8:
         """The bytes of all rows, mapped: ``(n_bytes,)``.  Only fetched rows are safe to touch."""
-        return self._map.view
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the file has all rows by now, asked before fetched ones are touched."""
-        return self._map.reaches(self._n_bytes)
+        return self._map.view[self._offset : self.end]
 
     def fetch(self, start: int, stop: int) -> None:
         """Bring rows ``start`` up to ``stop``, mapped, into memory, and check them there.
@@ -93,47 +114,48 @@ class FlatArray(BlockArray):
         if blocks:  # which are checked as a whole
             start = min(start, blocks.start * self.block_length)
             stop = max(stop, min(blocks.stop * self.block_length, len(self)))
-        first, last = start * self.row_bytes, stop * self.row_bytes
+        first, last = (self._offset + row * self.row_bytes for row in (start, stop))
         try:
             self._map.fetch(first, last)
         except OSError:
             # The kernel says only that touching a page would fail; reading it says why.
             self._fetch(np.empty((stop - start, *self.shape[1:]), self.dtype), start)
             self._map.fetch(first, last)
-        if not self._map.reaches(last):  # of its last page the kernel fills the rest with zeros
+        if not self.handle.reaches(last):  # of its last page the kernel fills the rest with zeros
             raise DamageError(start, stop, "the file is truncated")
         if blocks:
             block_bytes = self.block_length * self.row_bytes
             plain = self.plain[blocks.start * block_bytes : blocks.stop * block_bytes]
             self._check(blocks.start, self._typed(plain))
 
-    def take(self, rows: I64) -> AnyArray:
-        """Fetched rows, by their numbers, as a new array."""
+    def positions(self, rows: I64) -> I64:
+        """The positions that `take` needs of some rows: their numbers."""
+        return rows
+
+    def take(self, positions: I64) -> AnyArray:
+        """Fetched rows, by their positions, as a new array."""
         # As bytes: of an array that lies at no multiple of its items NumPy would copy all first.
-        found = self.plain.reshape(-1, self.row_bytes).take(rows, axis=0)
+        found = self.plain.reshape(-1, self.row_bytes).take(positions, axis=0)
         return self._typed(found.reshape(-1))
 
     def release(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let go of fetched rows."""
-        size = self.row_bytes
-        self._map.release([(start * size, stop * size) for start, stop in ranges])
+        begin, size = self._offset, self.row_bytes
+        self._map.release([(begin + start * size, begin + stop * size) for start, stop in ranges])
 
     def _unchecked(self, start: int, stop: int) -> range:
         """The blocks of some rows, without the first and the last ones that are checked."""
-        first = start // self.block_length
-        if self._sums is None:
-            return range(first, first)
-        numbers = np.flatnonzero(~self._checked[first : -(-stop // self.block_length)]).tolist()
-        return (
-            range(first + numbers[0], first + numbers[-1] + 1) if numbers else range(first, first)
-        )
+        if self.is_checked(start, stop):
+            return range(0)
+        blocks = start // self.block_length, -(-stop // self.block_length)
+        return range(self._checked.find(0, *blocks), self._checked.rfind(0, *blocks) + 1)
 
     def _extents(self, start: int, stop: int) -> Iterable[tuple[int, int]]:
         return [(self._offset + start * self.row_bytes, (stop - start) * self.row_bytes)]
 
     def _fetch(self, target: AnyArray, start: int) -> None:
         position = self._offset + start * self.row_bytes
-        if not self._handle.read_into(target.data.cast("B"), position):
+        if not self.handle.read_into(target.data.cast("B"), position):
             raise DamageError(start, start + len(target), "the file is truncated")
 
 
@@ -190,7 +212,7 @@ class ChunkedArray(BlockArray):
         if not self._sizes[block]:
             self._locate(block)
         chunk = bytearray(self._sizes[block])
-        if not self._handle.read_into(memoryview(chunk), int(self._offsets[block])):
+        if not self.handle.read_into(memoryview(chunk), int(self._offsets[block])):
             raise self._damage(block, "the file is truncated")
         try:
             rows = self._coder.decode(bytes(chunk))
@@ -201,7 +223,7 @@ class ChunkedArray(BlockArray):
     def _locate(self, block: int) -> None:
         """Find the place of a chunk, and of those beside it in the tree of chunks."""
         try:
-            found = chunks_near(self._handle.content, self._stored, block * self.block_length)
+            found = chunks_near(self.handle.content, self._stored, block * self.block_length)
         except ValueError as error:
             raise self._damage(block, str(error)) from error
         for first_row, position, n_bytes in found:
@@ -221,7 +243,7 @@ class Hdf5Array(BlockArray):
     """An array of compressed chunks whose filters HDF5 has, and this package has not."""
 
     def _fetch(self, target: AnyArray, start: int) -> None:
-        dataset = self._handle.hdf5[self.name]
+        dataset = self.handle.hdf5[self.name]
         dataset.read_direct(target, np.s_[start : start + len(target)])
 
 

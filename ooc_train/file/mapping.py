@@ -58,7 +58,7 @@ class FileMap:
         self._pages = mmap.mmap(descriptor, length, access=mmap.ACCESS_READ, offset=begin)
         self._position = position
         self.view: U8 = np.frombuffer(self._pages, np.uint8, n_bytes, position - begin)
-        self._address: int = self.view.ctypes.data
+        self.address: int = self.view.ctypes.data
         self.can_fetch = _can_populate() and not _is_of_network(descriptor)
 
     def expect_fetching(self) -> None:
@@ -68,10 +68,6 @@ class FileMap:
         were used longer than those that were prefetched.
         """
         self._pages.madvise(mmap.MADV_RANDOM)
-
-    def reaches(self, stop: int) -> bool:
-        """Whether the file has all bytes up to ``stop`` by now: others may cut it short."""
-        return self._pages.size() >= self._position + stop
 
     def fetch(self, start: int, stop: int) -> None:
         """Bring the pages of bytes ``start`` up to ``stop`` into memory, if `can_fetch`.
@@ -97,8 +93,8 @@ class FileMap:
                 )
 
     def _advise(self, advice: int, start: int, stop: int) -> None:
-        first = (self._address + start) & -mmap.PAGESIZE
-        if stop > start and _libc().madvise(first, self._address + stop - first, advice):
+        first = (self.address + start) & -mmap.PAGESIZE
+        if stop > start and _libc().madvise(first, self.address + stop - first, advice):
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
 

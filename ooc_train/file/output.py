@@ -60,8 +60,6 @@ class Appender:
             return
         if self._n + len(rows) > len(self._dataset):
             raise self._other_length(self._n + len(rows))
-        if self._flat:
-            self._flat.append(rows)
         done = 0
         while done < len(rows):
             stop = done + self._length - self._n % self._length
@@ -73,6 +71,10 @@ class Appender:
             done = stop
             if self._n % self._length == 0:
                 self._end_block()
+        if self._flat:
+            # After the checksums, which have touched all rows: where they are mapped and not in
+            # memory yet, the kernel would write them, and later map them, in smaller pieces.
+            self._flat.append(rows)
 
     def _end_block(self) -> None:
         self._sums.append(self._open.intdigest())

@@ -202,7 +202,7 @@ class Split(ABC):
 
     @contextmanager
     def window(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> Iterator[LoadedWindow]:
-        """The rows of several slices, inside a with block; one at a time with the same buffers.
+        """The rows of ascending slices, inside a with block; one at a time with the same buffers.
 
         Rows stay in the file, mapped, where that is safe, see `file.mapping`.
         """
@@ -352,6 +352,7 @@ class Split(ABC):
 
     def _error_of(self, error: Exception, array: Array, start: int, stop: int) -> Exception:
         """The error for users that says which rows could not be read."""
+        self._check_open()
         if isinstance(error, DamageError):
             start, stop = error.start, error.stop
         try:

@@ -8,10 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import Array, Mappable
+from ooc_train.file.arrays import Array
 from ooc_train.file.group import FileGroup
-from ooc_train.file.joined import JoinedArray
-from ooc_train.file.layouts import FlatArray
+from ooc_train.file.joined import Mappable
 from ooc_train.file.shards import DataFile
 from ooc_train.kinds import Layout
 from ooc_train.reading.rows import (
@@ -198,8 +197,8 @@ class DenseSplit(Split):
             return
         places = [(arrays[0], start, stop) for start, stop in slices]
         with self._mapped_places(places) as held:
-            numbers = numbers_of(slices)
-            yield MappedRows(arrays[0], numbers, labels, self._unscaled, held)
+            positions = arrays[0].positions(numbers_of(slices))
+            yield MappedRows(arrays[0], positions, labels, self._unscaled, held)
 
     def _read_rows(self, slices: Sequence[tuple[int, int]], buffers: Buffers) -> DenseRows:
         return DenseRows(self._unscaled(self._read_array(self._features, slices, buffers)))
@@ -227,7 +226,5 @@ def open_split(file: DataFile, name: str) -> Split:
 
 def _mappable(arrays: Sequence[Array], slices: Sequence[tuple[int, int]]) -> list[Mappable]:
     """The arrays if slices of all are to be mapped, or none: many small ones are read faster."""
-    found: list[Mappable] = [
-        each for each in arrays if isinstance(each, FlatArray | JoinedArray) and each.can_fetch
-    ]
+    found = [each for each in arrays if isinstance(each, Mappable) and each.can_fetch]
     return found if len(found) == len(arrays) and len(slices) <= WINDOW_SLICES else []

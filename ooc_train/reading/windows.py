@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 
 from ooc_train.dtypes import F32, I64, AnyArray
-from ooc_train.file.arrays import DamageError, Mappable
+from ooc_train.file.arrays import DamageError
+from ooc_train.file.handle import Handle
+from ooc_train.file.joined import Mappable
+from ooc_train.file.layouts import FlatArray
 from ooc_train.reading.rows import Batch, DenseRows, RaggedRows, indptr_of
 
 _FRESH_SECONDS = 0.1
@@ -29,32 +32,45 @@ class MappedPlaces:
     def __init__(
         self, places: Places, error_of: Callable[[Exception, Any, int, int], Exception]
     ) -> None:
-        self._places, self._error_of = places, error_of
-        self._arrays = [*{id(array): array for array, _, _ in places}.values()]
+        self._error_of = error_of
+        self._ranges: dict[FlatArray, list[tuple[int, int]]] = {}
+        self._arrays: dict[FlatArray, Mappable] = {}
+        for array, start, stop in places:
+            for part, first, last in array.cut(start, stop):
+                self._ranges.setdefault(part, []).append((first, last))
+                self._arrays[part] = array
+        self._ends: dict[Handle, int] = {}  # of what is used of each file
+        for part in self._ranges:
+            self._ends[part.handle] = max(part.end, self._ends.get(part.handle, 0))
         self._fetch()
 
     def ensure(self) -> None:
         """See to it that the rows can be touched now."""
         is_safe = time.monotonic() < self._fresh_until
-        for array in self._arrays:
-            is_safe = is_safe and array.is_whole
-        if not is_safe:
-            for array, start, stop in self._places:
-                array.expect(start, stop)
-            self._fetch()
+        for handle, end in self._ends.items():
+            is_safe = is_safe and handle.reaches(end)
+        if is_safe:
+            return
+        for part, ranges in self._ranges.items():
+            for first, last in ranges:
+                part.expect(first, last)
+        self._fetch()
 
     def _fetch(self) -> None:
-        for array, start, stop in self._places:
-            try:
-                array.fetch(start, stop)
-            except (DamageError, OSError) as error:
-                raise self._error_of(error, array, start, stop) from error
+        for part, ranges in self._ranges.items():
+            for first, last in ranges:
+                try:
+                    part.fetch(first, last)
+                except (DamageError, OSError) as error:
+                    array = self._arrays[part]
+                    rows = first + array.begin_of(part), last + array.begin_of(part)
+                    raise self._error_of(array.named(error, part), array, *rows) from error
         self._fresh_until = time.monotonic() + _FRESH_SECONDS
 
     def release(self) -> None:
         """Let go of the pages."""
-        for mine in self._arrays:
-            mine.release([(start, stop) for array, start, stop in self._places if array is mine])
+        for part, ranges in self._ranges.items():
+            part.release(ranges)
 
 
 @dataclass(frozen=True)
@@ -80,8 +96,8 @@ class MappedRows:
     """A window of dense rows in the file itself."""
 
     array: Mappable
-    numbers: I64
-    """Of the window's rows in the array."""
+    positions: I64
+    """Of the window's rows in the array, see `Mappable.positions`."""
     labels: I64
     unscaled: Callable[[AnyArray], F32]
     places: MappedPlaces
@@ -89,12 +105,12 @@ class MappedRows:
     @property
     def lengths(self) -> I64:
         """The number of columns, once for each row: ``(n_rows,) int64``."""
-        return np.full(len(self.numbers), self.array.shape[1])
+        return np.full(len(self.positions), self.array.shape[1])
 
     def take(self, rows: I64) -> Batch:
         """The rows with the given numbers, in their order.  A copy."""
         self.places.ensure()
-        found = self.array.take(self.numbers[rows])
+        found = self.array.take(self.positions[rows])
         return Batch(DenseRows(self.unscaled(found)), self.labels[rows])
 
 

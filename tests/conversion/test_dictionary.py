@@ -1,6 +1,7 @@
 """Numbers for tokens: the same for equal strings, others for others, whoever asks in what order."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from ooc_train.conversion.kinds.terms import dictionary as module
 from ooc_train.conversion.kinds.terms.dictionary import UNLISTED, Dictionary
-from ooc_train.conversion.kinds.terms.token_file import write_tokens
+from ooc_train.conversion.kinds.terms.token_file import TokenBlock, groups_to_encode, write_tokens
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.tokens import tokenize
 
@@ -87,6 +88,22 @@ def test_a_word_list_has_the_numbers_of_its_dictionary_and_no_others(
         for string, number in zip(strings_of(tokens), numbers, strict=True):
             assert (number != UNLISTED) == (string in known)
             assert number == UNLISTED or words.listed().string(number) == string
+
+
+@given(st.lists(st.integers(0, 300), min_size=1, max_size=3), st.integers(1, 9))
+def test_groups_are_of_one_split_and_there_are_some_for_each_worker(n_blocks, n_workers):
+    splits = [split for split, n in enumerate(n_blocks) for _ in range(n)]
+    blocks = [
+        TokenBlock(str(split), 2 * k, 2, 0, Path(), 0, 0, k) for k, split in enumerate(splits)
+    ]
+    groups = list(groups_to_encode(blocks, n_workers))
+    assert [block for group in groups for block in group.blocks] == blocks
+    assert len(groups) >= min(len(blocks), 4 * n_workers)
+    for group in groups:
+        assert {block.split for block in group.blocks} == {group.split}
+        assert 1 <= len(group.blocks) <= 8
+        assert (group.first_row, len(group)) == (group.blocks[0].first_row, 2 * len(group.blocks))
+        assert group.size == group.blocks[-1].size
 
 
 def test_the_words_of_all_blocks_make_one_list():

@@ -12,7 +12,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer, strip_accents_unico
 
 from ooc_train.conversion.kinds.ngram.matching import match_terms
 from ooc_train.conversion.kinds.sequence.matching import find_words
-from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms
+from ooc_train.conversion.kinds.terms.candidates import Candidates, LearnedTerms, SeenTerms
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary
 from ooc_train.conversion.kinds.terms.grams import extract_grams
 from ooc_train.conversion.storage.job import DiskArray
@@ -151,8 +151,9 @@ def test_terms_are_found_with_their_counts_and_strings(
     candidates = candidates_in(tmp_path_factory.mktemp("terms"), hashes, ngrams, dictionary)
     learned = LearnedTerms(candidates)
     for _ in range(2):  # strings are learned first, and known then
-        found = match_terms(candidates, tokens, numbers.copy())
-        learned.add(found.occurrences)
+        seen = SeenTerms(candidates)
+        found = match_terms(seen, tokens, numbers.copy())
+        learned.add(seen.occurrences())
         for i, counts in enumerate(oracle):
             part = slice(found.offsets[i], found.offsets[i + 1])
             pairs = zip(found.terms[part].tolist(), found.counts[part].tolist(), strict=True)
@@ -173,8 +174,9 @@ def test_tokens_that_are_terms_are_found_in_order(tmp_path_factory, texts, max_b
     candidates = candidates_in(tmp_path_factory.mktemp("words"), hashes, (1, 1), dictionary)
     learned = LearnedTerms(candidates)
     for _ in range(2):  # strings are learned first, and known then
-        found = find_words(candidates, tokens, numbers.copy())
-        learned.add(found.occurrences)
+        seen = SeenTerms(candidates)
+        found = find_words(seen, tokens, numbers.copy())
+        learned.add(seen.occurrences())
         for i, row in enumerate(rows):
             part = found.terms[found.offsets[i] : found.offsets[i + 1]].tolist()
             expected = [word for word in oracle_grams(row, "word", (1, 1)) if word in terms]
@@ -228,7 +230,7 @@ def test_hashes_tell_terms_apart_and_depend_on_the_seed(texts, analyzer, seed):
         ("ab cd", "abc d_"),
     ],
 )
-@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("together", ["block", "group", None])
 @pytest.mark.parametrize("max_bytes", [0, 2**16])
 def test_two_strings_of_one_hash_are_noticed(tmp_path, one, other, together, max_bytes):
     # Hashes such that either text has the same, be it one word or two.
@@ -236,7 +238,7 @@ def test_two_strings_of_one_hash_are_noticed(tmp_path, one, other, together, max
     pair = tokenize(*as_arrays([b"ab cd"]), "word", 0)._replace(hashes=parts)
     whole = extract_grams(pair, (2, 2)).hashes[0]
     hashes = [[whole] if len(text.split()) == 1 else parts.tolist() for text in (one, other)]
-    if together:
+    if together == "block":
         blocks = [tokenize(*as_arrays([one.encode(), other.encode()]), "word", 0)]
         hashes = [hashes[0] + hashes[1]]
     else:
@@ -250,12 +252,11 @@ def test_two_strings_of_one_hash_are_noticed(tmp_path, one, other, together, max
     with pytest.raises(HashCollision):  # noqa: PT012 - either of the two notices
         numbers.append(dictionary.number(last))
         candidates = candidates_in(tmp_path, [whole], (1, 2), dictionary)
-        learned = LearnedTerms(candidates)
-        for block, given in zip(before, numbers, strict=False):
-            found = match_terms(candidates, block, given)
-            assert found.counts.tolist() == [1]
-            learned.add(found.occurrences)
-        learned.add(match_terms(candidates, last, numbers[-1]).occurrences)
+        learned, seen = LearnedTerms(candidates), SeenTerms(candidates)
+        for block, given in zip([*before, last], numbers, strict=True):
+            seen = seen if together == "group" else SeenTerms(candidates)
+            assert match_terms(seen, block, given).counts.tolist() == [1]
+            learned.add(seen.occurrences())
 
 
 def test_a_listed_and_an_unlisted_token_of_one_hash_are_noticed(tmp_path):
@@ -265,6 +266,6 @@ def test_a_listed_and_an_unlisted_token_of_one_hash_are_noticed(tmp_path):
     blocks = [block._replace(hashes=np.array([5], np.uint64)) for block in blocks]
     numbers = [dictionary.number(block) for block in blocks]
     candidates = candidates_in(tmp_path, [5], (1, 1), dictionary)
-    assert find_words(candidates, blocks[1], numbers[1]).terms.tolist() == [0]
+    assert find_words(SeenTerms(candidates), blocks[1], numbers[1]).terms.tolist() == [0]
     with pytest.raises(HashCollision):
-        find_words(candidates, blocks[0], numbers[0])
+        find_words(SeenTerms(candidates), blocks[0], numbers[0])

@@ -22,6 +22,7 @@ from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.columns import Chosen
 from ooc_train.conversion.sources.corpus import Blocks, Corpus, Parts
 from ooc_train.conversion.sources.files.input_file import InputFile
+from ooc_train.conversion.sources.formats import delimited_kernel
 from ooc_train.conversion.sources.formats.arrays import open_npy_file
 from ooc_train.conversion.sources.formats.delimited import DelimitedFile
 from ooc_train.conversion.sources.formats.delimited_kernel import Dialect
@@ -293,8 +294,9 @@ def test_a_json_array_is_not_divided(tmp_path):
         assert open_json_lines(InputFile(path), LayoutOptions()).is_divisible == is_divisible
 
 
-def test_every_border_of_quoted_newlines():
+def test_every_border_of_quoted_newlines(monkeypatch):
     """Most first rows are guessed wrongly here: every line within a field is a row as well."""
+    monkeypatch.setattr(delimited_kernel, "_FITTING_ROWS", 1)
     row = '1,"2\n1,2,3\n1,2,4\n1,2,5\n",7\n2,8,9\n'
     data = (4 * row).encode()
     source = csv_source(data)

@@ -1,6 +1,7 @@
 """Texts that a file keeps of some rows: those of its source, the same however it is read."""
 
 import gzip
+import itertools
 import json
 
 import h5py
@@ -102,6 +103,21 @@ def test_blocks_and_repetitions_change_nothing():
             parts.place(part, placement.destinations("train", first, len(part.rows)))
     assert whole.found() == parts.found()
     assert len(whole.found()["validation"]) == MOST_SAMPLES
+
+
+def test_what_is_found_in_parts_is_what_blocks_have():
+    n_rows = {"train": 5000, "validation": 100, "test": 900}
+    whole, parts = TextSamples(0.2), TextSamples(0.2)
+    sampler = whole.sampler(n_rows)
+    first = 0
+    for split, n in n_rows.items():
+        whole.note(block(split, n, first))
+        found = [sampler(block(split, min(70, n - k), first + k)) for k in range(0, n, 70)]
+        parts._candidates[split] = sorted(itertools.chain.from_iterable(found))
+        first += n
+    assert parts._candidates == whole._candidates
+    assert [len(held) for held in whole._candidates.values()] == [1200, 100, MOST_SAMPLES]
+    assert TextSamples(0).sampler({"train": 5})(block("train", 5)) == []
 
 
 def test_texts_are_cut_and_made_safe(tmp_path):

@@ -423,6 +423,16 @@ def test_a_disk_that_fails_is_an_error_and_no_signal(tmp_path):
 
 
 @can_map
+def test_a_closed_file_gives_no_more_of_a_window(tmp_path, monkeypatch):
+    monkeypatch.setattr("ooc_train.reading.batches.TAKE_BYTES", 0)  # each batch by itself
+    with open_store(KINDS["dense"](tmp_path / "a.h5")) as store:
+        batches = iter(store["train"].batches(8, seed=0))
+        next(batches)
+    with pytest.raises(ValueError, match="the file is closed; read inside its with block"):
+        next(batches)
+
+
+@can_map
 def test_rows_that_end_with_the_file_are_told_from_the_zeros_behind(tmp_path):
     """The kernel fills the last page of a file that is cut within it."""
     path = write_dense(tmp_path / "a.h5", n_columns=20, train=N_ROWS)

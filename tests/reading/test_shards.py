@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import pickle
 import re
 
@@ -138,7 +139,7 @@ def test_each_block_is_checked_once(whole, monkeypatch):
     def check(array, first, rows):
         if array.name.startswith("train/"):
             blocks = range(first, first - (-len(rows) // array.block_length))
-            checked.extend((array._handle.path, array.name, block) for block in blocks)
+            checked.extend((array.handle.path, array.name, block) for block in blocks)
         original(array, first, rows)
 
     monkeypatch.setattr("ooc_train.file.arrays.BlockArray._check", check)
@@ -217,6 +218,19 @@ def test_damage_is_named_with_its_shard(tmp_path):
     with ooc_train.open(index) as store, pytest.raises(FormatError, match=message):
         store["train"].read(0, N_TRAIN)
     assert verify(cut(whole, {"train": [100, 250]}))["damaged"] == []
+
+
+@pytest.mark.skipif(not mapping._can_populate(), reason="the kernel has no MADV_POPULATE_READ")
+@pytest.mark.parametrize("kind", ["sparse", "dense"])
+def test_a_shard_that_is_cut_short_is_named(tmp_path, kind):
+    """In the midst of a window, before a batch is copied."""
+    index = cut(KINDS[kind](tmp_path / "a.h5", train=N_TRAIN), {"train": [250]})
+    with ooc_train.open(index) as store:
+        batches = iter(store["train"].batches(16, seed=0))
+        next(batches)
+        os.truncate(tmp_path / "a-1.h5", 3000)
+        with pytest.raises(FormatError, match="the file is truncated in shard a-1.h5 in array"):
+            list(batches)
 
 
 def broken(tmp_path, change):

@@ -16,7 +16,7 @@ from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.files.rejects import Blank, Reject, Rejects
 from ooc_train.conversion.sources.label_rule import LabelRule
 from ooc_train.conversion.sources.labels import SHOWN
-from ooc_train.conversion.sources.parts import Division, PartRead, SourcePart
+from ooc_train.conversion.sources.parts import Division, PartRead, Sampler, SourcePart
 from ooc_train.conversion.sources.room import Room
 from ooc_train.conversion.sources.rows import Block, NewClasses
 from ooc_train.conversion.sources.source import Source
@@ -33,13 +33,15 @@ _BEGINNING = RangeEnd(0, 0, 1)
 class ReadRows(NamedTuple):
     """Rows that were read: ``labels`` (n_rows,) int32, and what tasks have found.
 
-    ``n_bytes`` is the progress in the source.  Tasks did not know the ``new`` classes.
+    ``n_bytes`` is the progress in the source.  Tasks did not know the ``new`` classes.  ``sampled``
+    is what the corpus's sampler has found.
     """
 
     labels: I32
     n_bytes: int
     found: list[Any]
     new: NewClasses | None = None
+    sampled: Sequence[Any] = ()
 
 
 @dataclass
@@ -74,8 +76,9 @@ class Corpus:
     ``check_labels`` may refuse them at the end of the first reading, before the long work, as
     `check_class_column` does.  With ``only_of``, the name of an index that rows are appended to, a
     label that is none of its ``classes`` is an InputError, and no reject.  A row that there is no
-    ``room`` for is a ``BudgetError``.  ``files`` has the figures of each file, when it was read
-    once.
+    ``room`` for is a ``BudgetError``.  A ``sampler`` finds something in all parts when their rows
+    are numbered, from the second reading on.  ``files`` has the figures of each file, when it was
+    read once.
     """
 
     def __init__(
@@ -104,6 +107,7 @@ class Corpus:
         self.class_order = class_order
         self.known_parts: dict[int, list[SourcePart]] = {}
         self.first_row = 0
+        self.sampler: Sampler | None = None
         self._check_labels = check_labels
         self.read_once = False
         self._n_label_bytes = 0
@@ -116,9 +120,27 @@ class Corpus:
         return sum(source.n_bytes for files in self.sources.values() for source in files)
 
     @property
+    def has_lines(self) -> bool:
+        """Whether all sources are files of lines that can be divided."""
+        files = itertools.chain.from_iterable(self.sources.values())
+        return all(source.is_divisible and source.n_rows is None for source in files)
+
+    @property
+    def expansion(self) -> int:
+        """How much larger than in the files rows may be."""
+        return max(source.expansion for files in self.sources.values() for source in files)
+
+    @property
     def numbers(self) -> Mapping[bytes, int]:
         """The numbers of the classes that were met so far."""
         return self._classes
+
+    def measurer(self) -> Callable[[Block], Any]:
+        """The task that looks at a block where rows are only numbered; `note_measured` gets it."""
+        return pass_over
+
+    def note_measured(self, found: Any) -> None:
+        """Add the findings of a `measurer`."""
 
     def met_classes(self) -> list[str]:
         """The classes' labels in the order in which they were met."""
@@ -336,7 +358,7 @@ class Parts:
         rule, known = self._corpus.rule(self._split), tuple(self._corpus.numbers)
         if self._corpus.read_once:
             for part in self._known:
-                yield replace(part, rule=rule, known=known)
+                yield replace(part, rule=rule, known=known, sampler=self._corpus.sampler)
             return
         first_row = self._corpus.first_row
         for source in self._sources:
@@ -399,11 +421,16 @@ class Parts:
             part.source.n_bytes_in(Range(reached.stop, ended.stop)),
             [block.found for block in read.blocks],
             read.new_classes(self._corpus.numbers),
+            [one for block in read.blocks for one in block.sampled],
         )
 
     def _before(self, part: SourcePart) -> RangeEnd:
         """Where the rows before a part end."""
         return self._reached if part.range.start else _BEGINNING
+
+
+def pass_over(block: Block) -> None:
+    """Find nothing: only the number of rows matters."""
 
 
 def changed_input() -> InputError:

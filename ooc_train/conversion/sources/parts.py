@@ -19,8 +19,8 @@ from ooc_train.conversion.sources.source import Source
 from ooc_train.dtypes import I32
 from ooc_train.errors import BudgetError, InputError
 
-EXPANSION = 2
-"""How much larger than their text numbers may be: one of a digit and a delimiter takes 4 bytes."""
+Sampler = Callable[[Block], list[Any]]
+"""A function of a module that finds something in a block."""
 _MOST_OF_A_PART = 4  # times what is wanted; a table that has a larger one is not divided
 _HELD_SHARE = 5  # a block has a fifth of the memory that it takes, and all counts as blocks
 _LEAST_SHARE = 4  # of a block remains, however much is held beside it
@@ -65,8 +65,9 @@ class SourcePart:
     Labels are numbered as in ``known``, others behind them.  ``n_rows`` are those of its rows that
     can be used, the first of which is ``first_row`` over all sources: where it was read before,
     ``ended`` says where they are; of a table, all rows can be used as far as is known.  Where a
-    worker's machine has another file of that name, ``stamp`` tells it.  A part that ``is_alone`` is
-    read by the process that knows the file, and takes whatever memory there is ``room`` for.
+    worker's machine has another file of that name, ``stamp`` tells it.  A ``sampler`` finds
+    something beside what a task looks for.  A part that ``is_alone`` is read by the process that
+    knows the file, and takes whatever memory there is ``room`` for.
     """
 
     split: str
@@ -80,6 +81,7 @@ class SourcePart:
     first_row: int = 0
     n_rows: int | None = None
     ended: RangeEnd | None = None
+    sampler: Sampler | None = None
     is_alone: bool = False
 
     @property
@@ -91,7 +93,7 @@ class SourcePart:
     def size(self) -> int:
         """The size of its rows, rather too high; of a table, that of a block with what is held."""
         if self.source.n_rows is None:
-            return EXPANSION * self.n_bytes
+            return self.source.expansion * self.n_bytes
         return self.block_bytes + self.source.held_bytes // _HELD_SHARE
 
     def alone(self, start: int, first_line: int) -> "SourcePart":
@@ -103,12 +105,14 @@ class SourcePart:
 class PartBlock(NamedTuple):
     """The findings of a task in a block of a part.
 
-    ``numbers`` (n_rows,) int32 are those of its rows' labels among ``labels``.
+    ``numbers`` (n_rows,) int32 are those of its rows' labels among ``labels``; ``sampled`` is what
+    the part's sampler has found.
     """
 
     labels: list[bytes]
     numbers: I32
     found: Any
+    sampled: list[Any]
 
 
 class PartRead(NamedTuple):
@@ -144,6 +148,13 @@ def look(function: Callable[[Block], Any], rows: Block | SourcePart) -> Any:
     return read_part(function, rows) if isinstance(rows, SourcePart) else function(rows)
 
 
+def findings(rows: Block | SourcePart, found: Any) -> list[Any]:
+    """The findings in each block of what `look` has returned; none in what has to be read alone."""
+    if isinstance(rows, Block):
+        return [found]
+    return [block.found for block in found.blocks] if found else []
+
+
 def read_part(function: Callable[[Block], Any], part: SourcePart) -> PartRead | None:
     """Read a part, and what ``function`` finds in each of its blocks.
 
@@ -165,7 +176,8 @@ def read_part(function: Callable[[Block], Any], part: SourcePart) -> PartRead | 
 def _read(function: Callable[[Block], Any], part: SourcePart) -> PartRead:
     rule, source, n_rows = part.rule, part.source, 0
     numbering = _Numbering(part.known)
-    block_bytes = part.n_bytes if source.n_rows is None else part.block_bytes
+    # Of lines twice the part, so that the last one, which ends behind it, comes in the same block.
+    block_bytes = 2 * part.n_bytes if source.n_rows is None else part.block_bytes
     found = PartRead(
         part.range.first_line, RangeEnd(0, 0, 0), [], [], 0, 0, len(part.known), numbering.new
     )
@@ -185,7 +197,8 @@ def _read(function: Callable[[Block], Any], part: SourcePart) -> PartRead:
             if len(rows):
                 classes = numbering.of(labels)[numbers]
                 block = Block(part.split, part.first_row + n_rows, rows, classes, 0)
-                found.blocks.append(PartBlock(labels, numbers, function(block)))
+                sampled = part.sampler(block) if part.sampler else []
+                found.blocks.append(PartBlock(labels, numbers, function(block), sampled))
                 n_rows += len(rows)
     found.rejects.sort(key=lambda reject: reject.line)
     return found

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ooc_train.conversion.sources.columns import Chosen, ColumnFile, Piece, Table
 from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
@@ -29,6 +29,10 @@ class Source(ABC):
     file: ColumnFile
     chosen: Chosen
     text_bytes: int
+
+    expansion: ClassVar[int] = 2
+    """How much larger than in the file rows may be: a number of a digit and a delimiter takes 4
+    bytes."""
 
     @abstractmethod
     def rows_of(self, table: Table) -> tuple[Any, list[Reject]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class TextSource(Source):
 
     cleaning: str | None = None
     """What is done to the texts, see `CLEANINGS`."""
+
+    expansion: ClassVar[int] = 1
 
     @property
     def layout(self) -> dict[str, Any]:

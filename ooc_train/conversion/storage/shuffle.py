@@ -32,6 +32,14 @@ class Records(NamedTuple):
     offsets: I64
     items: U16
 
+    @classmethod
+    def joined(cls, parts: "Sequence[Records]") -> "Records":
+        """The rows of all parts, one part after another."""
+        lengths = [np.diff(part.offsets) for part in parts]
+        offsets = np.zeros(1 + sum(map(len, lengths)), np.int64)
+        np.cumsum(np.concatenate(lengths), out=offsets[1:])
+        return cls(offsets, np.concatenate([part.items for part in parts]))
+
 
 NO_RECORDS = Records(np.zeros(1, np.int64), np.empty(0, np.uint16))
 

@@ -5,25 +5,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences, passes
+from ooc_train.conversion.kinds.terms.candidates import (
+    Candidates,
+    Occurrences,
+    SeenTerms,
+    passes,
+)
 from ooc_train.conversion.kinds.terms.grams import chain_hash
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.kinds.terms.token_file import TokenGroup
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.counted import pack_counts
 from ooc_train.conversion.storage.placement import Destination
+from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find
 from ooc_train.conversion.text.tokens import Tokens, nonzero
 from ooc_train.conversion.vectorizer import EncodedBlock
-from ooc_train.dtypes import I32, I64, U64
+from ooc_train.dtypes import I32, I64, U32, U64
 from ooc_train.jit import kernel
 
 
 class Entries(NamedTuple):
-    """The occurrences of candidates in a block, and the rows with each, by split."""
+    """The occurrences of candidates in some blocks, and the rows with each, uint32, by split."""
 
     occurrences: Occurrences
-    by_split: dict[str, I64]
+    by_split: dict[str, U32]
 
 
 class Matches(NamedTuple):
@@ -35,50 +41,53 @@ class Matches(NamedTuple):
     terms: I32
     counts: I32
     offsets: I64
-    occurrences: Occurrences
 
 
-def match_terms(candidates: Candidates, tokens: Tokens, numbers: I32) -> Matches:
+def match_terms(seen: SeenTerms, tokens: Tokens, numbers: I32) -> Matches:
     """The candidates of each row.  Memory: 8 bytes for each n-gram.
 
     ``numbers`` (n_tokens,) are those of listed tokens.  Raises ``HashCollision`` where a candidate
     has two strings.
     """
-    lookup, (shortest, longest) = candidates.lookup, candidates.ngrams
-    strings = candidates.number_unlisted(tokens, numbers)
+    lookup, (shortest, longest) = seen.candidates.lookup, seen.candidates.ngrams
+    seen.number_unlisted(tokens, numbers)
     n_most = len(numbers) * (longest - shortest + 1)
     terms, counts = np.empty(n_most, np.int32), np.empty(n_most, np.int32)
     offsets = np.zeros(len(tokens.offsets), np.int64)
-    tokens_of = candidates.no_tokens()
     n = _match(
         tokens.hashes, numbers, tokens.offsets, shortest, longest, lookup.term_of, lookup.filter,
-        lookup.table, tokens_of, terms, counts, offsets,
+        lookup.table, seen.tokens_of, terms, counts, offsets,
     )  # fmt: skip
     if n < 0:
         raise HashCollision
-    return Matches(terms[:n], counts[:n], offsets, Occurrences.of(tokens_of, strings))
+    return Matches(terms[:n], counts[:n], offsets)
 
 
 def encode_tokens(
     candidates: Candidates,
     inverse_norms: DiskArray,
-    block: TokenBlock,
+    group: TokenGroup,
     destinations: Sequence[Destination],
 ) -> EncodedBlock:
-    """The candidates' entries in the rows of a block, and the tokens that they consist of.
+    """The candidates' entries in the rows of a group, and the tokens that they consist of.
 
     ``inverse_norms`` (n_rows,) float64 are one over the norms of all rows.
     """
-    found = match_terms(candidates, *block.decoded(candidates.words.listed().hashes))
-    split_of = np.empty(len(block), np.int32)
+    seen, hashes = SeenTerms(candidates), candidates.words.listed().hashes
+    split_of = np.empty(len(group), np.int32)
     for number, (_, chosen, _) in enumerate(destinations):
         split_of[chosen] = number
-    by_split = np.zeros((len(destinations), len(candidates)), np.int64)
-    _count_entries(found.terms, found.offsets, split_of, by_split)
-    of_rows = inverse_norms.mapped[block.first_row : block.first_row + len(block)]
-    records = pack_counts(found.terms, found.counts, found.offsets, of_rows)
+    by_split = np.zeros((len(destinations), len(candidates)), np.uint32)
+    records = []
+    for block in group.blocks:
+        found = match_terms(seen, *block.decoded(hashes))
+        _count_entries(
+            found.terms, found.offsets, split_of[block.first_row - group.first_row :], by_split
+        )
+        of_rows = inverse_norms.mapped[block.first_row : block.first_row + len(block)]
+        records.append(pack_counts(found.terms, found.counts, found.offsets, of_rows))
     entries = {split: by_split[number] for number, (split, *_) in enumerate(destinations)}
-    return EncodedBlock(records, found=Entries(found.occurrences, entries))
+    return EncodedBlock(Records.joined(records), found=Entries(seen.occurrences(), entries))
 
 
 @kernel
@@ -163,9 +172,9 @@ def _count(found: I32, n_found: int, n: int, terms: I32, counts: I32, seen_at: I
 
 
 @kernel
-def _count_entries(terms: I32, offsets: I64, split_of: I32, entries: I64) -> None:
+def _count_entries(terms: I32, offsets: I64, split_of: I32, entries: U32) -> None:
     """Add each row's entries to those of its split."""
     for row in range(len(offsets) - 1):
         split = split_of[row]
         for i in range(offsets[row], offsets[row + 1]):
-            entries[split, terms[i]] += 1
+            entries[split, terms[i]] += np.uint32(1)

@@ -96,10 +96,12 @@ def best_terms(
 def score_partitions(
     scoring: TermScoring, task: tuple[list[KeptPartition], GramGroup, float]
 ) -> Scored:
-    """The terms of some partitions that score ``least``, the last of the task, or more."""
+    """The best terms of some partitions, of those that score ``least``, the last of the task."""
     parts, group, least = task
-    partitions = zip(parts, group.partitions(), strict=True)
-    return Scored.joined([_score_partition(scoring, *each, least) for each in partitions])
+    best = BestTerms(scoring.top_k, scoring.tie_bytes)
+    for kept, partition in zip(parts, group.partitions(), strict=True):
+        best.add(_score_partition(scoring, kept, partition, max(least, best.least)))
+    return best.candidates()
 
 
 def _score_partition(

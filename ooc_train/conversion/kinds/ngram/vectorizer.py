@@ -230,11 +230,12 @@ class NgramVectorizer(TermVectorizer):
         return functools.partial(encode_tokens, self._candidates, self._inverse_norms)
 
     def note_encoded(self, found: Entries | None) -> None:
-        """Add the tokens of the candidates in a block, and the numbers of their entries."""
+        """Add the tokens of the candidates in a group, and the numbers of their entries."""
         if found is not None:
             self._learned.add(found.occurrences)
             for split, entries in found.by_split.items():
-                self._entries[split] = self._entries.get(split, 0) + entries
+                self._entries.setdefault(split, np.zeros(len(entries), np.int64))
+                self._entries[split] += entries
 
     def settle(self) -> None:
         """Select the terms, now that their strings are known."""

@@ -4,10 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock
+from ooc_train.conversion.kinds.terms.candidates import Candidates, Occurrences, SeenTerms
+from ooc_train.conversion.kinds.terms.token_file import TokenGroup
 from ooc_train.conversion.storage.job import DiskArray
 from ooc_train.conversion.storage.layouts.ragged import pack_ragged
+from ooc_train.conversion.storage.shuffle import Records
 from ooc_train.conversion.text.collisions import HashCollision
 from ooc_train.conversion.text.table import find
 from ooc_train.conversion.text.tokens import Tokens
@@ -22,54 +23,55 @@ class Words(NamedTuple):
 
     terms: I32
     offsets: I64
-    occurrences: Occurrences
 
 
 class FoundWords(NamedTuple):
-    """The findings about candidates in a block.
+    """The findings about candidates in some blocks.
 
     ``positions`` (n_terms,) int64 are their places among the candidates of their first row, -1
-    where that row is not in the block.
+    where that row is in none of the blocks.
     """
 
     occurrences: Occurrences
     positions: I64
 
 
-def find_words(candidates: Candidates, tokens: Tokens, numbers: I32) -> Words:
+def find_words(seen: SeenTerms, tokens: Tokens, numbers: I32) -> Words:
     """The candidates of each row in their order, repetitions included.
 
     ``numbers`` (n_tokens,) are those of listed tokens.  Raises ``HashCollision`` where a candidate
     has two strings.
     """
-    lookup = candidates.lookup
-    strings = candidates.number_unlisted(tokens, numbers)
-    tokens_of = candidates.no_tokens()
+    lookup = seen.candidates.lookup
+    seen.number_unlisted(tokens, numbers)
     offsets, terms = np.zeros(len(tokens.offsets), np.int64), np.empty(len(numbers), np.int32)
     n = _find(
-        tokens.hashes, numbers, tokens.offsets, lookup.term_of, lookup.table, tokens_of, terms,
-        offsets,
+        tokens.hashes, numbers, tokens.offsets, lookup.term_of, lookup.table, seen.tokens_of,
+        terms, offsets,
     )  # fmt: skip
     if n < 0:
         raise HashCollision
-    return Words(terms[:n], offsets, Occurrences.of(tokens_of, strings))
+    return Words(terms[:n], offsets)
 
 
 def encode_words(
     candidates: Candidates,
     first_rows: DiskArray,
-    block: TokenBlock,
+    group: TokenGroup,
     destinations: object,  # noqa: ARG001 - for all encoders
 ) -> EncodedBlock:
-    """The candidates of a block's rows, numbered from 0, and where they stand.
+    """The candidates of the rows of a group, numbered from 0, and where they stand.
 
     ``first_rows`` (n_terms,) int64 are the rows in which candidates occur first.
     """
-    found = find_words(candidates, *block.decoded(candidates.words.listed().hashes))
-    positions = np.full(len(candidates), -1, np.int64)
-    _find_positions(found.terms, found.offsets, block.first_row, first_rows.mapped, positions)
-    rows = SequenceRows(found.offsets, found.terms, len(candidates), 0)
-    return EncodedBlock(pack_ragged(rows), found=FoundWords(found.occurrences, positions))
+    seen, hashes = SeenTerms(candidates), candidates.words.listed().hashes
+    positions, records = np.full(len(candidates), -1, np.int64), []
+    for block in group.blocks:
+        found = find_words(seen, *block.decoded(hashes))
+        _find_positions(found.terms, found.offsets, block.first_row, first_rows.mapped, positions)
+        rows = SequenceRows(found.offsets, found.terms, len(candidates), 0)
+        records.append(pack_ragged(rows))
+    return EncodedBlock(Records.joined(records), found=FoundWords(seen.occurrences(), positions))
 
 
 @kernel

@@ -168,7 +168,7 @@ class SequenceVectorizer(TermVectorizer):
         return functools.partial(encode_words, self._candidates, self._first_rows)
 
     def note_encoded(self, found: FoundWords | None) -> None:
-        """Add the strings and places of the candidates in a block."""
+        """Add the strings and places of the candidates in a group."""
         if found is not None:
             self._learned.add(found.occurrences)
             np.maximum(self._positions, found.positions, out=self._positions)

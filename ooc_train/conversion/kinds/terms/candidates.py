@@ -78,36 +78,6 @@ class Candidates:
         """The tables to look candidates up in.  Each process makes them once."""
         return _lookup(self)
 
-    def no_tokens(self) -> I32:
-        """The numbers of each candidate's tokens before any has occurred, (n_terms, longest) int32.
-
-        Candidates that are listed words are known; all other numbers are -1.
-        """
-        tokens_of = np.full((len(self), self.ngrams[1]), -1, np.int32)
-        tokens_of[self.lookup.word_terms, 0] = self.lookup.word_numbers
-        return tokens_of
-
-    def number_unlisted(self, tokens: Tokens, numbers: I32) -> list[bytes]:
-        """Number the unlisted tokens that may be part of a candidate; returns their strings.
-
-        These numbers follow those of the words, and hold in this block alone.
-        """
-        if not len(numbers) or numbers.min() >= 0:
-            return []
-        in_terms = np.zeros(len(numbers), np.bool_)
-        _mark_unlisted(
-            tokens.hashes, numbers, tokens.offsets, *self.ngrams, self.lookup.filter,
-            self.lookup.table, in_terms,
-        )  # fmt: skip
-        which = np.flatnonzero(in_terms)
-        some = tokens._replace(
-            hashes=tokens.hashes[which], starts=tokens.starts[which], stops=tokens.stops[which]
-        )
-        dictionary = Dictionary(sys.maxsize, longest=sys.maxsize)
-        numbers[which] = dictionary.number(some) + len(self.words)
-        listed = dictionary.listed()
-        return [listed.string(number) for number in range(len(listed.hashes))]
-
 
 class Lookup(NamedTuple):
     """Tables of candidates.
@@ -135,21 +105,56 @@ def _lookup(candidates: Candidates) -> Lookup:
 
 
 class Occurrences(NamedTuple):
-    """The candidates that occur in a block, with their tokens.
+    """The candidates that occur in some blocks, with their tokens; none that is a listed word.
 
-    ``tokens`` (n, longest) int32 are the numbers of the tokens of ``terms`` (n,), -1 behind the
-    last.  A number from ``n_words`` on is the position in ``strings``, plus ``n_words``.
+    ``tokens`` (n, longest) int32 are the numbers of the tokens of ``terms`` (n,) int32, -1 behind
+    the last.  A number from ``n_words`` on is the position in ``strings``, plus ``n_words``.
     """
 
-    terms: I64
+    terms: I32
     tokens: I32
     strings: list[bytes]
 
-    @classmethod
-    def of(cls, tokens_of: I32, strings: list[bytes]) -> "Occurrences":
-        """The candidates whose tokens are known."""
-        seen = np.flatnonzero(tokens_of[:, 0] >= 0)
-        return cls(seen, tokens_of[seen], strings)
+
+class SeenTerms:
+    """The candidates' tokens, as they are seen in some blocks.
+
+    ``tokens_of`` (n_terms, longest) int32 are the numbers of each candidate's tokens, -1 where it
+    has not occurred, and behind the last.  Candidates that are listed words are known beforehand.
+    """
+
+    def __init__(self, candidates: Candidates) -> None:
+        lookup = candidates.lookup
+        self.candidates = candidates
+        self.tokens_of = np.full((len(candidates), candidates.ngrams[1]), -1, np.int32)
+        self.tokens_of[lookup.word_terms, 0] = lookup.word_numbers
+        self._unlisted = Dictionary(sys.maxsize, longest=sys.maxsize)
+
+    def number_unlisted(self, tokens: Tokens, numbers: I32) -> None:
+        """Number the unlisted tokens that may be part of a candidate.
+
+        These numbers follow those of the words, and hold in these blocks alone.
+        """
+        if not len(numbers) or numbers.min() >= 0:
+            return
+        candidates, in_terms = self.candidates, np.zeros(len(numbers), np.bool_)
+        _mark_unlisted(
+            tokens.hashes, numbers, tokens.offsets, *candidates.ngrams, candidates.lookup.filter,
+            candidates.lookup.table, in_terms,
+        )  # fmt: skip
+        which = np.flatnonzero(in_terms)
+        some = tokens._replace(
+            hashes=tokens.hashes[which], starts=tokens.starts[which], stops=tokens.stops[which]
+        )
+        numbers[which] = self._unlisted.number(some) + len(candidates.words)
+
+    def occurrences(self) -> Occurrences:
+        """The candidates that have occurred so far."""
+        is_new = self.tokens_of[:, 0] >= 0
+        is_new[self.candidates.lookup.word_terms] = False
+        terms, listed = np.flatnonzero(is_new).astype(np.int32), self._unlisted.listed()
+        strings = [listed.string(number) for number in range(len(listed.hashes))]
+        return Occurrences(terms, self.tokens_of[terms], strings)
 
 
 class LearnedTerms:
@@ -162,11 +167,11 @@ class LearnedTerms:
         if len(np.unique(candidates.hashes.read())) < len(candidates):
             raise HashCollision
         self._words = candidates.words
-        self._tokens_of = candidates.no_tokens()
+        self._tokens_of = SeenTerms(candidates).tokens_of
         self._unlisted: dict[bytes, int] = {}
 
     def add(self, found: Occurrences) -> None:
-        """Add what a block knows.  Raises ``HashCollision`` where blocks contradict each other."""
+        """Add what was seen in some blocks.  Raises ``HashCollision`` if it contradicts others."""
         tokens = found.tokens
         if found.strings:
             tokens = self._renumbered(tokens, found.strings)

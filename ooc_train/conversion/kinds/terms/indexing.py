@@ -17,9 +17,14 @@ import numpy as np
 from ooc_train.conversion.kinds.terms.dictionary import Dictionary, Listed, WordList
 from ooc_train.conversion.kinds.terms.gram_spill import GramSpill, gram_records
 from ooc_train.conversion.kinds.terms.grams import n_grams
-from ooc_train.conversion.kinds.terms.token_file import TokenBlock, write_tokens
+from ooc_train.conversion.kinds.terms.token_file import (
+    TokenBlock,
+    groups_to_encode,
+    write_tokens,
+)
 from ooc_train.conversion.resources import Resources
 from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.parts import SourcePart, findings, look
 from ooc_train.conversion.sources.rows import Block, TextRows
 from ooc_train.conversion.storage.row_classes import RowClasses
 from ooc_train.conversion.storage.spill import Segment, Spill, SpillWriter
@@ -77,37 +82,40 @@ class TermVectorizer(Vectorizer):
         self.resources = resources
         self.token_blocks: list[TokenBlock] = []
         self._segments: list[Segment] = []
+        self._has_words = self.is_fitted
 
     @property
     def reads(self) -> bool:
         """All rows are read before any is encoded, unless the vectorizer is fitted."""
         return not self.is_fitted
 
-    def sample(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        """List the words of the first blocks: 8 MiB of text, or less where memory is short.
+    def sample(self, rows: Iterator[Block | SourcePart]) -> Iterator[Block | SourcePart]:
+        """List the words of the first rows: 8 MiB of text, or less where memory is short.
 
         Those that occur most have the smallest numbers, which take the fewest bytes.
         """
-        if self.is_fitted:
-            return blocks
+        if self._has_words:
+            return rows
         max_bytes = self.resources.plan.dictionary_bytes
-        dictionary, first = Dictionary(max_bytes), list[Block]()
+        dictionary, first = Dictionary(max_bytes), list[Block | SourcePart]()
         n_bytes, most = 0, min(_SAMPLE_BYTES, _SAMPLE_BLOCKS * self.resources.plan.block_bytes)
         while not dictionary.is_full and n_bytes < most and len(first) < _SAMPLE_BLOCKS:
-            block = next(blocks, None)
-            if block is None:
+            some = next(rows, None)
+            if some is None:
                 break
-            first.append(block)
-            n_bytes += len(block.rows.text)
+            first.append(some)
+            n_bytes += some.size
         list_words = functools.partial(_list_words, self.splitting, max_bytes)
         counts = np.zeros(0, np.int64)
-        for listed, occurrences in self.resources.in_order(list_words, first, _block_size):
-            numbers = dictionary.number(listed.as_tokens())
-            counts = np.pad(counts, (0, len(dictionary.listed().hashes) - len(counts)))
-            counts[numbers[numbers >= 0]] += occurrences[numbers >= 0]
+        for some, found in self.resources.pairs(functools.partial(look, list_words), first, _size):
+            for listed, occurrences in findings(some, found):
+                numbers = dictionary.number(listed.as_tokens())
+                counts = np.pad(counts, (0, len(dictionary.listed().hashes) - len(counts)))
+                counts[numbers[numbers >= 0]] += occurrences[numbers >= 0]
         dictionary.number_by(counts)
         self.words = dictionary.frozen(self.resources.folder)
-        return itertools.chain(first, blocks)
+        self._has_words = True
+        return itertools.chain(first, rows)
 
     def reader(self) -> ReadBlock:
         """The task that writes a block's tokens and n-grams to temporary files."""
@@ -131,18 +139,18 @@ class TermVectorizer(Vectorizer):
         self.words.forget_table()
         return GramSpill(Spill(self._segments), self.words)
 
-    def blocks(self, corpus: Corpus, classes: RowClasses) -> Iterable[Block]:
-        """The blocks of tokens, unless the vectorizer is fitted and takes the corpus's."""
-        if self.is_fitted:
-            yield from corpus.blocks()
-            return
-        for block in self.token_blocks:
-            labels = classes.labels.mapped[block.first_row : block.first_row + len(block)]
-            yield Block(block.split, block.first_row, block, labels, 0)
+    def kept_blocks(self, classes: RowClasses) -> Iterable[Block] | None:
+        """The blocks of tokens in groups, unless the vectorizer is fitted and takes texts."""
+        return None if self.is_fitted else self._kept_blocks(classes)
+
+    def _kept_blocks(self, classes: RowClasses) -> Iterator[Block]:
+        for group in groups_to_encode(self.token_blocks, self.resources.plan.n_workers):
+            labels = classes.labels.mapped[group.first_row : group.first_row + len(group)]
+            yield Block(group.split, group.first_row, group, labels, 0)
 
 
-def _block_size(block: Block) -> int:
-    return int(block.rows.size)
+def _size(rows: Block | SourcePart) -> int:
+    return rows.size
 
 
 def _list_words(splitting: Splitting, max_bytes: int, block: Block) -> tuple[Listed, I64]:

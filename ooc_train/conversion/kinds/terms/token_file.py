@@ -10,7 +10,7 @@ compressed files and JSON Lines it takes less, and standard input could not be r
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from ooc_train.dtypes import I32, I64, U8, U16, U64
 from ooc_train.intrinsics import PADDING
 from ooc_train.jit import inner_kernel, kernel
 
+_MOST_BLOCKS = 8  # of a group, whose records are in memory together
+_GROUPS_A_WORKER = 8  # so that all end at about the same time
 _HEADER_ITEMS = 7  # of an unlisted token: the sign, its length and its hash
 
 
@@ -75,6 +77,31 @@ class TokenBlock:
         return Tokens(items.view(np.uint8), hashes, starts, stops, offsets, 0), numbers
 
 
+@dataclass(frozen=True)
+class TokenGroup:
+    """Adjacent blocks of one split, which a task takes one after another."""
+
+    blocks: Sequence[TokenBlock]
+
+    @property
+    def split(self) -> str:
+        """The split of the rows."""
+        return self.blocks[0].split
+
+    @property
+    def first_row(self) -> int:
+        """The number of the first row."""
+        return self.blocks[0].first_row
+
+    @property
+    def size(self) -> int:
+        """The size of the largest block's text in bytes."""
+        return max(block.size for block in self.blocks)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+
 def write_tokens(
     folder: Path, split: str, first_row: int, tokens: Tokens, numbers: I32, size: int = 0
 ) -> TokenBlock:
@@ -91,6 +118,15 @@ def groups_of(blocks: Sequence[TokenBlock], n_groups: int) -> list[Sequence[Toke
     """The blocks in ``n_groups`` groups of consecutive ones; some are empty if there are few."""
     bounds = [i * len(blocks) // n_groups for i in range(n_groups + 1)]
     return [blocks[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def groups_to_encode(blocks: Sequence[TokenBlock], n_workers: int) -> Iterator[TokenGroup]:
+    """The blocks in groups of adjacent ones of a split; some groups for each worker."""
+    most = min(_MOST_BLOCKS, -(-len(blocks) // (_GROUPS_A_WORKER * n_workers)))
+    for _, of_split in itertools.groupby(blocks, lambda block: block.split):
+        some = list(of_split)
+        for start in range(0, len(some), most):
+            yield TokenGroup(some[start : start + most])
 
 
 def row_ranges(blocks: Sequence[TokenBlock], most_rows: int) -> list[slice]:
