@@ -168,7 +168,7 @@ class Option:
         except OptionError as error:
             raise OptionError(f"{self.flag}: {error}") from None
         except ValueError:
-            raise self.error(_words_for(self.types), text, _without_commas(text)) from None
+            raise self.error(_words_for(self.types), text, _respelled(text)) from None
 
     @property
     def _parser(self) -> Callable[[str], Any]:
@@ -395,12 +395,14 @@ def _words_for(kinds: Sequence[Any]) -> str:
     return " or ".join(_WORDS[kind] for kind in kinds if kind not in covered)
 
 
-def _without_commas(text: str) -> str:
-    """The end of a sentence about a number that has commas: how it is written without them.
+def _respelled(text: str) -> str:
+    """The end of a sentence about a number that has commas or a %: how it is written instead.
 
-    >>> _without_commas("20,000"), _without_commas("0,5"), _without_commas("many")
-    ('; write 20000', '; write 0.5', '')
+    >>> _respelled("20,000"), _respelled("0,5"), _respelled("20%"), _respelled("many")
+    ('; write 20000', '; write 0.5', '; write 0.2', '')
     """
+    if re.fullmatch(r"\d+(\.\d+)?%", text):
+        return f"; write {float(text[:-1]) / 100:g}"
     if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+", text):
         return f"; write {text.replace(',', '')}"
     return f"; write {text.replace(',', '.')}" if re.fullmatch(r"\d+,\d+", text) else ""

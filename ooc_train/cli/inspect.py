@@ -109,6 +109,7 @@ def _work(given: Given) -> dict[str, Any]:
     outputs = {**options.outputs, **shared.outputs}
     force = given.made(OutputOptions).force
     check_outputs(outputs, data_files(converted), force=force)
+    _check_drawings(options)
     if options.verify:
         return _verify(given, converted, progress)
     from ooc_train.inspection.describe import inspect  # noqa: PLC0415 - as above
@@ -176,8 +177,7 @@ def _explore(given: Given, progress: Progress) -> dict[str, Any]:
         )
     outputs, force = {**options.outputs, **shared.outputs}, given.made(OutputOptions).force
     check_outputs(outputs, force=force)
-    for path in filter(None, options.outputs.values()):
-        check_library(path)  # before the rows are read
+    _check_drawings(options)
     from ooc_train.inspection.raw.explore import explore  # noqa: PLC0415 - as above
 
     report = explore(
@@ -189,6 +189,18 @@ def _explore(given: Given, progress: Progress) -> dict[str, Any]:
     _say(given, report, exploration_lines(report))
     _draw(options, report, force=force)
     return report | query.report
+
+
+def _check_drawings(options: InspectOptions) -> None:
+    """Raise an error for a page or a plot that cannot be drawn, before the rows are read."""
+    if options.html:
+        check_library(options.html)
+    if options.plot:
+        from ooc_train.report.panels import check_picture  # noqa: PLC0415 - as above
+
+        check_picture(options.plot)
+    if options.verify and (options.html or options.plot):
+        raise OptionError("--verify draws nothing; leave out --html and --plot")
 
 
 def _draw(options: InspectOptions, report: dict[str, Any], *, force: bool) -> None:

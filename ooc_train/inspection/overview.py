@@ -12,7 +12,6 @@ import numpy as np
 from ooc_train.atomic import output_file
 from ooc_train.counts import counted
 from ooc_train.dtypes import I64
-from ooc_train.errors import OutputError
 from ooc_train.file.group import FileGroup
 from ooc_train.file.shards import data_files
 from ooc_train.inspection.column_terms import telling_columns
@@ -21,14 +20,13 @@ from ooc_train.reading.split import LABELS_AT_ONCE
 from ooc_train.reading.splits import RaggedSplit
 from ooc_train.reading.store import Store
 from ooc_train.reading.store import open as open_store
-from ooc_train.report.drawing import check_library
 from ooc_train.report.panels import (
-    FORMATS,
     ClassPanel,
     LengthPanel,
     Panel,
     TellingPanel,
     TermPanel,
+    check_picture,
     draw_panels,
 )
 
@@ -40,15 +38,15 @@ _TERM_COUNTS = {"term_df": "rows", "term_counts": "occurrences"}
 def draw_overview(path: Path, picture: Path, *, force: bool = OutputOptions.force) -> None:
     """Draw the file at ``path`` to ``picture``, whole or not at all.
 
-    The suffix of ``picture`` is its format, one of `FORMATS`.  Memory: some 60 MB of matplotlib,
-    and megabytes of labels and offsets at a time.
+    The suffix of ``picture`` is its format, one of `panels.FORMATS`.  Memory: some 60 MB of
+    matplotlib, and megabytes of labels and offsets at a time.
 
     An existing picture is replaced with ``force`` only.  Raises OutputError if the format is
     another, the picture cannot be written, or matplotlib is not installed; InputError or
     FormatError as `store.open`.
     """
     check_outputs({"the plot": picture}, data_files(path), force=force)
-    _check_picture(picture)
+    check_picture(picture)
     with open_store(path) as store:
         panels = panels_of(store)
         n_rows = sum(map(len, store.splits.values()))
@@ -62,7 +60,7 @@ def draw_exploration(
 ) -> None:
     """Draw a report of `explore` to ``picture``, as `draw_overview` draws a file."""
     check_outputs({"the plot": picture}, force=force)
-    _check_picture(picture)
+    check_picture(picture)
     names = [one["name"] for one in report["classes"]]
     counts = {
         split: np.array([one["rows"][split] for one in report["classes"]])
@@ -81,12 +79,6 @@ def draw_exploration(
         panels += _telling_panel(names, terms["telling"])
     with output_file(picture, "the plot", force=force) as part:
         draw_panels(panels, part, picture.suffix, f"{title}: {counted(report['rows'], 'row')}")
-
-
-def _check_picture(picture: Path) -> None:
-    if picture.suffix not in FORMATS:
-        raise OutputError(f"{picture} is no picture; its name must end in {', '.join(FORMATS)}")
-    check_library(picture)
 
 
 def panels_of(store: Store) -> list[Panel]:

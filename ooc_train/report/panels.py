@@ -11,6 +11,8 @@ import numpy as np
 
 from ooc_train.counts import counted
 from ooc_train.dtypes import I64
+from ooc_train.errors import OutputError
+from ooc_train.report.drawing import check_library
 from ooc_train.report.elements import compact
 from ooc_train.report.lengths import binned
 from ooc_train.report.names import shortened
@@ -25,6 +27,13 @@ _GREY = "#9aa0a6"
 _INCHES_A_BAR, _INCHES_BESIDE, _INCHES_WIDE = 0.19, 0.85, 5.0
 _LEAST_BARS = 8
 _LONGEST_NAME = 28
+
+
+def check_picture(path: Path) -> None:
+    """Raise OutputError if ``path`` ends in none of `FORMATS`, or nothing can be drawn."""
+    if path.suffix not in FORMATS:
+        raise OutputError(f"{path} is no picture; its name must end in {', '.join(FORMATS)}")
+    check_library(path)
 
 
 class Panel(ABC):

@@ -28,6 +28,7 @@ WRONG = [
     ("ooc-convert a.csv o.h5", "-o/--output is missing, the HDF5 file to write; if it is o.h5, w"),
     ("ooc-convert", "-o/--output is missing, the HDF5 file to write; write ooc-convert train ..."),
     ("ooc-convert a.csv -o o.h5 --top-k 20,000", "not '20,000'; write 20000"),
+    ("ooc-convert d.csv -o r.h5 --validation-fraction 20%", "a number, not '20%'; write 0.2"),
     ("ooc-train d.h5 -o r --learning-rate 0,01", "--learning-rate must be a number, not '0,01'; wri"
      "te 0.01"),
     ("ooc-train d.h5 -o r --optimizer Adam", "not 'Adam'; did you mean 'adam'?"),

@@ -329,6 +329,8 @@ def test_formats_whatever_the_name(tmp_path):
         (b"SQLite format 3\0" + bytes(90), "an SQLite database"),
         (bytes(257) + b"ustar" + bytes(300), "a tar archive; unpack it"),
         (b"%PDF-1.4\n", "a PDF document"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a picture"),
         (b"<!DOCTYPE html><html>\n", "a web page; download the file behind it"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b"\x80\x04\x95\x10\0\0\0", "a pickle of Python, which may run code"),

@@ -9,6 +9,7 @@ import ooc_train
 from ooc_train.cli import inspect as inspect_command
 from ooc_train.errors import OutputError
 from ooc_train.inspection import overview
+from ooc_train.report.panels import FORMATS
 from tests.files import write_sequences, write_toy
 
 
@@ -47,7 +48,7 @@ def test_classes_are_those_with_the_most_rows(ngrams, monkeypatch):
     assert classes.n_more == 1
 
 
-@pytest.mark.parametrize("suffix", overview.FORMATS)
+@pytest.mark.parametrize("suffix", FORMATS)
 @pytest.mark.slow
 def test_the_command_draws(suffix, ngrams, tmp_path, capsys):
     pytest.importorskip("matplotlib")

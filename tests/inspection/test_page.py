@@ -182,6 +182,24 @@ def test_the_command_writes_the_page_of_a_file_and_of_rows(converted, tmp_path, 
     assert "exists" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--plot=o.gif", "o.gif is no picture; its name must end in .png, .svg, .pdf"),
+        ("--verify --html=o.html", "--verify draws nothing; leave out --html and --plot"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before_all_else(
+    converted, monkeypatch, capsys, option, message
+):
+    for read in ("describe.inspect", "raw.explore.explore", "verify.verify"):
+        monkeypatch.setattr(f"ooc_train.inspection.{read}", None)
+    for path in (converted, converted.with_name("rows.csv")):
+        assert command.main([str(path), *option.split()]) > 0
+        said = capsys.readouterr().err
+        assert message in said or "--verify is for a converted file" in said
+
+
 def test_of_sequences_there_are_tokens(tmp_path):
     path = write_sequences(tmp_path / "s.h5", train=40)
     found = ooc_train.inspect(path, terms=True)

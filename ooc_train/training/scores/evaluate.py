@@ -86,8 +86,11 @@ def evaluate(  # noqa: PLR0913 - the one place where all options meet
 
         def load(opened: Run) -> Model:
             opened.check_matches(store)
-            if not len(store[split]):
-                raise InputError(f"split {split!r} of {path} has no rows; choose another split")
+            if split not in store.splits or not len(store[split]):
+                others = [name for name, one in store.splits.items() if len(one)]
+                raise InputError(
+                    f"{path} has no {split} rows; give --split {others[-1] if others else 'train'}"
+                )
             return opened.load_model()
 
         opened, model = open_with(run, load, trust_code=trust_code)

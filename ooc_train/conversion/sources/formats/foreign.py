@@ -24,6 +24,9 @@ _SIGNATURES = {
     rb"MATLAB 5\.0 MAT": ("a file of MATLAB", "write its arrays as .npy"),
     rb"%%MatrixMarket": ("a matrix of Matrix Market", "write its rows as svmlight"),
     rb"(?i)(%[^\n]*\n|\s)*@relation\s": ("an ARFF file", "write its rows as CSV"),
+    rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|II\*\0|MM\0\*|RIFF.{4}WEBP": (
+        "a picture", "give a file of texts or of numbers"
+    ),
     rb"%PDF-": ("a PDF document", "give the text in it"),
     rb"\x80[\2-\5][\x95c}(\]]": (
         "a pickle of Python, which may run code", "write its rows as Parquet or CSV"
