@@ -50,6 +50,8 @@ def write_numbers(folder):
     values = np.random.default_rng(0).normal(size=(400, 5)).astype(np.float32)
     labels = np.arange(400) % 3
     np.savez(folder / "rows.npz", x=values, y=labels)
+    np.save(folder / "rows.npy", values)
+    np.save(folder / "labels.npy", labels)
     lines = [
         f"{label} " + " ".join(f"{i + 1}:{value:g}" for i, value in enumerate(row) if value > 0)
         for row, label in zip(values, labels, strict=True)
@@ -65,25 +67,34 @@ CASES = {
     "sequence": ("train.csv", {"features": "sequence", "top_k": 30}),
     "dense": ("rows.npz", {"dtype": "int8"}),
     "dense CSV": ("numbers.csv", {"features": "dense"}),
+    "array": ("rows.npy", {"labels": "labels.npy"}),
     "sparse": ("rows.svm", {}),
 }
+
+
+def case_in(folder, case):
+    """The file and the options of a case, whose files are in ``folder``."""
+    name, options = CASES[case]
+    paths = {option: folder / options[option] for option in ("labels",) if option in options}
+    return folder / name, options | paths
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_processes_give_the_bytes_of_threads(tmp_path, monkeypatch, processes, case):
     write_rows(tmp_path / "train.csv", random_rows(300))
     write_numbers(tmp_path)
-    source, options = CASES[case]
-    ooc_train.convert(tmp_path / source, tmp_path / "threads.h5", **options)
-    fitted = {"vectorizer": tmp_path / "threads.h5", "validation_fraction": 0}
-    ooc_train.convert(tmp_path / source, tmp_path / "fitted.h5", **fitted)
+    source, options = case_in(tmp_path, case)
+    labels = {name: path for name, path in options.items() if name == "labels"}
+    ooc_train.convert(source, tmp_path / "threads.h5", **options)
+    fitted = {"vectorizer": tmp_path / "threads.h5", "validation_fraction": 0, **labels}
+    ooc_train.convert(source, tmp_path / "fitted.h5", **fitted)
     monkeypatch.setattr(MemoryPlan, "divide", lambda *_, **__: PLAN)
     monkeypatch.setattr(token_file, "_GROUPS_A_WORKER", 1)  # so that groups have several blocks
     pool = Lent(processes)
     monkeypatch.setattr(module, "ThreadPool", pool)
-    report = ooc_train.convert(tmp_path / source, tmp_path / "processes.h5", **options)
+    report = ooc_train.convert(source, tmp_path / "processes.h5", **options)
     assert (tmp_path / "processes.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
-    ooc_train.convert(tmp_path / source, tmp_path / "again.h5", **fitted)
+    ooc_train.convert(source, tmp_path / "again.h5", **fitted)
     assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "fitted.h5").read_bytes()
     assert report["workers"] == PLAN.n_workers
     assert pool.n_tasks > 40

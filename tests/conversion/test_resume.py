@@ -18,7 +18,7 @@ from ooc_train.conversion.storage.record import Record
 from ooc_train.conversion.storage.writing import SplitWriter
 from ooc_train.errors import Interrupted, OptionError
 from ooc_train.file.output import OutputFile
-from tests.conversion.test_executors import CASES, PLAN, write_numbers
+from tests.conversion.test_executors import CASES, PLAN, case_in, write_numbers
 from tests.corpora import random_rows, write_rows
 
 
@@ -82,7 +82,7 @@ def left(folder):
 @pytest.mark.parametrize("case", CASES)
 def test_after_any_task_the_same_bytes(tmp_path, monkeypatch, rows, case):
     write_numbers(tmp_path)
-    source, options = tmp_path / CASES[case][0], CASES[case][1]
+    source, options = case_in(tmp_path, case)
     tasks = Tasks(monkeypatch)
     ooc_train.convert(source, tmp_path / "whole.h5", **options)
     n_tasks = tasks.n

@@ -18,18 +18,35 @@ import ooc_train
 from ooc_train import cluster, parcels
 from ooc_train.cluster import _ClusterExecutor, run_task
 from ooc_train.conversion.resources import MemoryPlan
+from ooc_train.conversion.sources.corpus import Corpus
+from ooc_train.conversion.sources.formats.parquet import ParquetFile
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
 from ooc_train.tasks import SharedFolder
 from tests.conversion.test_executors import PLAN
 from tests.corpora import random_rows, write_rows
 
-DEADLY = [("train.csv", {"features": "ngram"}, 5), ("numbers.csv", {"features": "dense"}, 2)]
+DEADLY = [
+    ("train.csv", {"features": "ngram"}, 5),
+    ("numbers.csv", {"features": "dense"}, 2),
+    ("numbers.parquet", {"features": "dense", "label": "a"}, 1),
+]
 
 
 @pytest.fixture
 def rows(tmp_path):
     return write_rows(tmp_path / "train.csv", random_rows(400))
+
+
+def write_numbers(path):
+    """Three columns, of which the first is the class: Parquet in small row groups, or CSV."""
+    numbers = [(k % 3, k % 7 / 8, k) for k in range(2000)]
+    if path.suffix == ".csv" and not path.exists():
+        path.write_text("\n".join(f"{a},{b},{c}" for a, b, c in numbers))
+    if path.suffix == ".parquet":
+        pyarrow, parquet = map(pytest.importorskip, ("pyarrow", "pyarrow.parquet"))
+        columns = dict(zip("abc", zip(*numbers, strict=True), strict=True))
+        parquet.write_table(pyarrow.table(columns), path, row_group_size=100)
 
 
 @pytest.fixture
@@ -64,8 +81,7 @@ def kill_a_worker(dask):
 @pytest.mark.usefixtures("small", "rows")
 @pytest.mark.parametrize(("name", "options", "n_steps"), DEADLY)
 def test_a_worker_dies_in_each_step(tmp_path, monkeypatch, dask, name, options, n_steps):
-    numbers = [f"{k % 3},{k % 7 / 8},{k}" for k in range(2000)]
-    (tmp_path / "numbers.csv").write_text("\n".join(numbers))
+    write_numbers(tmp_path / name)
     rows = tmp_path / name
     ooc_train.convert(rows, tmp_path / "threads.h5", **options)
     note, killed = Journal.note, set()
@@ -112,6 +128,20 @@ def test_processes_of_this_machine(tmp_path, rows):
 
 def killed(*_):
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+def test_processes_read_row_groups(tmp_path, monkeypatch):
+    rows = tmp_path / "numbers.parquet"
+    write_numbers(rows)
+    options = {"features": "dense", "label": "a"}
+    ooc_train.convert(rows, tmp_path / "threads.h5", **options)
+    with monkeypatch.context() as patch:  # those of this process, which sends no rows
+        patch.setattr(ParquetFile, "read", None)
+        patch.setattr(Corpus, "_blocks", None)
+        ooc_train.convert(rows, tmp_path / "o.h5", scheduler="processes[2]", **options)
+    assert (tmp_path / "o.h5").read_bytes() == (tmp_path / "threads.h5").read_bytes()
 
 
 @pytest.mark.slow

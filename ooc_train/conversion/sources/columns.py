@@ -231,6 +231,9 @@ class ColumnFile:
         """The rows that begin in a range, as `read` gives them, and where they are."""
         raise NotImplementedError
 
+    def forget(self) -> None:
+        """Drop what is kept in memory from one part to the next."""
+
     @property
     def n_columns(self) -> int:
         """The number of columns."""

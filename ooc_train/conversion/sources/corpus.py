@@ -185,6 +185,8 @@ class Corpus:
             raise self._no_rows(self.sources[split], split)
 
     def _end(self) -> None:
+        for source in itertools.chain.from_iterable(self.sources.values()):
+            source.file.forget()
         if self.read_once and self._counts != self.n_rows:
             raise changed_input()
         if not self.read_once:

@@ -186,6 +186,10 @@ class PartitionedFile(ColumnFile):
         """The rows in a range as the file itself gives them, with these columns."""
         return self._completed(self.inner.read_range(self._own(chosen), block_bytes, part), chosen)
 
+    def forget(self) -> None:
+        """Drop what is kept in memory from one part to the next."""
+        self.inner.forget()
+
     def _completed(
         self, pieces: Iterable[tuple[Any, int]], chosen: Chosen
     ) -> Iterator[tuple[Any, int]]:

@@ -13,7 +13,11 @@ from ooc_train.conversion.sources.files.ranges import Range, RangeEnd
 from ooc_train.conversion.sources.formats.arrow_file import ArrowFile
 from ooc_train.conversion.sources.formats.parquet_memory import Leaf
 from ooc_train.conversion.sources.formats.parquet_pages import Footer
-from ooc_train.conversion.sources.formats.parquet_reader import ParquetReader, open_reader
+from ooc_train.conversion.sources.formats.parquet_reader import (
+    ParquetReader,
+    forget_metadata,
+    open_reader,
+)
 from ooc_train.conversion.sources.layout import LayoutOptions
 
 
@@ -70,6 +74,10 @@ class ParquetFile(ArrowFile):
                 yield self.piece(batches, row + 1, chosen, widths), progress
                 row = next_row
         yield RangeEnd(part.start, row, row + 1), 0
+
+    def forget(self) -> None:
+        """Drop the metadata that are kept for the next part."""
+        forget_metadata()
 
     def _opened(self) -> AbstractContextManager[ParquetReader]:
         return open_reader(self.file, self.memory_bytes, self.footer, self.fields, self.leaves)

@@ -42,6 +42,17 @@ _FOOTER_MULTIPLE = 16  # of its size, in memory
 _ALLOW_MORE = "allow more memory, for ooc-convert with --memory"  # ooc-predict has no such option
 
 
+_OPENED: dict[tuple[Any, ...], Any] = {}  # one file's metadata: all its parts are opened
+
+
+def forget_metadata() -> None:
+    """Drop the metadata of the file that was opened last, which is kept for its next part.
+
+    Those of a thousand columns in many row groups take as long as reading some of these.
+    """
+    _OPENED.clear()
+
+
 @contextmanager
 def open_reader(
     file: InputFile,
@@ -100,8 +111,12 @@ class ParquetReader:
         self._check_footer(_FOOTER_MULTIPLE * length)
         self.footer = footer or read_footer(raw, length)
         self._check_footer(self.footer.memory_bytes)
-        table = self._table()
+        known = (file.path, file.stamp)
+        table = self._table(metadata=_OPENED.get(known) if footer else None)
         self._metadata, self.schema = table.metadata, table.schema_arrow
+        if footer and known not in _OPENED:
+            forget_metadata()
+            _OPENED[known] = self._metadata
         self._check_rows()
         self.fields = fields or fields_of(self.schema)
         if (
