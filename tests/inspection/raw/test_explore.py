@@ -263,7 +263,9 @@ def test_options_that_do_not_fit_are_said(folder, tmp_path, capsys):
     ):
         assert command.main(arguments) == 2
         assert said in capsys.readouterr().err
-    assert command.main([str(folder / "train.csv"), "--report", str(folder / "test.csv"),
+    same = folder / "same.json"
+    same.hardlink_to(folder / "test.csv")
+    assert command.main([str(folder / "train.csv"), "--report", str(same),
                          "--test", str(folder / "test.csv"), "--force"]) == 1  # fmt: skip
     assert "is also the input" in capsys.readouterr().err
 
