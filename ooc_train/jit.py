@@ -1,11 +1,13 @@
 """How this package compiles a kernel."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit, types
 
 from ooc_train.kernel_cache import KernelCache
+from ooc_train.linked_kernels import LinkingCompiler, linked
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -37,22 +39,24 @@ def inlined_kernel(function: Function) -> Function:
 
 def _compiled(function: Function, **options: Any) -> Function:
     # The wrapper for callers in C, which there are none of, would take a tenth of the time.
-    options["no_cfunc_wrapper"] = True
-    compiled: Any = njit(nogil=True, error_model="numpy", **options)(function)
-    compiled.get_call_template = _without_literals(compiled.get_call_template)
+    options |= {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+    compiled: Any = njit(pipeline_class=LinkingCompiler, **options)(function)
+    if "inline" not in options:
+        _link_into_callers(compiled, functools.cache(lambda: linked(function, **options)))
     if function.__closure__ is None:  # what a closure holds is in the machine code alone
         compiled._cache = KernelCache(function)
     return cast(Function, compiled)
 
 
-def _without_literals(call_template: Callable[..., Any]) -> Callable[..., Any]:
-    """How a kernel is called by others: as one version, whether or not a number is constant.
+def _link_into_callers(compiled: Any, linked_form: Callable[[], Any]) -> None:
+    """Let other kernels call ``linked_form()``: one version, whether or not a number is constant.
 
     Numba would compile another for each call with a constant, though the number is passed all the
     same: what is gained by knowing it is gained where the call is inlined.
     """
 
-    def template(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        return call_template(tuple(map(types.unliteral, arguments)), keywords)
+    def call_template(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        return linked_form().get_call_template(tuple(map(types.unliteral, arguments)), keywords)
 
-    return template
+    compiled.get_call_template = call_template
+    compiled.get_overload = lambda signature: linked_form().get_overload(signature)

@@ -19,11 +19,11 @@ PACKAGE = REPOSITORY / "ooc_train"
 
 GROUND_FLOOR = (
     "atomic", "bars", "blas", "cluster", "compiling", "counts", "dtypes", "durations",
-    "environment", "errors", "extras", "imports", "intrinsics", "jit", "json_text", "kernel_cache",
-    "kernel_processes", "kinds", "locks", "memory", "options", "outputs", "parcels", "permutation",
-    "progress", "remote", "schedulers", "signals", "signatures", "subprocesses", "suggestions",
-    "system_errors", "tasks", "threads", "together", "toml_text", "version", "visible",
-    "work_folder",
+    "environment", "errors", "extras", "imports", "intrinsics", "jit", "json_text",
+    "kernel_cache", "kernel_processes", "kinds", "linked_kernels", "locks", "memory", "options",
+    "outputs", "parcels", "permutation", "progress", "remote", "schedulers", "signals",
+    "signatures", "subprocesses", "suggestions", "system_errors", "tasks", "threads",
+    "together", "toml_text", "version", "visible", "work_folder",
 )  # fmt: skip
 LAYERS = (
     GROUND_FLOOR,
@@ -50,7 +50,7 @@ LIBRARIES = {  # slow to load, or optional
     "keras": ("reading.adapters.keras_dataset",),
     "llvmlite": ("intrinsics",),
     "matplotlib": ("report.figures",),
-    "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache"),
+    "numba": ("conversion.storage.spill", "intrinsics", "jit", "kernel_cache", "linked_kernels"),
     "obstore": ("remote.content", "remote.patterns", "remote.stores"),
     "pandas": (),
     "pyarrow": (),

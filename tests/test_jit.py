@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba.core.errors import NumbaError
+from numba.core.event import install_recorder
 
 import ooc_train
 from ooc_train.intrinsics import copy_bytes, load_word, ones, trailing_zeros
@@ -33,7 +34,7 @@ def test_a_change_in_another_file_is_not_hidden_by_the_cache(tmp_path):
     """Nor one in another folder of the same part of the package."""
     package = tmp_path / "ooc_train" / "conversion"
     (package / "text").mkdir(parents=True)
-    for name in ("compiling.py", "imports.py", "jit.py", "kernel_cache.py"):
+    for name in ("compiling.py", "imports.py", "jit.py", "kernel_cache.py", "linked_kernels.py"):
         shutil.copy(ROOT / name, package.parent)
     for folder in (package.parent, package, package / "text"):
         (folder / "__init__.py").touch()
@@ -132,16 +133,43 @@ def test_a_conversion_loads_neither_scipy_nor_progress_bars(tmp_path):
     assert done.stdout.split() == ["0", "False", "False"]
 
 
-@kernel
-def _doubled(number):
-    return number * 2
-
-
-@kernel
-def _doubles(number):
-    return _doubled(7) + _doubled(number)
+def compiled_while(call):
+    """The names of the functions that are compiled while ``call`` runs, once for each version."""
+    with install_recorder("numba:compile") as recorder:
+        call()
+    return [event.data["dispatcher"].__name__ for _, event in recorder.buffer if event.is_start]
 
 
 def test_a_constant_makes_no_version_of_its_own():
-    assert _doubles(3) == 20
-    assert len(_doubled.signatures) == 1
+    @kernel
+    def doubled(number):
+        return number * 2
+
+    @kernel  # not kept on disk, as it has a closure
+    def doubles(number):
+        return doubled(7) + doubled(number)
+
+    assert compiled_while(lambda: doubles(3)) == ["doubles", "doubled"]
+    assert doubles(3) == 20
+
+
+def test_what_kernels_call_can_be_called_from_python_too():
+    """For that it is compiled by itself."""
+
+    @kernel
+    def divided(number, by):
+        if by == 0:
+            raise ZeroDivisionError("by nothing")
+        return number // by
+
+    @kernel
+    def halved(number, by):
+        return divided(number, by) + len((number, by))
+
+    assert compiled_while(lambda: halved(8, 2)) == ["halved", "divided"]
+    assert divided.signatures == []
+    assert compiled_while(lambda: divided(8, 2)) == ["divided"]
+    assert (halved(8, 2), divided(8, 2)) == (6, 4)
+    for function in (halved, divided):
+        with pytest.raises(ZeroDivisionError, match="by nothing"):
+            function(1, 0)
