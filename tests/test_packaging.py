@@ -140,7 +140,8 @@ def test_the_wheel_has_pages_for_man_and_the_source_distribution_has_none(
     source, backend, tmp_path
 ):
     """The pages are current; the source distribution is all that is in the clone, though built."""
-    wanted = {str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()}
+    files = (path.relative_to(source) for path in source.rglob("*") if path.is_file())
+    wanted = {str(path) for path in files if "__pycache__" not in path.parts}
     with contextlib.redirect_stdout(io.StringIO()):
         wheel = backend.build_wheel(str(tmp_path))
         name = backend.build_sdist(str(tmp_path))

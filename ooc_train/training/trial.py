@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 
 from ooc_train.file.gathering import gather
+from ooc_train.kernel_processes import collect_seldom
 from ooc_train.kinds import Layout
 from ooc_train.reading.rows import Batch, DenseRows, Rows, SparseRows
 from ooc_train.subprocesses import end_first, python_command
@@ -58,6 +59,7 @@ def compiling(layout: Layout, column_dtype: str = COLUMN_DTYPE) -> Iterator[None
 
 def main() -> int:
     """Compile for the layout, and the type of columns, that the arguments name."""
+    collect_seldom()
     layout, column_dtype = sys.argv[1:]
     _step(cast(Layout, layout), column_dtype)
     return 0

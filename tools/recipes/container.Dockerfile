@@ -4,7 +4,8 @@
 #     docker run --rm --memory 512m --user "$(id -u)" -v "$PWD:/data" ooc \
 #         ooc-convert reviews.csv -o reviews.h5
 #
-# It is without TensorFlow.  For sepcnn and models of your own, install "/source[plots]" instead.
+# It is without TensorFlow, and draws no pages.  For pages, sepcnn and models of your own, install
+# "/source[plots]" instead.
 
 FROM python:3.12-slim
 
