@@ -193,7 +193,8 @@ def _client(
             n_workers=n,
             threads_per_worker=1,
             memory_limit=0,  # tasks bound their memory themselves
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any port: that of another cluster is no warning
+            scheduler_kwargs={"dashboard": False},
             silence_logs="CRITICAL",
             local_directory=str(folder),
         )

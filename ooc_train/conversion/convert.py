@@ -60,6 +60,7 @@ class Output(NamedTuple):
 
 
 _SHOWN_LABELS = 10
+_MOST_FED = 4  # processes of this machine that read no sooner by themselves, which takes longer
 
 
 @takes(ConvertOptions)
@@ -202,7 +203,7 @@ def _resources(
     )
     with workers_of(options.scheduler, options.workers, shared) as workers:
         own = _divided(plan, workers)
-        divided = replace(own, n_workers=workers.n, texts_in_parts=True) if workers else own
+        divided = _for_workers(own, workers) if workers else own
         memory = divided.renumbered(job.numbers(divided.numbers))
         with ThreadPool(own.n_workers, "convert") as pool:
             threads = Pool(pool, own.n_workers)
@@ -215,6 +216,16 @@ def _resources(
                 progress,
                 is_resumable=job.record is not None,
             )
+
+
+def _for_workers(own: MemoryPlan, workers: Workers) -> MemoryPlan:
+    """The plan of one process, for all workers.
+
+    They read texts themselves where this process could not read them fast enough for all, or would
+    send them to other machines.
+    """
+    is_fed = workers.n_sharing > 1 and workers.n <= _MOST_FED
+    return replace(own, n_workers=workers.n, texts_in_parts=not is_fed)
 
 
 def _divided(plan: ConversionPlan, workers: Workers | None) -> MemoryPlan:

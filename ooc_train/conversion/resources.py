@@ -134,7 +134,7 @@ class MemoryPlan:
     """A memory budget by purpose.  No result of a conversion depends on it.
 
     ``texts_in_parts`` says that tasks read texts themselves, where the sources can be divided: that
-    is a second reading, which is cheaper than to pass texts to other processes.
+    is a second reading, but all workers share it.
     ``room`` is for a long row, which is converted alone; ``tie_bytes`` for terms that tie.
     """
 

@@ -56,6 +56,10 @@ class JoinedArray(Array):
 
     def expect(self, start: int, stop: int) -> None:
         """Prefetch rows as all arrays do."""
+        number = bisect.bisect_right(self.joints, start)
+        if stop <= self._starts[number + 1]:  # as nearly all of the many ranges of a window
+            self._parts[number].expect(start - self._starts[number], stop - self._starts[number])
+            return
         for number, first, last in self._places(start, stop):
             self._parts[number].expect(first, last)
 

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ import pytest
 import ooc_train
 from ooc_train import cluster, parcels
 from ooc_train.cluster import _ClusterExecutor, run_task
+from ooc_train.conversion.convert import _for_workers
 from ooc_train.conversion.resources import MemoryPlan
 from ooc_train.conversion.sources.corpus import Corpus
 from ooc_train.conversion.sources.formats.parquet import ParquetFile
 from ooc_train.conversion.storage.journal import Journal
 from ooc_train.errors import BudgetError, InputError, OptionError, OutputError
-from ooc_train.tasks import SharedFolder
+from ooc_train.tasks import SharedFolder, Workers
 from tests.conversion.test_executors import PLAN
 from tests.corpora import random_rows, write_rows
 
@@ -62,7 +64,7 @@ def dask():
     """Two worker processes behind an address, which come again when they are killed."""
     distributed = pytest.importorskip("distributed", reason="Dask is not installed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None,
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address="127.0.0.1:0",
         silence_logs="CRITICAL",
     ) as made:  # fmt: skip
         yield made
@@ -113,6 +115,15 @@ def test_workers_that_are_unfit_are_refused(tmp_path, monkeypatch, dask, rows):
         with pytest.raises(OptionError, match=r"cannot read and write .*, which all workers must"):
             ooc_train.convert(rows, tmp_path / "o.h5", scheduler=address)
     assert [path.name for path in tmp_path.iterdir()] == ["train.csv"]
+
+
+@pytest.mark.parametrize(
+    ("n", "n_sharing", "in_parts"), [(4, 5, False), (5, 6, True), (2, 1, True)]
+)
+def test_who_reads_texts(n, n_sharing, in_parts):
+    workers = Workers(None, n, n_sharing=n_sharing)
+    plan = _for_workers(replace(PLAN, n_workers=1), workers)
+    assert (plan.n_workers, plan.texts_in_parts) == (n, in_parts)
 
 
 @pytest.mark.slow
