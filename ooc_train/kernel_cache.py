@@ -39,6 +39,15 @@ from ooc_train import compiling, imports
 
 _SUM_BYTES = 16
 _REMEDY = "set NUMBA_CACHE_DIR to a folder of your own to keep them there"
+_IN_TEMPORARY = (
+    "compiled kernels are kept in {}, since the folders of the package and of the user's cache "
+    f"cannot be written to; {_REMEDY}"
+)
+_NOWHERE = (
+    "compiled kernels could not be kept, so each process compiles them, for some seconds: the "
+    "folders of the package, of the user's cache and of temporary files cannot be written to; "
+    f"{_REMEDY}"
+)
 
 
 class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
@@ -60,8 +69,10 @@ class KernelCache(NullCache):  # type: ignore[misc] # Numba is not typed
         rtsys.initialize(target_context)
         with imports.around_numba():
             found = self._found(signature, target_context)
-            compile_ = compiling.elsewhere
-            if found is None and compile_ and _folders(self._folder).written is not None:
+            compile_, folders = compiling.elsewhere, _folders(self._folder)
+            if found is None and folders.notice:
+                _warn_once(folders.notice)
+            if found is None and compile_ and folders.written is not None:
                 compile_(self._module, self._function, dumps(signature))
                 found = self._found(signature, target_context)
             if found is None:
@@ -158,26 +169,28 @@ def _stamp(folder: Path) -> bytes:
 
 
 class Folders(NamedTuple):
-    """The folders that kernels are read from, and the one that new ones are written to, if any."""
+    """The folders that kernels are read from, and the one that new ones are written to, if any.
+
+    The ``notice`` is for the user, when a kernel is compiled; empty if there is nothing to tell.
+    """
 
     read: list[Path]
     written: Path | None
+    notice: str = ""
 
 
 @functools.cache
 def _folders(source: Path) -> Folders:
     """The folders of the kernels whose sources are in the folder ``source``."""
     folders: list[Path] = []
+    temporary = _of_temporary_files()
+    has_temporary = temporary is not None and temporary.exists()
     for folder in _candidates(source):
         folders.append(folder)
         if _is_writable(folder):
-            return Folders(folders, folder)
-    _warn_once(
-        "compiled kernels could not be kept, so each process compiles them, for some seconds: "
-        "the folders of the package, of the user's cache and of temporary files cannot be written "
-        f"to; {_REMEDY}"
-    )
-    return Folders(folders, None)
+            is_new = folder.parent == temporary and not has_temporary
+            return Folders(folders, folder, _IN_TEMPORARY.format(temporary) if is_new else "")
+    return Folders(folders, None, _NOWHERE)
 
 
 def _candidates(source: Path) -> Iterator[Path]:
@@ -196,17 +209,15 @@ def _in_users_cache() -> Path | None:
 
 
 def _in_temporary_files() -> Path | None:
+    folder = _of_temporary_files()
+    return _made(folder) if folder else None
+
+
+def _of_temporary_files() -> Path | None:
     with contextlib.suppress(OSError):  # there is no folder for temporary files
         parent = Path(tempfile.gettempdir())
-        folder = parent / f"ooc-train-{os.getuid()}"
-        is_new = not folder.exists()
-        if parent != Path.cwd() and _made(folder):
-            if is_new:
-                _warn_once(
-                    f"compiled kernels are kept in {folder}, since the folders of the package and "
-                    f"of the user's cache cannot be written to; {_REMEDY}"
-                )
-            return folder
+        if parent != Path.cwd():
+            return parent / f"ooc-train-{os.getuid()}"
     return None
 
 
