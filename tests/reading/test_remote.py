@@ -12,6 +12,7 @@ from ooc_train.remote import content, parts
 from ooc_train.remote.content import content_of
 from ooc_train.remote.parts import RemoteParts, Requests
 from ooc_train.remote.url import Url
+from ooc_train.training.scores.split_scores import evaluation_batches
 from tests.files import Toy, cut, write_dense, write_sequences, write_toy
 
 SECRET = "?X-Signature=hidden42"
@@ -107,6 +108,24 @@ def test_damage_is_found_as_here(served, here):
         ooc_train.open(url)
     with pytest.raises(FormatError, match="is not an HDF5 file; make one from it"):
         ooc_train.open(served.put("/rows.csv", b"1,text\n" * 1000))
+
+
+@pytest.mark.parametrize("slices", [None, [(3, 200), (250, 300)]])
+@pytest.mark.parametrize("layout", WRITE)
+def test_rows_to_evaluate_are_asked_for_ahead_in_the_same_batches(
+    served, tmp_path, monkeypatch, layout, slices
+):
+    path, expected = WRITE[layout](tmp_path / "toy.h5", train=300), []
+    monkeypatch.setattr(RemoteParts, "expect", lambda self, *given: expected.append(given))
+    with ooc_train.open(path) as local, ooc_train.open(there(served, path)) as remote:
+        each = [
+            evaluation_batches(store["train"], 7, pads_as_needed=False, slices=slices)
+            for store in (local, remote)
+        ]
+        for (numbers, one), (others, other) in zip(*each, strict=True):
+            assert np.array_equal(numbers, others)
+            same(one, other)
+    assert len(expected) >= len(slices or [None])
 
 
 def test_a_file_that_is_replaced_is_refused(served, here, tmp_path):

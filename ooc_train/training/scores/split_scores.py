@@ -1,5 +1,6 @@
 """`score_split`: the scores of a model on a split, whose rows are read once, in batches."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from ooc_train.reading.rows import Batch
 from ooc_train.reading.sampler import WINDOW_SLICES, slice_rows_for
 from ooc_train.reading.split import Split
 from ooc_train.reading.store import Store
+from ooc_train.remote.url import Url
 from ooc_train.training.models.model import Model
 from ooc_train.training.run.folder import Run
 from ooc_train.training.scores.confused import ConfusedRows
@@ -29,18 +31,25 @@ def evaluation_batches(
     """All rows of a split, or of its ``slices``, in batches, with the rows' numbers in the file.
 
     Rows come in the file's order; with ``pads_as_needed`` they are sorted by length within each
-    window, so that little is padded.
+    window, so that little is padded.  At a URL a window is asked for at once, by many requests.
     """
-    n_rows = batch_size
+    is_remote = isinstance(split.path, Url)
+    n_rows, window_rows = batch_size, slice_rows_for(split.row_bytes) * WINDOW_SLICES
     if pads_as_needed:
-        n_rows = max(n_rows, slice_rows_for(split.row_bytes) * WINDOW_SLICES)
+        n_rows = max(n_rows, window_rows)
+    elif is_remote:
+        n_rows *= max(1, window_rows // n_rows)
     for window in _windows([(0, len(split))] if slices is None else slices, n_rows):
+        if is_remote:
+            deque(split.expecting(window), maxlen=0)
         loaded = split.read_slices(window)
         numbers = np.concatenate([np.arange(*each) for each in window])
-        if not pads_as_needed:
+        if n_rows == batch_size and not pads_as_needed:
             yield numbers, loaded
             continue
-        order = np.argsort(loaded.rows.lengths, kind="stable")
+        order = np.arange(len(numbers))
+        if pads_as_needed:
+            order = np.argsort(loaded.rows.lengths, kind="stable")
         for first in range(0, len(order), batch_size):
             chosen = order[first : first + batch_size]
             yield numbers[chosen], loaded.take(chosen)
