@@ -10,7 +10,8 @@ from ooc_train.conversion.sources.rows import SourceRows
 from ooc_train.conversion.vectorizer import Encoded, load_vectorizer
 from ooc_train.dtypes import F32, Strings
 from ooc_train.prediction.explanation import Explainer, Explanations
-from ooc_train.prediction.inputs import Trained, given_rows, room_for
+from ooc_train.prediction.given import given_rows
+from ooc_train.prediction.inputs import Trained, room_for
 from ooc_train.reading.descriptions import classes_line, megabytes
 from ooc_train.training.run.folder import Run
 from ooc_train.training.run.options import OpenOptions

@@ -341,6 +341,11 @@ def write_tables(folder):
     return [folder / name for name in ("a.csv", "b.csv.gz", "c.csv")]
 
 
+def told(report):
+    """What a report tells of rows."""
+    return {key: report[key] for key in ("rows", "test_rows", "rejected_rows", "classes", "files")}
+
+
 def converted(folder, name, **options):
     """The file, the list of rejects and what the report tells of rows."""
     report = ooc_train.convert(
@@ -353,8 +358,7 @@ def converted(folder, name, **options):
         rejects=folder / f"{name}.csv",
         **options,
     )
-    told = {key: report[key] for key in ("rows", "test_rows", "rejected_rows", "classes", "files")}
-    return (folder / f"{name}.h5").read_bytes(), (folder / f"{name}.csv").read_text(), told
+    return (folder / f"{name}.h5").read_bytes(), (folder / f"{name}.csv").read_text(), told(report)
 
 
 @pytest.mark.usefixtures("small")
@@ -362,7 +366,7 @@ def test_ranges_and_workers_change_no_byte(tmp_path, monkeypatch):
     again = counted(monkeypatch, SourcePart, "alone")
     with monkeypatch.context() as patch:
         patch.setattr(Source, "is_divisible", False)
-        file, rejects, told = converted(tmp_path, "whole", dtype="int8")
+        file, rejects, of_rows = converted(tmp_path, "whole", dtype="int8")
     assert not again
     for n_workers, block_bytes in ((1, 200), (3, 500), (2, 4000), (3, 100_000)):
         plan = replace(PLAN, n_workers=n_workers, block_bytes=block_bytes)
@@ -370,7 +374,7 @@ def test_ranges_and_workers_change_no_byte(tmp_path, monkeypatch):
         found = converted(tmp_path, f"{block_bytes}", dtype="int8")
         assert found[0] == file
         assert sorted(found[1].split("\n")) == sorted(rejects.split("\n"))
-        assert found[2] == told
+        assert found[2] == of_rows
         lines = [int(row["line"]) for row in csv.DictReader(io.StringIO(found[1], newline=""))]
         assert sum(a > b for a, b in itertools.pairwise(lines)) <= 3  # files, in their order
     assert again  # some first rows were guessed wrongly
@@ -412,12 +416,11 @@ def converted_tables(folder, name, *, with_rejects):
         max_rejects=100,
         rejects=folder / f"{name}.csv",
     )
-    told = {key: report[key] for key in ("rows", "test_rows", "rejected_rows", "classes", "files")}
     rejects = folder / f"{name}.csv"
     return (
         (folder / f"{name}.h5").read_bytes(),
         sorted(rejects.read_text().split("\n")) if with_rejects else not rejects.exists(),
-        told,
+        told(report),
     )
 
 

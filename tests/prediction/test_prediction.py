@@ -400,7 +400,7 @@ def test_many_texts_are_taken_some_at_a_time(trained, monkeypatch):
     predictor = ooc_train.load(folder / "run")
     texts = [f"{title}, {body}" for _, title, body in TEST_ROWS]
     expected = predictor.predict_proba(texts)
-    monkeypatch.setattr("ooc_train.prediction.inputs.BLOCK_BYTES", 300)
+    monkeypatch.setattr("ooc_train.prediction.given.BLOCK_BYTES", 300)
     monkeypatch.setattr("ooc_train.training.steps.choice.ROWS_AT_ONCE", 3)
     np.testing.assert_allclose(predictor.predict_proba(texts), expected, atol=1e-6)
 
